@@ -1,0 +1,3 @@
+//! The notebook server.
+
+fn main() {}
