@@ -1,1 +1,31 @@
-//! Placeholder until the crate's first module lands.
+//! Notebooks, cells, edits and the dependency graph: every rule that needs no I/O, no clock and no runtime.
+//!
+//! - [`Notebook`] is plain data that clones cheaply; readers share it behind an `Arc`.
+//! - [`OpenNotebook`] is a notebook with its [`Graph`], held by its one writer: it turns an [`Edit`] into a [`Change`].
+//! - [`Change`] says exactly what is different, before and after, so that it can be stored, told and undone.
+
+mod cell;
+mod cells;
+mod change;
+mod connection;
+mod edit;
+mod graph;
+mod ids;
+mod json;
+pub mod limits;
+mod notebook;
+mod open;
+mod order;
+
+pub use cell::{Cell, CellStatus, Output, Results};
+pub use cells::Cells;
+pub use change::{CellChange, Change, CycleChange, Replaced};
+pub use connection::ConnectionString;
+pub use edit::{Edit, EditError, Place};
+pub use graph::{Cycle, Edge, EdgeKind, Graph, GraphDiagnostic, Plan};
+pub use ids::{CellId, InvalidId, NotebookId, UserId};
+pub use json::{Extra, Json, JsonError};
+pub use notebook::{Notebook, Revision, Timestamp};
+pub use open::OpenNotebook;
+pub use order::{InvalidOrderKey, OrderKey};
+pub use quire_analysis::{Analysis, CellType, Diagnostic, Read, Severity, analyse};

@@ -1,0 +1,166 @@
+//! A cell and what its last run left.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use quire_analysis::{Analysis, CellType, Diagnostic, Read};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::limits::{self, Invalid};
+use crate::{CellId, Extra, Json, OrderKey, Revision};
+
+/// What a cell's last run came to; `running` is never stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellStatus {
+    /// Not run since it was made or opened.
+    #[default]
+    Idle,
+    /// Running now.
+    Running,
+    /// The last run ended well.
+    Success,
+    /// The last run failed, or the cell is on a cycle.
+    Error,
+    /// Not run, because something it depends on failed.
+    Blocked,
+}
+
+/// One output of a run: a value in one representation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// For example `text/plain`; at most [`limits::MIME_TYPE_CHARS`] characters.
+    pub mime_type: String,
+    /// The value in that representation, exact.
+    pub data: Json,
+    /// A JSON object.
+    pub metadata: Json,
+}
+
+/// What a run left behind. The default is a cell that has not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Results {
+    /// How the run ended.
+    pub status: CellStatus,
+    /// Everything that was printed, at most [`limits::STDOUT_BYTES`].
+    pub stdout: String,
+    /// The error, when there was one.
+    pub error: Option<String>,
+    /// At most [`limits::OUTPUTS_BYTES`] together.
+    pub outputs: Vec<Output>,
+    /// [`Cell::code_digest`] of the code that ran.
+    pub code_digest: Option<String>,
+}
+
+impl Results {
+    /// Checks the results against the contract's limits.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming the limit.
+    pub fn check(&self) -> Result<(), Invalid> {
+        limits::at_most(
+            "the cell's standard output",
+            "bytes",
+            limits::STDOUT_BYTES,
+            self.stdout.len(),
+        )?;
+        let bytes = self
+            .outputs
+            .iter()
+            .map(|o| o.data.as_str().len() + o.metadata.as_str().len())
+            .sum();
+        limits::at_most("the cell's outputs", "bytes", limits::OUTPUTS_BYTES, bytes)?;
+        for output in &self.outputs {
+            limits::short_text("the output's MIME type", limits::MIME_TYPE_CHARS, &output.mime_type)?;
+        }
+        Ok(())
+    }
+}
+
+/// One cell of a notebook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Unique in its notebook.
+    pub id: CellId,
+    /// Its place.
+    pub order: OrderKey,
+    /// Its language.
+    pub cell_type: CellType,
+    /// Its source, at most [`limits::CELL_SOURCE_BYTES`] bytes; may be empty.
+    pub code: Arc<str>,
+    /// The notebook's revision at the last edit of this cell's code, type or place.
+    pub revision: Revision,
+    /// What the code reads and writes; when [`Self::broken`] is set, what the last code that parsed did.
+    pub analysis: Arc<Analysis>,
+    /// Why the code does not parse.
+    pub broken: Option<Arc<Diagnostic>>,
+    /// What the last run left.
+    pub results: Arc<Results>,
+    /// Fields that we don't know.
+    pub extra: Extra,
+}
+
+impl Cell {
+    /// The digest that ties results to the code that made them: SHA-256 over type, NUL and code, as 64 hex digits.
+    #[must_use]
+    pub fn code_digest(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update(self.cell_type.as_str())
+            .chain_update([0])
+            .chain_update(&*self.code);
+        digest
+            .finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+                hex
+            })
+    }
+
+    /// The same cell with other code or another type, analysed.
+    ///
+    /// Code that does not parse keeps the analysis of the last code that did, so that a half-typed line does not make
+    /// every edge of the cell vanish and come back; not across a change of type, where the old names mean nothing.
+    #[must_use]
+    pub(crate) fn with_code(&self, cell_type: CellType, code: Arc<str>, analysis: Arc<Analysis>) -> Self {
+        let broken = analysis.error().cloned().map(Arc::new);
+        let analysis = match &broken {
+            None => analysis,
+            Some(_) if cell_type == self.cell_type => Arc::clone(&self.analysis),
+            Some(_) => Arc::default(),
+        };
+        Self {
+            cell_type,
+            code,
+            analysis,
+            broken,
+            ..self.clone()
+        }
+    }
+
+    /// The names of [`Analysis::reads`].
+    pub fn reads(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.analysis.reads.iter().map(|read| read.name.as_str())
+    }
+
+    /// The names of [`Analysis::writes`].
+    pub fn writes(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.analysis.writes.iter().map(String::as_str)
+    }
+
+    /// An analysis as far as a store knows it: names only. Opening a notebook replaces it for all code that parses.
+    #[must_use]
+    pub fn stored_names(mut reads: Vec<String>, mut writes: Vec<String>) -> Arc<Analysis> {
+        for names in [&mut reads, &mut writes] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        let reads = reads.into_iter().map(|name| Read { name, deferred: false }).collect();
+        Arc::new(Analysis {
+            reads,
+            writes,
+            ..Analysis::default()
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! What an edit made different: the one type that travels to the disk and to every watcher.
+
+use std::sync::Arc;
+
+use crate::{Cell, CellId, ConnectionString, Cycle, Revision, Timestamp};
+
+/// A value before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced<T> {
+    /// The value before.
+    pub before: T,
+    /// The value after.
+    pub after: T,
+}
+
+impl<T: Clone> Replaced<T> {
+    fn inverse(&self) -> Self {
+        Self {
+            before: self.after.clone(),
+            after: self.before.clone(),
+        }
+    }
+}
+
+/// One cell before and after: absent before is new, absent after is deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellChange {
+    /// The cell.
+    pub id: CellId,
+    /// As it was.
+    pub before: Option<Arc<Cell>>,
+    /// As it is.
+    pub after: Option<Arc<Cell>>,
+    /// Its index among all cells after the change.
+    pub index: Option<usize>,
+}
+
+impl CellChange {
+    /// Whether the cell is at another place or of another type than before.
+    #[must_use]
+    pub fn moved_or_retyped(&self) -> bool {
+        matches!((&self.before, &self.after), (Some(b), Some(a)) if b.order != a.order || b.cell_type != a.cell_type)
+    }
+
+    fn inverse(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            before: self.after.clone(),
+            after: self.before.clone(),
+            index: None,
+        }
+    }
+}
+
+/// A cell that came onto a cycle, went off one, or is on another one now. Derived, never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CycleChange {
+    /// The cell.
+    pub id: CellId,
+    /// The cycle it is on now.
+    pub cycle: Option<Arc<Cycle>>,
+}
+
+/// Exactly what is different after an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The notebook's revision; equal before and after when only results changed.
+    pub revision: Replaced<Revision>,
+    /// When the notebook was last edited.
+    pub updated_at: Replaced<Timestamp>,
+    /// The name, if it changed.
+    pub name: Option<Replaced<Option<Arc<str>>>>,
+    /// The connection string, if it changed.
+    pub connection: Option<Replaced<Option<ConnectionString>>>,
+    /// The cells that changed: nearly always one. More when equal order keys had to be told apart.
+    pub cells: Vec<CellChange>,
+    /// What became of cycles.
+    pub cycles: Vec<CycleChange>,
+}
+
+impl Change {
+    /// Whether it is of a run's results alone.
+    #[must_use]
+    pub fn is_results(&self) -> bool {
+        self.revision.before == self.revision.after
+    }
+
+    /// The change that takes this one back.
+    pub(crate) fn inverse(&self) -> Self {
+        Self {
+            revision: self.revision.inverse(),
+            updated_at: self.updated_at.inverse(),
+            name: self.name.as_ref().map(Replaced::inverse),
+            connection: self.connection.as_ref().map(Replaced::inverse),
+            cells: self.cells.iter().rev().map(CellChange::inverse).collect(),
+            cycles: Vec::new(),
+        }
+    }
+}

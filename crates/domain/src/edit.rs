@@ -1,0 +1,90 @@
+//! What a user asks for.
+
+use std::sync::Arc;
+
+use crate::limits::Invalid;
+use crate::{CellId, CellType, ConnectionString, Results};
+
+/// Where a cell goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before all others.
+    Start,
+    /// After all others.
+    End,
+    /// Behind this cell.
+    After(CellId),
+}
+
+/// One wish of a user; [`crate::OpenNotebook::apply`] makes a [`crate::Change`] of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// A new cell.
+    InsertCell {
+        /// The new cell's id, chosen by the caller so that the domain needs no source of randomness.
+        id: CellId,
+        /// Its language.
+        cell_type: CellType,
+        /// Its source.
+        code: Arc<str>,
+        /// Where it goes.
+        place: Place,
+    },
+    /// Other source for a cell. Counts as an edit even when the source is the same.
+    UpdateCell {
+        /// The cell.
+        id: CellId,
+        /// The new source.
+        code: Arc<str>,
+    },
+    /// Another language for a cell, the source as it is.
+    SetCellType {
+        /// The cell.
+        id: CellId,
+        /// The new language.
+        cell_type: CellType,
+    },
+    /// Another place for a cell.
+    MoveCell {
+        /// The cell.
+        id: CellId,
+        /// Where it goes.
+        place: Place,
+    },
+    /// A cell less; the last one too.
+    DeleteCell {
+        /// The cell.
+        id: CellId,
+    },
+    /// Another name, as the user typed it.
+    Rename {
+        /// Blank means none.
+        name: String,
+    },
+    /// Another connection string, or none.
+    SetConnection {
+        /// The new one.
+        connection: Option<ConnectionString>,
+    },
+    /// What a run left; takes no new revision.
+    SetResults {
+        /// The cell that ran.
+        id: CellId,
+        /// What is kept.
+        results: Arc<Results>,
+    },
+}
+
+/// Why an edit cannot be applied; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The notebook has no such cell.
+    #[error("the notebook has no cell {0}")]
+    CellNotFound(CellId),
+    /// The notebook already has a cell with this id.
+    #[error("the notebook already has a cell {0}")]
+    CellExists(CellId),
+    /// Beyond a limit.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}

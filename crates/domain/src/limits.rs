@@ -1,0 +1,75 @@
+//! The contract's limits: what is longer is refused by name, never cut.
+
+/// Bytes of a cell's source, in UTF-8.
+pub const CELL_SOURCE_BYTES: usize = 256 * 1024;
+/// Characters of a notebook's name.
+pub const NAME_CHARS: usize = 255;
+/// Characters of a connection string.
+pub const CONNECTION_CHARS: usize = 2_048;
+/// Characters of an output's MIME type.
+pub const MIME_TYPE_CHARS: usize = 100;
+/// Characters of a user's id.
+pub const USER_ID_CHARS: usize = 255;
+/// Characters of a notebook's or a cell's id.
+pub const ID_CHARS: usize = 200;
+/// Cells of a notebook.
+pub const CELLS: usize = 10_000;
+/// Levels of nesting in a JSON value.
+pub const JSON_DEPTH: usize = 128;
+/// Bytes of all outputs of a cell, data and metadata as JSON text.
+pub const OUTPUTS_BYTES: usize = 8_000_000;
+/// Bytes of a cell's standard output.
+pub const STDOUT_BYTES: usize = 1_000_000;
+/// Bytes of a request's body.
+pub const BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Something longer than its limit, or with a character that cannot be kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// More than the limit allows.
+    #[error("{what} has {actual} {unit}, more than the {limit} allowed")]
+    TooLarge {
+        /// What is too large, as a user calls it.
+        what: &'static str,
+        /// What is counted.
+        unit: &'static str,
+        /// How many are allowed.
+        limit: usize,
+        /// How many there are.
+        actual: usize,
+    },
+    /// U+0000 where `PostgreSQL` cannot hold it.
+    #[error("{what} contains the character NUL")]
+    Nul {
+        /// What contains it.
+        what: &'static str,
+    },
+}
+
+/// Checks a number against its limit.
+///
+/// # Errors
+/// [`Invalid::TooLarge`] when `actual` is more than `limit`.
+pub fn at_most(what: &'static str, unit: &'static str, limit: usize, actual: usize) -> Result<(), Invalid> {
+    if actual > limit {
+        Err(Invalid::TooLarge {
+            what,
+            unit,
+            limit,
+            actual,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks a short text: at most `limit` characters and no NUL.
+///
+/// # Errors
+/// [`Invalid`] saying which of the two does not hold.
+pub fn short_text(what: &'static str, limit: usize, text: &str) -> Result<(), Invalid> {
+    if text.contains('\0') {
+        return Err(Invalid::Nul { what });
+    }
+    at_most(what, "characters", limit, text.chars().count())
+}

@@ -1,0 +1,95 @@
+//! A notebook as plain data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{self, Invalid};
+use crate::{CellId, CellStatus, Cells, ConnectionString, Cycle, Extra, NotebookId, UserId};
+
+/// A point in time, in UTC, to the microsecond.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// The number of a notebook's last edit; counts every edit, rename and connection included, but no results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub i64);
+
+impl Revision {
+    /// The revision after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A notebook. A clone shares what it holds, so readers keep one for as long as they like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notebook {
+    /// Unique in a store.
+    pub id: NotebookId,
+    /// The only user who may read or change it.
+    pub owner: UserId,
+    /// As [`Notebook::name_from`] makes it.
+    pub name: Option<Arc<str>>,
+    /// What SQL cells connect to.
+    pub connection: Option<ConnectionString>,
+    /// The last edit.
+    pub revision: Revision,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub updated_at: Timestamp,
+    /// Fields that we don't know.
+    pub extra: Extra,
+    /// Its cells, at most [`limits::CELLS`].
+    pub cells: Cells,
+    /// The cells on cycles; derived by the graph, never stored.
+    pub cycles: Arc<BTreeMap<CellId, Arc<Cycle>>>,
+}
+
+impl Notebook {
+    /// A notebook without cells.
+    #[must_use]
+    pub fn new(id: NotebookId, owner: UserId, at: Timestamp) -> Self {
+        Self {
+            id,
+            owner,
+            name: None,
+            connection: None,
+            revision: Revision(0),
+            created_at: at,
+            updated_at: at,
+            extra: Extra::default(),
+            cells: Cells::default(),
+            cycles: Arc::default(),
+        }
+    }
+
+    /// A name as we keep it: without blanks at its ends, and none when nothing is left.
+    ///
+    /// # Errors
+    /// When it is longer than [`limits::NAME_CHARS`] or holds NUL.
+    pub fn name_from(text: &str) -> Result<Option<Arc<str>>, Invalid> {
+        let text = text.trim();
+        limits::short_text("the notebook's name", limits::NAME_CHARS, text)?;
+        Ok(if text.is_empty() { None } else { Some(Arc::from(text)) })
+    }
+
+    /// The status and error that a cell shows: those of its cycle when it is on one, else those of its last run.
+    #[must_use]
+    pub fn shown_status(&self, cell: &crate::Cell) -> (CellStatus, Option<String>) {
+        match self.cycles.get(&cell.id) {
+            Some(cycle) => (CellStatus::Error, Some(cycle.to_string())),
+            None => (cell.results.status, cell.results.error.clone()),
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! A notebook with its graph, held by its one writer.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use quire_analysis::{Analysis, CellType, analyse};
+
+use crate::limits::{self, Invalid};
+use crate::{
+    Cell, CellChange, CellId, Change, Cycle, CycleChange, Edit, EditError, Extra, Graph, Notebook, OrderKey, Place,
+    Replaced, Timestamp,
+};
+
+/// A notebook open for editing: the data that readers share, and the graph and index that only its writer needs.
+#[derive(Clone, Debug)]
+pub struct OpenNotebook {
+    notebook: Notebook,
+    /// Where each cell is, so that finding one does not look at all.
+    orders: HashMap<CellId, OrderKey>,
+    graph: Graph,
+}
+
+impl OpenNotebook {
+    /// Opens a notebook as a store gave it: analyses every cell and builds the graph.
+    #[must_use]
+    pub fn open(mut notebook: Notebook) -> Self {
+        notebook.cells = notebook
+            .cells
+            .iter()
+            .map(|cell| {
+                cell.with_code(
+                    cell.cell_type,
+                    Arc::clone(&cell.code),
+                    Arc::new(analyse(cell.cell_type, &cell.code)),
+                )
+            })
+            .collect();
+        let orders = notebook
+            .cells
+            .iter()
+            .map(|cell| (cell.id.clone(), cell.order.clone()))
+            .collect();
+        let graph = Graph::new(notebook.cells.iter());
+        let mut open = Self {
+            notebook,
+            orders,
+            graph,
+        };
+        open.refresh_cycles();
+        open
+    }
+
+    /// The notebook as it is now.
+    #[must_use]
+    pub fn notebook(&self) -> &Notebook {
+        &self.notebook
+    }
+
+    /// The dependency graph as it is now.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The cell with this id.
+    #[must_use]
+    pub fn cell(&self, id: &CellId) -> Option<&Arc<Cell>> {
+        let order = self.orders.get(id)?;
+        self.notebook.cells.get(self.notebook.cells.position(order, id).ok()?)
+    }
+
+    /// The code that applying `edit` needs analysed, for a caller who analyses elsewhere; `None` when it needs none.
+    #[must_use]
+    pub fn code_to_analyse(&self, edit: &Edit) -> Option<(CellType, Arc<str>)> {
+        match edit {
+            Edit::InsertCell { cell_type, code, .. } => Some((*cell_type, Arc::clone(code))),
+            Edit::UpdateCell { id, code } => Some((self.cell(id)?.cell_type, Arc::clone(code))),
+            Edit::SetCellType { id, cell_type } => Some((*cell_type, Arc::clone(&self.cell(id)?.code))),
+            _ => None,
+        }
+    }
+
+    /// Applies an edit: `analysis` is that of [`Self::code_to_analyse`], made here when it is absent. Returns what is
+    /// different, or `None` when the notebook already is as the edit wants it.
+    ///
+    /// # Errors
+    /// When the edit names a cell that is not there, or goes beyond a limit; nothing is changed then.
+    pub fn apply(
+        &mut self,
+        edit: &Edit,
+        analysis: Option<Arc<Analysis>>,
+        at: Timestamp,
+    ) -> Result<Option<Change>, EditError> {
+        let mut change = self.unchanged();
+        let next = change.revision.before.next();
+        let analysed = |cell_type, code: &str| {
+            limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len())?;
+            Ok::<_, Invalid>(analysis.unwrap_or_else(|| Arc::new(analyse(cell_type, code))))
+        };
+        match edit {
+            Edit::InsertCell {
+                id,
+                cell_type,
+                code,
+                place,
+            } => {
+                if self.orders.contains_key(id) {
+                    return Err(EditError::CellExists(id.clone()));
+                }
+                limits::at_most("the notebook", "cells", limits::CELLS, self.notebook.cells.len() + 1)?;
+                let (order, shifted) = self.order_at(place, None)?;
+                let blank = Cell {
+                    id: id.clone(),
+                    order,
+                    cell_type: *cell_type,
+                    code: Arc::default(),
+                    revision: next,
+                    analysis: Arc::default(),
+                    broken: None,
+                    results: Arc::default(),
+                    extra: Extra::default(),
+                };
+                let cell = blank.with_code(*cell_type, Arc::clone(code), analysed(*cell_type, code)?);
+                change.cells = shifted;
+                change.cells.push(changed(id, None, Some(Arc::new(cell))));
+            }
+            Edit::UpdateCell { id, code } => {
+                let before = self.known(id)?;
+                let mut cell = before.with_code(before.cell_type, Arc::clone(code), analysed(before.cell_type, code)?);
+                cell.revision = next;
+                change.cells = vec![changed(id, Some(before), Some(Arc::new(cell)))];
+            }
+            Edit::SetCellType { id, cell_type } => {
+                let before = self.known(id)?;
+                if before.cell_type == *cell_type {
+                    return Ok(None);
+                }
+                let code = Arc::clone(&before.code);
+                let analysis = analysed(*cell_type, &code)?;
+                let mut cell = before.with_code(*cell_type, code, analysis);
+                cell.revision = next;
+                cell.results = Arc::default(); // results of the other language say nothing about this one
+                change.cells = vec![changed(id, Some(before), Some(Arc::new(cell)))];
+            }
+            Edit::MoveCell { id, place } => {
+                let before = self.known(id)?;
+                if self.is_at(&before, place)? {
+                    return Ok(None);
+                }
+                let (order, shifted) = self.order_at(place, Some(id))?;
+                let cell = Cell {
+                    order,
+                    revision: next,
+                    ..(*before).clone()
+                };
+                change.cells = shifted;
+                change.cells.push(changed(id, Some(before), Some(Arc::new(cell))));
+            }
+            Edit::DeleteCell { id } => change.cells = vec![changed(id, Some(self.known(id)?), None)],
+            Edit::Rename { name } => {
+                let (before, after) = (self.notebook.name.clone(), Notebook::name_from(name)?);
+                if before == after {
+                    return Ok(None);
+                }
+                change.name = Some(Replaced { before, after });
+            }
+            Edit::SetConnection { connection } => {
+                if self.notebook.connection == *connection {
+                    return Ok(None);
+                }
+                let before = self.notebook.connection.clone();
+                change.connection = Some(Replaced {
+                    before,
+                    after: connection.clone(),
+                });
+            }
+            Edit::SetResults { id, results } => {
+                let before = self.known(id)?;
+                results.check()?;
+                let cell = Cell {
+                    results: Arc::clone(results),
+                    ..(*before).clone()
+                };
+                change.cells = vec![changed(id, Some(before), Some(Arc::new(cell)))];
+            }
+        }
+        if !matches!(edit, Edit::SetResults { .. }) {
+            change.revision.after = next;
+            // Never backwards, even if the clock is.
+            change.updated_at.after = at.max(change.updated_at.before);
+        }
+        self.install(&mut change);
+        Ok(Some(change))
+    }
+
+    /// Takes the newest change back, as when it could not be stored.
+    pub fn undo(&mut self, change: &Change) {
+        self.install(&mut change.inverse());
+    }
+
+    /// A change of nothing, to be filled.
+    fn unchanged(&self) -> Change {
+        let (revision, updated_at) = (self.notebook.revision, self.notebook.updated_at);
+        Change {
+            revision: Replaced {
+                before: revision,
+                after: revision,
+            },
+            updated_at: Replaced {
+                before: updated_at,
+                after: updated_at,
+            },
+            name: None,
+            connection: None,
+            cells: Vec::new(),
+            cycles: Vec::new(),
+        }
+    }
+
+    /// Makes a change true here, and fills in what follows from it: indexes and cycles.
+    fn install(&mut self, change: &mut Change) {
+        self.notebook.revision = change.revision.after;
+        self.notebook.updated_at = change.updated_at.after;
+        if let Some(name) = &change.name {
+            self.notebook.name.clone_from(&name.after);
+        }
+        if let Some(connection) = &change.connection {
+            self.notebook.connection.clone_from(&connection.after);
+        }
+        let mut cycles_changed = false;
+        for cell in &mut change.cells {
+            cycles_changed |= self.graph.update(cell.before.as_ref(), cell.after.as_ref());
+            let cells = &mut self.notebook.cells;
+            if let Some(before) = &cell.before
+                && cell.after.as_ref().is_none_or(|after| after.order != before.order)
+            {
+                cells.remove(&before.order, &before.id);
+            }
+            if let Some(after) = &cell.after {
+                cells.put(Arc::clone(after));
+                self.orders.insert(after.id.clone(), after.order.clone());
+            } else {
+                self.orders.remove(&cell.id);
+            }
+        }
+        for cell in &mut change.cells {
+            cell.index = cell
+                .after
+                .as_ref()
+                .and_then(|after| self.notebook.cells.position(&after.order, &after.id).ok());
+        }
+        if cycles_changed {
+            change.cycles = self.refresh_cycles();
+        }
+    }
+
+    /// Takes the cycles over from the graph and says for which cells that made a difference.
+    fn refresh_cycles(&mut self) -> Vec<CycleChange> {
+        let mut now: BTreeMap<CellId, Arc<Cycle>> = BTreeMap::new();
+        for cycle in self.graph.cycles() {
+            now.extend(cycle.cells.iter().map(|id| (id.clone(), Arc::clone(cycle))));
+        }
+        let was = std::mem::replace(&mut self.notebook.cycles, Arc::new(now));
+        let now = &self.notebook.cycles;
+        let gone = was
+            .keys()
+            .filter(|id| !now.contains_key(*id) && self.orders.contains_key(*id));
+        let mut changes: Vec<_> = gone
+            .map(|id| CycleChange {
+                id: id.clone(),
+                cycle: None,
+            })
+            .collect();
+        for (id, cycle) in now.iter().filter(|(id, cycle)| was.get(*id) != Some(cycle)) {
+            changes.push(CycleChange {
+                id: id.clone(),
+                cycle: Some(Arc::clone(cycle)),
+            });
+        }
+        changes
+    }
+
+    fn known(&self, id: &CellId) -> Result<Arc<Cell>, EditError> {
+        self.cell(id)
+            .cloned()
+            .ok_or_else(|| EditError::CellNotFound(id.clone()))
+    }
+
+    /// The index at which a cell at `place` stands, not counting `moving`.
+    fn index_at(&self, place: &Place) -> Result<usize, EditError> {
+        match place {
+            Place::Start => Ok(0),
+            Place::End => Ok(self.notebook.cells.len()),
+            Place::After(id) => {
+                let cell = self.known(id)?;
+                Ok(self
+                    .notebook
+                    .cells
+                    .position(&cell.order, id)
+                    .map_or_else(|index| index, |index| index + 1))
+            }
+        }
+    }
+
+    /// Whether moving the cell to `place` would change nothing.
+    fn is_at(&self, cell: &Cell, place: &Place) -> Result<bool, EditError> {
+        let wanted = self.index_at(place)?;
+        Ok(match self.notebook.cells.position(&cell.order, &cell.id) {
+            Ok(index) => wanted == index || wanted == index + 1,
+            Err(_) => false,
+        })
+    }
+
+    /// An order key for a cell at `place`. Where the neighbours' keys are equal there is no key between them: then the
+    /// cells after the place that share the key move up, and their changes come too.
+    fn order_at(&self, place: &Place, moving: Option<&CellId>) -> Result<(OrderKey, Vec<CellChange>), EditError> {
+        let index = self.index_at(place)?;
+        let stays = |cell: &&Arc<Cell>| Some(&cell.id) != moving;
+        let low = self
+            .notebook
+            .cells
+            .iter_back_from(index)
+            .find(stays)
+            .map(|cell| cell.order.clone());
+        let mut equal = Vec::new();
+        let mut high = None;
+        for cell in self.notebook.cells.iter_from(index).filter(stays) {
+            if Some(&cell.order) == low.as_ref() {
+                equal.push(cell);
+            } else {
+                high = Some(&cell.order);
+                break;
+            }
+        }
+        // `low` is below `high` here, so there always is a key; the start of a fresh sequence stands in otherwise.
+        let between = |low: Option<&OrderKey>| OrderKey::between(low, high).unwrap_or_else(|| OrderKey::at(0));
+        let order = between(low.as_ref());
+        let mut last = order.clone();
+        let mut shifted = Vec::new();
+        for cell in equal {
+            last = between(Some(&last));
+            let after = Cell {
+                order: last.clone(),
+                ..(**cell).clone()
+            };
+            shifted.push(changed(&cell.id, Some(Arc::clone(cell)), Some(Arc::new(after))));
+        }
+        Ok((order, shifted))
+    }
+}
+
+fn changed(id: &CellId, before: Option<Arc<Cell>>, after: Option<Arc<Cell>>) -> CellChange {
+    CellChange {
+        id: id.clone(),
+        before,
+        after,
+        index: None,
+    }
+}
