@@ -1,0 +1,71 @@
+//! What can go wrong in a store, by what the caller can do about it.
+
+use std::error::Error;
+
+use quire_domain::{NotebookId, Revision};
+
+/// A store's refusal or failure.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such notebook to change or delete.
+    #[error("there is no notebook {id}")]
+    NotFound {
+        /// The notebook.
+        id: NotebookId,
+    },
+    /// A notebook with this id is already there; it was left as it is.
+    #[error("there already is a notebook {id}")]
+    AlreadyExists {
+        /// The notebook.
+        id: NotebookId,
+    },
+    /// Somebody else changed the notebook since the caller read it: load it again and apply the edit anew.
+    #[error("notebook {id} is no longer at revision {expected}")]
+    RevisionMismatch {
+        /// The notebook.
+        id: NotebookId,
+        /// The revision that the commit was made for.
+        expected: Revision,
+    },
+    /// What is stored cannot be read as a notebook; it was left as it is. A person has to look.
+    #[error("notebook {id} is damaged: {reason}")]
+    Damaged {
+        /// The notebook.
+        id: NotebookId,
+        /// What is wrong and where, for the notebook's owner: no content, no secret.
+        reason: String,
+    },
+    /// No room to write; nothing was changed. Space must be made, then the same call may succeed.
+    #[error("no space left to store notebook {id}: {reason}")]
+    Full {
+        /// The notebook.
+        id: NotebookId,
+        /// Which limit was met.
+        reason: String,
+    },
+    /// The store cannot be reached or refuses for now; nothing was changed, and the same call may succeed later.
+    #[error("the notebook store is not available: {reason}")]
+    Unavailable {
+        /// Why, without secrets.
+        reason: String,
+        /// The failure beneath.
+        #[source]
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// The commit may or may not have happened, and asking again did not tell.
+    #[error("it is not known whether the change to notebook {id} was stored")]
+    OutcomeUnknown {
+        /// The notebook.
+        id: NotebookId,
+    },
+    /// A failure that is no fault of the caller and that trying again will hardly mend; nothing was changed.
+    #[error("the notebook store failed to {action}")]
+    Backend {
+        /// What it was doing, as a verb phrase: "read notebook demo".
+        action: String,
+        /// The failure beneath.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,138 @@
+//! The store trait: its documentation is the contract, and [`crate::conformance`] tests it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use quire_domain::{Change, Notebook, NotebookId, Revision};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::{ListFilter, Page, PageRequest, StoreError};
+
+/// A number that every commit of a store takes anew, of edits or of results: equal versions mean equal content.
+/// Comparable only within one [`Health::generation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub i64);
+
+/// Identifies one commit, so that it can be told whether it happened when the answer was lost, and a repetition of it
+/// does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CommitId(pub Uuid);
+
+/// A notebook as it is stored.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The notebook; of each cell's analysis only the names are known, and `cycles` is empty.
+    pub notebook: Notebook,
+    /// The version of this content.
+    pub version: Version,
+}
+
+/// Changes to one notebook that become durable together.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit<'a> {
+    /// Identifies this commit; a caller who repeats it, not knowing whether it happened, uses the same.
+    pub id: CommitId,
+    /// The revision that the changes were made on.
+    pub base: Revision,
+    /// What is different, in order: each starts at the revision at which the one before it ends, the first at `base`.
+    pub changes: &'a [Arc<Change>],
+    /// The notebook after all changes, for stores that write notebooks whole.
+    pub after: &'a Notebook,
+}
+
+/// What a store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether reads can be served.
+    pub reads: bool,
+    /// Whether writes can be made durable.
+    pub writes: bool,
+    /// What of that is a database.
+    pub database: DatabaseState,
+    /// Changes whenever versions start anew, so that two equal numbers can be told apart.
+    pub generation: Uuid,
+}
+
+/// A database's state, as the contract's `/health` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// Reads and writes work.
+    Connected,
+    /// It answers, but takes no writes.
+    ReadOnly,
+    /// It cannot be reached.
+    Disconnected,
+    /// The store is no database.
+    NotConfigured,
+}
+
+/// A hint that a notebook changed by other hands than this process's commits. Never trusted for content: load it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreEvent {
+    /// The notebook.
+    pub id: NotebookId,
+}
+
+/// Keeps notebooks.
+///
+/// # Contract
+///
+/// - **Durable.** When a changing call returns `Ok`, the change survives the death of process and machine. When it
+///   returns an error other than [`StoreError::OutcomeUnknown`], nothing was changed.
+/// - **Atomic.** A call's changes are seen by all readers and after a crash together or not at all.
+/// - **Cancelling.** A dropped future may or may not have made its change, wholly; the store stays usable.
+/// - **Compare-and-set.** [`commit`](Self::commit) succeeds only if the stored revision is still the commit's base, and
+///   that is decided in the same step that stores it. Of two commits on one base exactly one succeeds. A commit of
+///   results has equal revisions before and after, so results and edits made on the same base can both succeed.
+/// - **Exact.** What is loaded is what was stored: ids, code, output data and metadata, unknown fields, order; with NUL
+///   and any other character in code and output. Not stored: analysis beyond the names read and written, cycles. A
+///   cell that does not parse is loaded without `broken`; opening it finds that again.
+/// - **Missing.** [`load`](Self::load) gives `None`; changing or deleting a missing notebook is
+///   [`StoreError::NotFound`].
+/// - **Damage.** What cannot be read is reported as [`StoreError::Damaged`] on load, commit, create and delete, and
+///   among [`Page::damaged`] on list; it is left as it is, and harms nothing else.
+/// - **Order.** Lists are ordered by creation time, then id (as bytes), and complete without a limit.
+/// - Many callers may use one store at once; whether several processes may is the implementation's to say and enforce.
+#[async_trait]
+pub trait NotebookStore: Debug + Send + Sync + 'static {
+    /// Stores a new notebook, cells and results included, at the revision it has.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] when there is one with this id, whoever owns it; of two calls at once exactly one
+    /// succeeds.
+    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError>;
+
+    /// Loads a notebook whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or when the store fails.
+    async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError>;
+
+    /// Makes changes durable together; returns the version of the new content. Repeating a commit that happened, with
+    /// the same id, right after it, succeeds and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::RevisionMismatch`] when the stored revision is not the base, [`StoreError::NotFound`],
+    /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
+    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError>;
+
+    /// Deletes a notebook with everything in it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not there.
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError>;
+
+    /// Lists notebooks without reading their cells.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError>;
+
+    /// Says how the store is; answers within a second, whatever state it is in.
+    async fn health(&self) -> Health;
+
+    /// Hints about changes by other hands, from now on. A receiver that lags must take every notebook for changed.
+    fn subscribe(&self) -> broadcast::Receiver<StoreEvent>;
+}
