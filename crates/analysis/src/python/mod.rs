@@ -1,0 +1,150 @@
+//! Python cells: Ruff's parser, then our own scope pass.
+
+mod bindings;
+mod builtins;
+mod deep;
+mod magics;
+mod names;
+mod scope;
+mod walk;
+
+use ruff_python_ast::visitor::Visitor;
+use ruff_python_ast::{Expr, ModModule, PySourceType, PythonVersion};
+use ruff_python_parser::{ParseErrorType, ParseOptions, Parsed, parse_expression, parse_unchecked};
+
+use crate::position::{self, Finding};
+use crate::types::Analysis;
+pub(crate) use deep::drop_tree;
+use magics::Shape;
+use walk::Walk;
+
+/// What a Python cell reads and writes.
+pub(crate) fn analyse(code: &str) -> Analysis {
+    let mut analysis = Analysis::default();
+    let mut findings = Vec::new();
+    match magics::shape(code) {
+        Shape::Other { writes } => names_into(&writes, &mut analysis),
+        Shape::Python {
+            start,
+            writes,
+            reads_only,
+        } => {
+            analyse_from(&code[start..], start, &writes, &mut analysis, &mut findings);
+            if reads_only {
+                analysis.writes.clear();
+                analysis.deletes.clear();
+                names_into(&writes, &mut analysis);
+            }
+        }
+    }
+    analysis.diagnostics = position::locate(code, findings);
+    analysis
+}
+
+/// The identifier that `text` is, NFKC-normalised, if it is one and no keyword.
+pub(crate) fn identifier(text: &str) -> Option<String> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    if text.is_ascii() {
+        let is_name = (first == '_' || first.is_ascii_alphabetic())
+            && characters.all(|c| c == '_' || c.is_ascii_alphanumeric())
+            && !is_keyword(text);
+        return is_name.then(|| text.to_owned());
+    }
+    // Only the parser knows Unicode's XID tables and the normal form; the check keeps it to what may be one name.
+    if text.chars().any(|c| c != '_' && !c.is_alphanumeric() && c.is_ascii()) {
+        return None;
+    }
+    let parsed = parse_expression(text).ok()?;
+    match parsed.syntax().body.as_ref() {
+        Expr::Name(name) if name.range == parsed.syntax().range => Some(name.id.to_string()),
+        _ => None,
+    }
+}
+
+/// Hard keywords; the soft ones (`match`, `case`, `type`, `_`) are names wherever no statement begins.
+fn is_keyword(name: &str) -> bool {
+    const KEYWORDS: [&str; 35] = [
+        "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
+        "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
+        "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
+    ];
+    KEYWORDS.binary_search(&name).is_ok()
+}
+
+fn names_into(names: &[&str], analysis: &mut Analysis) {
+    analysis.writes.extend(names.iter().filter_map(|name| identifier(name)));
+    analysis.writes.sort_unstable();
+    analysis.writes.dedup();
+}
+
+/// Analyses Python that begins at byte `start` of the cell.
+fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
+    let Some(parsed) = parse(code) else {
+        findings.push(Finding::error(start, "the cell is not a module"));
+        return;
+    };
+    let errors = parsed.errors().iter();
+    findings
+        .extend(errors.map(|error| Finding::error(start + error.location.start().to_usize(), message(&error.error))));
+    if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(code)).flatten() {
+        // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
+        drop_unwalked(parsed, code);
+        if let Some(parsed) = parse(&cleaned) {
+            walk(&cleaned, parsed, writes, analysis);
+        }
+    } else {
+        walk(code, parsed, writes, analysis);
+    }
+}
+
+/// The parser's message; it quotes what it did not expect, which may be invisible or end a terminal's line.
+fn message(error: &ParseErrorType) -> String {
+    let visible = |c: char| -> String {
+        if c.is_control() || (c.is_whitespace() && c != ' ') {
+            c.escape_unicode().collect()
+        } else {
+            c.into()
+        }
+    };
+    error.to_string().chars().map(visible).collect()
+}
+
+fn parse(code: &str) -> Option<Parsed<ModModule>> {
+    let options = ParseOptions::from(PySourceType::Ipynb).with_target_version(PythonVersion::latest());
+    parse_unchecked(code, options).try_into_module()
+}
+
+fn walk(code: &str, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {
+    let mut walk = Walk::new(code);
+    walk.visit_body(&parsed.syntax().body);
+    for name in writes.iter().filter_map(|name| identifier(name)) {
+        walk.store_at_module_level(&name);
+    }
+    walk.scopes.names.report(analysis);
+    analysis.star = walk.star;
+    analysis.dynamic |= walk.dynamic;
+    let deepest = walk.deepest;
+    drop(walk);
+    drop_tree(parsed, deepest);
+}
+
+/// Drops a tree whose depth nobody measured: it is no deeper than the code has bytes.
+fn drop_unwalked(parsed: Parsed<ModModule>, code: &str) {
+    drop_tree(parsed, code.len());
+}
+
+/// The code with ordinary spaces for the blanks that come from web pages and word processors, and without zero-width
+/// characters; `None` when there are none.
+fn without_pasted_blanks(code: &str) -> Option<String> {
+    fn is_zero_width(c: char) -> bool {
+        matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')
+    }
+    fn is_blank(c: char) -> bool {
+        !c.is_ascii() && (c.is_whitespace() || is_zero_width(c))
+    }
+    code.contains(is_blank).then(|| {
+        let kept = code.chars().filter(|&c| !is_zero_width(c));
+        kept.map(|c| if is_blank(c) { ' ' } else { c }).collect()
+    })
+}

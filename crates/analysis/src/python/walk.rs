@@ -1,0 +1,407 @@
+//! Walks a cell in evaluation order and tells the scopes what is loaded, stored and deleted.
+
+use ruff_python_ast::visitor::{self, Visitor};
+use ruff_python_ast::{
+    Comprehension, ExceptHandler, Expr, ExprCall, ExprContext, InterpolatedStringElement, Parameters, Pattern, Stmt,
+    StmtAnnAssign, StmtAugAssign, StmtClassDef, StmtFunctionDef, StmtTry, TypeParam, TypeParams,
+};
+
+use super::names::NameId;
+use super::scope::{Binding, FrameKind, Scopes};
+use super::{bindings, deep};
+
+/// The pass over one cell.
+pub(super) struct Walk<'a> {
+    pub(super) scopes: Scopes<'a>,
+    /// `from m import *` was seen.
+    pub(super) star: bool,
+    /// Something was seen that can touch names which do not stand in the code.
+    pub(super) dynamic: bool,
+    /// How deep the tree is.
+    pub(super) deepest: usize,
+    depth: usize,
+    /// Whether there is a `:=` anywhere.
+    walrus: bool,
+    /// The innermost class, stripped of leading underscores, for `__name`.
+    private: Option<&'a str>,
+}
+
+impl<'a> Walk<'a> {
+    /// A pass over the tree of `code`.
+    pub(super) fn new(code: &str) -> Self {
+        Self {
+            scopes: Scopes::new(),
+            star: false,
+            dynamic: false,
+            deepest: 0,
+            depth: 0,
+            walrus: code.contains(":="),
+            private: None,
+        }
+    }
+
+    fn level(&mut self, level: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+        deep::guard(self.depth, || level(self));
+        self.depth -= 1;
+    }
+
+    /// The id of a name as it stands in the code; `None` where the parser made one up for code that is missing.
+    fn name(&mut self, name: &'a str) -> Option<NameId> {
+        if name.is_empty() {
+            return None;
+        }
+        // https://docs.python.org/3/reference/expressions.html#private-name-mangling
+        if let Some(class) = self.private
+            && name.starts_with("__")
+            && !name.ends_with("__")
+        {
+            return Some(self.scopes.names.intern_owned(format!("_{class}{name}")));
+        }
+        Some(self.scopes.names.intern(name))
+    }
+
+    fn load(&mut self, name: &'a str) {
+        if let Some(name) = self.name(name) {
+            self.scopes.load(name);
+        }
+    }
+
+    fn store(&mut self, name: &'a str) {
+        if let Some(name) = self.name(name) {
+            self.scopes.store(name);
+        }
+    }
+
+    fn declare(&mut self, name: &'a str) {
+        if let Some(name) = self.name(name) {
+            self.scopes.declare(name, Binding::Local);
+        }
+    }
+
+    fn exprs(&mut self, exprs: &'a [Expr]) {
+        exprs.iter().for_each(|expr| self.visit_expr(expr));
+    }
+
+    /// Walks what runs only when something is called.
+    fn deferred(&mut self, walk: impl FnOnce(&mut Self)) {
+        let outer = (self.scopes.deferred, self.scopes.lazy);
+        (self.scopes.deferred, self.scopes.lazy) = (true, false);
+        walk(self);
+        (self.scopes.deferred, self.scopes.lazy) = outer;
+    }
+
+    /// Walks what is evaluated when somebody asks for it: annotations (PEP 649), bounds, alias values.
+    fn lazy(&mut self, walk: impl FnOnce(&mut Self)) {
+        let outer = (self.scopes.deferred, self.scopes.lazy);
+        (self.scopes.deferred, self.scopes.lazy) = (true, true);
+        walk(self);
+        (self.scopes.deferred, self.scopes.lazy) = outer;
+    }
+
+    fn defaults(&mut self, parameters: &'a Parameters) {
+        for parameter in parameters.iter_non_variadic_params() {
+            parameter.default.iter().for_each(|default| self.visit_expr(default));
+        }
+    }
+
+    fn declare_parameters(&mut self, parameters: &'a Parameters) {
+        for parameter in parameters {
+            self.declare(&parameter.as_parameter().name.id);
+        }
+    }
+
+    fn function(&mut self, function: &'a StmtFunctionDef) {
+        for decorator in &function.decorator_list {
+            self.visit_expr(&decorator.expression);
+        }
+        self.defaults(&function.parameters);
+        self.with_type_params(function.type_params.as_deref(), |walk| {
+            walk.lazy(|walk| {
+                for parameter in &*function.parameters {
+                    parameter
+                        .annotation()
+                        .into_iter()
+                        .for_each(|annotation| walk.visit_expr(annotation));
+                }
+                function.returns.iter().for_each(|returns| walk.visit_expr(returns));
+            });
+            walk.scopes.push(FrameKind::Function);
+            walk.declare_parameters(&function.parameters);
+            let walrus = walk.walrus;
+            bindings::of_body(&function.body, walrus, &mut |name, binding| {
+                if let Some(name) = walk.name(name) {
+                    walk.scopes.declare(name, binding);
+                }
+            });
+            walk.deferred(|walk| walk.visit_body(&function.body));
+            walk.scopes.pop();
+        });
+        self.store(&function.name.id);
+    }
+
+    fn class(&mut self, class: &'a StmtClassDef) {
+        for decorator in &class.decorator_list {
+            self.visit_expr(&decorator.expression);
+        }
+        self.with_type_params(class.type_params.as_deref(), |walk| {
+            if let Some(arguments) = &class.arguments {
+                walk.visit_arguments(arguments);
+            }
+            let lazy = std::mem::replace(&mut walk.scopes.lazy, false);
+            let private = walk.private;
+            walk.scopes.push(FrameKind::Class);
+            // Methods see `__class__`; the body begins with the other two bound.
+            let cell = walk.scopes.names.intern("__class__");
+            walk.scopes.declare(cell, Binding::Local);
+            let stripped = class.name.id.trim_start_matches('_');
+            walk.private = (!stripped.is_empty()).then_some(stripped);
+            for implicit in ["__module__", "__qualname__"] {
+                let implicit = walk.scopes.names.intern(implicit);
+                walk.scopes.declare_member(implicit, Binding::Local, true);
+            }
+            let walrus = walk.walrus;
+            bindings::of_body(&class.body, walrus, &mut |name, binding| {
+                if let Some(name) = walk.name(name) {
+                    walk.scopes.declare_member(name, binding, false);
+                }
+            });
+            walk.visit_body(&class.body);
+            walk.scopes.pop();
+            walk.private = private;
+            walk.scopes.lazy = lazy;
+        });
+        self.store(&class.name.id);
+    }
+
+    fn with_type_params(&mut self, params: Option<&'a TypeParams>, walk: impl FnOnce(&mut Self)) {
+        let Some(params) = params else { return walk(self) };
+        self.scopes.push(FrameKind::TypeParams);
+        for param in &params.type_params {
+            self.declare(&param.name().id);
+        }
+        self.lazy(|walk| {
+            for param in &params.type_params {
+                let (bound, default) = match param {
+                    TypeParam::TypeVar(param) => (param.bound.as_deref(), param.default.as_deref()),
+                    TypeParam::TypeVarTuple(param) => (None, param.default.as_deref()),
+                    TypeParam::ParamSpec(param) => (None, param.default.as_deref()),
+                };
+                bound.into_iter().chain(default).for_each(|expr| walk.visit_expr(expr));
+            }
+        });
+        walk(self);
+        self.scopes.pop();
+    }
+
+    fn aug_assign(&mut self, assign: &'a StmtAugAssign) {
+        // The target is loaded, the value evaluated, the target bound.
+        if let Expr::Name(name) = &*assign.target {
+            self.load(&name.id);
+            self.visit_expr(&assign.value);
+            self.store(&name.id);
+        } else {
+            self.visit_expr(&assign.target);
+            self.visit_expr(&assign.value);
+        }
+    }
+
+    fn ann_assign(&mut self, assign: &'a StmtAnnAssign) {
+        if let Some(value) = &assign.value {
+            self.visit_expr(value);
+            self.visit_expr(&assign.target);
+        } else if !assign.target.is_name_expr() {
+            self.visit_expr(&assign.target);
+        }
+        self.lazy(|walk| walk.visit_expr(&assign.annotation));
+    }
+
+    fn try_(&mut self, try_: &'a StmtTry) {
+        self.visit_body(&try_.body);
+        for ExceptHandler::ExceptHandler(handler) in &try_.handlers {
+            handler.type_.iter().for_each(|type_| self.visit_expr(type_));
+            let name = handler.name.as_ref().and_then(|name| self.name(&name.id));
+            if let Some(name) = name {
+                self.scopes.handler(name, 1);
+            }
+            self.visit_body(&handler.body);
+            if let Some(name) = name {
+                self.scopes.handler(name, -1);
+            }
+        }
+        self.visit_body(&try_.orelse);
+        self.visit_body(&try_.finalbody);
+    }
+
+    fn stmt(&mut self, stmt: &'a Stmt) {
+        match stmt {
+            Stmt::FunctionDef(function) => self.function(function),
+            Stmt::ClassDef(class) => self.class(class),
+            Stmt::TypeAlias(alias) => {
+                self.with_type_params(alias.type_params.as_deref(), |walk| {
+                    walk.lazy(|walk| walk.visit_expr(&alias.value));
+                });
+                self.visit_expr(&alias.name);
+            }
+            Stmt::AugAssign(assign) => self.aug_assign(assign),
+            Stmt::AnnAssign(assign) => self.ann_assign(assign),
+            Stmt::Try(try_) => self.try_(try_),
+            Stmt::Match(match_) => {
+                self.visit_expr(&match_.subject);
+                for case in &match_.cases {
+                    self.visit_pattern(&case.pattern);
+                    // Captures are bound once the whole pattern has matched.
+                    bindings::of_pattern(&case.pattern, &mut |name| self.store(name));
+                    case.guard.iter().for_each(|guard| self.visit_expr(guard));
+                    self.visit_body(&case.body);
+                }
+            }
+            Stmt::Import(import) => {
+                import
+                    .names
+                    .iter()
+                    .filter_map(|alias| bindings::of_alias(alias, false))
+                    .for_each(|name| self.store(name));
+            }
+            Stmt::ImportFrom(import) => {
+                // `from __future__ import …` is a directive to the compiler, not a binding that cells could share.
+                if import.level == 0 && import.module.as_ref().is_some_and(|module| module.id == "__future__") {
+                    return;
+                }
+                for alias in &import.names {
+                    match bindings::of_alias(alias, true) {
+                        Some(name) => self.store(name),
+                        None => self.star = true,
+                    }
+                }
+            }
+            // A declaration by itself neither loads nor stores.
+            Stmt::Global(_) | Stmt::Nonlocal(_) => {}
+            Stmt::IpyEscapeCommand(command) => self.dynamic |= super::magics::is_dynamic(command.kind, &command.value),
+            _ => visitor::walk_stmt(self, stmt),
+        }
+    }
+
+    fn comprehension(&mut self, generators: &'a [Comprehension], elements: [Option<&'a Expr>; 2]) {
+        // The first iterable is evaluated before the scope is entered.
+        if let Some(first) = generators.first() {
+            self.visit_expr(&first.iter);
+        }
+        self.scopes.push(FrameKind::Comprehension);
+        let lazy = std::mem::replace(&mut self.scopes.lazy, false);
+        for generator in generators {
+            bindings::of_target(&generator.target, &mut |name| self.declare(name));
+        }
+        for (index, generator) in generators.iter().enumerate() {
+            if index > 0 {
+                self.visit_expr(&generator.iter);
+            }
+            self.visit_expr(&generator.target);
+            self.exprs(&generator.ifs);
+        }
+        elements
+            .into_iter()
+            .flatten()
+            .for_each(|element| self.visit_expr(element));
+        self.scopes.lazy = lazy;
+        self.scopes.pop();
+    }
+
+    fn call(&mut self, call: &'a ExprCall) {
+        self.visit_expr(&call.func);
+        self.visit_arguments(&call.arguments);
+        let Expr::Name(function) = &*call.func else { return };
+        // `setattr` and `vars` matter when their argument may be a module or the namespace itself; `self` and other
+        // locals of a function are left alone, or nearly every class would count as dynamic.
+        let reaches_out = match function.id.as_str() {
+            "vars" if call.arguments.is_empty() => true,
+            "setattr" | "delattr" | "vars" => match call.arguments.args.first() {
+                Some(Expr::Name(object)) => {
+                    let object = self.name(&object.id);
+                    object.is_some_and(|object| self.scopes.is_global(object))
+                }
+                Some(_) => true,
+                None => false,
+            },
+            _ => false,
+        };
+        if reaches_out {
+            let function = self.name(&function.id);
+            self.dynamic |= function.is_some_and(|function| self.scopes.is_global(function));
+        }
+    }
+
+    fn expr(&mut self, expr: &'a Expr) {
+        match expr {
+            Expr::Name(name) => match name.ctx {
+                ExprContext::Load | ExprContext::Invalid => self.load(&name.id),
+                ExprContext::Store => self.store(&name.id),
+                ExprContext::Del => {
+                    if let Some(name) = self.name(&name.id) {
+                        self.scopes.delete(name);
+                    }
+                }
+            },
+            Expr::Named(named) => {
+                self.visit_expr(&named.value);
+                if let Expr::Name(target) = &*named.target {
+                    if let Some(name) = self.name(&target.id) {
+                        self.scopes.store_walrus(name);
+                    }
+                } else {
+                    self.visit_expr(&named.target);
+                }
+            }
+            Expr::Lambda(lambda) => {
+                lambda
+                    .parameters
+                    .iter()
+                    .for_each(|parameters| self.defaults(parameters));
+                self.scopes.push(FrameKind::Function);
+                lambda
+                    .parameters
+                    .iter()
+                    .for_each(|parameters| self.declare_parameters(parameters));
+                let walrus = self.walrus;
+                bindings::of_expr(&lambda.body, walrus, &mut |name, binding| {
+                    if let Some(name) = self.name(name) {
+                        self.scopes.declare(name, binding);
+                    }
+                });
+                self.deferred(|walk| walk.visit_expr(&lambda.body));
+                self.scopes.pop();
+            }
+            Expr::ListComp(comp) => self.comprehension(&comp.generators, [Some(&comp.elt), None]),
+            Expr::SetComp(comp) => self.comprehension(&comp.generators, [Some(&comp.elt), None]),
+            Expr::Generator(comp) => self.comprehension(&comp.generators, [Some(&comp.elt), None]),
+            Expr::DictComp(comp) => self.comprehension(&comp.generators, [comp.key.as_deref(), Some(&comp.value)]),
+            Expr::Call(call) => self.call(call),
+            _ => visitor::walk_expr(self, expr),
+        }
+    }
+
+    /// Binds a name at module level that does not stand in the code as Python.
+    pub(super) fn store_at_module_level(&mut self, name: &str) {
+        let name = self.scopes.names.intern_owned(name.to_owned());
+        self.scopes.store(name);
+    }
+}
+
+impl<'a> Visitor<'a> for Walk<'a> {
+    fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        self.level(|walk| walk.stmt(stmt));
+    }
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        self.level(|walk| walk.expr(expr));
+    }
+
+    fn visit_pattern(&mut self, pattern: &'a Pattern) {
+        self.level(|walk| visitor::walk_pattern(walk, pattern));
+    }
+
+    fn visit_interpolated_string_element(&mut self, element: &'a InterpolatedStringElement) {
+        self.level(|walk| visitor::walk_interpolated_string_element(walk, element));
+    }
+}
