@@ -21,14 +21,8 @@ const AHEAD: usize = 1024;
 
 /// The answer to one line, now or soon.
 enum Answer {
-    Soon {
-        id: Value,
-        analysis: Receiver<Arc<Analysis>>,
-    },
-    Refused {
-        id: Value,
-        message: String,
-    },
+    Soon { id: Value, analysis: Receiver<Arc<Analysis>> },
+    Refused { id: Value, message: String },
 }
 
 fn main() -> io::Result<()> {
@@ -57,10 +51,7 @@ fn submit(pool: &Pool, line: &[u8]) -> Answer {
     let request: Value = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => {
-            return Answer::Refused {
-                id: Value::Null,
-                message: format!("not a JSON line: {error}"),
-            };
+            return Answer::Refused { id: Value::Null, message: format!("not a JSON line: {error}") };
         }
     };
     let id = request.get("id").cloned().unwrap_or(Value::Null);
@@ -68,17 +59,11 @@ fn submit(pool: &Pool, line: &[u8]) -> Answer {
         Some("python") => CellType::Python,
         Some("sql") => CellType::Sql,
         _ => {
-            return Answer::Refused {
-                id,
-                message: "`type` must be \"python\" or \"sql\"".to_owned(),
-            };
+            return Answer::Refused { id, message: "`type` must be \"python\" or \"sql\"".to_owned() };
         }
     };
     let Some(code) = request.get("code").and_then(Value::as_str) else {
-        return Answer::Refused {
-            id,
-            message: "`code` must be a string".to_owned(),
-        };
+        return Answer::Refused { id, message: "`code` must be a string".to_owned() };
     };
     let (sender, analysis) = mpsc::channel();
     pool.submit(cell_type, code.into(), move |analysis| {

@@ -5,6 +5,7 @@
 mod pool;
 mod position;
 mod python;
+mod sql;
 mod types;
 
 pub use pool::Pool;
@@ -18,6 +19,6 @@ pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
     match cell_type {
         CellType::Python => python::analyse(code),
-        CellType::Sql => Analysis::default(),
+        CellType::Sql => sql::analyse(code),
     }
 }

@@ -39,10 +39,7 @@ impl Pool {
     pub fn new(threads: usize) -> io::Result<Self> {
         let long = (threads / 4).max(1);
         let short = threads.saturating_sub(long).max(1);
-        Ok(Self {
-            short: lane("analysis-short", short)?,
-            long: lane("analysis-long", long)?,
-        })
+        Ok(Self { short: lane("analysis-short", short)?, long: lane("analysis-long", long)? })
     }
 
     /// Whether a cell belongs to the short lane; such a cell takes at most a few milliseconds, typically a few
@@ -71,9 +68,7 @@ fn lane(name: &str, threads: usize) -> io::Result<Sender<Job>> {
     let receiver = Arc::new(Mutex::new(receiver));
     for _ in 0..threads {
         let receiver = Arc::clone(&receiver);
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || work(&receiver))?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&receiver))?;
     }
     Ok(sender)
 }
@@ -103,8 +98,5 @@ fn failed() -> Analysis {
         column: 1,
         offset: 0,
     };
-    Analysis {
-        diagnostics: vec![diagnostic],
-        ..Analysis::default()
-    }
+    Analysis { diagnostics: vec![diagnostic], ..Analysis::default() }
 }

@@ -16,19 +16,11 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn error(offset: usize, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            offset,
-            message: message.into(),
-        }
+        Self { severity: Severity::Error, offset, message: message.into() }
     }
 
     pub(crate) fn warning(offset: usize, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            offset,
-            message: message.into(),
-        }
+        Self { severity: Severity::Warning, offset, message: message.into() }
     }
 }
 
@@ -41,30 +33,15 @@ pub(crate) fn locate(code: &str, mut findings: Vec<Finding>) -> Vec<Diagnostic> 
     }
     findings.sort_by_key(|finding| finding.offset);
     findings.truncate(MOST_DIAGNOSTICS);
-    let mut cursor = Cursor {
-        line: 1,
-        column: 1,
-        after_return: false,
-    };
+    let mut cursor = Cursor { line: 1, column: 1, after_return: false };
     let mut characters = code.char_indices().peekable();
     let mut diagnostics = Vec::with_capacity(findings.len());
-    for Finding {
-        severity,
-        offset,
-        message,
-    } in findings
-    {
+    for Finding { severity, offset, message } in findings {
         let offset = offset.min(code.len());
         while let Some((_, character)) = characters.next_if(|(at, character)| at + character.len_utf8() <= offset) {
             cursor.advance(character);
         }
-        diagnostics.push(Diagnostic {
-            severity,
-            message,
-            line: cursor.line,
-            column: cursor.column,
-            offset,
-        });
+        diagnostics.push(Diagnostic { severity, message, line: cursor.line, column: cursor.column, offset });
     }
     diagnostics
 }
@@ -97,10 +74,7 @@ pub(crate) fn offset_of(code: &str, line: u64, column: u64) -> usize {
         }
     }
     let skipped = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
-    code[start..]
-        .char_indices()
-        .nth(skipped)
-        .map_or(code.len(), |(at, _)| start + at)
+    code[start..].char_indices().nth(skipped).map_or(code.len(), |(at, _)| start + at)
 }
 
 #[cfg(test)]

@@ -135,14 +135,8 @@ impl<'a> Collector<'a, '_> {
                     (self.bind)(name, Binding::Local);
                 }
             }
-            Stmt::Global(global) => global
-                .names
-                .iter()
-                .for_each(|name| (self.bind)(&name.id, Binding::Global)),
-            Stmt::Nonlocal(names) => names
-                .names
-                .iter()
-                .for_each(|name| (self.bind)(&name.id, Binding::Nonlocal)),
+            Stmt::Global(global) => global.names.iter().for_each(|name| (self.bind)(&name.id, Binding::Global)),
+            Stmt::Nonlocal(names) => names.names.iter().for_each(|name| (self.bind)(&name.id, Binding::Nonlocal)),
             Stmt::Delete(delete) => {
                 delete.targets.iter().for_each(|target| self.target(target));
                 visitor::walk_stmt(self, stmt);
@@ -160,10 +154,7 @@ impl<'a> Collector<'a, '_> {
                 visitor::walk_stmt(self, stmt);
             }
             Stmt::With(with) => {
-                with.items
-                    .iter()
-                    .filter_map(|item| item.optional_vars.as_deref())
-                    .for_each(|vars| self.target(vars));
+                with.items.iter().filter_map(|item| item.optional_vars.as_deref()).for_each(|vars| self.target(vars));
                 visitor::walk_stmt(self, stmt);
             }
             Stmt::Try(try_) => {
@@ -194,10 +185,7 @@ impl<'a> Collector<'a, '_> {
     fn expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Lambda(lambda) => {
-                let parameters = lambda
-                    .parameters
-                    .iter()
-                    .flat_map(|parameters| parameters.iter_non_variadic_params());
+                let parameters = lambda.parameters.iter().flat_map(|parameters| parameters.iter_non_variadic_params());
                 for default in parameters.filter_map(|parameter| parameter.default.as_deref()) {
                     self.visit_expr(default);
                 }

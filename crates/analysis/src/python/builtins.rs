@@ -213,21 +213,9 @@ mod tests {
 
     #[test]
     fn knows_what_the_kernel_provides() {
-        for name in [
-            "print",
-            "_",
-            "__",
-            "___",
-            "_i",
-            "_ii",
-            "_i12",
-            "_7",
-            "In",
-            "Out",
-            "display",
-            "get_ipython",
-            "exit",
-        ] {
+        for name in
+            ["print", "_", "__", "___", "_i", "_ii", "_i12", "_7", "In", "Out", "display", "get_ipython", "exit"]
+        {
             assert!(is_builtin(name), "{name}");
         }
         for name in ["prints", "_x", "_i1x", "_1x", "____", ""] {

@@ -19,11 +19,7 @@ const DROP_PER_LEVEL: usize = 2048;
 
 /// Runs one level of a recursion that is `depth` levels deep, on a fresh stack if this one is short.
 pub(super) fn guard<R>(depth: usize, level: impl FnOnce() -> R) -> R {
-    if depth.is_multiple_of(LEVELS_PER_LOOK) {
-        stacker::maybe_grow(RED_ZONE, SEGMENT, level)
-    } else {
-        level()
-    }
+    if depth.is_multiple_of(LEVELS_PER_LOOK) { stacker::maybe_grow(RED_ZONE, SEGMENT, level) } else { level() }
 }
 
 /// Drops a tree that is `depth` levels deep.

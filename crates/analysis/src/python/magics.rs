@@ -10,32 +10,20 @@ use ruff_python_ast::IpyEscapeKind;
 pub(super) enum Shape<'a> {
     /// Python from this byte on. `writes` are the names that magics bind; with `reads_only` the body's own bindings
     /// are thrown away when it ends.
-    Python {
-        start: usize,
-        writes: Vec<&'a str>,
-        reads_only: bool,
-    },
+    Python { start: usize, writes: Vec<&'a str>, reads_only: bool },
     /// Another language, or one that nobody here knows.
     Other { writes: Vec<&'a str> },
 }
 
 /// Takes the cell magics off the beginning of a cell.
 pub(super) fn shape(code: &str) -> Shape<'_> {
-    let mut start = if code.starts_with('\u{feff}') {
-        '\u{feff}'.len_utf8()
-    } else {
-        0
-    };
+    let mut start = if code.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let mut writes = Vec::new();
     loop {
         let body = &code[start..];
         let trimmed = body.trim_start_matches([' ', '\t', '\n', '\r', '\x0c']);
         let Some(magic) = trimmed.strip_prefix("%%") else {
-            return Shape::Python {
-                start,
-                writes,
-                reads_only: false,
-            };
+            return Shape::Python { start, writes, reads_only: false };
         };
         let line_end = magic.find(['\n', '\r']).unwrap_or(magic.len());
         let (line, rest) = magic.split_at(line_end);
@@ -48,11 +36,7 @@ pub(super) fn shape(code: &str) -> Shape<'_> {
             "timeit" => {
                 // What stands on the line is set-up code, which runs before the body.
                 let start = offset(after_options(arguments));
-                return Shape::Python {
-                    start,
-                    writes,
-                    reads_only: true,
-                };
+                return Shape::Python { start, writes, reads_only: true };
             }
             _ if name.ends_with('?') => return Shape::Other { writes },
             _ => {
@@ -81,9 +65,8 @@ fn after_options(arguments: &str) -> &str {
 
 /// `%%bash --out x --err y`: the script magics put the output into variables.
 fn script_outputs<'a>(name: &str, arguments: &'a str) -> Vec<&'a str> {
-    const SCRIPTS: [&str; 11] = [
-        "bash", "cmd", "perl", "pypy", "python", "python2", "python3", "ruby", "script", "sh", "SVG",
-    ];
+    const SCRIPTS: [&str; 11] =
+        ["bash", "cmd", "perl", "pypy", "python", "python2", "python3", "ruby", "script", "sh", "SVG"];
     let mut outputs = Vec::new();
     if SCRIPTS.contains(&name) {
         let mut words = arguments.split_whitespace();
@@ -99,16 +82,7 @@ fn script_outputs<'a>(name: &str, arguments: &'a str) -> Vec<&'a str> {
 /// Whether a line magic can touch names that do not stand in the code.
 pub(super) fn is_dynamic(kind: IpyEscapeKind, command: &str) -> bool {
     // `%time` and its like run a statement, which is not looked into.
-    const DYNAMIC: [&str; 8] = [
-        "prun",
-        "pylab",
-        "reset",
-        "reset_selective",
-        "run",
-        "store",
-        "time",
-        "xdel",
-    ];
+    const DYNAMIC: [&str; 8] = ["prun", "pylab", "reset", "reset_selective", "run", "store", "time", "xdel"];
     let name = command.split_whitespace().next().unwrap_or_default();
     kind == IpyEscapeKind::Magic && DYNAMIC.contains(&name)
 }

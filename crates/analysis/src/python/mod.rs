@@ -24,11 +24,7 @@ pub(crate) fn analyse(code: &str) -> Analysis {
     let mut findings = Vec::new();
     match magics::shape(code) {
         Shape::Other { writes } => names_into(&writes, &mut analysis),
-        Shape::Python {
-            start,
-            writes,
-            reads_only,
-        } => {
+        Shape::Python { start, writes, reads_only } => {
             analyse_from(&code[start..], start, &writes, &mut analysis, &mut findings);
             if reads_only {
                 analysis.writes.clear();
@@ -101,11 +97,7 @@ fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analys
 /// The parser's message; it quotes what it did not expect, which may be invisible or end a terminal's line.
 fn message(error: &ParseErrorType) -> String {
     let visible = |c: char| -> String {
-        if c.is_control() || (c.is_whitespace() && c != ' ') {
-            c.escape_unicode().collect()
-        } else {
-            c.into()
-        }
+        if c.is_control() || (c.is_whitespace() && c != ' ') { c.escape_unicode().collect() } else { c.into() }
     };
     error.to_string().chars().map(visible).collect()
 }

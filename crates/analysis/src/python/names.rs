@@ -15,10 +15,7 @@ pub(super) const NO_ENTRY: u32 = u32::MAX;
 
 /// What is known of one name.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts about one name, not states of a machine"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one name, not states of a machine")]
 pub(super) struct Symbol<'a> {
     text: Cow<'a, str>,
     /// The innermost open function-like scope that knows the name, as an index into the scopes' entries.
@@ -71,11 +68,7 @@ impl<'a> Names<'a> {
         // There are fewer names than bytes, and the source is shorter than 4 GiB.
         let id = NameId(u32::try_from(self.symbols.len()).unwrap_or(u32::MAX));
         if self.symbols.len() == SCANNED {
-            let known = self
-                .symbols
-                .iter()
-                .zip(0..)
-                .map(|(symbol, index)| (symbol.text.clone(), NameId(index)));
+            let known = self.symbols.iter().zip(0..).map(|(symbol, index)| (symbol.text.clone(), NameId(index)));
             self.ids.extend(known);
         }
         if self.symbols.len() >= SCANNED {
@@ -113,10 +106,7 @@ impl<'a> Names<'a> {
             let name = || symbol.text.clone().into_owned();
             // A load that runs later finds whatever the module's own code binds, wherever that stands.
             if symbol.read_eagerly || (symbol.read_deferred && !symbol.bound) {
-                let read = Read {
-                    name: name(),
-                    deferred: !symbol.read_eagerly,
-                };
+                let read = Read { name: name(), deferred: !symbol.read_eagerly };
                 if builtins::is_builtin(&symbol.text) {
                     analysis.dynamic |= builtins::is_dynamic(&symbol.text);
                     analysis.builtins_read.push(read);

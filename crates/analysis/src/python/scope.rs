@@ -85,13 +85,7 @@ enum Place {
 
 impl<'a> Scopes<'a> {
     pub(super) fn new() -> Self {
-        let module = Frame {
-            kind: FrameKind::Module,
-            class: None,
-            home: 0,
-            entries: 0,
-            members: 0,
-        };
+        let module = Frame { kind: FrameKind::Module, class: None, home: 0, entries: 0, members: 0 };
         Self {
             names: Names::default(),
             frames: vec![module],
@@ -125,13 +119,7 @@ impl<'a> Scopes<'a> {
             FrameKind::Module | FrameKind::Function | FrameKind::Class => index,
         };
         let (entries, members) = (self.entries.len(), self.members.len());
-        self.frames.push(Frame {
-            kind,
-            class,
-            home,
-            entries,
-            members,
-        });
+        self.frames.push(Frame { kind, class, home, entries, members });
     }
 
     /// Closes the innermost scope.
@@ -156,14 +144,7 @@ impl<'a> Scopes<'a> {
             return;
         }
         self.names.get_mut(name).local = u32::try_from(self.entries.len()).unwrap_or(NO_ENTRY);
-        self.entries.push(Entry {
-            name,
-            frame,
-            outer,
-            binding,
-            bound: false,
-            handlers: 0,
-        });
+        self.entries.push(Entry { name, frame, outer, binding, bound: false, handlers: 0 });
     }
 
     /// Says that the innermost scope, a class, binds a name somewhere in its body, or already has it.
@@ -179,14 +160,7 @@ impl<'a> Scopes<'a> {
             return;
         }
         self.names.get_mut(name).member = u32::try_from(self.members.len()).unwrap_or(NO_ENTRY);
-        self.members.push(Entry {
-            name,
-            frame,
-            outer,
-            binding,
-            bound,
-            handlers: 0,
-        });
+        self.members.push(Entry { name, frame, outer, binding, bound, handlers: 0 });
     }
 
     /// The entry that a function-like scope has for a name, if it is further in than `class`.
@@ -259,14 +233,11 @@ impl<'a> Scopes<'a> {
     /// Whether a load of the name here would look in the module or the built-ins.
     pub(super) fn is_global(&self, name: NameId) -> bool {
         let class = self.frame(self.top()).class;
-        let member = class
-            .and_then(|class| self.member(name, class))
-            .map(|index| &self.members[index as usize]);
+        let member = class.and_then(|class| self.member(name, class)).map(|index| &self.members[index as usize]);
         if member.is_some_and(|member| member.binding == Binding::Local && member.bound) {
             return false;
         }
-        self.local(name, None)
-            .is_none_or(|index| matches!(self.place_of_local(index), Place::DeclaredGlobal(_)))
+        self.local(name, None).is_none_or(|index| matches!(self.place_of_local(index), Place::DeclaredGlobal(_)))
     }
 
     /// Where a store in the innermost scope (a walrus: in its home) goes.
@@ -277,9 +248,7 @@ impl<'a> Scopes<'a> {
             FrameKind::Module => Place::Module,
             FrameKind::Comprehension | FrameKind::TypeParams => Place::Function,
             FrameKind::Class => self.member(name, frame).map_or(Place::Function, Place::Member),
-            FrameKind::Function => self
-                .local(name, None)
-                .map_or(Place::Function, |index| self.place_of_local(index)),
+            FrameKind::Function => self.local(name, None).map_or(Place::Function, |index| self.place_of_local(index)),
         }
     }
 

@@ -120,10 +120,7 @@ impl<'a> Walk<'a> {
         self.with_type_params(function.type_params.as_deref(), |walk| {
             walk.lazy(|walk| {
                 for parameter in &*function.parameters {
-                    parameter
-                        .annotation()
-                        .into_iter()
-                        .for_each(|annotation| walk.visit_expr(annotation));
+                    parameter.annotation().into_iter().for_each(|annotation| walk.visit_expr(annotation));
                 }
                 function.returns.iter().for_each(|returns| walk.visit_expr(returns));
             });
@@ -300,10 +297,7 @@ impl<'a> Walk<'a> {
             self.visit_expr(&generator.target);
             self.exprs(&generator.ifs);
         }
-        elements
-            .into_iter()
-            .flatten()
-            .for_each(|element| self.visit_expr(element));
+        elements.into_iter().flatten().for_each(|element| self.visit_expr(element));
         self.scopes.lazy = lazy;
         self.scopes.pop();
     }
@@ -354,15 +348,9 @@ impl<'a> Walk<'a> {
                 }
             }
             Expr::Lambda(lambda) => {
-                lambda
-                    .parameters
-                    .iter()
-                    .for_each(|parameters| self.defaults(parameters));
+                lambda.parameters.iter().for_each(|parameters| self.defaults(parameters));
                 self.scopes.push(FrameKind::Function);
-                lambda
-                    .parameters
-                    .iter()
-                    .for_each(|parameters| self.declare_parameters(parameters));
+                lambda.parameters.iter().for_each(|parameters| self.declare_parameters(parameters));
                 let walrus = self.walrus;
                 bindings::of_expr(&lambda.body, walrus, &mut |name, binding| {
                     if let Some(name) = self.name(name) {

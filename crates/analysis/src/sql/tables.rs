@@ -1,0 +1,277 @@
+//! Which tables a parsed statement reads and writes.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    AlterTableOperation, CopySource, CreateTableLikeKind, Expr, FromTable, Ident, ObjectName, ObjectType, Query,
+    RenameTableNameKind, Select, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UtilityOption,
+};
+
+use super::statements::Tables;
+
+/// Collects the tables of statements.
+pub(super) struct Visitor<'a> {
+    tables: &'a mut Tables,
+    /// The `WITH` clauses around the place at hand, innermost last; one, mostly empty, for each query.
+    scopes: Vec<CteScope>,
+    /// How many `EXPLAIN`s without `ANALYZE` are around: they only plan.
+    planned: usize,
+}
+
+struct CteScope {
+    /// Name to place in the clause.
+    names: HashMap<String, usize>,
+    /// The bodies, by address, because the visitor does not say that a query is one.
+    bodies: Vec<*const Query>,
+    /// The body that is visited now or next.
+    next: usize,
+    recursive: bool,
+}
+
+impl CteScope {
+    fn of(query: &Query) -> Self {
+        let ctes = query.with.as_ref().map_or(&[][..], |with| &with.cte_tables);
+        let mut names = HashMap::new();
+        for (index, cte) in ctes.iter().enumerate() {
+            names.entry(fold(&cte.alias.name)).or_insert(index);
+        }
+        Self {
+            names,
+            bodies: ctes.iter().map(|cte| std::ptr::from_ref(&*cte.query)).collect(),
+            next: 0,
+            recursive: query.with.as_ref().is_some_and(|with| with.recursive),
+        }
+    }
+
+    /// Without `RECURSIVE`, a body sees only what stands before it in the clause.
+    fn sees(&self, name: &str) -> bool {
+        self.names.get(name).is_some_and(|&index| self.recursive || index < self.next)
+    }
+}
+
+/// The name that an identifier means: unquoted ones are folded to lower case.
+fn fold(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+/// `schema.table`, of which the schema is `public` unless given; `None` for what is no table, as a file name.
+fn table_name(name: &ObjectName) -> Option<String> {
+    let parts: Option<Vec<&Ident>> = name.0.iter().map(|part| part.as_ident()).collect();
+    match parts?.as_slice() {
+        [table] if table.quote_style == Some('\'') => None,
+        [table] => Some(format!("public.{}", fold(table))),
+        // A database before the schema can only be the one that is connected to.
+        [.., schema, table] => Some(format!("{}.{}", fold(schema), fold(table))),
+        [] => None,
+    }
+}
+
+impl<'a> Visitor<'a> {
+    pub(super) fn new(tables: &'a mut Tables) -> Self {
+        Self { tables, scopes: Vec::new(), planned: 0 }
+    }
+
+    fn read(&mut self, name: &ObjectName) {
+        if let [part] = name.0.as_slice()
+            && let Some(ident) = part.as_ident()
+        {
+            let cte = fold(ident);
+            if self.scopes.iter().any(|scope| scope.sees(&cte)) {
+                return;
+            }
+        }
+        self.tables.read.extend(table_name(name));
+    }
+
+    /// A definition.
+    fn write(&mut self, name: &ObjectName) {
+        if self.planned == 0 {
+            self.tables.written.extend(table_name(name));
+        }
+    }
+
+    /// The target of a change of data, which is never a CTE.
+    fn change(&mut self, name: &ObjectName) {
+        self.tables.read.extend(table_name(name));
+        self.write(name);
+    }
+
+    fn change_factor(&mut self, factor: &TableFactor) {
+        if let TableFactor::Table { name, args: None, .. } = factor {
+            self.change(name);
+        }
+    }
+
+    fn change_all(&mut self, tables: &[TableWithJoins]) {
+        tables.iter().for_each(|table| self.change_factor(&table.relation));
+    }
+
+    fn statement(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Insert(insert) => {
+                if let TableObject::TableName(name) = &insert.table {
+                    self.change(name);
+                }
+            }
+            Statement::Update(update) => self.change_factor(&update.table.relation),
+            Statement::Delete(delete) => match &delete.from {
+                FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables) => self.change_all(tables),
+            },
+            Statement::Merge(merge) => self.change_factor(&merge.table),
+            Statement::Copy { source: CopySource::Table { table_name, .. }, to, .. } => {
+                if *to {
+                    self.read(table_name);
+                } else {
+                    self.change(table_name);
+                }
+            }
+            Statement::Truncate(truncate) => truncate.table_names.iter().for_each(|target| self.change(&target.name)),
+            Statement::CreateTable(create) => {
+                self.write(&create.name);
+                if let Some(CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) = &create.like
+                {
+                    self.read(&like.name);
+                }
+                create.inherits.iter().flatten().for_each(|parent| self.read(parent));
+                create.partition_of.iter().for_each(|parent| self.read(parent));
+            }
+            Statement::CreateView(create) => self.write(&create.name),
+            Statement::CreateIndex(create) => self.write(&create.table_name),
+            Statement::AlterTable(alter) => {
+                self.write(&alter.name);
+                for operation in &alter.operations {
+                    if let AlterTableOperation::RenameTable {
+                        table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),
+                    } = operation
+                    {
+                        self.write(name);
+                    }
+                }
+            }
+            Statement::AlterView { name, .. } => self.write(name),
+            Statement::Drop {
+                object_type: ObjectType::Table | ObjectType::View | ObjectType::MaterializedView,
+                names,
+                ..
+            } => names.iter().for_each(|name| self.write(name)),
+            Statement::ExplainTable { table_name, .. } => self.read(table_name),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a statement by itself changes neither data nor definitions; what is inside it is asked separately. What
+/// the functions in a query do is not known to anybody but the database.
+fn is_harmless(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Query(_)
+            | Statement::Explain { .. }
+            | Statement::ExplainTable { .. }
+            | Statement::Copy { to: true, .. }
+            | Statement::ShowFunctions { .. }
+            | Statement::ShowVariable { .. }
+            | Statement::ShowVariables { .. }
+            | Statement::ShowTables { .. }
+            | Statement::ShowColumns { .. }
+            | Statement::ShowSchemas { .. }
+            | Statement::ShowDatabases { .. }
+            | Statement::Set(_)
+            | Statement::Use(_)
+            | Statement::StartTransaction { .. }
+            | Statement::Commit { .. }
+            | Statement::Rollback { .. }
+            | Statement::Savepoint { .. }
+            | Statement::ReleaseSavepoint { .. }
+            | Statement::Declare { .. }
+            | Statement::Fetch { .. }
+            | Statement::Close { .. }
+            | Statement::Prepare { .. }
+            | Statement::Deallocate { .. }
+            | Statement::LISTEN { .. }
+            | Statement::UNLISTEN { .. }
+    )
+}
+
+/// Whether an `EXPLAIN` only plans.
+fn only_plans(statement: &Statement) -> bool {
+    let Statement::Explain { analyze, options, .. } = statement else {
+        return false;
+    };
+    let is_off = |option: &UtilityOption| {
+        let argument = option.arg.as_ref().map(|argument| argument.to_string().to_ascii_lowercase());
+        matches!(argument.as_deref(), Some("false" | "off" | "0" | "'false'" | "'off'"))
+    };
+    let mut options = options.iter().flatten();
+    let analyzes = |option: &UtilityOption| option.name.value.eq_ignore_ascii_case("analyze") && !is_off(option);
+    !analyze && !options.any(analyzes)
+}
+
+impl sqlparser::ast::Visitor for Visitor<'_> {
+    type Break = ();
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        self.planned += usize::from(only_plans(statement));
+        self.tables.changes_data |= self.planned == 0 && !is_harmless(statement);
+        self.statement(statement);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        self.planned -= usize::from(only_plans(statement));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.scopes.push(CteScope::of(query));
+        let mut bodies = vec![&*query.body];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                // `TABLE t`, of which the parser keeps only the text.
+                SetExpr::Table(table) => {
+                    let parts = table.schema_name.iter().chain(&table.table_name).map(Ident::new);
+                    self.read(&ObjectName::from(parts.collect::<Vec<_>>()));
+                }
+                _ => {}
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.scopes.pop();
+        if let Some(scope) = self.scopes.last_mut()
+            && scope.bodies.get(scope.next).is_some_and(|&body| std::ptr::eq(body, query))
+        {
+            scope.next += 1;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        // `SELECT … INTO t` defines t.
+        for target in select.into.iter().flat_map(|into| &into.targets) {
+            let parts = match target {
+                Expr::Identifier(name) => vec![name.clone()],
+                Expr::CompoundIdentifier(parts) => parts.clone(),
+                _ => continue,
+            };
+            self.tables.changes_data |= self.planned == 0;
+            self.write(&ObjectName::from(parts));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        // With arguments it is a function.
+        if let TableFactor::Table { name, args: None, .. } = factor {
+            self.read(name);
+        }
+        ControlFlow::Continue(())
+    }
+}
