@@ -59,17 +59,8 @@ impl Results {
     /// # Errors
     /// [`Invalid`] naming the limit.
     pub fn check(&self) -> Result<(), Invalid> {
-        limits::at_most(
-            "the cell's standard output",
-            "bytes",
-            limits::STDOUT_BYTES,
-            self.stdout.len(),
-        )?;
-        let bytes = self
-            .outputs
-            .iter()
-            .map(|o| o.data.as_str().len() + o.metadata.as_str().len())
-            .sum();
+        limits::at_most("the cell's standard output", "bytes", limits::STDOUT_BYTES, self.stdout.len())?;
+        let bytes = self.outputs.iter().map(|o| o.data.as_str().len() + o.metadata.as_str().len()).sum();
         limits::at_most("the cell's outputs", "bytes", limits::OUTPUTS_BYTES, bytes)?;
         for output in &self.outputs {
             limits::short_text("the output's MIME type", limits::MIME_TYPE_CHARS, &output.mime_type)?;
@@ -105,17 +96,11 @@ impl Cell {
     /// The digest that ties results to the code that made them: SHA-256 over type, NUL and code, as 64 hex digits.
     #[must_use]
     pub fn code_digest(&self) -> String {
-        let digest = Sha256::new()
-            .chain_update(self.cell_type.as_str())
-            .chain_update([0])
-            .chain_update(&*self.code);
-        digest
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-                hex
-            })
+        let digest = Sha256::new().chain_update(self.cell_type.as_str()).chain_update([0]).chain_update(&*self.code);
+        digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+            hex
+        })
     }
 
     /// The same cell with other code or another type, analysed.
@@ -130,21 +115,17 @@ impl Cell {
             Some(_) if cell_type == self.cell_type => Arc::clone(&self.analysis),
             Some(_) => Arc::default(),
         };
-        Self {
-            cell_type,
-            code,
-            analysis,
-            broken,
-            ..self.clone()
-        }
+        Self { cell_type, code, analysis, broken, ..self.clone() }
     }
 
     /// The names of [`Analysis::reads`].
+    #[must_use]
     pub fn reads(&self) -> impl ExactSizeIterator<Item = &str> {
         self.analysis.reads.iter().map(|read| read.name.as_str())
     }
 
     /// The names of [`Analysis::writes`].
+    #[must_use]
     pub fn writes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.analysis.writes.iter().map(String::as_str)
     }
@@ -157,10 +138,6 @@ impl Cell {
             names.dedup();
         }
         let reads = reads.into_iter().map(|name| Read { name, deferred: false }).collect();
-        Arc::new(Analysis {
-            reads,
-            writes,
-            ..Analysis::default()
-        })
+        Arc::new(Analysis { reads, writes, ..Analysis::default() })
     }
 }

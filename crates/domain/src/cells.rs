@@ -30,6 +30,7 @@ impl Cells {
     }
 
     /// In document order.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cell>> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
@@ -106,14 +107,10 @@ impl Cells {
     /// The chunk that holds or would hold the cell, and the index in it. With no chunk at all: chunk 0, which is not there.
     fn locate(&self, order: &OrderKey, id: &CellId) -> (usize, Result<usize, usize>) {
         let key = (order, id);
-        let after = self
-            .chunks
-            .partition_point(|c| c.first().is_some_and(|cell| (&cell.order, &cell.id) <= key));
+        let after = self.chunks.partition_point(|c| c.first().is_some_and(|cell| (&cell.order, &cell.id) <= key));
         let chunk = after.saturating_sub(1);
-        let place = self
-            .chunks
-            .get(chunk)
-            .map_or(Err(0), |cells| cells.binary_search_by(|c| (&c.order, &c.id).cmp(&key)));
+        let place =
+            self.chunks.get(chunk).map_or(Err(0), |cells| cells.binary_search_by(|c| (&c.order, &c.id).cmp(&key)));
         (chunk, place)
     }
 }

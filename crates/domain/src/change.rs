@@ -15,10 +15,7 @@ pub struct Replaced<T> {
 
 impl<T: Clone> Replaced<T> {
     fn inverse(&self) -> Self {
-        Self {
-            before: self.after.clone(),
-            after: self.before.clone(),
-        }
+        Self { before: self.after.clone(), after: self.before.clone() }
     }
 }
 
@@ -31,22 +28,19 @@ pub struct CellChange {
     pub before: Option<Arc<Cell>>,
     /// As it is.
     pub after: Option<Arc<Cell>>,
-    /// Its index among all cells after the change.
+    /// Whether it has another place among the cells that were there before and still are.
+    pub moved: bool,
+    /// Its index among all cells after the whole change.
     pub index: Option<usize>,
 }
 
 impl CellChange {
-    /// Whether the cell is at another place or of another type than before.
-    #[must_use]
-    pub fn moved_or_retyped(&self) -> bool {
-        matches!((&self.before, &self.after), (Some(b), Some(a)) if b.order != a.order || b.cell_type != a.cell_type)
-    }
-
     fn inverse(&self) -> Self {
         Self {
             id: self.id.clone(),
             before: self.after.clone(),
             after: self.before.clone(),
+            moved: self.moved,
             index: None,
         }
     }

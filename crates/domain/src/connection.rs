@@ -16,11 +16,7 @@ impl ConnectionString {
     /// When it is longer than [`limits::CONNECTION_CHARS`] or holds NUL.
     pub fn new(text: &str) -> Result<Option<Self>, Invalid> {
         limits::short_text("the connection string", limits::CONNECTION_CHARS, text)?;
-        Ok(if text.is_empty() {
-            None
-        } else {
-            Some(Self(Arc::from(text)))
-        })
+        Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
     /// The secret text, for the places that must have it: the store and the owner.

@@ -146,11 +146,7 @@ mod tests {
         assert!(NotebookId::new("ä".repeat(200)).is_ok());
         assert_eq!(
             NotebookId::new("ä".repeat(201)),
-            Err(InvalidId::TooLong {
-                what: "notebook id",
-                limit: 200,
-                actual: 201
-            })
+            Err(InvalidId::TooLong { what: "notebook id", limit: 200, actual: 201 })
         );
         assert_eq!(CellId::new(""), Err(InvalidId::Empty { what: "cell id" }));
         assert_eq!(UserId::new("a\0b"), Err(InvalidId::Nul { what: "user id" }));

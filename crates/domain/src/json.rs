@@ -43,11 +43,7 @@ impl Json {
     /// When it is nested too deep.
     pub fn from_raw(raw: Box<RawValue>) -> Result<Self, JsonError> {
         let depth = depth(raw.get());
-        if depth > limits::JSON_DEPTH {
-            Err(JsonError::TooDeep { depth })
-        } else {
-            Ok(Self(Arc::from(raw)))
-        }
+        if depth > limits::JSON_DEPTH { Err(JsonError::TooDeep { depth }) } else { Ok(Self(Arc::from(raw))) }
     }
 
     /// The exact text.
@@ -117,7 +113,10 @@ impl<'de> Deserialize<'de> for Json {
 
 /// Fields that we don't know, in the order they were found, kept when a notebook is written again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extra(Option<Arc<[(Box<str>, Json)]>>);
+pub struct Extra(Option<Arc<[Field]>>);
+
+/// A name and its value.
+type Field = (Box<str>, Json);
 
 impl Extra {
     /// Fields in this order.
@@ -128,10 +127,7 @@ impl Extra {
 
     /// The fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
-        self.0
-            .iter()
-            .flat_map(|fields| fields.iter())
-            .map(|(name, value)| (&**name, value))
+        self.0.iter().flat_map(|fields| fields.iter()).map(|(name, value)| (&**name, value))
     }
 
     /// Whether there are none.
@@ -177,11 +173,7 @@ mod tests {
 
     #[test]
     fn text_is_exact() {
-        for text in [
-            r#"{"b":1e2,"a":-0,"a":"\u0000"}"#,
-            "123456789012345678901234567890",
-            r#"["\ud800"]"#,
-        ] {
+        for text in [r#"{"b":1e2,"a":-0,"a":"\u0000"}"#, "123456789012345678901234567890", r#"["\ud800"]"#] {
             assert_eq!(Json::parse(&format!(" {text}\n")).unwrap().as_str(), text);
         }
     }
@@ -190,14 +182,8 @@ mod tests {
     fn depth_has_a_limit_and_ignores_strings() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert!(Json::parse(&nested(128)).is_ok());
-        assert!(matches!(
-            Json::parse(&nested(129)),
-            Err(JsonError::TooDeep { depth: 129 })
-        ));
-        assert!(matches!(
-            Json::parse(&nested(100_000)),
-            Err(JsonError::TooDeep { depth: 100_000 })
-        ));
+        assert!(matches!(Json::parse(&nested(129)), Err(JsonError::TooDeep { depth: 129 })));
+        assert!(matches!(Json::parse(&nested(100_000)), Err(JsonError::TooDeep { depth: 100_000 })));
         assert!(Json::parse(&format!(r#""\"{}""#, "[".repeat(1_000))).is_ok());
     }
 

@@ -8,6 +8,7 @@ mod cell;
 mod cells;
 mod change;
 mod connection;
+mod diff;
 mod edit;
 mod graph;
 mod ids;

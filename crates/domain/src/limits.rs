@@ -51,16 +51,7 @@ pub enum Invalid {
 /// # Errors
 /// [`Invalid::TooLarge`] when `actual` is more than `limit`.
 pub fn at_most(what: &'static str, unit: &'static str, limit: usize, actual: usize) -> Result<(), Invalid> {
-    if actual > limit {
-        Err(Invalid::TooLarge {
-            what,
-            unit,
-            limit,
-            actual,
-        })
-    } else {
-        Ok(())
-    }
+    if actual > limit { Err(Invalid::TooLarge { what, unit, limit, actual }) } else { Ok(()) }
 }
 
 /// Checks a short text: at most `limit` characters and no NUL.

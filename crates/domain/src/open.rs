@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quire_analysis::{Analysis, CellType, analyse};
 
+use crate::diff::cycle_changes;
 use crate::limits::{self, Invalid};
 use crate::{
     Cell, CellChange, CellId, Change, Cycle, CycleChange, Edit, EditError, Extra, Graph, Notebook, OrderKey, Place,
@@ -28,24 +29,12 @@ impl OpenNotebook {
             .cells
             .iter()
             .map(|cell| {
-                cell.with_code(
-                    cell.cell_type,
-                    Arc::clone(&cell.code),
-                    Arc::new(analyse(cell.cell_type, &cell.code)),
-                )
+                cell.with_code(cell.cell_type, Arc::clone(&cell.code), Arc::new(analyse(cell.cell_type, &cell.code)))
             })
             .collect();
-        let orders = notebook
-            .cells
-            .iter()
-            .map(|cell| (cell.id.clone(), cell.order.clone()))
-            .collect();
+        let orders = notebook.cells.iter().map(|cell| (cell.id.clone(), cell.order.clone())).collect();
         let graph = Graph::new(notebook.cells.iter());
-        let mut open = Self {
-            notebook,
-            orders,
-            graph,
-        };
+        let mut open = Self { notebook, orders, graph };
         open.refresh_cycles();
         open
     }
@@ -98,12 +87,7 @@ impl OpenNotebook {
             Ok::<_, Invalid>(analysis.unwrap_or_else(|| Arc::new(analyse(cell_type, code))))
         };
         match edit {
-            Edit::InsertCell {
-                id,
-                cell_type,
-                code,
-                place,
-            } => {
+            Edit::InsertCell { id, cell_type, code, place } => {
                 if self.orders.contains_key(id) {
                     return Err(EditError::CellExists(id.clone()));
                 }
@@ -148,13 +132,9 @@ impl OpenNotebook {
                     return Ok(None);
                 }
                 let (order, shifted) = self.order_at(place, Some(id))?;
-                let cell = Cell {
-                    order,
-                    revision: next,
-                    ..(*before).clone()
-                };
+                let cell = Cell { order, revision: next, ..(*before).clone() };
                 change.cells = shifted;
-                change.cells.push(changed(id, Some(before), Some(Arc::new(cell))));
+                change.cells.push(CellChange { moved: true, ..changed(id, Some(before), Some(Arc::new(cell))) });
             }
             Edit::DeleteCell { id } => change.cells = vec![changed(id, Some(self.known(id)?), None)],
             Edit::Rename { name } => {
@@ -169,18 +149,12 @@ impl OpenNotebook {
                     return Ok(None);
                 }
                 let before = self.notebook.connection.clone();
-                change.connection = Some(Replaced {
-                    before,
-                    after: connection.clone(),
-                });
+                change.connection = Some(Replaced { before, after: connection.clone() });
             }
             Edit::SetResults { id, results } => {
                 let before = self.known(id)?;
                 results.check()?;
-                let cell = Cell {
-                    results: Arc::clone(results),
-                    ..(*before).clone()
-                };
+                let cell = Cell { results: Arc::clone(results), ..(*before).clone() };
                 change.cells = vec![changed(id, Some(before), Some(Arc::new(cell)))];
             }
         }
@@ -202,14 +176,8 @@ impl OpenNotebook {
     fn unchanged(&self) -> Change {
         let (revision, updated_at) = (self.notebook.revision, self.notebook.updated_at);
         Change {
-            revision: Replaced {
-                before: revision,
-                after: revision,
-            },
-            updated_at: Replaced {
-                before: updated_at,
-                after: updated_at,
-            },
+            revision: Replaced { before: revision, after: revision },
+            updated_at: Replaced { before: updated_at, after: updated_at },
             name: None,
             connection: None,
             cells: Vec::new(),
@@ -244,10 +212,8 @@ impl OpenNotebook {
             }
         }
         for cell in &mut change.cells {
-            cell.index = cell
-                .after
-                .as_ref()
-                .and_then(|after| self.notebook.cells.position(&after.order, &after.id).ok());
+            cell.index =
+                cell.after.as_ref().and_then(|after| self.notebook.cells.position(&after.order, &after.id).ok());
         }
         if cycles_changed {
             change.cycles = self.refresh_cycles();
@@ -261,29 +227,11 @@ impl OpenNotebook {
             now.extend(cycle.cells.iter().map(|id| (id.clone(), Arc::clone(cycle))));
         }
         let was = std::mem::replace(&mut self.notebook.cycles, Arc::new(now));
-        let now = &self.notebook.cycles;
-        let gone = was
-            .keys()
-            .filter(|id| !now.contains_key(*id) && self.orders.contains_key(*id));
-        let mut changes: Vec<_> = gone
-            .map(|id| CycleChange {
-                id: id.clone(),
-                cycle: None,
-            })
-            .collect();
-        for (id, cycle) in now.iter().filter(|(id, cycle)| was.get(*id) != Some(cycle)) {
-            changes.push(CycleChange {
-                id: id.clone(),
-                cycle: Some(Arc::clone(cycle)),
-            });
-        }
-        changes
+        cycle_changes(&was, &self.notebook.cycles, |id| self.orders.contains_key(id))
     }
 
     fn known(&self, id: &CellId) -> Result<Arc<Cell>, EditError> {
-        self.cell(id)
-            .cloned()
-            .ok_or_else(|| EditError::CellNotFound(id.clone()))
+        self.cell(id).cloned().ok_or_else(|| EditError::CellNotFound(id.clone()))
     }
 
     /// The index at which a cell at `place` stands, not counting `moving`.
@@ -293,11 +241,7 @@ impl OpenNotebook {
             Place::End => Ok(self.notebook.cells.len()),
             Place::After(id) => {
                 let cell = self.known(id)?;
-                Ok(self
-                    .notebook
-                    .cells
-                    .position(&cell.order, id)
-                    .map_or_else(|index| index, |index| index + 1))
+                Ok(self.notebook.cells.position(&cell.order, id).map_or_else(|index| index, |index| index + 1))
             }
         }
     }
@@ -316,12 +260,7 @@ impl OpenNotebook {
     fn order_at(&self, place: &Place, moving: Option<&CellId>) -> Result<(OrderKey, Vec<CellChange>), EditError> {
         let index = self.index_at(place)?;
         let stays = |cell: &&Arc<Cell>| Some(&cell.id) != moving;
-        let low = self
-            .notebook
-            .cells
-            .iter_back_from(index)
-            .find(stays)
-            .map(|cell| cell.order.clone());
+        let low = self.notebook.cells.iter_back_from(index).find(stays).map(|cell| cell.order.clone());
         let mut equal = Vec::new();
         let mut high = None;
         for cell in self.notebook.cells.iter_from(index).filter(stays) {
@@ -339,10 +278,7 @@ impl OpenNotebook {
         let mut shifted = Vec::new();
         for cell in equal {
             last = between(Some(&last));
-            let after = Cell {
-                order: last.clone(),
-                ..(**cell).clone()
-            };
+            let after = Cell { order: last.clone(), ..(**cell).clone() };
             shifted.push(changed(&cell.id, Some(Arc::clone(cell)), Some(Arc::new(after))));
         }
         Ok((order, shifted))
@@ -350,10 +286,5 @@ impl OpenNotebook {
 }
 
 fn changed(id: &CellId, before: Option<Arc<Cell>>, after: Option<Arc<Cell>>) -> CellChange {
-    CellChange {
-        id: id.clone(),
-        before,
-        after,
-        index: None,
-    }
+    CellChange { id: id.clone(), before, after, moved: false, index: None }
 }

@@ -11,6 +11,10 @@ use std::fmt;
 
 /// Base-62 digits in byte order, the order of `COLLATE "C"`.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The heads of numbers with one digit, two, …
+const HEADS: &[u8; MAX_DIGITS as usize] = b"abcdefghi";
+/// The same for negative numbers.
+const NEGATIVE_HEADS: &[u8; MAX_DIGITS as usize] = b"ZYXWVUTSR";
 /// Enough digits for any number that inserting one at a time can reach.
 const MAX_DIGITS: u32 = 9;
 
@@ -106,11 +110,7 @@ fn middle(low: &[i64], high: &[i64]) -> Option<Vec<i64>> {
 
 fn encode(number: i64, text: &mut String) {
     // Negative numbers are written as their distance from the smallest of the same length, so that digits compare.
-    let size = if number < 0 {
-        number.unsigned_abs() - 1
-    } else {
-        number.unsigned_abs()
-    };
+    let size = if number < 0 { number.unsigned_abs() - 1 } else { number.unsigned_abs() };
     let mut digits = 1;
     let mut start = 0_u64;
     while digits < MAX_DIGITS && size >= start + 62_u64.pow(digits) {
@@ -118,12 +118,8 @@ fn encode(number: i64, text: &mut String) {
         digits += 1;
     }
     let offset = (size - start).min(62_u64.pow(digits) - 1);
-    let (head, value) = if number < 0 {
-        (b'Z' - (digits as u8 - 1), 62_u64.pow(digits) - 1 - offset)
-    } else {
-        (b'a' + (digits as u8 - 1), offset)
-    };
-    text.push(head as char);
+    let (heads, value) = if number < 0 { (NEGATIVE_HEADS, 62_u64.pow(digits) - 1 - offset) } else { (HEADS, offset) };
+    text.push(heads[digits as usize - 1] as char);
     for place in (0..digits).rev() {
         text.push(DIGITS[(value / 62_u64.pow(place) % 62) as usize] as char);
     }

@@ -1,1 +1,20 @@
-//! Placeholder until the crate's first module lands.
+//! The use cases of notebooks: ownership, provisioning, editing, watching. No HTTP in it, so that other programs can
+//! embed it; `examples/embed.rs` shows how.
+//!
+//! [`NotebookService`] is the whole interface. Each active notebook has one writer task with a queue, which is the only
+//! place where the notebook changes; readers share what it has published.
+
+mod analyser;
+mod clock;
+mod error;
+mod event;
+mod group;
+mod provision;
+mod registry;
+mod service;
+mod writer;
+
+pub use clock::{Clock, SystemClock};
+pub use error::ServiceError;
+pub use event::{Event, EventKind, Published, Seq, Watch};
+pub use service::{Created, Edited, NotebookService, Options};

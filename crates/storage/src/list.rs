@@ -44,10 +44,7 @@ impl FromStr for Cursor {
         let parse = || {
             let (micros, id) = text.split_once('_')?;
             let created_at = Timestamp::from_timestamp_micros(micros.parse().ok()?)?;
-            Some(Self {
-                created_at,
-                id: NotebookId::new(id).ok()?,
-            })
+            Some(Self { created_at, id: NotebookId::new(id).ok()? })
         };
         parse().ok_or(InvalidCursor)
     }
@@ -79,10 +76,7 @@ impl Summary {
     /// Its place in a list.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor {
-            created_at: self.created_at,
-            id: self.id.clone(),
-        }
+        Cursor { created_at: self.created_at, id: self.id.clone() }
     }
 }
 

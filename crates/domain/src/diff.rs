@@ -1,0 +1,165 @@
+//! What is different between two states of a notebook, when nobody has the edits that led from one to the other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Replaced};
+
+impl Change {
+    /// The net difference between two states of one notebook; `None` when there is none. Cells that keep their place
+    /// among the others do not count as moved, whatever became of their order keys.
+    #[must_use]
+    pub fn between(before: &Notebook, after: &Notebook) -> Option<Self> {
+        let replaced = |changed: bool| changed.then_some(());
+        let change = Self {
+            revision: Replaced { before: before.revision, after: after.revision },
+            updated_at: Replaced { before: before.updated_at, after: after.updated_at },
+            name: replaced(before.name != after.name)
+                .map(|()| Replaced { before: before.name.clone(), after: after.name.clone() }),
+            connection: replaced(before.connection != after.connection)
+                .map(|()| Replaced { before: before.connection.clone(), after: after.connection.clone() }),
+            cells: cell_changes(before, after),
+            cycles: cycle_changes(&before.cycles, &after.cycles, |id| after.cells.find(id).is_some()),
+        };
+        let same = change.revision.before == change.revision.after
+            && change.name.is_none()
+            && change.connection.is_none()
+            && change.cells.is_empty()
+            && change.cycles.is_empty();
+        if same { None } else { Some(change) }
+    }
+}
+
+fn cell_changes(before: &Notebook, after: &Notebook) -> Vec<CellChange> {
+    let mut old: HashMap<&CellId, (usize, &Arc<Cell>)> =
+        before.cells.iter().enumerate().map(|(index, cell)| (&cell.id, (index, cell))).collect();
+    let common: Vec<usize> = after.cells.iter().filter_map(|cell| Some(old.get(&cell.id)?.0)).collect();
+    let mut stay = longest_increasing(&common).into_iter().peekable();
+    let mut kept = Vec::new();
+    for (index, cell) in after.cells.iter().enumerate() {
+        let was = old.remove(&cell.id);
+        let moved = was.is_some_and(|(place, _)| stay.next_if_eq(&place).is_none());
+        let same = was.is_some_and(|(_, was)| **was == Cell { order: was.order.clone(), ..(**cell).clone() });
+        if moved || !same {
+            let before = was.map(|(_, was)| Arc::clone(was));
+            let after = Some(Arc::clone(cell));
+            kept.push(CellChange { id: cell.id.clone(), before, after, moved, index: Some(index) });
+        }
+    }
+    let mut deleted: Vec<_> = old.into_values().collect();
+    deleted.sort_unstable_by_key(|(index, _)| *index);
+    let deleted = deleted.into_iter().map(|(_, was)| CellChange {
+        id: was.id.clone(),
+        before: Some(Arc::clone(was)),
+        after: None,
+        moved: false,
+        index: None,
+    });
+    deleted.chain(kept).collect()
+}
+
+/// A longest increasing subsequence of distinct numbers (Fredman 1975: patience sorting with links back).
+fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
+    let mut tails: Vec<usize> = Vec::new(); // indexes into `numbers`: the smallest end of a run of each length
+    let mut previous = vec![None; numbers.len()];
+    for (index, number) in numbers.iter().enumerate() {
+        let length = tails.partition_point(|&tail| numbers[tail] < *number);
+        previous[index] = length.checked_sub(1).map(|shorter| tails[shorter]);
+        if length == tails.len() {
+            tails.push(index);
+        } else {
+            tails[length] = index;
+        }
+    }
+    let mut run: Vec<usize> =
+        std::iter::successors(tails.last().copied(), |&index| previous[index]).map(|index| numbers[index]).collect();
+    run.reverse();
+    run
+}
+
+/// For which cells it made a difference that the cycles of `was` became those of `now`.
+pub(crate) fn cycle_changes(
+    was: &BTreeMap<CellId, Arc<Cycle>>,
+    now: &BTreeMap<CellId, Arc<Cycle>>,
+    exists: impl Fn(&CellId) -> bool,
+) -> Vec<CycleChange> {
+    let gone = was.keys().filter(|id| !now.contains_key(*id) && exists(id));
+    let mut changes: Vec<_> = gone.map(|id| CycleChange { id: id.clone(), cycle: None }).collect();
+    for (id, cycle) in now.iter().filter(|(id, cycle)| was.get(*id) != Some(cycle)) {
+        changes.push(CycleChange { id: id.clone(), cycle: Some(Arc::clone(cycle)) });
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{CellType, Edit, NotebookId, OpenNotebook, OrderKey, Place, Timestamp, UserId};
+
+    fn notebook(cells: &[(&str, &str)]) -> OpenNotebook {
+        let at = Timestamp::default();
+        let empty = Notebook::new(NotebookId::new("n").unwrap(), UserId::new("u").unwrap(), at);
+        let mut open = OpenNotebook::open(empty);
+        for (id, code) in cells {
+            let edit = Edit::InsertCell {
+                id: CellId::new(id).unwrap(),
+                cell_type: CellType::Python,
+                code: Arc::from(*code),
+                place: Place::End,
+            };
+            open.apply(&edit, None, at).unwrap();
+        }
+        open
+    }
+
+    #[test]
+    fn only_the_cell_that_moved_counts_as_moved() {
+        let before = notebook(&[("a", "x = 1"), ("b", "y = x"), ("c", "z = y"), ("d", "")]);
+        let mut after = before.clone();
+        let edit = Edit::MoveCell { id: CellId::new("d").unwrap(), place: Place::Start };
+        after.apply(&edit, None, Timestamp::default()).unwrap();
+        // As a file store gives it: every key new.
+        let mut renumbered = after.notebook().clone();
+        renumbered.cells = (renumbered.cells.iter().enumerate())
+            .map(|(index, cell)| Cell { order: OrderKey::at(index), ..(**cell).clone() })
+            .collect();
+        let change = Change::between(before.notebook(), &renumbered).unwrap();
+        let cells: Vec<_> = change.cells.iter().map(|cell| (cell.id.as_str(), cell.moved, cell.index)).collect();
+        assert_eq!(cells, [("d", true, Some(0))]);
+    }
+
+    #[test]
+    fn equal_states_have_no_difference() {
+        let open = notebook(&[("a", "x = 1")]);
+        assert_eq!(Change::between(open.notebook(), open.notebook()), None);
+    }
+
+    proptest! {
+        /// Deleting what left or moved, then putting in what is new or moved at its index, gives the new order.
+        #[test]
+        fn a_watcher_who_follows_the_changes_ends_with_the_same_cells(
+            old in Just((0..12).collect::<Vec<u8>>()).prop_shuffle(),
+            new in Just((0..12).collect::<Vec<u8>>()).prop_shuffle(),
+            lengths in (0..12_usize, 0..12_usize),
+        ) {
+            let name = |n: &u8| (format!("c{n}"), String::new());
+            let make = |ids: &[u8]| {
+                let cells: Vec<_> = ids.iter().map(name).collect();
+                let cells: Vec<_> = cells.iter().map(|(id, code)| (id.as_str(), code.as_str())).collect();
+                notebook(&cells).notebook().clone()
+            };
+            let (old, new) = (make(&old[..lengths.0]), make(&new[..lengths.1]));
+            let mut seen: Vec<CellId> = old.cells.iter().map(|cell| cell.id.clone()).collect();
+            let cells = Change::between(&old, &new).map(|change| change.cells).unwrap_or_default();
+            for cell in cells.iter().filter(|cell| cell.moved || cell.after.is_none()) {
+                seen.retain(|id| *id != cell.id);
+            }
+            for cell in cells.iter().filter(|cell| cell.moved || cell.before.is_none()) {
+                seen.insert(cell.index.unwrap(), cell.id.clone());
+            }
+            prop_assert_eq!(seen, new.cells.iter().map(|cell| cell.id.clone()).collect::<Vec<_>>());
+        }
+    }
+}

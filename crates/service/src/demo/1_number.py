@@ -1,0 +1,2 @@
+# Change this number and run the cell: everything below follows.
+x = 12

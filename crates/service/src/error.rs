@@ -1,0 +1,83 @@
+//! What can go wrong in a use case, by what the user can do about it.
+
+use quire_domain::limits::Invalid;
+use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision};
+use quire_storage::StoreError;
+
+/// Why a use case was refused or failed. Unless it says otherwise, nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// There is no such notebook.
+    #[error("there is no notebook {0}")]
+    UnknownNotebook(String),
+    /// The notebook is somebody else's.
+    #[error("notebook {0} belongs to another user")]
+    Foreign(NotebookId),
+    /// The notebook has no such cell.
+    #[error("the notebook has no cell {0}")]
+    UnknownCell(CellId),
+    /// The notebook has changed since the revision that the user expected.
+    #[error("the notebook is at revision {current}, not at the expected revision {expected}; read it again")]
+    Conflict {
+        /// What the user expected.
+        expected: Revision,
+        /// What it is.
+        current: Revision,
+    },
+    /// Something goes beyond a limit.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// What should be an id is none.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidId),
+    /// Others changed the notebook again and again while this edit was tried.
+    #[error("notebook {0} is being changed too quickly by others; try again")]
+    Contended(NotebookId),
+    /// The service is shutting down.
+    #[error("the server is shutting down")]
+    Closing,
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<EditError> for ServiceError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::CellNotFound(id) => Self::UnknownCell(id),
+            EditError::Invalid(invalid) => Self::Invalid(invalid),
+            // Ids of new cells are random, so this is a failure of ours.
+            EditError::CellExists(_) => {
+                Self::Store(StoreError::Backend { action: "insert a cell".to_owned(), source: Box::new(error) })
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { id } => Self::UnknownNotebook(id.to_string()),
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// The same refusal again, for every edit of a group that failed as a whole.
+pub(crate) fn repeat(error: &StoreError) -> ServiceError {
+    match error {
+        StoreError::NotFound { id } => ServiceError::UnknownNotebook(id.to_string()),
+        StoreError::Damaged { id, reason } => {
+            ServiceError::Store(StoreError::Damaged { id: id.clone(), reason: reason.clone() })
+        }
+        StoreError::Full { id, reason } => {
+            ServiceError::Store(StoreError::Full { id: id.clone(), reason: reason.clone() })
+        }
+        StoreError::OutcomeUnknown { id } => ServiceError::Store(StoreError::OutcomeUnknown { id: id.clone() }),
+        StoreError::Unavailable { reason, .. } => {
+            ServiceError::Store(StoreError::Unavailable { reason: reason.clone(), source: None })
+        }
+        other => ServiceError::Store(StoreError::Unavailable { reason: other.to_string(), source: None }),
+    }
+}

@@ -1,0 +1,134 @@
+//! Making edits durable: those that came while a commit was under way go together in the next one.
+
+use std::sync::Arc;
+
+use quire_domain::Change;
+use quire_storage::{Commit, CommitId, StoreError, Version};
+use uuid::Uuid;
+
+use crate::error::repeat;
+use crate::writer::{EditCommand, Writer};
+use crate::{Edited, ServiceError};
+
+/// How often edits are applied again because somebody else's commit came first.
+const ROUNDS: usize = 5;
+
+/// How one attempt to commit a group ended.
+enum Attempt {
+    /// Durable and published; the answers, one for each edit.
+    Done(Vec<Result<Edited, ServiceError>>),
+    /// Nothing was stored, and memory is as it was.
+    Failed(StoreError),
+}
+
+impl Writer {
+    /// Applies the edits one by one, makes them durable together, publishes, and answers each.
+    pub(crate) async fn commit_group(&mut self, group: Vec<EditCommand>) {
+        match self.commit_together(&group).await {
+            Ok(answers) => {
+                for (command, answer) in group.into_iter().zip(answers) {
+                    let _ = command.reply.send(answer); // a client that went away does not take its edit back
+                }
+            }
+            // One bad edit must not take the others with it. When it is not known what happened, doing them again could
+            // do them twice.
+            Err(error) if group.len() > 1 && !ends_all(&error) => {
+                for command in group {
+                    let alone = [command];
+                    let answer = match self.commit_together(&alone).await {
+                        Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(repeat(&error))),
+                        Err(error) => Err(ServiceError::from(error)),
+                    };
+                    let [command] = alone;
+                    let _ = command.reply.send(answer);
+                }
+            }
+            Err(error) => {
+                for command in group {
+                    let _ = command.reply.send(Err(repeat(&error)));
+                }
+            }
+        }
+    }
+
+    /// Commits a group, with as many rounds as others' commits make necessary.
+    async fn commit_together(
+        &mut self,
+        group: &[EditCommand],
+    ) -> Result<Vec<Result<Edited, ServiceError>>, StoreError> {
+        if self.in_doubt {
+            self.refresh().await?;
+        }
+        for _ in 0..ROUNDS {
+            match self.attempt(group).await {
+                Attempt::Done(answers) => return Ok(answers),
+                // The edits, not the changes, are applied again: those whose expected revision no longer fits conflict.
+                Attempt::Failed(StoreError::RevisionMismatch { .. }) => self.refresh().await?,
+                Attempt::Failed(StoreError::OutcomeUnknown { id }) => {
+                    self.in_doubt = true;
+                    if let Err(error) = self.refresh().await {
+                        tracing::warn!(notebook = %id, %error, "cannot read back a commit of unknown outcome");
+                    }
+                    return Err(StoreError::OutcomeUnknown { id });
+                }
+                Attempt::Failed(error) => return Err(error),
+            }
+        }
+        let contended = || Err(ServiceError::Contended(self.id().clone()));
+        Ok(group.iter().map(|_| contended()).collect())
+    }
+
+    async fn attempt(&mut self, group: &[EditCommand]) -> Attempt {
+        let base = self.open.notebook().revision;
+        let mut changes = Vec::new();
+        let mut answers = Vec::with_capacity(group.len());
+        for command in group {
+            let applied = self.apply(command).await;
+            answers.push(applied.map(|change| {
+                changes.extend(change.clone());
+                Edited { revision: self.open.notebook().revision, change }
+            }));
+        }
+        if changes.is_empty() {
+            return Attempt::Done(answers);
+        }
+        match self.store(base, &changes).await {
+            Ok(version) => {
+                self.publish(&changes, version);
+                Attempt::Done(answers)
+            }
+            Err(error) => {
+                for change in changes.iter().rev() {
+                    self.open.undo(change);
+                }
+                Attempt::Failed(error)
+            }
+        }
+    }
+
+    /// Applies one edit to the notebook in memory.
+    async fn apply(&mut self, command: &EditCommand) -> Result<Option<Arc<Change>>, ServiceError> {
+        self.check_access(&command.user)?;
+        let current = self.open.notebook().revision;
+        if let Some(expected) = command.expected
+            && expected != current
+        {
+            return Err(ServiceError::Conflict { expected, current });
+        }
+        let analysis = match self.open.code_to_analyse(&command.edit) {
+            Some((cell_type, code)) => Some(self.shared.analyser.analyse(cell_type, code).await),
+            None => None,
+        };
+        Ok(self.open.apply(&command.edit, analysis, self.shared.clock.now())?.map(Arc::new))
+    }
+
+    async fn store(&self, base: quire_domain::Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
+        let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook() };
+        self.shared.store.commit(commit).await
+    }
+}
+
+/// Whether a failure says the same of every edit, so that trying them singly is of no use or would do harm.
+fn ends_all(error: &StoreError) -> bool {
+    matches!(error, StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. } | StoreError::Damaged { .. })
+}

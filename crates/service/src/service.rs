@@ -1,0 +1,317 @@
+//! The service: what an API, or a program that embeds it, calls.
+
+use std::fmt::Display;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use quire_domain::{CellId, Change, Edit, NotebookId, Revision, UserId};
+use quire_storage::{Health, ListFilter, NotebookStore, Page, PageRequest, StoreEvent};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, oneshot};
+use uuid::Uuid;
+
+use crate::analyser::Analyser;
+use crate::event::{Published, Watch};
+use crate::provision::{new_cell_id, notebook_of, provision};
+use crate::registry::{Handle, Registry};
+use crate::writer::{Command, EditCommand, Shared, Writer};
+use crate::{Clock, ServiceError, SystemClock};
+
+/// How a service behaves; the defaults suit one server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Threads that analyse long code, and notebooks that are opened at once.
+    pub analysis_threads: usize,
+    /// After how long a notebook that nobody asks for and nobody watches leaves memory.
+    pub idle: Duration,
+    /// How many notebooks are kept in memory before the one unused for longest leaves it.
+    pub most_active: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            analysis_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            idle: Duration::from_mins(5),
+            most_active: 1_024,
+        }
+    }
+}
+
+/// The answer to an edit.
+#[derive(Clone, Debug)]
+pub struct Edited {
+    /// The notebook's revision after the edit, durable.
+    pub revision: Revision,
+    /// What is different; absent when the notebook already was as the edit wanted it.
+    pub change: Option<Arc<Change>>,
+}
+
+/// The answer to an insertion.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The new cell.
+    pub cell: CellId,
+    /// The edit that made it.
+    pub edited: Edited,
+}
+
+/// The use cases of notebooks, over one store. A clone is the same service.
+#[derive(Clone, Debug)]
+pub struct NotebookService {
+    shared: Arc<Shared>,
+    closing: Arc<AtomicBool>,
+    most_active: usize,
+}
+
+impl NotebookService {
+    /// A service over this store. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads for the analysis.
+    pub fn new(store: Arc<dyn NotebookStore>, options: Options) -> io::Result<Self> {
+        let hints = store.subscribe();
+        let shared = Arc::new(Shared {
+            store,
+            clock: options.clock,
+            analyser: Analyser::new(options.analysis_threads)?,
+            registry: Arc::default(),
+            idle: options.idle,
+            epoch: Uuid::new_v4(),
+            events: AtomicU64::new(0),
+        });
+        tokio::spawn(follow(Arc::clone(&shared.registry), hints));
+        Ok(Self { shared, closing: Arc::default(), most_active: options.most_active })
+    }
+
+    /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
+    /// user's own.
+    ///
+    /// # Errors
+    /// [`ServiceError::UnknownNotebook`] when no notebook can have such an id.
+    pub fn resolve(&self, user: &UserId, text: &str) -> Result<NotebookId, ServiceError> {
+        let id = match text {
+            "blank" => NotebookId::blank_of(user),
+            "demo" => NotebookId::demo_of(user),
+            other => NotebookId::new(other),
+        };
+        id.map_err(|_invalid| ServiceError::UnknownNotebook(text.to_owned()))
+    }
+
+    /// Lists the user's notebooks, oldest first, after making the two that every user has if they are missing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
+        let filter = ListFilter { owner: user.clone() };
+        let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
+        let made = self.provision(user, &all).await;
+        let whole = page.limit.is_none() && page.after.is_none();
+        if whole && !made { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
+    }
+
+    /// Makes what is missing of the user's own two; a list is worth more than they are, so failing is only logged.
+    async fn provision(&self, user: &UserId, all: &Page) -> bool {
+        let (store, clock) = (&*self.shared.store, &*self.shared.clock);
+        match provision(store, clock, user, &all.notebooks).await {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::warn!(%user, error = &error as &dyn std::error::Error, "cannot make the user's first notebooks");
+                true // one of the two may have been made
+            }
+        }
+    }
+
+    /// Makes a notebook with one empty Python cell.
+    ///
+    /// # Errors
+    /// When the store refuses or fails.
+    pub async fn create(&self, user: &UserId) -> Result<NotebookId, ServiceError> {
+        self.check_open()?;
+        let id = NotebookId::new(Uuid::new_v4().to_string())?;
+        self.shared.store.create(&notebook_of(id.clone(), user, self.shared.clock.now(), &[""])?).await?;
+        Ok(id)
+    }
+
+    /// The notebook as it is now.
+    ///
+    /// # Errors
+    /// When there is none, it is somebody else's, or the store fails.
+    pub async fn get(&self, user: &UserId, id: &NotebookId) -> Result<Arc<Published>, ServiceError> {
+        let handle = self.open(user, id).await?;
+        let published = Arc::clone(&handle.published.borrow());
+        Ok(published)
+    }
+
+    /// The notebook as it is now, and every event from then on.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn watch(&self, user: &UserId, id: &NotebookId) -> Result<Watch, ServiceError> {
+        loop {
+            // No watch means that the writer was ending: the next one has it.
+            if let Some(watch) = self.ask(user, id, Command::Watch).await? {
+                return Ok(watch);
+            }
+        }
+    }
+
+    /// Applies an edit and waits until it is durable. With `expected`, only if that is the notebook's revision.
+    /// When the returned future is dropped, the edit may still happen.
+    ///
+    /// # Errors
+    /// [`ServiceError`] says why; unless it wraps `OutcomeUnknown`, nothing was changed.
+    pub async fn edit(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Option<Revision>,
+        edit: Edit,
+    ) -> Result<Edited, ServiceError> {
+        self.check_open()?;
+        let command = |reply| Command::Edit(EditCommand { user: user.clone(), expected, edit: edit.clone(), reply });
+        self.ask(user, id, command).await
+    }
+
+    /// Inserts a cell with an id of its own; see [`Self::edit`].
+    ///
+    /// # Errors
+    /// As [`Self::edit`].
+    pub async fn insert_cell(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Option<Revision>,
+        (cell_type, code): (quire_domain::CellType, Arc<str>),
+        place: quire_domain::Place,
+    ) -> Result<Created, ServiceError> {
+        let cell = new_cell_id()?;
+        let edit = Edit::InsertCell { id: cell.clone(), cell_type, code, place };
+        Ok(Created { edited: self.edit(user, id, expected, edit).await?, cell })
+    }
+
+    /// Deletes the notebook.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn delete(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
+        self.check_open()?;
+        self.ask(user, id, |reply| Command::Delete { user: user.clone(), reply }).await
+    }
+
+    /// How the store is.
+    pub async fn health(&self) -> Health {
+        self.shared.store.health().await
+    }
+
+    /// Whether [`Self::close`] has been called.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Refuses new edits, waits until those under way are durable and answered, and ends all writers.
+    pub async fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        for handle in self.shared.registry.all() {
+            let _ = handle.commands.send(Command::Close).await; // it may have ended by itself
+            handle.ended().await;
+        }
+    }
+
+    fn check_open(&self) -> Result<(), ServiceError> {
+        if self.is_closing() { Err(ServiceError::Closing) } else { Ok(()) }
+    }
+
+    /// Puts a command into the writer's queue and waits for its answer.
+    async fn ask<T>(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        command: impl Fn(oneshot::Sender<Result<T, ServiceError>>) -> Command,
+    ) -> Result<T, ServiceError> {
+        loop {
+            let handle = self.open(user, id).await?;
+            let (reply, answer) = oneshot::channel();
+            if handle.commands.send(command(reply)).await.is_err() {
+                // The writer ended after it was found; another takes its place.
+                handle.ended().await;
+                continue;
+            }
+            return answer.await.unwrap_or_else(|_gone| Err(broken(id)));
+        }
+    }
+
+    /// The notebook's writer, started if need be, when the user may reach it.
+    async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
+        let handle = match self.activate(id).await {
+            Err(ServiceError::UnknownNotebook(_)) if is_provisioned(user, id) => {
+                let filter = ListFilter { owner: user.clone() };
+                let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
+                self.provision(user, &all).await;
+                self.activate(id).await?
+            }
+            other => other?,
+        };
+        if handle.published.borrow().notebook.owner != *user {
+            return Err(ServiceError::Foreign(id.clone()));
+        }
+        Ok(handle)
+    }
+
+    async fn activate(&self, id: &NotebookId) -> Result<Handle, ServiceError> {
+        if let Some(handle) = self.shared.registry.active(id)
+            && !handle.commands.is_closed()
+        {
+            return Ok(handle);
+        }
+        loop {
+            let (used, oldest) = self.shared.registry.slot(id, self.most_active);
+            if let Some(oldest) = oldest {
+                let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
+            }
+            let start = || async {
+                let loaded = self.shared.store.load(id).await?;
+                let loaded = loaded.ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
+                Ok::<_, ServiceError>(Writer::start(&self.shared, &used, loaded).await)
+            };
+            let handle = used.slot.get_or_try_init(start).await?.clone();
+            if !handle.commands.is_closed() {
+                return Ok(handle);
+            }
+            handle.ended().await;
+        }
+    }
+}
+
+/// Whether this notebook is one of the two that are made for the user.
+fn is_provisioned(user: &UserId, id: &NotebookId) -> bool {
+    [NotebookId::blank_of(user), NotebookId::demo_of(user)].into_iter().flatten().any(|own| own == *id)
+}
+
+/// A writer went away without an answer: it panicked.
+fn broken(id: &impl Display) -> ServiceError {
+    let action = format!("answer for notebook {id}");
+    let source = "its writer ended unexpectedly".into();
+    ServiceError::Store(quire_storage::StoreError::Backend { action, source })
+}
+
+/// Passes the store's hints on to the writers of active notebooks, until the store ends.
+async fn follow(registry: Arc<Registry>, mut hints: broadcast::Receiver<StoreEvent>) {
+    loop {
+        let concerned: Vec<Handle> = match hints.recv().await {
+            Ok(StoreEvent { id }) => registry.active(&id).into_iter().collect(),
+            Err(RecvError::Lagged(_)) => registry.all(),
+            Err(RecvError::Closed) => return,
+        };
+        for handle in concerned {
+            // It may have ended by itself; and a full queue has edits in it, whose commit finds out as well.
+            let _ = handle.commands.try_send(Command::Refresh);
+        }
+    }
+}

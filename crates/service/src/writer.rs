@@ -1,0 +1,243 @@
+//! A notebook's one writer: the task that all its edits go through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quire_domain::{Change, Edit, NotebookId, OpenNotebook, Revision, UserId};
+use quire_storage::{Loaded, NotebookStore, StoreError, Version};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::analyser::Analyser;
+use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::registry::{Handle, Registry, SlotUse};
+use crate::{Clock, Edited, ServiceError};
+
+/// Commands that may wait for a writer; who sends one more waits too.
+const QUEUE: usize = 1_024;
+/// Events that a watcher may lag behind before it is told to read the notebook again.
+const EVENTS: usize = 256;
+
+/// What all writers of a service share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn NotebookStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) analyser: Analyser,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) idle: Duration,
+    pub(crate) epoch: Uuid,
+    /// The number of the last event of any notebook.
+    pub(crate) events: AtomicU64,
+}
+
+impl Shared {
+    fn seq(&self, number: u64) -> Seq {
+        Seq { epoch: self.epoch, number }
+    }
+
+    fn next_seq(&self) -> Seq {
+        self.seq(self.events.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// What a writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Apply an edit.
+    Edit(EditCommand),
+    /// Delete the notebook.
+    Delete { user: UserId, reply: oneshot::Sender<Result<(), ServiceError>> },
+    /// Look whether others changed the notebook.
+    Refresh,
+    /// Begin watching.
+    Watch(oneshot::Sender<Result<Option<Watch>, ServiceError>>),
+    /// End to make room, unless somebody watches.
+    Retire,
+    /// End.
+    Close,
+}
+
+/// One user's edit, waiting for its answer.
+#[derive(Debug)]
+pub(crate) struct EditCommand {
+    pub(crate) user: UserId,
+    pub(crate) expected: Option<Revision>,
+    pub(crate) edit: Edit,
+    pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
+}
+
+/// The writer's own state. The order of the fields matters: they are dropped in it, and who waits for `published` to
+/// close must then find the notebook gone from the registry.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    _registered: SlotUse,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) open: OpenNotebook,
+    /// Set when a commit's outcome is unknown: what is stored must be read before anything else is stored.
+    pub(crate) in_doubt: bool,
+    /// Set when the notebook is no longer there.
+    gone: bool,
+    commands: mpsc::Receiver<Command>,
+    published: watch::Sender<Arc<Published>>,
+    events: broadcast::Sender<Arc<Event>>,
+}
+
+impl Writer {
+    /// Opens what the store gave and starts the writer for it.
+    pub(crate) async fn start(shared: &Arc<Shared>, slot: &SlotUse, loaded: Loaded) -> Handle {
+        let open = shared.analyser.open(loaded.notebook).await;
+        let seq = shared.seq(shared.events.load(Ordering::Relaxed));
+        let first = Published { notebook: open.notebook().clone(), version: loaded.version, seq };
+        let (published, reader) = watch::channel(Arc::new(first));
+        let (commands_sender, commands) = mpsc::channel(QUEUE);
+        let (events, _) = broadcast::channel(EVENTS);
+        let used = Arc::new(AtomicU64::new(shared.registry.tick()));
+        let handle = Handle { commands: commands_sender, published: reader, events: events.clone(), used };
+        let writer = Self {
+            // From here on nothing waits, so that a cancelled start leaves no trace of a writer.
+            _registered: slot.for_writer(),
+            shared: Arc::clone(shared),
+            open,
+            in_doubt: false,
+            gone: false,
+            commands,
+            published,
+            events,
+        };
+        tokio::spawn(writer.run());
+        handle
+    }
+
+    pub(crate) fn id(&self) -> &NotebookId {
+        &self.open.notebook().id
+    }
+
+    async fn run(mut self) {
+        while !self.gone {
+            match tokio::time::timeout(self.shared.idle, self.commands.recv()).await {
+                Ok(Some(command)) => {
+                    if self.handle(command).await {
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(_idle) if self.events.receiver_count() == 0 => break,
+                Err(_idle) => {}
+            }
+        }
+        // Who comes from now on finds the queue closed and waits for the next writer; who came before is answered.
+        self.commands.close();
+        while let Some(command) = self.commands.recv().await {
+            self.handle(command).await;
+        }
+    }
+
+    /// Does what was asked; returns whether to end.
+    async fn handle(&mut self, command: Command) -> bool {
+        let mut next = Some(command);
+        while let Some(command) = next.take() {
+            match command {
+                Command::Edit(first) => {
+                    // What has queued up while the last commit was under way is made durable by one commit.
+                    let mut group = vec![first];
+                    while next.is_none() {
+                        match self.commands.try_recv() {
+                            Ok(Command::Edit(edit)) => group.push(edit),
+                            Ok(other) => next = Some(other),
+                            Err(_) => break,
+                        }
+                    }
+                    self.commit_group(group).await;
+                }
+                Command::Delete { user, reply } => {
+                    let answer = self.delete(&user).await;
+                    let _ = reply.send(answer); // nobody may be waiting any more
+                }
+                Command::Refresh => {
+                    if let Err(error) = self.refresh().await {
+                        tracing::warn!(notebook = %self.id(), %error, "cannot look for changes made elsewhere");
+                    }
+                }
+                Command::Watch(reply) => {
+                    let _ = reply.send(Ok(self.watch())); // nobody may be waiting any more
+                }
+                Command::Retire if self.events.receiver_count() > 0 => {}
+                Command::Retire | Command::Close => return true,
+            }
+        }
+        false
+    }
+
+    /// Refuses whoever is not the owner, and everybody once the notebook is gone.
+    pub(crate) fn check_access(&self, user: &UserId) -> Result<(), ServiceError> {
+        if self.gone {
+            return Err(ServiceError::UnknownNotebook(self.id().to_string()));
+        }
+        if self.open.notebook().owner != *user {
+            return Err(ServiceError::Foreign(self.id().clone()));
+        }
+        Ok(())
+    }
+
+    /// A new watcher's view. Made by the writer, so that it cannot fall between a state and its events, nor between the
+    /// decision to end for want of watchers and the end.
+    fn watch(&self) -> Option<Watch> {
+        if self.gone || self.commands.is_closed() {
+            return None;
+        }
+        let start = Arc::clone(&self.published.borrow());
+        Some(Watch { seen: start.seq, start, events: self.events.subscribe() })
+    }
+
+    async fn delete(&mut self, user: &UserId) -> Result<(), ServiceError> {
+        self.check_access(user)?;
+        let outcome = self.shared.store.delete(self.id()).await;
+        if matches!(outcome, Ok(()) | Err(StoreError::NotFound { .. })) {
+            self.vanish();
+        }
+        Ok(outcome?)
+    }
+
+    /// Reads what is stored and, if it is not what was published, takes it over and tells the watchers the difference.
+    pub(crate) async fn refresh(&mut self) -> Result<(), StoreError> {
+        if self.gone {
+            return Ok(());
+        }
+        let Some(loaded) = self.shared.store.load(self.id()).await? else {
+            self.vanish();
+            return Ok(());
+        };
+        self.in_doubt = false;
+        if loaded.version == self.published.borrow().version {
+            return Ok(());
+        }
+        let version = loaded.version;
+        self.open = self.shared.analyser.open(loaded.notebook).await;
+        let change = Change::between(&self.published.borrow().notebook, self.open.notebook());
+        self.publish(change.map(Arc::new).as_slice(), version);
+        Ok(())
+    }
+
+    /// Lets everybody see what has just become durable.
+    pub(crate) fn publish(&self, changes: &[Arc<Change>], version: Version) {
+        let events: Vec<_> = changes
+            .iter()
+            .map(|change| Event { seq: self.shared.next_seq(), kind: EventKind::Changed(Arc::clone(change)) })
+            .collect();
+        let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
+        // The state first: a watcher subscribes to events and then reads the state, so it may see an event twice, which
+        // it can tell by the number, but never miss one.
+        self.published.send_replace(Arc::new(Published { notebook: self.open.notebook().clone(), version, seq }));
+        for event in events {
+            let _ = self.events.send(Arc::new(event)); // there may be no watcher
+        }
+    }
+
+    fn vanish(&mut self) {
+        self.gone = true;
+        let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted };
+        let _ = self.events.send(Arc::new(event)); // there may be no watcher
+    }
+}
