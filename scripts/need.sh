@@ -1,0 +1,33 @@
+# Sourced by the other scripts: makes sure that what they need is there.
+#
+# need THING PACKAGE WHY: does nothing when THING, a program on the PATH or a file, is there. Otherwise, on Debian and
+# Ubuntu, it says what it installs and installs PACKAGE, as root or through a sudo that asks no password; where it may
+# not, it says what to do.
+
+need() {
+    local thing=$1 package=$2 why=$3 as_root=()
+    if command -v "$thing" >/dev/null || [ -f "$thing" ]; then return; fi
+    if ! command -v apt-get >/dev/null; then
+        echo "$0: '$thing' is missing ($why); please install it and run this again" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! sudo -n true 2>/dev/null; then
+            echo "$0: '$thing' is missing ($why); please run: sudo apt-get install $package" >&2
+            exit 1
+        fi
+        as_root=(sudo -n)
+    fi
+    echo "$0: installing the package $package ($why)" >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$package" >&2
+}
+
+need_rust() {
+    if ! command -v cargo >/dev/null; then
+        echo "$0: no Rust toolchain: install the one that rust-version in Cargo.toml names, for example with rustup" >&2
+        exit 1
+    fi
+    need cc gcc "Rust links with it"
+    need /usr/include/stdlib.h libc6-dev "the C library's start-up files, which every program is linked with"
+}
