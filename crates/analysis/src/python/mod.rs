@@ -96,9 +96,8 @@ fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analys
 
 /// The parser's message; it quotes what it did not expect, which may be invisible or end a terminal's line.
 fn message(error: &ParseErrorType) -> String {
-    let visible = |c: char| -> String {
-        if c.is_control() || (c.is_whitespace() && c != ' ') { c.escape_unicode().collect() } else { c.into() }
-    };
+    let is_visible = |c: char| if c.is_ascii() { !c.is_control() } else { c.is_alphanumeric() };
+    let visible = |c: char| -> String { if is_visible(c) { c.into() } else { c.escape_unicode().collect() } };
     error.to_string().chars().map(visible).collect()
 }
 

@@ -49,52 +49,92 @@ pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -
     }
     let need = tokens.len().saturating_mul(STACK_PER_TOKEN).saturating_add(STACK_BASE);
     let mut tables = Tables::default();
+    let mut failures = Vec::new();
     stacker::maybe_grow(need, need, || {
-        let mut failures = 0;
         let mut statement = Vec::new();
         for token in tokens {
             if token.token != Token::SemiColon {
                 statement.push(token);
                 continue;
             }
-            one(&dialect, std::mem::take(&mut statement), code, &mut tables, &mut failures, findings);
+            let statement = std::mem::take(&mut statement);
+            parse(&dialect, statement, &mut tables, &mut failures);
         }
-        one(&dialect, statement, code, &mut tables, &mut failures, findings);
+        parse(&dialect, statement, &mut tables, &mut failures);
     });
+    if is_closed {
+        findings.extend(failures.into_iter().map(|Failure { message, line, column }| {
+            Finding::warning(position::offset_of(code, line, column), format!("tables unknown: {message}"))
+        }));
+    }
     tables
 }
 
-fn one(
-    dialect: &PostgreSqlDialect,
-    tokens: Vec<TokenWithSpan>,
-    code: &str,
-    tables: &mut Tables,
-    failures: &mut usize,
-    findings: &mut Vec<Finding>,
-) {
-    let Some(start) = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_))) else {
-        return;
-    };
+/// Why a statement did not parse.
+struct Failure {
+    message: String,
+    line: u64,
+    column: u64,
+}
+
+fn parse(dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>, tables: &mut Tables, failures: &mut Vec<Failure>) {
+    let Some(start) = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_))) else { return };
     let start = start.span.start;
+    let tokens = understood(tokens);
     let may_change_data = may_change_data(&tokens);
     let parser = Parser::new(dialect).with_recursion_limit(DEEPEST);
-    let error = match parser.with_tokens_with_locations(tokens).parse_statements() {
+    match parser.with_tokens_with_locations(tokens).parse_statements() {
         Ok(statements) => {
             let mut visitor = Visitor::new(tables);
             // The visitor never breaks off.
             let _ = statements.visit(&mut visitor);
-            return;
         }
-        Err(error) => error,
-    };
-    tables.changes_data |= may_change_data;
-    *failures += 1;
-    if *failures <= MOST_FAILURES {
-        let (message, place) = describe(error);
-        let (line, column) = place.unwrap_or((start.line, start.column));
-        let offset = position::offset_of(code, line, column);
-        findings.push(Finding::warning(offset, format!("tables unknown: {message}")));
+        Err(error) => {
+            tables.changes_data |= may_change_data;
+            if failures.len() < MOST_FAILURES {
+                let (message, place) = describe(error);
+                let (line, column) = place.unwrap_or((start.line, start.column));
+                failures.push(Failure { message, line, column });
+            }
+        }
     }
+}
+
+/// A statement without what `sqlparser` takes for something else: `ONLY t` for a table named `only`, and the command
+/// `TABLE t` for nothing.
+fn understood(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut understood = Vec::with_capacity(tokens.len() + 2);
+    let mut before = None;
+    for token in tokens {
+        let keyword = match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => word.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        match (keyword, &before) {
+            // `FETCH FIRST 1 ROW ONLY`, `READ ONLY`; elsewhere the reserved word stands before a table.
+            (Keyword::ONLY, Some(Token::Word(word)))
+                if !matches!(word.keyword, Keyword::ROW | Keyword::ROWS | Keyword::READ) =>
+            {
+                continue;
+            }
+            (Keyword::ONLY, Some(Token::Comma)) => continue,
+            (Keyword::TABLE, None | Some(Token::LParen)) => {
+                let words = ["SELECT", "*", "FROM"].map(|word| match word {
+                    "*" => Token::Mul,
+                    _ => Token::make_keyword(word),
+                });
+                understood.extend(words.map(|word| TokenWithSpan::new(word, token.span)));
+                before = None;
+                continue;
+            }
+            _ => {}
+        }
+        if !matches!(token.token, Token::Whitespace(_)) {
+            before = Some(token.token.clone());
+        }
+        understood.push(token);
+    }
+    understood
 }
 
 /// The message without the place in it, and the place.

@@ -1,0 +1,370 @@
+//! Code made to overflow the stack or to take for ever.
+//!
+//! Everything here runs on a thread with the 2 MiB of stack that `tokio`'s threads have. A stack overflow ends the whole
+//! test process, so a failure looks like a crash.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quire_analysis::{Analysis, CellType, analyse};
+
+/// The largest cell that the service accepts.
+const LARGEST: usize = 256 * 1024;
+
+/// Generous, for unoptimised builds on busy machines; what matters is that nothing is quadratic.
+const LONGEST: Duration = Duration::from_secs(20);
+
+fn on_a_small_stack(cell_type: CellType, code: String) -> Analysis {
+    let run = move || analyse(cell_type, &code);
+    thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).unwrap().join().expect("no panic")
+}
+
+fn check(cell_type: CellType, what: &str, code: String) -> Analysis {
+    let shown: String = what.chars().take(40).collect();
+    let bytes = code.len();
+    let start = Instant::now();
+    let analysis = on_a_small_stack(cell_type, code);
+    let took = start.elapsed();
+    eprintln!("{took:>10.1?} {bytes:>8} bytes {shown:?}");
+    assert!(took < LONGEST, "{shown:?} of {bytes} bytes took {took:?}");
+    assert!(analysis.diagnostics.len() <= 50);
+    analysis
+}
+
+/// Left part, middle, right part; left and right are repeated.
+const PYTHON_SHAPES: &[(&str, &str, &str)] = &[
+    ("-", "x", ""),
+    ("~", "x", ""),
+    ("not ", "x", ""),
+    ("await ", "x", ""),
+    ("(", "x", ")"),
+    ("[", "x", "]"),
+    ("{", "x", "}"),
+    ("(", "", ""),
+    ("[", "", ""),
+    ("{", "", ""),
+    ("{0:", "", ""),
+    ("{0:", "x", "}"),
+    ("{**", "x", "}"),
+    ("[*", "x", "]"),
+    ("f(", "", ""),
+    ("f(", "x", ")"),
+    ("f(a=", "x", ")"),
+    ("f(**", "x", ")"),
+    ("x[", "y", "]"),
+    ("x[a:", "y", "]"),
+    ("", "x", ".a"),
+    ("", "x", "()"),
+    ("", "x", "[0]"),
+    ("", "x", "+x"),
+    ("", "x", "**x"),
+    ("x**", "x", ""),
+    ("", "x", " and x"),
+    ("", "x", " or x and not x"),
+    ("", "x", "<x"),
+    ("", "x", ",x"),
+    ("", "x", "=x"),
+    ("lambda:", "x", ""),
+    ("lambda a=", "x", ":0"),
+    ("lambda x:", "x", ""),
+    ("x if y else ", "x", ""),
+    ("x if ", "y", " else z"),
+    ("", "x", " if y else z"),
+    ("[x for x in ", "y", "]"),
+    ("[", "x", " for x in y]"),
+    ("[x for x in y if ", "z", "]"),
+    ("{x:", "x", " for x in y}"),
+    ("(a:=", "x", ")"),
+    ("[(a:=", "x", ") for b in c]"),
+    ("lambda:(a:=", "x", ")"),
+    ("f'{", "x", "}'"),
+    ("f\"{f'{", "x", "}'}\""),
+    ("f'{x:{", "x", "}}'"),
+    ("f'{x:", "", ""),
+    ("f'''{", "", ""),
+    ("t'{", "x", "}'"),
+    ("'a'", "", ""),
+    ("f'a'", "", ""),
+    ("yield ", "x", ""),
+    ("*", "x", ""),
+    ("@", "x", ""),
+    ("@x\n", "def f(): pass", ""),
+    ("if 1:", "x", ""),
+    ("else:", "x", ""),
+    ("class A:", "x", ""),
+    ("def f():", "x", ""),
+    ("def f(a=", "x", "): pass"),
+    ("try:", "x", ""),
+    ("while 1:", "x", "\n"),
+    ("with a as ", "x", ":pass"),
+    ("for x in ", "y", ": pass"),
+    ("x=", "1", ""),
+    ("x:", "1", ""),
+    ("x;", "", ""),
+    ("\n", "x", ""),
+    (";", "", ""),
+    (":", "", ""),
+    (".", "", ""),
+    ("%", "", ""),
+    ("!", "", ""),
+    ("?", "", ""),
+    ("%%time\n", "x", ""),
+    ("%%", "", ""),
+    ("\\\n", "x", ""),
+    ("\\", "", ""),
+    ("\r", "", ""),
+    ("\0", "", ""),
+    ("\t", "x", ""),
+    (" ", "x", ""),
+    ("\u{a0}", "x", ""),
+    ("\u{feff}", "x", ""),
+    ("'", "", ""),
+    ("\"\"\"", "", ""),
+    ("#", "", ""),
+    ("1", "", ""),
+    ("x", "", ""),
+    ("é", "", ""),
+    ("x ", "", ""),
+    ("0x", "", ""),
+    ("import ", "x", ""),
+    ("import a", "", ".b"),
+    ("from ", "x", ""),
+    ("from .", "", "."),
+    ("global x\n", "", ""),
+    ("del ", "x", ""),
+    ("del (", "x", ")"),
+    ("type X[", "T", "] = 1"),
+    ("type X = ", "T", ""),
+    ("def f[T:", "T", "](): pass"),
+    ("class A(", "B", "): pass"),
+    ("match x:\n case ", "y", ": pass"),
+];
+
+/// As above, behind a prefix that is not repeated.
+const WRAPPED_SHAPES: &[(&str, &str, &str, &str)] = &[
+    ("match x:\n case ", "[", "y", "]"),
+    ("match x:\n case ", "(", "y", ")"),
+    ("match x:\n case ", "{0:", "y", "}"),
+    ("match x:\n case ", "A(", "y", ")"),
+    ("match x:\n case ", "A(b=", "y", ")"),
+    ("match x:\n case ", "", "y", " as y"),
+    ("match x:\n case ", "", "1", "|1"),
+    ("match x:\n case ", "", "y", ".z"),
+    ("match x:\n case ", "-", "1", ""),
+    ("", "[", "x", "] = y"),
+    ("for ", "[", "x", "] in y: pass"),
+    ("del ", "[", "x", "]"),
+    ("def f(a: ", "[", "x", "]): pass"),
+    ("def f():\n return ", "lambda x:", "x", ""),
+    ("class A:\n x = ", "[x for x in ", "y", "]"),
+    ("def f[T: ", "(", "x", ")](): pass"),
+];
+
+fn nested(left: &str, middle: &str, right: &str, bytes: usize) -> String {
+    let times = (bytes.saturating_sub(middle.len()) / (left.len() + right.len())).max(1);
+    left.repeat(times) + middle + &right.repeat(times)
+}
+
+/// Statements nested by indentation, which costs bytes quadratic in the depth.
+fn blocks(head: &str, bytes: usize) -> String {
+    let mut code = String::new();
+    for depth in 0.. {
+        if code.len() + depth + head.len() + 1 > bytes {
+            code += &" ".repeat(depth);
+            code += "x = y\n";
+            break;
+        }
+        code += &" ".repeat(depth);
+        code += head;
+        code.push('\n');
+    }
+    code
+}
+
+#[test]
+fn python_shapes_of_the_largest_size() {
+    for &(left, middle, right) in PYTHON_SHAPES {
+        check(CellType::Python, left, nested(left, middle, right, LARGEST));
+    }
+    for &(head, left, middle, right) in WRAPPED_SHAPES {
+        check(CellType::Python, left, head.to_owned() + &nested(left, middle, right, LARGEST - head.len()));
+    }
+}
+
+#[test]
+fn python_blocks() {
+    for head in [
+        "if 1:",
+        "while x:",
+        "def f(x):",
+        "class A:",
+        "with a as b:",
+        "for x in y:",
+        "try:",
+        "@a\n",
+        "async def f():",
+        "if 1:\n pass\nelse:",
+        "match x:\n case y:",
+        "def f():\n global x",
+    ] {
+        check(CellType::Python, head, blocks(head, LARGEST));
+    }
+}
+
+#[test]
+fn what_the_issue_names() {
+    let code = |code: String| check(CellType::Python, "named", code);
+    assert!(code("[".repeat(100_000)).error().is_some());
+    assert!(code("(".repeat(100_000)).error().is_some());
+    assert_eq!(code("-".repeat(50_000) + "x").reads[0].name, "x");
+    assert_eq!(code(format!("x = {}1", "y + ".repeat(65_000))).reads[0].name, "y");
+    assert!(code("\0".repeat(1000)).error().is_some());
+    assert!(code("\r".to_owned()).error().is_none());
+    assert!(code("def f(:".to_owned()).error().is_some());
+}
+
+#[test]
+fn larger_than_any_cell() {
+    for (left, middle, right) in [("-", "x", ""), ("[", "", ""), ("(", "x", ")"), ("lambda:", "x", ""), ("", "x", ".a")]
+    {
+        check(CellType::Python, left, nested(left, middle, right, 4 * LARGEST));
+    }
+    for (left, middle, right) in [("(", "1", ")"), ("1+", "1", ""), ("{x}", "", ""), ("select ", "1", ";")] {
+        check(CellType::Sql, left, "select ".to_owned() + &nested(left, middle, right, 4 * LARGEST));
+    }
+}
+
+#[test]
+fn many_names_and_scopes_are_not_quadratic() {
+    let numbered = |pattern: &dyn Fn(usize) -> String| {
+        let mut code = String::new();
+        for number in 0.. {
+            let line = pattern(number);
+            if code.len() + line.len() > LARGEST {
+                break;
+            }
+            code += &line;
+        }
+        code
+    };
+    for (what, code) in [
+        ("assignments", numbered(&|n| format!("a{n}=b{n}\n"))),
+        ("functions", numbered(&|n| format!("def f{n}(): return f{}\n", n + 1))),
+        ("class members", format!("class A:\n{}", numbered(&|n| format!(" a{n}=b{n}\n")))),
+        ("globals", format!("def f():\n{}", numbered(&|n| format!(" global a{n};a{n}=1\n")))),
+        ("locals", format!("def f():\n{} return 1\n", numbered(&|n| format!(" a{n}=b{n}\n")))),
+        ("handlers", numbered(&|_| "try: a\nexcept E as e: e\n".to_owned())),
+        ("lambdas around loads", "lambda:".repeat(18_000) + &numbered(&|n| format!("a{n},"))[..LARGEST / 2]),
+        ("lambdas with parameters", numbered(&|n| format!("lambda a{n}:"))),
+        ("comprehensions", numbered(&|n| format!("[a{n} for a{n} in "))),
+        ("global classes", numbered(&|n| format!("class A{n}:\n global x{n}\n __y{n}=1\n"))),
+    ] {
+        check(CellType::Python, what, code);
+    }
+}
+
+#[test]
+fn sql_shapes_of_the_largest_size() {
+    let shapes: &[(&str, &str, &str, &str)] = &[
+        ("", "(", "", ""),
+        ("", "(", "select 1", ")"),
+        ("select ", "(", "1", ")"),
+        ("select ", "(", "", ""),
+        ("select ", "-", "1", ""),
+        ("select ", "- ", "1", ""),
+        ("select ", "not ", "1", ""),
+        ("select ", "1+", "1", ""),
+        ("select ", "a.", "b", ""),
+        ("select ", "a::", "b", ""),
+        ("select ", "", "a", "::int"),
+        ("select ", "a[", "1", "]"),
+        ("select ", "", "a", "[1]"),
+        ("select ", "array[", "1", "]"),
+        ("select ", "f(", "1", ")"),
+        ("select ", "case when ", "1", " then 1 end"),
+        ("select ", "a and ", "b", ""),
+        ("select ", "a in (", "b", ")"),
+        ("select ", "exists(select ", "1", ")"),
+        ("select ", "a between ", "b", " and c"),
+        ("select ", "interval ", "'1'", ""),
+        ("select ", "cast(", "1", " as int)"),
+        ("select ", "{x},", "1", ""),
+        ("select ", "{", "", ""),
+        ("select ", "{a", "", ""),
+        ("select ", "$a", "", ""),
+        ("select ", "$a$", "", ""),
+        ("select ", "$", "", ""),
+        ("select ", "/*", "", ""),
+        ("select ", "/*", "", "*/"),
+        ("select ", "'", "", ""),
+        ("select ", "\"", "", ""),
+        ("select ", "E'\\'", "", ""),
+        ("select ", "a ", "", ""),
+        ("select ", "a,", "a", ""),
+        ("select 1 ", "union select 1 ", "", ""),
+        ("select 1 ", "union (select 1 ", "", ")"),
+        ("select * from ", "(", "a", ")"),
+        ("select * from ", "(select * from ", "a", ") x"),
+        ("select * from a ", "join b on 1=1 ", "", ""),
+        ("select * from a ", ", lateral (select 1) ", "", ""),
+        ("select * from a where ", "x=1 or ", "y=2", ""),
+        ("", "with a as (", "select 1", ") select 1"),
+        ("with a as (select 1)", ", a as (select 1)", "", " select 1"),
+        ("", "select 1;", "", ""),
+        ("", ";", "", ""),
+        ("", "x;", "", ""),
+        ("", "explain ", "select 1", ""),
+        ("", "begin ", "", ""),
+        ("", "if ", "", ""),
+        ("", "case ", "", ""),
+        ("", "create table t(a int,", "", ""),
+        ("create table t(a ", "array<", "int", ">"),
+        ("create table t(a int", "[", "", "]"),
+        ("insert into t values ", "(1),", "(1)", ""),
+        ("", "\n", "", ""),
+        ("", "\0", "", ""),
+        ("", "é", "", ""),
+        ("", "--", "", ""),
+        ("", "-- name: x\n", "", ""),
+        ("", "\\", "", ""),
+        ("grant ", "select,", "select", " on t to u"),
+        ("select json_table(", "nested path 'a' columns (", "", ")"),
+        ("select * from t ", "pivot(", "", ")"),
+        ("select * from t match_recognize(pattern(", "(", "a", ")"),
+    ];
+    for &(head, left, middle, right) in shapes {
+        check(CellType::Sql, left, head.to_owned() + &nested(left, middle, right, LARGEST - head.len()));
+    }
+}
+
+/// The depths at which `sqlparser` does not give up, where trying a bracket in several ways might be exponential.
+#[test]
+fn sql_nested_as_deep_as_the_parser_goes() {
+    for (left, middle, right) in [
+        ("(", "1", ")"),
+        ("(", "select 1", ")"),
+        ("((", "select 1", "))"),
+        ("f(", "1", ")"),
+        ("f((", "1", "))"),
+        ("array[", "1", "]"),
+        ("a in (", "1", ")"),
+        ("case when (", "1", ") then 1 end"),
+        ("cast((", "1", ") as int)"),
+        ("exists((", "select 1", "))"),
+        ("-(", "1", ")"),
+        ("(1,", "1", ")"),
+        ("interval (", "1", ")"),
+        ("{'a':", "1", "}"),
+        ("x -> (", "1", ")"),
+        ("a.(", "1", ")"),
+        ("(select * from (", "a", ") x)"),
+    ] {
+        for depth in [5, 10, 15, 20, 24, 30, 40, 49] {
+            for (head, tail) in [("select ", ""), ("select * from ", ""), ("select * from a where ", "")] {
+                let code = format!("{head}{}{middle}{}{tail}", left.repeat(depth), right.repeat(depth));
+                check(CellType::Sql, left, code);
+                check(CellType::Sql, left, format!("{head}{}", left.repeat(depth)));
+            }
+        }
+    }
+}

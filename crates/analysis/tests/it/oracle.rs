@@ -1,0 +1,147 @@
+//! Our answers against those of `CPython`'s `symtable`, over the standard library of the machine's Python and a corpus
+//! of tricky code.
+//!
+//! `symtable` knows nothing of the order of evaluation, so this compares what holds in any order; `oracle.py` says how.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use quire_analysis::{CellType, analyse};
+use serde_json::{Value, json};
+
+const INSTALL: &str =
+    "this test needs Python 3.9 or newer as `python3`: install it (Debian: `apt-get install python3`)";
+
+/// How many modules of the standard library are compared, and up to which size, so that the test stays short.
+const MODULES: usize = 400;
+const MODULE_BYTES: u64 = 60_000;
+
+type Names = BTreeSet<String>;
+
+fn standard_library() -> Vec<PathBuf> {
+    let output =
+        Command::new("python3").args(["-c", "import os; print(os.path.dirname(os.__file__))"]).output().expect(INSTALL);
+    assert!(output.status.success(), "{INSTALL}");
+    let root = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+    let mut folders = vec![root];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("site-packages") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "py")
+                && fs::metadata(&path).unwrap().len() <= MODULE_BYTES
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    // Every so many, to have some of every package.
+    let step = (files.len() / MODULES).max(1);
+    files.into_iter().step_by(step).collect()
+}
+
+/// Asks the oracle about all codes, in one process.
+fn ask(codes: &[String]) -> Vec<Value> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/oracle.py");
+    let mut child = Command::new("python3")
+        .arg("-X")
+        .arg("utf8")
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect(INSTALL);
+    let mut input = child.stdin.take().unwrap();
+    let lines: String =
+        codes.iter().enumerate().map(|(id, code)| json!({"id": id, "code": code}).to_string() + "\n").collect();
+    // From a thread, because the oracle answers before it has read everything.
+    let writer = thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{INSTALL}");
+    let answers = String::from_utf8(output.stdout).unwrap();
+    answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn names(answer: &Value, key: &str) -> Names {
+    answer[key].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+fn without(names: &Names, others: &Names) -> Names {
+    names - others
+}
+
+/// What is wrong with our answer about `code`, given the oracle's.
+fn differences(code: &str, oracle: &Value) -> Vec<String> {
+    let ours = analyse(CellType::Python, code);
+    let mut wrong = Vec::new();
+    if let Some(error) = ours.error() {
+        wrong.push(format!("error: {} at {}:{}", error.message, error.line, error.column));
+    }
+    let our_reads: Names = ours.reads.iter().chain(&ours.builtins_read).map(|read| read.name.clone()).collect();
+    let our_writes: Names = ours.writes.iter().cloned().collect();
+    let [reads, maybe, writes, doubtful] = ["reads", "maybe", "writes", "doubtful"].map(|key| names(oracle, key));
+
+    let only_ours = without(&without(&our_writes, &writes), &doubtful);
+    let only_theirs = without(&without(&writes, &our_writes), &doubtful);
+    if !(only_ours.is_empty() && only_theirs.is_empty()) {
+        wrong.push(format!("writes: only ours {only_ours:?}, only symtable's {only_theirs:?}"));
+    }
+    let invented = without(&without(&our_reads, &reads), &maybe);
+    if !invented.is_empty() {
+        wrong.push(format!("reads: only ours {invented:?}"));
+    }
+    // What is loaded and never bound is a read in any order.
+    let missing = without(&without(&without(&reads, &writes), &our_reads), &doubtful);
+    if !missing.is_empty() {
+        wrong.push(format!("reads: only symtable's {missing:?}"));
+    }
+    wrong
+}
+
+/// Compares all codes and returns how many `CPython` rejected.
+fn compare(labels: &[String], codes: &[String]) -> usize {
+    let answers = ask(codes);
+    assert_eq!(answers.len(), codes.len());
+    let mut rejected = 0;
+    let mut wrong = Vec::new();
+    for ((label, code), answer) in labels.iter().zip(codes).zip(&answers) {
+        if answer.get("rejected").is_some() {
+            rejected += 1;
+            continue;
+        }
+        wrong.extend(differences(code, answer).into_iter().map(|difference| format!("{label}: {difference}")));
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+    rejected
+}
+
+#[test]
+fn agrees_with_symtable_on_the_standard_library() {
+    let mut labels = Vec::new();
+    let mut codes = Vec::new();
+    for path in standard_library() {
+        // A few files of Python's own tests are deliberately no UTF-8.
+        if let Ok(code) = fs::read_to_string(&path) {
+            labels.push(path.display().to_string());
+            codes.push(code);
+        }
+    }
+    assert!(codes.len() >= MODULES / 2, "found only {} modules", codes.len());
+    let rejected = compare(&labels, &codes);
+    assert!(rejected * 20 < codes.len(), "CPython rejects {rejected} of {}", codes.len());
+}
+
+#[test]
+fn agrees_with_symtable_on_tricky_code() {
+    let codes: Vec<String> = include_str!("tricky.py.txt").split("\n# ---\n").map(str::to_owned).collect();
+    let rejected = compare(&codes, &codes);
+    assert_eq!(rejected, 0, "CPython rejects some of the corpus");
+}
