@@ -1,32 +1,126 @@
 //! The dependency graph: which cell takes which name from which other cell.
+//!
+//! - `index` holds who reads and writes which name, `bindings` the rule that makes edges of that;
+//! - `components` finds cycles edit by edit, with `order_list` and `search`; `cycles` puts them into words;
+//! - `subgraph` orders cells and takes components apart, `plan` says what runs, `queries` answers the rest.
+//!
+//! The rules are those of marimo, Hex and Deepnote put together for a kernel with one namespace and a document order:
+//!
+//! - A read binds to the nearest *other* cell above that writes the name; if there is none, to the nearest below
+//!   ([`GraphDiagnostic::DefinedLater`]). So cells that read and write a name (`df = df.dropna()`) form a chain.
+//! - Names of built-ins make edges only where a cell writes them. `del` makes none.
+//! - Tables of SQL cells bind upwards only.
+//! - Several writers of a name are no error ([`GraphDiagnostic::MultipleDefinition`]).
+//! - A cycle is a strongly connected component over eager and table edges; deferred edges alone make none.
+//!
+//! No algorithm here recurses, so no notebook is too deep.
 
+mod bindings;
+mod components;
+mod cycles;
+mod index;
+mod order_list;
+mod plan;
+mod queries;
+mod search;
+mod subgraph;
 mod types;
+mod work;
 
 use std::sync::Arc;
 
 pub use types::{Cycle, Edge, EdgeKind, GraphDiagnostic, Plan};
 
-use crate::Cell;
+use components::Components;
+use index::Index;
+use subgraph::Subgraph;
 
-/// The dependency graph of one notebook, kept up to date edit by edit.
+use crate::{Cell, CellId};
+
+/// The dependency graph of one notebook, kept up to date edit by edit. All answers depend on the notebook alone, not
+/// on the edits that led to it.
 #[derive(Clone, Debug, Default)]
-pub struct Graph {}
+pub struct Graph {
+    index: Index,
+    components: Components,
+}
 
 impl Graph {
-    /// Builds the graph of these cells.
+    /// Builds the graph of these cells, which have different ids. O(n log n + e log n) for n cells with e edges.
     #[must_use]
-    pub fn new<'a>(_cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
-        Self {}
+    pub fn new<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
+        let mut cells: Vec<_> = cells.collect();
+        cells.sort_by(|a, b| (&a.order, &a.id).cmp(&(&b.order, &b.id)));
+        let mut index = Index::default();
+        for cell in cells {
+            index.put(cell, &mut Vec::new());
+        }
+        let components = Components::new(&index);
+        Self { index, components }
     }
 
     /// Takes one cell as it was and as it is: absent before is new, absent after is deleted. Returns whether
     /// [`Self::cycles`] may be different now.
-    pub fn update(&mut self, _before: Option<&Arc<Cell>>, _after: Option<&Arc<Cell>>) -> bool {
-        false
+    ///
+    /// Costs O(log n) for each name that came or went and each edge that this rebinds, all of the cell's own when it
+    /// moved. Edges that go against the order of the graph so far cost a search in addition, and changes at cells on a
+    /// cycle the size of that cycle.
+    pub fn update(&mut self, before: Option<&Arc<Cell>>, after: Option<&Arc<Cell>>) -> bool {
+        if let (Some(before), Some(after)) = (before, after)
+            && is_same(before, after)
+        {
+            return false;
+        }
+        let mut touched = Vec::new();
+        if let Some(cell) = after {
+            let is_new = self.index.slot(&cell.id).is_none();
+            let slot = self.index.put(cell, &mut touched);
+            if is_new {
+                self.components.add(&self.index, slot);
+            }
+            return self.components.follow(&self.index, slot, false, &mut touched);
+        }
+        let Some(slot) = before.and_then(|cell| self.index.take_out(&cell.id, &mut touched)) else {
+            return false;
+        };
+        let cycles_changed = self.components.follow(&self.index, slot, true, &mut touched);
+        self.index.release(slot);
+        cycles_changed
     }
 
-    /// The cycles, in document order of their first cells.
+    /// The cycles, in document order of their first cells. O(c log c) for c cycles.
     pub fn cycles(&self) -> impl Iterator<Item = &Arc<Cycle>> {
-        std::iter::empty()
+        let place = |cycle: &Cycle| {
+            let first = cycle.cells.first()?;
+            Some(&self.index.node(self.index.slot(first)?).place)
+        };
+        let mut cycles: Vec<_> = self.components.cycles().collect();
+        cycles.sort_unstable_by(|a, b| place(a).cmp(&place(b)));
+        cycles.into_iter()
     }
+
+    /// The cycle that a cell is on.
+    #[must_use]
+    pub fn cycle(&self, id: &CellId) -> Option<&Arc<Cycle>> {
+        self.components.cycle(self.index.slot(id)?)
+    }
+
+    /// All cells, each after all its parents. O(n log n + e log n).
+    ///
+    /// The cells of a cycle stand together, in document order, after all that any of them depends on. Deferred edges
+    /// count too, except those from one cell to another that depends on it, in whatever way. Of the cells that could
+    /// come next, the first in the document comes.
+    #[must_use]
+    pub fn topological_order(&self) -> Vec<CellId> {
+        let all = Subgraph::of(&self.index, self.index.document().collect());
+        all.topological_order().map(|cell| self.index.id(cell).clone()).collect()
+    }
+}
+
+/// Whether all that the graph looks at is the same.
+fn is_same(before: &Cell, after: &Cell) -> bool {
+    before.order == after.order
+        && before.cell_type == after.cell_type
+        && before.broken.is_some() == after.broken.is_some()
+        && (Arc::ptr_eq(&before.analysis, &after.analysis) || before.analysis == after.analysis)
 }

@@ -1,0 +1,86 @@
+//! The binding rule: which writer a read takes its name from.
+//!
+//! A read binds to the nearest writer above; if there is none, to the nearest writer below; never to its own cell.
+//! Tables bind upwards only: a table that is made further down says nothing about what is in the database now.
+
+use std::collections::btree_map;
+use std::ops::Bound::{Excluded, Included, Unbounded};
+
+use super::index::{Index, Name, NameId, Place, Slot};
+use super::types::EdgeKind;
+
+/// One edge as the graph's inside sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Binding {
+    /// The cell at the other end.
+    pub(super) cell: Slot,
+    pub(super) name: NameId,
+    pub(super) kind: EdgeKind,
+}
+
+impl Binding {
+    /// Whether the child cannot run before the parent; deferred edges alone make no cycle.
+    pub(super) fn is_hard(&self) -> bool {
+        self.kind != EdgeKind::Deferred
+    }
+}
+
+impl Name {
+    /// The writer that a reader at `reader` takes the name from. O(log n).
+    pub(super) fn parent(&self, reader: &Place) -> Option<&Place> {
+        let above = self.writers.range(..reader).next_back();
+        if self.is_table {
+            return above;
+        }
+        above.or_else(|| self.writers.range((Excluded(reader), Unbounded)).next())
+    }
+
+    /// The readers that take the name from the writer at `writer`. O(log n) and O(1) for each.
+    pub(super) fn children(&self, writer: &Place) -> impl Iterator<Item = (&Place, EdgeKind)> {
+        let previous = self.writers.range(..writer).next_back();
+        let next = self.writers.range((Excluded(writer), Unbounded)).next();
+        // The next writer may read the name too, and then takes it from here.
+        let end = next.map_or(Unbounded, Included);
+        let below = self.readers.range((Excluded(writer), end));
+        let above = self.readers_above(writer, previous);
+        above.into_iter().flatten().chain(below).map(|(place, kind)| (place, *kind))
+    }
+
+    /// The readers that find no other writer above themselves and this one first below.
+    fn readers_above(&self, writer: &Place, previous: Option<&Place>) -> Option<btree_map::Range<'_, Place, EdgeKind>> {
+        match previous {
+            _ if self.is_table => None,
+            None => Some(self.readers.range(..writer)),
+            // Of the readers that the first writer does not serve there is one: itself.
+            Some(first) if self.writers.first() == Some(first) => Some(self.readers.range(first..=first)),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Index {
+    /// The edge that a read makes, if it is (still) a read and finds a writer.
+    pub(super) fn binding(&self, name: NameId, reader: Slot) -> Option<Binding> {
+        let kind = *self.node(reader).reads.get(&name)?;
+        let cell = self.name(name).parent(&self.node(reader).place)?.slot;
+        Some(Binding { cell, name, kind })
+    }
+
+    /// The edges from a cell's parents.
+    pub(super) fn parents(&self, slot: Slot) -> impl Iterator<Item = Binding> {
+        let node = self.node(slot);
+        node.reads.iter().filter_map(|(&name, &kind)| {
+            let cell = self.name(name).parent(&node.place)?.slot;
+            Some(Binding { cell, name, kind })
+        })
+    }
+
+    /// The edges to a cell's children.
+    pub(super) fn children(&self, slot: Slot) -> impl Iterator<Item = Binding> {
+        let node = self.node(slot);
+        node.writes.iter().flat_map(|&name| {
+            let children = self.name(name).children(&node.place);
+            children.map(move |(place, kind)| Binding { cell: place.slot, name, kind })
+        })
+    }
+}

@@ -1,0 +1,264 @@
+//! Which cells read and write which name, in document order.
+//!
+//! These sets are all that the graph keeps of its edges: what a read binds to follows from them (see `bindings`), so
+//! a change of a cell changes the sets of its own names and nothing else.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::types::EdgeKind;
+use crate::{Cell, CellId, CellType, OrderKey};
+
+/// A cell's number in the graph; used again after the cell is deleted.
+pub(super) type Slot = usize;
+/// A name's or a table's number in the graph; used again when no cell mentions it any more.
+pub(super) type NameId = usize;
+
+/// A cell's place in the document: order key, then id.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The order key's first bytes, which decide nearly every comparison without a look at the key itself.
+    prefix: u64,
+    pub(super) slot: Slot,
+    key: Arc<(OrderKey, CellId)>,
+}
+
+impl Place {
+    fn new(slot: Slot, order: &OrderKey, id: &CellId) -> Self {
+        let mut prefix = [0; 8]; // padding sorts before every byte that a key can hold
+        for (to, from) in prefix.iter_mut().zip(order.as_str().bytes()) {
+            *to = from;
+        }
+        Self { prefix: u64::from_be_bytes(prefix), slot, key: Arc::new((order.clone(), id.clone())) }
+    }
+
+    pub(super) fn id(&self) -> &CellId {
+        &self.key.1
+    }
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.prefix
+            .cmp(&other.prefix)
+            .then_with(|| if Arc::ptr_eq(&self.key, &other.key) { Ordering::Equal } else { self.key.cmp(&other.key) })
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Place {}
+
+/// What the graph knows of a cell.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) place: Place,
+    /// By name, each once.
+    pub(super) reads: BTreeMap<NameId, EdgeKind>,
+    pub(super) writes: BTreeSet<NameId>,
+    /// Whether the cell's code does not parse.
+    pub(super) broken: bool,
+    /// Whether the cell is SQL that changes data.
+    pub(super) changes_data: bool,
+}
+
+/// A name of Python's or a table of SQL's, with everyone who mentions it.
+#[derive(Clone, Debug)]
+pub(super) struct Name {
+    pub(super) text: Arc<str>,
+    pub(super) is_table: bool,
+    pub(super) writers: BTreeSet<Place>,
+    pub(super) readers: BTreeMap<Place, EdgeKind>,
+}
+
+/// A read whose binding may have changed.
+pub(super) type Touched = Vec<(NameId, Slot)>;
+
+/// All cells and names of a notebook.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    nodes: Vec<Node>,
+    free_slots: Vec<Slot>,
+    slots: HashMap<CellId, Slot>,
+    document: BTreeSet<Place>,
+    names: Vec<Name>,
+    free_names: Vec<NameId>,
+    python: HashMap<Arc<str>, NameId>,
+    tables: HashMap<Arc<str>, NameId>,
+}
+
+impl Index {
+    pub(super) fn slot(&self, id: &CellId) -> Option<Slot> {
+        self.slots.get(id).copied()
+    }
+
+    pub(super) fn node(&self, slot: Slot) -> &Node {
+        &self.nodes[slot]
+    }
+
+    pub(super) fn id(&self, slot: Slot) -> &CellId {
+        self.node(slot).place.id()
+    }
+
+    pub(super) fn name(&self, name: NameId) -> &Name {
+        &self.names[name]
+    }
+
+    /// All cells in document order.
+    pub(super) fn document(&self) -> impl DoubleEndedIterator<Item = Slot> {
+        self.document.iter().map(|place| place.slot)
+    }
+
+    /// The cell before this one in the document.
+    pub(super) fn cell_above(&self, slot: Slot) -> Option<Slot> {
+        let above = self.document.range(..&self.node(slot).place).next_back();
+        above.map(|place| place.slot)
+    }
+
+    /// Takes a cell in as it is now, and adds the reads that may have another writer through that.
+    pub(super) fn put(&mut self, cell: &Cell, touched: &mut Touched) -> Slot {
+        let slot = self.slots.get(&cell.id).copied().unwrap_or_else(|| self.vacant(cell));
+        let mut reads = BTreeMap::new();
+        let analysis = &cell.analysis;
+        for read in analysis.reads.iter().chain(&analysis.builtins_read) {
+            let kind = if read.deferred { EdgeKind::Deferred } else { EdgeKind::Eager };
+            let name = self.intern(&read.name, false);
+            let known = reads.entry(name).or_insert(kind);
+            *known = kind.min(*known); // one eager load is enough
+        }
+        for table in &analysis.tables_read {
+            reads.insert(self.intern(table, true), EdgeKind::Table);
+        }
+        let writes = analysis.writes.iter().map(|name| self.intern(name, false));
+        let mut writes: BTreeSet<_> = writes.collect();
+        writes.extend(analysis.tables_written.iter().map(|table| self.intern(table, true)));
+
+        let mut place = self.node(slot).place.clone();
+        if place.key.0 != cell.order {
+            self.document.remove(&place);
+            place = Place::new(slot, &cell.order, &cell.id);
+            self.document.insert(place.clone());
+        }
+        let after = Node {
+            place,
+            reads,
+            writes,
+            broken: cell.broken.is_some(),
+            changes_data: cell.cell_type == CellType::Sql && analysis.changes_data,
+        };
+        self.replace(slot, after, touched);
+        slot
+    }
+
+    /// Takes a cell out. Its slot stays reserved until [`Self::release`].
+    pub(super) fn take_out(&mut self, id: &CellId, touched: &mut Touched) -> Option<Slot> {
+        let slot = self.slots.remove(id)?;
+        let place = self.node(slot).place.clone();
+        self.document.remove(&place);
+        let after = Node { place, reads: BTreeMap::new(), writes: BTreeSet::new(), broken: false, changes_data: false };
+        self.replace(slot, after, touched);
+        Some(slot)
+    }
+
+    /// Gives a slot free that [`Self::take_out`] returned.
+    pub(super) fn release(&mut self, slot: Slot) {
+        self.free_slots.push(slot);
+    }
+
+    /// A slot for a new cell, at its place and as yet without names.
+    fn vacant(&mut self, cell: &Cell) -> Slot {
+        let slot = self.free_slots.pop().unwrap_or(self.nodes.len());
+        let node = Node {
+            place: Place::new(slot, &cell.order, &cell.id),
+            reads: BTreeMap::new(),
+            writes: BTreeSet::new(),
+            broken: false,
+            changes_data: false,
+        };
+        self.document.insert(node.place.clone());
+        self.slots.insert(cell.id.clone(), slot);
+        if slot == self.nodes.len() {
+            self.nodes.push(node);
+        } else {
+            self.nodes[slot] = node;
+        }
+        slot
+    }
+
+    /// Exchanges what is known of a cell, in time of the names that differ and the reads that they touch; of all its
+    /// names when its place differs.
+    fn replace(&mut self, slot: Slot, after: Node, touched: &mut Touched) {
+        let before = std::mem::replace(&mut self.nodes[slot], after);
+        let after = &self.nodes[slot];
+        let moved = before.place != after.place;
+        // What is added comes before what is removed, so that a name in both is never without mention in between.
+        for (&name, &kind) in &after.reads {
+            if moved || before.reads.get(&name) != Some(&kind) {
+                self.names[name].readers.insert(after.place.clone(), kind);
+                touched.push((name, slot));
+            }
+        }
+        for &id in &after.writes {
+            if moved || !before.writes.contains(&id) {
+                let name = &mut self.names[id];
+                name.writers.insert(after.place.clone());
+                touched.extend(name.children(&after.place).map(|(place, _)| (id, place.slot)));
+            }
+        }
+        let mut left = Vec::new();
+        for &id in before.writes.iter().filter(|id| moved || !after.writes.contains(id)) {
+            let name = &mut self.names[id];
+            touched.extend(name.children(&before.place).map(|(place, _)| (id, place.slot)));
+            name.writers.remove(&before.place);
+            left.push(id);
+        }
+        for &id in before.reads.keys().filter(|id| moved || !after.reads.contains_key(id)) {
+            self.names[id].readers.remove(&before.place);
+            touched.push((id, slot));
+            left.push(id);
+        }
+        for name in left {
+            self.forget_unused(name);
+        }
+    }
+
+    fn intern(&mut self, text: &str, is_table: bool) -> NameId {
+        let ids = if is_table { &mut self.tables } else { &mut self.python };
+        if let Some(&id) = ids.get(text) {
+            return id;
+        }
+        let text: Arc<str> = Arc::from(text);
+        let id = self.free_names.pop().unwrap_or(self.names.len());
+        ids.insert(Arc::clone(&text), id);
+        let name = Name { text, is_table, writers: BTreeSet::new(), readers: BTreeMap::new() };
+        if id == self.names.len() {
+            self.names.push(name);
+        } else {
+            self.names[id] = name;
+        }
+        id
+    }
+
+    /// Names typed letter by letter would otherwise pile up.
+    fn forget_unused(&mut self, id: NameId) {
+        let name = &self.names[id];
+        let ids = if name.is_table { &mut self.tables } else { &mut self.python };
+        let unused = name.writers.is_empty() && name.readers.is_empty();
+        // A name can be left twice, as a read and as a write; only the first time it is still known.
+        if unused && ids.get(&name.text) == Some(&id) {
+            ids.remove(&name.text);
+            self.free_names.push(id);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A list that says in O(1) which of two items comes first, and takes items in and out anywhere.
+//!
+//! Items carry labels; where the labels leave no room, some of the following ones are spread out, which is O(log n)
+//! an insert, amortised. The algorithm is that of P. Dietz and D. Sleator, "Two algorithms for maintaining order in a
+//! list", STOC 1987, section 2.
+
+use super::work;
+
+/// The list's head, which stands before the first item and behind the last.
+const HEAD: usize = 0;
+/// Room left where there is plenty, so that items put one behind the other do not halve what is left each time.
+const STEP: u64 = 1 << 32;
+
+/// An ordered list of small numbers.
+#[derive(Clone, Debug)]
+pub(super) struct OrderList {
+    /// Item `i` is entry `i + 1`. Labels count from the head's, around the end of the number range if need be.
+    label: Vec<u64>,
+    next: Vec<usize>,
+    previous: Vec<usize>,
+}
+
+impl Default for OrderList {
+    fn default() -> Self {
+        Self { label: vec![0], next: vec![HEAD], previous: vec![HEAD] }
+    }
+}
+
+impl OrderList {
+    /// The item's rank: comparable with those of other items until the next insert.
+    pub(super) fn rank(&self, item: usize) -> u64 {
+        self.distance(HEAD, item + 1)
+    }
+
+    /// The item before this one.
+    pub(super) fn before(&self, item: usize) -> Option<usize> {
+        self.previous[item + 1].checked_sub(1)
+    }
+
+    /// Puts an item that is not in the list directly behind another, or first.
+    pub(super) fn insert_after(&mut self, before: Option<usize>, item: usize) {
+        let entry = item + 1;
+        if entry >= self.label.len() {
+            self.label.resize(entry + 1, 0);
+            self.next.resize(entry + 1, entry);
+            self.previous.resize(entry + 1, entry);
+        }
+        let before = before.map_or(HEAD, |item| item + 1);
+        self.make_room(before);
+        let after = self.next[before];
+        let room = self.distance(before, after);
+        self.label[entry] = self.label[before].wrapping_add((room / 2).min(STEP));
+        self.link(before, entry);
+        self.link(entry, after);
+    }
+
+    /// Takes an item out.
+    pub(super) fn remove(&mut self, item: usize) {
+        let (before, after) = (self.previous[item + 1], self.next[item + 1]);
+        self.link(before, after);
+    }
+
+    /// Spreads out as many of the entries behind `first` as it takes to have room there.
+    fn make_room(&mut self, first: usize) {
+        let mut count: u64 = 1;
+        let mut end = self.next[first];
+        while self.distance(first, end) <= count * count && end != first {
+            end = self.next[end];
+            count += 1;
+            work::step();
+        }
+        let step = self.distance(first, end) / count;
+        let mut entry = first;
+        for _ in 1..count {
+            let label = self.label[entry].wrapping_add(step);
+            entry = self.next[entry];
+            self.label[entry] = label;
+        }
+    }
+
+    /// How far behind `from` the entry `to` is; all around when they are the same.
+    fn distance(&self, from: usize, to: usize) -> u64 {
+        match self.label[to].wrapping_sub(self.label[from]) {
+            0 => u64::MAX,
+            distance => distance,
+        }
+    }
+
+    fn link(&mut self, before: usize, after: usize) {
+        self.next[before] = after;
+        self.previous[after] = before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Random inserts and removals, and many at one place: ranks always sort as the list does.
+        #[test]
+        fn ranks_sort_as_the_list_does(edits in prop::collection::vec((0..4_u8, 0.0..1.0_f64), 1..400)) {
+            let (mut list, mut model) = (OrderList::default(), Vec::new());
+            for (new, (what, place)) in edits.into_iter().enumerate() {
+                let index = (place * model.len() as f64) as usize;
+                match what {
+                    0 if !model.is_empty() => list.remove(model.remove(index)),
+                    1 => {
+                        list.insert_after(None, new);
+                        model.insert(0, new);
+                    }
+                    2 => {
+                        list.insert_after(model.last().copied(), new);
+                        model.push(new);
+                    }
+                    _ => {
+                        list.insert_after(index.checked_sub(1).map(|i| model[i]), new);
+                        model.insert(index, new);
+                    }
+                }
+                prop_assert!(model.is_sorted_by(|&a, &b| list.rank(a) < list.rank(b)));
+                for pair in model.windows(2) {
+                    prop_assert_eq!(list.before(pair[1]), Some(pair[0]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn inserts_at_one_place_cost_little() {
+        for at_front in [true, false] {
+            let mut list = OrderList::default();
+            let start = work::steps();
+            list.insert_after(None, 0);
+            list.insert_after(Some(0), 1);
+            for item in 2..20_000 {
+                list.insert_after(Some(if at_front { 0 } else { item - 1 }), item);
+            }
+            let steps = work::steps() - start;
+            assert!(steps < 20_000 * 15, "{steps} steps");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Questions about single cells.
+
+use std::collections::HashSet;
+
+use super::Graph;
+use super::bindings::Binding;
+use super::index::Slot;
+use super::types::{Edge, GraphDiagnostic};
+use crate::CellId;
+
+impl Graph {
+    /// The edges from a cell's parents, sorted by the parents' places, then by name; none for an unknown cell.
+    /// O(log n) for each name that the cell reads.
+    #[must_use]
+    pub fn parents(&self, id: &CellId) -> Vec<Edge> {
+        let Some(child) = self.index.slot(id) else {
+            return Vec::new();
+        };
+        let mut parents: Vec<_> = self.index.parents(child).collect();
+        self.sort(&mut parents);
+        parents.iter().map(|edge| self.edge(edge.cell, child, edge)).collect()
+    }
+
+    /// The edges to a cell's children, sorted by the children's places, then by name; none for an unknown cell.
+    /// O(log n) for each name that the cell writes and each edge.
+    #[must_use]
+    pub fn children(&self, id: &CellId) -> Vec<Edge> {
+        let Some(parent) = self.index.slot(id) else {
+            return Vec::new();
+        };
+        let mut children: Vec<_> = self.index.children(parent).collect();
+        self.sort(&mut children);
+        children.iter().map(|edge| self.edge(parent, edge.cell, edge)).collect()
+    }
+
+    /// All edges, by the children's places and each child's as [`Self::parents`] has them.
+    pub fn edges(&self) -> impl Iterator<Item = Edge> {
+        self.index.document().flat_map(|cell| self.parents(self.index.id(cell)))
+    }
+
+    /// All cells that a cell depends on, over edges of every kind, in document order and without the cell itself, even
+    /// when it is on a cycle; none for an unknown cell. O(k log k + e log n) for k ancestors and their e edges.
+    #[must_use]
+    pub fn ancestors(&self, id: &CellId) -> Vec<CellId> {
+        self.reachable(id, |cell| self.index.parents(cell))
+    }
+
+    /// All cells that depend on a cell; as [`Self::ancestors`] otherwise.
+    #[must_use]
+    pub fn descendants(&self, id: &CellId) -> Vec<CellId> {
+        self.reachable(id, |cell| self.index.children(cell))
+    }
+
+    /// What is worth knowing about how a cell is bound, sorted: names that are written only further down, then names
+    /// that other cells write too (tables are not told: several cells filling one table is what tables are for).
+    /// O(log n) for each name, and O(w) for each of its w writers where there are several.
+    #[must_use]
+    pub fn diagnostics(&self, id: &CellId) -> Vec<GraphDiagnostic> {
+        let Some(cell) = self.index.slot(id) else {
+            return Vec::new();
+        };
+        let node = self.index.node(cell);
+        let later = self.index.parents(cell).filter_map(|edge| {
+            let writer = &self.index.node(edge.cell).place;
+            (writer > &node.place).then(|| GraphDiagnostic::DefinedLater {
+                name: self.index.name(edge.name).text.to_string(),
+                writer: writer.id().clone(),
+            })
+        });
+        let multiple = node.writes.iter().filter_map(|&name| {
+            let name = self.index.name(name);
+            (!name.is_table && name.writers.len() > 1).then(|| GraphDiagnostic::MultipleDefinition {
+                name: name.text.to_string(),
+                others: name
+                    .writers
+                    .iter()
+                    .filter(|writer| writer.slot != cell)
+                    .map(|writer| writer.id().clone())
+                    .collect(),
+            })
+        });
+        let mut diagnostics: Vec<_> = later.chain(multiple).collect();
+        diagnostics.sort_unstable();
+        diagnostics
+    }
+
+    pub(super) fn in_document_order(&self, cells: HashSet<Slot>) -> Vec<CellId> {
+        let mut places: Vec<_> = cells.into_iter().map(|cell| &self.index.node(cell).place).collect();
+        places.sort_unstable();
+        places.into_iter().map(|place| place.id().clone()).collect()
+    }
+
+    fn reachable<I: Iterator<Item = Binding>>(&self, id: &CellId, neighbours: impl Fn(Slot) -> I) -> Vec<CellId> {
+        let Some(start) = self.index.slot(id) else {
+            return Vec::new();
+        };
+        let mut seen = HashSet::from([start]);
+        let mut waiting = vec![start];
+        while let Some(cell) = waiting.pop() {
+            waiting.extend(neighbours(cell).map(|edge| edge.cell).filter(|&next| seen.insert(next)));
+        }
+        seen.remove(&start);
+        self.in_document_order(seen)
+    }
+
+    fn sort(&self, edges: &mut [Binding]) {
+        let key = |edge: &Binding| (&self.index.node(edge.cell).place, &self.index.name(edge.name).text, edge.kind);
+        edges.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+    }
+
+    fn edge(&self, parent: Slot, child: Slot, binding: &Binding) -> Edge {
+        Edge {
+            parent: self.index.id(parent).clone(),
+            child: self.index.id(child).clone(),
+            name: self.index.name(binding.name).text.to_string(),
+            kind: binding.kind,
+        }
+    }
+}
