@@ -1,1 +1,236 @@
-//! todo
+//! Open notebooks under random edits: what a change says is true, and taking it back leaves no trace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use quire_domain::{
+    Cell, CellChange, CellId, CellStatus, CellType, Change, ConnectionString, Edit, EditError, Extra, Notebook,
+    NotebookId, OpenNotebook, OrderKey, Place, Results, Revision, Timestamp, UserId,
+};
+
+use crate::model::assert_like_model;
+use crate::notation::{id, ids};
+
+const CODE: &[&str] = &[
+    "",
+    "a = 1",
+    "b = a",
+    "a = b + 1",
+    "c = a + b",
+    "def f():\n    return c",
+    "c = f()",
+    "a = (",
+    "print(c)",
+    "print = c",
+    "del a",
+    "-- name: b\nSELECT * FROM t WHERE x = {a}",
+    "INSERT INTO t VALUES ({c})",
+    "SELEC",
+];
+
+fn notebook(keys: &[usize]) -> Notebook {
+    let (name, user) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
+    let mut notebook = Notebook::new(name, user, Timestamp::UNIX_EPOCH);
+    let cell = |(index, key): (usize, &usize)| Cell {
+        id: id(&format!("c{index}")),
+        order: OrderKey::at(*key),
+        cell_type: CellType::Python,
+        code: Arc::from(CODE[(index * 5 + key) % CODE.len()]),
+        revision: Revision(0),
+        analysis: Arc::default(),
+        broken: None,
+        results: Arc::default(),
+        extra: Extra::default(),
+    };
+    notebook.cells = keys.iter().enumerate().map(cell).collect();
+    notebook
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let cell = || (0..10_usize).prop_map(|cell| id(&format!("c{cell}")));
+    let code = || prop::sample::select(CODE).prop_map(Arc::<str>::from);
+    let place = || prop_oneof![1 => Just(Place::Start), 1 => Just(Place::End), 4 => cell().prop_map(Place::After)];
+    let cell_type = || prop::sample::select(vec![CellType::Python, CellType::Sql]);
+    let status = prop::sample::select(vec![CellStatus::Idle, CellStatus::Success]);
+    prop_oneof![
+        5 => (cell(), cell_type(), code(), place())
+            .prop_map(|(id, cell_type, code, place)| Edit::InsertCell { id, cell_type, code, place }),
+        6 => (cell(), code()).prop_map(|(id, code)| Edit::UpdateCell { id, code }),
+        2 => (cell(), cell_type()).prop_map(|(id, cell_type)| Edit::SetCellType { id, cell_type }),
+        4 => (cell(), place()).prop_map(|(id, place)| Edit::MoveCell { id, place }),
+        2 => cell().prop_map(|id| Edit::DeleteCell { id }),
+        1 => prop::sample::select(vec!["", " n ", "m"]).prop_map(|name| Edit::Rename { name: name.to_owned() }),
+        1 => any::<bool>().prop_map(|some| Edit::SetConnection { connection: connection(some) }),
+        1 => (cell(), status).prop_map(|(id, status)| Edit::SetResults {
+            id,
+            results: Arc::new(Results { status, ..Results::default() }),
+        }),
+    ]
+}
+
+fn connection(some: bool) -> Option<ConnectionString> {
+    some.then(|| ConnectionString::new("postgres://localhost/db").unwrap()).flatten()
+}
+
+/// The cells as an editor of a plain list would have them.
+fn order_after(before: &[CellId], edit: &Edit) -> Vec<CellId> {
+    let mut cells = before.to_vec();
+    let put = |cells: &mut Vec<CellId>, id: &CellId, place: &Place| {
+        let index = match place {
+            Place::Start => 0,
+            Place::End => cells.len(),
+            Place::After(above) => cells.iter().position(|cell| cell == above).unwrap() + 1,
+        };
+        cells.insert(index, id.clone());
+    };
+    match edit {
+        Edit::InsertCell { id, place, .. } => put(&mut cells, id, place),
+        Edit::MoveCell { id, place } if *place != Place::After(id.clone()) => {
+            cells.retain(|cell| cell != id);
+            put(&mut cells, id, place);
+        }
+        Edit::DeleteCell { id } => cells.retain(|cell| cell != id),
+        _ => {}
+    }
+    cells
+}
+
+fn order_of(notebook: &Notebook) -> Vec<CellId> {
+    notebook.cells.iter().map(|cell| cell.id.clone()).collect()
+}
+
+fn by_id(notebook: &Notebook) -> BTreeMap<CellId, Arc<Cell>> {
+    notebook.cells.iter().map(|cell| (cell.id.clone(), Arc::clone(cell))).collect()
+}
+
+/// Whether the notebook's parts agree with each other.
+fn assert_sound(open: &OpenNotebook) {
+    let notebook = open.notebook();
+    assert!(notebook.cells.iter().is_sorted_by(|a, b| (&a.order, &a.id) < (&b.order, &b.id)));
+    assert_eq!(notebook.cells.len(), notebook.cells.iter().count());
+    for (index, cell) in notebook.cells.iter().enumerate() {
+        assert_eq!(open.cell(&cell.id), Some(cell));
+        assert_eq!(notebook.cells.get(index), Some(cell));
+        assert_eq!(notebook.cells.find(&cell.id), Some(cell));
+    }
+    assert_like_model(open.graph(), notebook.cells.iter().cloned(), &ids("c0 c3"));
+    let cycles = open.graph().cycles().flat_map(|cycle| cycle.cells.iter().map(move |cell| (cell.clone(), cycle)));
+    assert!(cycles.collect::<BTreeMap<_, _>>().into_iter().eq(notebook.cycles.iter().map(|(id, c)| (id.clone(), c))));
+}
+
+/// Whether the change says all that is different and nothing else.
+fn assert_true(change: &Change, before: &Notebook, after: &Notebook) {
+    assert_eq!((change.revision.before, change.revision.after), (before.revision, after.revision));
+    assert_eq!((change.updated_at.before, change.updated_at.after), (before.updated_at, after.updated_at));
+    let revisions = if change.is_results() { 0 } else { 1 };
+    assert_eq!(after.revision.0 - before.revision.0, revisions);
+    let name = change.name.as_ref().map(|name| (&name.before, &name.after));
+    assert_eq!(name, (before.name != after.name).then_some((&before.name, &after.name)));
+    let connection = change.connection.as_ref().map(|connection| (&connection.before, &connection.after));
+    assert_eq!(connection, (before.connection != after.connection).then_some((&before.connection, &after.connection)));
+
+    let (mut old, new) = (by_id(before), by_id(after));
+    for CellChange { id, before, after: now, index, .. } in &change.cells {
+        assert_eq!((before.as_ref(), now.as_ref()), (old.get(id), new.get(id)));
+        assert_eq!(*index, after.cells.iter().position(|cell| cell.id == *id));
+        match now {
+            Some(cell) => old.insert(id.clone(), Arc::clone(cell)),
+            None => old.remove(id),
+        };
+    }
+    assert_eq!(old, new, "cells that the change does not name are as they were");
+
+    let mut cycles = (*before.cycles).clone();
+    for change in &change.cycles {
+        assert_ne!(cycles.get(&change.id), change.cycle.as_ref());
+        match &change.cycle {
+            Some(cycle) => cycles.insert(change.id.clone(), Arc::clone(cycle)),
+            None => cycles.remove(&change.id),
+        };
+    }
+    cycles.retain(|id, _| new.contains_key(id));
+    assert_eq!(cycles, *after.cycles);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn edits_change_what_they_say_and_undo_leaves_no_trace(
+        keys in prop::collection::vec(0..4_usize, 0..8),
+        edits in prop::collection::vec((edit(), 0..100_i64), 1..30),
+    ) {
+        let mut open = OpenNotebook::open(notebook(&keys));
+        assert_sound(&open);
+        for (edit, at) in edits {
+            let before = open.notebook().clone();
+            let at = Timestamp::from_timestamp(at, 0).unwrap();
+            match open.apply(&edit, None, at) {
+                Err(_) | Ok(None) => prop_assert_eq!(open.notebook(), &before),
+                Ok(Some(change)) => {
+                    assert_true(&change, &before, open.notebook());
+                    prop_assert_eq!(order_of(open.notebook()), order_after(&order_of(&before), &edit));
+                    let moves = change.cells.iter().filter(|cell| cell.moved).count();
+                    prop_assert_eq!(moves, usize::from(matches!(edit, Edit::MoveCell { .. })));
+                    let mut undone = open.clone();
+                    undone.undo(&change);
+                    prop_assert_eq!(undone.notebook(), &before);
+                    assert_sound(&undone);
+                }
+            }
+            assert_sound(&open);
+        }
+    }
+}
+
+fn apply(open: &mut OpenNotebook, edit: Edit) -> Result<Option<Change>, EditError> {
+    open.apply(&edit, None, Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn edits_that_change_nothing_are_none() {
+    let mut open = OpenNotebook::open(notebook(&[0, 1, 1, 2]));
+    for (cell, place) in [
+        ("c0", Place::Start),
+        ("c3", Place::End),
+        ("c1", Place::After(id("c0"))),
+        ("c1", Place::After(id("c1"))),
+        ("c2", Place::After(id("c1"))),
+    ] {
+        assert_eq!(
+            apply(&mut open, Edit::MoveCell { id: id(cell), place: place.clone() }),
+            Ok(None),
+            "{cell} {place:?}"
+        );
+    }
+    assert_eq!(apply(&mut open, Edit::SetCellType { id: id("c1"), cell_type: CellType::Python }), Ok(None));
+    assert_eq!(apply(&mut open, Edit::Rename { name: "  ".to_owned() }), Ok(None));
+    assert_eq!(apply(&mut open, Edit::SetConnection { connection: None }), Ok(None));
+    // The same code is an edit: it takes a revision.
+    let code = Arc::clone(&open.cell(&id("c1")).unwrap().code);
+    assert!(apply(&mut open, Edit::UpdateCell { id: id("c1"), code }).unwrap().is_some());
+}
+
+#[test]
+fn edits_of_unknown_cells_are_refused() {
+    let mut open = OpenNotebook::open(notebook(&[0]));
+    let gone = id("gone");
+    let unknown = Err(EditError::CellNotFound(gone.clone()));
+    assert_eq!(apply(&mut open, Edit::DeleteCell { id: gone.clone() }), unknown);
+    assert_eq!(apply(&mut open, Edit::MoveCell { id: id("c0"), place: Place::After(gone.clone()) }), unknown);
+    assert_eq!(apply(&mut open, Edit::UpdateCell { id: gone, code: Arc::default() }), unknown);
+    let code = Arc::default();
+    let again = Edit::InsertCell { id: id("c0"), cell_type: CellType::Python, code, place: Place::End };
+    assert_eq!(apply(&mut open, again), Err(EditError::CellExists(id("c0"))));
+}
+
+#[test]
+fn an_insert_between_equal_keys_moves_the_rest_of_them_up() {
+    let mut open = OpenNotebook::open(notebook(&[1, 1, 1, 2]));
+    let place = Place::After(id("c0"));
+    let insert = Edit::InsertCell { id: id("new"), cell_type: CellType::Python, code: Arc::default(), place };
+    let change = apply(&mut open, insert).unwrap().unwrap();
+    assert_eq!(order_of(open.notebook()), ids("c0 new c1 c2 c3"));
+    assert_eq!(change.cells.len(), 3);
+}

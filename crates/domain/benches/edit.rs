@@ -1,0 +1,186 @@
+//! One edit of an open notebook, analysis of the cell, cell list and graph included.
+//!
+//! Each benchmark applies its edits in turn, the last leading back to the first, so that every one of them changes
+//! something; the time is that of one. Notebooks of 1,000 and of 10,000 cells show how it grows.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use quire_domain::{
+    Cell, CellId, CellType, Edit, Extra, Notebook, NotebookId, OpenNotebook, OrderKey, Place, Results, Revision,
+    Timestamp, UserId,
+};
+
+fn id(index: usize) -> CellId {
+    CellId::new(format!("cell-{index}")).unwrap()
+}
+
+fn open(cells: usize, code: impl Fn(usize) -> String) -> OpenNotebook {
+    let (notebook, user) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
+    let mut notebook = Notebook::new(notebook, user, Timestamp::UNIX_EPOCH);
+    let cell = |index| Cell {
+        id: id(index),
+        order: OrderKey::at(index),
+        cell_type: CellType::Python,
+        code: Arc::from(code(index)),
+        revision: Revision(0),
+        analysis: Arc::default(),
+        broken: None,
+        results: Arc::new(Results::default()),
+        extra: Extra::default(),
+    };
+    notebook.cells = (0..cells).map(cell).collect();
+    OpenNotebook::open(notebook)
+}
+
+/// Edits that lead back to where they began.
+struct Case(&'static str, Vec<Edit>);
+
+fn update(cell: usize, code: impl Into<String>) -> Edit {
+    Edit::UpdateCell { id: id(cell), code: Arc::from(code.into()) }
+}
+
+/// Other code and back.
+fn toggle(name: &'static str, cell: usize, other: impl Into<String>, code: &impl Fn(usize) -> String) -> Case {
+    Case(name, vec![update(cell, other), update(cell, code(cell))])
+}
+
+/// A new cell behind this one, and away again.
+fn insert_and_delete(name: &'static str, above: usize, code: &str) -> Case {
+    let new = CellId::new("new").unwrap();
+    let place = Place::After(id(above));
+    let insert = Edit::InsertCell { id: new.clone(), cell_type: CellType::Python, code: Arc::from(code), place };
+    Case(name, vec![insert, Edit::DeleteCell { id: new }])
+}
+
+/// To another place and back.
+fn move_and_back(name: &'static str, cell: usize, to: Place) -> Case {
+    let back = Edit::MoveCell { id: id(cell), place: Place::After(id(cell - 1)) };
+    Case(name, vec![Edit::MoveCell { id: id(cell), place: to }, back])
+}
+
+fn run(group: &mut BenchmarkGroup<'_, WallTime>, cells: usize, code: impl Fn(usize) -> String, cases: Vec<Case>) {
+    let mut notebook = open(cells, code);
+    for Case(name, edits) in cases {
+        group.bench_function(format!("{name}/{cells}"), |bench| {
+            let mut edits = edits.iter().cycle();
+            let at = Timestamp::UNIX_EPOCH;
+            let mut edit = || notebook.apply(black_box(edits.next().unwrap()), None, at).unwrap();
+            bench.iter(&mut edit);
+        });
+        // Criterion may stop half way: lead back, and so that the next case finds what it expects.
+        for edit in &edits {
+            let _ = notebook.apply(edit, None, Timestamp::UNIX_EPOCH);
+        }
+        if let Edit::InsertCell { id, .. } = &edits[0] {
+            let _ = notebook.apply(&Edit::DeleteCell { id: id.clone() }, None, Timestamp::UNIX_EPOCH);
+        }
+    }
+}
+
+fn edits(criterion: &mut Criterion) {
+    for cells in [1_000, 10_000] {
+        let (middle, last) = (cells / 2, cells - 1);
+
+        let code = |i: usize| if i == 0 { "x0 = 0".into() } else { format!("x{i} = x{} + 1", i - 1) };
+        let cases = vec![
+            toggle("same names", middle, format!("x{middle} = x{} + 2", middle - 1), &code),
+            toggle("other read", middle, format!("x{middle} = x{} + 1", middle - 9), &code),
+            toggle("other write", middle, format!("y = x{} + 1", middle - 1), &code),
+            toggle("first", 0, "y = 0", &code),
+            toggle("last", last, format!("y = x{}", middle), &code),
+            toggle("cycle of ten", middle, format!("x{middle} = x{} + 1", middle + 9), &code),
+            insert_and_delete("insert, delete", middle, &format!("x{middle} = x{middle} * 2")),
+            move_and_back("move", middle, Place::End),
+            move_and_back("move last to start", last, Place::Start),
+        ];
+        run(&mut criterion.benchmark_group("forward chain"), cells, code, cases);
+
+        let code = |i: usize| if i == last { format!("x{i} = 0") } else { format!("x{i} = x{} + 1", i + 1) };
+        let cases = vec![
+            toggle("same names", middle, format!("x{middle} = x{} + 2", middle + 1), &code),
+            toggle("other read", middle, format!("x{middle} = x{} + 1", middle + 9), &code),
+            toggle("other write", middle, format!("y = x{} + 1", middle + 1), &code),
+            toggle("first", 0, "y = x1", &code),
+            toggle("last", last, "y = 0", &code),
+            toggle("cycle of ten", middle, format!("x{middle} = x{} + 1", middle - 9), &code),
+            insert_and_delete("insert, delete", middle, &format!("x{middle} = x{} * 2", middle + 1)),
+            move_and_back("move", middle, Place::Start),
+        ];
+        run(&mut criterion.benchmark_group("reversed chain"), cells, code, cases);
+
+        let earlier = |i: usize, salt: usize| (i.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) % i.max(1);
+        let code = |i: usize| format!("x{i} = f(x{}, x{}, x{})", earlier(i, 1), earlier(i, 2), earlier(i, 3));
+        let cases = vec![
+            toggle("other reads", middle, format!("x{middle} = f(x1, x2, x3)"), &code),
+            toggle("other write", last - 1, format!("y = f(x{middle})"), &code),
+            insert_and_delete("insert, delete", middle, "y = f(x1, x20, x30)"),
+            move_and_back("move", middle, Place::After(id(middle + 20))),
+        ];
+        run(&mut criterion.benchmark_group("random graph"), cells, code, cases);
+
+        let code = |i: usize| format!("df = load({i})\nfig, ax = plot(df)\nfor i in df: ax.draw(i)");
+        let cases = vec![
+            toggle("other writes", middle, "data = load()\nfig = plot(data)", &code),
+            toggle("read from above", middle, "df = df.dropna()", &code),
+            insert_and_delete("insert, delete", middle, "df = df.dropna()"),
+            move_and_back("move", middle, Place::Start),
+        ];
+        run(&mut criterion.benchmark_group("redefined names"), cells, code, cases);
+
+        let code = |_| "df = df.dropna()".to_owned();
+        let cases = vec![
+            toggle("other names", middle, "rows = df.count()", &code),
+            insert_and_delete("insert, delete", middle, "df = df.head()"),
+            move_and_back("move", middle, Place::End),
+        ];
+        run(&mut criterion.benchmark_group("rewritten name"), cells, code, cases);
+
+        let code = |i: usize| if i == 0 { "import pandas as pd".into() } else { format!("y{i} = pd.f({i})") };
+        let cases = vec![
+            toggle("hub, same names", 0, "import pandas as pd, numpy as np", &code),
+            toggle("other names", middle, "z = pd.g(y1, y2)", &code),
+            insert_and_delete("insert, delete", middle, "z = pd.g(y1)"),
+            move_and_back("move", middle, Place::End),
+        ];
+        run(&mut criterion.benchmark_group("hub"), cells, code, cases);
+
+        let sum = (0..last).fold("total = f(".to_owned(), |mut sum, i| {
+            let _ = write!(sum, "x{i}, ");
+            sum
+        }) + ")";
+        let code = |i: usize| if i == last { sum.clone() } else { format!("x{i} = {i}") };
+        let cases = vec![
+            toggle("other write", middle, "y = 0", &code),
+            insert_and_delete("insert, delete", middle, "z = x1"),
+            move_and_back("move", middle, Place::Start),
+        ];
+        run(&mut criterion.benchmark_group("sum of all"), cells, code, cases);
+    }
+}
+
+fn questions(criterion: &mut Criterion) {
+    for cells in [1_000, 10_000] {
+        let code = |i: usize| if i == 0 { "x0 = 0".into() } else { format!("x{i} = x{} + 1", i - 1) };
+        let notebook = open(cells, code);
+        let mut group = criterion.benchmark_group("chain");
+        group.bench_function(format!("plan of all/{cells}"), |b| b.iter(|| notebook.graph().plan(&[id(0)])));
+        group.bench_function(format!("plan of ten/{cells}"), |b| b.iter(|| notebook.graph().plan(&[id(cells - 10)])));
+        group.bench_function(format!("topological order/{cells}"), |b| b.iter(|| notebook.graph().topological_order()));
+        group.sample_size(10);
+        group.bench_function(format!("open/{cells}"), |b| b.iter(|| open(cells, code)));
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800));
+    targets = edits, questions
+}
+criterion_main!(benches);
