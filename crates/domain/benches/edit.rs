@@ -3,12 +3,14 @@
 //! Each benchmark applies its edits in turn, the last leading back to the first, so that every one of them changes
 //! something; the time is that of one. Notebooks of 1,000 and of 10,000 cells show how it grows.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails has nothing better to do")]
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
 use quire_domain::{
     Cell, CellId, CellType, Edit, Extra, Notebook, NotebookId, OpenNotebook, OrderKey, Place, Results, Revision,
     Timestamp, UserId,
@@ -65,18 +67,18 @@ fn move_and_back(name: &'static str, cell: usize, to: Place) -> Case {
 fn run(group: &mut BenchmarkGroup<'_, WallTime>, cells: usize, code: impl Fn(usize) -> String, cases: Vec<Case>) {
     let mut notebook = open(cells, code);
     for Case(name, edits) in cases {
+        let at = Timestamp::UNIX_EPOCH;
+        let (mut next, mut applied) = (edits.iter().cycle(), 0);
         group.bench_function(format!("{name}/{cells}"), |bench| {
-            let mut edits = edits.iter().cycle();
-            let at = Timestamp::UNIX_EPOCH;
-            let mut edit = || notebook.apply(black_box(edits.next().unwrap()), None, at).unwrap();
-            bench.iter(&mut edit);
+            bench.iter(|| {
+                applied += 1;
+                notebook.apply(black_box(next.next().unwrap()), None, at).unwrap()
+            });
         });
-        // Criterion may stop half way: lead back, and so that the next case finds what it expects.
-        for edit in &edits {
-            let _ = notebook.apply(edit, None, Timestamp::UNIX_EPOCH);
-        }
-        if let Edit::InsertCell { id, .. } = &edits[0] {
-            let _ = notebook.apply(&Edit::DeleteCell { id: id.clone() }, None, Timestamp::UNIX_EPOCH);
+        // The next case finds the notebook as it was.
+        while applied % edits.len() != 0 {
+            applied += 1;
+            notebook.apply(next.next().unwrap(), None, at).unwrap();
         }
     }
 }
@@ -91,11 +93,13 @@ fn edits(criterion: &mut Criterion) {
             toggle("other read", middle, format!("x{middle} = x{} + 1", middle - 9), &code),
             toggle("other write", middle, format!("y = x{} + 1", middle - 1), &code),
             toggle("first", 0, "y = 0", &code),
-            toggle("last", last, format!("y = x{}", middle), &code),
+            toggle("last", last, format!("y = x{middle}"), &code),
             toggle("cycle of ten", middle, format!("x{middle} = x{} + 1", middle + 9), &code),
             insert_and_delete("insert, delete", middle, &format!("x{middle} = x{middle} * 2")),
             move_and_back("move", middle, Place::End),
             move_and_back("move last to start", last, Place::Start),
+            // One edge, but every cell comes onto a cycle or off it.
+            toggle("cycle of all", 0, format!("x0 = x{last}"), &code),
         ];
         run(&mut criterion.benchmark_group("forward chain"), cells, code, cases);
 
@@ -162,6 +166,24 @@ fn edits(criterion: &mut Criterion) {
     }
 }
 
+/// The dearest edit: half of the cells are a chain, the others another one, and the first cell of the upper chain comes
+/// to depend on the last of the lower. The graph's order has to be turned around, once; after that it stays.
+fn turned_around(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("two chains");
+    for cells in [1_000, 10_000] {
+        let code = |i: usize| match i {
+            _ if i == 0 || i == cells / 2 => format!("x{i} = 0"),
+            _ => format!("x{i} = x{} + 1", i - 1),
+        };
+        let notebook = open(cells, code);
+        let edit = update(0, format!("x0 = x{}", cells - 1));
+        group.bench_function(format!("turned around/{cells}"), |bench| {
+            let apply = |notebook: &mut OpenNotebook| notebook.apply(&edit, None, Timestamp::UNIX_EPOCH);
+            bench.iter_batched_ref(|| notebook.clone(), apply, BatchSize::PerIteration);
+        });
+    }
+}
+
 fn questions(criterion: &mut Criterion) {
     for cells in [1_000, 10_000] {
         let code = |i: usize| if i == 0 { "x0 = 0".into() } else { format!("x{i} = x{} + 1", i - 1) };
@@ -181,6 +203,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(800));
-    targets = edits, questions
+    targets = edits, turned_around, questions
 }
 criterion_main!(benches);

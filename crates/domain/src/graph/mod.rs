@@ -27,6 +27,9 @@ mod subgraph;
 mod types;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub use types::{Cycle, Edge, EdgeKind, GraphDiagnostic, Plan};

@@ -101,12 +101,12 @@ mod tests {
     proptest! {
         /// Random inserts and removals, and many at one place: ranks always sort as the list does.
         #[test]
-        fn ranks_sort_as_the_list_does(edits in prop::collection::vec((0..4_u8, 0.0..1.0_f64), 1..400)) {
+        fn ranks_sort_as_the_list_does(edits in prop::collection::vec((0..4_u8, any::<prop::sample::Index>()), 1..400)) {
             let (mut list, mut model) = (OrderList::default(), Vec::new());
             for (new, (what, place)) in edits.into_iter().enumerate() {
-                let index = (place * model.len() as f64) as usize;
+                let index = place.index(model.len() + 1);
                 match what {
-                    0 if !model.is_empty() => list.remove(model.remove(index)),
+                    0 if index < model.len() => list.remove(model.remove(index)),
                     1 => {
                         list.insert_after(None, new);
                         model.insert(0, new);
