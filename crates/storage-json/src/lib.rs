@@ -1,1 +1,29 @@
-//! Placeholder until the crate's first module lands.
+//! Notebooks as JSON files in a directory: [`JsonNotebookStore`].
+//!
+//! In the directory:
+//!
+//! - `<id>.json`, or `=<sha256 of the id>.json`: the notebooks, in the format of older servers. The `id` inside counts,
+//!   not the name. Sub-directories, hidden files and whatever does not end in `.json` are left alone.
+//! - `.quire/lock`: held by the store that serves the directory.
+//! - `.quire/index.jsonl`: what is known of the files, so that starting does not read them all; may be lost.
+//! - `.quire/outputs/`: results of runs; losing them loses no code.
+//! - `.quire/tmp/`: files being written.
+
+mod digest;
+mod disk;
+mod engine;
+mod error;
+mod file;
+mod index;
+mod lock;
+mod names;
+mod results;
+mod store;
+mod watch;
+
+pub use error::OpenError;
+pub use store::{JsonNotebookStore, Options};
+
+/// The largest file that is read or written. A file is held in memory whole; this keeps one that grew by mistake from
+/// taking the server down.
+pub(crate) const MAX_FILE_BYTES: u64 = 2 << 30;

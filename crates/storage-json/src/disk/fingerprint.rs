@@ -1,0 +1,78 @@
+//! What the file system says of a file, for noticing that it was changed without reading it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use quire_domain::Timestamp;
+use rustix::fs::{FileType, Stat};
+use serde::{Deserialize, Serialize};
+
+/// How long after a change another one may still get the same time: file systems take times from the kernel's tick,
+/// which is at most 10 ms long.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Changes whenever a file does, but for changes within one tick of the kernel's clock: see [`Meta::settled`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    inode: u64,
+    pub(crate) size: u64,
+    modified: (i64, u32),
+    changed: (i64, u32),
+}
+
+impl Fingerprint {
+    /// When the content was last changed.
+    pub(crate) fn modified_at(&self) -> Timestamp {
+        let micros = self.modified.1 / 1_000 * 1_000;
+        Timestamp::from_timestamp(self.modified.0, micros).unwrap_or_default()
+    }
+}
+
+/// What kind of thing a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Directory,
+    SymbolicLink,
+    Other,
+}
+
+/// A file's state at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meta {
+    pub(crate) kind: Kind,
+    pub(crate) fingerprint: Fingerprint,
+    /// Whether the last change is so long ago that any later one shows in the fingerprint. Until then an equal
+    /// fingerprint proves nothing, and the content has to be compared.
+    pub(crate) settled: bool,
+}
+
+impl From<&Stat> for Meta {
+    fn from(stat: &Stat) -> Self {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::SymbolicLink,
+            _ => Kind::Other,
+        };
+        let nanos = |nanos| u32::try_from(nanos).unwrap_or_default();
+        let changed = (stat.st_ctime, nanos(stat.st_ctime_nsec));
+        Self {
+            kind,
+            fingerprint: Fingerprint {
+                inode: stat.st_ino,
+                size: u64::try_from(stat.st_size).unwrap_or_default(),
+                modified: (stat.st_mtime, nanos(stat.st_mtime_nsec)),
+                changed,
+            },
+            settled: is_past(changed),
+        }
+    }
+}
+
+fn is_past((seconds, nanos): (i64, u32)) -> bool {
+    let Ok(seconds) = u64::try_from(seconds) else { return true };
+    #[expect(clippy::disallowed_methods, reason = "compared with file times, which the kernel takes from this clock")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // A time in the future, after the clock was set back, never counts as past.
+    Duration::new(seconds, nanos) + TICK < now
+}

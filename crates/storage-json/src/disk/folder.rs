@@ -1,0 +1,163 @@
+//! A directory held open: names in it are looked up there and nowhere else, even when it is moved or replaced.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Kind, Meta};
+
+/// A directory held open.
+#[derive(Debug)]
+pub(crate) struct Folder(OwnedFd);
+
+/// What reading a directory entry gave.
+pub(crate) enum ReadFile {
+    Missing,
+    /// Not a regular file; not opened, since a FIFO would wait for a writer and a link would lead elsewhere.
+    NotAFile(Meta),
+    /// Larger than the reader takes.
+    TooLarge(Meta),
+    /// The state is that of before the reading, so that whatever changes meanwhile is noticed later.
+    Read(Vec<u8>, Meta),
+}
+
+impl Folder {
+    /// Opens a directory, making it, readable by its owner only, when it is missing.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
+    /// Opens a directory in this one, making it when it is missing.
+    pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
+        match fs::mkdirat(&self.0, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Self(fs::openat(&self.0, name, flags, Mode::empty())?))
+    }
+
+    /// Opens a file for writing and reading, making it when it is missing.
+    pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        Ok(fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// Makes a new file, readable by its owner only.
+    pub(crate) fn create_file(&self, name: &str) -> io::Result<File> {
+        self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// The state of an entry, of a link itself, or `None` when there is no such entry.
+    pub(crate) fn meta(&self, name: &str) -> io::Result<Option<Meta>> {
+        match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Meta::from(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads a regular file of at most `limit` bytes.
+    pub(crate) fn read(&self, name: &str, limit: u64) -> io::Result<ReadFile> {
+        let mut file = match self.open_file(name, OFlags::RDONLY) {
+            Ok(file) => file,
+            Err(error) => {
+                return match (error.kind(), self.meta(name)?) {
+                    (_, None) => Ok(ReadFile::Missing),
+                    (_, Some(meta)) if meta.kind != Kind::File => Ok(ReadFile::NotAFile(meta)),
+                    _ => Err(error),
+                };
+            }
+        };
+        let meta = meta_of(&file)?;
+        if meta.kind != Kind::File {
+            return Ok(ReadFile::NotAFile(meta));
+        }
+        if meta.fingerprint.size > limit {
+            return Ok(ReadFile::TooLarge(meta));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.fingerprint.size).unwrap_or_default() + 1);
+        file.read_to_end(&mut bytes)?;
+        Ok(ReadFile::Read(bytes, meta))
+    }
+
+    /// The names of all entries but `.` and `..`, in no order; names that are not UTF-8 with replacement characters.
+    pub(crate) fn names(&self) -> io::Result<Vec<Name>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.0)? {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                bytes => names.push(match std::str::from_utf8(bytes) {
+                    Ok(name) => Name::Text(name.to_owned()),
+                    Err(_not_utf8) => Name::NotText(String::from_utf8_lossy(bytes).into_owned()),
+                }),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Renames within or between directories.
+    pub(crate) fn rename(&self, from: &str, to_folder: &Self, to: &str, flags: RenameFlags) -> Result<(), Errno> {
+        fs::renameat_with(&self.0, from, &to_folder.0, to, flags)
+    }
+
+    /// Gives a file a second name.
+    pub(crate) fn link(&self, from: &str, to_folder: &Self, to: &str) -> Result<(), Errno> {
+        fs::linkat(&self.0, from, &to_folder.0, to, AtFlags::empty())
+    }
+
+    /// Removes a file; says whether it was there.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<bool> {
+        match fs::unlinkat(&self.0, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the names in it durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        Ok(fs::fsync(&self.0)?)
+    }
+
+    /// The state of the directory itself.
+    pub(crate) fn own_meta(&self) -> io::Result<Meta> {
+        Ok(Meta::from(&fs::fstat(&self.0)?))
+    }
+
+    /// Whether it is still linked into the file system and can be read.
+    pub(crate) fn can_be_read(&self) -> bool {
+        fs::fstat(&self.0).is_ok_and(|stat| stat.st_nlink > 0)
+            && fs::accessat(&self.0, ".", fs::Access::READ_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
+    }
+
+    /// Whether new files can be made in it: it may be written and there is room, in blocks and in files.
+    pub(crate) fn can_be_written(&self) -> bool {
+        fs::accessat(&self.0, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
+            && fs::fstatvfs(&self.0).is_ok_and(|space| {
+                // Some file systems count no files, and say 0 of 0.
+                !space.f_flag.contains(fs::StatVfsMountFlags::RDONLY)
+                    && space.f_bavail > 0
+                    && (space.f_files == 0 || space.f_favail > 0)
+            })
+    }
+}
+
+/// An entry's name.
+pub(crate) enum Name {
+    Text(String),
+    /// Not UTF-8; as near as can be shown.
+    NotText(String),
+}
+
+/// The state of an open file.
+pub(crate) fn meta_of(file: &File) -> io::Result<Meta> {
+    Ok(Meta::from(&fs::fstat(file)?))
+}

@@ -1,0 +1,11 @@
+//! Files: the few system calls that the store needs, without a word about notebooks.
+
+mod fingerprint;
+mod folder;
+mod replace;
+mod temporary;
+
+pub(crate) use fingerprint::{Fingerprint, Kind, Meta};
+pub(crate) use folder::{Folder, Name, ReadFile};
+pub(crate) use replace::{Created, Replaced, Replacement, create, replace};
+pub(crate) use temporary::clean_up;

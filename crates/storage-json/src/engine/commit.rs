@@ -1,0 +1,148 @@
+//! Committing changes to a notebook.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quire_domain::{CellId, Change, Notebook, NotebookId, Results, Revision};
+use quire_storage::{CommitId, Version};
+
+use super::create::{entry_of, text_of};
+use super::look::{Current, Look};
+use super::{Engine, Remembered, Slot, lock};
+use crate::disk::{self, Meta, Replaced, Replacement};
+use crate::error::Error;
+use crate::results::{Record, ResultsFile};
+
+/// [`quire_storage::Commit`], owned.
+#[derive(Debug)]
+pub(crate) struct OwnedCommit {
+    pub(crate) id: CommitId,
+    pub(crate) base: Revision,
+    pub(crate) changes: Vec<Arc<Change>>,
+    pub(crate) after: Notebook,
+}
+
+impl Engine {
+    pub(crate) fn commit(&self, commit: &OwnedCommit) -> Result<Version, Error> {
+        let id = &commit.after.id;
+        let slot = self.slot(id);
+        let mut slot = lock(&slot);
+        if let Some(done) = slot.commits.iter_mut().find(|done| done.id == commit.id) {
+            if !done.durable {
+                self.notebooks.sync().map_err(Error::Unsure)?;
+                done.durable = true;
+            }
+            return Ok(done.version);
+        }
+        let edits = commit.changes.iter().any(|change| !change.is_results());
+        // An edit compares the content while it replaces it, so the file's state is enough to begin with.
+        let mut how = if edits { Look::State } else { Look::Content };
+        loop {
+            let current = self.look(id, how)?.ok_or(Error::NotFound)?;
+            if current.known.summary.revision != commit.base {
+                return Err(Error::Mismatch(commit.base));
+            }
+            if commit.changes.is_empty() {
+                return Ok(current.known.version);
+            }
+            let committed = if edits || current.known.inline_results {
+                self.commit_file(&mut slot, commit, &current)?
+            } else {
+                self.commit_results(&mut slot, commit, &current)?
+            };
+            match committed {
+                Some((version, Ok(()))) => {
+                    slot.remember(Remembered { id: commit.id, version, durable: true });
+                    if let Some(results) = &mut slot.results {
+                        results.tidy();
+                    }
+                    return Ok(version);
+                }
+                Some((version, Err(error))) => {
+                    slot.remember(Remembered { id: commit.id, version, durable: false });
+                    return Err(Error::Unsure(error));
+                }
+                // Somebody else was at the file. If its content is another, the next look finds a later revision.
+                None => how = Look::Content,
+            }
+        }
+    }
+
+    /// Changes of results alone, which the notebook's file does not hold.
+    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &Current) -> Result<Committed, Error> {
+        let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
+        let record = record_of(&commit.changes, BTreeMap::new(), results, None);
+        if !record.is_empty() {
+            results.append(&record)?;
+        }
+        Ok(Some((self.index().wrote_results(&current.file), Ok(()))))
+    }
+
+    /// Changes that the notebook's file holds, and perhaps results with them. `None` when the file was changed from
+    /// outside meanwhile.
+    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &Current) -> Result<Committed, Error> {
+        let notebook = &commit.after;
+        let text = text_of(notebook)?;
+        let inside = if current.known.inline_results { self.results_inside(&notebook.id)? } else { BTreeMap::new() };
+        let results = slot.results(&self.outputs, &notebook.id, current.known.own_revision)?;
+        let record = record_of(&commit.changes, inside, results, Some(notebook.revision));
+        // Results first, since the file is what makes them true. For results that the old file holds inside, it also
+        // means that they are in a safe place before they are gone from there.
+        let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
+        let replaced = self.replace(notebook, text.as_bytes(), current);
+        if let Some(mark) = mark
+            && !matches!(replaced, Ok(Replaced::Done(_) | Replaced::Unsure(..)))
+            && let Err(error) = results.take_back(mark)
+        {
+            tracing::warn!(notebook = %notebook.id, %error, "cannot take back results of a commit that failed");
+            slot.results = None; // the next use reads the file again, and removes what is void
+        }
+        let note = |meta: Meta| self.index().wrote(&current.file, entry_of(notebook, &meta, text.as_bytes()));
+        Ok(match replaced? {
+            Replaced::Done(meta) => Some((note(meta), Ok(()))),
+            Replaced::Unsure(meta, error) => Some((note(meta), Err(error))),
+            Replaced::Changed => None,
+        })
+    }
+
+    fn replace(&self, notebook: &Notebook, bytes: &[u8], current: &Current) -> Result<Replaced, Error> {
+        tracing::trace!(notebook = %notebook.id, revision = %notebook.revision, "writing");
+        let what = Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &current.file, bytes };
+        Ok(disk::replace(&what, &current.digest)?)
+    }
+
+    /// The results that a notebook's file itself holds.
+    fn results_inside(&self, id: &NotebookId) -> Result<BTreeMap<CellId, Option<Arc<Results>>>, Error> {
+        let Some(Current { parsed: Some(parsed), .. }) = self.look(id, Look::Read)? else { return Ok(BTreeMap::new()) };
+        let cells = parsed.notebook.cells.iter().filter(|cell| *cell.results != Results::default());
+        Ok(cells.map(|cell| (cell.id.clone(), Some(Arc::clone(&cell.results)))).collect())
+    }
+}
+
+/// The new version and whether the change is durable; `None` when it did not happen.
+type Committed = Option<(Version, std::io::Result<()>)>;
+
+/// What changes say about results, on top of those that the file holds inside. A change that leaves a cell's results as
+/// they are says nothing, whatever results its author knew.
+fn record_of(
+    changes: &[Arc<Change>],
+    inside: BTreeMap<CellId, Option<Arc<Results>>>,
+    stored: &ResultsFile,
+    needs: Option<Revision>,
+) -> Record {
+    let mut cells = inside;
+    for change in changes.iter().flat_map(|change| &change.cells) {
+        let results = |cell: &Option<Arc<quire_domain::Cell>>| {
+            cell.as_ref().map(|cell| Arc::clone(&cell.results)).filter(|results| **results != Results::default())
+        };
+        let (before, after) = (results(&change.before), results(&change.after));
+        let stays = change.before.is_some() && change.after.is_some();
+        if stays && before == after {
+            continue;
+        }
+        if after.is_some() || stored.has(&change.id) || cells.contains_key(&change.id) {
+            cells.insert(change.id.clone(), after);
+        }
+    }
+    Record::new(needs, cells.into_iter().collect())
+}

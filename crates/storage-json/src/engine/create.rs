@@ -1,0 +1,94 @@
+//! Making and deleting notebooks.
+
+use std::sync::Arc;
+
+use quire_domain::{Notebook, NotebookId, Results};
+use quire_storage::Version;
+
+use super::look::Look;
+use super::{Engine, Slot, lock};
+use crate::digest::Digest;
+use crate::disk::{self, Created, Meta, Replacement};
+use crate::error::Error;
+use crate::index::{Content, Entry};
+use crate::results::{self, Latest, ResultsFile};
+use crate::{file, names};
+
+impl Engine {
+    pub(crate) fn create(&self, notebook: &Notebook) -> Result<Version, Error> {
+        let slot = self.slot(&notebook.id);
+        let mut slot = lock(&slot);
+        if self.look(&notebook.id, Look::State)?.is_some() {
+            return Err(Error::Exists);
+        }
+        *slot = Slot::default();
+        let text = text_of(notebook)?;
+        // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
+        // notebook without its results.
+        self.create_results(&mut slot, notebook)?;
+        let created = self.create_file(notebook, text.as_bytes());
+        if created.is_err() && !matches!(created, Err(Error::Unsure(_))) {
+            slot.results = None;
+            let _ = self.outputs.remove(&results::file_name(&notebook.id)); // the next start finds it otherwise
+        }
+        created
+    }
+
+    fn create_file(&self, notebook: &Notebook, bytes: &[u8]) -> Result<Version, Error> {
+        for name in names::candidates(&notebook.id) {
+            let what = Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &name, bytes };
+            match disk::create(&what)? {
+                Created::Done(meta) => return Ok(self.index().wrote(&name, entry_of(notebook, &meta, bytes))),
+                Created::Unsure(meta, error) => {
+                    self.index().wrote(&name, entry_of(notebook, &meta, bytes));
+                    return Err(Error::Unsure(error));
+                }
+                // Either the same notebook came there from outside, or another one has the name, as on a file system
+                // that folds case: then the next name.
+                Created::Taken if self.look(&notebook.id, Look::State)?.is_some() => return Err(Error::Exists),
+                Created::Taken => {}
+            }
+        }
+        Err(Error::Damaged("its file's name is taken by another notebook".into()))
+    }
+
+    fn create_results(&self, slot: &mut Slot, notebook: &Notebook) -> Result<(), Error> {
+        let with_results = notebook.cells.iter().filter(|cell| *cell.results != Results::default());
+        let latest: Latest = with_results.map(|cell| (cell.id.clone(), Arc::clone(&cell.results))).collect();
+        // Without any, this removes what an earlier notebook of this id may have left.
+        let mut file = ResultsFile::unread(&self.outputs, &notebook.id);
+        file.write_anew(&latest)?;
+        slot.results = Some(file);
+        Ok(())
+    }
+
+    pub(crate) fn delete(&self, id: &NotebookId) -> Result<(), Error> {
+        let slot = self.slot(id);
+        let mut slot = lock(&slot);
+        let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
+        if !self.notebooks.remove(&current.file)? {
+            self.note(&current.file, None);
+            return Err(Error::NotFound);
+        }
+        let synced = self.notebooks.sync();
+        self.index().deleted(&current.file);
+        *slot = Slot::default();
+        // Only now: results without a notebook harm nobody, and the next start removes them.
+        if let Err(error) = self.outputs.remove(&results::file_name(id)) {
+            tracing::warn!(notebook = %id, %error, "cannot remove the results of a deleted notebook");
+        }
+        synced.map_err(Error::Unsure)
+    }
+}
+
+/// A notebook's text, if it is not too long.
+pub(super) fn text_of(notebook: &Notebook) -> Result<String, Error> {
+    let text = file::write(notebook)?;
+    let size = text.len() as u64;
+    if size > crate::MAX_FILE_BYTES { Err(Error::TooLarge(size)) } else { Ok(text) }
+}
+
+/// What is known of a file that we have just written.
+pub(super) fn entry_of(notebook: &Notebook, meta: &Meta, bytes: &[u8]) -> Entry {
+    Entry::new(meta, Some(Digest::of(bytes)), Content::Notebook(crate::index::Known::written(notebook)))
+}

@@ -1,0 +1,55 @@
+//! Loading a notebook: its file, what is known beside it, and its results.
+
+use std::sync::Arc;
+
+use quire_domain::{Cell, Notebook, NotebookId, Results};
+use quire_storage::Loaded;
+
+use super::look::{Current, Look};
+use super::{Engine, lock};
+use crate::error::Error;
+use crate::index::Known;
+use crate::results::Latest;
+
+impl Engine {
+    pub(crate) fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
+        let slot = self.slot(id);
+        let mut slot = lock(&slot);
+        let Some(Current { known, parsed: Some(parsed), .. }) = self.look(id, Look::Read)? else { return Ok(None) };
+        let latest = match self.latest_results(&mut slot, id, &known) {
+            Ok(latest) => latest,
+            Err(error) => {
+                tracing::warn!(notebook = %id, %error, "loaded without results, which cannot be read");
+                Latest::new()
+            }
+        };
+        let version = known.version;
+        Ok(Some(Loaded { notebook: complete(parsed.notebook, &known, &latest), version }))
+    }
+}
+
+/// Adds to what a file says what is known beside it.
+fn complete(mut notebook: Notebook, known: &Known, latest: &Latest) -> Notebook {
+    let edited_outside = notebook.revision != known.summary.revision;
+    notebook.revision = known.summary.revision;
+    notebook.created_at = known.summary.created_at;
+    notebook.updated_at = known.summary.updated_at;
+    if edited_outside || !latest.is_empty() {
+        let cells = notebook.cells.iter().map(|cell| {
+            let mut cell = Cell::clone(cell);
+            if edited_outside {
+                // Which cells were edited is not known; taking all for edited shows no conflict as none.
+                cell.revision = notebook.revision;
+            }
+            // Results inside the file are newer: they are moved out by the first write of ours.
+            if *cell.results == Results::default()
+                && let Some(results) = latest.get(&cell.id)
+            {
+                cell.results = Arc::clone(results);
+            }
+            cell
+        });
+        notebook.cells = cells.collect();
+    }
+    notebook
+}

@@ -1,0 +1,175 @@
+//! Looking at files: what is known of them is compared with what is there.
+
+use std::io;
+
+use quire_domain::NotebookId;
+use rustix::io::Errno;
+
+use super::Engine;
+use crate::digest::Digest;
+use crate::disk::{Kind, Meta, ReadFile};
+use crate::error::Error;
+use crate::file::{self, Damage, Defaults, Parsed};
+use crate::index::{Content, Entry, Found, Known};
+use crate::{MAX_FILE_BYTES, names};
+
+/// Rounds in which a file is different each time before a call gives up.
+const ROUNDS: usize = 8;
+
+/// How closely to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The state of the file as it was left, though another edit within the same tick of the kernel's clock would leave
+    /// it the same: for calls that compare the content later.
+    State,
+    /// Whatever it takes to know that the content is what it was.
+    Content,
+    /// The content itself is wanted.
+    Read,
+}
+
+/// A notebook's file, as it is now.
+pub(super) struct Current {
+    pub(super) file: Box<str>,
+    pub(super) digest: Digest,
+    pub(super) known: Known,
+    /// There with [`Look::Read`].
+    pub(super) parsed: Option<Parsed>,
+}
+
+/// What a file was found to hold.
+pub(super) struct Seen {
+    pub(super) entry: Entry,
+    parsed: Option<Parsed>,
+}
+
+impl Engine {
+    /// Looks at a notebook's file, and notes what has become of it. `None` when there is no such notebook. The caller
+    /// has the notebook's slot.
+    pub(super) fn look(&self, id: &NotebookId, how: Look) -> Result<Option<Current>, Error> {
+        for _ in 0..ROUNDS {
+            let found = self.index().find(id);
+            let (file, entry) = match &found {
+                Found::Notebook(file, entry, _) | Found::Damaged(file, entry, _) => (file.clone(), entry.clone()),
+                Found::Nothing if self.look_for_new(id)? => continue,
+                Found::Nothing => return Ok(None),
+            };
+            if how != Look::Read
+                && let Some(meta) = self.notebooks.meta(&file)?
+                && (entry.is_current(&meta) || (how == Look::State && entry.fingerprint == meta.fingerprint))
+            {
+                return current(found, None);
+            }
+            let seen = self.read_file(&file, (how != Look::Read).then_some(&entry))?;
+            self.note(&file, seen.as_ref().map(|seen| &seen.entry));
+            let Some(seen) = seen else { continue };
+            let found = self.index().find(id);
+            if let Found::Notebook(now, entry, _) | Found::Damaged(now, entry, _) = &found
+                && *now == file
+                && entry.fingerprint == seen.entry.fingerprint
+            {
+                return current(found, seen.parsed);
+            }
+        }
+        Err(Error::Restless)
+    }
+
+    /// Looks whether there is a file for a notebook that the index does not know yet. Says whether one was noted.
+    fn look_for_new(&self, id: &NotebookId) -> Result<bool, Error> {
+        for name in names::candidates(id) {
+            if self.index().get(&name).is_some() {
+                continue;
+            }
+            // A file that holds another notebook is left to the scan: on a file system that folds case, this is not the
+            // name by which the directory lists it.
+            if let Some(seen) = self.read_file(&name, None)?
+                && seen.entry.id().is_none_or(|inside| inside == id)
+            {
+                self.note(&name, Some(&seen.entry));
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads a file. With an entry that its content still fits, the content is not looked into.
+    pub(super) fn read_file(&self, name: &str, known: Option<&Entry>) -> io::Result<Option<Seen>> {
+        let (bytes, meta) = match self.notebooks.read(name, MAX_FILE_BYTES) {
+            Ok(ReadFile::Read(bytes, meta)) => (bytes, meta),
+            Ok(ReadFile::Missing) => return Ok(None),
+            Ok(ReadFile::NotAFile(meta)) => return Ok(Some(unreadable(name, &meta, what_it_is(meta.kind)))),
+            Ok(ReadFile::TooLarge(meta)) => {
+                return Ok(Some(unreadable(name, &meta, &format!("has more than {MAX_FILE_BYTES} bytes"))));
+            }
+            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+                // The file's own trouble, unlike, say, too many open files.
+                Some(Errno::ACCESS | Errno::PERM | Errno::IO) => {
+                    let Some(meta) = self.notebooks.meta(name)? else { return Ok(None) };
+                    return Ok(Some(unreadable(name, &meta, &format!("cannot be read: {error}"))));
+                }
+                _ => return Err(error),
+            },
+        };
+        let digest = Digest::of(&bytes);
+        if let Some(known) = known.filter(|known| known.digest == Some(digest)) {
+            return Ok(Some(Seen { entry: Entry::new(&meta, Some(digest), known.content.clone()), parsed: None }));
+        }
+        let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
+        let read = file::read(&bytes, &Defaults { owner, time: meta.fingerprint.modified_at() });
+        let read = read.map_err(|damage| with_name(name, damage));
+        let entry = Entry::new(&meta, Some(digest), Content::of(&read));
+        Ok(Some(Seen { entry, parsed: read.ok() }))
+    }
+
+    /// Notes what a file was found to hold, or that it is gone, and tells watchers.
+    pub(super) fn note(&self, file: &str, seen: Option<&Entry>) {
+        let changed = {
+            let mut index = self.index();
+            match (index.get(file), seen) {
+                (Some(old), Some(new))
+                    if old.digest == new.digest && (new.digest.is_some() || old.content == new.content) =>
+                {
+                    index.touched(file, new);
+                    Vec::new()
+                }
+                (_, Some(new)) => index.found(file, new.clone(), false),
+                (Some(_), None) => index.gone(file),
+                (None, None) => Vec::new(),
+            }
+        };
+        self.tell(changed);
+    }
+}
+
+fn current(found: Found, parsed: Option<Parsed>) -> Result<Option<Current>, Error> {
+    match found {
+        Found::Notebook(file, Entry { digest: Some(digest), .. }, known) => {
+            Ok(Some(Current { file, digest, known, parsed }))
+        }
+        Found::Notebook(..) | Found::Nothing => Ok(None),
+        Found::Damaged(_, _, reason) => Err(Error::Damaged(reason)),
+    }
+}
+
+fn what_it_is(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Directory => "is a directory",
+        // Followed, it could lead out of the directory, and a write would replace the link, not what it leads to.
+        Kind::SymbolicLink => "is a symbolic link",
+        Kind::File | Kind::Other => "is no regular file",
+    }
+}
+
+fn unreadable(name: &str, meta: &Meta, reason: &str) -> Seen {
+    let damage = with_name(name, Damage { id: None, owner: None, reason: reason.to_owned() });
+    Seen { entry: Entry::new(meta, None, Content::of(&Err(damage))), parsed: None }
+}
+
+/// Fills in from the file's name whose it seems to be.
+fn with_name(name: &str, damage: Damage) -> Damage {
+    Damage {
+        id: damage.id.or_else(|| names::id_of(name)),
+        owner: damage.owner.or_else(|| names::owner_of(name)),
+        ..damage
+    }
+}

@@ -1,0 +1,164 @@
+//! The store's work, blocking: what the trait's methods do, one notebook at a time.
+//!
+//! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then the
+//! index. Whoever looks at a notebook's file in order to note what it holds has the notebook's slot, so that our own
+//! half-done commit is never taken for an edit from outside.
+
+mod commit;
+mod create;
+mod load;
+mod look;
+mod open;
+mod scan;
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quire_domain::{NotebookId, Revision, UserId};
+use quire_storage::{CommitId, Health, ListFilter, Page, PageRequest, StoreEvent, Version};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+pub(crate) use commit::OwnedCommit;
+
+use crate::disk::{Fingerprint, Folder};
+use crate::error::Error;
+use crate::index::{Index, Known};
+use crate::results::{Latest, ResultsFile};
+
+/// Commits of a notebook that a repetition is recognised among.
+const REMEMBERED_COMMITS: usize = 16;
+/// How far behind a watcher may fall before it has to take every notebook for changed.
+const EVENTS: usize = 1_024;
+
+/// An open directory.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    notebooks: Folder,
+    temporaries: Folder,
+    outputs: Arc<Folder>,
+    index: Mutex<Index>,
+    slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
+    /// The directory's state when all names in it were last looked at; held while they are.
+    names_seen: Mutex<Option<Fingerprint>>,
+    events: broadcast::Sender<StoreEvent>,
+    generation: Uuid,
+    default_owner: UserId,
+    /// Dropped last, when nothing can write any more.
+    _lock: File,
+}
+
+/// What is kept of one notebook between calls, and the right to change it.
+#[derive(Debug, Default)]
+struct Slot {
+    results: Option<ResultsFile>,
+    commits: VecDeque<Remembered>,
+}
+
+/// A commit that happened.
+#[derive(Clone, Copy, Debug)]
+struct Remembered {
+    id: CommitId,
+    version: Version,
+    /// Whether it is known to be durable.
+    durable: bool,
+}
+
+impl Slot {
+    /// The notebook's results file, opened when this is the first use.
+    fn results(
+        &mut self,
+        folder: &Arc<Folder>,
+        id: &NotebookId,
+        own_revision: Revision,
+    ) -> Result<&mut ResultsFile, Error> {
+        let file = match self.results.take() {
+            Some(file) => file,
+            None => ResultsFile::open(folder, id, own_revision)?.0,
+        };
+        Ok(self.results.insert(file))
+    }
+
+    fn remember(&mut self, commit: Remembered) {
+        if self.commits.len() == REMEMBERED_COMMITS {
+            self.commits.pop_front();
+        }
+        self.commits.push_back(commit);
+    }
+}
+
+impl Engine {
+    pub(crate) fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
+        self.scan_names()?;
+        Ok(self.index().list(&filter.owner, page))
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let reads = self.notebooks.can_be_read();
+        Health {
+            reads,
+            writes: reads && self.notebooks.can_be_written() && self.temporaries.can_be_written(),
+            ..self.bad_health()
+        }
+    }
+
+    /// What to say when the disk does not answer in time.
+    pub(crate) fn bad_health(&self) -> Health {
+        Health {
+            reads: false,
+            writes: false,
+            database: quire_storage::DatabaseState::NotConfigured,
+            generation: self.generation,
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
+        self.events.subscribe()
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        lock(&self.index)
+    }
+
+    /// The notebook's slot.
+    fn slot(&self, id: &NotebookId) -> Arc<Mutex<Slot>> {
+        let mut slots = lock(&self.slots);
+        if slots.len() > 100_000 {
+            // Ids that nobody uses just now; asking for unknown ids shall not fill the memory. What is lost with a slot
+            // is only how to recognise a repeated commit from long ago.
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(slots.entry(id.clone()).or_default())
+    }
+
+    /// All results of a notebook by cell.
+    fn latest_results(&self, slot: &mut Slot, id: &NotebookId, known: &Known) -> Result<Latest, Error> {
+        match &slot.results {
+            Some(file) => Ok(file.latest()?),
+            None => {
+                let (file, latest) = ResultsFile::open(&self.outputs, id, known.own_revision)?;
+                slot.results = Some(file);
+                Ok(latest)
+            }
+        }
+    }
+
+    fn tell(&self, changed: Vec<NotebookId>) {
+        for id in changed {
+            let _ = self.events.send(StoreEvent { id }); // fails when nobody listens
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.index().save();
+    }
+}
+
+/// Takes a lock. A panic elsewhere leaves nothing half done that these locks protect: the state is changed only after
+/// the disk has been, in single steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+//! Opening a directory.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use quire_domain::UserId;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::look::Seen;
+use super::{EVENTS, Engine, lock, scan};
+use crate::OpenError;
+use crate::disk::{self, Folder, Name};
+use crate::index::{Entry, Index, Log};
+use crate::{names, results};
+
+/// What is ours in the directory.
+const OURS: &str = ".quire";
+
+impl Engine {
+    pub(crate) fn open(dir: &Path, default_owner: UserId) -> Result<Self, OpenError> {
+        let failed = |action| move |source| OpenError::Io { dir: dir.to_owned(), action, source };
+        let notebooks = Folder::open(dir).map_err(failed("list files"))?;
+        let ours = notebooks.subfolder(OURS).map_err(failed("make .quire"))?;
+        let lock = crate::lock::take(&ours, dir)?;
+        let folder = |name| ours.subfolder(name).map_err(failed("make folders in .quire"));
+        let (temporaries, outputs) = (folder("tmp")?, Arc::new(folder("outputs")?));
+        let (log, remembered) = Log::open(Arc::new(ours)).map_err(failed("read the index"))?;
+        let engine = Self {
+            notebooks,
+            temporaries,
+            outputs,
+            index: Mutex::new(Index::new(log)),
+            slots: Mutex::new(HashMap::new()),
+            names_seen: Mutex::new(None),
+            events: broadcast::channel(EVENTS).0,
+            generation: Uuid::new_v4(),
+            default_owner,
+            _lock: lock,
+        };
+        engine.read_all(remembered).map_err(failed("read notebooks"))?;
+        engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
+        Ok(engine)
+    }
+
+    /// Takes over what is remembered of files that did not change, and reads the others.
+    fn read_all(&self, remembered: BTreeMap<Box<str>, Entry>) -> io::Result<()> {
+        let state = self.notebooks.own_meta()?;
+        let mut files = Vec::new();
+        let mut not_text = Vec::new();
+        for name in self.notebooks.names()? {
+            match name {
+                Name::Text(name) if names::is_notebook(&name) => files.push(name),
+                Name::NotText(name) if names::is_notebook(&name) => not_text.push(name),
+                Name::Text(_) | Name::NotText(_) => {}
+            }
+        }
+        files.sort_unstable();
+        disk::clean_up(&self.notebooks, &self.temporaries, &files)?;
+
+        let changed = self.read_changed(&files, &remembered)?;
+        let known = remembered.len();
+        let mut index = self.index();
+        for (file, entry) in remembered {
+            index.remember(file, entry);
+        }
+        let present: HashSet<&str> = files.iter().map(String::as_str).collect();
+        let mut differences = known.abs_diff(files.len());
+        for (file, seen) in changed {
+            differences += 1;
+            match index.get(&file) {
+                Some(old) if old.digest.is_some() && old.digest == seen.entry.digest => {
+                    index.touched(&file, &seen.entry);
+                }
+                _ => drop(index.found(&file, seen.entry, true)),
+            }
+        }
+        for name in not_text {
+            index.found(&name, scan::not_text(&state), true);
+        }
+        let absent = |file: &str, entry: &Entry| entry.digest.is_some() && !present.contains(file);
+        let files = index.files().filter(|(file, entry)| absent(file, entry));
+        let gone: Vec<String> = files.map(|(file, _)| file.to_owned()).collect();
+        for file in gone {
+            index.gone(&file);
+        }
+        if differences > 0 {
+            index.save();
+        }
+        drop(index);
+        *lock(&self.names_seen) = Some(state.fingerprint);
+        Ok(())
+    }
+
+    /// Reads the files that are not as they are remembered, on all processors: the first start in a large directory is
+    /// nothing but this.
+    fn read_changed(
+        &self,
+        files: &[String],
+        remembered: &BTreeMap<Box<str>, Entry>,
+    ) -> io::Result<Vec<(String, Seen)>> {
+        let read = |files: &[String]| {
+            let mut changed = Vec::new();
+            for file in files {
+                let known = remembered.get(&**file);
+                if let Some(known) = known
+                    && self.notebooks.meta(file)?.is_some_and(|meta| known.is_current(&meta))
+                {
+                    continue;
+                }
+                if let Some(seen) = self.read_file(file, known)? {
+                    changed.push((file.clone(), seen));
+                }
+            }
+            Ok::<_, io::Error>(changed)
+        };
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = files.len().div_ceil(threads).max(64);
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = files.chunks(share).map(|files| scope.spawn(move || read(files))).collect();
+            let mut changed = Vec::new();
+            for reader in readers {
+                changed.extend(reader.join().map_err(|_panic| io::Error::other("a reading thread panicked"))??);
+            }
+            Ok(changed)
+        })
+    }
+
+    /// Removes the results of notebooks that are no longer there. As long as a damaged file does not tell which notebook
+    /// it was, nothing is removed: its results would be lost when it is mended.
+    fn remove_orphans(&self) -> io::Result<()> {
+        let wanted: HashSet<String> = {
+            let index = self.index();
+            if index.has_nameless() {
+                return Ok(());
+            }
+            index.files().filter_map(|(_, entry)| entry.id().map(results::file_name)).collect()
+        };
+        for name in self.outputs.names()? {
+            if let Name::Text(name) = name
+                && !wanted.contains(&name)
+            {
+                self.outputs.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Noticing what changes in the directory without our doing.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use quire_domain::{NotebookId, UserId};
+
+use super::{Engine, lock};
+use crate::digest::Digest;
+use crate::disk::Name;
+use crate::index::{Content, Entry};
+use crate::names;
+
+impl Engine {
+    /// Looks at the state of every file, and reads those that changed.
+    pub(crate) fn scan(&self) -> io::Result<()> {
+        let mut seen = lock(&self.names_seen);
+        *seen = Some(self.look_at_names(true)?);
+        Ok(())
+    }
+
+    /// Looks for files that came or went, if the directory says that some did.
+    pub(super) fn scan_names(&self) -> io::Result<()> {
+        let mut seen = lock(&self.names_seen);
+        if *seen != Some(self.notebooks.own_meta()?.fingerprint) {
+            *seen = Some(self.look_at_names(false)?);
+        }
+        Ok(())
+    }
+
+    fn look_at_names(&self, states_too: bool) -> io::Result<crate::disk::Fingerprint> {
+        // The state of before, so that what changes meanwhile is found the next time.
+        let state = self.notebooks.own_meta()?;
+        let mut present = BTreeSet::new();
+        for name in self.notebooks.names()? {
+            match name {
+                Name::Text(name) if names::is_notebook(&name) => {
+                    let known = self.index().get(&name).map(|entry| (entry.fingerprint, entry.settled));
+                    if known.is_none() || (states_too && !self.is_current(&name, known)?) {
+                        self.inspect(&name)?;
+                    }
+                    present.insert(name);
+                }
+                Name::NotText(name) if names::is_notebook(&name) => {
+                    self.note(&name, Some(&not_text(&state)));
+                    present.insert(name);
+                }
+                Name::Text(_) | Name::NotText(_) => {}
+            }
+        }
+        let absent: Vec<String> = {
+            let index = self.index();
+            index.files().map(|(file, _)| file).filter(|file| !present.contains(*file)).map(str::to_owned).collect()
+        };
+        for file in absent {
+            self.inspect(&file)?;
+        }
+        Ok(state.fingerprint)
+    }
+
+    fn is_current(&self, name: &str, known: Option<(crate::disk::Fingerprint, bool)>) -> io::Result<bool> {
+        let meta = self.notebooks.meta(name)?;
+        Ok(matches!((meta, known), (Some(meta), Some((fingerprint, true))) if meta.fingerprint == fingerprint))
+    }
+
+    /// Reads a file and notes what it holds.
+    fn inspect(&self, name: &str) -> io::Result<()> {
+        let Some(id) = self.id_in(name)? else {
+            // Nothing of ours can be under way in a file that holds no notebook.
+            let known = self.index().get(name).cloned();
+            let seen = self.read_file(name, known.as_ref())?;
+            self.note(name, seen.as_ref().map(|seen| &seen.entry));
+            return Ok(());
+        };
+        let slot = self.slot(&id);
+        let _slot = lock(&slot);
+        // Known only now: while we waited for the slot, a commit of ours may have ended.
+        let known = self.index().get(name).cloned();
+        let seen = self.read_file(name, known.as_ref())?;
+        self.note(name, seen.as_ref().map(|seen| &seen.entry));
+        Ok(())
+    }
+
+    /// Which notebook a file holds, as far as is known, else as it says itself.
+    fn id_in(&self, name: &str) -> io::Result<Option<NotebookId>> {
+        if let Some(entry) = self.index().get(name) {
+            return Ok(entry.id().cloned());
+        }
+        Ok(self.read_file(name, None)?.and_then(|seen| seen.entry.id().cloned()))
+    }
+}
+
+/// The entry of a file that cannot be opened by a name of ours.
+pub(super) fn not_text(meta: &crate::disk::Meta) -> Entry {
+    let reason = "its name is not UTF-8".to_owned();
+    Entry::new(meta, None::<Digest>, Content::Damaged { id: None, owner: None::<UserId>, reason })
+}

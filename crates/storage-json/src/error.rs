@@ -1,0 +1,110 @@
+//! What can go wrong, and what of it a caller of the store trait is told.
+
+use std::io;
+use std::path::PathBuf;
+
+use quire_domain::{NotebookId, Revision};
+use quire_storage::StoreError;
+use rustix::io::Errno;
+
+use crate::file::UnwritableField;
+
+/// Why a directory of notebooks cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another server, or another store of this process, has it.
+    #[error("the directory {} is in use by another Quire server{}", dir.display(), process(*pid))]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// The other server's process, when its lock file says.
+        pid: Option<u32>,
+    },
+    /// The file system refuses.
+    #[error("cannot {action} in the directory {}", dir.display())]
+    Io {
+        /// The directory.
+        dir: PathBuf,
+        /// What was refused, as a verb phrase.
+        action: &'static str,
+        /// How.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+/// A call's failure, before it is known which notebook it was for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no such notebook")]
+    NotFound,
+    #[error("the notebook is there already")]
+    Exists,
+    #[error("the notebook is no longer at revision {0}")]
+    Mismatch(Revision),
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+    #[error("the change is in place, but may not survive a loss of power")]
+    Unsure(#[source] io::Error),
+    #[error("the file would have {0} bytes, more than the {limit} allowed", limit = crate::MAX_FILE_BYTES)]
+    TooLarge(u64),
+    #[error("the file keeps changing while it is read")]
+    Restless,
+    #[error(transparent)]
+    Unwritable(#[from] UnwritableField),
+    #[error("the file system refuses")]
+    Io(#[from] io::Error),
+    #[error("the work was cut off")]
+    CutOff,
+}
+
+impl Error {
+    /// For the caller: which notebook it was, and what was being done to it, as a verb.
+    pub(crate) fn of(self, id: &NotebookId, verb: &str) -> StoreError {
+        let id = id.clone();
+        match self {
+            Self::NotFound => StoreError::NotFound { id },
+            Self::Exists => StoreError::AlreadyExists { id },
+            Self::Mismatch(expected) => StoreError::RevisionMismatch { id, expected },
+            Self::Damaged(reason) => StoreError::Damaged { id, reason },
+            Self::Unsure(_) | Self::CutOff => StoreError::OutcomeUnknown { id },
+            Self::TooLarge(_) => StoreError::Full { id, reason: self.to_string() },
+            Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
+            Self::Unwritable(_) => {
+                StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(self) }
+            }
+            Self::Io(error) => io_error(error, id, verb),
+        }
+    }
+}
+
+impl Error {
+    /// For a caller who changed nothing, so that there is no outcome to be unsure of.
+    pub(crate) fn of_read(self, id: &NotebookId) -> StoreError {
+        match self {
+            Self::Unsure(_) | Self::CutOff => {
+                StoreError::Unavailable { reason: "the work was cut off".into(), source: Some(Box::new(self)) }
+            }
+            other => other.of(id, "read"),
+        }
+    }
+}
+
+fn io_error(error: io::Error, id: NotebookId, verb: &str) -> StoreError {
+    let reason = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOSPC) => return StoreError::Full { id, reason: "no space left on the disk".into() },
+        Some(Errno::DQUOT) => return StoreError::Full { id, reason: "the disk quota is used up".into() },
+        Some(Errno::FBIG) => return StoreError::Full { id, reason: "the file-size limit is reached".into() },
+        Some(Errno::ROFS) => "the notebooks' file system is read-only",
+        Some(Errno::ACCESS | Errno::PERM) => "no permission for the notebooks' directory",
+        Some(Errno::MFILE | Errno::NFILE) => "too many open files",
+        Some(Errno::NOMEM) => "out of memory",
+        _ => return StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(error) },
+    };
+    StoreError::Unavailable { reason: reason.into(), source: Some(Box::new(error)) }
+}

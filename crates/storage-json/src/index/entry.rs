@@ -1,0 +1,173 @@
+//! What is known of one file.
+
+use quire_domain::{Notebook, NotebookId, Revision, Timestamp, UserId};
+use quire_storage::{Summary, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::disk::{Fingerprint, Meta};
+use crate::file::{Damage, Parsed};
+
+/// What is known of one file, and the state it was in then.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) fingerprint: Fingerprint,
+    /// Whether an equal fingerprint means equal content; see [`Meta::settled`].
+    pub(crate) settled: bool,
+    /// Of the content; absent when it was not read.
+    pub(crate) digest: Option<Digest>,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    Notebook(Known),
+    Damaged { id: Option<NotebookId>, owner: Option<UserId>, reason: String },
+}
+
+/// What is known of a notebook.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Known {
+    pub(crate) summary: Summary,
+    /// The revision that the file itself gives; lower than the summary's after an edit from outside.
+    pub(crate) own_revision: Revision,
+    /// Whether the file holds results, which the next write moves to where they belong.
+    pub(crate) inline_results: bool,
+    /// Whether the file says when the notebook was made.
+    pub(crate) dated: bool,
+    pub(crate) version: Version,
+}
+
+impl Known {
+    /// What is known of a notebook that we have just written; its version is given with the commit.
+    pub(crate) fn written(notebook: &Notebook) -> Self {
+        Self {
+            summary: summary(notebook),
+            own_revision: notebook.revision,
+            inline_results: false,
+            dated: true,
+            version: Version(0),
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn id(&self) -> Option<&NotebookId> {
+        match &self.content {
+            Content::Notebook(known) => Some(&known.summary.id),
+            Content::Damaged { id, .. } => id.as_ref(),
+        }
+    }
+
+    /// Whether the file is still in the state that this entry was made from, as far as that can be told unread.
+    pub(crate) fn is_current(&self, meta: &Meta) -> bool {
+        self.settled && self.fingerprint == meta.fingerprint
+    }
+
+    pub(crate) fn new(meta: &Meta, digest: Option<Digest>, content: Content) -> Self {
+        Self { fingerprint: meta.fingerprint, settled: meta.settled, digest, content }
+    }
+}
+
+impl Content {
+    /// What a read file holds, before anything earlier is considered.
+    pub(crate) fn of(read: &Result<Parsed, Damage>) -> Self {
+        match read {
+            Ok(parsed) => Self::Notebook(Known {
+                summary: summary(&parsed.notebook),
+                own_revision: parsed.notebook.revision,
+                inline_results: parsed.inline_results,
+                dated: parsed.dated,
+                version: Version(0),
+            }),
+            Err(damage) => {
+                Self::Damaged { id: damage.id.clone(), owner: damage.owner.clone(), reason: damage.reason.clone() }
+            }
+        }
+    }
+}
+
+/// What a list says of a notebook.
+fn summary(notebook: &Notebook) -> Summary {
+    Summary {
+        id: notebook.id.clone(),
+        owner: notebook.owner.clone(),
+        name: notebook.name.clone(),
+        revision: notebook.revision,
+        created_at: notebook.created_at,
+        updated_at: notebook.updated_at,
+    }
+}
+
+/// An entry as a line of the log.
+#[derive(Serialize, Deserialize)]
+pub(super) struct LineV1<'a> {
+    file: std::borrow::Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<EntryV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryV1 {
+    fingerprint: Fingerprint,
+    settled: bool,
+    digest: Digest,
+    id: NotebookId,
+    owner: UserId,
+    name: Option<String>,
+    revision: Revision,
+    own_revision: Revision,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    inline_results: bool,
+    dated: bool,
+}
+
+impl<'a> LineV1<'a> {
+    /// The line for a file that is there, or no longer there. Damaged files are not remembered: reading them again at
+    /// the next start costs little and shows whether they still are.
+    pub(super) fn new(file: &'a str, entry: Option<&Entry>) -> Self {
+        let known = entry.and_then(|entry| match &entry.content {
+            Content::Notebook(known) => Some((entry, entry.digest?, known)),
+            Content::Damaged { .. } => None,
+        });
+        let entry = known.map(|(entry, digest, known)| EntryV1 {
+            fingerprint: entry.fingerprint,
+            settled: entry.settled,
+            digest,
+            id: known.summary.id.clone(),
+            owner: known.summary.owner.clone(),
+            name: known.summary.name.as_deref().map(str::to_owned),
+            revision: known.summary.revision,
+            own_revision: known.own_revision,
+            created_at: known.summary.created_at,
+            updated_at: known.summary.updated_at,
+            inline_results: known.inline_results,
+            dated: known.dated,
+        });
+        Self { file: file.into(), entry }
+    }
+
+    pub(super) fn into_entry(self) -> (Box<str>, Option<Entry>) {
+        let entry = self.entry.map(|line| Entry {
+            fingerprint: line.fingerprint,
+            settled: line.settled,
+            digest: Some(line.digest),
+            content: Content::Notebook(Known {
+                summary: Summary {
+                    id: line.id,
+                    owner: line.owner,
+                    name: line.name.map(Into::into),
+                    revision: line.revision,
+                    created_at: line.created_at,
+                    updated_at: line.updated_at,
+                },
+                own_revision: line.own_revision,
+                inline_results: line.inline_results,
+                dated: line.dated,
+                version: Version(0),
+            }),
+        });
+        (self.file.into(), entry)
+    }
+}

@@ -1,0 +1,102 @@
+//! The index on disk: one JSON object a line, the last line of a file counts. Only a cache: what cannot be read is as if
+//! it were not there, and what cannot be written is reported once and done without.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use rustix::fs::{OFlags, RenameFlags};
+
+use super::Entry;
+use super::entry::LineV1;
+use crate::disk::{Folder, ReadFile};
+
+const NAME: &str = "index.jsonl";
+const NEW_NAME: &str = "index.jsonl.new";
+
+/// The file that remembers the index.
+#[derive(Debug)]
+pub(crate) struct Log {
+    folder: Arc<Folder>,
+    file: Option<File>,
+    lines: usize,
+    failed: bool,
+}
+
+impl Log {
+    /// Reads what is remembered.
+    pub(crate) fn open(folder: Arc<Folder>) -> io::Result<(Self, BTreeMap<Box<str>, Entry>)> {
+        let mut entries = BTreeMap::new();
+        let mut lines = 0;
+        if let ReadFile::Read(bytes, _) = folder.read(NAME, u64::MAX)? {
+            for line in bytes.split(|&byte| byte == b'\n') {
+                lines += 1;
+                // A line may be cut short by a crash, or not be ours at all.
+                let Ok(line) = serde_json::from_slice::<LineV1<'_>>(line) else { continue };
+                match line.into_entry() {
+                    (file, Some(entry)) => entries.insert(file, entry),
+                    (file, None) => entries.remove(&file),
+                };
+            }
+        }
+        Ok((Self { folder, file: None, lines, failed: false }, entries))
+    }
+
+    pub(crate) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Remembers a file, or that it is gone.
+    pub(crate) fn append(&mut self, file: &str, entry: Option<&Entry>) {
+        self.lines += 1;
+        let done = self.try_append(&LineV1::new(file, entry));
+        self.report(done);
+    }
+
+    fn try_append(&mut self, line: &LineV1<'_>) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?),
+        };
+        // One call, so that a crash cuts at most this line short.
+        file.write_all(&text)
+    }
+
+    /// Writes everything anew.
+    pub(crate) fn rewrite<'a>(&mut self, entries: impl Iterator<Item = (&'a str, &'a Entry)>) {
+        let done = self.try_rewrite(entries);
+        self.report(done);
+    }
+
+    fn try_rewrite<'a>(&mut self, entries: impl Iterator<Item = (&'a str, &'a Entry)>) -> io::Result<()> {
+        let mut text = Vec::new();
+        let mut lines = 0;
+        for (file, entry) in entries {
+            serde_json::to_writer(&mut text, &LineV1::new(file, Some(entry)))?;
+            text.push(b'\n');
+            lines += 1;
+        }
+        self.folder.remove(NEW_NAME)?;
+        let mut file = self.folder.create_file(NEW_NAME)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        self.folder.rename(NEW_NAME, &self.folder, NAME, RenameFlags::empty())?;
+        self.file = None;
+        self.lines = lines;
+        Ok(())
+    }
+
+    fn report(&mut self, done: io::Result<()>) {
+        match done {
+            Ok(()) => self.failed = false,
+            Err(error) if !self.failed => {
+                self.failed = true;
+                tracing::warn!(%error, "cannot write the index; the next start will read more files");
+            }
+            Err(_again) => {}
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What is known of the directory's files without reading them again: which notebook each holds, at which revision.
+//!
+//! # Edits from outside
+//!
+//! A file whose content is not what this index knows was changed from outside, and counts as edited: its revision
+//! becomes the larger of the file's own and the known one, plus one, so that no revision ever names two contents. The
+//! same bytes again, as after a `touch`, are no edit.
+//!
+//! Across restarts the index survives in [`log`], one line appended for each change, without `fsync`: after the death of
+//! the process it is complete but for a line that was being written, after a loss of power it may lack the newest lines
+//! or be gone. So when the directory is opened, a file that differs from what the log says may be our own last commit.
+//! The file then tells by its own revision: above the known one, that number was never given out for other content, and
+//! it is taken as it is; otherwise the file was changed from outside. Without the log every file is taken as it is.
+
+mod entry;
+mod log;
+mod seen;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+
+use quire_domain::{NotebookId, Revision, UserId};
+use quire_storage::{Cursor, Damaged, Page, PageRequest, Version};
+
+pub(crate) use entry::{Content, Entry, Known};
+pub(crate) use log::Log;
+
+use crate::digest::Digest;
+use crate::names;
+
+/// The index. Of several files with one id the first by name serves; the others are damaged, as far as lists go.
+#[derive(Debug)]
+pub(crate) struct Index {
+    files: BTreeMap<Box<str>, Entry>,
+    by_id: HashMap<NotebookId, BTreeSet<Box<str>>>,
+    lists: HashMap<UserId, BTreeMap<Cursor, Box<str>>>,
+    /// Files that no list shows as notebooks.
+    troubled: BTreeSet<Box<str>>,
+    /// Notebooks whose files vanished: should they come back, as after a save by renaming, then as a later revision.
+    vanished: HashMap<NotebookId, (Revision, Digest)>,
+    version: i64,
+    log: Log,
+}
+
+/// What the index says of an id.
+pub(crate) enum Found {
+    Notebook(Box<str>, Entry, Known),
+    Damaged(Box<str>, Entry, String),
+    Nothing,
+}
+
+impl Index {
+    /// An empty index.
+    pub(crate) fn new(log: Log) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            by_id: HashMap::new(),
+            lists: HashMap::new(),
+            troubled: BTreeSet::new(),
+            vanished: HashMap::new(),
+            version: 0,
+            log,
+        }
+    }
+
+    /// Takes over what the log remembers of a file.
+    pub(crate) fn remember(&mut self, file: Box<str>, entry: Entry) {
+        self.put(file, entry);
+    }
+
+    pub(crate) fn next_version(&mut self) -> Version {
+        self.version += 1;
+        Version(self.version)
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.files.iter().map(|(file, entry)| (&**file, entry))
+    }
+
+    pub(crate) fn get(&self, file: &str) -> Option<&Entry> {
+        self.files.get(file)
+    }
+
+    /// Whether there is a file for this notebook, damaged ones included.
+    pub(crate) fn holds(&self, id: &NotebookId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// Whether some file does not tell which notebook it holds.
+    pub(crate) fn has_nameless(&self) -> bool {
+        self.troubled.iter().any(|file| self.get(file).is_some_and(|entry| entry.id().is_none()))
+    }
+
+    pub(crate) fn find(&self, id: &NotebookId) -> Found {
+        if let Some((file, entry, known)) = self.serving(id) {
+            return Found::Notebook(file.into(), entry.clone(), known.clone());
+        }
+        let mut damaged: Vec<Box<str>> = self.by_id.get(id).into_iter().flatten().cloned().collect();
+        // A file that does not tell whose it is counts as the notebook that its name is made from.
+        damaged.extend(names::candidates(id).map(Into::into));
+        for file in damaged {
+            if let Some(entry) = self.get(&file)
+                && let Content::Damaged { id: inside, reason, .. } = &entry.content
+                && inside.as_ref().is_none_or(|inside| inside == id)
+            {
+                return Found::Damaged(file, entry.clone(), reason.clone());
+            }
+        }
+        Found::Nothing
+    }
+
+    /// The file that serves a notebook.
+    fn serving(&self, id: &NotebookId) -> Option<(&str, &Entry, &Known)> {
+        self.by_id.get(id)?.iter().find_map(|file| {
+            let entry = self.files.get(file)?;
+            match &entry.content {
+                Content::Notebook(known) => Some((&**file, entry, known)),
+                Content::Damaged { .. } => None,
+            }
+        })
+    }
+
+    /// Notes a commit of ours. Returns the new version.
+    pub(crate) fn wrote(&mut self, file: &str, mut entry: Entry) -> Version {
+        let version = self.next_version();
+        if let Content::Notebook(known) = &mut entry.content {
+            known.version = version;
+            self.vanished.remove(&known.summary.id);
+        }
+        self.log.append(file, Some(&entry));
+        self.put(file.into(), entry);
+        self.compact_log();
+        version
+    }
+
+    /// Notes new results of ours. Returns the new version.
+    pub(crate) fn wrote_results(&mut self, file: &str) -> Version {
+        let version = self.next_version();
+        if let Some(Entry { content: Content::Notebook(known), .. }) = self.files.get_mut(file) {
+            known.version = version;
+        }
+        version
+    }
+
+    /// Forgets what the file's state was, so that the next look reads it.
+    pub(crate) fn distrust(&mut self, file: &str) {
+        if let Some(entry) = self.files.get_mut(file) {
+            entry.settled = false;
+        }
+    }
+
+    /// A part of the list of an owner's notebooks.
+    pub(crate) fn list(&self, owner: &UserId, page: &PageRequest) -> Page {
+        let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let all = self.lists.get(owner);
+        let mut rest = all.into_iter().flat_map(|list| list.range::<Cursor, _>((from, Bound::Unbounded)));
+        let summary = |file: &str| match &self.files.get(file)?.content {
+            Content::Notebook(known) => Some(known.summary.clone()),
+            Content::Damaged { .. } => None,
+        };
+        let limit = page.limit.unwrap_or(usize::MAX);
+        let notebooks: Vec<_> = rest.by_ref().take(limit).filter_map(|(_, file)| summary(file)).collect();
+        let next = rest.next().and_then(|_| notebooks.last().map(quire_storage::Summary::cursor));
+        Page { notebooks, damaged: self.damaged(owner), next }
+    }
+
+    /// What is, or may be, the owner's and cannot be read.
+    fn damaged(&self, owner: &UserId) -> Vec<Damaged> {
+        let of = |file: &str| {
+            let (id, reason) = match &self.get(file)?.content {
+                Content::Notebook(known) if known.summary.owner == *owner => {
+                    let serving = self.serving(&known.summary.id).map(|(file, ..)| file).unwrap_or_default();
+                    (Some(&known.summary.id), format!("{serving} holds a notebook with the same id"))
+                }
+                Content::Damaged { id, owner: whose, reason } if whose.as_ref().is_none_or(|whose| whose == owner) => {
+                    (id.as_ref(), reason.clone())
+                }
+                _ => return None,
+            };
+            Some(Damaged { place: file.to_owned(), id: id.cloned(), reason })
+        };
+        self.troubled.iter().filter_map(|file| of(file)).collect()
+    }
+
+    /// Puts an entry in, and everything that is derived from it.
+    fn put(&mut self, file: Box<str>, entry: Entry) {
+        self.take(&file);
+        if let Some(id) = entry.id().cloned() {
+            self.by_id.entry(id.clone()).or_default().insert(file.clone());
+            self.files.insert(file, entry);
+            self.relist(&id);
+        } else {
+            self.troubled.insert(file.clone());
+            self.files.insert(file, entry);
+        }
+    }
+
+    /// Takes an entry out, and everything that is derived from it.
+    fn take(&mut self, file: &str) -> Option<Entry> {
+        self.troubled.remove(file);
+        self.unlist(file);
+        let entry = self.files.remove(file)?;
+        if let Some(id) = entry.id().cloned()
+            && let Some(files) = self.by_id.get_mut(&id)
+        {
+            files.remove(file);
+            if files.is_empty() {
+                self.by_id.remove(&id);
+            }
+            self.relist(&id);
+        }
+        Some(entry)
+    }
+
+    fn unlist(&mut self, file: &str) {
+        let Some(Entry { content: Content::Notebook(known), .. }) = self.files.get(file) else { return };
+        let (owner, cursor) = (&known.summary.owner, known.summary.cursor());
+        if let Some(list) = self.lists.get_mut(owner)
+            && list.get(&cursor).is_some_and(|listed| &**listed == file)
+        {
+            list.remove(&cursor);
+            if list.is_empty() {
+                self.lists.remove(owner);
+            }
+        }
+    }
+
+    /// Lists the file that serves the notebook, and no other file of it.
+    fn relist(&mut self, id: &NotebookId) {
+        let files: Vec<_> = self.by_id.get(id).into_iter().flatten().cloned().collect();
+        for file in &files {
+            self.unlist(file);
+            self.troubled.insert(file.clone());
+        }
+        let Some((file, _, known)) = self.serving(id) else { return };
+        let (file, owner, cursor) = (Box::<str>::from(file), known.summary.owner.clone(), known.summary.cursor());
+        self.troubled.remove(&file);
+        self.lists.entry(owner).or_default().insert(cursor, file);
+    }
+
+    /// Makes the log as short as it can be, when it has grown long.
+    fn compact_log(&mut self) {
+        if self.log.lines() > 4 * self.files.len() + 1_000 {
+            self.save();
+        }
+    }
+
+    /// Writes the log anew, with one line for each file.
+    pub(crate) fn save(&mut self) {
+        let files = self.files.iter().map(|(file, entry)| (&**file, entry));
+        self.log.rewrite(files);
+    }
+}

@@ -1,0 +1,138 @@
+//! What follows when a file is found to be there, to be different, or to be gone.
+
+use quire_domain::{NotebookId, Revision, Timestamp};
+
+use super::entry::{Content, Entry};
+use super::{Index, Known};
+use crate::digest::Digest;
+
+/// A notebook as it was known before something was found.
+#[derive(Clone)]
+struct Before {
+    revision: Revision,
+    digest: Option<Digest>,
+    created_at: Option<Timestamp>,
+    updated_at: Timestamp,
+    own: Option<Known>,
+}
+
+impl Index {
+    /// Notes what a file was found to hold. Returns the notebooks that are different now, to whoever looks at them.
+    /// `opening` says that there was no server before that could have noticed; see the module's documentation.
+    pub(crate) fn found(&mut self, file: &str, mut entry: Entry, opening: bool) -> Vec<NotebookId> {
+        if let Content::Damaged { id, owner, .. } = &mut entry.content
+            && let Some(Content::Notebook(known)) = self.get(file).map(|old| &old.content)
+        {
+            // Too damaged to say whose it is, but we know whose it was.
+            id.get_or_insert_with(|| known.summary.id.clone());
+            owner.get_or_insert_with(|| known.summary.owner.clone());
+        }
+        let ids = self.ids_with(file, Some(&entry));
+        self.change(ids, opening, |index| {
+            index.put(file.into(), entry);
+        })
+    }
+
+    /// Notes that a file is gone. Returns the notebooks that are different now.
+    pub(crate) fn gone(&mut self, file: &str) -> Vec<NotebookId> {
+        let ids = self.ids_with(file, None);
+        let changed = self.change(ids, false, |index| {
+            index.take(file);
+        });
+        self.log.append(file, None);
+        changed
+    }
+
+    /// Notes that we deleted a file. Should another file with the same id serve now, it is a notebook of its own.
+    pub(crate) fn deleted(&mut self, file: &str) {
+        self.log.append(file, None);
+        let id = self.take(file).and_then(|entry| entry.id().cloned());
+        if let Some(id) = id {
+            self.reconcile(&id, None, false);
+        }
+        self.compact_log();
+    }
+
+    /// Notes that a file has another state, but the same content.
+    pub(crate) fn touched(&mut self, file: &str, seen: &Entry) {
+        if let Some(entry) = self.files.get_mut(file) {
+            entry.fingerprint = seen.fingerprint;
+            entry.settled = seen.settled;
+        }
+    }
+
+    fn ids_with(&self, file: &str, new: Option<&Entry>) -> Vec<NotebookId> {
+        let ids = [self.get(file), new].into_iter().flatten().filter_map(Entry::id);
+        let mut ids: Vec<_> = ids.cloned().collect();
+        ids.dedup();
+        ids
+    }
+
+    fn change(&mut self, ids: Vec<NotebookId>, opening: bool, make: impl FnOnce(&mut Self)) -> Vec<NotebookId> {
+        let before: Vec<_> = ids.iter().map(|id| self.before(id)).collect();
+        make(self);
+        let pairs = ids.into_iter().zip(before);
+        pairs.filter_map(|(id, before)| self.reconcile(&id, before, opening).then_some(id)).collect()
+    }
+
+    fn before(&self, id: &NotebookId) -> Option<Before> {
+        if let Some((_, entry, known)) = self.serving(id) {
+            return Some(Before {
+                revision: known.summary.revision,
+                digest: entry.digest,
+                created_at: Some(known.summary.created_at),
+                updated_at: known.summary.updated_at,
+                own: Some(known.clone()),
+            });
+        }
+        let (revision, digest) = self.vanished.get(id)?;
+        let updated_at = Timestamp::default();
+        Some(Before { revision: *revision, digest: Some(*digest), created_at: None, updated_at, own: None })
+    }
+
+    /// Gives the file that serves the notebook now the revision, times and version that follow from what was known
+    /// before. Says whether readers see anything different.
+    fn reconcile(&mut self, id: &NotebookId, before: Option<Before>, opening: bool) -> bool {
+        let Some((file, entry, known)) = self.serving(id) else {
+            if let Some(before) = before
+                && let Some(digest) = before.digest
+            {
+                self.vanished.insert(id.clone(), (before.revision, digest));
+                return before.own.is_some();
+            }
+            return false;
+        };
+        let (file, mut entry, mut known) = (Box::<str>::from(file), entry.clone(), known.clone());
+        let mut changed = true;
+        if let Some(before) = before {
+            if let Some(created_at) = before.created_at
+                && !known.dated
+            {
+                known.summary.created_at = created_at;
+            }
+            if before.digest == entry.digest {
+                known.summary.revision = before.revision;
+                known.summary.updated_at = known.summary.updated_at.max(before.updated_at);
+                if let Some(own) = before.own {
+                    known.summary.updated_at = own.summary.updated_at;
+                    known.version = own.version;
+                    changed = false;
+                }
+            } else if !(opening && known.own_revision > before.revision) {
+                known.summary.revision = known.summary.revision.max(before.revision).next();
+                let modified_at = entry.fingerprint.modified_at();
+                known.summary.updated_at = known.summary.updated_at.max(modified_at).max(before.updated_at);
+            }
+        }
+        if changed {
+            known.version = self.next_version();
+        }
+        self.vanished.remove(id);
+        entry.content = Content::Notebook(known);
+        if !opening {
+            self.log.append(&file, Some(&entry));
+        }
+        self.put(file, entry);
+        changed
+    }
+}

@@ -1,0 +1,32 @@
+//! The lock that keeps a second server out of a directory.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::OpenError;
+use crate::disk::Folder;
+
+const NAME: &str = "lock";
+
+/// Takes the lock, which the returned file holds until it is closed; the operating system lets go of it when the
+/// process dies. The file stays: removing it would let two servers lock two files of one name.
+pub(crate) fn take(folder: &Folder, dir: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Io { dir: dir.to_owned(), action: "take the lock", source };
+    let mut file = folder.open_file(NAME, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // For the message that the next one gets. It holds without it too.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            Err(OpenError::InUse { dir: dir.to_owned(), pid: text.trim().parse().ok() })
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

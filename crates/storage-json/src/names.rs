@@ -1,0 +1,98 @@
+//! From notebook ids to file names. Whatever the id, the name stays inside the directory and is no hidden file.
+
+use quire_domain::{NotebookId, UserId};
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::hex;
+
+/// How the names of notebook files end.
+const SUFFIX: &str = ".json";
+
+/// `<id>.json`, when the id is one that may stand in a file name as it is.
+pub(crate) fn plain(id: &NotebookId) -> Option<String> {
+    let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+    let (first, rest) = id.as_str().as_bytes().split_first()?;
+    let safe = word(*first) && rest.len() < 200 && rest.iter().all(|&c| word(c) || c == b'.');
+    safe.then(|| format!("{id}{SUFFIX}"))
+}
+
+/// `=<sha256 of the id>.json`, for all other ids, and where the plain name is taken. No plain name begins with `=`.
+pub(crate) fn hashed(id: &NotebookId) -> String {
+    format!("={}{SUFFIX}", hex(&Sha256::digest(id.as_str())))
+}
+
+/// The names under which a file of this notebook is looked for and made, in this order.
+pub(crate) fn candidates(id: &NotebookId) -> impl Iterator<Item = String> {
+    plain(id).into_iter().chain([hashed(id)])
+}
+
+/// Whether a directory entry of this name should be a notebook.
+pub(crate) fn is_notebook(name: &str) -> bool {
+    !name.starts_with('.') && name.len() > SUFFIX.len() && name.ends_with(SUFFIX)
+}
+
+/// The name without its ending.
+pub(crate) fn stem(name: &str) -> &str {
+    name.strip_suffix(SUFFIX).unwrap_or(name)
+}
+
+/// The id that a file of this name has when nothing in it tells.
+pub(crate) fn id_of(name: &str) -> Option<NotebookId> {
+    let id = NotebookId::new(stem(name)).ok()?;
+    (plain(&id).as_deref() == Some(name)).then_some(id)
+}
+
+/// The owner that the old server took from the name of a file that does not say: what follows the first `-user_`, with
+/// the `user_` that newer files have.
+pub(crate) fn owner_of(name: &str) -> Option<UserId> {
+    let (_, rest) = stem(name).split_once("-user_")?;
+    if rest.is_empty() {
+        return None;
+    }
+    UserId::new(format!("user_{rest}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> NotebookId {
+        NotebookId::new(text).unwrap()
+    }
+
+    #[test]
+    fn plain_names_are_for_plain_ids_only() {
+        for good in ["demo", "demo-user_37U", "_a", "-a", "a.b..c", "CON", "186d2c07-ee99", &"x".repeat(200)] {
+            assert_eq!(plain(&id(good)), Some(format!("{good}.json")));
+            assert_eq!(id_of(&format!("{good}.json")), Some(id(good)));
+        }
+        for odd in [".hidden", "..", "../x", "a/b", "a\\b", "a b", "ä", "=x", "a\n", "a:b", "~"] {
+            assert_eq!(plain(&id(odd)), None, "{odd}");
+            let hashed = hashed(&id(odd));
+            assert!(is_notebook(&hashed) && !hashed.contains('/') && hashed.len() == 1 + 64 + 5);
+        }
+    }
+
+    #[test]
+    fn only_visible_json_files_are_notebooks() {
+        for (name, expected) in [
+            ("a.json", true),
+            (".json", false),
+            (".a.json", false),
+            ("a_12345678.tmp", false),
+            ("a.json.tmp", false),
+            ("a.JSON", false),
+        ] {
+            assert_eq!(is_notebook(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_owner_is_what_follows_the_first_user() {
+        let owner = |name| owner_of(name).map(|owner| owner.to_string());
+        assert_eq!(owner("demo-user_37U.json").as_deref(), Some("user_37U"));
+        assert_eq!(owner("demo-user_a-user_b.json").as_deref(), Some("user_a-user_b"));
+        assert_eq!(owner("demo.json"), None);
+        assert_eq!(owner("demo-user_.json"), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Where results are kept: one file for each notebook in `.quire/outputs/`, to which every commit of results appends one
+//! record, so that a keystroke never rewrites megabytes of output and losing the file loses results, never code.
+//!
+//! A record holds all results of one commit under one checksum, so that they are seen together or not at all. A commit
+//! that also changes the notebook's file appends its record first, with the revision that the file will have; until the
+//! file has it, the record is void. Void records, and one that a crash cut short, are removed when the notebook is first
+//! used after a start, before any commit could make them true.
+//!
+//! ```text
+//! quire-results 1 <bytes of the record> <half of the record's SHA-256>
+//! {"needs": 7, "cells": [{"cell": "…", "results": {…} or null for none}]}
+//! ```
+
+mod record;
+
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use quire_domain::{CellId, NotebookId, Results, Revision};
+use rustix::fs::{OFlags, RenameFlags};
+
+pub(crate) use record::Record;
+
+use crate::digest::Digest;
+use crate::disk::{Folder, ReadFile};
+
+/// Garbage that is left in a file before it is written anew, at least.
+const SPARE_BYTES: u64 = 1_000_000;
+
+/// The results of one notebook on disk, as far as has to be known for the next record.
+#[derive(Debug)]
+pub(crate) struct ResultsFile {
+    folder: Arc<Folder>,
+    name: String,
+    /// Bytes in the file; 0 when there is none.
+    size: u64,
+    /// Bytes it had when it was last written anew.
+    fresh_size: u64,
+    /// The cells that have results.
+    cells: HashMap<CellId, ()>,
+}
+
+/// The name of a notebook's results file.
+pub(crate) fn file_name(id: &NotebookId) -> String {
+    format!("{}.results", Digest::of(id.as_str().as_bytes()).short())
+}
+
+/// What a results file holds.
+pub(crate) type Latest = HashMap<CellId, Arc<Results>>;
+
+impl ResultsFile {
+    /// Opens the results of a notebook whose file says to be at `revision`. Never fails for what the file holds: what
+    /// cannot be read is left out with a warning.
+    pub(crate) fn open(folder: &Arc<Folder>, id: &NotebookId, revision: Revision) -> io::Result<(Self, Latest)> {
+        let mut file = Self::unread(folder, id);
+        let bytes = file.bytes()?;
+        let read = record::read_all(&bytes, Some(revision));
+        file.size = bytes.len() as u64;
+        file.fresh_size = file.size;
+        file.cells = read.latest.keys().map(|cell| (cell.clone(), ())).collect();
+        if read.leavings {
+            tracing::warn!(notebook = %id, file = file.name, "removed results that were cut short, void or damaged");
+            file.write_anew(&read.latest)?;
+        }
+        Ok((file, read.latest))
+    }
+
+    /// The results of a notebook, whatever there is of them now; for writing them anew.
+    pub(crate) fn unread(folder: &Arc<Folder>, id: &NotebookId) -> Self {
+        Self { folder: Arc::clone(folder), name: file_name(id), size: 0, fresh_size: 0, cells: HashMap::new() }
+    }
+
+    /// Reads the newest results of every cell.
+    pub(crate) fn latest(&self) -> io::Result<Latest> {
+        if self.size == 0 {
+            return Ok(Latest::new());
+        }
+        Ok(record::read_all(&self.bytes()?, None).latest)
+    }
+
+    /// Whether a cell has results.
+    pub(crate) fn has(&self, cell: &CellId) -> bool {
+        self.cells.contains_key(cell)
+    }
+
+    /// Appends a record, durably. Returns what [`Self::take_back`] needs.
+    pub(crate) fn append(&mut self, record: &Record) -> io::Result<u64> {
+        let before = self.size;
+        let text = record.to_bytes()?;
+        let mut file = self.folder.open_file(&self.name, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+        if file.metadata()?.len() != before {
+            file.set_len(before)?; // what an earlier failure left behind would hide all that follows it
+        }
+        let written = file.write_all(&text).and_then(|()| file.sync_data());
+        // A new file's name has to be durable too.
+        let written = if before == 0 { written.and_then(|()| self.folder.sync()) } else { written };
+        if let Err(error) = written {
+            let _ = file.set_len(before); // else the next record, or the next start, finds it
+            return Err(error);
+        }
+        self.size = before + text.len() as u64;
+        for (cell, results) in record.cells() {
+            match results {
+                Some(_) => self.cells.insert(cell.clone(), ()),
+                None => self.cells.remove(cell),
+            };
+        }
+        Ok(before)
+    }
+
+    /// Takes the last record back, whose commit did not happen.
+    pub(crate) fn take_back(&mut self, before: u64) -> io::Result<()> {
+        let file = self.folder.open_file(&self.name, OFlags::WRONLY)?;
+        file.set_len(before)?;
+        file.sync_data()?;
+        self.size = before;
+        self.cells = self.latest()?.into_keys().map(|cell| (cell, ())).collect();
+        Ok(())
+    }
+
+    /// Writes the file anew when most of it is garbage. Failing only costs room.
+    pub(crate) fn tidy(&mut self) {
+        if self.size > 2 * self.fresh_size + SPARE_BYTES
+            && let Err(error) = self.latest().and_then(|latest| self.write_anew(&latest))
+        {
+            tracing::warn!(%error, file = self.name, "cannot tidy a results file");
+        }
+    }
+
+    /// Replaces the file by one that holds just these results.
+    pub(crate) fn write_anew(&mut self, latest: &Latest) -> io::Result<()> {
+        self.cells = latest.keys().map(|cell| (cell.clone(), ())).collect();
+        if latest.is_empty() {
+            self.folder.remove(&self.name)?;
+            (self.size, self.fresh_size) = (0, 0);
+            return Ok(());
+        }
+        let cells = latest.iter().map(|(cell, results)| (cell.clone(), Some(Arc::clone(results))));
+        let text = Record::new(None, cells.collect()).to_bytes()?;
+        let new_name = format!("{}.new", self.name);
+        self.folder.remove(&new_name)?;
+        let mut file = self.folder.create_file(&new_name)?;
+        let done = file.write_all(&text).and_then(|()| file.sync_all());
+        let done =
+            done.and_then(|()| Ok(self.folder.rename(&new_name, &self.folder, &self.name, RenameFlags::empty())?));
+        if let Err(error) = done.and_then(|()| self.folder.sync()) {
+            let _ = self.folder.remove(&new_name);
+            return Err(error);
+        }
+        self.size = text.len() as u64;
+        self.fresh_size = self.size;
+        Ok(())
+    }
+
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        Ok(match self.folder.read(&self.name, u64::MAX)? {
+            ReadFile::Read(bytes, _) => bytes,
+            ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => Vec::new(),
+        })
+    }
+}

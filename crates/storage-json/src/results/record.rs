@@ -1,0 +1,188 @@
+//! One record of a results file.
+
+use std::sync::Arc;
+
+use quire_domain::{CellId, CellStatus, Json, Output, Results, Revision};
+use serde::{Deserialize, Serialize};
+
+use super::Latest;
+use crate::digest::Digest;
+
+const MARK: &str = "quire-results 1";
+
+/// The results of one commit.
+#[derive(Debug)]
+pub(crate) struct Record(RecordV1);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RecordV1 {
+    /// The revision without which the record is void.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<Revision>,
+    cells: Vec<CellV1>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CellV1 {
+    cell: CellId,
+    #[serde(with = "results_v1")]
+    results: Option<Arc<Results>>,
+}
+
+/// All that a results file holds.
+pub(super) struct ReadAll {
+    pub(super) latest: Latest,
+    /// Whether there is something that has to go: void, cut short or damaged.
+    pub(super) leavings: bool,
+}
+
+impl Record {
+    pub(crate) fn new(needs: Option<Revision>, cells: Vec<(CellId, Option<Arc<Results>>)>) -> Self {
+        let cells = cells.into_iter().map(|(cell, results)| CellV1 { cell, results }).collect();
+        Self(RecordV1 { needs, cells })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.cells.is_empty()
+    }
+
+    pub(super) fn cells(&self) -> impl Iterator<Item = (&CellId, Option<&Arc<Results>>)> {
+        self.0.cells.iter().map(|cell| (&cell.cell, cell.results.as_ref()))
+    }
+
+    /// The record as it is in the file.
+    pub(super) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let body = serde_json::to_vec(&self.0)?;
+        let mut bytes = format!("{MARK} {} {}\n", body.len(), Digest::of(&body).short()).into_bytes();
+        bytes.extend(body);
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// Reads a file's records up to the first that cannot be read. With a `revision`, leaves out those that need a later.
+pub(super) fn read_all(mut bytes: &[u8], revision: Option<Revision>) -> ReadAll {
+    let mut all = ReadAll { latest: Latest::new(), leavings: false };
+    while !bytes.is_empty() {
+        let Some((body, rest)) = split(bytes) else {
+            all.leavings = true;
+            break;
+        };
+        bytes = rest;
+        match serde_json::from_slice::<RecordV1>(body) {
+            Ok(record) if revision.is_none_or(|revision| record.needs.is_none_or(|needs| needs <= revision)) => {
+                for CellV1 { cell, results } in record.cells {
+                    match results {
+                        Some(results) => all.latest.insert(cell, results),
+                        None => all.latest.remove(&cell),
+                    };
+                }
+            }
+            _ => all.leavings = true,
+        }
+    }
+    all
+}
+
+/// The first record's body, and what follows the record.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().take(128).position(|&byte| byte == b'\n')?;
+    let header = std::str::from_utf8(bytes.get(..end)?).ok()?;
+    let (size, digest) = header.strip_prefix(MARK)?.strip_prefix(' ')?.split_once(' ')?;
+    let (body, rest) = bytes.get(end + 1..)?.split_at_checked(size.parse().ok()?)?;
+    let rest = rest.strip_prefix(b"\n")?;
+    (Digest::of(body).short() == digest).then_some((body, rest))
+}
+
+/// How results are written.
+mod results_v1 {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Arc, CellStatus, Deserialize, Json, Output, Results, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    struct ResultsV1 {
+        status: CellStatus,
+        stdout: String,
+        error: Option<String>,
+        outputs: Vec<OutputV1>,
+        code_digest: Option<String>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct OutputV1 {
+        mime_type: String,
+        data: Json,
+        metadata: Json,
+    }
+
+    pub(super) fn serialize<S: Serializer>(results: &Option<Arc<Results>>, serializer: S) -> Result<S::Ok, S::Error> {
+        let results = results.as_deref().map(|results| ResultsV1 {
+            status: stored(results.status),
+            stdout: results.stdout.clone(),
+            error: results.error.clone(),
+            outputs: results.outputs.iter().map(output).collect(),
+            code_digest: results.code_digest.clone(),
+        });
+        results.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Results>>, D::Error> {
+        let results = Option::<ResultsV1>::deserialize(deserializer)?;
+        Ok(results.map(|results| {
+            let outputs = results.outputs.into_iter();
+            Arc::new(Results {
+                status: results.status,
+                stdout: results.stdout,
+                error: results.error,
+                outputs: outputs
+                    .map(|output| Output { mime_type: output.mime_type, data: output.data, metadata: output.metadata })
+                    .collect(),
+                code_digest: results.code_digest,
+            })
+        }))
+    }
+
+    fn output(output: &Output) -> OutputV1 {
+        OutputV1 { mime_type: output.mime_type.clone(), data: output.data.clone(), metadata: output.metadata.clone() }
+    }
+
+    /// A run that was under way when it was stored has not ended.
+    fn stored(status: CellStatus) -> CellStatus {
+        if status == CellStatus::Running { CellStatus::Idle } else { status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(needs: Option<i64>, stdout: &str) -> Record {
+        let results = Results { stdout: stdout.into(), ..Results::default() };
+        Record::new(needs.map(Revision), vec![(CellId::new("c").unwrap(), Some(Arc::new(results)))])
+    }
+
+    fn stdout(all: &ReadAll) -> Option<&str> {
+        all.latest.values().next().map(|results| &*results.stdout)
+    }
+
+    #[test]
+    fn a_record_cut_short_anywhere_is_as_if_it_were_not_there() {
+        let first = record(None, "first").to_bytes().unwrap();
+        let both = [first.clone(), record(None, "second\n").to_bytes().unwrap()].concat();
+        for length in first.len()..both.len() {
+            let read = read_all(&both[..length], None);
+            assert_eq!((stdout(&read), read.leavings), (Some("first"), length > first.len()));
+        }
+        assert_eq!(stdout(&read_all(&both, None)), Some("second\n"));
+    }
+
+    #[test]
+    fn a_record_is_void_without_its_revision() {
+        let bytes = [record(None, "old"), record(Some(7), "new")].map(|r| r.to_bytes().unwrap()).concat();
+        let before = read_all(&bytes, Some(Revision(6)));
+        assert_eq!((stdout(&before), before.leavings), (Some("old"), true));
+        let after = read_all(&bytes, Some(Revision(7)));
+        assert_eq!((stdout(&after), after.leavings), (Some("new"), false));
+    }
+}

@@ -1,0 +1,187 @@
+//! The store as callers see it.
+
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quire_domain::{Notebook, NotebookId, UserId};
+use quire_storage::{
+    Commit, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+};
+use tokio::sync::broadcast;
+
+use crate::OpenError;
+use crate::engine::{Engine, OwnedCommit};
+use crate::error::Error;
+use crate::watch::Watch;
+
+/// How long [`NotebookStore::health`] waits for the disk.
+const HEALTH_WAITS: Duration = Duration::from_millis(800);
+
+/// How a directory is served; the default suits a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How often all files are looked at for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
+    /// is called. In a directory so large that a look takes long, it is done less often.
+    pub scan_every: Option<Duration>,
+    /// Who owns notebooks whose files do not say; `None` means the user `system`.
+    pub default_owner: Option<UserId>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { scan_every: Some(Duration::from_secs(1)), default_owner: None }
+    }
+}
+
+/// Notebooks as JSON files in a directory: one file each, so that people and other programs can read, copy and edit them.
+///
+/// One store serves a directory at a time; a second one, in this process or another, is refused. Within it, work on
+/// different notebooks goes on at once, work on one notebook is done one call after the other. Files may be edited,
+/// added and removed by others at any time; what they do is noticed within a second, told to watchers, and never
+/// overwritten unseen.
+///
+/// A crash leaves every notebook as it was before or after the change under way, and in `.quire/tmp/` at most a file that
+/// the next start removes. When the machine dies, the same holds, since a change is told as made only after `fsync`.
+///
+/// The calls need a Tokio runtime, and do their work on its threads for blocking work. Dropping the store waits for the
+/// calls under way and lets go of the directory.
+#[derive(Debug)]
+pub struct JsonNotebookStore {
+    engine: Arc<Engine>,
+    calls: Arc<Calls>,
+    watch: Option<Watch>,
+}
+
+impl JsonNotebookStore {
+    /// Opens a directory, making it when it is missing. Blocks while files that are new or changed are read: up to a
+    /// second for ten thousand.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when another store has the directory, else when the file system refuses.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io { dir: dir.to_owned(), action: "start watching", source };
+        let owner = options.default_owner.map_or_else(|| UserId::new("system"), Ok);
+        let owner = owner.map_err(|error| failed(std::io::Error::other(error)))?;
+        let engine = Arc::new(Engine::open(dir, owner)?);
+        let watch = options.scan_every.map(|every| Watch::start(Arc::clone(&engine), every)).transpose();
+        Ok(Self { engine, calls: Arc::default(), watch: watch.map_err(failed)? })
+    }
+
+    /// Looks at all files now; returns when what changed from outside has been noticed and told.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub async fn scan_now(&self) -> Result<(), StoreError> {
+        let unavailable = |source: Error| StoreError::Unavailable {
+            reason: "the notebooks' directory cannot be read".into(),
+            source: Some(Box::new(source)),
+        };
+        self.run(|engine| engine.scan().map_err(Error::from)).await.map_err(unavailable)
+    }
+
+    /// Does work where it may block. The work is done to its end even when the future is dropped.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let call = self.calls.begin(&self.engine);
+        let done = tokio::task::spawn_blocking(move || call.engine.as_deref().map_or(Err(Error::CutOff), work));
+        done.await.unwrap_or(Err(Error::CutOff))
+    }
+}
+
+#[async_trait]
+impl NotebookStore for JsonNotebookStore {
+    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
+        let notebook = notebook.clone();
+        let id = notebook.id.clone();
+        self.run(move |engine| engine.create(&notebook)).await.map_err(|error| error.of(&id, "create"))
+    }
+
+    async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
+        let owned = id.clone();
+        self.run(move |engine| engine.load(&owned)).await.map_err(|error| error.of_read(id))
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
+        let id = &commit.after.id;
+        let commit = OwnedCommit {
+            id: commit.id,
+            base: commit.base,
+            changes: commit.changes.to_vec(),
+            after: commit.after.clone(),
+        };
+        self.run(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
+    }
+
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+        let owned = id.clone();
+        self.run(move |engine| engine.delete(&owned)).await.map_err(|error| error.of(id, "delete"))
+    }
+
+    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.run(move |engine| engine.list(&filter, &page)).await.map_err(|error| StoreError::Unavailable {
+            reason: "the notebooks' directory cannot be read".into(),
+            source: Some(Box::new(error)),
+        })
+    }
+
+    async fn health(&self) -> Health {
+        let health = tokio::time::timeout(HEALTH_WAITS, self.run(|engine| Ok(engine.health()))).await;
+        // A disk that hangs is as good as none.
+        health.ok().and_then(Result::ok).unwrap_or_else(|| self.engine.bad_health())
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
+        self.engine.subscribe()
+    }
+}
+
+impl Drop for JsonNotebookStore {
+    fn drop(&mut self) {
+        self.watch = None;
+        self.calls.wait();
+    }
+}
+
+/// The calls under way, so that closing can wait for them.
+#[derive(Debug, Default)]
+struct Calls {
+    count: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// One call under way.
+struct Call {
+    engine: Option<Arc<Engine>>,
+    calls: Arc<Calls>,
+}
+
+impl Calls {
+    /// How long closing waits for a disk that may never answer.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn begin(self: &Arc<Self>, engine: &Arc<Engine>) -> Call {
+        *self.count() += 1;
+        Call { engine: Some(Arc::clone(engine)), calls: Arc::clone(self) }
+    }
+
+    fn wait(&self) {
+        let _ = self.ended.wait_timeout_while(self.count(), Self::PATIENCE, |count| *count > 0);
+    }
+
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.engine = None; // first, so that whoever waits is the last to have it
+        *self.calls.count() -= 1;
+        self.calls.ended.notify_all();
+    }
+}

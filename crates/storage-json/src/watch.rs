@@ -1,0 +1,49 @@
+//! The thread that looks for changes from outside.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+
+/// Looking takes at most one part in so many of the time.
+const RARITY: u32 = 20;
+
+/// A running watch; ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    pub(crate) fn start(engine: Arc<Engine>, every: Duration) -> io::Result<Self> {
+        let (stop, stopped) = channel();
+        let thread = thread::Builder::new().name("quire-files".into()).spawn(move || {
+            let mut pause = every;
+            let mut failing = false;
+            // The other end is dropped when the watch is.
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let start = Instant::now();
+                let done = engine.scan();
+                pause = every.max(start.elapsed() * RARITY);
+                if let (Err(error), false) = (&done, failing) {
+                    tracing::warn!(%error, "cannot look at the notebooks' directory for changes");
+                }
+                failing = done.is_err();
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // a panic in it has been printed
+        }
+    }
+}
