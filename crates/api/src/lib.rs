@@ -1,1 +1,88 @@
-//! Placeholder until the crate's first module lands.
+//! The HTTP API: routes, wire types, errors. It names no store and decides nothing about notebooks; that is the
+//! service's.
+//!
+//! A request passes the `envelope`, which gives it an id, asks the `guard` who is calling, words errors, and
+//! writes the log line; then a handler, which extracts, makes one call, and maps the answer.
+
+mod answer;
+mod cells;
+mod cors;
+mod envelope;
+mod extract;
+mod guard;
+mod health;
+mod in_flight;
+mod notebooks;
+mod path;
+mod problem;
+mod request_log;
+mod shared;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, HttpResponse, middleware, web};
+use quire_domain::{UserId, limits};
+use quire_service::NotebookService;
+
+use crate::problem::{Code, Problem};
+use crate::shared::Shared;
+
+/// How the API behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who every request is, in development mode.
+    pub dev_user: UserId,
+    /// The origins whose pages may use the API, as browsers write them: scheme, host, and port if it is not the usual.
+    pub allowed_origins: Vec<String>,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// How long the service may take over a request, once the body is there.
+    pub request_timeout: Duration,
+}
+
+/// The API over one service. A clone is the same API.
+#[derive(Clone, Debug)]
+pub struct Api {
+    shared: Arc<Shared>,
+}
+
+impl Api {
+    /// An API over this service.
+    #[must_use]
+    pub fn new(service: NotebookService, settings: Settings) -> Self {
+        Self { shared: Arc::new(Shared::new(service, settings)) }
+    }
+
+    /// The application that a server runs, one in each of its workers.
+    #[must_use]
+    pub fn app(
+        &self,
+    ) -> App<
+        impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+        + use<>,
+    > {
+        let shared = Arc::clone(&self.shared);
+        App::new()
+            .app_data(web::Data::from(Arc::clone(&self.shared)))
+            .app_data(web::PayloadConfig::new(limits::BODY_BYTES))
+            .configure(health::configure)
+            .configure(notebooks::configure)
+            .configure(cells::configure)
+            .default_service(web::to(unknown_route))
+            .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
+    }
+
+    /// Begins to shut down: from now on every answer asks its client to connect anew elsewhere, and `/readyz` says no.
+    /// Returns when no request is being answered any more.
+    pub async fn drain(&self) {
+        self.shared.in_flight.drain().await;
+    }
+}
+
+async fn unknown_route() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Code::UnknownRoute, "There is no such route."))
+}

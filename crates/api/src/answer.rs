@@ -1,0 +1,32 @@
+//! How routes are made and answered.
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::{HttpResponse, Resource, Route, guard, web};
+use serde::Serialize;
+
+use crate::problem::{Code, Problem};
+
+/// What handlers return.
+pub(crate) type Answer = Result<HttpResponse, Problem>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A path whose other methods are refused, naming those that it has.
+pub(crate) fn resource(path: &str, methods: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let detail = format!("This route has the methods {methods}.");
+        Err::<HttpResponse, _>(Problem::new(Code::MethodNotAllowed, detail).allowing(methods))
+    }))
+}
+
+/// A route for GET, and for HEAD, which is GET without the body.
+pub(crate) fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// A JSON answer of about `size` bytes.
+pub(crate) fn json(size: usize, body: &impl Serialize) -> Answer {
+    let mut bytes = Vec::with_capacity(size);
+    serde_json::to_writer(&mut bytes, body).map_err(Problem::unwritable)?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(bytes))
+}

@@ -1,0 +1,41 @@
+//! What browsers must be told so that pages of allowed origins can read the answers.
+//!
+//! Whether an origin is allowed is decided by [`crate::guard`] alone; this only words the answer.
+
+use actix_web::HttpResponse;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    HeaderMap, HeaderValue, ORIGIN, VARY,
+};
+
+/// Whether this is a browser's question before the request itself. It carries no sign-in.
+pub(crate) fn is_preflight(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    request.method() == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The answer to a preflight; the browser compares it with what the page wants to send.
+pub(crate) fn preflight() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"))
+        .insert_header((
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key",
+        ))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
+        .finish()
+}
+
+/// Puts the headers on any answer, errors included.
+pub(crate) fn tell(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin else { return };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Retry-After, X-Request-Id"));
+}

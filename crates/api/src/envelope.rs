@@ -1,0 +1,91 @@
+//! What every request goes through and every answer comes out of.
+
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody as _};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
+
+use crate::problem::Problem;
+use crate::request_log::{Line, RequestId};
+use crate::shared::Shared;
+use crate::{cors, guard};
+
+/// Admits a request, lets it be answered, and finishes the answer.
+pub(crate) async fn pass(
+    shared: Arc<Shared>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let _answering = shared.in_flight.enter();
+    let id = shared.request_ids.next();
+    let settings = &shared.settings;
+    let line = Line::begin(request.method().clone(), id);
+    let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
+    let answer = match guard::admit(&request, &settings.dev_user, &settings.allowed_origins) {
+        Err(problem) => request.error_response(problem),
+        Ok(_) if cors::is_preflight(&request) => request.into_response(cors::preflight()),
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.call(request).await?
+        }
+    };
+    let (request, mut answer) = answer.into_parts();
+    cors::tell(answer.headers_mut(), origin);
+    let failure = finish(&mut answer, &line.id);
+    if shared.in_flight.is_draining() {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    line.end(&request, answer.status(), failure.as_deref());
+    Ok(ServiceResponse::new(request, answer))
+}
+
+/// Puts the common headers on, and the body of a problem in. Returns what the log says of a failure.
+fn finish(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
+    let failure = if answer.status() >= StatusCode::BAD_REQUEST { word_error(answer, id) } else { None };
+    let headers = answer.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Everything here is private to its user.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("x-request-id"), id.header());
+    failure
+}
+
+/// Makes `application/problem+json` of an error answer, whoever made it.
+fn word_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
+    let status = answer.status();
+    let of_library;
+    let problem = match answer.error().and_then(|error| error.as_error::<Problem>()) {
+        Some(problem) => problem,
+        // The health check has words of its own.
+        None if answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") => return None,
+        None => {
+            of_library = Problem::of_status(status);
+            &of_library
+        }
+    };
+    let failure = status.is_server_error().then(|| match problem.chain() {
+        Some(chain) => format!("{}: {chain}", problem.name()),
+        None => problem.name().to_owned(),
+    });
+    let (body, retry_after, allow) = (problem.body(id.as_str()), problem.retry_after, problem.allow);
+    let closes = problem.closes;
+    let _ = std::mem::replace(answer, HttpResponse::new(status).set_body(body.boxed()).map_into_boxed_body());
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+    }
+    if let Some(methods) = allow {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    if closes {
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    failure
+}

@@ -1,0 +1,137 @@
+//! What handlers take from a request; every failure is a [`Problem`].
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::rt::time::timeout;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use quire_domain::{Json, JsonError, limits};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::guard::{Caller, body_too_large};
+use crate::problem::{Code, Problem};
+use crate::shared::Shared;
+
+/// A JSON object as the body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+/// A body that is read, so that the connection can go on, and means nothing.
+pub(crate) struct IgnoredBody;
+
+/// The part of the target behind the question mark.
+pub(crate) struct Query<T>(pub(crate) T);
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = read_body(request, payload);
+        Box::pin(async move { parse(&bytes.await?).map(Self) })
+    }
+}
+
+impl FromRequest for IgnoredBody {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = read_body(request, payload);
+        Box::pin(async move { bytes.await.map(|_ignored| Self) })
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = web::Query::<T>::from_query(request.query_string());
+        ready(query.map(|query| Self(query.into_inner())).map_err(|error| {
+            let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Problem::new(Code::DoesNotFit, format!("The query does not fit: {reason}."))
+        }))
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(caller(request))
+    }
+}
+
+/// Who is calling, as the guard found.
+pub(crate) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+    request.extensions().get::<Caller>().cloned().ok_or_else(unreachable_state)
+}
+
+/// What all handlers share.
+pub(crate) fn shared(request: &HttpRequest) -> Result<&Shared, Problem> {
+    request.app_data::<web::Data<Shared>>().map(web::Data::get_ref).ok_or_else(unreachable_state)
+}
+
+/// The application always has the guard and the shared state; a request without them is refused all the same.
+fn unreachable_state() -> Problem {
+    Problem::new(Code::Internal, "The server is not set up.")
+}
+
+/// Reads the body whole, within the limits of size and time.
+fn read_body(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let limit = shared(request).map(|shared| shared.settings.body_timeout);
+    let bytes = Bytes::from_request(request, payload);
+    async move {
+        let Ok(read) = timeout(limit?, bytes).await else {
+            return Err(Problem::new(Code::SlowBody, "The body did not arrive in time."));
+        };
+        read.map_err(|error| match error.as_error::<PayloadError>() {
+            Some(PayloadError::Overflow) => body_too_large(),
+            _ => Problem::new(Code::BadRequest, "The body is broken off or badly framed."),
+        })
+    }
+}
+
+/// One JSON object and nothing after it.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    check_depth(bytes)?;
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    // Without this, a list of the fields' values would do as well: serde takes both for a struct.
+    if first != Some(&b'{') {
+        return Err(Problem::new(Code::DoesNotFit, "The body must be a JSON object."));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        misfit(error.inner(), &path)
+    })?;
+    deserializer.end().map_err(|error| misfit(&error, "."))?;
+    Ok(value)
+}
+
+fn misfit(error: &serde_json::Error, path: &str) -> Problem {
+    match error.classify() {
+        Category::Data if path == "." => Problem::new(Code::DoesNotFit, format!("The body does not fit: {error}.")),
+        Category::Data => Problem::new(Code::DoesNotFit, format!("The field `{path}` does not fit: {error}.")),
+        _ => Problem::new(Code::MalformedJson, format!("The body is not JSON: {error}.")),
+    }
+}
+
+/// Checks the depth of fields too that nobody reads: serde skips those without looking at it.
+fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
+    let opening = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if opening > limits::JSON_DEPTH
+        && let Ok(text) = std::str::from_utf8(bytes)
+        && let Err(error @ JsonError::TooDeep { .. }) = Json::parse(text)
+    {
+        return Err(Problem::of(Code::BeyondLimit, &error));
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Who may come in. Development mode has no sign-in, and any web page that the user opens can send requests to this
+//! machine: so everything is refused that is not plainly the user's own program or an allowed page.
+//!
+//! - `Host` must be a loopback name, else a page could rebind its own name to this machine and read the answers.
+//! - A present `Origin` must be allowed, else any page could change things.
+//! - A body must be announced as JSON, which a page can only do after a preflight.
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING,
+};
+use quire_domain::{UserId, limits};
+
+use crate::problem::{Code, Problem};
+
+/// The caller's identity, proven: what handlers take. Sign-in will replace how it is made, not what it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(pub(crate) UserId);
+
+/// Says who is calling, or why the request is refused.
+pub(crate) fn admit(request: &ServiceRequest, dev_user: &UserId, origins: &[String]) -> Result<Caller, Problem> {
+    let headers = request.headers();
+    if !is_probe(request.path()) {
+        check_host(request, headers)?;
+    }
+    check_origin(headers, origins)?;
+    check_body(headers)?;
+    Ok(Caller(dev_user.clone()))
+}
+
+/// The load balancer's questions, which name it by any address; the answers tell nothing but whether the server works.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/health" | "/livez" | "/readyz")
+}
+
+fn check_host(request: &ServiceRequest, headers: &HeaderMap) -> Result<(), Problem> {
+    let loopback = only(headers, &HOST).and_then(|host| host.to_str().ok()).is_some_and(is_loopback);
+    // A target like `GET http://elsewhere/ HTTP/1.1` overrides Host (RFC 9112, 3.2.2); no client of ours sends one.
+    if loopback && request.uri().authority().is_none() {
+        return Ok(());
+    }
+    let detail = "In development mode the Host must be localhost, 127.0.0.1 or [::1].";
+    Err(Problem::new(Code::ForbiddenHost, detail))
+}
+
+/// Exactly as every client writes it; other spellings of the same are not worth a doubt.
+fn is_loopback(host: &str) -> bool {
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| match host.strip_prefix(name) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix(':').is_some_and(is_port),
+        None => false,
+    })
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+fn check_origin(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> {
+    if !headers.contains_key(ORIGIN) || allowed_origin(headers, origins).is_some() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::ForbiddenOrigin, "Pages of this origin may not use the server; see ALLOWED_ORIGINS."))
+}
+
+/// The request's origin, if it is an allowed one.
+pub(crate) fn allowed_origin<'a>(headers: &'a HeaderMap, origins: &[String]) -> Option<&'a HeaderValue> {
+    only(headers, &ORIGIN).filter(|origin| origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()))
+}
+
+/// Checks what is announced of the body; chunks have no announced length and count as a body even if none comes.
+fn check_body(headers: &HeaderMap) -> Result<(), Problem> {
+    // The HTTP library refuses a content length that is no number, so here it is at most too large to be one.
+    let length = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let length = headers.get(CONTENT_LENGTH).map_or(0, |value| length(value).unwrap_or(usize::MAX));
+    if (length > 0 || headers.contains_key(TRANSFER_ENCODING)) && !only(headers, &CONTENT_TYPE).is_some_and(is_json) {
+        let detail = "A body must come with the Content-Type application/json.";
+        return Err(Problem::new(Code::ForbiddenContentType, detail));
+    }
+    if length > limits::BODY_BYTES {
+        return Err(body_too_large());
+    }
+    Ok(())
+}
+
+pub(crate) fn body_too_large() -> Problem {
+    Problem::new(Code::TooLarge, format!("The body is larger than the {} bytes allowed.", limits::BODY_BYTES))
+}
+
+/// `application/json` or `application/…+json`, with any parameters.
+fn is_json(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(subtype) = essence.strip_prefix("application/") else { return false };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    subtype == "json" || subtype.strip_suffix("+json").is_some_and(|s| !s.is_empty() && s.bytes().all(is_token))
+}
+
+/// The header's value when it is there exactly once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name);
+    let first = values.next()?;
+    if values.next().is_some() { None } else { Some(first) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_loopback_names_are_hosts() {
+        for good in ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:65535"] {
+            assert!(is_loopback(good), "{good}");
+        }
+        let bad = "|localhost.|LOCALHOST|localhost:|localhost:x|localhost:99999|localhost:+1|localhost.evil.example\
+            |localhost:80:80|127.0.0.2|127.0.0.1.evil.example|0.0.0.0|127.1|2130706433|::1|[::1|[::1]x\
+            |user@localhost|localhost:80@evil.example|localhost,evil.example|evil.example| localhost";
+        for bad in bad.split('|') {
+            assert!(!is_loopback(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn json_has_many_names() {
+        let is_json = |text: &str| is_json(&HeaderValue::from_str(text).unwrap());
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json;v=1"] {
+            assert!(is_json(good), "{good}");
+        }
+        let bad = "|text/plain|text/json|application/jsonp|application/x-www-form-urlencoded|application/+json\
+            |application/a b+json|text/plain; a=application/json|application/json, text/plain";
+        for bad in bad.split('|') {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How the server is, for load balancers and orchestrators.
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use quire_storage::{DatabaseState, Health};
+use serde::Serialize;
+
+use crate::answer::{Answer, json, read, resource};
+use crate::problem::{Code, Problem};
+use crate::shared::Shared;
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/health", "GET, HEAD").route(read().to(health)))
+        .service(resource("/livez", "GET, HEAD").route(read().to(alive)))
+        .service(resource("/readyz", "GET, HEAD").route(read().to(ready)));
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+#[derive(Serialize)]
+struct HealthOut {
+    status: Status,
+    database: &'static str,
+}
+
+#[derive(Serialize)]
+struct ProbeOut {
+    status: &'static str,
+}
+
+async fn health(shared: web::Data<Shared>) -> Answer {
+    let health = shared.service.health().await;
+    let status = status(&health, is_closing(&shared));
+    let database = match health.database {
+        DatabaseState::Connected => "connected",
+        DatabaseState::ReadOnly => "read_only",
+        DatabaseState::Disconnected => "disconnected",
+        DatabaseState::NotConfigured => "not_configured",
+    };
+    let failed = status == Status::Unhealthy;
+    let mut answer = json(64, &HealthOut { status, database })?;
+    if failed {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(answer)
+}
+
+fn status(health: &Health, closing: bool) -> Status {
+    let whole = matches!(health.database, DatabaseState::Connected | DatabaseState::NotConfigured);
+    match (health.reads, health.writes) {
+        _ if closing => Status::Unhealthy,
+        (false, false) => Status::Unhealthy,
+        (true, true) if whole => Status::Healthy,
+        _ => Status::Degraded,
+    }
+}
+
+/// Answers as long as the process does: for whoever would otherwise restart it.
+async fn alive() -> Answer {
+    json(32, &ProbeOut { status: "alive" })
+}
+
+/// Whether to send requests here.
+async fn ready(shared: web::Data<Shared>) -> Answer {
+    if is_closing(&shared) {
+        return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
+    }
+    json(32, &ProbeOut { status: "ready" })
+}
+
+fn is_closing(shared: &Shared) -> bool {
+    shared.in_flight.is_draining() || shared.service.is_closing()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unhealthy_only_when_closing_or_when_nothing_works() {
+        let health = |reads, writes, database| Health { reads, writes, database, generation: uuid::Uuid::nil() };
+        let cases = [
+            (health(true, true, DatabaseState::Connected), Status::Healthy),
+            (health(true, true, DatabaseState::NotConfigured), Status::Healthy),
+            (health(true, false, DatabaseState::NotConfigured), Status::Degraded),
+            (health(true, false, DatabaseState::ReadOnly), Status::Degraded),
+            (health(true, true, DatabaseState::Disconnected), Status::Degraded),
+            (health(false, true, DatabaseState::Connected), Status::Degraded),
+            (health(false, false, DatabaseState::Disconnected), Status::Unhealthy),
+        ];
+        for (health, expected) in cases {
+            assert_eq!(status(&health, false), expected, "{health:?}");
+            assert_eq!(status(&health, true), Status::Unhealthy, "{health:?}");
+        }
+    }
+}

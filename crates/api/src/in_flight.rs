@@ -1,0 +1,51 @@
+//! How many requests are being answered, so that shutting down can wait for them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Counts requests. Sequentially consistent, since `drain` looks at two values that others change in between.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    count: AtomicUsize,
+    draining: AtomicBool,
+    empty: Notify,
+}
+
+/// One request being answered.
+#[derive(Debug)]
+pub(crate) struct Entered<'a>(&'a InFlight);
+
+impl InFlight {
+    /// Counts a request until the answer is dropped.
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Entered(self)
+    }
+
+    /// Whether [`Self::drain`] has been called.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Returns once nothing is being answered.
+    pub(crate) async fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        loop {
+            // Registered before looking, so that a request that ends in between is not missed.
+            let empty = self.empty.notified();
+            if self.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            empty.await;
+        }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_draining() {
+            self.0.empty.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The one error type of the API, and the one table of codes, statuses and titles.
+//! `docs/http-status-codes.md` gives the reasons.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use quire_domain::limits::{self, Invalid};
+use quire_service::ServiceError;
+use quire_storage::StoreError;
+use serde::Serialize;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// What went wrong, as a client can tell it apart: stable, while titles and details may change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// The name on the wire, the status and the title.
+            const fn row(self) -> (&'static str, StatusCode, &'static str) {
+                match self {
+                    $(Self::$name => ($code, StatusCode::$status, $title),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    BadRequest = "bad_request", BAD_REQUEST, "The request is not well formed";
+    ForbiddenHost = "forbidden_host", FORBIDDEN, "The host is not allowed";
+    ForbiddenOrigin = "forbidden_origin", FORBIDDEN, "The origin is not allowed";
+    ForbiddenContentType = "forbidden_content_type", FORBIDDEN, "The body is not announced as JSON";
+    ForeignNotebook = "foreign_notebook", FORBIDDEN, "The notebook belongs to somebody else";
+    UnknownRoute = "unknown_route", NOT_FOUND, "There is no such route";
+    UnknownNotebook = "unknown_notebook", NOT_FOUND, "There is no such notebook";
+    UnknownCell = "unknown_cell", NOT_FOUND, "There is no such cell";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
+    SlowBody = "slow_body", REQUEST_TIMEOUT, "The body took too long";
+    RevisionConflict = "revision_conflict", CONFLICT, "The notebook has changed";
+    TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
+    MalformedJson = "malformed_json", UNPROCESSABLE_ENTITY, "The body is not JSON";
+    DoesNotFit = "does_not_fit", UNPROCESSABLE_ENTITY, "The request does not fit the route";
+    BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
+    Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
+    NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
+    Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
+    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
+    OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether the change happened";
+    TookTooLong = "took_too_long", SERVICE_UNAVAILABLE, "The answer took too long";
+    StorageFull = "storage_full", INSUFFICIENT_STORAGE, "There is no room to store the change";
+    /// An error that the HTTP library answered by itself; the status is the library's.
+    Other = "other", INTERNAL_SERVER_ERROR, "The request was refused";
+}
+
+/// An error on its way to the client. [`crate::envelope`] renders and logs it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    /// What the notebook's revision is, when the client expected another.
+    current_revision: Option<i64>,
+    /// After how many seconds the same request may succeed.
+    pub(crate) retry_after: Option<u8>,
+    /// The methods that the route has.
+    pub(crate) allow: Option<&'static str>,
+    /// Whether the rest of the request must not be waited for.
+    pub(crate) closes: bool,
+    /// What happened beneath: logged, never sent.
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let (_, status, _) = code.row();
+        let detail = detail.into();
+        let closes = matches!(code, Code::SlowBody);
+        Self { code, status, detail, current_revision: None, retry_after: None, allow: None, closes, cause: None }
+    }
+
+    /// A problem whose detail is an error's own message.
+    pub(crate) fn of(code: Code, error: &dyn fmt::Display) -> Self {
+        Self::new(code, sentence(error))
+    }
+
+    /// An error answer that the HTTP library made, by its status.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let reason = status.canonical_reason().unwrap_or("refused");
+        Self { status, ..Self::new(Code::Other, format!("The request was refused: {reason}.")) }
+    }
+
+    pub(crate) fn allowing(self, methods: &'static str) -> Self {
+        Self { allow: Some(methods), ..self }
+    }
+
+    pub(crate) fn after(self, seconds: u8) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self { cause: Some(Box::new(cause)), ..self }
+    }
+
+    /// The answer could not be written, which no value of ours should cause.
+    pub(crate) fn unwritable(error: serde_json::Error) -> Self {
+        internal(error)
+    }
+
+    /// The stable name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.code.row().0
+    }
+
+    /// The chain of causes, for the log.
+    pub(crate) fn chain(&self) -> Option<Chain<'_>> {
+        self.cause.as_deref().map(|cause| Chain(cause))
+    }
+
+    /// The body of the answer.
+    pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
+        let (code, _, title) = self.code.row();
+        let body = Body {
+            r#type: format_args!("urn:quire:problem:{code}"),
+            title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code,
+            request_id,
+            current_revision: self.current_revision,
+        };
+        serde_json::to_vec(&body).unwrap_or_default() // a struct of texts and numbers always serialises
+    }
+}
+
+/// RFC 9457, with three members of ours at the end.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: fmt::Arguments<'a>,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_revision: Option<i64>,
+}
+
+/// An error's message as a sentence for people: our errors are lower case without a full stop.
+fn sentence(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    let mut rest = text.chars();
+    let mut sentence: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    sentence.push_str(rest.as_str());
+    sentence.push('.');
+    sentence
+}
+
+/// An error with everything beneath it, on one line.
+pub(crate) struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(error) = next {
+            write!(f, ": {error}")?;
+            next = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let message = sentence(&error);
+        match error {
+            ServiceError::UnknownNotebook(_) => Self::new(Code::UnknownNotebook, message),
+            ServiceError::Foreign(_) => Self::new(Code::ForeignNotebook, message),
+            ServiceError::UnknownCell(_) => Self::new(Code::UnknownCell, message),
+            ServiceError::Conflict { current, .. } => {
+                Self { current_revision: Some(current.0), ..Self::new(Code::RevisionConflict, message) }
+            }
+            ServiceError::Invalid(Invalid::TooLarge { limit: limits::CELL_SOURCE_BYTES, .. }) => {
+                Self::new(Code::TooLarge, message)
+            }
+            ServiceError::Invalid(_) | ServiceError::InvalidId(_) => Self::new(Code::BeyondLimit, message),
+            ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
+            ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
+            ServiceError::Store(store) => store_problem(store, message),
+            other => internal(other),
+        }
+    }
+}
+
+fn store_problem(error: StoreError, message: String) -> Problem {
+    match error {
+        StoreError::NotFound { .. } => Problem::new(Code::UnknownNotebook, message),
+        StoreError::Damaged { .. } => Problem::new(Code::NotebookDamaged, message).caused_by(error),
+        StoreError::Full { .. } => Problem::new(Code::StorageFull, message).caused_by(error),
+        // The reason may name what only the operator should know.
+        StoreError::Unavailable { .. } => {
+            Problem::new(Code::StoreUnavailable, "The notebook store is not available; try again in a moment.")
+                .after(5)
+                .caused_by(error)
+        }
+        StoreError::OutcomeUnknown { .. } => Problem::new(Code::OutcomeUnknown, message).after(5).caused_by(error),
+        other => internal(other),
+    }
+}
+
+fn internal(error: impl Error + Send + Sync + 'static) -> Problem {
+    let detail = "The server failed; its log says more under this request's id.";
+    Problem::new(Code::Internal, detail).caused_by(error)
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The status alone: the envelope, which knows the request's id, puts the body in.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quire_domain::NotebookId;
+
+    #[test]
+    fn what_is_internal_stays_inside() {
+        let source = std::io::Error::other("/secret/place");
+        let store = StoreError::Backend { action: "read notebook demo".to_owned(), source: Box::new(source) };
+        let problem = Problem::from(ServiceError::Store(store));
+        let body = String::from_utf8(problem.body("r-1")).unwrap();
+        assert!(!body.contains("secret") && !body.contains("demo"), "{body}");
+        assert!(body.contains(r#""request_id":"r-1""#), "{body}");
+        let chain = problem.chain().unwrap().to_string();
+        assert_eq!(chain, "the notebook store failed to read notebook demo: /secret/place");
+    }
+
+    #[test]
+    fn every_failure_of_a_store_has_its_status() {
+        let id = || NotebookId::new("n").unwrap();
+        let reason = || "cells.json, line 3".to_owned();
+        let cases: [(StoreError, u16, &str, Option<u8>); 6] = [
+            (StoreError::NotFound { id: id() }, 404, "unknown_notebook", None),
+            (StoreError::Damaged { id: id(), reason: reason() }, 500, "notebook_damaged", None),
+            (StoreError::Full { id: id(), reason: reason() }, 507, "storage_full", None),
+            (StoreError::Unavailable { reason: reason(), source: None }, 503, "store_unavailable", Some(5)),
+            (StoreError::OutcomeUnknown { id: id() }, 503, "outcome_unknown", Some(5)),
+            (StoreError::AlreadyExists { id: id() }, 500, "internal", None),
+        ];
+        for (error, status, name, retry_after) in cases {
+            let told = matches!(error, StoreError::Damaged { .. } | StoreError::Full { .. });
+            let problem = Problem::from(ServiceError::Store(error));
+            assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (status, name, retry_after));
+            let body = String::from_utf8(problem.body("r")).unwrap();
+            assert_eq!(body.contains("cells.json, line 3"), told, "{body}");
+        }
+        let contended = Problem::from(ServiceError::Contended(id()));
+        assert_eq!((contended.status.as_u16(), contended.retry_after), (503, Some(1)));
+        let closing = Problem::from(ServiceError::Closing);
+        assert_eq!((closing.status.as_u16(), &*closing.detail), (503, "The server is shutting down."));
+    }
+}

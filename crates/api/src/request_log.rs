@@ -1,0 +1,100 @@
+//! One log line for each request, and the ids that tie it to the answer. The line never holds what a client sent, but
+//! for the method.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpRequest};
+use uuid::Uuid;
+
+use crate::guard::Caller;
+
+/// Gives out request ids: a random part for this start of the server, and a count.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    start: u64,
+    count: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        let (start, _) = Uuid::new_v4().as_u64_pair();
+        Self { start, count: AtomicU64::new(0) }
+    }
+}
+
+impl RequestIds {
+    pub(crate) fn next(&self) -> RequestId {
+        let mut id = String::with_capacity(32);
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let _ = write!(id, "{:016x}-{count:08x}", self.start); // writing to a String cannot fail
+        RequestId(id)
+    }
+}
+
+/// A request's id: ours, never one that the client made up.
+#[derive(Debug)]
+pub(crate) struct RequestId(String);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        // Hexadecimal digits and a dash are always a header's value.
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+/// The log line of a request that is being answered; also written when the client goes away before the end.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) id: RequestId,
+    method: Method,
+    started: Instant,
+    written: bool,
+}
+
+impl Line {
+    pub(crate) fn begin(method: Method, id: RequestId) -> Self {
+        Self { id, method, started: Instant::now(), written: false }
+    }
+
+    /// Writes the line; `failure` is what only the operator may know.
+    pub(crate) fn end(mut self, request: &HttpRequest, status: StatusCode, failure: Option<&str>) {
+        self.written = true;
+        let extensions = request.extensions();
+        let user = extensions.get::<Caller>().map_or("-", |Caller(user)| user.as_str());
+        let (method, request_id, ms) = (self.method.as_str(), self.id.as_str(), self.ms());
+        macro_rules! line {
+            ($level:ident) => {{
+                let pattern = request.match_pattern();
+                let route = pattern.as_deref().unwrap_or("unmatched");
+                tracing::$level!(method, route, status = status.as_u16(), ms, request_id, user, failure, "request");
+            }};
+        }
+        match status.as_u16() {
+            500.. => line!(error),
+            400.. => line!(warn),
+            _ if tracing::enabled!(tracing::Level::INFO) => line!(info),
+            _ => {}
+        }
+    }
+
+    fn ms(&self) -> f64 {
+        (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.written {
+            let (method, request_id, ms) = (self.method.as_str(), self.id.as_str(), self.ms());
+            tracing::info!(method, ms, request_id, "request abandoned: the client went away");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What all handlers share.
+
+use std::time::Duration;
+
+use actix_web::rt::time::timeout;
+use quire_service::{NotebookService, ServiceError};
+
+use crate::Settings;
+use crate::in_flight::InFlight;
+use crate::problem::{Code, Problem};
+use crate::request_log::RequestIds;
+
+/// The service and everything around it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) service: NotebookService,
+    pub(crate) settings: Settings,
+    pub(crate) in_flight: InFlight,
+    pub(crate) request_ids: RequestIds,
+}
+
+impl Shared {
+    pub(crate) fn new(service: NotebookService, settings: Settings) -> Self {
+        Self { service, settings, in_flight: InFlight::default(), request_ids: RequestIds::default() }
+    }
+
+    /// Waits for a call that changes nothing.
+    pub(crate) async fn read<T>(&self, call: impl Future<Output = Result<T, ServiceError>>) -> Result<T, Problem> {
+        let late = || Problem::new(Code::TookTooLong, "The server took too long to answer; try again.").after(5);
+        within(self.settings.request_timeout, call, late).await
+    }
+
+    /// Waits for a call that changes something; it goes on when the wait is over.
+    pub(crate) async fn change<T>(&self, call: impl Future<Output = Result<T, ServiceError>>) -> Result<T, Problem> {
+        let detail = "The change took too long and may still happen; read the notebook again to see.";
+        within(self.settings.request_timeout, call, || Problem::new(Code::OutcomeUnknown, detail).after(5)).await
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, ServiceError>>,
+    late: impl FnOnce() -> Problem,
+) -> Result<T, Problem> {
+    match timeout(limit, call).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_elapsed) => Err(late()),
+    }
+}

@@ -1,0 +1,251 @@
+//! What goes over the wire, apart from the domain's own types, so that neither binds the other.
+
+use quire_domain::{Cell, CellStatus, CellType, ConnectionString, Notebook, NotebookId, Output, Revision, Timestamp};
+use quire_service::{Edited, Published};
+use quire_storage::{Damaged, Page, Summary};
+use serde::ser::{Serialize, Serializer};
+use serde::{Deserialize, Serialize as DeriveSerialize};
+
+/// Another name for a notebook.
+#[derive(Deserialize)]
+pub(crate) struct NameIn {
+    pub(crate) name: String,
+}
+
+/// Another connection string; the empty one means none. A secret: no `Debug`.
+#[derive(Deserialize)]
+pub(crate) struct ConnectionIn {
+    pub(crate) connection_string: String,
+}
+
+/// A new cell; without `after_cell_id`, or with null or "" there, it goes to the end.
+#[derive(Deserialize)]
+pub(crate) struct CellIn {
+    pub(crate) r#type: CellType,
+    #[serde(default)]
+    pub(crate) after_cell_id: Option<String>,
+}
+
+/// Other code for a cell.
+#[derive(Deserialize)]
+pub(crate) struct CodeIn {
+    pub(crate) code: String,
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
+}
+
+/// Which part of a list.
+#[derive(Deserialize)]
+pub(crate) struct PageIn {
+    pub(crate) limit: Option<usize>,
+    pub(crate) cursor: Option<String>,
+}
+
+/// What a successful change says.
+const OK: &str = "ok";
+
+/// Done.
+#[derive(DeriveSerialize)]
+pub(crate) struct DoneOut {
+    status: &'static str,
+}
+
+impl DoneOut {
+    pub(crate) fn new() -> Self {
+        Self { status: OK }
+    }
+}
+
+/// Edited, and which revision that made.
+#[derive(DeriveSerialize)]
+pub(crate) struct EditedOut {
+    status: &'static str,
+    revision: Revision,
+}
+
+impl EditedOut {
+    pub(crate) fn new(edited: &Edited) -> Self {
+        Self { status: OK, revision: edited.revision }
+    }
+}
+
+/// Renamed, and to what.
+#[derive(DeriveSerialize)]
+pub(crate) struct RenamedOut<'a> {
+    status: &'static str,
+    name: Option<&'a str>,
+}
+
+impl<'a> RenamedOut<'a> {
+    pub(crate) fn new(name: Option<&'a str>) -> Self {
+        Self { status: OK, name }
+    }
+}
+
+/// A new notebook.
+#[derive(DeriveSerialize)]
+pub(crate) struct CreatedNotebookOut<'a> {
+    pub(crate) notebook_id: &'a str,
+}
+
+/// A new cell.
+#[derive(DeriveSerialize)]
+pub(crate) struct CreatedCellOut<'a> {
+    pub(crate) cell_id: &'a str,
+}
+
+/// A list of notebooks. `next_cursor` is there when a part was asked for, `damaged` when there is any.
+#[derive(DeriveSerialize)]
+pub(crate) struct ListOut<'a> {
+    notebooks: List<&'a [Summary]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<NextOut>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damaged: Option<List<&'a [Damaged]>>,
+}
+
+impl<'a> ListOut<'a> {
+    pub(crate) fn new(page: &'a Page, paged: bool) -> Self {
+        Self {
+            notebooks: List(&page.notebooks),
+            next_cursor: paged.then(|| NextOut(page.next.as_ref().map(ToString::to_string))),
+            damaged: (!page.damaged.is_empty()).then_some(List(&page.damaged)),
+        }
+    }
+}
+
+/// Where the next part begins; null when this was the last.
+#[derive(DeriveSerialize)]
+struct NextOut(Option<String>);
+
+/// Domain values, serialised one by one without being collected first.
+struct List<T>(T);
+
+impl Serialize for List<&[Summary]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(DeriveSerialize)]
+        struct SummaryOut<'a> {
+            id: &'a str,
+            name: &'a str,
+        }
+        serializer.collect_seq(self.0.iter().map(|summary| {
+            let id = summary.id.as_str();
+            SummaryOut { id, name: summary.name.as_deref().unwrap_or(id) }
+        }))
+    }
+}
+
+impl Serialize for List<&[Damaged]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(DeriveSerialize)]
+        struct DamagedOut<'a> {
+            file: &'a str,
+            id: Option<&'a str>,
+            detail: &'a str,
+        }
+        serializer.collect_seq(self.0.iter().map(|Damaged { place, id, reason }| DamagedOut {
+            file: place,
+            id: id.as_ref().map(NotebookId::as_str),
+            detail: reason,
+        }))
+    }
+}
+
+/// A notebook with its cells.
+#[derive(DeriveSerialize)]
+pub(crate) struct NotebookOut<'a> {
+    id: &'a str,
+    name: Option<&'a str>,
+    db_conn_string: Option<&'a str>,
+    revision: Revision,
+    seq: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    cells: List<&'a Notebook>,
+}
+
+impl<'a> NotebookOut<'a> {
+    pub(crate) fn new(Published { notebook, seq, .. }: &'a Published) -> Self {
+        Self {
+            id: notebook.id.as_str(),
+            name: notebook.name.as_deref(),
+            db_conn_string: notebook.connection.as_ref().map(ConnectionString::expose),
+            revision: notebook.revision,
+            seq: seq.to_string(),
+            created_at: notebook.created_at,
+            updated_at: notebook.updated_at,
+            cells: List(notebook),
+        }
+    }
+}
+
+impl Serialize for List<&Notebook> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.cells.iter().map(|cell| CellOut::new(self.0, cell)))
+    }
+}
+
+/// A cell as the client shows it.
+#[derive(DeriveSerialize)]
+pub(crate) struct CellOut<'a> {
+    id: &'a str,
+    r#type: CellType,
+    code: &'a str,
+    status: CellStatus,
+    stdout: &'a str,
+    outputs: List<&'a [Output]>,
+    error: Option<String>,
+    reads: Reads<'a>,
+    writes: Writes<'a>,
+    revision: Revision,
+}
+
+impl<'a> CellOut<'a> {
+    pub(crate) fn new(notebook: &Notebook, cell: &'a Cell) -> Self {
+        let (status, error) = notebook.shown_status(cell);
+        Self {
+            id: cell.id.as_str(),
+            r#type: cell.cell_type,
+            code: &cell.code,
+            status,
+            stdout: &cell.results.stdout,
+            outputs: List(&cell.results.outputs),
+            error,
+            reads: Reads(cell),
+            writes: Writes(cell),
+            revision: cell.revision,
+        }
+    }
+}
+
+struct Reads<'a>(&'a Cell);
+
+impl Serialize for Reads<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.reads())
+    }
+}
+
+struct Writes<'a>(&'a Cell);
+
+impl Serialize for Writes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.writes())
+    }
+}
+
+impl Serialize for List<&[Output]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(DeriveSerialize)]
+        struct OutputOut<'a> {
+            mime_type: &'a str,
+            data: &'a quire_domain::Json,
+            metadata: &'a quire_domain::Json,
+        }
+        serializer.collect_seq(self.0.iter().map(|Output { mime_type, data, metadata }| OutputOut {
+            mime_type,
+            data,
+            metadata,
+        }))
+    }
+}
