@@ -6,7 +6,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::types::{Analysis, CellType, Diagnostic, Severity};
+use crate::analyse;
+use crate::types::{Analysis, CellType};
 
 /// Up to how many bytes of code a cell is short.
 ///
@@ -15,7 +16,7 @@ const SHORT_BYTES: usize = 16 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Worker threads for [`analyse`](crate::analyse), made once and kept.
+/// Worker threads for [`analyse`], made once and kept.
 ///
 /// Short cells and long ones have threads of their own, so that however many long hostile cells are submitted, a short
 /// one waits only for other short ones. Within a lane the order is first come, first served.
@@ -43,7 +44,7 @@ impl Pool {
     }
 
     /// Whether a cell belongs to the short lane; such a cell takes at most a few milliseconds, typically a few
-    /// microseconds, so a caller on a thread of its own may as well call [`analyse`](crate::analyse) itself.
+    /// microseconds, so a caller on a thread of its own may as well call [`analyse`] itself.
     #[must_use]
     pub fn is_short(code: &str) -> bool {
         code.len() <= SHORT_BYTES
@@ -54,7 +55,7 @@ impl Pool {
     /// `done` is always called, except when it is dropped with its thread at the end of the process.
     pub fn submit(&self, cell_type: CellType, code: Arc<str>, done: impl FnOnce(Arc<Analysis>) + Send + 'static) {
         let lane = if Self::is_short(&code) { &self.short } else { &self.long };
-        let job = Box::new(move || done(Arc::new(analyse_without_panic(cell_type, &code))));
+        let job = Box::new(move || done(Arc::new(analyse(cell_type, &code))));
         if let Err(refused) = lane.send(job) {
             // All threads of the lane are gone, which nothing here brings about; answer on this one.
             refused.0();
@@ -82,21 +83,4 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
         // A callback that panics has told its caller nothing; the thread goes on to the other callers' cells.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
-}
-
-fn analyse_without_panic(cell_type: CellType, code: &str) -> Analysis {
-    // Nothing is shared with the analysis but the code, which it only reads.
-    catch_unwind(AssertUnwindSafe(|| crate::analyse(cell_type, code))).unwrap_or_else(|_| failed())
-}
-
-/// The answer when the analysis itself panicked, which would be a bug of ours or of a parser.
-fn failed() -> Analysis {
-    let diagnostic = Diagnostic {
-        severity: Severity::Error,
-        message: "the analyser failed on this cell".to_owned(),
-        line: 1,
-        column: 1,
-        offset: 0,
-    };
-    Analysis { diagnostics: vec![diagnostic], ..Analysis::default() }
 }

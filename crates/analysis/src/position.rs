@@ -15,13 +15,28 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn error(offset: usize, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, offset, message: message.into() }
+    pub(crate) fn error(offset: usize, message: &str) -> Self {
+        Self { severity: Severity::Error, offset, message: presentable(message) }
     }
 
-    pub(crate) fn warning(offset: usize, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, offset, message: message.into() }
+    pub(crate) fn warning(offset: usize, message: &str) -> Self {
+        Self { severity: Severity::Warning, offset, message: presentable(message) }
     }
+}
+
+/// How many characters of a message are kept.
+const LONGEST_MESSAGE: usize = 200;
+
+/// A parser's message on one line and with nothing invisible; it quotes what it did not expect, which may be a string
+/// of any length or a control character.
+fn presentable(message: &str) -> String {
+    let is_visible = |c: char| if c.is_ascii() { !c.is_control() } else { c.is_alphanumeric() };
+    let show = |c: char| -> String { if is_visible(c) { c.into() } else { c.escape_unicode().collect() } };
+    let mut shown: String = message.chars().take(LONGEST_MESSAGE).map(show).collect();
+    if message.chars().nth(LONGEST_MESSAGE).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The findings in order of position, at most fifty, with lines and columns, in one pass over the code.

@@ -8,9 +8,11 @@ mod names;
 mod scope;
 mod walk;
 
+use std::panic::catch_unwind;
+
 use ruff_python_ast::visitor::Visitor;
-use ruff_python_ast::{Expr, ModModule, PySourceType, PythonVersion};
-use ruff_python_parser::{ParseErrorType, ParseOptions, Parsed, parse_expression, parse_unchecked};
+use ruff_python_ast::{Expr, ModModule, PythonVersion};
+use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_expression, parse_unchecked};
 
 use crate::position::{self, Finding};
 use crate::types::Analysis;
@@ -77,12 +79,13 @@ fn names_into(names: &[&str], analysis: &mut Analysis) {
 /// Analyses Python that begins at byte `start` of the cell.
 fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
     let Some(parsed) = parse(code) else {
-        findings.push(Finding::error(start, "the cell is not a module"));
+        findings.push(Finding::error(start, "the parser failed on this cell"));
         return;
     };
     let errors = parsed.errors().iter();
-    findings
-        .extend(errors.map(|error| Finding::error(start + error.location.start().to_usize(), message(&error.error))));
+    findings.extend(
+        errors.map(|error| Finding::error(start + error.location.start().to_usize(), &error.error.to_string())),
+    );
     if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(code)).flatten() {
         // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
         drop_unwalked(parsed, code);
@@ -94,16 +97,14 @@ fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analys
     }
 }
 
-/// The parser's message; it quotes what it did not expect, which may be invisible or end a terminal's line.
-fn message(error: &ParseErrorType) -> String {
-    let is_visible = |c: char| if c.is_ascii() { !c.is_control() } else { c.is_alphanumeric() };
-    let visible = |c: char| -> String { if is_visible(c) { c.into() } else { c.escape_unicode().collect() } };
-    error.to_string().chars().map(visible).collect()
-}
-
 fn parse(code: &str) -> Option<Parsed<ModModule>> {
-    let options = ParseOptions::from(PySourceType::Ipynb).with_target_version(PythonVersion::latest());
-    parse_unchecked(code, options).try_into_module()
+    // Ruff 0.0.10 panics on some half-typed code with help lines (`IPython escape command expression is only allowed
+    // for % and !`). Without IPython's syntax it has not been seen to, and such code is broken either way.
+    let parse_as = |mode| {
+        let options = ParseOptions::from(mode).with_target_version(PythonVersion::latest());
+        catch_unwind(|| parse_unchecked(code, options)).ok()
+    };
+    deep::parse(code, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?.try_into_module()
 }
 
 fn walk(code: &str, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {

@@ -47,7 +47,8 @@ fn without_placeholders(code: &str, placeholders: &[Placeholder]) -> String {
     for &Placeholder { start, end, .. } in placeholders {
         text.push_str(&code[done..start]);
         // The blank keeps `t_{x}` from becoming the identifier `t_$1`; there is room, for `{x}` is the shortest.
-        text.push_str(" $1");
+        let joins = text.ends_with(|before: char| before == '_' || before == '$' || before.is_alphanumeric());
+        text.push_str(if joins { " $1" } else { "$1 " });
         text.extend(code[start..end].chars().skip(3).map(|_| ' '));
         done = end;
     }

@@ -73,7 +73,7 @@ impl Scanner<'_> {
     /// Goes to the end, because something that begins at `start` is not closed.
     fn unclosed(&mut self, start: usize, what: &str) {
         self.at = self.code.len();
-        self.unclosed = Some(Finding::error(start, format!("this {what} is not closed")));
+        self.unclosed = Some(Finding::error(start, &format!("this {what} is not closed")));
     }
 
     fn quoted(&mut self, quote: u8, escapes: bool, what: &str) {

@@ -20,7 +20,7 @@ const DEEPEST: usize = 50;
 const STACK_PER_TOKEN: usize = 2048;
 
 /// What the parser may use for [`DEEPEST`] levels before it takes a stack of its own.
-const STACK_BASE: usize = 512 * 1024;
+const STACK_BASE: usize = 16 * 1024 * 1024;
 
 /// How many failures are described; each takes a pass over the code.
 const MOST_FAILURES: usize = 10;
@@ -44,7 +44,7 @@ pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -
         // What our own scanner has said of something unclosed need not be said twice.
         if is_closed {
             let offset = position::offset_of(code, error.location.line, error.location.column);
-            findings.push(Finding::warning(offset, error.message));
+            findings.push(Finding::warning(offset, &error.message));
         }
     }
     let need = tokens.len().saturating_mul(STACK_PER_TOKEN).saturating_add(STACK_BASE);
@@ -64,7 +64,7 @@ pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -
     });
     if is_closed {
         findings.extend(failures.into_iter().map(|Failure { message, line, column }| {
-            Finding::warning(position::offset_of(code, line, column), format!("tables unknown: {message}"))
+            Finding::warning(position::offset_of(code, line, column), &format!("tables unknown: {message}"))
         }));
     }
     tables

@@ -228,6 +228,11 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.scopes.push(CteScope::of(query));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        // By now all of the query's own `WITH` is visible.
         let mut bodies = vec![&*query.body];
         while let Some(body) = bodies.pop() {
             match body {
@@ -240,10 +245,6 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
                 _ => {}
             }
         }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.scopes.pop();
         if let Some(scope) = self.scopes.last_mut()
             && scope.bodies.get(scope.next).is_some_and(|&body| std::ptr::eq(body, query))

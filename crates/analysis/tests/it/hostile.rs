@@ -368,3 +368,16 @@ fn sql_nested_as_deep_as_the_parser_goes() {
         }
     }
 }
+
+/// Ruff's parser panics on these in its `IPython` mode.
+#[test]
+fn what_makes_the_parser_panic_is_answered() {
+    for code in ["){lambda 1.5-- name: r\n,", "x = lambda\n?x"] {
+        let analysis = check(CellType::Python, code, code.to_owned());
+        assert!(analysis.error().is_some());
+    }
+    // Unwinding drops a deep tree.
+    let deep = nested("", "a", ".a", LARGEST);
+    check(CellType::Python, "deep and panicking", format!("{deep}\n{deep}+){{lambda 1.5-- name: r\n,"));
+    check(CellType::Python, "deep and panicking", format!("({deep}+lambda 1.5-- name: r\n,"));
+}

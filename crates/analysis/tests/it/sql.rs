@@ -1,1 +1,317 @@
+//! The rules for SQL cells.
 
+use quire_analysis::{Analysis, CellType, Severity, analyse};
+
+fn names(analysis: &Analysis) -> String {
+    let names: Vec<&str> = analysis.reads.iter().map(|read| read.name.as_str()).collect();
+    names.join(" ")
+}
+
+/// The placeholders of a cell, separated by blanks.
+#[track_caller]
+fn reads(code: &str, expected: &str) {
+    assert_eq!(names(&analyse(CellType::Sql, code)), expected, "in {code:?}");
+}
+
+/// Tables read and written, separated by blanks; `public.` is left out.
+#[track_caller]
+fn tables(code: &str, read: &str, written: &str, changes_data: bool) {
+    let analysis = analyse(CellType::Sql, code);
+    assert_eq!(analysis.diagnostics, [], "in {code:?}");
+    let short = |tables: &[String]| -> String {
+        let tables: Vec<&str> = tables.iter().map(|table| table.strip_prefix("public.").unwrap_or(table)).collect();
+        tables.join(" ")
+    };
+    assert_eq!(
+        (short(&analysis.tables_read).as_str(), short(&analysis.tables_written).as_str(), analysis.changes_data),
+        (read, written, changes_data),
+        "in {code:?}"
+    );
+}
+
+#[test]
+fn placeholders() {
+    reads("select {x}", "x");
+    reads("select {b}, {a}, {b}", "a b");
+    reads("select * from t where a={x}and b={y}", "x y");
+    reads("select {_x1}, {été}, {ﬁ}", "_x1 fi été");
+    reads("select {match}, {case}, {type}, {_}", "_ case match type");
+    reads("select {id}, {list}", "id list");
+    reads("select {x}::int, a[{i}], f({y})", "i x y");
+    reads("{x}", "x");
+    reads("select t_{x}, {x}y, 1{z}", "x z");
+}
+
+#[test]
+fn braces_that_are_text() {
+    for code in [
+        "select {}",
+        "select {1a}",
+        "select { x }",
+        "select {x }",
+        "select {x y}",
+        "select {'k': 1}",
+        "select {x.y}",
+        "select {x!r}",
+        "select {x:>3}",
+        "select {x+1}",
+        "select {x",
+        "select x}",
+        "select {if}, {None}, {lambda}, {True}, {async}",
+        "select {a-b}",
+        "select {a$b}",
+        "select {\n}",
+        "select {{x}}",
+    ] {
+        reads(code, "");
+    }
+    reads("select {{{x}}}", "x");
+    reads("select {{ {x} }}", "x");
+    reads("select {'k': {v}}", "v");
+    reads("select {{x}", "");
+}
+
+#[test]
+fn strings_and_quoted_identifiers() {
+    reads("select '{a}', {b}", "b");
+    reads("select 'it''s {a}', {b}", "b");
+    reads("select '\\', {b}", "b");
+    reads("select 'a\\'' {a}', {b}", "b");
+    reads("select E'\\' {a}', {b}", "b");
+    reads("select e'\\\\', {b}", "b");
+    reads("select E'it''s {a}', {b}", "b");
+    reads("select nameE'\\', {b}", "b");
+    reads("select _e'\\', {b}", "b");
+    reads("select U&'{a}', B'{a}', N'{a}', {b}", "b");
+    reads("select \"{a}\", \"x\"\"{a}\", {b}", "b");
+    reads("select `{a}`, `x``{a}`, {b}", "b");
+    reads("select \"it's\", {b}", "b");
+    reads("select '\"', {b}, '\"'", "b");
+    reads("select 'é{a}', E'\\é{a}', {b}", "b");
+    reads("select '\n{a}\n', {b}", "b");
+}
+
+#[test]
+fn comments() {
+    reads("select 1 -- {a}\n, {b}", "b");
+    reads("select 1 -- {a}\r, {b}", "b");
+    reads("select 1 -- it's\n, {b}", "b");
+    reads("select /* {a} */ {b}", "b");
+    reads("select /* /* {a} */ {a} */ {b}", "b");
+    reads("select /* it's -- */ {b}", "b");
+    reads("select 1 - - {b}", "b");
+    reads("select '--', {b}", "b");
+    reads("select '/*', {b}", "b");
+    reads("select 1 --", "");
+}
+
+#[test]
+fn dollar_quotes() {
+    reads("select $$ {a} $$, {b}", "b");
+    reads("select $t$ {a} $$ {a} $T$ {a} $t$, {b}", "b");
+    reads("select $été$ {a} $été$, {b}", "b");
+    reads("select $1, {b}, $2", "b");
+    reads("select $1$ {b} $1$", "b");
+    reads("select a$${b}", "b");
+    reads("select a$t${b}$t$", "b");
+    reads("select 1$${b}", "b");
+    reads("select $ {b}", "b");
+    reads("select $t {b}", "b");
+    reads("do $$ begin raise notice '{a}'; end $$; select {b}", "b");
+}
+
+#[test]
+fn other_parameter_styles_are_no_placeholders() {
+    reads("select :named, ?, %(x)s, @v, $1, a::text", "");
+}
+
+#[test]
+fn what_is_not_closed_extends_to_the_end() {
+    for code in
+        ["select 'a {x}", "select \"a {x}", "select `a {x}", "select /* {x}", "select /* /* */ {x}", "select $a$ {x}"]
+    {
+        let analysis = analyse(CellType::Sql, code);
+        assert_eq!(names(&analysis), "", "in {code:?}");
+        let error = analysis.error().expect("an error");
+        assert_eq!((error.line, error.column, error.offset), (1, 8, 7), "in {code:?}");
+        assert_eq!(analysis.diagnostics.len(), 1, "in {code:?}");
+    }
+}
+
+#[test]
+fn the_result_can_be_named() {
+    let writes = |code: &str| analyse(CellType::Sql, code).writes.join(" ");
+    assert_eq!(writes("-- name: res\nselect 1"), "res");
+    assert_eq!(writes("--name:res\r\nselect 1"), "res");
+    assert_eq!(writes("  --  name:  res  \nselect 1"), "res");
+    assert_eq!(writes("\u{feff}-- name: res"), "res");
+    assert_eq!(writes("-- name: ﬁ\nselect 1"), "fi");
+    for code in [
+        "-- name: two words\nselect 1",
+        "-- name: 1a\nselect 1",
+        "-- name: class\nselect 1",
+        "-- name:\nselect 1",
+        "-- Name: x\nselect 1",
+        "select 1\n-- name: x",
+        "\n-- name: x",
+        "/* name: x */",
+        "select 1 -- name: x",
+        "",
+    ] {
+        assert_eq!(writes(code), "", "in {code:?}");
+    }
+}
+
+#[test]
+fn tables_read() {
+    tables("select 1", "", "", false);
+    tables("", "", "", false);
+    tables(" ; ; -- nothing", "", "", false);
+    tables("select * from t", "t", "", false);
+    tables("select * from A, \"B\", s.C, \"S\".\"d\" as e", "S.d B a s.c", "", false);
+    tables("select * from public.t, T", "t", "", false);
+    tables("select * from db.s.t", "s.t", "", false);
+    tables("select * from a join b using (x) left join c on true natural join d cross join e", "a b c d e", "", false);
+    tables(
+        "select (select max(x) from a) from b where exists (select 1 from c) and y in (select z from d)",
+        "a b c d",
+        "",
+        false,
+    );
+    tables("select * from (select * from a) x, lateral (select * from b) y", "a b", "", false);
+    tables("select * from a union select * from b except (select * from c)", "a b c", "", false);
+    tables("table t", "t", "", false);
+    tables("table \"T\"", "T", "", false);
+    tables("select * from a union table b", "a b", "", false);
+    tables("select * from only t", "t", "", false);
+    tables("select * from t for update", "t", "", false);
+    tables("select * from t fetch first 1 row only", "t", "", false);
+    tables("select * from t where x = {x} and y > {y}::date limit {n}", "t", "", false);
+    tables("select * from t; select * from u;", "t u", "", false);
+    tables("values ({x})", "", "", false);
+    tables("select t.* , t.a from t", "t", "", false);
+    tables("select 'from x', \"from y\", $$ from z $$ from t -- from w", "t", "", false);
+    tables("copy t to stdout", "t", "", false);
+    tables("explain select * from t", "t", "", false);
+    tables("\u{feff}select * from t", "t", "", false);
+    tables("select * from t\r\nwhere x = 1", "t", "", false);
+}
+
+#[test]
+fn what_is_no_table() {
+    tables("select * from generate_series(1, {n}) g", "", "", false);
+    tables("select * from read_csv('f.csv'), unnest(array[1]), json_to_recordset('[]') as x(a int)", "", "", false);
+    tables("select * from 'f.csv'", "", "", false);
+    tables("select extract(year from d), substring(s from 1 for 2) from t", "t", "", false);
+    tables("select * from t where a is distinct from b and c is not distinct from d", "t", "", false);
+    tables("select overlay(a placing b from 1), position(a in b)", "", "", false);
+}
+
+#[test]
+fn common_table_expressions() {
+    tables("with a as (select * from t) select * from a", "t", "", false);
+    tables("with t as (select * from t) select * from t", "t", "", false);
+    tables("with recursive t as (select 1 union all select * from t) select * from t", "", "", false);
+    tables(
+        "with a as (select 1), b as (select * from a), c as (select * from d) select * from b, c, d",
+        "d",
+        "",
+        false,
+    );
+    tables("with a as (select * from b), b as (select 1) select * from a", "b", "", false);
+    tables("with recursive a as (select * from b), b as (select 1) select * from a", "", "", false);
+    tables("with a as (select 1) select * from s.a, A, \"A\"", "A s.a", "", false);
+    tables("select * from (with a as (select 1) select * from a) x, a", "a", "", false);
+    tables("with a as (with b as (select * from t) select * from b) select * from a, b", "b t", "", false);
+    tables("with a as (select 1) select * from t where x in (select * from a)", "t", "", false);
+    tables("with a(x) as materialized (select 1) table a", "", "", false);
+    tables("with a as (select 1) select 1; select * from a", "a", "", false);
+}
+
+#[test]
+fn changes_of_data() {
+    tables("insert into t values ({x})", "t", "t", true);
+    tables("insert into t (a) select a from s returning *", "s t", "t", true);
+    tables("insert into t values (1) on conflict (a) do update set b = excluded.b", "t", "t", true);
+    tables("update t set a = (select max(b) from c) from d where t.x = d.x", "c d t", "t", true);
+    tables("update only t set a = 1", "t", "t", true);
+    tables("delete from t using s where t.x = s.x", "s t", "t", true);
+    tables("delete from t as x where x.a = {a}", "t", "t", true);
+    tables(
+        "merge into t using s on t.id = s.id when matched then update set x = 1 when not matched then insert values (1)",
+        "s t",
+        "t",
+        true,
+    );
+    tables("copy t from stdin", "t", "t", true);
+    tables("copy s.t (a, b) from '/tmp/x' with (format csv)", "s.t", "s.t", true);
+    tables("truncate a, b", "a b", "a b", true);
+    tables("truncate table only a cascade", "a", "a", true);
+    tables(
+        "with u as (select * from base) insert into dst select * from u join s.other o on true",
+        "base dst s.other",
+        "dst",
+        true,
+    );
+    tables("with d as (delete from t returning *) select * from d", "t", "t", true);
+    tables("with d as (delete from t returning *) insert into log select * from d", "log t", "log t", true);
+    tables("with u as (select 1) update u set x = 1", "u", "u", true);
+    tables("explain analyze delete from t", "t", "t", true);
+    tables("explain (analyze, buffers) delete from t", "t", "t", true);
+    tables("explain (analyze false) delete from t", "t", "", false);
+    tables("explain delete from t", "t", "", false);
+    tables("call f({x})", "", "", true);
+}
+
+#[test]
+fn definitions() {
+    tables("create table t (a int primary key, b text)", "", "t", true);
+    tables("create temp table if not exists t as select * from s", "s", "t", true);
+    tables("create table t (like s)", "s", "t", true);
+    tables("create view v as select * from t", "t", "v", true);
+    tables("create or replace view s.v as with a as (select 1) select * from a, t", "t", "s.v", true);
+    tables("create materialized view v as select * from t", "t", "v", true);
+    tables("select * into n from o", "o", "n", true);
+    tables("create index i on t (a)", "", "t", true);
+    tables("alter table t add column x int", "", "t", true);
+    tables("alter table t rename to u", "", "t u", true);
+    tables("drop table if exists a, s.b cascade", "", "a s.b", true);
+    tables("drop view v", "", "v", true);
+    tables("drop index i", "", "", true);
+    tables("create schema s", "", "", true);
+    tables("create function f() returns int as $$ select * from t $$ language sql", "", "", true);
+    tables("create table a as select 1; select * from a", "a", "a", true);
+}
+
+#[test]
+fn what_changes_nothing() {
+    for code in ["show all", "set search_path = x", "begin; commit", "rollback", "listen x", "explain analyze select 1"]
+    {
+        tables(code, "", "", false);
+    }
+    for code in ["grant select on t to u", "comment on table t is 'x'", "vacuum t", "execute p", "lock table t"] {
+        tables(code, "", "", true);
+    }
+}
+
+#[test]
+fn what_sqlparser_does_not_know_is_a_warning() {
+    let code = "select * from a; refresh materialized view v;\nselect {x} from b";
+    let analysis = analyse(CellType::Sql, code);
+    assert_eq!(analysis.error(), None, "the database is the judge");
+    assert_eq!(analysis.diagnostics.len(), 1);
+    let warning = &analysis.diagnostics[0];
+    assert_eq!((warning.severity, warning.line, warning.offset), (Severity::Warning, 1, 17));
+    assert_eq!(analysis.tables_read.join(" "), "public.a public.b");
+    assert_eq!(names(&analysis), "x");
+    assert!(analysis.changes_data, "nobody knows");
+
+    let analysis = analyse(CellType::Sql, "select * from {t}");
+    assert_eq!((names(&analysis).as_str(), analysis.tables_read.len(), analysis.changes_data), ("t", 0, false));
+    assert_eq!((analysis.diagnostics[0].line, analysis.diagnostics[0].column), (1, 15), "where the placeholder stands");
+
+    assert!(!analyse(CellType::Sql, "select from from").changes_data);
+    assert!(analyse(CellType::Sql, "with x as (insert into t) selec").changes_data);
+    assert!(analyse(CellType::Sql, "do $$ begin end $$").changes_data);
+    assert_eq!(analyse(CellType::Sql, "select 'é', )").diagnostics[0].offset, 13);
+}
