@@ -1,1 +1,152 @@
-//! Whole-system tests.
+//! Support for whole-system tests: the real binaries as child processes, and a client for them.
+#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Once;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long a server may take to start, or to end, before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `quire-server` on a port of its own; killed when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: String,
+    agent: ureq::Agent,
+}
+
+impl Server {
+    /// Starts the server with these arguments, on a free port.
+    pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new(binary("quire-server"));
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Starts the server on a directory of notebooks.
+    #[must_use]
+    pub fn on(directory: &Path) -> Self {
+        Self::start([OsStr::new("--notebooks-dir"), directory.as_os_str()])
+    }
+
+    /// Starts the server by a command that ends in executing it; a free port is chosen through the environment.
+    pub fn spawn(mut command: Command) -> Self {
+        let command = command.env("QUIRE_PORT", "0").env_remove("PORT").stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the server starts");
+        let log = child.stderr.take().expect("the log is piped");
+        let (found, addresses) = mpsc::channel();
+        // Reads to the end, so that the server never waits for its log to be read.
+        std::thread::spawn(move || {
+            let mut seen = Vec::new();
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                if let Some(address) = address_in(&line) {
+                    let _ = found.send(Ok(address));
+                }
+                seen.push(line);
+            }
+            let _ = found.send(Err(seen.join("\n")));
+        });
+        let address = match addresses.recv_timeout(PATIENCE) {
+            Ok(Ok(address)) => address,
+            Ok(Err(log)) => panic!("the server ended before it listened:\n{log}"),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => panic!("the server does not listen"),
+        };
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        Self { child, address, agent: agent.into() }
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The process's id.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the server as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the server can be killed");
+        self.child.wait().expect("the server ends");
+    }
+
+    /// Asks the server to end, as an operator would, and returns whether it said that all is well.
+    pub fn terminate(mut self) -> bool {
+        let killed = Command::new("kill").arg(self.process().to_string()).status().expect("kill runs");
+        assert!(killed.success());
+        self.child.wait().expect("the server ends").success()
+    }
+
+    /// Sends a request; `None` when the server did not answer.
+    #[must_use]
+    pub fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
+        let url = format!("http://{}{path}", self.address);
+        let request = ureq::http::Request::builder().method(method).uri(url);
+        let answer = match body {
+            Some(body) => {
+                self.agent.run(request.header("Content-Type", "application/json").body(body.to_string()).ok()?)
+            }
+            None => self.agent.run(request.body(()).ok()?),
+        };
+        let mut answer = answer.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, answer.body_mut().with_config().limit(u64::MAX).read_json().ok()?))
+    }
+
+    /// Sends a request and returns status and body.
+    #[must_use]
+    pub fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.try_send(method, path, body).expect("the server answers with JSON")
+    }
+
+    /// Sends a request that must succeed, and returns the body.
+    pub fn ok(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.send(method, path, body);
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended
+        let _ = self.child.wait();
+    }
+}
+
+fn address_in(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("127.0.0.1:")?;
+    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    if port.is_empty() || port == "0" { None } else { Some(format!("127.0.0.1:{port}")) }
+}
+
+/// The path of one of the workspace's binaries, built as this test was and up to date.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let this = std::env::current_exe().expect("a test knows its own path");
+    // target/<profile>/deps/<this test>
+    let profile = this.parent().and_then(Path::parent).expect("tests are built below the profile's folder");
+    BUILT.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+        build.arg("--target-dir").arg(profile.parent().expect("profiles are below the target folder"));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("Cargo.toml");
+        let status = build.arg("--manifest-path").arg(manifest).status().expect("cargo runs");
+        assert!(status.success(), "the binaries do not build");
+    });
+    profile.join(name)
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use quire_domain::{Change, Notebook};
 use quire_storage::Version;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
@@ -58,26 +58,34 @@ pub enum EventKind {
 /// A watcher's view of one notebook: its state when the watching began, then every event after it, in order.
 #[derive(Debug)]
 pub struct Watch {
-    /// The notebook when watching began.
+    /// The notebook when watching began, or after the last [`EventKind::Resync`].
     pub start: Arc<Published>,
-    pub(crate) events: broadcast::Receiver<Arc<Event>>,
-    pub(crate) seen: Seq,
+    events: broadcast::Receiver<Arc<Event>>,
+    published: watch::Receiver<Arc<Published>>,
 }
 
 impl Watch {
+    pub(crate) fn new(events: broadcast::Receiver<Arc<Event>>, published: watch::Receiver<Arc<Published>>) -> Self {
+        // `events` was subscribed before, so that nothing falls between the two.
+        let start = Arc::clone(&published.borrow());
+        Self { start, events, published }
+    }
+
     /// The next event; `None` when the notebook is gone or the service has closed. A watcher that was too slow gets one
-    /// [`EventKind::Resync`] in place of what it missed.
+    /// [`EventKind::Resync`] in place of what it missed, and [`Self::start`] is the state that the next event follows.
+    ///
+    /// Cancel safe: a dropped future loses no event.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
             match self.events.recv().await {
                 // An event that the start already shows was sent between subscribing and reading.
-                Ok(event) if event.seq.number <= self.seen.number => {}
-                Ok(event) => {
-                    self.seen = event.seq;
-                    return Some(event);
-                }
+                Ok(event) if event.seq.number <= self.start.seq.number => {}
+                Ok(event) => return Some(event),
                 Err(RecvError::Lagged(_)) => {
-                    return Some(Arc::new(Event { seq: self.seen, kind: EventKind::Resync }));
+                    // What is still queued is older than the state that the watcher is about to read.
+                    self.events = self.events.resubscribe();
+                    self.start = Arc::clone(&self.published.borrow());
+                    return Some(Arc::new(Event { seq: self.start.seq, kind: EventKind::Resync }));
                 }
                 Err(RecvError::Closed) => return None,
             }

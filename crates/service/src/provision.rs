@@ -19,7 +19,7 @@ const DEMO: [&str; 6] = [
 ];
 
 /// Makes what is missing of a user's blank and demo notebooks; `owned` is all that the user has. Returns whether
-/// anything was made. Safe to call at once from anywhere: creating is decided by the store.
+/// anything was missing. Safe to call at once from anywhere: creating is decided by the store.
 pub(crate) async fn provision(
     store: &dyn NotebookStore,
     clock: &dyn Clock,
@@ -27,23 +27,24 @@ pub(crate) async fn provision(
     owned: &[Summary],
 ) -> Result<bool, ServiceError> {
     let (blank, demo) = (NotebookId::blank_of(user)?, NotebookId::demo_of(user)?);
-    let mut made = false;
+    let mut missing = false;
     if !owned.iter().any(|summary| summary.id.as_str().starts_with("blank-")) {
         let mut notebook = notebook_of(blank, user, clock.now(), &[""])?;
         notebook.name = Some(Arc::from("Blank Notebook"));
-        made |= create(store, &notebook).await?;
+        create(store, &notebook).await?;
+        missing = true;
     }
     if !owned.iter().any(|summary| summary.id == demo) {
-        made |= create(store, &notebook_of(demo, user, clock.now(), &DEMO)?).await?;
+        create(store, &notebook_of(demo, user, clock.now(), &DEMO)?).await?;
+        missing = true;
     }
-    Ok(made)
+    Ok(missing)
 }
 
-async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<bool, StoreError> {
+async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<(), StoreError> {
     match store.create(notebook).await {
-        Ok(_) => Ok(true),
-        // Somebody else was faster, or the notebook was there all the time: either way it exists.
-        Err(StoreError::AlreadyExists { .. }) => Ok(false),
+        // Somebody else was faster: either way it exists.
+        Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }

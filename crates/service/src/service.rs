@@ -110,16 +110,16 @@ impl NotebookService {
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
         let filter = ListFilter { owner: user.clone() };
         let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
-        let made = self.provision(user, &all).await;
+        let missing = self.provision(user, &all).await;
         let whole = page.limit.is_none() && page.after.is_none();
-        if whole && !made { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
+        if whole && !missing { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
     }
 
     /// Makes what is missing of the user's own two; a list is worth more than they are, so failing is only logged.
     async fn provision(&self, user: &UserId, all: &Page) -> bool {
         let (store, clock) = (&*self.shared.store, &*self.shared.clock);
         match provision(store, clock, user, &all.notebooks).await {
-            Ok(made) => made,
+            Ok(missing) => missing,
             Err(error) => {
                 tracing::warn!(%user, error = &error as &dyn std::error::Error, "cannot make the user's first notebooks");
                 true // one of the two may have been made

@@ -16,6 +16,8 @@ use crate::{Clock, Edited, ServiceError};
 
 /// Commands that may wait for a writer; who sends one more waits too.
 const QUEUE: usize = 1_024;
+/// Edits that one commit takes at most.
+const GROUP: usize = 256;
 /// Events that a watcher may lag behind before it is told to read the notebook again.
 const EVENTS: usize = 256;
 
@@ -142,7 +144,7 @@ impl Writer {
                 Command::Edit(first) => {
                     // What has queued up while the last commit was under way is made durable by one commit.
                     let mut group = vec![first];
-                    while next.is_none() {
+                    while next.is_none() && group.len() < GROUP {
                         match self.commands.try_recv() {
                             Ok(Command::Edit(edit)) => group.push(edit),
                             Ok(other) => next = Some(other),
@@ -187,8 +189,7 @@ impl Writer {
         if self.gone || self.commands.is_closed() {
             return None;
         }
-        let start = Arc::clone(&self.published.borrow());
-        Some(Watch { seen: start.seq, start, events: self.events.subscribe() })
+        Some(Watch::new(self.events.subscribe(), self.published.subscribe()))
     }
 
     async fn delete(&mut self, user: &UserId) -> Result<(), ServiceError> {

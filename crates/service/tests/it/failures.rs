@@ -1,0 +1,90 @@
+//! A store that refuses, fails or does not answer: nothing acknowledged is lost, nothing refused is kept.
+
+use quire_domain::Revision;
+use quire_service::ServiceError;
+use quire_storage::{NotebookStore, StoreError};
+
+use crate::support::{Fault, World, ann, codes, full, insert, update};
+
+#[tokio::test]
+async fn a_failed_commit_leaves_memory_as_it_was() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "kept")).await.unwrap();
+    world.fail_next(Fault::Refuse(full(&id)));
+    let refused = world.service.edit(&ann(), &id, None, insert("lost", "x")).await;
+    assert!(matches!(refused, Err(ServiceError::Store(StoreError::Full { .. }))));
+    let published = world.service.get(&ann(), &id).await.unwrap();
+    assert_eq!((codes(&published.notebook), published.notebook.revision), (vec!["kept".to_owned()], Revision(1)));
+    let edited = world.service.edit(&ann(), &id, None, insert("next", "y")).await.unwrap();
+    assert_eq!(edited.revision, Revision(2));
+    let stored = world.store.load(&id).await.unwrap().unwrap().notebook;
+    assert_eq!(codes(&stored), ["kept", "y"]);
+}
+
+#[tokio::test]
+async fn a_group_that_is_refused_is_tried_edit_by_edit() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    world.close_gate();
+    let edit = |name: &str| {
+        let (service, id, edit) = (world.service.clone(), id.clone(), insert(name, name));
+        tokio::spawn(async move { service.edit(&ann(), &id, None, edit).await })
+    };
+    let first = edit("a");
+    world.commits_waiting(1).await;
+    let others = [edit("b"), edit("c"), edit("d")];
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    world.fail_next(Fault::RefuseGroups);
+    world.open_gate();
+    first.await.unwrap().unwrap();
+    for other in others {
+        other.await.unwrap().unwrap();
+    }
+    assert_eq!(*world.store.commits.lock().unwrap(), [1, 1, 1, 1]);
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn an_edit_of_unknown_outcome_is_neither_lost_nor_doubled() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    world.fail_next(Fault::LoseAnswer);
+    let unknown = world.service.edit(&ann(), &id, None, insert("once", "once")).await;
+    assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
+    // Readers see what is stored, at once.
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "once"]);
+    let edited = world.service.edit(&ann(), &id, None, insert("twice", "twice")).await.unwrap();
+    assert_eq!(edited.revision, Revision(2));
+    assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "once", "twice"]);
+}
+
+#[tokio::test]
+async fn a_store_that_always_mismatches_ends_in_an_answer() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    for _ in 0..5 {
+        world.fail_next(Fault::Refuse(StoreError::RevisionMismatch { id: id.clone(), expected: Revision(0) }));
+    }
+    let refused = world.service.edit(&ann(), &id, None, insert("x", "x")).await;
+    assert!(matches!(refused, Err(ServiceError::Contended(_))));
+    world.service.edit(&ann(), &id, None, insert("x", "x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_edit_whose_client_went_away_still_happens_whole() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    world.close_gate();
+    let (service, other) = (world.service.clone(), id.clone());
+    let edit = tokio::spawn(async move { service.edit(&ann(), &other, None, insert("x", "x")).await });
+    world.commits_waiting(1).await;
+    edit.abort();
+    assert!(edit.await.unwrap_err().is_cancelled());
+    world.open_gate();
+    let edited = world.service.edit(&ann(), &id, None, insert("y", "y")).await.unwrap();
+    assert_eq!(edited.revision, Revision(2));
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "x", "y"]);
+}

@@ -1,0 +1,13 @@
+//! The service over the real JSON store, with failures injected between the two.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests are not covered by allow-unwrap-in-tests"
+)]
+
+mod editing;
+mod failures;
+mod lifecycle;
+mod ownership;
+mod support;
+mod watching;

@@ -1,0 +1,91 @@
+//! Who may do what, and what everybody has.
+
+use quire_domain::{Edit, NotebookId};
+use quire_service::ServiceError;
+use quire_storage::PageRequest;
+
+use crate::support::{World, ann, bob, codes, update};
+
+#[tokio::test]
+async fn a_foreign_notebook_is_refused_in_every_use_case() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    let foreign = |error: ServiceError| assert!(matches!(error, ServiceError::Foreign(_)), "{error}");
+    foreign(world.service.get(&bob(), &id).await.unwrap_err());
+    foreign(world.service.watch(&bob(), &id).await.unwrap_err());
+    foreign(world.service.edit(&bob(), &id, None, update(&cell, "mine")).await.unwrap_err());
+    foreign(world.service.delete(&bob(), &id).await.unwrap_err());
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), [""]);
+    let page = world.service.list(&bob(), &PageRequest::default()).await.unwrap();
+    assert!(page.notebooks.iter().all(|summary| summary.owner == bob()));
+}
+
+async fn ids(world: &World) -> Vec<String> {
+    let page = world.service.list(&ann(), &PageRequest::default()).await.unwrap();
+    page.notebooks.iter().map(|summary| summary.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_new_user_gets_blank_first_and_demo_second() {
+    let world = World::new();
+    assert_eq!(ids(&world).await, ["blank-ann", "demo-ann"]);
+    let demo = world.service.get(&ann(), &NotebookId::new("demo-ann").unwrap()).await.unwrap();
+    assert_eq!((demo.notebook.cells.len(), demo.notebook.revision.0, &demo.notebook.name), (6, 0, &None));
+    // Every cell but the first depends on one above: the demo shows the chain.
+    let open = quire_domain::OpenNotebook::open(demo.notebook.clone());
+    for cell in demo.notebook.cells.iter().skip(1) {
+        assert!(!open.graph().parents(&cell.id).is_empty(), "{}", cell.code);
+        assert!(cell.broken.is_none());
+    }
+    let blank = world.service.get(&ann(), &NotebookId::new("blank-ann").unwrap()).await.unwrap();
+    assert_eq!((codes(&blank.notebook), blank.notebook.name.as_deref()), (vec![String::new()], Some("Blank Notebook")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_first_lists_at_once_on_two_services_make_one_of_each() {
+    let world = World::new();
+    let services = [world.service.clone(), world.second()];
+    let lists: Vec<_> = (0..16)
+        .map(|n| {
+            let service = services[n % 2].clone();
+            tokio::spawn(async move { service.list(&ann(), &PageRequest::default()).await.unwrap().notebooks.len() })
+        })
+        .collect();
+    for list in lists {
+        assert_eq!(list.await.unwrap(), 2);
+    }
+    assert_eq!(ids(&world).await, ["blank-ann", "demo-ann"]);
+}
+
+#[tokio::test]
+async fn a_deleted_one_comes_back_with_the_next_list() {
+    let world = World::new();
+    ids(&world).await;
+    world.service.delete(&ann(), &NotebookId::new("blank-ann").unwrap()).await.unwrap();
+    let mut back = ids(&world).await;
+    back.sort();
+    assert_eq!(back, ["blank-ann", "demo-ann"]);
+}
+
+#[tokio::test]
+async fn any_id_that_begins_with_blank_counts_as_the_blank_one() {
+    let world = World::new();
+    let mut other = quire_domain::Notebook::new(NotebookId::new("blank-older").unwrap(), ann(), Default::default());
+    other.name = Some("mine".into());
+    quire_storage::NotebookStore::create(&*world.store, &other).await.unwrap();
+    assert_eq!(ids(&world).await, ["blank-older", "demo-ann"]);
+}
+
+#[tokio::test]
+async fn the_two_are_there_before_the_first_list_and_by_their_aliases() {
+    let world = World::new();
+    for alias in ["demo", "blank"] {
+        let id = world.service.resolve(&ann(), alias).unwrap();
+        assert_eq!(id.as_str(), format!("{alias}-ann"));
+        world.service.get(&ann(), &id).await.unwrap();
+    }
+    let foreign = NotebookId::new("demo-bob").unwrap();
+    assert!(matches!(world.service.get(&ann(), &foreign).await, Err(ServiceError::UnknownNotebook(_))));
+    let edit = Edit::Rename { name: "x".to_owned() };
+    world.service.edit(&bob(), &foreign, None, edit).await.unwrap();
+}

@@ -1,0 +1,182 @@
+//! A service over a real store, and a wrapper that makes the store slow or failing where a test says so.
+
+use std::collections::VecDeque;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, UserId};
+use quire_service::{NotebookService, Options};
+use quire_storage::{
+    Commit, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+};
+use quire_storage_json::JsonNotebookStore;
+use tempfile::TempDir;
+use tokio::sync::{Semaphore, broadcast};
+
+/// What happens to a commit.
+pub enum Fault {
+    /// The store refuses it with this.
+    Refuse(StoreError),
+    /// It happens, and the answer is lost.
+    LoseAnswer,
+    /// The store refuses every commit of more than one change.
+    RefuseGroups,
+}
+
+/// The real store, with faults.
+pub struct Faulty {
+    pub inner: JsonNotebookStore,
+    pub loads: AtomicUsize,
+    /// How many changes each successful commit had.
+    pub commits: Mutex<Vec<usize>>,
+    /// A commit takes a permit and keeps it.
+    pub gate: Semaphore,
+    /// A commit that waits for the gate adds a permit here, so that a test can wait for it.
+    pub waiting: Semaphore,
+    pub faults: Mutex<VecDeque<Fault>>,
+}
+
+impl Debug for Faulty {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Faulty")
+    }
+}
+
+#[async_trait]
+impl NotebookStore for Faulty {
+    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
+        self.inner.create(notebook).await
+    }
+
+    async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.inner.load(id).await
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
+        self.waiting.add_permits(1);
+        self.gate.acquire().await.unwrap().forget();
+        let fault = self.faults.lock().unwrap().pop_front();
+        match fault {
+            Some(Fault::Refuse(error)) => return Err(error),
+            Some(Fault::LoseAnswer) => {
+                self.inner.commit(commit).await?;
+                return Err(StoreError::OutcomeUnknown { id: commit.after.id.clone() });
+            }
+            Some(Fault::RefuseGroups) => {
+                self.faults.lock().unwrap().push_front(Fault::RefuseGroups);
+                if commit.changes.len() > 1 {
+                    return Err(full(&commit.after.id));
+                }
+            }
+            None => {}
+        }
+        let version = self.inner.commit(commit).await?;
+        self.commits.lock().unwrap().push(commit.changes.len());
+        Ok(version)
+    }
+
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+        self.inner.delete(id).await
+    }
+
+    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        self.inner.list(filter, page).await
+    }
+
+    async fn health(&self) -> Health {
+        self.inner.health().await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
+        self.inner.subscribe()
+    }
+}
+
+pub fn full(id: &NotebookId) -> StoreError {
+    StoreError::Full { id: id.clone(), reason: "a test said so".to_owned() }
+}
+
+/// A service, its store, and the directory, which goes when this does.
+pub struct World {
+    pub service: NotebookService,
+    pub store: Arc<Faulty>,
+    pub dir: TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Faulty {
+            inner: JsonNotebookStore::open(dir.path(), Default::default()).unwrap(),
+            loads: AtomicUsize::new(0),
+            commits: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
+            waiting: Semaphore::new(0),
+            faults: Mutex::default(),
+        });
+        let service = NotebookService::new(Arc::clone(&store) as Arc<dyn NotebookStore>, options).unwrap();
+        Self { service, store, dir }
+    }
+
+    /// A second service on the same store, as another instance would be.
+    pub fn second(&self) -> NotebookService {
+        NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, Options::default()).unwrap()
+    }
+
+    pub fn fail_next(&self, fault: Fault) {
+        self.store.faults.lock().unwrap().push_back(fault);
+    }
+
+    /// Holds all commits until the gate is opened.
+    pub fn close_gate(&self) {
+        self.store.gate.forget_permits(usize::MAX);
+    }
+
+    pub fn open_gate(&self) {
+        self.store.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    /// Waits until so many commits have come as far as the gate since the last call.
+    pub async fn commits_waiting(&self, count: u32) {
+        self.store.waiting.acquire_many(count).await.unwrap().forget();
+    }
+
+    /// A notebook of `ann` with one empty cell.
+    pub async fn notebook(&self) -> (NotebookId, CellId) {
+        let id = self.service.create(&ann()).await.unwrap();
+        let cell = self.service.get(&ann(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
+        (id, cell)
+    }
+}
+
+pub fn ann() -> UserId {
+    UserId::new("ann").unwrap()
+}
+
+pub fn bob() -> UserId {
+    UserId::new("bob").unwrap()
+}
+
+pub fn update(cell: &CellId, code: &str) -> Edit {
+    Edit::UpdateCell { id: cell.clone(), code: Arc::from(code) }
+}
+
+pub fn insert(id: &str, code: &str) -> Edit {
+    Edit::InsertCell {
+        id: CellId::new(id).unwrap(),
+        cell_type: CellType::Python,
+        code: Arc::from(code),
+        place: Place::End,
+    }
+}
+
+pub fn codes(notebook: &Notebook) -> Vec<String> {
+    notebook.cells.iter().map(|cell| cell.code.to_string()).collect()
+}

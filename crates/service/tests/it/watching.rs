@@ -1,0 +1,104 @@
+//! Events: in commit order, exactly once, or one resync.
+
+use quire_domain::{Change, Edit, Revision};
+use quire_service::EventKind;
+
+use crate::support::{World, ann, codes, insert, update};
+
+fn change(kind: &EventKind) -> &Change {
+    match kind {
+        EventKind::Changed(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_sees_every_edit_once_and_in_order_whenever_it_came() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let (service, id) = (world.service.clone(), id.clone());
+            tokio::spawn(async move {
+                for n in 0..10 {
+                    service.edit(&ann(), &id, None, insert(&format!("c{writer}-{n}"), "x")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut watchers = Vec::new();
+    for _ in 0..20 {
+        let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+        watchers.push(tokio::spawn(async move {
+            let mut revision = watch.start.notebook.revision;
+            while revision < Revision(80) {
+                let event = watch.next().await.unwrap();
+                assert_eq!(change(&event.kind).revision.before, revision);
+                revision = change(&event.kind).revision.after;
+            }
+        }));
+    }
+    for task in writers.into_iter().chain(watchers) {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_that_is_too_slow_gets_one_resync_and_goes_on_from_there() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+    for n in 0..400 {
+        world.service.edit(&ann(), &id, None, update(&cell, &format!("{n}"))).await.unwrap();
+    }
+    assert!(matches!(watch.next().await.unwrap().kind, EventKind::Resync));
+    assert_eq!(codes(&watch.start.notebook), ["399"]);
+    world.service.edit(&ann(), &id, None, update(&cell, "after")).await.unwrap();
+    let event = watch.next().await.unwrap();
+    assert_eq!(change(&event.kind).revision.before, Revision(400));
+}
+
+#[tokio::test]
+async fn an_edit_of_the_file_from_outside_reaches_readers_and_watchers() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "inside")).await.unwrap();
+    let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+    let file = world.dir.path().join(format!("{id}.json"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("inside", "outside")).unwrap();
+    let event = watch.next().await.unwrap();
+    let change = change(&event.kind);
+    assert_eq!((change.revision.before, change.revision.after), (Revision(1), Revision(2)));
+    assert_eq!(&*change.cells[0].after.as_ref().unwrap().code, "outside");
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["outside"]);
+}
+
+#[tokio::test]
+async fn an_edit_from_outside_is_never_overwritten_unseen() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "inside")).await.unwrap();
+    let file = world.dir.path().join(format!("{id}.json"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("inside", "outside")).unwrap();
+    let edited = world.service.edit(&ann(), &id, None, insert("more", "more")).await.unwrap();
+    assert_eq!(edited.revision, Revision(3));
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["outside", "more"]);
+}
+
+#[tokio::test]
+async fn a_cycle_made_by_an_edit_is_in_its_change() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "a = b")).await.unwrap();
+    let made = world.service.edit(&ann(), &id, None, insert("second", "b = a")).await.unwrap().change.unwrap();
+    assert_eq!(made.cycles.len(), 2);
+    let published = world.service.get(&ann(), &id).await.unwrap();
+    let (status, error) = published.notebook.shown_status(published.notebook.cells.get(0).unwrap());
+    assert_eq!(status, quire_domain::CellStatus::Error);
+    assert!(error.unwrap().contains("second"));
+    let edit = Edit::DeleteCell { id: quire_domain::CellId::new("second").unwrap() };
+    let ended = world.service.edit(&ann(), &id, None, edit).await.unwrap().change.unwrap();
+    assert_eq!(ended.cycles.iter().map(|change| &change.cycle).collect::<Vec<_>>(), [&None]);
+}

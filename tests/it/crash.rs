@@ -1,0 +1,69 @@
+//! The server is killed while clients save: what was acknowledged is there afterwards.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quire_tests::Server;
+use serde_json::json;
+
+/// Kills of the whole server; the store alone is killed far more often in its own tests.
+const KILLS: u64 = 20;
+const CLIENTS: u64 = 4;
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::on(dir.path());
+    let notebook = server.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
+    // One cell for each client: the last value that was acknowledged, and the last that was sent.
+    let cells: Vec<String> = (0..CLIENTS)
+        .map(|_| {
+            let cell = server.ok("POST", &format!("/api/notebooks/{notebook}/cells"), Some(&json!({"type": "python"})));
+            cell["cell_id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    server.kill();
+    let acknowledged: Vec<AtomicU64> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
+    let sent: Vec<AtomicU64> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
+    let highest_revision = Mutex::new(0);
+
+    for round in 0..KILLS {
+        let server = Arc::new(Server::on(dir.path()));
+        let before: u64 = acknowledged.iter().map(|value| value.load(Ordering::SeqCst)).sum();
+        std::thread::scope(|scope| {
+            for ((cell, acknowledged), sent) in cells.iter().zip(&acknowledged).zip(&sent) {
+                let (server, highest_revision) = (Arc::clone(&server), &highest_revision);
+                let path = format!("/api/notebooks/{notebook}/cells/{cell}");
+                scope.spawn(move || {
+                    loop {
+                        let value = sent.fetch_add(1, Ordering::SeqCst) + 1;
+                        let body = json!({"code": format!("value = {value}")});
+                        let Some((200, answer)) = server.try_send("PUT", &path, Some(&body)) else { return };
+                        acknowledged.store(value, Ordering::SeqCst);
+                        let mut highest = highest_revision.lock().unwrap();
+                        *highest = answer["revision"].as_i64().unwrap().max(*highest);
+                    }
+                });
+            }
+            // The moment differs from round to round, from "just saving" to "some hundred saves on".
+            while acknowledged.iter().map(|value| value.load(Ordering::SeqCst)).sum::<u64>() < before + 10 {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_micros(round * 1_733 % 20_000));
+            let killed = std::process::Command::new("kill").args(["-9", &server.process().to_string()]).status();
+            assert!(killed.unwrap().success());
+        });
+
+        let server = Server::on(dir.path());
+        let found = server.ok("GET", &format!("/api/notebooks/{notebook}"), None);
+        assert!(found["revision"].as_i64().unwrap() >= *highest_revision.lock().unwrap());
+        for (n, cell) in cells.iter().enumerate() {
+            let code = found["cells"].as_array().unwrap().iter().find(|c| c["id"] == **cell).unwrap()["code"].clone();
+            let value: u64 = code.as_str().unwrap().strip_prefix("value = ").map_or(0, |value| value.parse().unwrap());
+            let range = acknowledged[n].load(Ordering::SeqCst)..=sent[n].load(Ordering::SeqCst);
+            assert!(range.contains(&value), "round {round}: {value} is not in {range:?}");
+        }
+        server.kill();
+    }
+}

@@ -1,0 +1,10 @@
+//! The product as its users meet it: the real server, real files, real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests are not covered by allow-unwrap-in-tests"
+)]
+
+mod crash;
+mod full_disk;
+mod legacy_directory;
