@@ -1,16 +1,20 @@
-//! How work grows, counted in steps of the algorithms. What the graph answers is tested from outside.
+//! What cannot be seen from outside: that the list of components stays a topological order, and how work grows,
+//! counted in steps of the algorithms. What the graph answers is tested from outside.
 
 use std::sync::Arc;
+
+use proptest::prelude::*;
 
 use super::{Graph, work};
 use crate::{Analysis, Cell, CellId, CellType, Extra, OrderKey, Read, Revision};
 
 fn cell(index: usize, place: usize, read: &str, write: &str) -> Arc<Cell> {
-    let analysis = Analysis {
-        reads: vec![Read { name: read.to_owned(), deferred: false }],
-        writes: vec![write.to_owned()],
-        ..Analysis::default()
-    };
+    cell_with(index, place, &[read.to_owned()], &[write.to_owned()])
+}
+
+fn cell_with(index: usize, place: usize, reads: &[String], writes: &[String]) -> Arc<Cell> {
+    let reads = reads.iter().map(|name| Read { name: name.clone(), deferred: false });
+    let analysis = Analysis { reads: reads.collect(), writes: writes.to_vec(), ..Analysis::default() };
     Arc::new(Cell {
         id: CellId::new(format!("c{index}")).unwrap(),
         order: OrderKey::at(place),
@@ -91,6 +95,45 @@ fn an_edit_of_a_chain_costs_the_same_in_a_small_notebook_and_a_large_one() {
                     assert!(there < 60 && back < 60, "{there} and {back} steps at {index} of {cells}");
                 }
             }
+        }
+    }
+}
+
+/// Whether every edge goes forward in the list of components, or stays within one.
+fn assert_list_agrees(graph: &Graph) {
+    let components = &graph.components;
+    for child in graph.index.document() {
+        for edge in graph.index.parents(child).filter(super::bindings::Binding::is_hard) {
+            let (parent, child) = (components.of(edge.cell), components.of(child));
+            assert!(parent == child || components.rank(parent) < components.rank(child), "{edge:?} to {child}");
+        }
+    }
+}
+
+/// One cell to come in place of another: number, place, whether it is there at all, reads and writes.
+type Edit = (usize, usize, bool, Vec<String>, Vec<String>);
+
+/// Enough cells and few enough edges that ways through the graph are long.
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let names = |most| prop::collection::vec((0..24_usize).prop_map(|name| format!("x{name}")), 0..=most);
+    prop::collection::vec((0..24_usize, 0..24_usize, prop::bool::weighted(0.9), names(2), names(2)), 1..150)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_list_stays_a_topological_order(edits in edits()) {
+        let mut cells = vec![None; 24];
+        let mut graph = Graph::default();
+        for (index, place, is_there, reads, writes) in edits {
+            let after = is_there.then(|| cell_with(index, place, &reads, &writes));
+            graph.update(cells[index].as_ref(), after.as_ref());
+            cells[index] = after;
+            assert_list_agrees(&graph);
+            let anew = Graph::new(cells.iter().flatten());
+            assert_list_agrees(&anew);
+            prop_assert!(graph.cycles().eq(anew.cycles()));
         }
     }
 }

@@ -72,7 +72,7 @@ pub enum GraphDiagnostic {
 /// What happens when cells are asked to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The cells to run, each after all that it depends on.
+    /// The cells to run, each after those of them that it depends on.
     pub run: Vec<CellId>,
     /// The cells that cannot run because they are on a cycle or depend on one, in document order.
     pub cyclic: Vec<CellId>,
