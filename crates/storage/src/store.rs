@@ -87,7 +87,8 @@ pub struct StoreEvent {
 ///   that is decided in the same step that stores it. Of two commits on one base exactly one succeeds. A commit of
 ///   results has equal revisions before and after, so results and edits made on the same base can both succeed.
 /// - **Exact.** What is loaded is what was stored: ids, code, output data and metadata, unknown fields, order; with NUL
-///   and any other character in code and output. Not stored: analysis beyond the names read and written, cycles. A
+///   and any other character in code and output; of unknown fields only the spelling of characters beyond ASCII may
+///   differ (`é` or `\u00e9`). An order key need not be the same, as long as the cells' order is. Not stored: analysis beyond the names read and written, cycles. A
 ///   cell that does not parse is loaded without `broken`; opening it finds that again.
 /// - **Missing.** [`load`](Self::load) gives `None`; changing or deleting a missing notebook is
 ///   [`StoreError::NotFound`].

@@ -1,0 +1,180 @@
+//! The suite that every store passes: one function for each behaviour that [`NotebookStore`] promises.
+//!
+//! A store's tests say how to make one, and get one test for each behaviour:
+//!
+//! ```ignore
+//! struct Memory;
+//!
+//! impl quire_storage::conformance::StoreBuilder for Memory {
+//!     type Guard = ();
+//!     async fn build(&self) -> Result<(Arc<dyn NotebookStore>, ()), Failure> { … }
+//!     async fn reopen(&self, store: Arc<dyn NotebookStore>, guard: &mut ()) -> Result<Arc<dyn NotebookStore>, Failure> { … }
+//! }
+//!
+//! quire_storage::conformance_tests!(Memory);
+//! ```
+//!
+//! The tests need `tokio` with the features `macros` and `rt-multi-thread`. There is nothing to leave out: every store,
+//! and every wrapper around one, does everything. A new behaviour gets its function here and its line in the list below;
+//! `tests/` proves with a store that is wrong on purpose that the function notices.
+
+mod check;
+mod concurrency;
+mod create;
+mod edits;
+mod exact;
+mod lists;
+mod random;
+mod results;
+mod samples;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::NotebookStore;
+
+pub use concurrency::*;
+pub use create::*;
+pub use edits::*;
+pub use exact::*;
+pub use lists::*;
+pub use results::*;
+
+/// Makes stores to test.
+pub trait StoreBuilder: Sync {
+    /// Cleans up when it is dropped, after the store.
+    type Guard: Send;
+
+    /// Makes an empty store.
+    fn build(&self) -> impl Future<Output = Result<(Arc<dyn NotebookStore>, Self::Guard), Failure>> + Send;
+
+    /// Closes a store and opens it again, as a new process would after the old one died.
+    fn reopen(
+        &self,
+        store: Arc<dyn NotebookStore>,
+        guard: &mut Self::Guard,
+    ) -> impl Future<Output = Result<Arc<dyn NotebookStore>, Failure>> + Send;
+}
+
+/// Why a store does not conform.
+pub struct Failure(String);
+
+impl Failure {
+    /// A failure with this explanation.
+    pub fn new(explanation: impl Into<String>) -> Self {
+        Self(explanation.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// As tests print it when they return it.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Any error becomes a failure, with all that lies beneath it.
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut explanation = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            explanation = format!("{explanation}: {cause}");
+            source = cause.source();
+        }
+        Self(explanation)
+    }
+}
+
+/// Fails with an explanation unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($explanation:tt)+) => {
+        if !$condition {
+            return Err($crate::conformance::Failure::new(format!($($explanation)+)));
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Makes of the one list of behaviours: their names, a function to run one by name, and the macro that makes tests. The
+/// first token is a dollar sign, for that macro's own variable.
+macro_rules! behaviours {
+    ($d:tt $($name:ident,)+) => {
+        /// The names of all behaviours.
+        pub const BEHAVIOURS: &[&str] = &[$(stringify!($name)),+];
+
+        /// Tests one behaviour by its name; `None` when there is none of that name.
+        pub async fn run<B: StoreBuilder>(name: &str, builder: &B) -> Option<Result<(), Failure>> {
+            match name {
+                $(stringify!($name) => Some($name(builder).await),)+
+                _ => None,
+            }
+        }
+
+        /// Makes one test for each behaviour, of the stores that a [`StoreBuilder`](crate::conformance::StoreBuilder)
+        /// makes.
+        #[macro_export]
+        macro_rules! conformance_tests {
+            ($d builder:expr) => {
+                $(
+                    #[::tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $name() -> Result<(), $crate::conformance::Failure> {
+                        $crate::conformance::$name(&$d builder).await
+                    }
+                )+
+            };
+        }
+    };
+}
+
+behaviours! { $
+    // What is stored
+    everything_in_a_notebook_is_kept,
+    odd_ids_are_kept_apart,
+    odd_text_is_kept,
+    values_at_the_limits_are_kept,
+    output_data_is_kept_as_text,
+    unknown_fields_are_kept,
+    times_are_kept,
+    random_notebooks_are_kept,
+    what_was_acknowledged_survives_reopening,
+    // Creating and deleting
+    missing_notebooks_are_reported,
+    an_existing_notebook_is_not_created_again,
+    of_concurrent_creations_one_succeeds,
+    deleting_leaves_nothing,
+    cells_belong_to_their_notebook,
+    // Editing
+    every_kind_of_edit_is_stored,
+    cells_stay_in_order,
+    cells_with_equal_keys_can_be_told_apart,
+    a_group_is_stored_as_a_whole,
+    a_stale_base_is_refused,
+    a_repeated_commit_changes_nothing,
+    versions_rise_with_every_commit,
+    // Results
+    results_are_stored_without_a_revision,
+    results_and_edits_on_one_base_both_succeed,
+    results_and_edits_in_one_group_are_stored,
+    edits_keep_results,
+    a_deleted_cell_takes_its_results_along,
+    // Lists
+    lists_are_ordered_and_complete,
+    lists_show_the_owners_notebooks_only,
+    lists_show_the_last_edit,
+    pages_make_up_the_list,
+    a_cursor_outlives_its_notebook,
+    // Many callers
+    of_two_commits_on_one_base_one_succeeds,
+    many_writers_lose_nothing,
+    a_load_never_shows_half_a_group,
+    a_dropped_call_is_done_wholly_or_not_at_all,
+    notebooks_do_not_disturb_each_other,
+    a_healthy_store_says_so,
+}

@@ -1,0 +1,309 @@
+//! A store in memory, correct unless it is told to do something wrong. Results are kept apart from notebooks, as real
+//! stores do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quire_domain::{Cell, CellId, Change, Notebook, NotebookId, Results};
+use quire_storage::{
+    Commit, CommitId, Cursor, DatabaseState, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError,
+    StoreEvent, Summary, Version,
+};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::faults::Fault;
+
+/// What the store keeps, which outlives it as a disk would.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    notebooks: HashMap<NotebookId, Stored>,
+    results: HashMap<(NotebookId, CellId), Arc<Results>>,
+    version: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    notebook: Notebook,
+    first_name: Option<Arc<str>>,
+    version: Version,
+    last: Option<CommitId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct MemoryStore {
+    memory: Arc<Memory>,
+    fault: Option<Fault>,
+    generation: Uuid,
+    events: broadcast::Sender<StoreEvent>,
+    working: Mutex<()>,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(memory: Arc<Memory>, fault: Option<Fault>) -> Self {
+        let events = broadcast::channel(1).0;
+        Self { memory, fault, generation: Uuid::new_v4(), events, working: Mutex::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.memory.0.lock().unwrap()
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    fn key(&self, id: &NotebookId) -> NotebookId {
+        self.fault.map_or_else(|| id.clone(), |fault| fault.key(id))
+    }
+
+    fn results_key(&self, notebook: &NotebookId, cell: &CellId) -> (NotebookId, CellId) {
+        match self.fault {
+            Some(fault) => fault.results_key(notebook, cell),
+            None => (notebook.clone(), cell.clone()),
+        }
+    }
+
+    fn spoil(&self, notebook: Notebook) -> Notebook {
+        match self.fault {
+            Some(fault) => fault.spoil(notebook),
+            None => notebook,
+        }
+    }
+
+    fn next_version(&self, kept: &mut Kept) -> Version {
+        if !self.is(Fault::KeepsVersions) {
+            kept.version += 1;
+        }
+        Version(kept.version)
+    }
+
+    fn put_results(&self, kept: &mut Kept, id: &NotebookId, cell: &CellId, results: Option<&Arc<Results>>) {
+        let key = self.results_key(id, cell);
+        match results.filter(|results| ***results != Results::default()) {
+            Some(results) => drop(kept.results.insert(key, Arc::clone(results))),
+            None => drop(kept.results.remove(&key)),
+        }
+    }
+
+    /// Stores what changes say about results.
+    fn put_changed_results(&self, kept: &mut Kept, id: &NotebookId, changes: &[Arc<Change>]) {
+        let edits = changes.iter().any(|change| !change.is_results());
+        if edits && self.is(Fault::LosesResultsInGroups) {
+            return;
+        }
+        for cell in changes.iter().flat_map(|change| &change.cells) {
+            let results = |cell: &Option<Arc<Cell>>| cell.as_ref().map(|cell| Arc::clone(&cell.results));
+            let (before, after) = (results(&cell.before), results(&cell.after));
+            let deleted = cell.after.is_none();
+            if deleted && self.is(Fault::KeepsResultsOfDeletedCells) {
+                continue;
+            }
+            if cell.before.is_none() && self.is(Fault::KeepsResultsOfDeletedCells) && after == Some(Arc::default()) {
+                continue;
+            }
+            if before != after || deleted || (edits && self.is(Fault::WritesResultsWithEdits)) {
+                self.put_results(kept, id, &cell.id, after.as_ref());
+            } else if edits && self.is(Fault::DropsResultsOnEdit) {
+                self.put_results(kept, id, &cell.id, None);
+            }
+        }
+    }
+
+    /// The notebook after a commit, as this store sees it.
+    fn after(&self, before: &Notebook, commit: &Commit<'_>) -> Notebook {
+        let mut after = commit.after.clone();
+        let keep_from_before = |wanted: &dyn Fn(&Cell, &Cell) -> Cell| {
+            let cells = commit.after.cells.iter();
+            cells
+                .map(|cell| before.cells.find(&cell.id).map_or_else(|| Cell::clone(cell), |old| wanted(old, cell)))
+                .collect()
+        };
+        if self.is(Fault::IgnoresMoves) {
+            after.cells = keep_from_before(&|old, new| Cell { order: old.order.clone(), ..new.clone() });
+        }
+        if self.is(Fault::IgnoresShiftedCells) && commit.changes.iter().any(|change| change.cells.len() > 1) {
+            after.cells = keep_from_before(&|old, new| Cell { order: old.order.clone(), ..new.clone() });
+        }
+        if self.is(Fault::StoresTheLastChangeOnly)
+            && let [.., last] = commit.changes
+            && commit.changes.len() > 1
+        {
+            let named = |id: &CellId| last.cells.iter().any(|cell| cell.id == *id);
+            after.cells = keep_from_before(&|old, new| if named(&new.id) { new.clone() } else { old.clone() });
+        }
+        if self.is(Fault::CountsResultsAsEdits) && commit.changes.iter().all(|change| change.is_results()) {
+            after.revision = after.revision.next();
+        }
+        self.spoil(after)
+    }
+}
+
+fn not_found(id: &NotebookId) -> StoreError {
+    StoreError::NotFound { id: id.clone() }
+}
+
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
+#[async_trait]
+impl NotebookStore for MemoryStore {
+    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
+        let key = self.key(&notebook.id);
+        let exists = || StoreError::AlreadyExists { id: notebook.id.clone() };
+        if self.is(Fault::ChecksThenCreates) {
+            if self.kept().notebooks.contains_key(&key) {
+                return Err(exists());
+            }
+            a_moment().await;
+        } else if !self.is(Fault::OverwritesOnCreate) && self.kept().notebooks.contains_key(&key) {
+            return Err(exists());
+        }
+        let mut kept = self.kept();
+        if !self.is(Fault::ChecksThenCreates)
+            && !self.is(Fault::OverwritesOnCreate)
+            && kept.notebooks.contains_key(&key)
+        {
+            return Err(exists());
+        }
+        let version = self.next_version(&mut kept);
+        let notebook = self.spoil(notebook.clone());
+        for cell in notebook.cells.iter() {
+            if *cell.results != Results::default() {
+                self.put_results(&mut kept, &notebook.id, &cell.id, Some(&cell.results));
+            }
+        }
+        let first_name = notebook.name.clone();
+        kept.notebooks.insert(key, Stored { notebook, first_name, version, last: None });
+        Ok(version)
+    }
+
+    async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
+        let kept = self.kept();
+        let Some(stored) = kept.notebooks.get(&self.key(id)) else { return Ok(None) };
+        let mut notebook = stored.notebook.clone();
+        let cells = notebook.cells.iter().map(|cell| {
+            let results = kept.results.get(&self.results_key(id, &cell.id)).cloned();
+            let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+            let analysis = Cell::stored_names(names(cell.reads().collect()), names(cell.writes().collect()));
+            Cell { results: results.unwrap_or_default(), analysis, broken: None, ..Cell::clone(cell) }
+        });
+        notebook.cells = cells.collect();
+        notebook.cycles = Arc::default();
+        Ok(Some(Loaded { notebook, version: stored.version }))
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
+        let id = &commit.after.id;
+        let key = self.key(id);
+        let checked = |kept: &Kept| {
+            let stored = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.clone();
+            let fits = stored.notebook.revision == commit.base || self.is(Fault::IgnoresBase);
+            let again = stored.last == Some(commit.id) && !self.is(Fault::RefusesRepetition);
+            if fits || again {
+                Ok(stored)
+            } else {
+                Err(StoreError::RevisionMismatch { id: id.clone(), expected: commit.base })
+            }
+        };
+        let before = checked(&self.kept())?;
+        if before.last == Some(commit.id) {
+            return if self.is(Fault::RefusesRepetition) { Err(not_found(id)) } else { Ok(before.version) };
+        }
+        let after = self.after(&before.notebook, &commit);
+        if self.is(Fault::LocksOutOthers) && self.working.try_lock().is_err() {
+            return Err(StoreError::Unavailable { reason: "busy".into(), source: None });
+        }
+        if self.is(Fault::ChecksThenCommits) || self.is(Fault::LocksOutOthers) {
+            let _working = self.is(Fault::LocksOutOthers).then(|| self.working.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if self.is(Fault::CommitsInTwoSteps) || self.is(Fault::StopsHalfWayWhenDropped) {
+            if let Some(stored) = self.kept().notebooks.get_mut(&key) {
+                // The first of the cells and the revision; the rest comes later, if at all.
+                let first = commit.after.cells.get(0).cloned();
+                let cells = stored.notebook.cells.iter().enumerate();
+                let mixed = cells.map(|(index, cell)| match (&first, index) {
+                    (Some(first), 0) => Cell::clone(first),
+                    _ => Cell::clone(cell),
+                });
+                let mixed = mixed.collect();
+                stored.notebook.cells = mixed;
+                stored.notebook.revision = after.revision;
+            }
+            a_moment().await;
+        }
+        let mut kept = self.kept();
+        if self.fault.is_none() {
+            checked(&kept)?;
+        }
+        self.put_changed_results(&mut kept, id, commit.changes);
+        let version = self.next_version(&mut kept);
+        let first_name = before.first_name;
+        kept.notebooks.insert(key, Stored { notebook: after, first_name, version, last: Some(commit.id) });
+        Ok(version)
+    }
+
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        if kept.notebooks.remove(&self.key(id)).is_none() && !self.is(Fault::DeletesWhatIsMissing) {
+            return Err(not_found(id));
+        }
+        if !self.is(Fault::KeepsResultsOfDeletedNotebooks) {
+            kept.results.retain(|(notebook, _), _| notebook != id);
+        }
+        Ok(())
+    }
+
+    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        let kept = self.kept();
+        let mut all: BTreeMap<Cursor, Summary> = BTreeMap::new();
+        for stored in kept.notebooks.values() {
+            let notebook = &stored.notebook;
+            if notebook.owner != filter.owner && !self.is(Fault::ListsEverybody) {
+                continue;
+            }
+            let stale = self.is(Fault::ListsStaleNames);
+            let summary = Summary {
+                id: notebook.id.clone(),
+                owner: notebook.owner.clone(),
+                name: if stale { stored.first_name.clone() } else { notebook.name.clone() },
+                revision: notebook.revision,
+                created_at: notebook.created_at,
+                updated_at: notebook.updated_at,
+            };
+            all.insert(summary.cursor(), summary);
+        }
+        let mut notebooks: Vec<_> = all.into_values().collect();
+        if self.is(Fault::ListsById) {
+            notebooks.sort_by(|a, b| a.id.cmp(&b.id));
+        }
+        if let Some(after) = &page.after {
+            if self.is(Fault::ForgetsCursors) && !notebooks.iter().any(|summary| summary.cursor() == *after) {
+                notebooks.clear();
+            }
+            let repeats = self.is(Fault::RepeatsAtPageBorders);
+            notebooks.retain(|summary| summary.cursor() > *after || (repeats && summary.cursor() == *after));
+        }
+        let limit = page.limit.unwrap_or(usize::MAX);
+        let more = notebooks.len() > limit;
+        notebooks.truncate(limit);
+        let next = if more { notebooks.last().map(Summary::cursor) } else { None };
+        Ok(Page { notebooks, damaged: Vec::new(), next })
+    }
+
+    async fn health(&self) -> Health {
+        let well = !self.is(Fault::SaysItIsIll);
+        Health { reads: well, writes: well, database: DatabaseState::NotConfigured, generation: self.generation }
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
+        self.events.subscribe()
+    }
+}
