@@ -14,6 +14,10 @@ use crate::types::{Analysis, CellType};
 /// Most cells are below 2 KiB; the worst code of this size takes a few milliseconds.
 const SHORT_BYTES: usize = 16 * 1024;
 
+/// The stack of a thread: enough for an SQL cell and for most Python cells, which would otherwise take one each time.
+/// Only what is used of it costs memory.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Worker threads for [`analyse`], made once and kept.
@@ -69,7 +73,7 @@ fn lane(name: &str, threads: usize) -> io::Result<Sender<Job>> {
     let receiver = Arc::new(Mutex::new(receiver));
     for _ in 0..threads {
         let receiver = Arc::clone(&receiver);
-        thread::Builder::new().name(name.to_owned()).spawn(move || work(&receiver))?;
+        thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(move || work(&receiver))?;
     }
     Ok(sender)
 }

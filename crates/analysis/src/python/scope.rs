@@ -83,7 +83,7 @@ enum Place {
     Module,
 }
 
-impl<'a> Scopes<'a> {
+impl Scopes<'_> {
     pub(super) fn new() -> Self {
         let module = Frame { kind: FrameKind::Module, class: None, home: 0, entries: 0, members: 0 };
         Self {

@@ -81,7 +81,9 @@ impl<'a> Walk<'a> {
     }
 
     fn exprs(&mut self, exprs: &'a [Expr]) {
-        exprs.iter().for_each(|expr| self.visit_expr(expr));
+        for expr in exprs {
+            self.visit_expr(expr);
+        }
     }
 
     /// Walks what runs only when something is called.

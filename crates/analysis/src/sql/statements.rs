@@ -58,9 +58,9 @@ pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -
                 continue;
             }
             let statement = std::mem::take(&mut statement);
-            parse(&dialect, statement, &mut tables, &mut failures);
+            parse(statement, &mut tables, &mut failures);
         }
-        parse(&dialect, statement, &mut tables, &mut failures);
+        parse(statement, &mut tables, &mut failures);
     });
     if is_closed {
         findings.extend(failures.into_iter().map(|Failure { message, line, column }| {
@@ -77,12 +77,13 @@ struct Failure {
     column: u64,
 }
 
-fn parse(dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>, tables: &mut Tables, failures: &mut Vec<Failure>) {
+fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables, failures: &mut Vec<Failure>) {
     let Some(start) = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_))) else { return };
     let start = start.span.start;
     let tokens = understood(tokens);
     let may_change_data = may_change_data(&tokens);
-    let parser = Parser::new(dialect).with_recursion_limit(DEEPEST);
+    let dialect = PostgreSqlDialect {};
+    let parser = Parser::new(&dialect).with_recursion_limit(DEEPEST);
     match parser.with_tokens_with_locations(tokens).parse_statements() {
         Ok(statements) => {
             let mut visitor = Visitor::new(tables);

@@ -107,7 +107,9 @@ impl<'a> Visitor<'a> {
     }
 
     fn change_all(&mut self, tables: &[TableWithJoins]) {
-        tables.iter().for_each(|table| self.change_factor(&table.relation));
+        for table in tables {
+            self.change_factor(&table.relation);
+        }
     }
 
     fn statement(&mut self, statement: &Statement) {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use quire_analysis::{Analysis, CellType, Read, analyse};
 
-/// What Python, IPython and SQL are made of, so that random code gets past the first token.
+/// What Python, `IPython` and SQL are made of, so that random code gets past the first token.
 const SOUP: &[&str] = &[
     "x",
     "y",
