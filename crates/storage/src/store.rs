@@ -88,8 +88,9 @@ pub struct StoreEvent {
 ///   results has equal revisions before and after, so results and edits made on the same base can both succeed.
 /// - **Exact.** What is loaded is what was stored: ids, code, output data and metadata, unknown fields, order; with NUL
 ///   and any other character in code and output; of unknown fields only the spelling of characters beyond ASCII may
-///   differ (`é` or `\u00e9`). An order key need not be the same, as long as the cells' order is. Not stored: analysis beyond the names read and written, cycles. A
-///   cell that does not parse is loaded without `broken`; opening it finds that again.
+///   differ (`é` or `\u00e9`). An order key need not be the same, as long as the cells' order is. Not stored: analysis
+///   beyond the names read and written, cycles. A cell that does not parse is loaded without `broken`; opening it finds
+///   that again.
 /// - **Missing.** [`load`](Self::load) gives `None`; changing or deleting a missing notebook is
 ///   [`StoreError::NotFound`].
 /// - **Damage.** What cannot be read is reported as [`StoreError::Damaged`] on load, commit, create and delete, and

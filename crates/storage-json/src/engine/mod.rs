@@ -134,14 +134,12 @@ impl Engine {
 
     /// All results of a notebook by cell.
     fn latest_results(&self, slot: &mut Slot, id: &NotebookId, known: &Known) -> Result<Latest, Error> {
-        match &slot.results {
-            Some(file) => Ok(file.latest()?),
-            None => {
-                let (file, latest) = ResultsFile::open(&self.outputs, id, known.own_revision)?;
-                slot.results = Some(file);
-                Ok(latest)
-            }
+        if let Some(file) = &slot.results {
+            return Ok(file.latest()?);
         }
+        let (file, latest) = ResultsFile::open(&self.outputs, id, known.own_revision)?;
+        slot.results = Some(file);
+        Ok(latest)
     }
 
     fn tell(&self, changed: Vec<NotebookId>) {

@@ -61,12 +61,12 @@ pub(crate) fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, Damage> 
     {
         let mut found = Fields::new();
         return parse(&fixed, &mut found, defaults)
-            .map_err(|problem| damage(&found, text, shifts.original(problem.offset_in(&fixed)), problem.reason));
+            .map_err(|problem| damage(&found, text, shifts.original(problem.offset_in(&fixed)), &problem.reason));
     }
-    Err(damage(&found, text, first.offset_in(text), first.reason))
+    Err(damage(&found, text, first.offset_in(text), &first.reason))
 }
 
-fn damage(found: &Fields<'_>, text: &str, offset: usize, reason: String) -> Damage {
+fn damage(found: &Fields<'_>, text: &str, offset: usize, reason: &str) -> Damage {
     let value = |name: &str| {
         let (_, value) = found.iter().find(|(key, _)| key == name)?;
         fields::text(value, name).ok()

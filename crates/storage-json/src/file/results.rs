@@ -8,7 +8,7 @@ use super::read::Problem;
 
 /// Takes `stdout`, `outputs` and `error` out; absent when they say nothing. What has another shape than we know is left
 /// among the fields that we don't know.
-pub(super) fn take<'a>(fields: &mut Taken<'a>, cell: &RawValue) -> Result<Option<Results>, Problem> {
+pub(super) fn take(fields: &mut Taken<'_>, cell: &RawValue) -> Result<Option<Results>, Problem> {
     let stdout = take_one(fields, "stdout", |value| Some(fields::text(value, "").ok()?.into_owned()))?;
     let outputs = take_one(fields, "outputs", outputs)?;
     let error = take_one(fields, "error", |value| Some(fields::text(value, "").ok()?.into_owned()))?;

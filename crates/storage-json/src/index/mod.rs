@@ -81,11 +81,6 @@ impl Index {
         self.files.get(file)
     }
 
-    /// Whether there is a file for this notebook, damaged ones included.
-    pub(crate) fn holds(&self, id: &NotebookId) -> bool {
-        self.by_id.contains_key(id)
-    }
-
     /// Whether some file does not tell which notebook it holds.
     pub(crate) fn has_nameless(&self) -> bool {
         self.troubled.iter().any(|file| self.get(file).is_some_and(|entry| entry.id().is_none()))
@@ -140,13 +135,6 @@ impl Index {
             known.version = version;
         }
         version
-    }
-
-    /// Forgets what the file's state was, so that the next look reads it.
-    pub(crate) fn distrust(&mut self, file: &str) {
-        if let Some(entry) = self.files.get_mut(file) {
-            entry.settled = false;
-        }
     }
 
     /// A part of the list of an owner's notebooks.

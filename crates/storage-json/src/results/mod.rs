@@ -13,7 +13,7 @@
 
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) struct ResultsFile {
     /// Bytes it had when it was last written anew.
     fresh_size: u64,
     /// The cells that have results.
-    cells: HashMap<CellId, ()>,
+    cells: HashSet<CellId>,
 }
 
 /// The name of a notebook's results file.
@@ -58,7 +58,7 @@ impl ResultsFile {
         let read = record::read_all(&bytes, Some(revision));
         file.size = bytes.len() as u64;
         file.fresh_size = file.size;
-        file.cells = read.latest.keys().map(|cell| (cell.clone(), ())).collect();
+        file.cells = read.latest.keys().cloned().collect();
         if read.leavings {
             tracing::warn!(notebook = %id, file = file.name, "removed results that were cut short, void or damaged");
             file.write_anew(&read.latest)?;
@@ -68,7 +68,7 @@ impl ResultsFile {
 
     /// The results of a notebook, whatever there is of them now; for writing them anew.
     pub(crate) fn unread(folder: &Arc<Folder>, id: &NotebookId) -> Self {
-        Self { folder: Arc::clone(folder), name: file_name(id), size: 0, fresh_size: 0, cells: HashMap::new() }
+        Self { folder: Arc::clone(folder), name: file_name(id), size: 0, fresh_size: 0, cells: HashSet::new() }
     }
 
     /// Reads the newest results of every cell.
@@ -81,7 +81,7 @@ impl ResultsFile {
 
     /// Whether a cell has results.
     pub(crate) fn has(&self, cell: &CellId) -> bool {
-        self.cells.contains_key(cell)
+        self.cells.contains(cell)
     }
 
     /// Appends a record, durably. Returns what [`Self::take_back`] needs.
@@ -102,7 +102,7 @@ impl ResultsFile {
         self.size = before + text.len() as u64;
         for (cell, results) in record.cells() {
             match results {
-                Some(_) => self.cells.insert(cell.clone(), ()),
+                Some(_) => self.cells.insert(cell.clone()),
                 None => self.cells.remove(cell),
             };
         }
@@ -115,7 +115,7 @@ impl ResultsFile {
         file.set_len(before)?;
         file.sync_data()?;
         self.size = before;
-        self.cells = self.latest()?.into_keys().map(|cell| (cell, ())).collect();
+        self.cells = self.latest()?.into_keys().collect();
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl ResultsFile {
 
     /// Replaces the file by one that holds just these results.
     pub(crate) fn write_anew(&mut self, latest: &Latest) -> io::Result<()> {
-        self.cells = latest.keys().map(|cell| (cell.clone(), ())).collect();
+        self.cells = latest.keys().cloned().collect();
         if latest.is_empty() {
             self.folder.remove(&self.name)?;
             (self.size, self.fresh_size) = (0, 0);

@@ -116,6 +116,7 @@ mod results_v1 {
         metadata: Json,
     }
 
+    #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
     pub(super) fn serialize<S: Serializer>(results: &Option<Arc<Results>>, serializer: S) -> Result<S::Ok, S::Error> {
         let results = results.as_deref().map(|results| ResultsV1 {
             status: stored(results.status),

@@ -22,10 +22,10 @@ pub async fn of_two_commits_on_one_base_one_succeeds<B: StoreBuilder>(builder: &
     let id = NotebookId::new("raced")?;
     store.create(&with_cells("raced", &[("a", "")])?).await?;
     for _ in 0..10 {
+        let base = load(&*store, &id).await?.notebook.revision;
         let mut calls = Vec::new();
         for author in 0..4 {
             let (store, id) = (Arc::clone(&store), id.clone());
-            let base = load(&*store, &id).await?.notebook.revision;
             calls.push(tokio::spawn(async move {
                 let mut editor = Editor::load(&*store, &id).await?;
                 if editor.notebook().revision != base {

@@ -141,10 +141,8 @@ pub async fn odd_text_is_kept<B: StoreBuilder>(builder: &B) -> Result<(), Failur
         cells.push(cell);
     }
     notebook.cells = cells.into_iter().collect();
-    store.create(&notebook).await?;
-    is_stored(&*store, &notebook).await?;
-
-    let mut editor = Editor::load(&*store, &notebook.id).await?;
+    let mut editor = Editor::create(&*store, notebook).await?;
+    is_stored(&*store, editor.notebook()).await?;
     for (index, text) in texts.iter().enumerate() {
         editor.edit(&update(&format!("cell{}", (index + 1) % texts.len()), text)?).await?;
         editor.edit(&results(&format!("cell{index}"), printed(&format!("{text}{text}")))?).await?;
@@ -295,7 +293,9 @@ pub async fn random_notebooks_are_kept<B: StoreBuilder>(builder: &B) -> Result<(
         let notebook = random.notebook(&format!("random{seed}"))?;
         store.create(&notebook).await?;
         is_stored(&*store, &notebook).await.map_err(in_seed)?;
-        let mut editor = Editor::load(&*store, &notebook.id).await?;
+        // Anew, so that the names that cells read and write are those that opening finds.
+        store.delete(&notebook.id).await?;
+        let mut editor = Editor::create(&*store, notebook).await?;
         for _ in 0..10 {
             let base = editor.notebook().revision;
             let mut group = Vec::new();
@@ -317,9 +317,8 @@ pub async fn random_notebooks_are_kept<B: StoreBuilder>(builder: &B) -> Result<(
 /// When the store does not conform.
 pub async fn what_was_acknowledged_survives_reopening<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, mut guard) = builder.build().await?;
-    store.create(&full("kept")?).await?;
     store.create(&empty("gone")?).await?;
-    let mut editor = Editor::load(&*store, &NotebookId::new("kept")?).await?;
+    let mut editor = Editor::create(&*store, full("kept")?).await?;
     editor.edit(&update("numbers", "x = 2")?).await?;
     editor.edit(&results("query", printed("rows"))?).await?;
     store.delete(&NotebookId::new("gone")?).await?;

@@ -1,0 +1,31 @@
+//! The suite that every store passes.
+
+use std::sync::Arc;
+
+use quire_storage::NotebookStore;
+use quire_storage::conformance::{Failure, StoreBuilder};
+use quire_storage_json::{JsonNotebookStore, Options};
+use tempfile::TempDir;
+
+struct Directory;
+
+impl StoreBuilder for Directory {
+    type Guard = TempDir;
+
+    async fn build(&self) -> Result<(Arc<dyn NotebookStore>, TempDir), Failure> {
+        let dir = TempDir::new()?;
+        let store = JsonNotebookStore::open(dir.path(), Options::default())?;
+        Ok((Arc::new(store), dir))
+    }
+
+    async fn reopen(
+        &self,
+        store: Arc<dyn NotebookStore>,
+        dir: &mut TempDir,
+    ) -> Result<Arc<dyn NotebookStore>, Failure> {
+        drop(store);
+        Ok(Arc::new(JsonNotebookStore::open(dir.path(), Options::default())?))
+    }
+}
+
+quire_storage::conformance_tests!(Directory);
