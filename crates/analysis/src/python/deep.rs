@@ -24,9 +24,8 @@ const PARSE_PER_BRACKET: usize = 1024;
 /// … and in the defaults of a lambda, where another lambda may stand.
 const PARSE_PER_LAMBDA: usize = 32 * 1024;
 
-/// Runs the parser on `code`.
-pub(super) fn parse<R>(code: &str, parse: impl FnOnce() -> R) -> R {
-    let brackets = code.bytes().filter(|byte| matches!(byte, b'[' | b'(' | b'*')).count();
+/// Runs the parser on `code`, which holds `brackets` opening brackets and stars.
+pub(super) fn parse<R>(code: &str, brackets: usize, parse: impl FnOnce() -> R) -> R {
     let lambdas = code.matches("lambda").count();
     let mut need = RED_ZONE + brackets.saturating_mul(PARSE_PER_BRACKET) + lambdas.saturating_mul(PARSE_PER_LAMBDA);
     if may_panic(code) {

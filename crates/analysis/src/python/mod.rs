@@ -5,6 +5,7 @@ mod builtins;
 mod deep;
 mod magics;
 mod names;
+mod nesting;
 mod scope;
 mod walk;
 
@@ -18,6 +19,7 @@ use crate::position::{self, Finding};
 use crate::types::Analysis;
 pub(crate) use deep::drop_tree;
 use magics::Shape;
+use nesting::Nesting;
 use walk::Walk;
 
 /// What a Python cell reads and writes.
@@ -78,7 +80,12 @@ fn names_into(names: &[&str], analysis: &mut Analysis) {
 
 /// Analyses Python that begins at byte `start` of the cell.
 fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
-    let Some(parsed) = parse(code) else {
+    let nesting = Nesting::of(code);
+    if let Some(offset) = nesting.too_deep(code) {
+        findings.push(Finding::error(start + offset, "nested too deeply"));
+        return;
+    }
+    let Some(parsed) = parse(code, &nesting) else {
         findings.push(Finding::error(start, "the parser failed on this cell"));
         return;
     };
@@ -89,7 +96,7 @@ fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analys
     if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(code)).flatten() {
         // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
         drop_unwalked(parsed, code);
-        if let Some(parsed) = parse(&cleaned) {
+        if let Some(parsed) = parse(&cleaned, &nesting) {
             walk(&cleaned, parsed, writes, analysis);
         }
     } else {
@@ -97,14 +104,15 @@ fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analys
     }
 }
 
-fn parse(code: &str) -> Option<Parsed<ModModule>> {
+fn parse(code: &str, nesting: &Nesting) -> Option<Parsed<ModModule>> {
     // Ruff 0.0.10 panics on some half-typed code with help lines (`IPython escape command expression is only allowed
     // for % and !`). Without IPython's syntax it has not been seen to, and such code is broken either way.
     let parse_as = |mode| {
         let options = ParseOptions::from(mode).with_target_version(PythonVersion::latest());
         catch_unwind(|| parse_unchecked(code, options)).ok()
     };
-    deep::parse(code, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?.try_into_module()
+    deep::parse(code, nesting.brackets, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?
+        .try_into_module()
 }
 
 fn walk(code: &str, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {

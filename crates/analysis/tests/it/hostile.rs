@@ -70,6 +70,13 @@ const PYTHON_SHAPES: &[(&str, &str, &str)] = &[
     ("x if y else ", "x", ""),
     ("x if ", "y", " else z"),
     ("", "x", " if y else z"),
+    // Brackets in strings hide how deep the others are, until the code is read as tokens.
+    ("[']',", "x", "]"),
+    ("[']',", "", ""),
+    ("(')',", "", ""),
+    ("{'}',", "", ""),
+    ("f(')',", "", ""),
+    ("-x**", "x", ""),
     ("[x for x in ", "y", "]"),
     ("[", "x", " for x in y]"),
     ("[x for x in y if ", "z", "]"),
@@ -238,7 +245,9 @@ fn what_the_issue_names() {
     let code = |code: String| check(CellType::Python, "named", code);
     assert!(code("[".repeat(100_000)).error().is_some());
     assert!(code("(".repeat(100_000)).error().is_some());
-    assert_eq!(code("-".repeat(50_000) + "x").reads[0].name, "x");
+    assert!(code("-".repeat(50_000) + "x").error().is_some(), "CPython does not compile it either");
+    assert_eq!(code("-".repeat(500) + "x").reads[0].name, "x");
+    assert_eq!(code(format!("{}x{}", "[".repeat(500), "]".repeat(500))).reads[0].name, "x");
     assert_eq!(code(format!("x = {}1", "y + ".repeat(65_000))).reads[0].name, "y");
     assert!(code("\0".repeat(1000)).error().is_some());
     assert!(code("\r".to_owned()).error().is_none());
