@@ -36,8 +36,8 @@ pub(crate) async fn pass(
         }
     };
     let (request, mut answer) = answer.into_parts();
-    cors::tell(answer.headers_mut(), origin);
     let failure = finish(&mut answer, &line.id);
+    cors::tell(answer.headers_mut(), origin);
     if shared.in_flight.is_draining() {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -75,7 +75,7 @@ fn word_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<Stri
     });
     let (body, retry_after, allow) = (problem.body(id.as_str()), problem.retry_after, problem.allow);
     let closes = problem.closes;
-    let _ = std::mem::replace(answer, HttpResponse::new(status).set_body(body.boxed()).map_into_boxed_body());
+    *answer = HttpResponse::new(status).set_body(body.boxed());
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = retry_after {

@@ -3,6 +3,7 @@
 use quire_domain::{Cell, CellStatus, CellType, ConnectionString, Notebook, NotebookId, Output, Revision, Timestamp};
 use quire_service::{Edited, Published};
 use quire_storage::{Damaged, Page, Summary};
+use serde::de::{Deserializer, IntoDeserializer as _};
 use serde::ser::{Serialize, Serializer};
 use serde::{Deserialize, Serialize as DeriveSerialize};
 
@@ -21,9 +22,15 @@ pub(crate) struct ConnectionIn {
 /// A new cell; without `after_cell_id`, or with null or "" there, it goes to the end.
 #[derive(Deserialize)]
 pub(crate) struct CellIn {
+    #[serde(deserialize_with = "cell_type")]
     pub(crate) r#type: CellType,
     #[serde(default)]
     pub(crate) after_cell_id: Option<String>,
+}
+
+/// By way of a text: of an enum, `serde_json` says that anything but a text is no JSON.
+fn cell_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CellType, D::Error> {
+    CellType::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
 /// Other code for a cell.

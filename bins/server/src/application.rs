@@ -1,0 +1,121 @@
+//! The server as a whole: built, listening, and stopped without losing what it promised.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use actix_web::dev::Server;
+use actix_web::rt::time::timeout;
+use anyhow::Context as _;
+use quire_api::{Api, Settings};
+use quire_service::NotebookService;
+use quire_storage_json::JsonNotebookStore;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::Config;
+
+/// How long a client may take to close a connection that the server has ended.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server that listens.
+pub(crate) struct Application {
+    server: Server,
+    address: SocketAddr,
+    signals: Signals,
+    api: Api,
+    service: NotebookService,
+    shutdown_timeout: Duration,
+}
+
+/// What the operating system sends to end a process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Application {
+    /// Opens the store and begins to listen.
+    ///
+    /// # Errors
+    /// When the directory cannot be used or the address cannot be had.
+    pub(crate) fn build(config: &Config) -> anyhow::Result<Self> {
+        // First, so that being told to stop while starting is not fatal in the middle of something.
+        let signals =
+            Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
+        tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
+        tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
+        let service = NotebookService::new(Arc::new(store), quire_service::Options::default())
+            .context("cannot start the threads that analyse cells")?;
+        let api = Api::new(service.clone(), settings(config));
+        let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
+        Ok(Self { server, address, signals, api, service, shutdown_timeout: config.shutdown_timeout })
+    }
+
+    /// Serves until a signal says to stop, then finishes what is under way.
+    ///
+    /// # Errors
+    /// When the server ends by itself.
+    pub(crate) async fn run_until_stopped(self) -> anyhow::Result<()> {
+        let Self { server, address, mut signals, api, service, shutdown_timeout } = self;
+        let handle = server.handle();
+        let mut serving = actix_web::rt::spawn(server);
+        // Scripts wait for this line.
+        tracing::info!(%address, "listening");
+        let signal = tokio::select! {
+            ended = &mut serving => return ended.context("the server's task failed")?.context("the server failed"),
+            signal = signals.next() => signal,
+        };
+        tracing::info!(signal, "stopping");
+        handle.pause().await;
+        // Writers of notebooks live on the server's threads, so every request must be answered and every writer ended
+        // before a thread may end: the thread of one request's connection can be free while another request needs its
+        // writer.
+        let finish = async {
+            api.drain().await;
+            service.close().await;
+        };
+        if timeout(shutdown_timeout, finish).await.is_err() {
+            tracing::warn!("some requests did not finish in time and are cut off");
+        }
+        handle.stop(true).await;
+        serving.await.context("the server's task failed")?.context("the server failed")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl Signals {
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        dev_user: config.dev_user.clone(),
+        allowed_origins: config.allowed_origins.clone(),
+        body_timeout: config.body_timeout,
+        request_timeout: config.request_timeout,
+    }
+}
+
+fn listen(api: &Api, config: &Config) -> std::io::Result<(Server, SocketAddr)> {
+    let api = api.clone();
+    let server = HttpServer::new(move || api.app())
+        .workers(config.workers)
+        .max_connections(config.max_connections.div_ceil(config.workers))
+        .keep_alive(config.keep_alive)
+        .client_request_timeout(config.head_timeout)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        // What must be waited for has been waited for when the server is told to stop.
+        .shutdown_timeout(1)
+        .disable_signals()
+        .bind(config.listen)?;
+    let address = server.addrs().first().copied().unwrap_or(config.listen);
+    Ok((server.run(), address))
+}

@@ -1,0 +1,165 @@
+//! The configuration as the server uses it: typed, and valid once it exists.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quire_domain::{NotebookId, UserId};
+use tracing_subscriber::EnvFilter;
+
+use crate::sources::{Refusal, Sources, Wanted};
+
+/// How the server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// Where the notebooks are.
+    pub(crate) notebooks_dir: PathBuf,
+    /// Where to listen: a loopback address.
+    pub(crate) listen: SocketAddr,
+    /// Who every request is.
+    pub(crate) dev_user: UserId,
+    /// The origins whose pages may use the server.
+    pub(crate) allowed_origins: Vec<String>,
+    /// Which log lines are written, as [`EnvFilter`] understands it.
+    pub(crate) log: String,
+    /// How log lines are written.
+    pub(crate) log_format: LogFormat,
+    /// How many threads answer requests.
+    pub(crate) workers: usize,
+    /// How many connections are held at once.
+    pub(crate) max_connections: usize,
+    /// How long idle connections are kept.
+    pub(crate) keep_alive: Duration,
+    /// How long the head of a connection's first request may take.
+    pub(crate) head_timeout: Duration,
+    /// How long a body may take.
+    pub(crate) body_timeout: Duration,
+    /// How long handling a request may take.
+    pub(crate) request_timeout: Duration,
+    /// How long stopping waits for requests under way.
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: a JSON object on each line.
+    Json,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// To run.
+    Run(Box<Config>),
+    /// To print this and leave.
+    Print(String),
+}
+
+impl Config {
+    /// Reads flags, variables, file and defaults, in that order, and checks them.
+    ///
+    /// # Errors
+    /// The first value that is not valid, with where it came from.
+    pub(crate) fn load(
+        arguments: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Command, Refusal> {
+        match Sources::collect(arguments, variable)? {
+            Wanted::Run(sources) => Ok(Command::Run(Box::new(Self::check(&sources)?))),
+            Wanted::Text(text) => Ok(Command::Print(text)),
+        }
+    }
+
+    fn check(sources: &Sources) -> Result<Self, Refusal> {
+        let ms = |name| sources.get(name, |text| number(text, 1, 3_600_000)).map(Duration::from_millis);
+        let count = |name, least| sources.get(name, |text| number(text, least, 1_000_000));
+        let host = sources.get("host", host)?;
+        let port =
+            sources.get("port", |text| text.parse().map_err(|_nan| "it must be a number from 0 to 65535".into()))?;
+        let workers = count("workers", 0)?;
+        Ok(Self {
+            notebooks_dir: sources.get("notebooks_dir", directory)?,
+            listen: SocketAddr::new(host, port),
+            dev_user: sources.get("dev_user", user)?,
+            allowed_origins: sources.get("allowed_origins", origins)?,
+            log: sources.get("log", filter)?,
+            log_format: sources.get("log_format", log_format)?,
+            workers: match usize::try_from(workers) {
+                Ok(workers @ 1..) => workers,
+                _ => std::thread::available_parallelism().map_or(2, usize::from),
+            },
+            max_connections: usize::try_from(count("max_connections", 1)?).unwrap_or(usize::MAX),
+            keep_alive: Duration::from_millis(sources.get("keep_alive_ms", |text| number(text, 60_001, 3_600_000))?),
+            head_timeout: ms("head_timeout_ms")?,
+            body_timeout: ms("body_timeout_ms")?,
+            request_timeout: ms("request_timeout_ms")?,
+            shutdown_timeout: ms("shutdown_timeout_ms")?,
+        })
+    }
+}
+
+fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
+    let wanted = || format!("it must be a whole number from {least} to {most}");
+    text.parse().ok().filter(|number| (least..=most).contains(number)).ok_or_else(wanted)
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("it must name a directory".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    let address = if text == "localhost" { Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { text.parse::<IpAddr>() };
+    let address = address.map_err(|_name| "it must be an IP address, such as 127.0.0.1 or ::1".to_owned())?;
+    if address.is_loopback() {
+        return Ok(address);
+    }
+    Err("without sign-in, anybody who reaches the server could read and change every notebook, so it must be a \
+         loopback address such as 127.0.0.1; to reach it from elsewhere, forward the port, for example with ssh -L"
+        .to_owned())
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    let user = UserId::new(text).map_err(|error| error.to_string())?;
+    // Both are made for every user, so their ids must fit too.
+    NotebookId::blank_of(&user).map_err(|error| format!("its notebook blank-{text} could not exist: {error}"))?;
+    Ok(user)
+}
+
+/// Origins as browsers write them, so that comparing texts is enough.
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    origins.map(|origin| check_origin(origin).map(|()| origin.to_owned())).collect()
+}
+
+fn check_origin(origin: &str) -> Result<(), String> {
+    let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]".contains(&byte);
+    match rest {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(is_host) => Ok(()),
+        _ => Err(format!(
+            "{origin:?} must be an origin as browsers send it, such as http://localhost:3000: scheme, lower-case host \
+             and port, and nothing behind them"
+        )),
+    }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("it must be a level or module=level pairs, separated by commas ({error})"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("it must be text or json".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

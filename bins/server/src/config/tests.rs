@@ -1,0 +1,158 @@
+use std::fs;
+
+use super::*;
+
+type Flags<'a> = &'a [&'a str];
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// Loads a configuration from flags and variables.
+fn load(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
+    let arguments = ["quire-server"].iter().chain(flags).map(OsString::from);
+    let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    match Config::load(arguments, variable) {
+        Ok(Command::Run(config)) => Ok(*config),
+        Ok(Command::Print(text)) => Err(text),
+        Err(refusal) => Err(refusal.to_string()),
+    }
+}
+
+/// A configuration file that lives as long as the test.
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("quire.toml");
+    fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = load(&[], &[]).unwrap();
+    assert_eq!(config.notebooks_dir, PathBuf::from("./notebooks"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.dev_user.as_str(), "local");
+    assert_eq!(config.allowed_origins, ["http://localhost:3000", "http://localhost:5173"]);
+    assert_eq!(config.keep_alive, Duration::from_secs(75));
+    assert!(config.workers >= 1);
+}
+
+#[test]
+fn the_default_file_holds_the_defaults() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.default.toml");
+    assert_eq!(load(&["--config", path], &[]).unwrap(), load(&[], &[]).unwrap());
+    let text = fs::read_to_string(path).unwrap();
+    for key in crate::keys::KEYS {
+        assert!(text.contains(&format!("\n{} = ", key.name)), "{} is missing", key.name);
+        assert!(text.contains(key.variables[0]), "{} is missing", key.variables[0]);
+    }
+}
+
+#[test]
+fn the_documentation_names_every_key() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md")).unwrap();
+    for key in crate::keys::KEYS.iter().chain([&crate::keys::FILE]) {
+        let row = text.lines().find(|line| line.starts_with(&format!("| `--{}`", key.flag)));
+        let row = row.unwrap_or_else(|| panic!("no row for --{}", key.flag));
+        for variable in key.variables {
+            assert!(row.contains(&format!("`{variable}`")), "{row}");
+        }
+        assert!(row.contains(key.default), "{row}");
+    }
+}
+
+#[test]
+fn flags_go_before_variables_before_the_file_before_the_defaults() {
+    let (_dir, path) = file("port = 1\ndev_user = 'file'\nlog = 'warn'\n");
+    let all = [("QUIRE_CONFIG", path.as_str()), ("QUIRE_PORT", "2"), ("PORT", "3"), ("QUIRE_DEV_USER", "variable")];
+    let config = load(&["--port", "4"], &all).unwrap();
+    assert_eq!((config.listen.port(), config.dev_user.as_str(), &*config.log), (4, "variable", "warn"));
+    assert_eq!(load(&[], &all).unwrap().listen.port(), 2);
+    assert_eq!(load(&[], &[("PORT", "3"), ("QUIRE_CONFIG", &path)]).unwrap().listen.port(), 3);
+    assert_eq!(load(&["--config", &path], &[]).unwrap().listen.port(), 1);
+    assert_eq!(load(&[], &[("QUIRE_PORT", ""), ("PORT", "")]).unwrap().listen.port(), 8000, "empty is not set");
+}
+
+#[test]
+fn origins_are_a_list_with_commas_or_in_the_file_a_list() {
+    let config = load(&[], &[("ALLOWED_ORIGINS", " http://a:1 ,https://b.example,, ")]).unwrap();
+    assert_eq!(config.allowed_origins, ["http://a:1", "https://b.example"]);
+    let (_dir, path) = file("allowed_origins = ['http://a:1', 'https://b.example']");
+    assert_eq!(load(&["--config", &path], &[]).unwrap().allowed_origins, config.allowed_origins);
+}
+
+#[test]
+fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
+    let long = "x".repeat(195);
+    let cases: &[(Flags, Variables, &str)] = &[
+        (&["--port", "x"], &[], r#"Invalid port "x" from the flag --port: it must be a number from 0 to 65535."#),
+        (
+            &[],
+            &[("PORT", "70000")],
+            r#"Invalid port "70000" from the variable PORT: it must be a number from 0 to 65535."#,
+        ),
+        (&["--host", "example"], &[], r#"Invalid host "example" from the flag --host: it must be an IP address"#),
+        (&[], &[("QUIRE_HOST", "0.0.0.0")], r#"Invalid host "0.0.0.0" from the variable QUIRE_HOST: without sign-in"#),
+        (&["--host", "::"], &[], r#"Invalid host "::" from the flag --host: without sign-in"#),
+        (&["--host", "::ffff:127.0.0.1"], &[], "without sign-in"),
+        (&["--dev-user", ""], &[], r#"Invalid dev_user "" from the flag --dev-user: user id is empty."#),
+        (&["--dev-user", &long], &[], "could not exist: notebook id has 201 characters, more than the 200 allowed."),
+        (&["--allowed-origins", "*"], &[], r#"from the flag --allowed-origins: "*" must be an origin"#),
+        (&["--allowed-origins", "http://a/"], &[], r#""http://a/" must be an origin"#),
+        (&["--allowed-origins", "null"], &[], r#""null" must be an origin"#),
+        (&["--allowed-origins", "http://A"], &[], r#""http://A" must be an origin"#),
+        (&["--log", "a=b=c"], &[], r#"Invalid log "a=b=c" from the flag --log: it must be a level"#),
+        (
+            &["--log-format", "xml"],
+            &[],
+            r#"Invalid log_format "xml" from the flag --log-format: it must be text or json."#,
+        ),
+        (&["--workers=-1"], &[], "it must be a whole number from 0 to"),
+        (&["--max-connections=0"], &[], "it must be a whole number from 1 to"),
+        (&["--keep-alive-ms", "60000"], &[], "it must be a whole number from 60001 to 3600000."),
+        (&["--body-timeout-ms", "0"], &[], "it must be a whole number from 1 to 3600000."),
+        (&["--notebooks-dir", ""], &[], "it must name a directory."),
+        (&["--bogus"], &[], "Invalid command line: unexpected argument '--bogus' found; --help lists the flags."),
+        (
+            &["--config", "/does/not/exist"],
+            &[],
+            "Cannot read the configuration file /does/not/exist from the flag --config: ",
+        ),
+    ];
+    for (flags, variables, sentence) in cases {
+        let refusal = load(flags, variables).unwrap_err();
+        assert!(refusal.contains(sentence), "{flags:?} {variables:?}: {refusal}");
+        assert!(refusal.ends_with('.') && !refusal.contains('\n'), "{refusal:?}");
+    }
+}
+
+#[test]
+fn what_is_invalid_in_the_file_is_named_by_line() {
+    let cases = [
+        ("\nport = 'x'", r#"Invalid port "x" from line 2 of "#),
+        ("port = 1\n\nprot = 2", "Invalid line 3 of "),
+        ("prot = 2", r#"there is no key "prot"."#),
+        ("port = 1\nport = 2", "Invalid line 2 of "),
+        ("port = ", "Invalid line 1 of "),
+        ("port = 1.5", "port must be text or a number."),
+        ("port = true", "port must be text or a number."),
+        ("port = 0x10", "port must be text or a number."),
+        ("[port]\na = 1", "port must be text or a number."),
+        ("host = '0.0.0.0'", "from line 1 of "),
+        ("config = 'other.toml'", r#"there is no key "config"."#),
+    ];
+    for (text, sentence) in cases {
+        let (_dir, path) = file(text);
+        let refusal = load(&["--config", &path], &[]).unwrap_err();
+        assert!(refusal.contains(sentence) && refusal.contains(&path), "{text:?}: {refusal}");
+        assert!(refusal.ends_with('.') && !refusal.contains('\n'), "{refusal:?}");
+    }
+}
+
+#[test]
+fn help_explains_every_key() {
+    let help = load(&["--help"], &[]).unwrap_err();
+    for key in crate::keys::KEYS.iter().chain([&crate::keys::FILE]) {
+        assert!(help.contains(&format!("--{} <{}>", key.flag, key.value)), "{}", key.name);
+        assert!(help.contains(key.variables[0]), "{}", key.name);
+    }
+}

@@ -1,0 +1,144 @@
+//! Every key of the configuration, once: the flags, the variables, the file and `--help` are made from this list.
+
+/// One thing that can be configured.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Its name in the file.
+    pub(crate) name: &'static str,
+    /// Its flag, without the dashes in front.
+    pub(crate) flag: &'static str,
+    /// Its environment variables; the first that is set counts.
+    pub(crate) variables: &'static [&'static str],
+    /// What stands for its value in `--help`.
+    pub(crate) value: &'static str,
+    /// Its value when nobody says anything.
+    pub(crate) default: &'static str,
+    /// What it means.
+    pub(crate) help: &'static str,
+}
+
+/// The configuration file; the only flag that the file itself cannot hold.
+pub(crate) const FILE: Key = Key {
+    name: "config",
+    flag: "config",
+    variables: &["QUIRE_CONFIG"],
+    value: "FILE",
+    default: "",
+    help: "Read what neither flags nor variables say from this TOML file",
+};
+
+/// The keys, in the order of `--help`.
+pub(crate) const KEYS: &[Key] = &[
+    Key {
+        name: "notebooks_dir",
+        flag: "notebooks-dir",
+        variables: &["QUIRE_NOTEBOOKS_DIR"],
+        value: "DIR",
+        default: "./notebooks",
+        help: "Keep the notebooks in this directory, one JSON file each; it is made if it is not there",
+    },
+    Key {
+        name: "host",
+        flag: "host",
+        variables: &["QUIRE_HOST"],
+        value: "ADDRESS",
+        default: "127.0.0.1",
+        help: "Listen on this address; as there is no sign-in yet, only on a loopback address",
+    },
+    Key {
+        name: "port",
+        flag: "port",
+        variables: &["QUIRE_PORT", "PORT"],
+        value: "NUMBER",
+        default: "8000",
+        help: "Listen on this port; 0 takes a free one, which the log names",
+    },
+    Key {
+        name: "dev_user",
+        flag: "dev-user",
+        variables: &["QUIRE_DEV_USER"],
+        value: "USER",
+        default: "local",
+        help: "Take every request for one of this user",
+    },
+    Key {
+        name: "allowed_origins",
+        flag: "allowed-origins",
+        variables: &["QUIRE_ALLOWED_ORIGINS", "ALLOWED_ORIGINS"],
+        value: "ORIGINS",
+        default: "http://localhost:3000,http://localhost:5173",
+        help: "Let web pages of these origins, separated by commas, use the server",
+    },
+    Key {
+        name: "log",
+        flag: "log",
+        variables: &["QUIRE_LOG", "RUST_LOG"],
+        value: "FILTER",
+        default: "info",
+        help: "Log what this filter lets through: error, warn, info, debug, trace, or module=level pairs",
+    },
+    Key {
+        name: "log_format",
+        flag: "log-format",
+        variables: &["QUIRE_LOG_FORMAT"],
+        value: "text|json",
+        default: "text",
+        help: "Write log lines for people or for programs",
+    },
+    Key {
+        name: "workers",
+        flag: "workers",
+        variables: &["QUIRE_WORKERS"],
+        value: "NUMBER",
+        default: "0",
+        help: "Answer requests on so many threads; 0 is one for each processor",
+    },
+    Key {
+        name: "max_connections",
+        flag: "max-connections",
+        variables: &["QUIRE_MAX_CONNECTIONS"],
+        value: "NUMBER",
+        default: "900",
+        help: "Hold at most so many connections, the others wait; each needs one of the process's open files",
+    },
+    Key {
+        name: "keep_alive_ms",
+        flag: "keep-alive-ms",
+        variables: &["QUIRE_KEEP_ALIVE_MS"],
+        value: "MS",
+        default: "75000",
+        help: "Keep idle connections open so long; above 60000, which load balancers expect of a server",
+    },
+    Key {
+        name: "head_timeout_ms",
+        flag: "head-timeout-ms",
+        variables: &["QUIRE_HEAD_TIMEOUT_MS"],
+        value: "MS",
+        default: "10000",
+        help: "Give a new connection so long to send the head of its first request",
+    },
+    Key {
+        name: "body_timeout_ms",
+        flag: "body-timeout-ms",
+        variables: &["QUIRE_BODY_TIMEOUT_MS"],
+        value: "MS",
+        default: "60000",
+        help: "Give a client so long to send the body of a request",
+    },
+    Key {
+        name: "request_timeout_ms",
+        flag: "request-timeout-ms",
+        variables: &["QUIRE_REQUEST_TIMEOUT_MS"],
+        value: "MS",
+        default: "30000",
+        help: "Answer 503 when handling a request takes longer, from when its body is there",
+    },
+    Key {
+        name: "shutdown_timeout_ms",
+        flag: "shutdown-timeout-ms",
+        variables: &["QUIRE_SHUTDOWN_TIMEOUT_MS"],
+        value: "MS",
+        default: "30000",
+        help: "Wait at most so long for requests under way when told to stop",
+    },
+];

@@ -1,0 +1,169 @@
+//! Where the values of the configuration come from: flags, then variables, then the file, then the defaults.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+use toml::de::{DeTable, DeValue};
+
+use crate::keys::{FILE, KEYS, Key};
+
+/// Why the server cannot start as configured: one sentence that says what and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A value as it was written, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+/// Who gave a value.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    Flag(&'static str),
+    Variable(&'static str),
+    File { file: String, line: usize },
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "the flag --{flag}"),
+            Self::Variable(name) => write!(f, "the variable {name}"),
+            Self::File { file, line } => write!(f, "line {line} of {file}"),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
+
+/// All values, one for each key.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    settings: HashMap<&'static str, Setting>,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// To run with these values.
+    Run(Sources),
+    /// To be told this: the help or the version.
+    Text(String),
+}
+
+impl Sources {
+    /// Collects the values. `variable` looks one up in the environment.
+    pub(crate) fn collect(
+        arguments: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Wanted, Refusal> {
+        let matches = match command().try_get_matches_from(arguments) {
+            Ok(matches) => matches,
+            Err(error) if !error.use_stderr() => return Ok(Wanted::Text(error.render().to_string())),
+            Err(error) => {
+                let text = error.render().to_string();
+                let first = text.lines().next().unwrap_or_default();
+                let first = first.strip_prefix("error: ").unwrap_or(first);
+                return Err(Refusal(format!("Invalid command line: {first}; --help lists the flags.")));
+            }
+        };
+        let given = |key: &Key| flag(&matches, key).or_else(|| from_variables(key, &variable));
+        let mut file = match given(&FILE) {
+            Some(Setting { text, origin }) => read_file(&text, &origin)?,
+            None => HashMap::new(),
+        };
+        let pick = |key: &'static Key| {
+            let setting = given(key).or_else(|| file.remove(key.name));
+            (key.name, setting.unwrap_or_else(|| Setting { text: key.default.to_owned(), origin: Origin::Default }))
+        };
+        Ok(Wanted::Run(Self { settings: KEYS.iter().map(pick).collect() }))
+    }
+
+    /// The value of a key, made by `parse`, which says on failure what the value must be.
+    pub(crate) fn get<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Refusal> {
+        let Some(Setting { text, origin }) = self.settings.get(name) else {
+            return Err(Refusal(format!("The key {name} does not exist.")));
+        };
+        parse(text).map_err(|must| Refusal(format!("Invalid {name} {text:?} from {origin}: {must}.")))
+    }
+}
+
+fn command() -> Command {
+    let argument = |key: &Key| {
+        let default = if key.default.is_empty() { String::new() } else { format!("default: {}; ", key.default) };
+        let help = format!("{} [{default}variable: {}]", key.help, key.variables.join(" or "));
+        Arg::new(key.name).long(key.flag).value_name(key.value).help(help)
+    };
+    Command::new("quire-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Serves notebooks over HTTP. Flags go before variables, variables before the file.")
+        .arg(argument(&FILE))
+        .args(KEYS.iter().map(argument))
+}
+
+fn flag(matches: &ArgMatches, key: &Key) -> Option<Setting> {
+    let text = matches.get_one::<String>(key.name)?.clone();
+    let given = matches.value_source(key.name) == Some(ValueSource::CommandLine);
+    given.then_some(Setting { text, origin: Origin::Flag(key.flag) })
+}
+
+/// An empty variable is as good as none: that is how many a tool unsets one.
+fn from_variables(key: &Key, variable: impl Fn(&str) -> Option<String>) -> Option<Setting> {
+    key.variables.iter().find_map(|&name| {
+        let text = variable(name).filter(|text| !text.is_empty())?;
+        Some(Setting { text, origin: Origin::Variable(name) })
+    })
+}
+
+fn read_file(path: &str, origin: &Origin) -> Result<HashMap<&'static str, Setting>, Refusal> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Refusal(format!("Cannot read the configuration file {path} from {origin}: {error}.")))?;
+    parse_file(path, &text)
+}
+
+fn parse_file(file: &str, text: &str) -> Result<HashMap<&'static str, Setting>, Refusal> {
+    let line = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    let refuse = |offset: usize, what: &str| Refusal(format!("Invalid line {} of {file}: {what}.", line(offset)));
+    let table = DeTable::parse(text).map_err(|error| {
+        let what = error.message().lines().collect::<Vec<_>>().join(", ");
+        refuse(error.span().map_or(0, |span| span.start), &what)
+    })?;
+    let mut settings = HashMap::new();
+    for (name, value) in table.get_ref() {
+        let Some(key) = KEYS.iter().find(|key| key.name == name.get_ref()) else {
+            return Err(refuse(name.span().start, &format!("there is no key {:?}", name.get_ref())));
+        };
+        let Some(text) = written(value.get_ref()) else {
+            return Err(refuse(value.span().start, &format!("{} must be text or a number", key.name)));
+        };
+        let origin = Origin::File { file: file.to_owned(), line: line(value.span().start) };
+        settings.insert(key.name, Setting { text, origin });
+    }
+    Ok(settings)
+}
+
+/// A value as it would be written on the command line: text, a number, or a list of texts.
+fn written(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.clone().into_owned()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        _ => None,
+    }
+}

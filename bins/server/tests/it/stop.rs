@@ -1,0 +1,72 @@
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::Server;
+
+#[test]
+fn an_acknowledged_edit_survives_kill_9() {
+    let dir = tempfile::tempdir().unwrap();
+    let notebook = "/api/notebooks/blank";
+    let mut server = Server::start(dir.path());
+    let cell = server.first_cell(notebook);
+    for n in 1..=20 {
+        let code = format!("x = {n}");
+        let answer = server.put(&format!("{notebook}/cells/{cell}"), &json!({ "code": code }));
+        assert_eq!(answer["revision"], 1);
+        server.signal(Signal::KILL);
+        assert_eq!(server.wait().code(), None);
+        server = Server::start(dir.path());
+        let read = server.get(notebook);
+        assert_eq!((&read["cells"][0]["code"], &read["revision"]), (&json!(code), &json!(1)));
+        std::fs::remove_file(dir.path().join("blank-local.json")).unwrap();
+        server.signal(Signal::KILL);
+        server.wait();
+        server = Server::start(dir.path());
+        if server.first_cell(notebook) != cell {
+            break;
+        }
+    }
+}
+
+#[test]
+fn told_to_stop_it_finishes_what_is_under_way_and_exits_with_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = Server::start(dir.path());
+        let cell = server.first_cell("/api/notebooks/blank");
+        let mut idle = server.connect();
+        idle.say("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(idle.reply().status, 200);
+        let mut talk = server.connect();
+        talk.say(&format!(
+            "PUT /api/notebooks/blank/cells/{cell} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: 16\r\nExpect: 100-continue\r\n\r\n"
+        ));
+        assert_eq!(talk.head().status, 100, "the request is being handled");
+        server.signal(signal);
+        server.wait_for("stopping");
+        talk.say(r#"{"code": "late"}"#);
+        let reply = talk.reply();
+        assert_eq!((reply.status, reply.header("connection")), (200, Some("close")), "{reply:?}");
+        assert!(talk.is_ended() && idle.is_ended());
+        assert_eq!(server.wait().code(), Some(0));
+        assert_eq!(server.log.last().unwrap()["message"], "stopped");
+        let server = Server::start(dir.path());
+        assert_eq!(server.get("/api/notebooks/blank")["cells"][0]["code"], "late");
+    }
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::with(dir.path(), &["--shutdown-timeout-ms", "1"]);
+    let mut talk = server.connect();
+    talk.say(
+        "POST /api/notebooks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\
+         Expect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(talk.head().status, 100);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.log.iter().any(|line| line["message"].as_str().unwrap().contains("cut off")));
+}

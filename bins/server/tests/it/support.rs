@@ -1,0 +1,174 @@
+//! A server process, and raw conversations with it.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// How long anything may take before a test gives up; nothing waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    lines: Receiver<Value>,
+    /// The log so far.
+    pub(crate) log: Vec<Value>,
+    pub(crate) port: u16,
+}
+
+/// The binary with nothing of the test's own environment.
+pub(crate) fn quire_server() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quire-server"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end.
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+impl Server {
+    pub(crate) fn start(dir: &Path) -> Self {
+        Self::with(dir, &[])
+    }
+
+    pub(crate) fn with(dir: &Path, flags: &[&str]) -> Self {
+        Self::spawn(quire_server().arg("--notebooks-dir").arg(dir).args(["--port", "0"]).args(flags))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.args(["--log-format", "json"]).stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in out.lines() {
+                // The test may have ended.
+                let _ = sender.send(serde_json::from_str(&line.unwrap()).unwrap());
+            }
+        });
+        let mut server = Self { child, lines, log: Vec::new(), port: 0 };
+        let address = server.wait_for("listening")["address"].as_str().unwrap().to_owned();
+        server.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        server
+    }
+
+    /// Waits for a log line with this message.
+    pub(crate) fn wait_for(&mut self, message: &str) -> Value {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap();
+            self.log.push(line.clone());
+            if line["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until the process has ended, and takes the rest of its log.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.log.push(line);
+        }
+        self.child.wait().unwrap()
+    }
+
+    pub(crate) fn connect(&self) -> Talk {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Talk(BufReader::new(stream))
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn ask(&self, request: &str) -> Reply {
+        let mut talk = self.connect();
+        talk.say(request);
+        talk.reply()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        ureq::get(self.url(path)).call().unwrap().body_mut().read_json().unwrap()
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Value {
+        ureq::put(self.url(path)).send_json(body).unwrap().body_mut().read_json().unwrap()
+    }
+
+    pub(crate) fn first_cell(&self, notebook: &str) -> String {
+        self.get(notebook)["cells"][0]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has usually ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection.
+pub(crate) struct Talk(BufReader<TcpStream>);
+
+/// An answer as it came over the wire.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Talk {
+    pub(crate) fn say(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next answer's head.
+    pub(crate) fn head(&mut self) -> Reply {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "the connection ended after {head:?}");
+        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, head: head.to_lowercase(), body: String::new() }
+    }
+
+    /// The next answer.
+    pub(crate) fn reply(&mut self) -> Reply {
+        let mut reply = self.head();
+        let mut body = vec![0; reply.header("content-length").map_or(0, |length| length.parse().unwrap())];
+        self.0.read_exact(&mut body).unwrap();
+        reply.body = String::from_utf8(body).unwrap();
+        reply
+    }
+
+    /// Whether the server ends the connection without another word.
+    pub(crate) fn is_ended(&mut self) -> bool {
+        matches!(self.0.read(&mut [0; 1]), Ok(0))
+    }
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    pub(crate) fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+}

@@ -1,0 +1,118 @@
+use serde_json::json;
+
+use crate::support::{Server, to, with_json};
+use actix_web::test::TestRequest;
+
+const MIB: usize = 1024 * 1024;
+
+#[actix_web::test]
+async fn a_body_over_16_mib_is_413_whether_announced_or_not() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    let fitting = format!(r#"{{"code": "", "more": "{}"}}"#, "x".repeat(16 * MIB - 26));
+    assert!(fitting.len() <= 16 * MIB);
+    server.put(&cell, &fitting).await.ok();
+    let larger = format!(r#"{{"code": "", "more": "{}"}}"#, "x".repeat(16 * MIB));
+    server.put(&cell, &larger).await.problem(413, "too_large");
+    server.post("/api/notebooks", &larger).await.problem(413, "too_large");
+    let announced =
+        with_json(TestRequest::put(), &cell, "{}").insert_header(("Content-Length", (17 * MIB).to_string()));
+    server.send(announced).await.problem(413, "too_large");
+    let chunked = to(TestRequest::put(), &cell)
+        .insert_header(("Content-Type", "application/json"))
+        .insert_header(("Transfer-Encoding", "chunked"))
+        .set_payload(larger);
+    server.send(chunked).await.problem(413, "too_large");
+}
+
+#[actix_web::test]
+async fn source_over_256_kib_is_413() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    let code = |bytes: usize| json!({ "code": format!("#{}", "x".repeat(bytes - 1)) }).to_string();
+    server.put(&cell, &code(256 * 1024)).await.ok();
+    let problem = server.put(&cell, &code(256 * 1024 + 1)).await.problem(413, "too_large");
+    assert_eq!(problem["detail"], "The cell's source has 262145 bytes, more than the 262144 allowed.");
+    assert_eq!(server.get(&path).await.ok()["revision"], 1);
+}
+
+#[actix_web::test]
+async fn long_names_and_connection_strings_are_422() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let cases = [
+        ("name", "name", 255, "The notebook's name has 256 characters, more than the 255 allowed."),
+        ("db", "connection_string", 2_048, "The connection string has 2049 characters, more than the 2048 allowed."),
+    ];
+    for (route, field, limit, detail) in cases {
+        let route = format!("{path}/{route}");
+        let body = |characters: usize| json!({ field: "ä".repeat(characters) }).to_string();
+        server.put(&route, &body(limit)).await.ok();
+        assert_eq!(server.put(&route, &body(limit + 1)).await.problem(422, "beyond_limit")["detail"], detail);
+        server.put(&route, &json!({ field: "a\0b" }).to_string()).await.problem(422, "beyond_limit");
+    }
+}
+
+#[actix_web::test]
+async fn the_ten_thousand_and_first_cell_is_422() {
+    let cells: Vec<_> = (0..10_000)
+        .map(|i| json!({"id": format!("c{i}"), "type": "sql", "code": "", "reads": [], "writes": []}))
+        .collect();
+    let file = json!({"id": "n", "user_id": "me", "name": "n", "db_conn_string": null, "revision": 0, "cells": cells});
+    let server = Server::over(&[("n.json", &file.to_string())]);
+    let problem = server.post("/api/notebooks/n/cells", r#"{"type": "sql"}"#).await.problem(422, "beyond_limit");
+    assert_eq!(problem["detail"], "The notebook has 10001 cells, more than the 10000 allowed.");
+}
+
+#[actix_web::test]
+async fn json_nested_deeper_than_128_is_422_even_in_unknown_fields() {
+    let server = Server::start();
+    let path = format!("{}/name", server.notebook().await);
+    let body = |levels: usize| format!(r#"{{"name": "x", "more": {}1{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    server.put(&path, &body(127)).await.ok();
+    server.put(&path, &body(128)).await.problem(422, "beyond_limit");
+    server.put(&path, &body(1_000_000)).await.problem(422, "beyond_limit");
+    let brackets = json!({ "name": "[".repeat(200) }).to_string();
+    server.put(&path, &brackets).await.ok();
+}
+
+#[actix_web::test]
+async fn bodies_that_are_not_json_objects_that_fit_are_422() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let (name, db) = (format!("{path}/name"), format!("{path}/db"));
+    for body in ["", " ", "null", "1", "\"x\"", "[]", r#"["x"]"#, "x", "\u{feff}{}"] {
+        server.put(&name, body).await.problem(422, "does_not_fit");
+    }
+    for body in
+        ["{", "{\"name\": \"x\"", "{'name': 1}", r#"{"name": "\ud800"}"#, r#"{"name": "x"} x"#, r#"{"name": NaN}"#]
+    {
+        server.put(&name, body).await.problem(422, "malformed_json");
+    }
+    let latin = with_json(TestRequest::put(), &name, "").set_payload(&b"{\"name\": \"\xe4\"}"[..]);
+    server.send(latin).await.problem(422, "malformed_json");
+    for (route, body, detail) in [
+        (&name, "{}", "The body does not fit: missing field `name` at line 1 column 2."),
+        (
+            &name,
+            "{\n \"name\": 1}",
+            "The field `name` does not fit: invalid type: integer `1`, expected a string at line 2 column 10.",
+        ),
+        (
+            &name,
+            r#"{"name": null}"#,
+            "The field `name` does not fit: invalid type: null, expected a string at line 1 column 13.",
+        ),
+        (&name, r#"{"name": "a", "name": "b"}"#, "The body does not fit: duplicate field `name` at line 1 column 20."),
+        (
+            &db,
+            "{\"Connection_string\": \"x\"}",
+            "The body does not fit: missing field `connection_string` at line 1 column 26.",
+        ),
+    ] {
+        assert_eq!(server.put(route, body).await.problem(422, "does_not_fit")["detail"], detail);
+    }
+    assert_eq!(server.get(&path).await.ok()["revision"], 0);
+}

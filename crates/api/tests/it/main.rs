@@ -1,0 +1,14 @@
+//! The API in process, over the real file store in a directory of its own for each test.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, like tests")]
+
+mod cells;
+mod cors;
+mod fuzz;
+mod guard;
+mod health;
+mod limits;
+mod lists;
+mod notebooks;
+mod routing;
+mod support;
+mod timeouts;

@@ -1,0 +1,172 @@
+//! A server for one test, and what it answers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::to_bytes;
+use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap};
+use actix_web::test::{self, TestRequest};
+use actix_web::web::Bytes;
+use quire_api::{Api, Settings};
+use quire_domain::UserId;
+use quire_service::NotebookService;
+use quire_storage_json::{JsonNotebookStore, Options};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) struct Server {
+    pub(crate) dir: TempDir,
+    pub(crate) service: NotebookService,
+    pub(crate) settings: Settings,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::over(&[])
+    }
+
+    /// A server whose directory holds these files.
+    pub(crate) fn over(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let service = service(dir.path());
+        let settings = Settings {
+            dev_user: UserId::new("me").unwrap(),
+            allowed_origins: vec!["http://localhost:3000".to_owned(), "https://quire.example".to_owned()],
+            body_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(10),
+        };
+        Self { dir, service, settings }
+    }
+
+    pub(crate) fn api(&self) -> Api {
+        Api::new(self.service.clone(), self.settings.clone())
+    }
+
+    /// The same server as another user finds it.
+    pub(crate) fn as_user(&self, user: &str) -> Api {
+        Api::new(self.service.clone(), Settings { dev_user: UserId::new(user).unwrap(), ..self.settings.clone() })
+    }
+
+    pub(crate) async fn send(&self, request: TestRequest) -> Reply {
+        send(&self.api(), request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(get(path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
+        self.send(with_json(TestRequest::post(), path, body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &str) -> Reply {
+        self.send(with_json(TestRequest::put(), path, body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(to(TestRequest::delete(), path)).await
+    }
+
+    /// A new notebook; returns its path.
+    pub(crate) async fn notebook(&self) -> String {
+        let answer = self.send(to(TestRequest::post(), "/api/notebooks")).await.ok();
+        format!("/api/notebooks/{}", answer["notebook_id"].as_str().unwrap())
+    }
+
+    /// The id of a notebook's first cell.
+    pub(crate) async fn first_cell(&self, notebook: &str) -> String {
+        self.get(notebook).await.ok()["cells"][0]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+fn service(dir: &Path) -> NotebookService {
+    let store = JsonNotebookStore::open(dir, Options { scan_every: None, ..Options::default() }).unwrap();
+    NotebookService::new(Arc::new(store), quire_service::Options::default()).unwrap()
+}
+
+pub(crate) fn to(request: TestRequest, path: &str) -> TestRequest {
+    request.uri(path).insert_header((HOST, "localhost:8000"))
+}
+
+pub(crate) fn get(path: &str) -> TestRequest {
+    to(TestRequest::get(), path)
+}
+
+pub(crate) fn with_json(request: TestRequest, path: &str, body: &str) -> TestRequest {
+    to(request, path)
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header(("Content-Length", body.len().to_string()))
+        .set_payload(body.to_owned())
+}
+
+pub(crate) async fn send(api: &Api, request: TestRequest) -> Reply {
+    let app = test::init_service(api.app()).await;
+    let response = test::call_service(&app, request.to_request()).await;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Reply { status, headers, body: to_bytes(response.into_body()).await.unwrap() }
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let values: Vec<_> = self.headers.get_all(name).collect();
+        assert!(values.len() <= 1, "{name}: {values:?}");
+        values.first().map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// What every answer has, of whatever kind.
+    pub(crate) fn check_envelope(&self) {
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        assert_eq!(self.header("vary"), Some("Origin"));
+        assert_eq!(self.header("x-request-id").map(str::len), Some(25));
+    }
+
+    /// The body of a success.
+    pub(crate) fn ok(&self) -> Value {
+        self.check_envelope();
+        assert_eq!((self.status, self.header("content-type")), (200, Some("application/json")), "{self:?}");
+        self.json()
+    }
+
+    /// The body of an error with this status and code.
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        let problem = self.any_problem();
+        assert_eq!((self.status, problem["code"].as_str()), (status, Some(code)), "{problem}");
+        assert_eq!(problem["type"], format!("urn:quire:problem:{code}"));
+        problem
+    }
+
+    /// The body of an error, whichever.
+    pub(crate) fn any_problem(&self) -> Value {
+        self.check_envelope();
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"));
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()));
+        let detail = problem["detail"].as_str().unwrap();
+        let first = detail.chars().next().unwrap();
+        assert!((!first.is_alphabetic() || first.is_uppercase()) && detail.ends_with('.'), "{detail}");
+        problem
+    }
+
+    pub(crate) fn detail(&self) -> String {
+        self.any_problem()["detail"].as_str().unwrap().to_owned()
+    }
+}
