@@ -166,10 +166,10 @@ mod tests {
 
         /// Random inserts into a list: the keys always sort as the list does.
         #[test]
-        fn keys_sort_as_the_cells_were_placed(places in prop::collection::vec(0.0..=1.0_f64, 1..200)) {
+        fn keys_sort_as_the_cells_were_placed(places in prop::collection::vec(any::<prop::sample::Index>(), 1..200)) {
             let mut keys: Vec<OrderKey> = Vec::new();
             for place in places {
-                let index = (place * keys.len() as f64) as usize;
+                let index = place.index(keys.len() + 1);
                 let low = index.checked_sub(1).and_then(|i| keys.get(i));
                 keys.insert(index, OrderKey::between(low, keys.get(index)).unwrap());
             }

@@ -1,12 +1,17 @@
 //! The binding rule: which writer a read takes its name from.
 //!
-//! A read binds to the nearest writer above; if there is none, to the nearest writer below; never to its own cell.
-//! Tables bind upwards only: a table that is made further down says nothing about what is in the database now.
+//! A read binds to the nearest writer above; if there is none, to the nearest writer below; never to its own cell. Three
+//! kinds of reads do not bind below:
+//!
+//! - Tables: one that is made further down says nothing about what is in the database now.
+//! - Built-ins: without a writer above, the built-in itself is meant.
+//! - A cell that writes the name too, when the writer below reads it as well: such cells (`df = df.dropna()`) form a
+//!   chain down the document, and whoever deletes the first definition shall not get a cycle for it.
 
 use std::collections::btree_map;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use super::index::{Index, Name, NameId, Place, Slot};
+use super::index::{How, Index, Name, NameId, Place, Slot};
 use super::types::EdgeKind;
 
 /// One edge as the graph's inside sees it.
@@ -27,12 +32,13 @@ impl Binding {
 
 impl Name {
     /// The writer that a reader at `reader` takes the name from. O(log n).
-    pub(super) fn parent(&self, reader: &Place) -> Option<&Place> {
+    pub(super) fn parent(&self, reader: &Place, how: How) -> Option<&Place> {
         let above = self.writers.range(..reader).next_back();
-        if self.is_table {
+        if above.is_some() || how.upwards_only {
             return above;
         }
-        above.or_else(|| self.writers.range((Excluded(reader), Unbounded)).next())
+        let below = self.writers.range((Excluded(reader), Unbounded)).next()?;
+        (!self.writers.contains(reader) || !self.readers.contains_key(below)).then_some(below)
     }
 
     /// The readers that take the name from the writer at `writer`. O(log n) and O(1) for each.
@@ -42,36 +48,43 @@ impl Name {
         // The next writer may read the name too, and then takes it from here.
         let end = next.map_or(Unbounded, Included);
         let below = self.readers.range((Excluded(writer), end));
-        let above = self.readers_above(writer, previous);
-        above.into_iter().flatten().chain(below).map(|(place, kind)| (place, *kind))
+        let above = self.readers_above(writer, previous).into_iter().flatten().filter(|(_, how)| !how.upwards_only);
+        above.chain(below).map(|(place, how)| (place, how.kind))
     }
 
     /// The readers that find no other writer above themselves and this one first below.
-    fn readers_above(&self, writer: &Place, previous: Option<&Place>) -> Option<btree_map::Range<'_, Place, EdgeKind>> {
+    fn readers_above(&self, writer: &Place, previous: Option<&Place>) -> Option<btree_map::Range<'_, Place, How>> {
         match previous {
             _ if self.is_table => None,
             None => Some(self.readers.range(..writer)),
             // Of the readers that the first writer does not serve there is one: itself.
-            Some(first) if self.writers.first() == Some(first) => Some(self.readers.range(first..=first)),
+            Some(first) if self.writers.first() == Some(first) && !self.readers.contains_key(writer) => {
+                Some(self.readers.range(first..=first))
+            }
             Some(_) => None,
         }
+    }
+
+    /// The only writer whose own read may depend on whether another writer reads the name.
+    pub(super) fn first_writer(&self) -> Option<Slot> {
+        self.writers.first().map(|first| first.slot)
     }
 }
 
 impl Index {
     /// The edge that a read makes, if it is (still) a read and finds a writer.
     pub(super) fn binding(&self, name: NameId, reader: Slot) -> Option<Binding> {
-        let kind = *self.node(reader).reads.get(&name)?;
-        let cell = self.name(name).parent(&self.node(reader).place)?.slot;
-        Some(Binding { cell, name, kind })
+        let how = *self.node(reader).reads.get(&name)?;
+        let cell = self.name(name).parent(&self.node(reader).place, how)?.slot;
+        Some(Binding { cell, name, kind: how.kind })
     }
 
     /// The edges from a cell's parents.
     pub(super) fn parents(&self, slot: Slot) -> impl Iterator<Item = Binding> {
         let node = self.node(slot);
-        node.reads.iter().filter_map(|(&name, &kind)| {
-            let cell = self.name(name).parent(&node.place)?.slot;
-            Some(Binding { cell, name, kind })
+        node.reads.iter().filter_map(|(&name, &how)| {
+            let cell = self.name(name).parent(&node.place, how)?.slot;
+            Some(Binding { cell, name, kind: how.kind })
         })
     }
 

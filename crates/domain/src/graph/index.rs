@@ -60,12 +60,20 @@ impl PartialEq for Place {
 
 impl Eq for Place {}
 
+/// How a cell reads a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct How {
+    pub(super) kind: EdgeKind,
+    /// Whether a writer below does not count: that of a built-in, which is there without any writer.
+    pub(super) upwards_only: bool,
+}
+
 /// What the graph knows of a cell.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
     /// By name, each once.
-    pub(super) reads: BTreeMap<NameId, EdgeKind>,
+    pub(super) reads: BTreeMap<NameId, How>,
     pub(super) writes: BTreeSet<NameId>,
     /// Whether the cell's code does not parse.
     pub(super) broken: bool,
@@ -79,7 +87,7 @@ pub(super) struct Name {
     pub(super) text: Arc<str>,
     pub(super) is_table: bool,
     pub(super) writers: BTreeSet<Place>,
-    pub(super) readers: BTreeMap<Place, EdgeKind>,
+    pub(super) readers: BTreeMap<Place, How>,
 }
 
 /// A read whose binding may have changed.
@@ -131,14 +139,15 @@ impl Index {
         let slot = self.slots.get(&cell.id).copied().unwrap_or_else(|| self.vacant(cell));
         let mut reads = BTreeMap::new();
         let analysis = &cell.analysis;
-        for read in analysis.reads.iter().chain(&analysis.builtins_read) {
+        let plain = analysis.reads.iter().map(|read| (read, false));
+        for (read, upwards_only) in plain.chain(analysis.builtins_read.iter().map(|read| (read, true))) {
             let kind = if read.deferred { EdgeKind::Deferred } else { EdgeKind::Eager };
-            let name = self.intern(&read.name, false);
-            let known = reads.entry(name).or_insert(kind);
-            *known = kind.min(*known); // one eager load is enough
+            let known = reads.entry(self.intern(&read.name, false)).or_insert(How { kind, upwards_only });
+            // One eager load is enough, and so is one that is not of the built-in.
+            *known = How { kind: kind.min(known.kind), upwards_only: upwards_only && known.upwards_only };
         }
         for table in &analysis.tables_read {
-            reads.insert(self.intern(table, true), EdgeKind::Table);
+            reads.insert(self.intern(table, true), How { kind: EdgeKind::Table, upwards_only: true });
         }
         let writes = analysis.writes.iter().map(|name| self.intern(name, false));
         let mut writes: BTreeSet<_> = writes.collect();
@@ -203,10 +212,12 @@ impl Index {
         let after = &self.nodes[slot];
         let moved = before.place != after.place;
         // What is added comes before what is removed, so that a name in both is never without mention in between.
-        for (&name, &kind) in &after.reads {
-            if moved || before.reads.get(&name) != Some(&kind) {
-                self.names[name].readers.insert(after.place.clone(), kind);
-                touched.push((name, slot));
+        for (&id, &how) in &after.reads {
+            if moved || before.reads.get(&id) != Some(&how) {
+                let name = &mut self.names[id];
+                name.readers.insert(after.place.clone(), how);
+                touched.push((id, slot));
+                touched.extend(name.first_writer().map(|first| (id, first)));
             }
         }
         for &id in &after.writes {
@@ -224,8 +235,10 @@ impl Index {
             left.push(id);
         }
         for &id in before.reads.keys().filter(|id| moved || !after.reads.contains_key(id)) {
-            self.names[id].readers.remove(&before.place);
+            let name = &mut self.names[id];
+            name.readers.remove(&before.place);
             touched.push((id, slot));
+            touched.extend(name.first_writer().map(|first| (id, first)));
             left.push(id);
         }
         for name in left {

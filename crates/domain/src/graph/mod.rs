@@ -8,7 +8,8 @@
 //!
 //! - A read binds to the nearest *other* cell above that writes the name; if there is none, to the nearest below
 //!   ([`GraphDiagnostic::DefinedLater`]). So cells that read and write a name (`df = df.dropna()`) form a chain.
-//! - Names of built-ins make edges only where a cell writes them. `del` makes none.
+//!   Cells that rewrite a name which nobody defines make no cycle.
+//! - Names of built-ins make edges only from a cell above that writes them. `del` makes none.
 //! - Tables of SQL cells bind upwards only.
 //! - Several writers of a name are no error ([`GraphDiagnostic::MultipleDefinition`]).
 //! - A cycle is a strongly connected component over eager and table edges; deferred edges alone make none.

@@ -199,7 +199,17 @@ fn edges(cells: &[Arc<Cell>]) -> Vec<(usize, usize, String, EdgeKind)> {
         }
         for (name, kind) in kinds {
             let writes = |other: &usize| cells[*other].analysis.writes.iter().any(|n| n == name);
-            if let Some(writer) = above.clone().chain(below.clone()).find(writes) {
+            let plain = cell.analysis.reads.iter().any(|read| read.name == name);
+            let reads = |other: &usize| {
+                let analysis = &cells[*other].analysis;
+                analysis.reads.iter().chain(&analysis.builtins_read).any(|read| read.name == name)
+            };
+            // Built-ins do not bind below, nor does a cell that rewrites the name to another that does.
+            let bound_below = || {
+                let writer = below.clone().find(writes)?;
+                (plain && !(writes(&reader) && reads(&writer))).then_some(writer)
+            };
+            if let Some(writer) = above.clone().find(writes).or_else(bound_below) {
                 edges.push((writer, reader, name.to_owned(), kind));
             }
         }
