@@ -11,6 +11,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 
+use crate::kept::Kept;
 use crate::problem::Problem;
 use crate::request_log::{Line, RequestId};
 use crate::shared::Shared;
@@ -19,7 +20,7 @@ use crate::{cors, guard};
 /// Admits a request, lets it be answered, and finishes the answer.
 pub(crate) async fn pass(
     shared: Arc<Shared>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let _answering = shared.in_flight.enter();
@@ -27,6 +28,7 @@ pub(crate) async fn pass(
     let settings = &shared.settings;
     let line = Line::begin(request.method().clone(), id);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
+    let body = Kept::take(&mut request);
     let answer = match guard::admit(&request, &settings.dev_user, &settings.allowed_origins) {
         Err(problem) => request.error_response(problem),
         Ok(_) if cors::is_preflight(&request) => request.into_response(cors::preflight()),
@@ -42,6 +44,10 @@ pub(crate) async fn pass(
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     line.end(&request, answer.status(), failure.as_deref());
+    let answer = match body {
+        Some(body) => answer.map_body(|_, answer| body.with(answer)),
+        None => answer,
+    };
     Ok(ServiceResponse::new(request, answer))
 }
 

@@ -12,6 +12,7 @@ mod extract;
 mod guard;
 mod health;
 mod in_flight;
+mod kept;
 mod notebooks;
 mod path;
 mod problem;

@@ -9,22 +9,15 @@ fn an_acknowledged_edit_survives_kill_9() {
     let notebook = "/api/notebooks/blank";
     let mut server = Server::start(dir.path());
     let cell = server.first_cell(notebook);
-    for n in 1..=20 {
-        let code = format!("x = {n}");
+    for revision in 1..=5 {
+        let code = format!("x = {revision}");
         let answer = server.put(&format!("{notebook}/cells/{cell}"), &json!({ "code": code }));
-        assert_eq!(answer["revision"], 1);
+        assert_eq!(answer, json!({"status": "ok", "revision": revision}));
         server.signal(Signal::KILL);
         assert_eq!(server.wait().code(), None);
         server = Server::start(dir.path());
         let read = server.get(notebook);
-        assert_eq!((&read["cells"][0]["code"], &read["revision"]), (&json!(code), &json!(1)));
-        std::fs::remove_file(dir.path().join("blank-local.json")).unwrap();
-        server.signal(Signal::KILL);
-        server.wait();
-        server = Server::start(dir.path());
-        if server.first_cell(notebook) != cell {
-            break;
-        }
+        assert_eq!((&read["cells"][0]["code"], &read["revision"]), (&json!(code), &json!(revision)));
     }
 }
 
