@@ -1,7 +1,8 @@
 //! How fast cells are analysed, on one core.
 //!
 //! `cells` reports cells (elements) per second over a notebook's worth of typical cells; `bytes` the same in bytes;
-//! `large` is one large source.
+//! `large` is one large source as libraries have it, with doc strings and comments; `dense` one of the same size that has
+//! none, where nearly every byte is a token.
 
 use std::hint::black_box;
 
@@ -24,18 +25,65 @@ const CELLS: &[&str] = &[
     "class Config:\n    rate: float = 0.1\n    epochs: int = 20\n\n    def total(self):\n        return self.epochs * steps",
 ];
 
+/// Code as it stands in modules; `@` is for a number.
+const MODULE: &str = r#"
+class Reader@(Base):
+    """Reads the records of one file, in the order in which they were written.
+
+    The file is opened when the first record is asked for, and closed with the reader. A record that
+    cannot be read is skipped with a warning, unless `strict` is set.
+    """
+
+    def __init__(self, path, *, strict=False, encoding="utf-8"):
+        self.path = path
+        self.strict = strict
+        self.encoding = encoding
+        self._file = None
+
+    def records(self, limit=None):
+        """Yield at most `limit` records; all of them when `limit` is None."""
+        # The file may grow while it is read, so its length is not asked for beforehand.
+        with open(self.path, encoding=self.encoding) as file:
+            for number, line in enumerate(file, start=1):
+                if limit is not None and number > limit:
+                    break
+                try:
+                    yield parse_record(line.rstrip("\n"), number)
+                except ValueError as error:
+                    if self.strict:
+                        raise ReadError(f"{self.path}:{number}: {error}") from error
+                    warnings.warn(f"record {number} of {self.path} was skipped: {error}")
+
+
+def merge@(readers, key=lambda record: record.time):
+    """Merge the records of several readers, which are sorted by `key` each, into one sorted sequence."""
+    heads = [(key(first), index, first) for index, first in enumerate(map(next, readers))]
+    heapq.heapify(heads)
+    while heads:
+        _, index, record = heapq.heappop(heads)
+        yield record
+"#;
+
 fn large() -> String {
+    (0..).map(|number| MODULE.replace('@', &number.to_string())).take(150).collect()
+}
+
+fn dense() -> String {
     let mut code = String::new();
-    let mut number = 0;
-    while code.len() < 200_000 {
+    for number in 0.. {
+        if code.len() > 200_000 {
+            break;
+        }
         for cell in CELLS {
             code += &cell.replace("df", &format!("df{number}"));
             code += "\n\n";
         }
-        number += 1;
     }
     code
 }
+
+/// The largest cell that the service accepts.
+const LARGEST: usize = 256 * 1024;
 
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("python");
@@ -48,9 +96,10 @@ fn benches(criterion: &mut Criterion) {
     group.bench_function("cells", |bencher| bencher.iter(all));
     group.throughput(Throughput::Bytes(CELLS.iter().map(|cell| cell.len() as u64).sum()));
     group.bench_function("bytes", |bencher| bencher.iter(all));
-    let large = large();
-    group.throughput(Throughput::Bytes(large.len() as u64));
-    group.bench_function("large", |bencher| bencher.iter(|| analyse(CellType::Python, black_box(&large))));
+    for (name, code) in [("large", large()), ("dense", dense())] {
+        group.throughput(Throughput::Bytes(code.len() as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| analyse(CellType::Python, black_box(&code))));
+    }
     group.finish();
 
     let mut group = criterion.benchmark_group("sql");
@@ -61,7 +110,12 @@ fn benches(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("hostile");
     group.sample_size(10);
-    for (name, code) in [("brackets", "[".repeat(256 * 1024)), ("minuses", "-".repeat(256 * 1024) + "x")] {
+    // The worst known shapes of the largest size that the service accepts.
+    for (name, code) in [
+        ("brackets", "[".repeat(LARGEST)),
+        ("hidden brackets", "[']',".repeat(LARGEST / 5)),
+        ("backslashes", "\\".repeat(LARGEST)),
+    ] {
         group.throughput(Throughput::Bytes(code.len() as u64));
         group.bench_function(name, |bencher| bencher.iter(|| analyse(CellType::Python, black_box(&code))));
     }

@@ -1,6 +1,32 @@
 //! From a cell's code to the names it reads and writes.
 //!
 //! [`analyse`] never fails: broken code gives [`Diagnostic`]s and the best answer that the parts that parse allow.
+//! [`Pool`] runs it on threads of its own, so that hostile cells do not hold up others.
+//!
+//! # Python
+//!
+//! A read is a name that the cell may have to get from elsewhere: *eager* when the cell's own code loads it before it has
+//! bound it, *deferred* when only functions, lambdas or annotations load it and the cell binds it nowhere. Branches count
+//! as if they ran, in the order of the text. What the rules leave open is decided so:
+//!
+//! - A leading byte order mark is skipped; `\r\n` and a lone `\r` end lines. No-break spaces and the like are errors, as
+//!   for Python, but hide no names.
+//! - `del x` in the body of `except … as x` deletes what the handler has bound, and is in no list.
+//! - `global x` and `del x` in a function is in [`deletes`](Analysis::deletes), as a store would be in `writes`.
+//! - `%time statement` is not looked into: it sets [`dynamic`](Analysis::dynamic), as `%run` does. `%%time`, `%%capture`,
+//!   `%%prun` and `%%debug` are followed by an ordinary cell, `%%timeit` by one whose own bindings are lost, and after any
+//!   other cell magic there is no Python. `--out` and `--err` of `%%bash` and its like are writes.
+//! - `exec`, `eval`, `globals` and `locals` set `dynamic` wherever they are mentioned; `vars`, `setattr` and `delattr` when
+//!   they are called on anything but a local of a function.
+//! - More than 1000 brackets within each other, or signs in a row, are an error without names: `CPython` takes 200.
+//!
+//! # SQL
+//!
+//! `{name}` outside strings, comments and quoted identifiers is a read, also where the name is a built-in of Python. The
+//! soft keywords `match`, `case`, `type` and `_` are names. Tables are named `schema.table`; functions in `FROM`, files and
+//! common table expressions are none. [`changes_data`](Analysis::changes_data) is set by every statement that is not known to
+//! leave data and definitions alone; what the functions in a query do is not known. A statement that `sqlparser` does not
+//! understand is a [`Severity::Warning`], because `PostgreSQL` may; its tables are missing.
 
 mod pool;
 mod position;

@@ -3,7 +3,7 @@
 use crate::types::{Diagnostic, Severity};
 
 /// How many diagnostics a cell gets at most; hostile code has an error per byte.
-const MOST_DIAGNOSTICS: usize = 50;
+pub(crate) const MOST_DIAGNOSTICS: usize = 50;
 
 /// Something to say, before its line and column are known.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 //! A stack overflow ends the process, so every recursion of ours asks for more stack as it goes down. Dropping a tree
 //! recurses too, in code that is not ours; for that the walk measures how deep the tree is.
 
+use super::nesting::Nesting;
+
 /// The walks look at the stack once in so many levels, because looking costs as much as walking a small node.
 const LEVELS_PER_LOOK: usize = 16;
 
@@ -24,21 +26,15 @@ const PARSE_PER_BRACKET: usize = 1024;
 /// … and in the defaults of a lambda, where another lambda may stand.
 const PARSE_PER_LAMBDA: usize = 32 * 1024;
 
-/// Runs the parser on `code`, which holds `brackets` opening brackets and stars.
-pub(super) fn parse<R>(code: &str, brackets: usize, parse: impl FnOnce() -> R) -> R {
-    let lambdas = code.matches("lambda").count();
-    let mut need = RED_ZONE + brackets.saturating_mul(PARSE_PER_BRACKET) + lambdas.saturating_mul(PARSE_PER_LAMBDA);
-    if may_panic(code) {
-        // Unwinding drops what has been parsed so far, which may be as deep as the code has bytes.
-        need += code.len().saturating_mul(DROP_PER_LEVEL);
-    }
+/// Runs the parser on `code`.
+pub(super) fn parse<R>(code: &str, nesting: &Nesting, parse: impl FnOnce() -> R) -> R {
+    let in_brackets = nesting.brackets.saturating_mul(PARSE_PER_BRACKET);
+    let in_lambdas = nesting.lambdas.saturating_mul(PARSE_PER_LAMBDA);
+    // On some escapes the parser can panic, and unwinding drops what has been parsed so far, which may be as deep as
+    // the code has bytes.
+    let in_unwinding = if nesting.escapes { code.len().saturating_mul(DROP_PER_LEVEL) } else { 0 };
+    let need = RED_ZONE.saturating_add(in_brackets).saturating_add(in_lambdas).saturating_add(in_unwinding);
     stacker::maybe_grow(need, need, parse)
-}
-
-/// Whether the code may hold one of `IPython`'s escapes other than `%` and `!`, on which the parser can panic.
-fn may_panic(code: &str) -> bool {
-    let begins_escape = |line: &str| line.trim_start().starts_with([',', ';', '/']);
-    code.contains('?') || code.split(['\n', '\r']).any(begins_escape)
 }
 
 /// Runs one level of a recursion that is `depth` levels deep, on a fresh stack if this one is short.

@@ -89,18 +89,22 @@ fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analys
         findings.push(Finding::error(start, "the parser failed on this cell"));
         return;
     };
-    let errors = parsed.errors().iter();
+    // Ruff's errors come in order of position. Hostile code has one for each byte.
     findings.extend(
-        errors.map(|error| Finding::error(start + error.location.start().to_usize(), &error.error.to_string())),
+        parsed
+            .errors()
+            .iter()
+            .take(position::MOST_DIAGNOSTICS)
+            .map(|error| Finding::error(start + error.location.start().to_usize(), &error.error.to_string())),
     );
     if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(code)).flatten() {
         // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
         drop_unwalked(parsed, code);
         if let Some(parsed) = parse(&cleaned, &nesting) {
-            walk(&cleaned, parsed, writes, analysis);
+            walk(&nesting, parsed, writes, analysis);
         }
     } else {
-        walk(code, parsed, writes, analysis);
+        walk(&nesting, parsed, writes, analysis);
     }
 }
 
@@ -111,12 +115,11 @@ fn parse(code: &str, nesting: &Nesting) -> Option<Parsed<ModModule>> {
         let options = ParseOptions::from(mode).with_target_version(PythonVersion::latest());
         catch_unwind(|| parse_unchecked(code, options)).ok()
     };
-    deep::parse(code, nesting.brackets, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?
-        .try_into_module()
+    deep::parse(code, nesting, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?.try_into_module()
 }
 
-fn walk(code: &str, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {
-    let mut walk = Walk::new(code);
+fn walk(nesting: &Nesting, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {
+    let mut walk = Walk::new(nesting.walrus);
     walk.visit_body(&parsed.syntax().body);
     for name in writes.iter().filter_map(|name| identifier(name)) {
         walk.store_at_module_level(&name);

@@ -27,17 +27,9 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A pass over the tree of `code`.
-    pub(super) fn new(code: &str) -> Self {
-        Self {
-            scopes: Scopes::new(),
-            star: false,
-            dynamic: false,
-            deepest: 0,
-            depth: 0,
-            walrus: code.contains(":="),
-            private: None,
-        }
+    /// A pass over a tree; `walrus` says whether there may be any `:=` in it.
+    pub(super) fn new(walrus: bool) -> Self {
+        Self { scopes: Scopes::new(), star: false, dynamic: false, deepest: 0, depth: 0, walrus, private: None }
     }
 
     fn level(&mut self, level: impl FnOnce(&mut Self)) {
