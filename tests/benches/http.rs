@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p quire-tests --bench http`. Every figure is of one run on one machine; the ratios are what counts.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
+#![expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -168,6 +169,6 @@ fn bare(file: &str) {
         App::new().default_service(web::to(send))
     });
     let server = server.workers(2).bind("127.0.0.1:0").unwrap();
-    eprintln!("listening on {}", server.addrs()[0]);
+    println!("listening on {}", server.addrs()[0]);
     actix_web::rt::System::new().block_on(server.run()).unwrap();
 }
