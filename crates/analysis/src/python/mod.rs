@@ -3,6 +3,7 @@
 mod bindings;
 mod builtins;
 mod deep;
+mod expr;
 mod magics;
 mod names;
 mod nesting;

@@ -2,8 +2,8 @@
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    Comprehension, ExceptHandler, Expr, ExprCall, ExprContext, InterpolatedStringElement, Parameters, Pattern, Stmt,
-    StmtAnnAssign, StmtAugAssign, StmtClassDef, StmtFunctionDef, StmtTry, TypeParam, TypeParams,
+    ExceptHandler, Expr, InterpolatedStringElement, Parameters, Pattern, Stmt, StmtAnnAssign, StmtAugAssign,
+    StmtClassDef, StmtFunctionDef, StmtTry, TypeParam, TypeParams,
 };
 
 use super::names::NameId;
@@ -21,7 +21,7 @@ pub(super) struct Walk<'a> {
     pub(super) deepest: usize,
     depth: usize,
     /// Whether there is a `:=` anywhere.
-    walrus: bool,
+    pub(super) walrus: bool,
     /// The innermost class, stripped of leading underscores, for `__name`.
     private: Option<&'a str>,
 }
@@ -40,7 +40,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The id of a name as it stands in the code; `None` where the parser made one up for code that is missing.
-    fn name(&mut self, name: &'a str) -> Option<NameId> {
+    pub(super) fn name(&mut self, name: &'a str) -> Option<NameId> {
         if name.is_empty() {
             return None;
         }
@@ -54,32 +54,32 @@ impl<'a> Walk<'a> {
         Some(self.scopes.names.intern(name))
     }
 
-    fn load(&mut self, name: &'a str) {
+    pub(super) fn load(&mut self, name: &'a str) {
         if let Some(name) = self.name(name) {
             self.scopes.load(name);
         }
     }
 
-    fn store(&mut self, name: &'a str) {
+    pub(super) fn store(&mut self, name: &'a str) {
         if let Some(name) = self.name(name) {
             self.scopes.store(name);
         }
     }
 
-    fn declare(&mut self, name: &'a str) {
+    pub(super) fn declare(&mut self, name: &'a str) {
         if let Some(name) = self.name(name) {
             self.scopes.declare(name, Binding::Local);
         }
     }
 
-    fn exprs(&mut self, exprs: &'a [Expr]) {
+    pub(super) fn exprs(&mut self, exprs: &'a [Expr]) {
         for expr in exprs {
             self.visit_expr(expr);
         }
     }
 
     /// Walks what runs only when something is called.
-    fn deferred(&mut self, walk: impl FnOnce(&mut Self)) {
+    pub(super) fn deferred(&mut self, walk: impl FnOnce(&mut Self)) {
         let outer = (self.scopes.deferred, self.scopes.lazy);
         (self.scopes.deferred, self.scopes.lazy) = (true, false);
         walk(self);
@@ -94,13 +94,13 @@ impl<'a> Walk<'a> {
         (self.scopes.deferred, self.scopes.lazy) = outer;
     }
 
-    fn defaults(&mut self, parameters: &'a Parameters) {
+    pub(super) fn defaults(&mut self, parameters: &'a Parameters) {
         for parameter in parameters.iter_non_variadic_params() {
             parameter.default.iter().for_each(|default| self.visit_expr(default));
         }
     }
 
-    fn declare_parameters(&mut self, parameters: &'a Parameters) {
+    pub(super) fn declare_parameters(&mut self, parameters: &'a Parameters) {
         for parameter in parameters {
             self.declare(&parameter.as_parameter().name.id);
         }
@@ -271,95 +271,6 @@ impl<'a> Walk<'a> {
             Stmt::Global(_) | Stmt::Nonlocal(_) => {}
             Stmt::IpyEscapeCommand(command) => self.dynamic |= super::magics::is_dynamic(command.kind, &command.value),
             _ => visitor::walk_stmt(self, stmt),
-        }
-    }
-
-    fn comprehension(&mut self, generators: &'a [Comprehension], elements: [Option<&'a Expr>; 2]) {
-        // The first iterable is evaluated before the scope is entered.
-        if let Some(first) = generators.first() {
-            self.visit_expr(&first.iter);
-        }
-        self.scopes.push(FrameKind::Comprehension);
-        let lazy = std::mem::replace(&mut self.scopes.lazy, false);
-        for generator in generators {
-            bindings::of_target(&generator.target, &mut |name| self.declare(name));
-        }
-        for (index, generator) in generators.iter().enumerate() {
-            if index > 0 {
-                self.visit_expr(&generator.iter);
-            }
-            self.visit_expr(&generator.target);
-            self.exprs(&generator.ifs);
-        }
-        elements.into_iter().flatten().for_each(|element| self.visit_expr(element));
-        self.scopes.lazy = lazy;
-        self.scopes.pop();
-    }
-
-    fn call(&mut self, call: &'a ExprCall) {
-        self.visit_expr(&call.func);
-        self.visit_arguments(&call.arguments);
-        let Expr::Name(function) = &*call.func else { return };
-        // `setattr` and `vars` matter when their argument may be a module or the namespace itself; `self` and other
-        // locals of a function are left alone, or nearly every class would count as dynamic.
-        let reaches_out = match function.id.as_str() {
-            "vars" if call.arguments.is_empty() => true,
-            "setattr" | "delattr" | "vars" => match call.arguments.args.first() {
-                Some(Expr::Name(object)) => {
-                    let object = self.name(&object.id);
-                    object.is_some_and(|object| self.scopes.is_global(object))
-                }
-                Some(_) => true,
-                None => false,
-            },
-            _ => false,
-        };
-        if reaches_out {
-            let function = self.name(&function.id);
-            self.dynamic |= function.is_some_and(|function| self.scopes.is_global(function));
-        }
-    }
-
-    fn expr(&mut self, expr: &'a Expr) {
-        match expr {
-            Expr::Name(name) => match name.ctx {
-                ExprContext::Load | ExprContext::Invalid => self.load(&name.id),
-                ExprContext::Store => self.store(&name.id),
-                ExprContext::Del => {
-                    if let Some(name) = self.name(&name.id) {
-                        self.scopes.delete(name);
-                    }
-                }
-            },
-            Expr::Named(named) => {
-                self.visit_expr(&named.value);
-                if let Expr::Name(target) = &*named.target {
-                    if let Some(name) = self.name(&target.id) {
-                        self.scopes.store_walrus(name);
-                    }
-                } else {
-                    self.visit_expr(&named.target);
-                }
-            }
-            Expr::Lambda(lambda) => {
-                lambda.parameters.iter().for_each(|parameters| self.defaults(parameters));
-                self.scopes.push(FrameKind::Function);
-                lambda.parameters.iter().for_each(|parameters| self.declare_parameters(parameters));
-                let walrus = self.walrus;
-                bindings::of_expr(&lambda.body, walrus, &mut |name, binding| {
-                    if let Some(name) = self.name(name) {
-                        self.scopes.declare(name, binding);
-                    }
-                });
-                self.deferred(|walk| walk.visit_expr(&lambda.body));
-                self.scopes.pop();
-            }
-            Expr::ListComp(comp) => self.comprehension(&comp.generators, [Some(&comp.elt), None]),
-            Expr::SetComp(comp) => self.comprehension(&comp.generators, [Some(&comp.elt), None]),
-            Expr::Generator(comp) => self.comprehension(&comp.generators, [Some(&comp.elt), None]),
-            Expr::DictComp(comp) => self.comprehension(&comp.generators, [comp.key.as_deref(), Some(&comp.value)]),
-            Expr::Call(call) => self.call(call),
-            _ => visitor::walk_expr(self, expr),
         }
     }
 
