@@ -45,8 +45,8 @@ pub(crate) struct Engine {
     events: broadcast::Sender<StoreEvent>,
     generation: Uuid,
     default_owner: UserId,
-    /// Dropped last, when nothing can write any more.
-    _lock: File,
+    /// Held as long as anything can write.
+    lock: File,
 }
 
 /// What is kept of one notebook between calls, and the right to change it.
@@ -152,6 +152,8 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.index().save();
+        // Not left to closing the file: a child process that is just being started has a copy of it for a moment.
+        let _ = self.lock.unlock();
     }
 }
 

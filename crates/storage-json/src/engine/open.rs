@@ -39,7 +39,7 @@ impl Engine {
             events: broadcast::channel(EVENTS).0,
             generation: Uuid::new_v4(),
             default_owner,
-            _lock: lock,
+            lock,
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;

@@ -1,0 +1,58 @@
+//! One store a directory.
+
+use std::fs;
+use std::process::Command;
+
+use quire_storage_json::{JsonNotebookStore, OpenError};
+use tempfile::TempDir;
+
+use crate::support::{Served, open, quiet};
+
+#[tokio::test]
+async fn a_second_store_in_this_process_is_refused_until_the_first_is_gone() {
+    let dir = TempDir::new().unwrap();
+    let first = open(dir.path());
+    let refused = JsonNotebookStore::open(dir.path(), quiet()).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+    let (path, pid) = (dir.path().display(), std::process::id());
+    assert_eq!(refused.to_string(), format!("the directory {path} is in use by another Quire server (process {pid})"));
+    drop(first);
+    drop(open(dir.path()));
+}
+
+/// Run by the test below in a process of its own.
+#[test]
+fn opening_child() {
+    let Some(dir) = std::env::var_os("QUIRE_TEST_OPEN") else { return };
+    match JsonNotebookStore::open(dir.as_ref(), quiet()) {
+        Ok(_) => println!("\nopened"),
+        Err(error) => println!("\nrefused: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let served = Served::new();
+    let child = || {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["locking::opening_child", "--exact", "--nocapture"]).env("QUIRE_TEST_OPEN", served.dir());
+        String::from_utf8(child.output().unwrap().stdout).unwrap()
+    };
+    let said = child();
+    let expected = format!("is in use by another Quire server (process {})", std::process::id());
+    assert!(said.contains("refused: ") && said.contains(&expected), "{said}");
+}
+
+#[tokio::test]
+async fn a_directory_is_made_for_its_owner_only_and_stale_temporaries_go() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let outer = TempDir::new().unwrap();
+    let dir = outer.path().join("made/here");
+    drop(open(&dir));
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let temporaries = dir.join(".quire/tmp");
+    fs::write(temporaries.join("0011.2233.new.tmp"), "{\"id\":\"x\"").unwrap();
+    fs::write(temporaries.join("nonsense.tmp"), "").unwrap();
+    drop(open(&dir));
+    assert_eq!(fs::read_dir(temporaries).unwrap().count(), 0);
+}
