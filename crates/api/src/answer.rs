@@ -1,6 +1,7 @@
 //! How routes are made and answered.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 
@@ -26,7 +27,17 @@ pub(crate) fn read() -> Route {
 
 /// A JSON answer of about `size` bytes.
 pub(crate) fn json(size: usize, body: &impl Serialize) -> Answer {
+    Ok(json_bytes(render(size, body)?))
+}
+
+/// Something as JSON text of about `size` bytes.
+pub(crate) fn render(size: usize, body: &impl Serialize) -> Result<Bytes, Problem> {
     let mut bytes = Vec::with_capacity(size);
     serde_json::to_writer(&mut bytes, body).map_err(Problem::unwritable)?;
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(bytes))
+    Ok(bytes.into())
+}
+
+/// An answer of JSON text.
+pub(crate) fn json_bytes(bytes: Bytes) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(bytes)
 }

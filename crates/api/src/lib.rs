@@ -16,6 +16,7 @@ mod kept;
 mod notebooks;
 mod path;
 mod problem;
+mod rendered;
 mod request_log;
 mod shared;
 mod wire;

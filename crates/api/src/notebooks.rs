@@ -5,7 +5,7 @@ use quire_domain::{ConnectionString, Edit, Notebook, limits::Invalid};
 use quire_service::ServiceError;
 use quire_storage::{InvalidCursor, PageRequest};
 
-use crate::answer::{Answer, json, read, resource};
+use crate::answer::{Answer, json, json_bytes, read, render, resource};
 use crate::extract::{Body, IgnoredBody, Query};
 use crate::guard::Caller;
 use crate::path::NotebookPath;
@@ -47,8 +47,13 @@ fn page_request(PageIn { limit, cursor }: PageIn) -> Result<PageRequest, Problem
 
 async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
-    let bytes: usize = published.notebook.cells.iter().map(|cell| cell.code.len() * 9 / 8 + 256).sum();
-    json(512 + bytes, &NotebookOut::new(&published))
+    if let Some(bytes) = shared.rendered.get(&published) {
+        return Ok(json_bytes(bytes));
+    }
+    let size: usize = published.notebook.cells.iter().map(|cell| cell.code.len() * 9 / 8 + 256).sum();
+    let bytes = render(512 + size, &NotebookOut::new(&published))?;
+    shared.rendered.keep(&published, &bytes);
+    Ok(json_bytes(bytes))
 }
 
 async fn rename(

@@ -8,6 +8,7 @@ use quire_service::{NotebookService, ServiceError};
 use crate::Settings;
 use crate::in_flight::InFlight;
 use crate::problem::{Code, Problem};
+use crate::rendered::Rendered;
 use crate::request_log::RequestIds;
 
 /// The service and everything around it.
@@ -17,11 +18,18 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) in_flight: InFlight,
     pub(crate) request_ids: RequestIds,
+    pub(crate) rendered: Rendered,
 }
 
 impl Shared {
     pub(crate) fn new(service: NotebookService, settings: Settings) -> Self {
-        Self { service, settings, in_flight: InFlight::default(), request_ids: RequestIds::default() }
+        Self {
+            service,
+            settings,
+            in_flight: InFlight::default(),
+            request_ids: RequestIds::default(),
+            rendered: Rendered::default(),
+        }
     }
 
     /// Waits for a call that changes nothing.

@@ -3,14 +3,18 @@ use serde_json::json;
 use crate::support::Server;
 
 fn started() -> (tempfile::TempDir, Server) {
+    with(&[])
+}
+
+fn with(flags: &[&str]) -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::with(dir.path(), &["--head-timeout-ms", "300", "--body-timeout-ms", "300"]);
+    let server = Server::with(dir.path(), flags);
     (dir, server)
 }
 
 #[test]
 fn a_slow_head_is_408_and_ends_the_connection() {
-    let (_dir, server) = started();
+    let (_dir, server) = with(&["--head-timeout-ms", "300"]);
     let mut talk = server.connect();
     talk.say("GET /livez HTTP/1.1\r\nHost: loc");
     assert_eq!(talk.reply().status, 408);
@@ -19,7 +23,7 @@ fn a_slow_head_is_408_and_ends_the_connection() {
 
 #[test]
 fn a_slow_body_is_408_and_ends_the_connection() {
-    let (_dir, server) = started();
+    let (_dir, server) = with(&["--body-timeout-ms", "300"]);
     for framing in ["Content-Length: 13", "Transfer-Encoding: chunked"] {
         let mut talk = server.connect();
         talk.say(&format!(

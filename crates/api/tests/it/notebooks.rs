@@ -179,3 +179,20 @@ async fn a_damaged_notebook_is_named_with_its_file_and_place() {
     assert!(detail.contains("broken") && detail.contains("line 2"), "{detail}");
     server.get("/api/notebooks").await.ok();
 }
+
+#[actix_web::test]
+async fn a_kept_answer_is_never_older_than_the_notebook() {
+    let server = Server::start();
+    let api = server.api();
+    let blank = "/api/notebooks/blank";
+    for name in ["one", "two"] {
+        let first = send(&api, get(blank)).await;
+        assert_eq!(send(&api, get(blank)).await.body, first.body);
+        let body = json!({ "name": name }).to_string();
+        send(&api, with_json(TestRequest::put(), &format!("{blank}/name"), &body)).await.ok();
+        assert_eq!(send(&api, get(blank)).await.ok()["name"], name);
+    }
+    send(&api, to(TestRequest::delete(), blank)).await.ok();
+    let again = send(&api, get(blank)).await.ok();
+    assert_eq!((&again["name"], &again["revision"]), (&json!("Blank Notebook"), &json!(0)));
+}

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) struct Server {
-    pub(crate) dir: TempDir,
+    _dir: TempDir,
     pub(crate) service: NotebookService,
     pub(crate) settings: Settings,
 }
@@ -47,7 +47,7 @@ impl Server {
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
         };
-        Self { dir, service, settings }
+        Self { _dir: dir, service, settings }
     }
 
     pub(crate) fn api(&self) -> Api {
