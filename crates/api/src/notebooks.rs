@@ -62,6 +62,7 @@ async fn rename(
     NotebookPath(id): NotebookPath,
     Body(NameIn { name }): Body<NameIn>,
 ) -> Answer {
+    let name = name.unwrap_or_default();
     let kept = Notebook::name_from(&name).map_err(invalid)?;
     shared.change(shared.service.edit(&user, &id, None, Edit::Rename { name })).await?;
     json(512, &RenamedOut::new(kept.as_deref()))
@@ -73,7 +74,7 @@ async fn connect(
     NotebookPath(id): NotebookPath,
     Body(ConnectionIn { connection_string }): Body<ConnectionIn>,
 ) -> Answer {
-    let connection = ConnectionString::new(&connection_string).map_err(invalid)?;
+    let connection = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
     shared.change(shared.service.edit(&user, &id, None, Edit::SetConnection { connection })).await?;
     json(32, &DoneOut::new())
 }

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize as DeriveSerialize};
 /// Another name for a notebook.
 #[derive(Deserialize)]
 pub(crate) struct NameIn {
-    pub(crate) name: String,
+    #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
+    pub(crate) name: Option<String>,
 }
 
-/// Another connection string; the empty one means none. A secret: no `Debug`.
+/// Another connection string; the empty one and null mean none. A secret: no `Debug`.
 #[derive(Deserialize)]
 pub(crate) struct ConnectionIn {
-    pub(crate) connection_string: String,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(crate) connection_string: Option<String>,
 }
 
 /// A new cell; without `after_cell_id`, or with null or "" there, it goes to the end.

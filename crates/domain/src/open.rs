@@ -58,15 +58,17 @@ impl OpenNotebook {
         self.notebook.cells.get(self.notebook.cells.position(order, id).ok()?)
     }
 
-    /// The code that applying `edit` needs analysed, for a caller who analyses elsewhere; `None` when it needs none.
+    /// The code that applying `edit` needs analysed, for a caller who analyses elsewhere; `None` when it needs none, or
+    /// when the edit will be refused for the code's length.
     #[must_use]
     pub fn code_to_analyse(&self, edit: &Edit) -> Option<(CellType, Arc<str>)> {
-        match edit {
-            Edit::InsertCell { cell_type, code, .. } => Some((*cell_type, Arc::clone(code))),
-            Edit::UpdateCell { id, code } => Some((self.cell(id)?.cell_type, Arc::clone(code))),
-            Edit::SetCellType { id, cell_type } => Some((*cell_type, Arc::clone(&self.cell(id)?.code))),
-            _ => None,
-        }
+        let (cell_type, code) = match edit {
+            Edit::InsertCell { cell_type, code, .. } => (*cell_type, Arc::clone(code)),
+            Edit::UpdateCell { id, code } => (self.cell(id)?.cell_type, Arc::clone(code)),
+            Edit::SetCellType { id, cell_type } => (*cell_type, Arc::clone(&self.cell(id)?.code)),
+            _ => return None,
+        };
+        (code.len() <= limits::CELL_SOURCE_BYTES).then_some((cell_type, code))
     }
 
     /// Applies an edit: `analysis` is that of [`Self::code_to_analyse`], made here when it is absent. Returns what is

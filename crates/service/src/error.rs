@@ -78,6 +78,9 @@ pub(crate) fn repeat(error: &StoreError) -> ServiceError {
         StoreError::Unavailable { reason, .. } => {
             ServiceError::Store(StoreError::Unavailable { reason: reason.clone(), source: None })
         }
-        other => ServiceError::Store(StoreError::Unavailable { reason: other.to_string(), source: None }),
+        other => {
+            let action = "save an edit together with others".to_owned();
+            ServiceError::Store(StoreError::Backend { action, source: other.to_string().into() })
+        }
     }
 }

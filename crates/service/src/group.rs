@@ -44,8 +44,14 @@ impl Writer {
                 }
             }
             Err(error) => {
+                let mut group = group.into_iter();
+                let first = group.next();
                 for command in group {
                     let _ = command.reply.send(Err(repeat(&error)));
+                }
+                // One of them gets the failure with all its causes, so that it is logged once and whole.
+                if let Some(first) = first {
+                    let _ = first.reply.send(Err(ServiceError::from(error)));
                 }
             }
         }
@@ -130,5 +136,11 @@ impl Writer {
 
 /// Whether a failure says the same of every edit, so that trying them singly is of no use or would do harm.
 fn ends_all(error: &StoreError) -> bool {
-    matches!(error, StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. } | StoreError::Damaged { .. })
+    matches!(
+        error,
+        StoreError::OutcomeUnknown { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Unavailable { .. }
+    )
 }

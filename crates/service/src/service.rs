@@ -70,7 +70,7 @@ pub struct NotebookService {
 }
 
 impl NotebookService {
-    /// A service over this store. Must be called within a tokio runtime.
+    /// A service over this store. Must be called within a tokio runtime, which must live as long as the service.
     ///
     /// # Errors
     /// When the operating system gives no threads for the analysis.
@@ -81,6 +81,7 @@ impl NotebookService {
             clock: options.clock,
             analyser: Analyser::new(options.analysis_threads)?,
             registry: Arc::default(),
+            runtime: tokio::runtime::Handle::current(),
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),

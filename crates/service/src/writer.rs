@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) analyser: Analyser,
     pub(crate) registry: Arc<Registry>,
+    /// Where writers run: not on the runtime of whoever asked first, which may end before the service.
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) idle: Duration,
     pub(crate) epoch: Uuid,
     /// The number of the last event of any notebook.
@@ -108,7 +110,7 @@ impl Writer {
             published,
             events,
         };
-        tokio::spawn(writer.run());
+        shared.runtime.spawn(writer.run());
         handle
     }
 

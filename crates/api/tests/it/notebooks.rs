@@ -48,6 +48,8 @@ async fn a_name_is_trimmed_and_blank_becomes_null() {
     assert_eq!(server.put(&name, r#"{"name": " \n "}"#).await.ok(), json!({"status": "ok", "name": null}));
     let notebook = server.get(&path).await.ok();
     assert_eq!((&notebook["name"], &notebook["revision"]), (&json!(null), &json!(2)));
+    // As it is read, so it may be written back.
+    assert_eq!(server.put(&name, r#"{"name": null}"#).await.ok(), json!({"status": "ok", "name": null}));
 }
 
 #[actix_web::test]
@@ -62,8 +64,9 @@ async fn a_connection_string_is_kept_and_an_unchanged_one_does_nothing() {
         assert_eq!(notebook["db_conn_string"], "postgresql://u:p%40@h/d?x=ä");
         assert_eq!(notebook["revision"], revision);
     }
-    for revision in [2, 2] {
-        server.put(&db, r#"{"connection_string": ""}"#).await.ok();
+    for body in [r#"{"connection_string": ""}"#, r#"{"connection_string": null}"#] {
+        let revision = 2;
+        server.put(&db, body).await.ok();
         let notebook = server.get(&path).await.ok();
         assert_eq!((&notebook["db_conn_string"], &notebook["revision"]), (&json!(null), &json!(revision)));
     }
