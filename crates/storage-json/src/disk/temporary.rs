@@ -89,3 +89,37 @@ fn digest(folder: &Folder, name: &str) -> io::Result<Option<String>> {
         ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Leaves a temporary for the change from "old" to "new" with some content, beside a file with some content; says
+    /// what the file holds after cleaning up.
+    fn after_crash(file: &str, temporary: &str) -> String {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("x.json");
+        fs::write(&path, file).unwrap();
+        let notebooks = Folder::open(dir.path()).unwrap();
+        let temporaries = notebooks.subfolder("tmp").unwrap();
+        let left = Temporary::write(&temporaries, "x.json", Some(&Digest::of(b"old")), b"new").unwrap();
+        fs::write(dir.path().join("tmp").join(&left.name), temporary).unwrap();
+        clean_up(&notebooks, &temporaries, &["w.json".into(), "x.json".into()]).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn only_an_edit_from_outside_that_was_taken_out_goes_back() {
+        assert_eq!(after_crash("old", ""), "old", "before the write");
+        assert_eq!(after_crash("old", "ne"), "old", "in the middle of it");
+        assert_eq!(after_crash("old", "new"), "old", "before the exchange");
+        assert_eq!(after_crash("new", "old"), "new", "after it");
+        assert_eq!(after_crash("new", "edit"), "edit", "after it, and an edit from outside was taken out");
+        assert_eq!(after_crash("edit", "new"), "edit", "after putting it back");
+    }
+}

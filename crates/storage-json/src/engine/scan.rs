@@ -1,6 +1,6 @@
 //! Noticing what changes in the directory without our doing.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io;
 
 use quire_domain::{NotebookId, UserId};
@@ -31,31 +31,46 @@ impl Engine {
     fn look_at_names(&self, states_too: bool) -> io::Result<crate::disk::Fingerprint> {
         // The state of before, so that what changes meanwhile is found the next time.
         let state = self.notebooks.own_meta()?;
-        let mut present = BTreeSet::new();
+        let mut names = Vec::new();
         for name in self.notebooks.names()? {
             match name {
-                Name::Text(name) if names::is_notebook(&name) => {
-                    let known = self.index().get(&name).map(|entry| (entry.fingerprint, entry.settled));
-                    if known.is_none() || (states_too && !self.is_current(&name, known)?) {
-                        self.inspect(&name)?;
-                    }
-                    present.insert(name);
-                }
+                Name::Text(name) if names::is_notebook(&name) => names.push(name),
                 Name::NotText(name) if names::is_notebook(&name) => {
                     self.note(&name, Some(&not_text(&state)));
-                    present.insert(name);
+                    names.push(name);
                 }
                 Name::Text(_) | Name::NotText(_) => {}
             }
         }
-        let absent: Vec<String> = {
-            let index = self.index();
-            index.files().map(|(file, _)| file).filter(|file| !present.contains(*file)).map(str::to_owned).collect()
-        };
-        for file in absent {
-            self.inspect(&file)?;
+        let (new, absent) = self.compare(&names);
+        for name in &new {
+            self.inspect(name)?;
+        }
+        if states_too {
+            for name in &names {
+                let known = self.index().get(name).map(|entry| (entry.fingerprint, entry.settled));
+                if known.is_some() && !self.is_current(name, known)? {
+                    self.inspect(name)?;
+                }
+            }
+        }
+        // Last, so that a file that was renamed is found under its new name before it is missed under the old one.
+        for file in &absent {
+            self.inspect(file)?;
         }
         Ok(state.fingerprint)
+    }
+
+    /// The names that the index does not know, and those that it knows and that are not there.
+    fn compare(&self, names: &[String]) -> (Vec<String>, Vec<String>) {
+        let index = self.index();
+        let new: Vec<_> = names.iter().filter(|name| index.get(name).is_none()).cloned().collect();
+        if names.len() - new.len() == index.files().len() {
+            return (new, Vec::new());
+        }
+        let present: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let absent = index.files().map(|(file, _)| file).filter(|file| !present.contains(file));
+        (new, absent.map(str::to_owned).collect())
     }
 
     fn is_current(&self, name: &str, known: Option<(crate::disk::Fingerprint, bool)>) -> io::Result<bool> {

@@ -31,7 +31,7 @@ use crate::names;
 /// The index. Of several files with one id the first by name serves; the others are damaged, as far as lists go.
 #[derive(Debug)]
 pub(crate) struct Index {
-    files: BTreeMap<Box<str>, Entry>,
+    files: HashMap<Box<str>, Entry>,
     by_id: HashMap<NotebookId, BTreeSet<Box<str>>>,
     lists: HashMap<UserId, BTreeMap<Cursor, Box<str>>>,
     /// Files that no list shows as notebooks.
@@ -53,7 +53,7 @@ impl Index {
     /// An empty index.
     pub(crate) fn new(log: Log) -> Self {
         Self {
-            files: BTreeMap::new(),
+            files: HashMap::new(),
             by_id: HashMap::new(),
             lists: HashMap::new(),
             troubled: BTreeSet::new(),
@@ -73,7 +73,7 @@ impl Index {
         Version(self.version)
     }
 
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
         self.files.iter().map(|(file, entry)| (&**file, entry))
     }
 

@@ -103,6 +103,7 @@ impl Index {
             return false;
         };
         let (file, mut entry, mut known) = (Box::<str>::from(file), entry.clone(), known.clone());
+        let listed_at = known.summary.created_at;
         let mut changed = true;
         if let Some(before) = before {
             if let Some(created_at) = before.created_at
@@ -128,11 +129,16 @@ impl Index {
             known.version = self.next_version();
         }
         self.vanished.remove(id);
+        let same_place = known.summary.created_at == listed_at;
         entry.content = Content::Notebook(known);
         if !opening {
             self.log.append(&file, Some(&entry));
         }
-        self.put(file, entry);
+        if same_place {
+            self.files.insert(file, entry); // nothing that is derived from it is different
+        } else {
+            self.put(file, entry);
+        }
         changed
     }
 }

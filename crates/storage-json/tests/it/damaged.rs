@@ -173,7 +173,7 @@ async fn a_mended_file_is_served_again() {
 async fn an_unreadable_file_is_named() {
     let mut served = Served::with_files([SOUND, ("x.json", SOUND.1)]);
     served.restart_after(|dir| {
-        fs::set_permissions(dir.join("x.json"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(dir.join("x.json"), fs::Permissions::from_mode(0o0)).unwrap();
     });
     if fs::read(served.path("x.json")).is_ok() {
         eprintln!("permissions do not bind this user (root?); nothing to see");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use quire_domain::{Extra, Notebook, Timestamp};
@@ -15,8 +16,8 @@ fn fixtures() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let files = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let is_input = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.ends_with(".json") && !name.ends_with(".expected.json")
+        path.extension().is_some_and(|extension| extension == "json")
+            && Path::new(path.file_stem().unwrap()).extension().is_none_or(|extension| extension != "expected")
     };
     let mut inputs: Vec<_> = files.filter(is_input).collect();
     inputs.sort();
@@ -170,7 +171,6 @@ async fn a_file_is_written_as_python_writes_it() {
         time(notebook.updated_at)
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -181,7 +181,7 @@ async fn undated_files_keep_their_place_in_the_list() {
         ("b.json", r#"{"id":"b","user_id":"ann","cells":[{"id":"a","type":"python","code":""}]}"#),
         ("a.json", r#"{"id":"a","user_id":"ann","cells":[{"id":"a","type":"python","code":""}]}"#),
     ]);
-    let hour = std::time::Duration::from_secs(3_600);
+    let hour = std::time::Duration::from_hours(1);
     let now = fs::metadata(served.path("a.json")).unwrap().modified().unwrap();
     served.restart_after(|dir| {
         fs::remove_dir_all(dir.join(".quire")).unwrap();

@@ -229,6 +229,6 @@ async fn no_edit_from_outside_is_overwritten_unseen() {
     let missing = outside.join().unwrap();
     assert!(missing.is_empty(), "overwritten unseen: {missing:?} ({commits} commits, {refusals} refusals)");
     assert!(commits > 0 && refusals > 0, "{commits} commits, {refusals} refusals: nothing was raced");
-    let left: Vec<_> = fs::read_dir(dir.path().join(".quire/tmp")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| name.to_str().unwrap().ends_with(".kept")), "{left:?}");
+    let left: Vec<_> = fs::read_dir(dir.path().join(".quire/tmp")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(left.iter().all(|path| path.extension().is_some_and(|extension| extension == "kept")), "{left:?}");
 }

@@ -1,5 +1,6 @@
 //! Notebooks and edits at random, the same for the same seed.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use quire_domain::{
@@ -103,7 +104,7 @@ impl Random {
         for c in self.text(8).chars() {
             if c < ' ' || matches!(c, '"' | '\\') || self.below(4) == 0 {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    json.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(json, "\\u{unit:04x}"); // writing to a String cannot fail
                 }
             } else {
                 json.push(c);
