@@ -55,6 +55,8 @@ pub(crate) enum Error {
     TooLarge(u64),
     #[error("the file keeps changing while it is read")]
     Restless,
+    #[error("the file could not be read again: {0}")]
+    Unreadable(String),
     #[error(transparent)]
     Unwritable(#[from] UnwritableField),
     #[error("the file system refuses")]
@@ -75,7 +77,7 @@ impl Error {
             Self::Unsure(_) | Self::CutOff => StoreError::OutcomeUnknown { id },
             Self::TooLarge(_) => StoreError::Full { id, reason: self.to_string() },
             Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
-            Self::Unwritable(_) => {
+            Self::Unreadable(_) | Self::Unwritable(_) => {
                 StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(self) }
             }
             Self::Io(error) => io_error(error, id, verb),

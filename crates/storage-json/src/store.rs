@@ -45,6 +45,9 @@ impl Default for Options {
 /// A crash leaves every notebook as it was before or after the change under way, and in `.quire/tmp/` at most a file that
 /// the next start removes. When the machine dies, the same holds, since a change is told as made only after `fsync`.
 ///
+/// Needs a Unix; on file systems that cannot exchange two files, an edit from outside within some microseconds of ours
+/// may be overwritten.
+///
 /// The calls need a Tokio runtime, and do their work on its threads for blocking work. Dropping the store waits for the
 /// calls under way and lets go of the directory.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! A directory held open: names in it are looked up there and nowhere else, even when it is moved or replaced.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use rustix::fs::{self, AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::{Kind, Meta};
 
@@ -28,15 +30,22 @@ pub(crate) enum ReadFile {
 impl Folder {
     /// Opens a directory, making it, readable by its owner only, when it is missing.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        Ok(Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let open = |path: &Path| fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        // Else a loss of power could take a directory that was just made, with all that was made durable in it.
+        for parent in missing.iter().filter_map(|path| path.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            fs::fsync(open(parent)?)?;
+        }
+        Ok(Self(open(path)?))
     }
 
     /// Opens a directory in this one, making it when it is missing.
     pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
         match fs::mkdirat(&self.0, name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => self.sync()?,
+            Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -155,6 +164,16 @@ pub(crate) enum Name {
     Text(String),
     /// Not UTF-8; as near as can be shown.
     NotText(String),
+}
+
+/// Writes at the end of a file. A write beyond the process's limit of file sizes is refused here: the system would send
+/// a signal with its refusal, which ends a process that is not prepared for it.
+pub(crate) fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let size = file.metadata()?.len() + bytes.len() as u64;
+    if getrlimit(Resource::Fsize).current.is_some_and(|limit| size > limit) {
+        return Err(Errno::FBIG.into());
+    }
+    file.write_all(bytes)
 }
 
 /// The state of an open file.

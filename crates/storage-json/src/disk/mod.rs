@@ -6,6 +6,6 @@ mod replace;
 mod temporary;
 
 pub(crate) use fingerprint::{Fingerprint, Kind, Meta};
-pub(crate) use folder::{Folder, Name, ReadFile};
+pub(crate) use folder::{Folder, Name, ReadFile, append};
 pub(crate) use replace::{Created, Replaced, Replacement, create, replace};
 pub(crate) use temporary::clean_up;

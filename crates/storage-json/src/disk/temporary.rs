@@ -2,11 +2,11 @@
 //! that what a crash leaves behind can be told apart when the directory is opened again.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 
 use rustix::fs::RenameFlags;
 
-use super::{Folder, ReadFile};
+use super::{Folder, ReadFile, append};
 use crate::digest::Digest;
 
 /// How the names of temporaries end.
@@ -31,7 +31,7 @@ impl<'a> Temporary<'a> {
         let file = folder.create_file(&name)?;
         let mut temporary = Self { folder, name, file };
         // Content first: without this, a crash after the rename can leave the new name on an empty file.
-        match temporary.file.write_all(bytes).and_then(|()| temporary.file.sync_all()) {
+        match append(&mut temporary.file, bytes).and_then(|()| temporary.file.sync_all()) {
             Ok(()) => Ok(temporary),
             Err(error) => {
                 temporary.remove();

@@ -10,6 +10,7 @@ use super::{Engine, Slot, lock};
 use crate::digest::Digest;
 use crate::disk::{self, Created, Meta, Replacement};
 use crate::error::Error;
+use crate::file::Defaults;
 use crate::index::{Content, Entry};
 use crate::results::{self, Latest, ResultsFile};
 use crate::{file, names};
@@ -23,6 +24,10 @@ impl Engine {
         }
         *slot = Slot::default();
         let text = text_of(notebook)?;
+        // Notebooks come here from anywhere, not only through edits, which keep to the limits. What could not be read
+        // again is better refused now.
+        let defaults = Defaults { owner: notebook.owner.clone(), time: notebook.created_at };
+        file::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;

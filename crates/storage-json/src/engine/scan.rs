@@ -31,18 +31,18 @@ impl Engine {
     fn look_at_names(&self, states_too: bool) -> io::Result<crate::disk::Fingerprint> {
         // The state of before, so that what changes meanwhile is found the next time.
         let state = self.notebooks.own_meta()?;
-        let mut names = Vec::new();
+        let (mut names, mut not_texts) = (Vec::new(), Vec::new());
         for name in self.notebooks.names()? {
             match name {
                 Name::Text(name) if names::is_notebook(&name) => names.push(name),
                 Name::NotText(name) if names::is_notebook(&name) => {
                     self.note(&name, Some(&not_text(&state)));
-                    names.push(name);
+                    not_texts.push(name);
                 }
                 Name::Text(_) | Name::NotText(_) => {}
             }
         }
-        let (new, absent) = self.compare(&names);
+        let (new, absent) = self.compare(&names, &not_texts);
         for name in &new {
             self.inspect(name)?;
         }
@@ -62,13 +62,13 @@ impl Engine {
     }
 
     /// The names that the index does not know, and those that it knows and that are not there.
-    fn compare(&self, names: &[String]) -> (Vec<String>, Vec<String>) {
+    fn compare(&self, names: &[String], not_texts: &[String]) -> (Vec<String>, Vec<String>) {
         let index = self.index();
         let new: Vec<_> = names.iter().filter(|name| index.get(name).is_none()).cloned().collect();
-        if names.len() - new.len() == index.files().len() {
+        if names.len() + not_texts.len() - new.len() == index.files().len() {
             return (new, Vec::new());
         }
-        let present: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let present: HashSet<&str> = names.iter().chain(not_texts).map(String::as_str).collect();
         let absent = index.files().map(|(file, _)| file).filter(|file| !present.contains(file));
         (new, absent.map(str::to_owned).collect())
     }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 
 use rustix::fs::{OFlags, RenameFlags};
 
 use super::Entry;
 use super::entry::LineV1;
-use crate::disk::{Folder, ReadFile};
+use crate::disk::{self, Folder, ReadFile};
 
 const NAME: &str = "index.jsonl";
 const NEW_NAME: &str = "index.jsonl.new";
@@ -62,7 +62,7 @@ impl Log {
             none => none.insert(self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?),
         };
         // One call, so that a crash cuts at most this line short.
-        file.write_all(&text)
+        disk::append(file, &text)
     }
 
     /// Writes everything anew.
@@ -81,7 +81,7 @@ impl Log {
         }
         self.folder.remove(NEW_NAME)?;
         let mut file = self.folder.create_file(NEW_NAME)?;
-        file.write_all(&text)?;
+        disk::append(&mut file, &text)?;
         file.sync_all()?;
         self.folder.rename(NEW_NAME, &self.folder, NAME, RenameFlags::empty())?;
         self.file = None;

@@ -14,7 +14,7 @@
 mod record;
 
 use std::collections::{HashMap, HashSet};
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 
 use quire_domain::{CellId, NotebookId, Results, Revision};
@@ -23,7 +23,7 @@ use rustix::fs::{OFlags, RenameFlags};
 pub(crate) use record::Record;
 
 use crate::digest::Digest;
-use crate::disk::{Folder, ReadFile};
+use crate::disk::{self, Folder, ReadFile};
 
 /// Garbage that is left in a file before it is written anew, at least.
 const SPARE_BYTES: u64 = 1_000_000;
@@ -92,7 +92,7 @@ impl ResultsFile {
         if file.metadata()?.len() != before {
             file.set_len(before)?; // what an earlier failure left behind would hide all that follows it
         }
-        let written = file.write_all(&text).and_then(|()| file.sync_data());
+        let written = disk::append(&mut file, &text).and_then(|()| file.sync_data());
         // A new file's name has to be durable too.
         let written = if before == 0 { written.and_then(|()| self.folder.sync()) } else { written };
         if let Err(error) = written {
@@ -132,7 +132,9 @@ impl ResultsFile {
     pub(crate) fn write_anew(&mut self, latest: &Latest) -> io::Result<()> {
         self.cells = latest.keys().cloned().collect();
         if latest.is_empty() {
-            self.folder.remove(&self.name)?;
+            if self.folder.remove(&self.name)? {
+                self.folder.sync()?;
+            }
             (self.size, self.fresh_size) = (0, 0);
             return Ok(());
         }
@@ -141,7 +143,7 @@ impl ResultsFile {
         let new_name = format!("{}.new", self.name);
         self.folder.remove(&new_name)?;
         let mut file = self.folder.create_file(&new_name)?;
-        let done = file.write_all(&text).and_then(|()| file.sync_all());
+        let done = disk::append(&mut file, &text).and_then(|()| file.sync_all());
         let done =
             done.and_then(|()| Ok(self.folder.rename(&new_name, &self.folder, &self.name, RenameFlags::empty())?));
         if let Err(error) = done.and_then(|()| self.folder.sync()) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use quire_domain::{Notebook, Revision, Timestamp};
 use quire_storage::{NotebookStore as _, StoreError};
 
 use crate::support::{Served, damaged, edit, id, listed, load, notebook, try_load, update};
@@ -181,4 +182,31 @@ async fn an_unreadable_file_is_named() {
     }
     assert!(damaged(&served, "ann").await[0].1.starts_with("cannot be read"));
     assert_eq!(listed(&served, "ann").await, ["sound"]);
+}
+
+/// What could be written, but not read again, is refused.
+#[tokio::test]
+async fn no_unreadable_file_is_written() {
+    let served = Served::new();
+    let sound = notebook("x", "1");
+    let field = |name: &str| quire_domain::Extra::new(vec![(name.into(), quire_domain::Json::parse("1").unwrap())]);
+    let cell = |change: &dyn Fn(&mut quire_domain::Cell)| {
+        let mut cell = quire_domain::Cell::clone(sound.cells.get(0).unwrap());
+        change(&mut cell);
+        Notebook { cells: [cell].into_iter().collect(), ..sound.clone() }
+    };
+    let twice = [sound.cells.get(0).unwrap(), sound.cells.get(0).unwrap()].map(|cell| quire_domain::Cell::clone(cell));
+    let bad = [
+        Notebook { revision: Revision(-1), ..sound.clone() },
+        Notebook { created_at: Timestamp::MAX_UTC, ..sound.clone() },
+        Notebook { extra: field("revision"), ..sound.clone() },
+        Notebook { cells: twice.into_iter().collect(), ..sound.clone() },
+        cell(&|cell| cell.extra = field("code")),
+        cell(&|cell| cell.code = "x".repeat(300_000).into()),
+    ];
+    for (index, bad) in bad.iter().enumerate() {
+        assert!(matches!(served.create(bad).await, Err(StoreError::Backend { .. })), "{index}");
+        assert!(served.names().is_empty(), "{index}");
+    }
+    served.create(&sound).await.unwrap();
 }

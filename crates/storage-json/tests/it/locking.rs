@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Command;
 
+use quire_storage::NotebookStore as _;
 use quire_storage_json::{JsonNotebookStore, OpenError};
 use tempfile::TempDir;
 
-use crate::support::{Served, open, quiet};
+use crate::support::{Served, notebook, open, quiet};
 
 #[tokio::test]
 async fn a_second_store_in_this_process_is_refused_until_the_first_is_gone() {
@@ -41,6 +42,18 @@ async fn a_second_process_is_refused() {
     let said = child();
     let expected = format!("is in use by another Quire server (process {})", std::process::id());
     assert!(said.contains("refused: ") && said.contains(&expected), "{said}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_gone_is_told() {
+    let served = Served::new();
+    let health = served.health().await;
+    assert!(health.reads && health.writes);
+    fs::remove_dir_all(served.dir()).unwrap();
+    let health = served.health().await;
+    assert!(!health.reads && !health.writes);
+    assert!(served.create(&notebook("x", "1")).await.is_err());
+    assert!(!served.dir().exists());
 }
 
 #[tokio::test]
