@@ -7,7 +7,7 @@ use quire_domain::{CellId, Change, Notebook, NotebookId, Results, Revision};
 use quire_storage::{CommitId, Version};
 
 use super::create::{entry_of, text_of};
-use super::look::{Current, Look};
+use super::look::{Current, Look, ROUNDS};
 use super::{Engine, Remembered, Slot, lock};
 use crate::disk::{self, Meta, Replaced, Replacement};
 use crate::error::Error;
@@ -37,7 +37,7 @@ impl Engine {
         let edits = commit.changes.iter().any(|change| !change.is_results());
         // An edit compares the content while it replaces it, so the file's state is enough to begin with.
         let mut how = if edits { Look::State } else { Look::Content };
-        loop {
+        for _ in 0..ROUNDS {
             let current = self.look(id, how)?.ok_or(Error::NotFound)?;
             if current.known.summary.revision != commit.base {
                 return Err(Error::Mismatch(commit.base));
@@ -66,6 +66,7 @@ impl Engine {
                 None => how = Look::Content,
             }
         }
+        Err(Error::Restless)
     }
 
     /// Changes of results alone, which the notebook's file does not hold.

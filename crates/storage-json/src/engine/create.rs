@@ -27,7 +27,10 @@ impl Engine {
         // Notebooks come here from anywhere, not only through edits, which keep to the limits. What could not be read
         // again is better refused now.
         let defaults = Defaults { owner: notebook.owner.clone(), time: notebook.created_at };
-        file::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
+        let read = file::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
+        if read.inline_results {
+            return Err(Error::Unreadable("an unknown field of a cell would be taken for results".into()));
+        }
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;

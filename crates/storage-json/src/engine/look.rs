@@ -14,7 +14,7 @@ use crate::index::{Content, Entry, Found, Known};
 use crate::{MAX_FILE_BYTES, names};
 
 /// Rounds in which a file is different each time before a call gives up.
-const ROUNDS: usize = 8;
+pub(super) const ROUNDS: usize = 8;
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

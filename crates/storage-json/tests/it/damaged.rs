@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use quire_domain::{Notebook, Revision, Timestamp};
+use quire_domain::{Extra, Json, Notebook, Revision, Timestamp};
 use quire_storage::{NotebookStore as _, StoreError};
 
 use crate::support::{Served, damaged, edit, id, listed, load, notebook, try_load, update};
@@ -189,7 +189,7 @@ async fn an_unreadable_file_is_named() {
 async fn no_unreadable_file_is_written() {
     let served = Served::new();
     let sound = notebook("x", "1");
-    let field = |name: &str| quire_domain::Extra::new(vec![(name.into(), quire_domain::Json::parse("1").unwrap())]);
+    let field = |name: &str| Extra::new(vec![(name.into(), Json::parse("1").unwrap())]);
     let cell = |change: &dyn Fn(&mut quire_domain::Cell)| {
         let mut cell = quire_domain::Cell::clone(sound.cells.get(0).unwrap());
         change(&mut cell);
@@ -202,6 +202,7 @@ async fn no_unreadable_file_is_written() {
         Notebook { extra: field("revision"), ..sound.clone() },
         Notebook { cells: twice.into_iter().collect(), ..sound.clone() },
         cell(&|cell| cell.extra = field("code")),
+        cell(&|cell| cell.extra = Extra::new(vec![("stdout".into(), Json::parse("\"x\"").unwrap())])),
         cell(&|cell| cell.code = "x".repeat(300_000).into()),
     ];
     for (index, bad) in bad.iter().enumerate() {

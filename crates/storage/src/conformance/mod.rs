@@ -2,7 +2,7 @@
 //!
 //! A store's tests say how to make one, and get one test for each behaviour:
 //!
-//! ```ignore
+//! ```text
 //! struct Memory;
 //!
 //! impl quire_storage::conformance::StoreBuilder for Memory {

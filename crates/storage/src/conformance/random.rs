@@ -156,7 +156,8 @@ impl Random {
             let mut cell = cell(index, &format!("cell{index}"), &self.text(60))?;
             cell.cell_type = if self.chance() { CellType::Python } else { CellType::Sql };
             cell.revision = Revision(i64::try_from(self.below(1_000))?);
-            cell.analysis = Cell::stored_names(vec![self.text(5)], vec![self.text(5), self.text(5)]);
+            let mut name = || self.text(5).replace('\0', "");
+            cell.analysis = Cell::stored_names(vec![name()], vec![name(), name()]);
             cell.extra = self.extra()?;
             if self.chance() {
                 cell.results = Arc::new(self.results()?);
