@@ -84,6 +84,9 @@ pub enum EditError {
     /// The notebook already has a cell with this id.
     #[error("the notebook already has a cell {0}")]
     CellExists(CellId),
+    /// The notebook has had as many edits as a revision can count.
+    #[error("the notebook is at the last revision there can be, {}", crate::Revision::MAX)]
+    LastRevision,
     /// Beyond a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -18,10 +18,13 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 pub struct Revision(pub i64);
 
 impl Revision {
-    /// The revision after this one.
+    /// The last one there can be: the largest whole number that every JSON reader keeps exact (RFC 8259, section 6).
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// The revision after this one; `None` after the last.
     #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+    pub fn next(self) -> Option<Self> {
+        (self < Self::MAX).then(|| Self(self.0 + 1))
     }
 }
 

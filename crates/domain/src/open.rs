@@ -22,16 +22,35 @@ pub struct OpenNotebook {
 }
 
 impl OpenNotebook {
-    /// Opens a notebook as a store gave it: analyses every cell and builds the graph.
+    /// Opens a notebook as a store gave it: analyses its cells and builds the graph.
+    ///
+    /// Of a cell that does not parse only the stored names are known, not which of them only functions read; they are
+    /// taken for deferred, so that a cell nobody touched is never found on a cycle.
     #[must_use]
-    pub fn open(mut notebook: Notebook) -> Self {
-        notebook.cells = notebook
-            .cells
-            .iter()
-            .map(|cell| {
-                cell.with_code(cell.cell_type, Arc::clone(&cell.code), Arc::new(analyse(cell.cell_type, &cell.code)))
-            })
-            .collect();
+    pub fn open(notebook: Notebook) -> Self {
+        Self::with_known(notebook, None)
+    }
+
+    /// Opens a later state of the notebook `known`. Cells whose code is the same keep their analysis from there: that
+    /// saves the work, and code that does not parse keeps the names of the last code that did.
+    #[must_use]
+    pub fn reopen(notebook: Notebook, known: &Notebook) -> Self {
+        Self::with_known(notebook, Some(known))
+    }
+
+    fn with_known(mut notebook: Notebook, known: Option<&Notebook>) -> Self {
+        let known: HashMap<&CellId, &Arc<Cell>> =
+            known.into_iter().flat_map(|known| known.cells.iter()).map(|cell| (&cell.id, cell)).collect();
+        let open = |cell: &Arc<Cell>| match known.get(&cell.id) {
+            Some(known) if known.cell_type == cell.cell_type && known.code == cell.code => {
+                Cell { analysis: Arc::clone(&known.analysis), broken: known.broken.clone(), ..(**cell).clone() }
+            }
+            _ => {
+                let stored = Cell { analysis: deferred(&cell.analysis), ..(**cell).clone() };
+                stored.with_code(cell.cell_type, Arc::clone(&cell.code), Arc::new(analyse(cell.cell_type, &cell.code)))
+            }
+        };
+        notebook.cells = notebook.cells.iter().map(open).collect();
         let orders = notebook.cells.iter().map(|cell| (cell.id.clone(), cell.order.clone())).collect();
         let graph = Graph::new(notebook.cells.iter());
         let mut open = Self { notebook, orders, graph };
@@ -83,7 +102,7 @@ impl OpenNotebook {
         at: Timestamp,
     ) -> Result<Option<Change>, EditError> {
         let mut change = self.unchanged();
-        let next = change.revision.before.next();
+        let next = change.revision.before.next().ok_or(EditError::LastRevision)?;
         let analysed = |cell_type, code: &str| {
             limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len())?;
             Ok::<_, Invalid>(analysis.unwrap_or_else(|| Arc::new(analyse(cell_type, code))))
@@ -285,6 +304,15 @@ impl OpenNotebook {
         }
         Ok((order, shifted))
     }
+}
+
+/// The same names, all reads deferred.
+fn deferred(stored: &Analysis) -> Arc<Analysis> {
+    let mut analysis = stored.clone();
+    for read in &mut analysis.reads {
+        read.deferred = true;
+    }
+    Arc::new(analysis)
 }
 
 fn changed(id: &CellId, before: Option<Arc<Cell>>, after: Option<Arc<Cell>>) -> CellChange {

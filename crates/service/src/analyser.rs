@@ -4,7 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use quire_domain::{Analysis, CellType, Notebook, OpenNotebook, analyse};
+use quire_storage::StoreError;
 use tokio::sync::{Semaphore, oneshot};
+
+use crate::event::Published;
 
 /// Code up to this many bytes is analysed in place: it takes microseconds, less than handing it over.
 const INLINE_BYTES: usize = 2 * 1024;
@@ -14,12 +17,12 @@ const INLINE_BYTES: usize = 2 * 1024;
 pub(crate) struct Analyser {
     pool: quire_analysis::Pool,
     /// How many notebooks may be opened at once: opening analyses every cell.
-    openings: Semaphore,
+    openings: Arc<Semaphore>,
 }
 
 impl Analyser {
     pub(crate) fn new(threads: usize) -> io::Result<Self> {
-        Ok(Self { pool: quire_analysis::Pool::new(threads)?, openings: Semaphore::new(threads.max(1)) })
+        Ok(Self { pool: quire_analysis::Pool::new(threads)?, openings: Arc::new(Semaphore::new(threads.max(1))) })
     }
 
     pub(crate) async fn analyse(&self, cell_type: CellType, code: Arc<str>) -> Arc<Analysis> {
@@ -35,17 +38,28 @@ impl Analyser {
         }
     }
 
-    /// Opens a notebook: analyses all its cells and builds its graph.
-    pub(crate) async fn open(&self, notebook: Notebook) -> OpenNotebook {
+    /// Opens a notebook, or a later state of the one `known`: analyses its cells and builds its graph.
+    pub(crate) async fn open(
+        &self,
+        notebook: Notebook,
+        known: Option<Arc<Published>>,
+    ) -> Result<OpenNotebook, StoreError> {
+        let id = notebook.id.clone();
         let bytes: usize = notebook.cells.iter().map(|cell| cell.code.len()).sum();
+        let open = move || match known {
+            Some(known) => OpenNotebook::reopen(notebook, &known.notebook),
+            None => OpenNotebook::open(notebook),
+        };
         if bytes <= INLINE_BYTES {
-            return OpenNotebook::open(notebook);
+            return Ok(open());
         }
-        // The semaphore is never closed; without a permit the opening is only less orderly.
-        let _permit = self.openings.acquire().await.ok();
-        let again = notebook.clone();
-        // A blocking task is lost only when the runtime ends, and then nobody waits any more.
-        let opened = tokio::task::spawn_blocking(move || OpenNotebook::open(notebook)).await;
-        opened.unwrap_or_else(|_lost| OpenNotebook::open(again))
+        let permit = Arc::clone(&self.openings).acquire_owned().await;
+        // The permit goes with the work, which goes on when nobody waits for it any more.
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = open();
+            drop(permit);
+            opened
+        });
+        opened.await.map_err(|lost| StoreError::Backend { action: format!("open notebook {id}"), source: lost.into() })
     }
 }

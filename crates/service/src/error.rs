@@ -25,6 +25,9 @@ pub enum ServiceError {
         /// What it is.
         current: Revision,
     },
+    /// The notebook has had as many edits as a revision can count; a copy of it begins anew.
+    #[error("the notebook is at the last revision there can be; copy it to go on")]
+    LastRevision,
     /// Something goes beyond a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -47,6 +50,7 @@ impl From<EditError> for ServiceError {
         match error {
             EditError::CellNotFound(id) => Self::UnknownCell(id),
             EditError::Invalid(invalid) => Self::Invalid(invalid),
+            EditError::LastRevision => Self::LastRevision,
             // Ids of new cells are random, so this is a failure of ours.
             EditError::CellExists(_) => {
                 Self::Store(StoreError::Backend { action: "insert a cell".to_owned(), source: Box::new(error) })

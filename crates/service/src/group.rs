@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::Change;
+use quire_domain::{Change, Revision};
 use quire_storage::{Commit, CommitId, StoreError, Version};
 use uuid::Uuid;
 
@@ -70,14 +70,12 @@ impl Writer {
                 Attempt::Done(answers) => return Ok(answers),
                 // The edits, not the changes, are applied again: those whose expected revision no longer fits conflict.
                 Attempt::Failed(StoreError::RevisionMismatch { .. }) => self.refresh().await?,
-                Attempt::Failed(StoreError::OutcomeUnknown { id }) => {
-                    self.in_doubt = true;
-                    if let Err(error) = self.refresh().await {
-                        tracing::warn!(notebook = %id, %error, "cannot read back a commit of unknown outcome");
+                Attempt::Failed(error) => {
+                    if matches!(error, StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. }) {
+                        self.doubt().await;
                     }
-                    return Err(StoreError::OutcomeUnknown { id });
+                    return Err(error);
                 }
-                Attempt::Failed(error) => return Err(error),
             }
         }
         let contended = || Err(ServiceError::Contended(self.id().clone()));
@@ -128,9 +126,13 @@ impl Writer {
         Ok(self.open.apply(&command.edit, analysis, self.shared.clock.now())?.map(Arc::new))
     }
 
-    async fn store(&self, base: quire_domain::Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
+    async fn store(&self, base: Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
         let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook() };
-        self.shared.store.commit(commit).await
+        match self.shared.store.commit(commit).await {
+            // By the commit's id the store knows whether it has happened, so asking again does not do it twice.
+            Err(StoreError::OutcomeUnknown { .. }) => self.shared.store.commit(commit).await,
+            outcome => outcome,
+        }
     }
 }
 

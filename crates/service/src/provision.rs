@@ -27,18 +27,21 @@ pub(crate) async fn provision(
     owned: &[Summary],
 ) -> Result<bool, ServiceError> {
     let (blank, demo) = (NotebookId::blank_of(user)?, NotebookId::demo_of(user)?);
-    let mut missing = false;
+    let mut wanted = Vec::new();
     if !owned.iter().any(|summary| summary.id.as_str().starts_with("blank-")) {
         let mut notebook = notebook_of(blank, user, clock.now(), &[""])?;
         notebook.name = Some(Arc::from("Blank Notebook"));
-        create(store, &notebook).await?;
-        missing = true;
+        wanted.push(notebook);
     }
     if !owned.iter().any(|summary| summary.id == demo) {
-        create(store, &notebook_of(demo, user, clock.now(), &DEMO)?).await?;
-        missing = true;
+        wanted.push(notebook_of(demo, user, clock.now(), &DEMO)?);
     }
-    Ok(missing)
+    // Where one cannot be made, its file being damaged for example, the user still gets the other.
+    let mut failed = None;
+    for notebook in &wanted {
+        failed = failed.or(create(store, notebook).await.err());
+    }
+    failed.map_or(Ok(!wanted.is_empty()), |error| Err(error.into()))
 }
 
 async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<(), StoreError> {

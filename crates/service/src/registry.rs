@@ -1,12 +1,13 @@
 //! Which notebooks are active: at most one writer for each.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::NotebookId;
 use tokio::sync::{OnceCell, broadcast, mpsc, watch};
 
+use crate::ServiceError;
 use crate::event::{Event, Published};
 use crate::writer::Command;
 
@@ -27,14 +28,27 @@ impl Handle {
     }
 }
 
-/// A notebook's place in the registry, empty while its writer is being started; shared by all who wait for that.
-type Slot = Arc<OnceCell<Handle>>;
+/// A notebook's place in the registry, shared by all who wait for its writer to be started.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// Empty while the writer is being started.
+    pub(crate) handle: OnceCell<Handle>,
+    /// Whether the store has hinted at a change that nobody has looked for yet. In the slot, not in the writer's queue,
+    /// because a hint may come while the writer is being started, or while its queue is full.
+    hinted: AtomicBool,
+}
 
 /// The active notebooks.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    slots: Mutex<HashMap<NotebookId, Slot>>,
+    slots: Mutex<Slots>,
     uses: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    by_id: HashMap<NotebookId, Arc<Slot>>,
+    closed: bool,
 }
 
 /// Somebody's use of a slot: a waiter's or the writer's own. When the last use of an empty slot ends, or the writer's,
@@ -43,43 +57,82 @@ pub(crate) struct Registry {
 pub(crate) struct SlotUse {
     registry: Arc<Registry>,
     id: NotebookId,
-    pub(crate) slot: Slot,
+    slot: Option<Arc<Slot>>,
     is_writer: bool,
 }
 
 impl SlotUse {
+    /// The slot; present until this is dropped.
+    pub(crate) fn slot(&self) -> Option<&Slot> {
+        self.slot.as_deref()
+    }
+
     /// The use of the same slot by the writer that is being started in it.
     pub(crate) fn for_writer(&self) -> Self {
         let Self { registry, id, slot, .. } = self;
-        Self { registry: Arc::clone(registry), id: id.clone(), slot: Arc::clone(slot), is_writer: true }
+        Self { registry: Arc::clone(registry), id: id.clone(), slot: slot.clone(), is_writer: true }
+    }
+
+    /// Takes the hint that the notebook may have changed, if there is one.
+    pub(crate) fn take_hint(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.hinted.swap(false, Ordering::SeqCst))
     }
 }
 
 impl Drop for SlotUse {
     fn drop(&mut self) {
         let mut slots = self.registry.lock();
-        // Slots are only cloned under the lock: with two left, the registry's and this one, nobody else waits for it.
-        let unused = self.slot.get().is_none() && Arc::strong_count(&self.slot) == 2;
-        if (self.is_writer || unused) && slots.get(&self.id).is_some_and(|there| Arc::ptr_eq(there, &self.slot)) {
-            slots.remove(&self.id);
+        let Some(slot) = self.slot.take() else { return };
+        // All counting happens under the lock, this use's own end included: with two left, the registry's and this one,
+        // nobody else waits for the slot.
+        let unused = slot.handle.get().is_none() && Arc::strong_count(&slot) == 2;
+        if (self.is_writer || unused) && slots.by_id.get(&self.id).is_some_and(|there| Arc::ptr_eq(there, &slot)) {
+            slots.by_id.remove(&self.id);
         }
+        drop(slot);
     }
 }
 
 impl Registry {
     /// The slot of this notebook, made if it is not there. When there are `most` others, also the active notebook
     /// that was not asked for the longest time and has no watcher, to be closed.
-    pub(crate) fn slot(self: &Arc<Self>, id: &NotebookId, most: usize) -> (SlotUse, Option<Handle>) {
+    ///
+    /// # Errors
+    /// [`ServiceError::Closing`] after [`Self::close`].
+    pub(crate) fn slot(
+        self: &Arc<Self>,
+        id: &NotebookId,
+        most: usize,
+    ) -> Result<(SlotUse, Option<Handle>), ServiceError> {
         let mut slots = self.lock();
-        let mut oldest = None;
-        if let Some(handle) = slots.get(id).and_then(|slot| slot.get()) {
-            handle.used.store(self.tick(), Ordering::Relaxed);
-        } else if slots.len() >= most {
-            let idle = slots.values().filter_map(|slot| slot.get()).filter(|h| h.events.receiver_count() == 0);
-            oldest = idle.min_by_key(|handle| handle.used.load(Ordering::Relaxed)).cloned();
+        if slots.closed {
+            return Err(ServiceError::Closing);
         }
-        let slot = Arc::clone(slots.entry(id.clone()).or_default());
-        (SlotUse { registry: Arc::clone(self), id: id.clone(), slot, is_writer: false }, oldest)
+        let mut oldest = None;
+        if let Some(handle) = slots.by_id.get(id).and_then(|slot| slot.handle.get()) {
+            handle.used.store(self.tick(), Ordering::Relaxed);
+        } else if slots.by_id.len() >= most {
+            let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
+            let idle = active.filter(|handle| handle.events.receiver_count() == 0);
+            oldest = idle.min_by_key(|handle| handle.used.load(Ordering::Relaxed)).cloned();
+            // So that it is not chosen again while it ends.
+            if let Some(oldest) = &oldest {
+                oldest.used.store(u64::MAX, Ordering::Relaxed);
+            }
+        }
+        let slot = Arc::clone(slots.by_id.entry(id.clone()).or_default());
+        Ok((self.used(id.clone(), slot), oldest))
+    }
+
+    /// Lets nobody in any more, and returns the slots that there still are.
+    pub(crate) fn close(self: &Arc<Self>) -> Vec<SlotUse> {
+        let mut slots = self.lock();
+        slots.closed = true;
+        slots.by_id.iter().map(|(id, slot)| self.used(id.clone(), Arc::clone(slot))).collect()
+    }
+
+    fn used(self: &Arc<Self>, id: NotebookId, slot: Arc<Slot>) -> SlotUse {
+        SlotUse { registry: Arc::clone(self), id, slot: Some(slot), is_writer: false }
     }
 
     /// The number of the next question for a notebook.
@@ -90,18 +143,49 @@ impl Registry {
     /// The writer of this notebook, if it is active.
     pub(crate) fn active(&self, id: &NotebookId) -> Option<Handle> {
         let slots = self.lock();
-        let handle = slots.get(id)?.get()?;
+        let handle = slots.by_id.get(id)?.handle.get()?;
         handle.used.store(self.tick(), Ordering::Relaxed);
         Some(handle.clone())
     }
 
-    /// All active notebooks.
-    pub(crate) fn all(&self) -> Vec<Handle> {
-        self.lock().values().filter_map(|slot| slot.get().cloned()).collect()
+    /// Notes that this notebook, or each one, may have changed, and wakes its writer.
+    pub(crate) fn hint(&self, id: Option<&NotebookId>) {
+        let slots = self.lock();
+        let one = id.map(|id| slots.by_id.get(id));
+        let concerned: Vec<_> = one.map_or_else(|| slots.by_id.values().collect(), |one| one.into_iter().collect());
+        for slot in concerned {
+            // First the hint, then the look at whether there is a writer to wake: one that is being started looks for
+            // hints when it begins.
+            slot.hinted.store(true, Ordering::SeqCst);
+            if let Some(handle) = slot.handle.get() {
+                let _ = handle.commands.try_send(Command::Refresh); // a writer with a full queue is awake
+            }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<NotebookId, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, Slots> {
         // The map is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two waiters for a notebook that is not there end at the same time, again and again: no slot stays behind.
+    #[test]
+    fn an_empty_slot_leaves_with_its_last_user() {
+        let registry = Arc::new(Registry::default());
+        let id = NotebookId::new("missing").unwrap();
+        for _ in 0..20_000 {
+            let uses = [registry.slot(&id, 10).unwrap().0, registry.slot(&id, 10).unwrap().0];
+            std::thread::scope(|scope| {
+                for used in uses {
+                    scope.spawn(move || drop(used));
+                }
+            });
+            assert!(registry.lock().by_id.is_empty());
+        }
     }
 }

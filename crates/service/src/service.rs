@@ -1,13 +1,12 @@
 //! The service: what an API, or a program that embeds it, calls.
 
-use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use quire_domain::{CellId, Change, Edit, NotebookId, Revision, UserId};
-use quire_storage::{Health, ListFilter, NotebookStore, Page, PageRequest, StoreEvent};
+use quire_storage::{Health, ListFilter, NotebookStore, Page, PageRequest, StoreError, StoreEvent};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
@@ -15,7 +14,7 @@ use uuid::Uuid;
 use crate::analyser::Analyser;
 use crate::event::{Published, Watch};
 use crate::provision::{new_cell_id, notebook_of, provision};
-use crate::registry::{Handle, Registry};
+use crate::registry::{Handle, Registry, SlotUse};
 use crate::writer::{Command, EditCommand, Shared, Writer};
 use crate::{Clock, ServiceError, SystemClock};
 
@@ -26,7 +25,7 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Threads that analyse long code, and notebooks that are opened at once.
     pub analysis_threads: usize,
-    /// After how long a notebook that nobody asks for and nobody watches leaves memory.
+    /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
     pub idle: Duration,
     /// How many notebooks are kept in memory before the one unused for longest leaves it.
     pub most_active: usize,
@@ -109,23 +108,22 @@ impl NotebookService {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
+        self.check_open()?;
         let filter = ListFilter { owner: user.clone() };
         let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
-        let missing = self.provision(user, &all).await;
+        let missing = self.provision(user, &all).await.unwrap_or_else(|error| {
+            // A list is worth more than the two.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(%user, error, "cannot make the user's first notebooks");
+            true
+        });
         let whole = page.limit.is_none() && page.after.is_none();
         if whole && !missing { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
     }
 
-    /// Makes what is missing of the user's own two; a list is worth more than they are, so failing is only logged.
-    async fn provision(&self, user: &UserId, all: &Page) -> bool {
-        let (store, clock) = (&*self.shared.store, &*self.shared.clock);
-        match provision(store, clock, user, &all.notebooks).await {
-            Ok(missing) => missing,
-            Err(error) => {
-                tracing::warn!(%user, error = &error as &dyn std::error::Error, "cannot make the user's first notebooks");
-                true // one of the two may have been made
-            }
-        }
+    /// Makes what is missing of the user's own two; returns whether anything was.
+    async fn provision(&self, user: &UserId, all: &Page) -> Result<bool, ServiceError> {
+        provision(&*self.shared.store, &*self.shared.clock, user, &all.notebooks).await
     }
 
     /// Makes a notebook with one empty Python cell.
@@ -144,6 +142,7 @@ impl NotebookService {
     /// # Errors
     /// When there is none, it is somebody else's, or the store fails.
     pub async fn get(&self, user: &UserId, id: &NotebookId) -> Result<Arc<Published>, ServiceError> {
+        self.provision_if_own(user, id).await?;
         let handle = self.open(user, id).await?;
         let published = Arc::clone(&handle.published.borrow());
         Ok(published)
@@ -154,6 +153,7 @@ impl NotebookService {
     /// # Errors
     /// As [`Self::get`].
     pub async fn watch(&self, user: &UserId, id: &NotebookId) -> Result<Watch, ServiceError> {
+        self.provision_if_own(user, id).await?;
         loop {
             // No watch means that the writer was ending: the next one has it.
             if let Some(watch) = self.ask(user, id, Command::Watch).await? {
@@ -216,10 +216,18 @@ impl NotebookService {
         self.closing.load(Ordering::Relaxed)
     }
 
-    /// Refuses new edits, waits until those under way are durable and answered, and ends all writers.
+    /// Refuses everything new, waits until the edits under way are durable and answered, and ends all writers.
     pub async fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
-        for handle in self.shared.registry.all() {
+        for used in self.shared.registry.close() {
+            // Waits for a writer that is being started; there is none when that fails.
+            let starting = used.slot().map(|slot| slot.handle.get_or_try_init(|| async { Err(()) }));
+            let Some(Ok(handle)) = (match starting {
+                Some(starting) => Some(starting.await.cloned()),
+                None => None,
+            }) else {
+                continue;
+            };
             let _ = handle.commands.send(Command::Close).await; // it may have ended by itself
             handle.ended().await;
         }
@@ -248,17 +256,20 @@ impl NotebookService {
         }
     }
 
+    /// Makes the user's own two if it is one of them that is asked for and it is not there: a page may ask for it before
+    /// it lists anything.
+    async fn provision_if_own(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
+        if is_provisioned(user, id) && matches!(self.activate(id).await, Err(ServiceError::UnknownNotebook(_))) {
+            let filter = ListFilter { owner: user.clone() };
+            let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
+            self.provision(user, &all).await?;
+        }
+        Ok(())
+    }
+
     /// The notebook's writer, started if need be, when the user may reach it.
     async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
-        let handle = match self.activate(id).await {
-            Err(ServiceError::UnknownNotebook(_)) if is_provisioned(user, id) => {
-                let filter = ListFilter { owner: user.clone() };
-                let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
-                self.provision(user, &all).await;
-                self.activate(id).await?
-            }
-            other => other?,
-        };
+        let handle = self.activate(id).await?;
         if handle.published.borrow().notebook.owner != *user {
             return Err(ServiceError::Foreign(id.clone()));
         }
@@ -266,28 +277,35 @@ impl NotebookService {
     }
 
     async fn activate(&self, id: &NotebookId) -> Result<Handle, ServiceError> {
-        if let Some(handle) = self.shared.registry.active(id)
-            && !handle.commands.is_closed()
-        {
-            return Ok(handle);
-        }
         loop {
-            let (used, oldest) = self.shared.registry.slot(id, self.most_active);
+            if let Some(handle) = self.shared.registry.active(id) {
+                if !handle.commands.is_closed() {
+                    return Ok(handle);
+                }
+                handle.ended().await;
+            }
+            let (used, oldest) = self.shared.registry.slot(id, self.most_active)?;
             if let Some(oldest) = oldest {
                 let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
             }
-            let start = || async {
-                let loaded = self.shared.store.load(id).await?;
-                let loaded = loaded.ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
-                Ok::<_, ServiceError>(Writer::start(&self.shared, &used, loaded).await)
-            };
-            let handle = used.slot.get_or_try_init(start).await?.clone();
-            if !handle.commands.is_closed() {
-                return Ok(handle);
-            }
-            handle.ended().await;
+            // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
+            let start = start(Arc::clone(&self.shared), used, id.clone());
+            self.shared.runtime.spawn(start).await.unwrap_or_else(|_panicked| Err(broken(id)))?;
         }
     }
+}
+
+/// Starts the notebook's writer in its slot, unless another is doing so or has; then waits for that.
+async fn start(shared: Arc<Shared>, used: SlotUse, id: NotebookId) -> Result<(), ServiceError> {
+    let start = || async {
+        let loaded = shared.store.load(&id).await?;
+        let loaded = loaded.ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
+        Ok::<_, ServiceError>(Writer::start(&shared, &used, loaded).await?)
+    };
+    if let Some(slot) = used.slot() {
+        slot.handle.get_or_try_init(start).await?;
+    }
+    Ok(())
 }
 
 /// Whether this notebook is one of the two that are made for the user.
@@ -295,24 +313,18 @@ fn is_provisioned(user: &UserId, id: &NotebookId) -> bool {
     [NotebookId::blank_of(user), NotebookId::demo_of(user)].into_iter().flatten().any(|own| own == *id)
 }
 
-/// A writer went away without an answer: it panicked.
-fn broken(id: &impl Display) -> ServiceError {
-    let action = format!("answer for notebook {id}");
-    let source = "its writer ended unexpectedly".into();
-    ServiceError::Store(quire_storage::StoreError::Backend { action, source })
+/// A task went away without an answer: it panicked, perhaps after it had stored something.
+fn broken(id: &NotebookId) -> ServiceError {
+    ServiceError::Store(StoreError::OutcomeUnknown { id: id.clone() })
 }
 
 /// Passes the store's hints on to the writers of active notebooks, until the store ends.
 async fn follow(registry: Arc<Registry>, mut hints: broadcast::Receiver<StoreEvent>) {
     loop {
-        let concerned: Vec<Handle> = match hints.recv().await {
-            Ok(StoreEvent { id }) => registry.active(&id).into_iter().collect(),
-            Err(RecvError::Lagged(_)) => registry.all(),
+        match hints.recv().await {
+            Ok(StoreEvent { id }) => registry.hint(Some(&id)),
+            Err(RecvError::Lagged(_)) => registry.hint(None),
             Err(RecvError::Closed) => return,
-        };
-        for handle in concerned {
-            // It may have ended by itself; and a full queue has edits in it, whose commit finds out as well.
-            let _ = handle.commands.try_send(Command::Refresh);
         }
     }
 }

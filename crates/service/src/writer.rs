@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Edit(EditCommand),
     /// Delete the notebook.
     Delete { user: UserId, reply: oneshot::Sender<Result<(), ServiceError>> },
-    /// Look whether others changed the notebook.
+    /// Wake up and look for a hint that others changed the notebook.
     Refresh,
     /// Begin watching.
     Watch(oneshot::Sender<Result<Option<Watch>, ServiceError>>),
@@ -76,32 +76,35 @@ pub(crate) struct EditCommand {
 /// close must then find the notebook gone from the registry.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    _registered: SlotUse,
+    registered: SlotUse,
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: OpenNotebook,
-    /// Set when a commit's outcome is unknown: what is stored must be read before anything else is stored.
+    /// Set when it is not known what is stored: it must be read before anything else is stored.
     pub(crate) in_doubt: bool,
     /// Set when the notebook is no longer there.
     gone: bool,
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
     events: broadcast::Sender<Arc<Event>>,
+    /// As in the [`Handle`].
+    used: Arc<AtomicU64>,
 }
 
 impl Writer {
     /// Opens what the store gave and starts the writer for it.
-    pub(crate) async fn start(shared: &Arc<Shared>, slot: &SlotUse, loaded: Loaded) -> Handle {
-        let open = shared.analyser.open(loaded.notebook).await;
+    pub(crate) async fn start(shared: &Arc<Shared>, slot: &SlotUse, loaded: Loaded) -> Result<Handle, StoreError> {
+        let open = shared.analyser.open(loaded.notebook, None).await?;
         let seq = shared.seq(shared.events.load(Ordering::Relaxed));
         let first = Published { notebook: open.notebook().clone(), version: loaded.version, seq };
         let (published, reader) = watch::channel(Arc::new(first));
         let (commands_sender, commands) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(EVENTS);
         let used = Arc::new(AtomicU64::new(shared.registry.tick()));
-        let handle = Handle { commands: commands_sender, published: reader, events: events.clone(), used };
+        let handle =
+            Handle { commands: commands_sender, published: reader, events: events.clone(), used: Arc::clone(&used) };
         let writer = Self {
             // From here on nothing waits, so that a cancelled start leaves no trace of a writer.
-            _registered: slot.for_writer(),
+            registered: slot.for_writer(),
             shared: Arc::clone(shared),
             open,
             in_doubt: false,
@@ -109,9 +112,10 @@ impl Writer {
             commands,
             published,
             events,
+            used,
         };
         shared.runtime.spawn(writer.run());
-        handle
+        Ok(handle)
     }
 
     pub(crate) fn id(&self) -> &NotebookId {
@@ -119,7 +123,12 @@ impl Writer {
     }
 
     async fn run(mut self) {
+        let mut used = self.used.load(Ordering::Relaxed);
         while !self.gone {
+            if self.registered.take_hint() {
+                self.refresh_or_warn().await;
+                continue;
+            }
             match tokio::time::timeout(self.shared.idle, self.commands.recv()).await {
                 Ok(Some(command)) => {
                     if self.handle(command).await {
@@ -127,8 +136,13 @@ impl Writer {
                     }
                 }
                 Ok(None) => break,
-                Err(_idle) if self.events.receiver_count() == 0 => break,
-                Err(_idle) => {}
+                Err(_idle) => {
+                    // Readers send no commands, so their questions are counted.
+                    let since = std::mem::replace(&mut used, self.used.load(Ordering::Relaxed));
+                    if since == used && self.events.receiver_count() == 0 {
+                        break;
+                    }
+                }
             }
         }
         // Who comes from now on finds the queue closed and waits for the next writer; who came before is answered.
@@ -159,11 +173,7 @@ impl Writer {
                     let answer = self.delete(&user).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
-                Command::Refresh => {
-                    if let Err(error) = self.refresh().await {
-                        tracing::warn!(notebook = %self.id(), %error, "cannot look for changes made elsewhere");
-                    }
-                }
+                Command::Refresh => {} // wakes the writer, which looks for the hint itself
                 Command::Watch(reply) => {
                     let _ = reply.send(Ok(self.watch())); // nobody may be waiting any more
                 }
@@ -197,10 +207,26 @@ impl Writer {
     async fn delete(&mut self, user: &UserId) -> Result<(), ServiceError> {
         self.check_access(user)?;
         let outcome = self.shared.store.delete(self.id()).await;
-        if matches!(outcome, Ok(()) | Err(StoreError::NotFound { .. })) {
-            self.vanish();
+        match &outcome {
+            Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
+            // It may be gone all the same.
+            Err(_) => self.doubt().await,
         }
         Ok(outcome?)
+    }
+
+    /// Finds out what is stored after a call of unknown outcome; until it is known, nothing else is stored.
+    pub(crate) async fn doubt(&mut self) {
+        self.in_doubt = true;
+        self.refresh_or_warn().await;
+    }
+
+    async fn refresh_or_warn(&mut self) {
+        if let Err(error) = self.refresh().await {
+            self.in_doubt = true;
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(notebook = %self.id(), error, "cannot read what is stored now");
+        }
     }
 
     /// Reads what is stored and, if it is not what was published, takes it over and tells the watchers the difference.
@@ -216,8 +242,14 @@ impl Writer {
         if loaded.version == self.published.borrow().version {
             return Ok(());
         }
+        if loaded.notebook.owner != self.open.notebook().owner {
+            // Another user's now: the next one who asks gets a writer that knows no other.
+            self.vanish();
+            return Ok(());
+        }
         let version = loaded.version;
-        self.open = self.shared.analyser.open(loaded.notebook).await;
+        let known = Arc::clone(&self.published.borrow());
+        self.open = self.shared.analyser.open(loaded.notebook, Some(known)).await?;
         let change = Change::between(&self.published.borrow().notebook, self.open.notebook());
         self.publish(change.map(Arc::new).as_slice(), version);
         Ok(())
@@ -238,8 +270,11 @@ impl Writer {
         }
     }
 
+    /// Ends the notebook here: nobody finds this writer any more, and watchers are told.
     fn vanish(&mut self) {
         self.gone = true;
+        // Before anybody is told: who then asks again must not find the old state.
+        self.commands.close();
         let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted };
         let _ = self.events.send(Arc::new(event)); // there may be no watcher
     }

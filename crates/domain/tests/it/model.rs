@@ -206,8 +206,8 @@ fn edges(cells: &[Arc<Cell>]) -> Vec<(usize, usize, String, EdgeKind)> {
             };
             // Built-ins do not bind below, nor does a cell that rewrites the name to another that does.
             let bound_below = || {
-                let writer = below.clone().find(writes)?;
-                (plain && !(writes(&reader) && reads(&writer))).then_some(writer)
+                let nearest = below.clone().find(writes)?;
+                (plain && !(writes(&reader) && reads(&nearest))).then_some(nearest)
             };
             if let Some(writer) = above.clone().find(writes).or_else(bound_below) {
                 edges.push((writer, reader, name.to_owned(), kind));

@@ -48,9 +48,20 @@ async fn a_group_that_is_refused_is_tried_edit_by_edit() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_is_asked_for_again_and_the_edit_happens_once() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    world.fail_next(Fault::LoseAnswer);
+    let edited = world.service.edit(&ann(), &id, None, insert("once", "once")).await.unwrap();
+    assert_eq!(edited.revision, Revision(1));
+    assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "once"]);
+}
+
+#[tokio::test]
 async fn an_edit_of_unknown_outcome_is_neither_lost_nor_doubled() {
     let world = World::new();
     let (id, _) = world.notebook().await;
+    world.fail_next(Fault::LoseAnswer);
     world.fail_next(Fault::LoseAnswer);
     let unknown = world.service.edit(&ann(), &id, None, insert("once", "once")).await;
     assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
@@ -59,6 +70,34 @@ async fn an_edit_of_unknown_outcome_is_neither_lost_nor_doubled() {
     let edited = world.service.edit(&ann(), &id, None, insert("twice", "twice")).await.unwrap();
     assert_eq!(edited.revision, Revision(2));
     assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "once", "twice"]);
+}
+
+#[tokio::test]
+async fn a_delete_of_unknown_outcome_leaves_no_ghost() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+    world.store.lose_delete.store(true, std::sync::atomic::Ordering::SeqCst);
+    let unknown = world.service.delete(&ann(), &id).await;
+    assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
+    assert!(matches!(watch.next().await.unwrap().kind, quire_service::EventKind::Deleted));
+    assert!(matches!(world.service.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
+}
+
+/// A file whose revision is the last one there can be: an edit is refused, not taken for a commit of results.
+#[tokio::test]
+async fn after_the_last_revision_edits_are_refused() {
+    let world = World::new();
+    let text = format!(
+        r#"{{"id": "n", "user_id": "ann", "revision": {}, "cells": [{{"id": "c", "type": "python", "code": "old"}}]}}"#,
+        Revision::MAX
+    );
+    std::fs::write(world.dir.path().join("n.json"), text).unwrap();
+    let id = quire_domain::NotebookId::new("n").unwrap();
+    let cell = quire_domain::CellId::new("c").unwrap();
+    let refused = world.service.edit(&ann(), &id, None, update(&cell, "new")).await;
+    assert!(matches!(refused, Err(ServiceError::LastRevision)));
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["old"]);
 }
 
 #[tokio::test]

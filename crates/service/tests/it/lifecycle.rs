@@ -39,9 +39,15 @@ async fn the_one_unused_for_longest_makes_room_unless_it_is_watched() {
         world.service.edit(&ann(), &id, None, insert(&format!("c{n}"), "kept")).await.unwrap();
         ids.push(id);
     }
-    for id in &ids {
+    let loads = || world.store.loads.load(Ordering::SeqCst);
+    let before = loads();
+    for id in &ids[..5] {
         assert_eq!(codes(&world.service.get(&ann(), id).await.unwrap().notebook), ["", "kept"]);
     }
+    assert!(loads() >= before + 4, "they had left memory");
+    let before = loads();
+    world.service.get(&ann(), &watched).await.unwrap();
+    assert_eq!(loads(), before, "the watched one had not");
     world.service.edit(&ann(), &watched, None, insert("seen", "seen")).await.unwrap();
     assert!(matches!(watch.next().await.unwrap().kind, EventKind::Changed(_)));
 }
@@ -53,9 +59,85 @@ async fn an_idle_notebook_leaves_memory_and_comes_back() {
     world.service.edit(&ann(), &id, None, insert("x", "kept")).await.unwrap();
     let before = world.store.loads.load(Ordering::SeqCst);
     // The clock is the test's own: it jumps from timer to timer, the writer's first, then this one.
-    tokio::time::sleep(Duration::from_mins(2)).await;
+    tokio::time::sleep(Duration::from_mins(3)).await;
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "kept"]);
     assert_eq!(world.store.loads.load(Ordering::SeqCst), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notebook_that_is_only_read_stays_in_memory() {
+    let world = World::with(Options { idle: Duration::from_mins(1), ..Options::default() });
+    let (id, _) = world.notebook().await;
+    let before = world.store.loads.load(Ordering::SeqCst);
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        world.service.get(&ann(), &id).await.unwrap();
+    }
+    assert_eq!(world.store.loads.load(Ordering::SeqCst), before);
+}
+
+/// A client that gives up while a notebook is being opened does not throw the work away.
+#[tokio::test]
+async fn opening_goes_on_when_nobody_waits() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let other = world.second();
+    let (reached, is_reached) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+    *world.store.after_load.lock().unwrap() = Some(Box::new(|| {
+        Box::pin(async {
+            reached.send(()).unwrap();
+            may_go_on.await.unwrap();
+        })
+    }));
+    world.store.loads.store(0, Ordering::SeqCst);
+    let (service, opened) = (other.clone(), id.clone());
+    let impatient = tokio::spawn(async move { service.get(&ann(), &opened).await });
+    is_reached.await.unwrap();
+    impatient.abort();
+    assert!(impatient.await.unwrap_err().is_cancelled());
+    go_on.send(()).unwrap();
+    other.get(&ann(), &id).await.unwrap();
+    assert_eq!(world.store.loads.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_has_seen_a_deletion_never_sees_the_notebook_again() {
+    let world = World::new();
+    for _ in 0..300 {
+        let (id, _) = world.notebook().await;
+        world.service.delete(&ann(), &id).await.unwrap();
+        assert!(matches!(world.service.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
+    }
+}
+
+/// An edit that waits for its notebook to be opened while the service closes is refused, or durable before the end.
+#[tokio::test]
+async fn closing_waits_for_notebooks_that_are_being_opened() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let other = world.second();
+    let (reached, is_reached) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
+    *world.store.after_load.lock().unwrap() = Some(Box::new(|| {
+        Box::pin(async {
+            reached.send(()).unwrap();
+            may_go_on.await.unwrap();
+        })
+    }));
+    let (service, opened) = (other.clone(), id.clone());
+    let edit = tokio::spawn(async move { service.edit(&ann(), &opened, None, insert("x", "late")).await });
+    is_reached.await.unwrap();
+    let service = other.clone();
+    let closing = tokio::spawn(async move { service.close().await });
+    while !other.is_closing() {
+        tokio::task::yield_now().await;
+    }
+    go_on.send(()).unwrap();
+    closing.await.unwrap();
+    let stored = world.store.inner.load(&id).await.unwrap().unwrap().notebook.cells.len();
+    assert_eq!(stored == 2, edit.await.unwrap().is_ok());
+    assert!(matches!(other.get(&ann(), &id).await, Err(ServiceError::Closing)));
 }
 
 #[tokio::test]

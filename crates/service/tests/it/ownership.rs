@@ -70,7 +70,8 @@ async fn a_deleted_one_comes_back_with_the_next_list() {
 #[tokio::test]
 async fn any_id_that_begins_with_blank_counts_as_the_blank_one() {
     let world = World::new();
-    let mut other = quire_domain::Notebook::new(NotebookId::new("blank-older").unwrap(), ann(), Default::default());
+    let mut other =
+        quire_domain::Notebook::new(NotebookId::new("blank-older").unwrap(), ann(), quire_domain::Timestamp::default());
     other.name = Some("mine".into());
     quire_storage::NotebookStore::create(&*world.store, &other).await.unwrap();
     assert_eq!(ids(&world).await, ["blank-older", "demo-ann"]);
@@ -86,6 +87,19 @@ async fn the_two_are_there_before_the_first_list_and_by_their_aliases() {
     }
     let foreign = NotebookId::new("demo-bob").unwrap();
     assert!(matches!(world.service.get(&ann(), &foreign).await, Err(ServiceError::UnknownNotebook(_))));
+    // Changing is no reason to make one.
     let edit = Edit::Rename { name: "x".to_owned() };
-    world.service.edit(&bob(), &foreign, None, edit).await.unwrap();
+    let refused = world.service.edit(&bob(), &foreign, None, edit).await;
+    assert!(matches!(refused, Err(ServiceError::UnknownNotebook(_))));
+    world.service.watch(&bob(), &foreign).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_blank_notebook_does_not_cost_the_demo() {
+    let world = World::new();
+    std::fs::write(world.dir.path().join("blank-ann.json"), "{").unwrap();
+    assert_eq!(ids(&world).await, ["demo-ann"]);
+    let blank = world.service.resolve(&ann(), "blank").unwrap();
+    let damaged = world.service.get(&ann(), &blank).await;
+    assert!(matches!(damaged, Err(ServiceError::Store(quire_storage::StoreError::Damaged { .. }))));
 }

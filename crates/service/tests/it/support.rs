@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{Semaphore, broadcast};
 
 /// What happens to a commit.
-pub enum Fault {
+pub(crate) enum Fault {
     /// The store refuses it with this.
     Refuse(StoreError),
     /// It happens, and the answer is lost.
@@ -26,17 +26,23 @@ pub enum Fault {
 }
 
 /// The real store, with faults.
-pub struct Faulty {
-    pub inner: JsonNotebookStore,
-    pub loads: AtomicUsize,
+pub(crate) struct Faulty {
+    pub(crate) inner: JsonNotebookStore,
+    pub(crate) loads: AtomicUsize,
     /// How many changes each successful commit had.
-    pub commits: Mutex<Vec<usize>>,
+    pub(crate) commits: Mutex<Vec<usize>>,
     /// A commit takes a permit and keeps it.
-    pub gate: Semaphore,
+    pub(crate) gate: Semaphore,
     /// A commit that waits for the gate adds a permit here, so that a test can wait for it.
-    pub waiting: Semaphore,
-    pub faults: Mutex<VecDeque<Fault>>,
+    pub(crate) waiting: Semaphore,
+    pub(crate) faults: Mutex<VecDeque<Fault>>,
+    /// Runs after the next load, before its answer.
+    pub(crate) after_load: Mutex<Option<Hook>>,
+    /// The next delete happens, and its answer is lost.
+    pub(crate) lose_delete: AtomicBool,
 }
+
+pub(crate) type Hook = Box<dyn FnOnce() -> futures_util::future::BoxFuture<'static, ()> + Send>;
 
 impl Debug for Faulty {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -52,7 +58,12 @@ impl NotebookStore for Faulty {
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
-        self.inner.load(id).await
+        let loaded = self.inner.load(id).await;
+        let hook = self.after_load.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook().await;
+        }
+        loaded
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
@@ -79,7 +90,11 @@ impl NotebookStore for Faulty {
     }
 
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
-        self.inner.delete(id).await
+        self.inner.delete(id).await?;
+        if self.lose_delete.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::OutcomeUnknown { id: id.clone() });
+        }
+        Ok(())
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
@@ -95,80 +110,82 @@ impl NotebookStore for Faulty {
     }
 }
 
-pub fn full(id: &NotebookId) -> StoreError {
+pub(crate) fn full(id: &NotebookId) -> StoreError {
     StoreError::Full { id: id.clone(), reason: "a test said so".to_owned() }
 }
 
 /// A service, its store, and the directory, which goes when this does.
-pub struct World {
-    pub service: NotebookService,
-    pub store: Arc<Faulty>,
-    pub dir: TempDir,
+pub(crate) struct World {
+    pub(crate) service: NotebookService,
+    pub(crate) store: Arc<Faulty>,
+    pub(crate) dir: TempDir,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    pub fn with(options: Options) -> Self {
+    pub(crate) fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Faulty {
-            inner: JsonNotebookStore::open(dir.path(), Default::default()).unwrap(),
+            inner: JsonNotebookStore::open(dir.path(), quire_storage_json::Options::default()).unwrap(),
             loads: AtomicUsize::new(0),
             commits: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             waiting: Semaphore::new(0),
             faults: Mutex::default(),
+            after_load: Mutex::default(),
+            lose_delete: AtomicBool::new(false),
         });
         let service = NotebookService::new(Arc::clone(&store) as Arc<dyn NotebookStore>, options).unwrap();
         Self { service, store, dir }
     }
 
     /// A second service on the same store, as another instance would be.
-    pub fn second(&self) -> NotebookService {
+    pub(crate) fn second(&self) -> NotebookService {
         NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, Options::default()).unwrap()
     }
 
-    pub fn fail_next(&self, fault: Fault) {
+    pub(crate) fn fail_next(&self, fault: Fault) {
         self.store.faults.lock().unwrap().push_back(fault);
     }
 
     /// Holds all commits until the gate is opened.
-    pub fn close_gate(&self) {
+    pub(crate) fn close_gate(&self) {
         self.store.gate.forget_permits(usize::MAX);
     }
 
-    pub fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         self.store.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
     /// Waits until so many commits have come as far as the gate since the last call.
-    pub async fn commits_waiting(&self, count: u32) {
+    pub(crate) async fn commits_waiting(&self, count: u32) {
         self.store.waiting.acquire_many(count).await.unwrap().forget();
     }
 
     /// A notebook of `ann` with one empty cell.
-    pub async fn notebook(&self) -> (NotebookId, CellId) {
+    pub(crate) async fn notebook(&self) -> (NotebookId, CellId) {
         let id = self.service.create(&ann()).await.unwrap();
         let cell = self.service.get(&ann(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
         (id, cell)
     }
 }
 
-pub fn ann() -> UserId {
+pub(crate) fn ann() -> UserId {
     UserId::new("ann").unwrap()
 }
 
-pub fn bob() -> UserId {
+pub(crate) fn bob() -> UserId {
     UserId::new("bob").unwrap()
 }
 
-pub fn update(cell: &CellId, code: &str) -> Edit {
+pub(crate) fn update(cell: &CellId, code: &str) -> Edit {
     Edit::UpdateCell { id: cell.clone(), code: Arc::from(code) }
 }
 
-pub fn insert(id: &str, code: &str) -> Edit {
+pub(crate) fn insert(id: &str, code: &str) -> Edit {
     Edit::InsertCell {
         id: CellId::new(id).unwrap(),
         cell_type: CellType::Python,
@@ -177,6 +194,6 @@ pub fn insert(id: &str, code: &str) -> Edit {
     }
 }
 
-pub fn codes(notebook: &Notebook) -> Vec<String> {
+pub(crate) fn codes(notebook: &Notebook) -> Vec<String> {
     notebook.cells.iter().map(|cell| cell.code.to_string()).collect()
 }

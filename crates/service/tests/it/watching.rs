@@ -74,6 +74,49 @@ async fn an_edit_of_the_file_from_outside_reaches_readers_and_watchers() {
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["outside"]);
 }
 
+/// The hint comes when the notebook has been read and its writer is not there yet.
+#[tokio::test]
+async fn an_edit_from_outside_during_the_opening_is_not_missed() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "inside")).await.unwrap();
+    let other = world.second();
+    let (file, store) = (world.dir.path().join(format!("{id}.json")), std::sync::Arc::clone(&world.store));
+    *world.store.after_load.lock().unwrap() = Some(Box::new(move || {
+        Box::pin(async move {
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replace("inside", "outside")).unwrap();
+            store.inner.scan_now().await.unwrap();
+        })
+    }));
+    let mut watch = other.watch(&ann(), &id).await.unwrap();
+    if codes(&watch.start.notebook) == ["inside"] {
+        watch.next().await.unwrap();
+    }
+    assert_eq!(codes(&other.get(&ann(), &id).await.unwrap().notebook), ["outside"]);
+}
+
+/// Reading a notebook anew does not change what is known of a cell that does not parse.
+#[tokio::test]
+async fn a_broken_cell_stays_as_it_was_when_another_is_edited_from_outside() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    for edit in [update(&cell, "def f(): return b\na = 1"), insert("second", "b = a"), update(&cell, "def f(: b")] {
+        world.service.edit(&ann(), &id, None, edit).await.unwrap();
+    }
+    let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+    let file = world.dir.path().join(format!("{id}.json"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("b = a", "b = a + 1")).unwrap();
+    let event = watch.next().await.unwrap();
+    let change = change(&event.kind);
+    assert_eq!(change.cycles, []);
+    let names = |cell: &quire_domain::CellChange| {
+        cell.before.as_ref().unwrap().analysis == cell.after.as_ref().unwrap().analysis
+    };
+    assert!(change.cells.iter().filter(|change| change.id == cell).all(names));
+}
+
 #[tokio::test]
 async fn an_edit_from_outside_is_never_overwritten_unseen() {
     let world = World::new();

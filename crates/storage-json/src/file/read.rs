@@ -240,9 +240,9 @@ fn extra(fields: Taken<'_>) -> Result<Extra, Problem> {
 fn revision(value: Option<&RawValue>) -> Result<Option<Revision>, Problem> {
     let Some(value) = value else { return Ok(None) };
     match value.get().parse::<i64>() {
-        Ok(number) if number >= 0 => Ok(Some(Revision(number))),
-        Ok(_) => Err(Problem::at(value, "`revision` is negative")),
-        Err(_) => Err(Problem::at(value, "`revision` is not an integer of 64 bits")),
+        Ok(number) if number < 0 => Err(Problem::at(value, "`revision` is negative")),
+        Ok(number) if number <= Revision::MAX.0 => Ok(Some(Revision(number))),
+        _ => Err(Problem::at(value, "`revision` is not an integer up to 2^53 - 1")),
     }
 }
 

@@ -120,7 +120,8 @@ impl Index {
                     changed = false;
                 }
             } else if !(opening && known.own_revision > before.revision) {
-                known.summary.revision = known.summary.revision.max(before.revision).next();
+                let newest = known.summary.revision.max(before.revision);
+                known.summary.revision = newest.next().unwrap_or(newest);
                 let modified_at = entry.fingerprint.modified_at();
                 known.summary.updated_at = known.summary.updated_at.max(modified_at).max(before.updated_at);
             }

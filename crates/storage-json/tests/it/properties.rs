@@ -73,7 +73,7 @@ prop_compose! {
         sql in any::<bool>(),
         code in text(),
         names in prop::collection::vec(text(), 0..4),
-        revision in 0..i64::MAX,
+        revision in 0..Revision::MAX.0,
         results in results(),
         extra in extra(),
     ) -> Cell {
@@ -97,7 +97,7 @@ prop_compose! {
         owner in id_text(),
         name in text_without_nul(),
         connection in text_without_nul(),
-        revision in 0..i64::MAX,
+        revision in 0..Revision::MAX.0,
         micros in -62_000_000_000_000_000_i64..253_000_000_000_000_000,
         cells in prop::collection::vec(cell(), 0..5),
         extra in extra(),

@@ -138,7 +138,7 @@ impl MemoryStore {
             after.cells = keep_from_before(&|old, new| if named(&new.id) { new.clone() } else { old.clone() });
         }
         if self.is(Fault::CountsResultsAsEdits) && commit.changes.iter().all(|change| change.is_results()) {
-            after.revision = after.revision.next();
+            after.revision = after.revision.next().unwrap();
         }
         self.spoil(after)
     }
