@@ -6,10 +6,10 @@ use actix_web::web;
 use quire_domain::{Edit, Place, Revision, limits};
 
 use crate::answer::{Answer, json, resource};
-use crate::extract::Body;
+use crate::extract::{Body, CODE_BODY};
 use crate::guard::Caller;
-use crate::notebooks::invalid;
 use crate::path::{CellPath, NotebookPath, cell_id};
+use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 use crate::wire::{CellIn, CodeIn, CreatedCellOut, EditedOut};
 
@@ -41,10 +41,12 @@ async fn update(
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
-    Body(CodeIn { code, expected_revision }): Body<CodeIn>,
+    Body(CodeIn { code, expected_revision }): Body<CodeIn, CODE_BODY>,
 ) -> Answer {
-    // Here, so that megabytes of source are not analysed before they are refused.
-    limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len()).map_err(invalid)?;
+    // Here, so that megabytes of source are not analysed before they are refused, and because the source is the request,
+    // in effect: other values beyond their limits are 422.
+    limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len())
+        .map_err(|error| Problem::of(Code::TooLarge, &error))?;
     let edit = Edit::UpdateCell { id: cell, code: Arc::from(code) };
     let edited = shared.change(shared.service.edit(&user, &id, expected_revision.map(Revision), edit)).await?;
     json(64, &EditedOut::new(&edited))

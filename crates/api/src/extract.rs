@@ -6,8 +6,8 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::rt::time::timeout;
-use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use futures_util::TryStreamExt as _;
 use quire_domain::{Json, JsonError, limits};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -16,8 +16,13 @@ use crate::guard::{Caller, body_too_large};
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
-/// A JSON object as the body.
-pub(crate) struct Body<T>(pub(crate) T);
+/// Bytes of a body that holds some short values, whichever way they are escaped.
+const SMALL_BODY: usize = 64 * 1024;
+/// Bytes of a body that holds a cell's source: every byte of it can take six, as in `\u0001`.
+pub(crate) const CODE_BODY: usize = 8 * limits::CELL_SOURCE_BYTES;
+
+/// A JSON object as the body, which has at most `MOST` bytes.
+pub(crate) struct Body<T, const MOST: usize = SMALL_BODY>(pub(crate) T);
 
 /// A body that is read, so that the connection can go on, and means nothing.
 pub(crate) struct IgnoredBody;
@@ -27,13 +32,13 @@ pub(crate) struct Query<T>(pub(crate) T);
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, MOST> {
     type Error = Problem;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = read_body(request, payload);
-        Box::pin(async move { parse(&bytes.await?).map(Self) })
+        let bytes = read_body(request, payload, MOST);
+        Box::pin(async move { parse(&bytes.await?.ok_or_else(|| body_too_large(MOST))?).map(Self) })
     }
 }
 
@@ -42,7 +47,7 @@ impl FromRequest for IgnoredBody {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = read_body(request, payload);
+        let bytes = read_body(request, payload, 0);
         Box::pin(async move { bytes.await.map(|_ignored| Self) })
     }
 }
@@ -84,19 +89,37 @@ fn unreachable_state() -> Problem {
     Problem::new(Code::Internal, "The server is not set up.")
 }
 
-/// Reads the body whole, within the limits of size and time.
-fn read_body(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+/// Reads the body whole, within the limit of time, and returns it unless it has more than `most` bytes. It is read to its
+/// end even then, without being kept, since most clients look for an answer only when they have sent everything.
+fn read_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    most: usize,
+) -> impl Future<Output = Result<Option<Vec<u8>>, Problem>> + use<> {
     let limit = shared(request).map(|shared| shared.settings.body_timeout);
-    let bytes = Bytes::from_request(request, payload);
+    let mut payload = payload.take();
+    let read = async move {
+        let (mut length, mut kept) = (0, Some(Vec::new()));
+        while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
+            length += chunk.len();
+            if length > limits::BODY_BYTES {
+                return Err(body_too_large(limits::BODY_BYTES));
+            }
+            kept = kept.filter(|_| length <= most);
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(&chunk);
+            }
+        }
+        Ok(kept)
+    };
     async move {
-        let Ok(read) = timeout(limit?, bytes).await else {
-            return Err(Problem::new(Code::SlowBody, "The body did not arrive in time."));
-        };
-        read.map_err(|error| match error.as_error::<PayloadError>() {
-            Some(PayloadError::Overflow) => body_too_large(),
-            _ => Problem::new(Code::BadRequest, "The body is broken off or badly framed."),
-        })
+        let late = |_elapsed| Problem::new(Code::SlowBody, "The body did not arrive in time.");
+        timeout(limit?, read).await.map_err(late)?
     }
+}
+
+fn broken_off(_: PayloadError) -> Problem {
+    Problem::new(Code::BadRequest, "The body is broken off or badly framed.")
 }
 
 /// One JSON object and nothing after it.

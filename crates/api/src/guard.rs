@@ -78,13 +78,13 @@ fn check_body(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(Code::ForbiddenContentType, detail));
     }
     if length > limits::BODY_BYTES {
-        return Err(body_too_large());
+        return Err(body_too_large(limits::BODY_BYTES));
     }
     Ok(())
 }
 
-pub(crate) fn body_too_large() -> Problem {
-    Problem::new(Code::TooLarge, format!("The body is larger than the {} bytes allowed.", limits::BODY_BYTES))
+pub(crate) fn body_too_large(most: usize) -> Problem {
+    Problem::new(Code::TooLarge, format!("The body is larger than the {most} bytes allowed."))
 }
 
 /// `application/json` or `application/…+json`, with any parameters.

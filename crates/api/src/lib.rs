@@ -27,7 +27,7 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, HttpResponse, middleware, web};
-use quire_domain::{UserId, limits};
+use quire_domain::UserId;
 use quire_service::NotebookService;
 
 use crate::problem::{Code, Problem};
@@ -70,7 +70,6 @@ impl Api {
         let shared = Arc::clone(&self.shared);
         App::new()
             .app_data(web::Data::from(Arc::clone(&self.shared)))
-            .app_data(web::PayloadConfig::new(limits::BODY_BYTES))
             .configure(health::configure)
             .configure(notebooks::configure)
             .configure(cells::configure)

@@ -7,7 +7,6 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use quire_domain::limits::{self, Invalid};
 use quire_service::ServiceError;
 use quire_storage::StoreError;
 use serde::Serialize;
@@ -186,9 +185,6 @@ impl From<ServiceError> for Problem {
             ServiceError::UnknownCell(_) => Self::new(Code::UnknownCell, message),
             ServiceError::Conflict { current, .. } => {
                 Self { current_revision: Some(current.0), ..Self::new(Code::RevisionConflict, message) }
-            }
-            ServiceError::Invalid(Invalid::TooLarge { limit: limits::CELL_SOURCE_BYTES, .. }) => {
-                Self::new(Code::TooLarge, message)
             }
             ServiceError::Invalid(_) | ServiceError::InvalidId(_) => Self::new(Code::BeyondLimit, message),
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),

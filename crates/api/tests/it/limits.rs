@@ -3,27 +3,67 @@ use serde_json::json;
 use crate::support::{Server, to, with_json};
 use actix_web::test::TestRequest;
 
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
 
 #[actix_web::test]
-async fn a_body_over_16_mib_is_413_whether_announced_or_not() {
+async fn a_body_over_its_routes_limit_is_413_whether_announced_or_not() {
     let server = Server::start();
     let path = server.notebook().await;
     let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
-    let fitting = format!(r#"{{"code": "", "more": "{}"}}"#, "x".repeat(16 * MIB - 26));
-    assert!(fitting.len() <= 16 * MIB);
-    server.put(&cell, &fitting).await.ok();
-    let larger = format!(r#"{{"code": "", "more": "{}"}}"#, "x".repeat(16 * MIB));
-    server.put(&cell, &larger).await.problem(413, "too_large");
-    server.post("/api/notebooks", &larger).await.problem(413, "too_large");
+    let filled = |fields: &str, bytes: usize| {
+        let body = format!(r#"{{{fields}, "more": ""}}"#);
+        body.replace(r#""more": ""#, &format!(r#""more": "{}"#, "x".repeat(bytes - body.len())))
+    };
+    for (route, fields, most) in [
+        (&cell, r#""code": """#, 2 * MIB),
+        (&format!("{path}/name"), r#""name": """#, 64 * KIB),
+        (&format!("{path}/db"), r#""connection_string": """#, 64 * KIB),
+    ] {
+        server.put(route, &filled(fields, most)).await.ok();
+        let larger = filled(fields, most + 1);
+        assert_eq!(larger.len(), most + 1);
+        let problem = server.put(route, &larger).await.problem(413, "too_large");
+        assert_eq!(problem["detail"], format!("The body is larger than the {most} bytes allowed."));
+        let chunked = to(TestRequest::put(), route)
+            .insert_header(("Content-Type", "application/json"))
+            .insert_header(("Transfer-Encoding", "chunked"))
+            .set_payload(larger);
+        server.send(chunked).await.problem(413, "too_large");
+    }
+    let cells = format!("{path}/cells");
+    server.post(&cells, &filled(r#""type": "sql""#, 64 * KIB)).await.ok();
+    server.post(&cells, &filled(r#""type": "sql""#, 64 * KIB + 1)).await.problem(413, "too_large");
+}
+
+#[actix_web::test]
+async fn a_body_over_16_mib_is_413_on_every_route() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    server.post("/api/notebooks", &"x".repeat(16 * MIB)).await.ok();
+    let larger = "x".repeat(16 * MIB + 1);
+    for path in ["/api/notebooks", &format!("{path}/cells")] {
+        let problem = server.post(path, &larger).await.problem(413, "too_large");
+        assert_eq!(problem["detail"], "The body is larger than the 16777216 bytes allowed.");
+        let chunked = to(TestRequest::post(), path)
+            .insert_header(("Content-Type", "application/json"))
+            .insert_header(("Transfer-Encoding", "chunked"))
+            .set_payload(larger.clone());
+        server.send(chunked).await.problem(413, "too_large");
+    }
     let announced =
-        with_json(TestRequest::put(), &cell, "{}").insert_header(("Content-Length", (17 * MIB).to_string()));
+        with_json(TestRequest::delete(), &path, "{}").insert_header(("Content-Length", (17 * MIB).to_string()));
     server.send(announced).await.problem(413, "too_large");
-    let chunked = to(TestRequest::put(), &cell)
-        .insert_header(("Content-Type", "application/json"))
-        .insert_header(("Transfer-Encoding", "chunked"))
-        .set_payload(larger);
-    server.send(chunked).await.problem(413, "too_large");
+}
+
+#[actix_web::test]
+async fn the_longest_source_fits_however_it_is_escaped() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    let body = format!(r#"{{"code": "{}"}}"#, r"\u0023".repeat(256 * KIB));
+    server.put(&cell, &body).await.ok();
+    assert_eq!(server.get(&path).await.ok()["cells"][0]["code"], "#".repeat(256 * KIB));
 }
 
 #[actix_web::test]
@@ -73,7 +113,7 @@ async fn json_nested_deeper_than_128_is_422_even_in_unknown_fields() {
     let body = |levels: usize| format!(r#"{{"name": "x", "more": {}1{}}}"#, "[".repeat(levels), "]".repeat(levels));
     server.put(&path, &body(127)).await.ok();
     server.put(&path, &body(128)).await.problem(422, "beyond_limit");
-    server.put(&path, &body(1_000_000)).await.problem(422, "beyond_limit");
+    server.put(&path, &body(32_000)).await.problem(422, "beyond_limit");
     let brackets = json!({ "name": "[".repeat(200) }).to_string();
     server.put(&path, &brackets).await.ok();
 }
