@@ -35,7 +35,10 @@ async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Quer
     json(64 + 128 * page.notebooks.len(), &ListOut::new(&page, paged))
 }
 
-fn page_request(PageIn { limit, cursor }: PageIn) -> Result<PageRequest, Problem> {
+fn page_request(PageIn { limit, cursor, sort }: PageIn) -> Result<PageRequest, Problem> {
+    if sort.is_some() {
+        return Err(Problem::new(Code::DoesNotFit, "The query does not fit: `sort` is not supported yet."));
+    }
     if limit == Some(0) {
         return Err(Problem::new(Code::DoesNotFit, "The query does not fit: `limit` must be at least 1."));
     }
@@ -81,9 +84,10 @@ async fn connect(
 
 async fn delete(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
     shared.change(shared.service.delete(&user, &id)).await?;
+    shared.rendered.forget(&id);
     json(32, &DoneOut::new())
 }
 
-pub(crate) fn invalid(error: Invalid) -> Problem {
+fn invalid(error: Invalid) -> Problem {
     ServiceError::from(error).into()
 }

@@ -4,6 +4,7 @@
 //! published state, however often that is read.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actix_web::web::Bytes;
@@ -15,17 +16,19 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// What is larger is not kept, so that a few giants do not push everything else out.
 const LARGEST_BYTES: usize = 1024 * 1024;
 
-/// The kept answers.
-#[derive(Debug, Default)]
+/// The kept answers. They hold connection strings, which are secrets: no `Debug` of what is in here.
+#[derive(Default)]
 pub(crate) struct Rendered {
     kept: Mutex<Kept>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Kept {
     /// A weak reference identifies the state: its address is not given to another one while the reference is there.
     answers: HashMap<NotebookId, (Weak<Published>, Bytes)>,
     bytes: usize,
+    /// How many have been kept since the last look for those that nobody can ask for any more.
+    since_swept: usize,
 }
 
 impl Rendered {
@@ -42,6 +45,7 @@ impl Rendered {
             return;
         }
         let mut kept = self.lock();
+        kept.sweep();
         if kept.bytes + bytes.len() > MOST_BYTES {
             *kept = Kept::default();
         }
@@ -52,8 +56,37 @@ impl Rendered {
         kept.bytes += bytes.len();
     }
 
+    /// Forgets a notebook that has been deleted.
+    pub(crate) fn forget(&self, id: &NotebookId) {
+        let mut kept = self.lock();
+        if let Some((_, bytes)) = kept.answers.remove(id) {
+            kept.bytes -= bytes.len();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing in here can panic half-way.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.lock();
+        f.debug_struct("Rendered").field("answers", &kept.answers.len()).field("bytes", &kept.bytes).finish()
+    }
+}
+
+impl Kept {
+    /// Forgets what is said of states that are gone, so that no secret of theirs stays. Looks at all whenever as many have
+    /// been kept as there are, so that each costs the same however many there are.
+    fn sweep(&mut self) {
+        self.since_swept += 1;
+        if self.since_swept < self.answers.len() {
+            return;
+        }
+        self.answers.retain(|_, (state, _)| state.strong_count() > 0);
+        self.bytes = self.answers.values().map(|(_, bytes)| bytes.len()).sum();
+        self.since_swept = 0;
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct CodeIn {
 pub(crate) struct PageIn {
     pub(crate) limit: Option<usize>,
     pub(crate) cursor: Option<String>,
+    /// Refused: lists have the one order so far.
+    pub(crate) sort: Option<String>,
 }
 
 /// What a successful change says.

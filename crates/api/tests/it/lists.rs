@@ -64,8 +64,8 @@ async fn pages_join_to_the_whole() {
 #[actix_web::test]
 async fn a_query_that_does_not_fit_is_422() {
     let server = Server::start();
-    let misfits = ["limit=0", "limit=-1", "limit=x", "limit=1.5", "limit=", "limit=1&limit=2", "cursor=x", "cursor="];
-    for query in misfits {
+    let limits = ["limit=0", "limit=-1", "limit=x", "limit=1.5", "limit=", "limit=1&limit=2"];
+    for query in limits.iter().chain(&["cursor=x", "cursor=", "sort=name", "sort=", "limit=1&sort=name"]) {
         let problem = server.get(&format!("/api/notebooks?{query}")).await.problem(422, "does_not_fit");
         assert!(problem["detail"].as_str().unwrap().starts_with("The query does not fit: "), "{problem}");
     }

@@ -10,5 +10,6 @@ mod limits;
 mod lists;
 mod notebooks;
 mod routing;
+mod secrets;
 mod support;
 mod timeouts;
