@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
@@ -11,7 +12,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 
-use crate::kept::Kept;
+use crate::kept::{Kept, keep};
 use crate::problem::Problem;
 use crate::request_log::{Line, RequestId};
 use crate::shared::Shared;
@@ -23,32 +24,36 @@ pub(crate) async fn pass(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let _answering = shared.in_flight.enter();
+    let entered = shared.in_flight.enter();
     let id = shared.request_ids.next();
     let settings = &shared.settings;
     let line = Line::begin(request.method().clone(), id);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
     let body = Kept::take(&mut request);
     let answer = match guard::admit(&request, &settings.dev_user, &settings.allowed_origins) {
-        Err(problem) => request.error_response(problem),
-        Ok(_) if cors::is_preflight(&request) => request.into_response(cors::preflight()),
+        Err(problem) => Ok(request.error_response(problem)),
+        Ok(_) if cors::is_preflight(&request) => Ok(request.into_response(cors::preflight())),
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            next.call(request).await?
+            next.call(request).await
         }
     };
-    let (request, mut answer) = answer.into_parts();
+    // No route of ours fails without an answer of its own. If one does, its request is gone, but not what belongs to it.
+    let (request, mut answer) = match answer.map(ServiceResponse::into_parts) {
+        Ok((request, answer)) => (Some(request), answer),
+        Err(error) => (None, HttpResponse::from_error(error)),
+    };
     let failure = finish(&mut answer, &line.id);
     cors::tell(answer.headers_mut(), origin);
     if shared.in_flight.is_draining() {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
-    line.end(&request, answer.status(), failure.as_deref());
-    let answer = match body {
-        Some(body) => answer.map_body(|_, answer| body.with(answer)),
-        None => answer,
-    };
-    Ok(ServiceResponse::new(request, answer))
+    line.end(request.as_ref(), answer.status(), failure.as_deref());
+    let answer = answer.map_body(|_, answer| keep(answer, entered, body));
+    match request {
+        Some(request) => Ok(ServiceResponse::new(request, answer)),
+        None => Err(InternalError::from_response("a route failed", answer).into()),
+    }
 }
 
 /// Puts the common headers on, and the body of a problem in. Returns what the log says of a failure.

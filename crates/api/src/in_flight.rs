@@ -1,5 +1,6 @@
 //! How many requests are being answered, so that shutting down can wait for them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
@@ -14,13 +15,13 @@ pub(crate) struct InFlight {
 
 /// One request being answered.
 #[derive(Debug)]
-pub(crate) struct Entered<'a>(&'a InFlight);
+pub(crate) struct Entered(Arc<InFlight>);
 
 impl InFlight {
-    /// Counts a request until the answer is dropped.
-    pub(crate) fn enter(&self) -> Entered<'_> {
+    /// Counts a request until what is returned is dropped; the answer's body holds it until that has been sent.
+    pub(crate) fn enter(self: &Arc<Self>) -> Entered {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Entered(self)
+        Entered(Arc::clone(self))
     }
 
     /// Whether [`Self::drain`] has been called.
@@ -42,7 +43,7 @@ impl InFlight {
     }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_draining() {
             self.0.empty.notify_waiters();

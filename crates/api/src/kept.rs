@@ -1,4 +1,5 @@
-//! Ending connections whose client does not finish its body.
+//! What is kept until an answer has been sent: its request's place among those being answered, and the receiving end
+//! of a body of chunks. The latter ends connections whose client does not finish its body.
 //!
 //! When an answer goes out before a body of chunks has come in, the HTTP library goes on waiting for the rest without
 //! any limit of time, so that a client who stops sending holds the connection for ever. If the body's receiving end is
@@ -18,6 +19,8 @@ use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
+use crate::in_flight::Entered;
+
 /// The receiving end of a body of chunks, shared by whoever reads it and the answer.
 #[derive(Clone)]
 pub(crate) struct Kept(Rc<RefCell<Payload>>);
@@ -32,11 +35,6 @@ impl Kept {
         request.set_payload(Payload::Stream { payload: Box::pin(kept.clone()) });
         Some(kept)
     }
-
-    /// The body of an answer, which keeps the request's body until it has been sent.
-    pub(crate) fn with(self, body: BoxBody) -> BoxBody {
-        BoxBody::new(Answer { body, _kept: self })
-    }
 }
 
 impl Stream for Kept {
@@ -47,9 +45,15 @@ impl Stream for Kept {
     }
 }
 
+/// The body of an answer, which keeps these until it has been sent.
+pub(crate) fn keep(body: BoxBody, entered: Entered, kept: Option<Kept>) -> BoxBody {
+    BoxBody::new(Answer { body, _entered: entered, _kept: kept })
+}
+
 struct Answer {
     body: BoxBody,
-    _kept: Kept,
+    _entered: Entered,
+    _kept: Option<Kept>,
 }
 
 impl MessageBody for Answer {

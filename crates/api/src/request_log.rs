@@ -64,15 +64,16 @@ impl Line {
         Self { id, method, started: Instant::now(), written: false }
     }
 
-    /// Writes the line; `failure` is what only the operator may know.
-    pub(crate) fn end(mut self, request: &HttpRequest, status: StatusCode, failure: Option<&str>) {
+    /// Writes the line; `failure` is what only the operator may know. The request is not there if a route lost it.
+    pub(crate) fn end(mut self, request: Option<&HttpRequest>, status: StatusCode, failure: Option<&str>) {
         self.written = true;
-        let extensions = request.extensions();
-        let user = extensions.get::<Caller>().map_or("-", |Caller(user)| user.as_str());
+        let extensions = request.map(HttpRequest::extensions);
+        let caller = extensions.as_ref().and_then(|extensions| extensions.get::<Caller>());
+        let user = caller.map_or("-", |Caller(user)| user.as_str());
         let (method, request_id, ms) = (self.method.as_str(), self.id.as_str(), self.ms());
         macro_rules! line {
             ($level:ident) => {{
-                let pattern = request.match_pattern();
+                let pattern = request.and_then(HttpRequest::match_pattern);
                 let route = pattern.as_deref().unwrap_or("unmatched");
                 tracing::$level!(method, route, status = status.as_u16(), ms, request_id, user, failure, "request");
             }};

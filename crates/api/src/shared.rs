@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::time::timeout;
@@ -16,7 +17,7 @@ use crate::request_log::RequestIds;
 pub(crate) struct Shared {
     pub(crate) service: NotebookService,
     pub(crate) settings: Settings,
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) request_ids: RequestIds,
     pub(crate) rendered: Rendered,
 }
@@ -26,7 +27,7 @@ impl Shared {
         Self {
             service,
             settings,
-            in_flight: InFlight::default(),
+            in_flight: Arc::default(),
             request_ids: RequestIds::default(),
             rendered: Rendered::default(),
         }

@@ -32,11 +32,12 @@ async fn while_shutting_down_only_livez_says_yes() {
 }
 
 #[actix_web::test]
-async fn a_closed_service_refuses_changes_and_still_reads() {
+async fn a_closed_service_refuses_everything_new() {
     let server = Server::start();
     let path = server.notebook().await;
     server.service.close().await;
-    server.get(&path).await.ok();
+    server.get(&path).await.problem(503, "shutting_down");
+    server.get("/api/notebooks").await.problem(503, "shutting_down");
     let refused = server.put(&format!("{path}/name"), r#"{"name": "x"}"#).await;
     refused.problem(503, "shutting_down");
     assert_eq!(refused.header("retry-after"), Some("5"));

@@ -1,7 +1,11 @@
+use actix_web::body::to_bytes;
+use actix_web::dev::{ServiceResponse, fn_service};
 use actix_web::http::Method;
-use actix_web::test::TestRequest;
+use actix_web::http::header::ORIGIN;
+use actix_web::test::{TestRequest, init_service, try_call_service};
+use actix_web::{HttpResponse, error, web};
 
-use crate::support::{Server, get, to};
+use crate::support::{Reply, Server, get, to};
 
 #[actix_web::test]
 async fn unknown_routes_are_404() {
@@ -72,4 +76,18 @@ async fn request_ids_are_ours_and_differ() {
         reply.check_envelope();
         assert!(seen.insert(reply.header("x-request-id").unwrap().to_owned()));
     }
+}
+
+#[actix_web::test]
+async fn a_route_that_fails_without_an_answer_gets_one_like_all_others() {
+    let fail = fn_service(|_| async { Err::<ServiceResponse, _>(error::ErrorBadRequest("not for clients")) });
+    let app = Server::start().api().app().service(web::service("/fails").finish(fail));
+    let request = get("/fails").insert_header((ORIGIN, "http://localhost:3000")).to_request();
+    let error = try_call_service(&init_service(app).await, request).await.unwrap_err();
+    let response = HttpResponse::from_error(error);
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let reply = Reply { status, headers, body: to_bytes(response.into_body()).await.unwrap() };
+    reply.problem(400, "other");
+    assert_eq!(reply.header("access-control-allow-origin"), Some("http://localhost:3000"));
+    assert!(!reply.detail().contains("not for clients"));
 }
