@@ -1,7 +1,8 @@
 //! The configuration as the server uses it: typed, and valid once it exists.
 
+use std::env::VarError;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,12 +11,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::sources::{Refusal, Sources, Wanted};
 
+/// More threads than this the HTTP library does not take.
+const MOST_WORKERS: usize = 512;
+
 /// How the server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     /// Where the notebooks are.
     pub(crate) notebooks_dir: PathBuf,
-    /// Where to listen: a loopback address.
+    /// Where to listen: one of the addresses that requests may name as their host.
     pub(crate) listen: SocketAddr,
     /// Who every request is.
     pub(crate) dev_user: UserId,
@@ -66,7 +70,7 @@ impl Config {
     /// The first value that is not valid, with where it came from.
     pub(crate) fn load(
         arguments: impl IntoIterator<Item = OsString>,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Result<String, VarError>,
     ) -> Result<Command, Refusal> {
         match Sources::collect(arguments, variable)? {
             Wanted::Run(sources) => Ok(Command::Run(Box::new(Self::check(&sources)?))),
@@ -76,11 +80,17 @@ impl Config {
 
     fn check(sources: &Sources) -> Result<Self, Refusal> {
         let ms = |name| sources.get(name, |text| number(text, 1, 3_600_000)).map(Duration::from_millis);
-        let count = |name, least| sources.get(name, |text| number(text, least, 1_000_000));
+        let count = |name, least, most| {
+            sources.get(name, |text| number(text, least, most)).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+        };
         let host = sources.get("host", host)?;
         let port =
             sources.get("port", |text| text.parse().map_err(|_nan| "it must be a number from 0 to 65535".into()))?;
-        let workers = count("workers", 0)?;
+        let max_connections = count("max_connections", 1, 1_000_000)?;
+        let workers = match count("workers", 0, MOST_WORKERS as u64)? {
+            0 => std::thread::available_parallelism().map_or(2, usize::from).min(MOST_WORKERS),
+            workers => workers,
+        };
         Ok(Self {
             notebooks_dir: sources.get("notebooks_dir", directory)?,
             listen: SocketAddr::new(host, port),
@@ -88,11 +98,9 @@ impl Config {
             allowed_origins: sources.get("allowed_origins", origins)?,
             log: sources.get("log", filter)?,
             log_format: sources.get("log_format", log_format)?,
-            workers: match usize::try_from(workers) {
-                Ok(workers @ 1..) => workers,
-                _ => std::thread::available_parallelism().map_or(2, usize::from),
-            },
-            max_connections: usize::try_from(count("max_connections", 1)?).unwrap_or(usize::MAX),
+            // Connections are shared out among the workers, at least one to each.
+            workers: workers.min(max_connections),
+            max_connections,
             keep_alive: Duration::from_millis(sources.get("keep_alive_ms", |text| number(text, 60_001, 3_600_000))?),
             head_timeout: ms("head_timeout_ms")?,
             body_timeout: ms("body_timeout_ms")?,
@@ -113,12 +121,17 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 
 fn host(text: &str) -> Result<IpAddr, String> {
     let address = if text == "localhost" { Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { text.parse::<IpAddr>() };
-    let address = address.map_err(|_name| "it must be an IP address, such as 127.0.0.1 or ::1".to_owned())?;
-    if address.is_loopback() {
+    let address = address.map_err(|_name| "it must be 127.0.0.1, ::1 or localhost".to_owned())?;
+    if [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&address) {
         return Ok(address);
     }
-    Err("without sign-in, anybody who reaches the server could read and change every notebook, so it must be a \
-         loopback address such as 127.0.0.1; to reach it from elsewhere, forward the port, for example with ssh -L"
+    if address.is_loopback() {
+        return Err(
+            "it must be 127.0.0.1, ::1 or localhost, since requests to any other address are refused".to_owned()
+        );
+    }
+    Err("without sign-in, anybody who reaches the server could read and change every notebook, so it must be \
+         127.0.0.1, ::1 or localhost; to reach it from elsewhere, forward the port, for example with ssh -L"
         .to_owned())
 }
 

@@ -43,7 +43,7 @@ pub(crate) const KEYS: &[Key] = &[
         variables: &["QUIRE_HOST"],
         value: "ADDRESS",
         default: "127.0.0.1",
-        help: "Listen on this address; as there is no sign-in yet, only on a loopback address",
+        help: "Listen on this address: 127.0.0.1, ::1 or localhost, as there is no sign-in yet",
     },
     Key {
         name: "port",
@@ -91,7 +91,7 @@ pub(crate) const KEYS: &[Key] = &[
         variables: &["QUIRE_WORKERS"],
         value: "NUMBER",
         default: "0",
-        help: "Answer requests on so many threads; 0 is one for each processor",
+        help: "Answer requests on so many threads, at most 512; 0 is one for each processor",
     },
     Key {
         name: "max_connections",

@@ -5,7 +5,9 @@ mod config;
 mod keys;
 mod sources;
 
-use std::io::{self, IsTerminal as _};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::panic;
 use std::process::ExitCode;
 
 use actix_web::rt::System;
@@ -18,25 +20,29 @@ use crate::config::{Command, Config, LogFormat};
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let config = match Config::load(std::env::args_os(), |name| std::env::var(name).ok()) {
+    let config = match Config::load(std::env::args_os(), |name| std::env::var(name)) {
         Ok(Command::Run(config)) => config,
         Ok(Command::Print(text)) => {
-            print!("{text}");
-            return ExitCode::SUCCESS;
+            return match write!(io::stdout(), "{text}") {
+                // Whoever reads it may have seen enough.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => failed(&error, ExitCode::FAILURE),
+                _ => ExitCode::SUCCESS,
+            };
         }
-        Err(refusal) => {
-            eprintln!("quire-server: {refusal}");
-            return ExitCode::from(USAGE);
-        }
+        Err(refusal) => return failed(&refusal, ExitCode::from(USAGE)),
     };
     start_logging(&config);
+    log_panics();
     match System::new().block_on(run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("quire-server: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format_args!("{error:#}"), ExitCode::FAILURE),
     }
+}
+
+/// Says on standard error, if anybody listens there, why the process ends.
+fn failed(why: &dyn Display, code: ExitCode) -> ExitCode {
+    let _ = writeln!(io::stderr(), "quire-server: {why}");
+    code
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
@@ -50,4 +56,17 @@ fn start_logging(config: &Config) {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
+}
+
+/// Logs a panic as one line. Cells can make a parser panic, which is caught where it happens and answered; without this,
+/// each of them would also print a message and a backtrace past the log. Where the log is off, the usual way stays.
+fn log_panics() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !tracing::enabled!(tracing::Level::ERROR) {
+            return usual(info);
+        }
+        let at = info.location().map(tracing::field::display);
+        tracing::error!(at, reason = info.payload_as_str(), "panicked");
+    }));
 }

@@ -1,6 +1,7 @@
 //! Where the values of the configuration come from: flags, then variables, then the file, then the defaults.
 
 use std::collections::HashMap;
+use std::env::VarError;
 use std::ffi::OsString;
 use std::fmt;
 
@@ -68,7 +69,7 @@ impl Sources {
     /// Collects the values. `variable` looks one up in the environment.
     pub(crate) fn collect(
         arguments: impl IntoIterator<Item = OsString>,
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Result<String, VarError>,
     ) -> Result<Wanted, Refusal> {
         let matches = match command().try_get_matches_from(arguments) {
             Ok(matches) => matches,
@@ -80,16 +81,20 @@ impl Sources {
                 return Err(Refusal(format!("Invalid command line: {first}; --help lists the flags.")));
             }
         };
-        let given = |key: &Key| flag(&matches, key).or_else(|| from_variables(key, &variable));
-        let mut file = match given(&FILE) {
+        let given = |key: &Key| match flag(&matches, key) {
+            None => from_variables(key, &variable),
+            flag => Ok(flag),
+        };
+        let mut file = match given(&FILE)? {
             Some(Setting { text, origin }) => read_file(&text, &origin)?,
             None => HashMap::new(),
         };
         let pick = |key: &'static Key| {
-            let setting = given(key).or_else(|| file.remove(key.name));
-            (key.name, setting.unwrap_or_else(|| Setting { text: key.default.to_owned(), origin: Origin::Default }))
+            let setting = given(key)?.or_else(|| file.remove(key.name));
+            let default = || Setting { text: key.default.to_owned(), origin: Origin::Default };
+            Ok((key.name, setting.unwrap_or_else(default)))
         };
-        Ok(Wanted::Run(Self { settings: KEYS.iter().map(pick).collect() }))
+        Ok(Wanted::Run(Self { settings: KEYS.iter().map(pick).collect::<Result<_, _>>()? }))
     }
 
     /// The value of a key, made by `parse`, which says on failure what the value must be.
@@ -121,11 +126,18 @@ fn flag(matches: &ArgMatches, key: &Key) -> Option<Setting> {
 }
 
 /// An empty variable is as good as none: that is how many a tool unsets one.
-fn from_variables(key: &Key, variable: impl Fn(&str) -> Option<String>) -> Option<Setting> {
-    key.variables.iter().find_map(|&name| {
-        let text = variable(name).filter(|text| !text.is_empty())?;
-        Some(Setting { text, origin: Origin::Variable(name) })
-    })
+fn from_variables(key: &Key, variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<Setting>, Refusal> {
+    for &name in key.variables {
+        match variable(name) {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) => return Ok(Some(Setting { text, origin: Origin::Variable(name) })),
+            Err(VarError::NotPresent) => {}
+            Err(VarError::NotUnicode(_)) => {
+                return Err(Refusal(format!("Invalid {} from the variable {name}: it must be UTF-8.", key.name)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn read_file(path: &str, origin: &Origin) -> Result<HashMap<&'static str, Setting>, Refusal> {

@@ -8,7 +8,11 @@ type Variables<'a> = &'a [(&'a str, &'a str)];
 /// Loads a configuration from flags and variables.
 fn load(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
     let arguments = ["quire-server"].iter().chain(flags).map(OsString::from);
-    let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let variable = |name: &str| match variables.iter().find(|(key, _)| *key == name) {
+        Some((_, "\u{fffd}")) => Err(VarError::NotUnicode(OsString::new())), // stands for what is no text
+        Some((_, value)) => Ok((*value).to_owned()),
+        None => Err(VarError::NotPresent),
+    };
     match Config::load(arguments, variable) {
         Ok(Command::Run(config)) => Ok(*config),
         Ok(Command::Print(text)) => Err(text),
@@ -81,6 +85,21 @@ fn origins_are_a_list_with_commas_or_in_the_file_a_list() {
 }
 
 #[test]
+fn there_are_never_more_workers_than_connections() {
+    let workers = |flags| load(flags, &[]).unwrap().workers;
+    assert_eq!(workers(&["--workers=512"]), 512);
+    assert_eq!(workers(&["--workers=8", "--max-connections=3"]), 3);
+    assert_eq!(workers(&["--max-connections=1"]), 1);
+}
+
+#[test]
+fn the_host_is_one_that_requests_may_name() {
+    for (host, address) in [("localhost", "127.0.0.1:8000"), ("127.0.0.1", "127.0.0.1:8000"), ("::1", "[::1]:8000")] {
+        assert_eq!(load(&["--host", host], &[]).unwrap().listen.to_string(), address);
+    }
+}
+
+#[test]
 fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
     let long = "x".repeat(195);
     let cases: &[(Flags, Variables, &str)] = &[
@@ -90,7 +109,14 @@ fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
             &[("PORT", "70000")],
             r#"Invalid port "70000" from the variable PORT: it must be a number from 0 to 65535."#,
         ),
-        (&["--host", "example"], &[], r#"Invalid host "example" from the flag --host: it must be an IP address"#),
+        (
+            &["--host", "example"],
+            &[],
+            r#"Invalid host "example" from the flag --host: it must be 127.0.0.1, ::1 or localhost."#,
+        ),
+        (&["--host", "127.0.0.2"], &[], "it must be 127.0.0.1, ::1 or localhost, since requests to any other address"),
+        (&[], &[("PORT", "\u{fffd}")], "Invalid port from the variable PORT: it must be UTF-8."),
+        (&["--port", "1"], &[("QUIRE_CONFIG", "\u{fffd}")], "Invalid config from the variable QUIRE_CONFIG: it must"),
         (&[], &[("QUIRE_HOST", "0.0.0.0")], r#"Invalid host "0.0.0.0" from the variable QUIRE_HOST: without sign-in"#),
         (&["--host", "::"], &[], r#"Invalid host "::" from the flag --host: without sign-in"#),
         (&["--host", "::ffff:127.0.0.1"], &[], "without sign-in"),
@@ -106,7 +132,8 @@ fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
             &[],
             r#"Invalid log_format "xml" from the flag --log-format: it must be text or json."#,
         ),
-        (&["--workers=-1"], &[], "it must be a whole number from 0 to"),
+        (&["--workers=-1"], &[], "it must be a whole number from 0 to 512."),
+        (&["--workers=513"], &[], "it must be a whole number from 0 to 512."),
         (&["--max-connections=0"], &[], "it must be a whole number from 1 to"),
         (&["--keep-alive-ms", "60000"], &[], "it must be a whole number from 60001 to 3600000."),
         (&["--body-timeout-ms", "0"], &[], "it must be a whole number from 1 to 3600000."),

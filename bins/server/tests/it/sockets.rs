@@ -1,6 +1,8 @@
+use std::fs;
+
 use serde_json::json;
 
-use crate::support::Server;
+use crate::support::{Server, quire_server};
 
 fn started() -> (tempfile::TempDir, Server) {
     with(&[])
@@ -120,6 +122,7 @@ fn forbidden_hosts_and_targets_are_403_over_a_socket_too() {
 #[test]
 fn chunked_bodies_are_read_and_too_large_ones_refused_before_they_are_sent() {
     let (_dir, server) = started();
+    server.get("/api/notebooks");
     let head = "PUT /api/notebooks/blank/name HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let reply =
         server.ask(&format!("{head}Transfer-Encoding: chunked\r\n\r\n9\r\n{{\"name\": \r\n4\r\n\"x\"}}\r\n0\r\n\r\n"));
@@ -170,4 +173,21 @@ fn the_log_has_a_line_for_each_request_and_none_of_its_content() {
         let line = line.to_string();
         assert!(!line.contains("hunter2") && !line.contains("secret_source") && !line.contains(&cell), "{line}");
     }
+}
+
+#[test]
+fn a_cell_that_makes_the_parser_panic_is_one_line_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let standard_error = dir.path().join("stderr");
+    let mut command = quire_server();
+    command.args(["--port", "0", "--notebooks-dir"]).arg(dir.path().join("notebooks")).env("RUST_BACKTRACE", "1");
+    let mut server = Server::spawn(command.stderr(fs::File::create(&standard_error).unwrap()));
+    let cell = server.first_cell("/api/notebooks/blank");
+    server.put(&format!("/api/notebooks/blank/cells/{cell}"), &json!({"code": "x = lambda\n?x"}));
+    server.signal(rustix::process::Signal::TERM);
+    server.wait();
+    let panics: Vec<_> = server.log.iter().filter(|line| line["message"] == "panicked").collect();
+    let [panic] = panics.as_slice() else { panic!("{:?}", server.log) };
+    assert!(panic["at"].is_string() && panic["reason"].is_string(), "{panic}");
+    assert_eq!(fs::read_to_string(standard_error).unwrap(), "");
 }

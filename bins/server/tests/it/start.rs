@@ -1,5 +1,7 @@
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
@@ -55,7 +57,7 @@ fn what_is_invalid_stops_the_start_with_one_sentence_and_code_2() {
         (
             "--host=0.0.0.0",
             "quire-server: Invalid host \"0.0.0.0\" from the flag --host: without sign-in, anybody who \
-            reaches the server could read and change every notebook, so it must be a loopback address such as 127.0.0.1; \
+            reaches the server could read and change every notebook, so it must be 127.0.0.1, ::1 or localhost; \
             to reach it from elsewhere, forward the port, for example with ssh -L.\n",
         ),
     ] {
@@ -63,6 +65,21 @@ fn what_is_invalid_stops_the_start_with_one_sentence_and_code_2() {
         assert_eq!((code, &*out, &*err), (2, "", sentence));
     }
     assert!(!unmade.exists(), "nothing was touched");
+}
+
+#[test]
+fn a_variable_that_is_no_text_stops_the_start_instead_of_being_passed_over() {
+    let (code, out, err) = run(quire_server().env("QUIRE_NOTEBOOKS_DIR", OsStr::from_bytes(b"/tmp/\xff")));
+    let sentence = "quire-server: Invalid notebooks_dir from the variable QUIRE_NOTEBOOKS_DIR: it must be UTF-8.\n";
+    assert_eq!((code, &*out, &*err), (2, "", sentence));
+}
+
+#[test]
+fn a_reader_of_the_help_that_went_away_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (code, _, err) = run(quire_server().arg("--help").stdout(writer));
+    assert_eq!((code, &*err), (0, ""));
 }
 
 #[test]
