@@ -18,6 +18,9 @@ use crate::config::Config;
 /// How long a client may take to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long edits that are queued when requests have ended or been given up may take to reach the disk.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A server that listens.
 pub(crate) struct Application {
     server: Server,
@@ -69,15 +72,19 @@ impl Application {
         };
         tracing::info!(signal, "stopping");
         handle.pause().await;
-        // Writers of notebooks live on the server's threads, so every request must be answered and every writer ended
-        // before a thread may end: the thread of one request's connection can be free while another request needs its
-        // writer.
-        let finish = async {
-            api.drain().await;
-            service.close().await;
-        };
-        if timeout(shutdown_timeout, finish).await.is_err() {
+        actix_web::rt::spawn(async move {
+            let signal = signals.next().await;
+            tracing::error!(signal, "told to stop again: ending at once");
+            std::process::exit(1);
+        });
+        // A thread of the server that ends cuts off its connections, so that every request is waited for before.
+        if timeout(shutdown_timeout, api.drain()).await.is_err() {
             tracing::warn!("some requests did not finish in time and are cut off");
+        }
+        // Whatever became of the requests: their edits may be queued still. Writers live on this thread's runtime, which
+        // goes on until the end.
+        if timeout(CLOSE_TIMEOUT, service.close()).await.is_err() {
+            tracing::error!("some edits were not stored in time and are lost; none of them was acknowledged");
         }
         handle.stop(true).await;
         serving.await.context("the server's task failed")?.context("the server failed")?;
@@ -108,7 +115,7 @@ fn listen(api: &Api, config: &Config) -> std::io::Result<(Server, SocketAddr)> {
     let api = api.clone();
     let server = HttpServer::new(move || api.app())
         .workers(config.workers)
-        .max_connections(config.max_connections.div_ceil(config.workers))
+        .max_connections(config.max_connections / config.workers)
         .keep_alive(config.keep_alive)
         .client_request_timeout(config.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

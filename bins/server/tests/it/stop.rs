@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -62,4 +64,49 @@ fn what_does_not_finish_in_time_is_cut_off() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
     assert!(server.log.iter().any(|line| line["message"].as_str().unwrap().contains("cut off")));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path());
+    let mut talk = server.connect();
+    talk.say(
+        "POST /api/notebooks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\
+         Expect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(talk.head().status, 100);
+    server.signal(Signal::TERM);
+    server.wait_for("stopping");
+    server.signal(Signal::INT);
+    assert_eq!(server.wait().code(), Some(1));
+    let last = server.log.last().unwrap();
+    assert_eq!((&last["message"], &last["signal"]), (&json!("told to stop again: ending at once"), &json!("SIGINT")));
+}
+
+/// A client that reads slowly what is larger than everything between it and the server can hold.
+#[test]
+fn a_large_answer_under_way_is_sent_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = "#".repeat(256 * 1024);
+    let cells: Vec<_> = (0..64)
+        .map(|n| json!({"id": format!("c{n}"), "type": "python", "code": code, "reads": [], "writes": []}))
+        .collect();
+    let notebook = json!({
+        "id": "n", "user_id": "local", "name": null, "db_conn_string": null, "revision": 0, "cells": cells,
+    });
+    std::fs::write(dir.path().join("n.json"), notebook.to_string()).unwrap();
+    let mut server = Server::start(dir.path());
+    let mut talk = server.connect();
+    talk.say("GET /api/notebooks/n HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let head = talk.head();
+    server.signal(Signal::TERM);
+    server.wait_for("stopping");
+    // Longer than the server's threads wait for connections that have nothing under way.
+    std::thread::sleep(Duration::from_secs(2));
+    let length = head.header("content-length").unwrap().parse().unwrap();
+    assert!(length > 16 << 20);
+    assert_eq!(talk.body(length).len(), length);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(server.log.iter().all(|line| !line["message"].as_str().unwrap().contains("cut off")));
 }

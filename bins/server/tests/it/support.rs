@@ -150,10 +150,15 @@ impl Talk {
     /// The next answer.
     pub(crate) fn reply(&mut self) -> Reply {
         let mut reply = self.head();
-        let mut body = vec![0; reply.header("content-length").map_or(0, |length| length.parse().unwrap())];
-        self.0.read_exact(&mut body).unwrap();
-        reply.body = String::from_utf8(body).unwrap();
+        reply.body = self.body(reply.header("content-length").map_or(0, |length| length.parse().unwrap()));
         reply
+    }
+
+    /// The body behind a head.
+    pub(crate) fn body(&mut self, length: usize) -> String {
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
     }
 
     /// Whether the server ends the connection without another word.
