@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use quire_tests::Server;
@@ -32,22 +33,26 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
         let server = Arc::new(Server::on(dir.path()));
         let before: u64 = acknowledged.iter().map(|value| value.load(Ordering::SeqCst)).sum();
         std::thread::scope(|scope| {
-            for ((cell, acknowledged), sent) in cells.iter().zip(&acknowledged).zip(&sent) {
+            let clients = cells.iter().zip(&acknowledged).zip(&sent).map(|((cell, acknowledged), sent)| {
                 let (server, highest_revision) = (Arc::clone(&server), &highest_revision);
                 let path = format!("/api/notebooks/{notebook}/cells/{cell}");
                 scope.spawn(move || {
                     loop {
                         let value = sent.fetch_add(1, Ordering::SeqCst) + 1;
                         let body = json!({"code": format!("value = {value}")});
-                        let Some((200, answer)) = server.try_send("PUT", &path, Some(&body)) else { return };
+                        let Some((status, answer)) = server.try_send("PUT", &path, Some(&body)) else { return };
+                        assert_eq!(status, 200, "{answer}");
                         acknowledged.store(value, Ordering::SeqCst);
                         let mut highest = highest_revision.lock().unwrap();
                         *highest = answer["revision"].as_i64().unwrap().max(*highest);
                     }
-                });
-            }
+                })
+            });
+            let clients: Vec<_> = clients.collect();
             // The moment differs from round to round, from "just saving" to "some hundred saves on".
             while acknowledged.iter().map(|value| value.load(Ordering::SeqCst)).sum::<u64>() < before + 10 {
+                let ended = clients.iter().all(ScopedJoinHandle::is_finished);
+                assert!(!ended, "round {round}: the server stopped answering before it was killed");
                 std::thread::yield_now();
             }
             std::thread::sleep(Duration::from_micros(round * 1_733 % 20_000));

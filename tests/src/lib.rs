@@ -4,15 +4,17 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 /// How long a server may take to start, or to end, before a test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the binaries may take to be built.
+const BUILD_PATIENCE: Duration = Duration::from_mins(20);
 
 /// A running `quire-server` on a port of its own; killed when this is dropped.
 #[derive(Debug)]
@@ -78,15 +80,15 @@ impl Server {
     /// Ends the server as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("the server can be killed");
-        self.child.wait().expect("the server ends");
+        wait(&mut self.child, PATIENCE);
     }
 
     /// Asks the server to end, as an operator would, and returns whether it said that all is well.
     #[must_use]
     pub fn terminate(mut self) -> bool {
-        let killed = Command::new("kill").arg(self.process().to_string()).status().expect("kill runs");
-        assert!(killed.success());
-        self.child.wait().expect("the server ends").success()
+        let mut kill = Command::new("kill").arg(self.process().to_string()).spawn().expect("kill runs");
+        assert!(wait(&mut kill, PATIENCE).success());
+        wait(&mut self.child, PATIENCE).success()
     }
 
     /// Sends a request; `None` when the server did not answer.
@@ -123,7 +125,22 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill(); // it may have ended
-        let _ = self.child.wait();
+        let _ = ended(&mut self.child, PATIENCE); // a second panic would end all tests
+    }
+}
+
+/// Waits for a process to end.
+fn wait(child: &mut Child, patience: Duration) -> ExitStatus {
+    ended(child, patience).unwrap_or_else(|| panic!("process {} does not end", child.id()))
+}
+
+fn ended(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let started = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(None) if started.elapsed() < patience => std::thread::sleep(Duration::from_millis(1)),
+            outcome => return outcome.ok().flatten(),
+        }
     }
 }
 
@@ -148,8 +165,8 @@ pub fn binary(name: &str) -> PathBuf {
             build.arg("--release");
         }
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("Cargo.toml");
-        let status = build.arg("--manifest-path").arg(manifest).status().expect("cargo runs");
-        assert!(status.success(), "the binaries do not build");
+        let mut build = build.arg("--manifest-path").arg(manifest).spawn().expect("cargo runs");
+        assert!(wait(&mut build, BUILD_PATIENCE).success(), "the binaries do not build");
     });
     profile.join(name)
 }
