@@ -81,8 +81,8 @@ impl Application {
         if timeout(shutdown_timeout, api.drain()).await.is_err() {
             tracing::warn!("some requests did not finish in time and are cut off");
         }
-        // Whatever became of the requests: their edits may be queued still. Writers live on this thread's runtime, which
-        // goes on until the end.
+        // Whatever became of the requests: their edits may be queued still. Writers live on the runtime that runs
+        // this, which goes on until the end.
         if timeout(CLOSE_TIMEOUT, service.close()).await.is_err() {
             tracing::error!("some edits were not stored in time and are lost; none of them was acknowledged");
         }

@@ -33,7 +33,12 @@ fn main() -> ExitCode {
     };
     start_logging(&config);
     log_panics();
-    match System::new().block_on(run(&config)) {
+    // Notebooks' writers live on this runtime; with several threads, one that has much to do holds up no other.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format_args!("cannot start threads: {error}"), ExitCode::FAILURE),
+    };
+    match System::with_tokio_rt(|| runtime).block_on(run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&format_args!("{error:#}"), ExitCode::FAILURE),
     }
@@ -67,6 +72,8 @@ fn log_panics() {
             return usual(info);
         }
         let at = info.location().map(tracing::field::display);
-        tracing::error!(at, reason = info.payload_as_str(), "panicked");
+        // A message put together at run time may quote a cell, and the log holds no notebook's content.
+        let reason = info.payload().downcast_ref::<&'static str>();
+        tracing::error!(at, reason, "panicked");
     }));
 }

@@ -186,7 +186,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Conflict { current, .. } => {
                 Self { current_revision: Some(current.0), ..Self::new(Code::RevisionConflict, message) }
             }
-            ServiceError::Invalid(_) | ServiceError::InvalidId(_) => Self::new(Code::BeyondLimit, message),
+            ServiceError::Invalid(_) | ServiceError::InvalidId(_) | ServiceError::LastRevision => {
+                Self::new(Code::BeyondLimit, message)
+            }
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
             ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
             ServiceError::Store(store) => store_problem(store, message),
