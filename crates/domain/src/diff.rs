@@ -1,6 +1,6 @@
 //! What is different between two states of a notebook, when nobody has the edits that led from one to the other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Replaced};
@@ -19,7 +19,10 @@ impl Change {
             connection: replaced(before.connection != after.connection)
                 .map(|()| Replaced { before: before.connection.clone(), after: after.connection.clone() }),
             cells: cell_changes(before, after),
-            cycles: cycle_changes(&before.cycles, &after.cycles, |id| after.cells.find(id).is_some()),
+            cycles: {
+                let there: HashSet<&CellId> = after.cells.iter().map(|cell| &cell.id).collect();
+                cycle_changes(&before.cycles, &after.cycles, |id| there.contains(id))
+            },
         };
         let same = change.revision.before == change.revision.after
             && change.name.is_none()

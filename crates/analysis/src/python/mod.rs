@@ -81,6 +81,31 @@ fn names_into(names: &[&str], analysis: &mut Analysis) {
 
 /// Analyses Python that begins at byte `start` of the cell.
 fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
+    // A cell that is indented as a whole was pasted from somewhere; IPython takes the indentation away. As the body of
+    // an `if` it means the same, and every place in it is where it was, but for the line above.
+    if is_indented(code) {
+        let mut inner = Vec::new();
+        analyse_flush(&format!("{INDENTED}{code}"), 0, writes, analysis, &mut inner);
+        let place =
+            |finding: Finding| Finding { offset: start + finding.offset.saturating_sub(INDENTED.len()), ..finding };
+        findings.extend(inner.into_iter().map(place));
+    } else {
+        analyse_flush(code, start, writes, analysis, findings);
+    }
+}
+
+/// What an indented cell is put below.
+const INDENTED: &str = "if 1:\n";
+
+/// Whether the first line that is not blank is indented, and there is more than comments.
+fn is_indented(code: &str) -> bool {
+    let mut lines = code.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).peekable();
+    lines.peek().is_some_and(|line| line.starts_with([' ', '\t']))
+        && lines.any(|line| !line.trim_start().starts_with('#'))
+}
+
+/// The same for Python that is not indented.
+fn analyse_flush(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
     let nesting = Nesting::of(code);
     if let Some(offset) = nesting.too_deep(code) {
         findings.push(Finding::error(start + offset, "nested too deeply"));

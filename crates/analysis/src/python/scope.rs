@@ -207,12 +207,19 @@ impl Scopes<'_> {
         }
     }
 
+    /// The frame of the function whose body this is, past what runs in place in it.
+    fn innermost_function(&self) -> Option<u32> {
+        let index = self.frames.iter().rposition(|frame| frame.kind == FrameKind::Function)?;
+        u32::try_from(index).ok()
+    }
+
     fn load_from(&mut self, name: NameId, place: &Place) {
         match *place {
             Place::Function | Place::Member(_) => return,
             Place::DeclaredGlobal(index) => {
                 let entry = &self.entries[index as usize];
-                if entry.bound || entry.handlers > 0 {
+                // A store satisfies later loads of the same body only: another function may be called without it.
+                if (entry.bound || entry.handlers > 0) && self.innermost_function() == Some(entry.frame) {
                     return;
                 }
             }

@@ -562,7 +562,7 @@ fn broken_code_gives_an_error_and_the_names_that_parse() {
     broken("x = 'abc", "", "x");
     broken("if x\n    y = 1", "x", "y");
     broken("x\0y", "x y", "");
-    broken("  x = 1", "", "x");
+    broken("x = 1\n  y = 2", "", "x y");
 }
 
 #[test]
@@ -578,4 +578,33 @@ fn errors_have_positions() {
     assert_eq!(first("%%time\ny = )"), (2, 5, 11), "lines count from the beginning of the cell");
     assert_eq!(first("\u{feff}y = )"), (1, 5, 7));
     assert_eq!(first("x = ("), (1, 6, 5));
+}
+
+#[test]
+fn a_global_store_satisfies_only_its_own_body() {
+    check("def f():\n global x\n x = 1\n def g(): return x", "x?", "f x");
+    check("def f():\n global x\n x = 1\n class A: y = x", "", "f x");
+    check("def f():\n global x\n x = 1\n return [x for _ in y]", "y?", "f x");
+}
+
+#[test]
+fn magics_on_the_right_are_looked_at() {
+    assert!(analysed("x = %run other.py").dynamic);
+    assert!(analysed("x = %time f(y)").dynamic);
+    assert!(!analysed("x = %pwd").dynamic);
+}
+
+/// `IPython` takes the indentation of a whole cell away.
+#[test]
+fn a_cell_may_be_indented_as_a_whole() {
+    check("    x = y\n    z = x", "y", "x z");
+    check("\n\n  x = y\n  def f(): return w\n", "w? y", "f x");
+    check("\tfor i in xs:\n\t\tprint(i)", "xs", "i");
+    check("    # only a comment", "", "");
+    check("    x = 1\ny = x", "", "x y");
+    let broken = analyse(CellType::Python, "  x = 1\n  y = (x +");
+    let error = broken.error().unwrap();
+    assert_eq!((error.line, broken.writes.join(" ").as_str()), (2, "x y"));
+    // Indented only after the first line it is an error as ever.
+    assert!(analyse(CellType::Python, "x = 1\n  y = 2").error().is_some());
 }
