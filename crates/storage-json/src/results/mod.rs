@@ -86,12 +86,20 @@ impl ResultsFile {
 
     /// Appends a record, durably. Returns what [`Self::take_back`] needs.
     pub(crate) fn append(&mut self, record: &Record) -> io::Result<u64> {
-        let before = self.size;
         let text = record.to_bytes()?;
         let mut file = self.folder.open_file(&self.name, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
-        if file.metadata()?.len() != before {
-            file.set_len(before)?; // what an earlier failure left behind would hide all that follows it
+        let there = file.metadata()?.len();
+        if there > self.size {
+            file.set_len(self.size)?; // what an earlier failure left behind would hide all that follows it
+        } else if there < self.size {
+            // Somebody removed the file or cut it short. Never made as long as it was: the zeros in between would hide
+            // all that follows them.
+            tracing::warn!(file = self.name, "results were removed from outside");
+            file.set_len(0)?;
+            (self.size, self.fresh_size) = (0, 0);
+            self.cells.clear();
         }
+        let before = self.size;
         let written = disk::append(&mut file, &text).and_then(|()| file.sync_data());
         // A new file's name has to be durable too.
         let written = if before == 0 { written.and_then(|()| self.folder.sync()) } else { written };
@@ -112,8 +120,10 @@ impl ResultsFile {
     /// Takes the last record back, whose commit did not happen.
     pub(crate) fn take_back(&mut self, before: u64) -> io::Result<()> {
         let file = self.folder.open_file(&self.name, OFlags::WRONLY)?;
-        file.set_len(before)?;
-        file.sync_data()?;
+        if file.metadata()?.len() > before {
+            file.set_len(before)?;
+            file.sync_data()?;
+        }
         self.size = before;
         self.cells = self.latest()?.into_keys().collect();
         Ok(())
@@ -130,13 +140,11 @@ impl ResultsFile {
 
     /// Replaces the file by one that holds just these results.
     pub(crate) fn write_anew(&mut self, latest: &Latest) -> io::Result<()> {
-        self.cells = latest.keys().cloned().collect();
         if latest.is_empty() {
-            if self.folder.remove(&self.name)? {
-                self.folder.sync()?;
-            }
+            let removed = self.folder.remove(&self.name)?;
             (self.size, self.fresh_size) = (0, 0);
-            return Ok(());
+            self.cells.clear();
+            return if removed { self.folder.sync() } else { Ok(()) };
         }
         let cells = latest.iter().map(|(cell, results)| (cell.clone(), Some(Arc::clone(results))));
         let text = Record::new(None, cells.collect()).to_bytes()?;
@@ -146,13 +154,15 @@ impl ResultsFile {
         let done = disk::append(&mut file, &text).and_then(|()| file.sync_all());
         let done =
             done.and_then(|()| Ok(self.folder.rename(&new_name, &self.folder, &self.name, RenameFlags::empty())?));
-        if let Err(error) = done.and_then(|()| self.folder.sync()) {
+        if let Err(error) = done {
             let _ = self.folder.remove(&new_name);
             return Err(error);
         }
+        // The file is another one from here on, even if it is not known to be durable.
         self.size = text.len() as u64;
         self.fresh_size = self.size;
-        Ok(())
+        self.cells = latest.keys().cloned().collect();
+        self.folder.sync()
     }
 
     fn bytes(&self) -> io::Result<Vec<u8>> {

@@ -60,7 +60,9 @@ impl Record {
     }
 }
 
-/// Reads a file's records up to the first that cannot be read. With a `revision`, leaves out those that need a later.
+/// Reads a file's records up to the first that cannot be read. With a `revision`, leaves out the last one if it needs a
+/// later. Only the last can be of a commit that did not happen, since that is taken back before anything follows it; an
+/// earlier one that needs a later revision was true, and the notebook's file is now an older one, as from a backup.
 pub(super) fn read_all(mut bytes: &[u8], revision: Option<Revision>) -> ReadAll {
     let mut all = ReadAll { latest: Latest::new(), leavings: false };
     while !bytes.is_empty() {
@@ -70,7 +72,7 @@ pub(super) fn read_all(mut bytes: &[u8], revision: Option<Revision>) -> ReadAll 
         };
         bytes = rest;
         match serde_json::from_slice::<RecordV1>(body) {
-            Ok(record) if revision.is_none_or(|revision| record.needs.is_none_or(|needs| needs <= revision)) => {
+            Ok(record) if !bytes.is_empty() || revision.is_none_or(|now| record.needs.is_none_or(|it| it <= now)) => {
                 for CellV1 { cell, results } in record.cells {
                     match results {
                         Some(results) => all.latest.insert(cell, results),
@@ -185,5 +187,13 @@ mod tests {
         assert_eq!((stdout(&before), before.leavings), (Some("old"), true));
         let after = read_all(&bytes, Some(Revision(7)));
         assert_eq!((stdout(&after), after.leavings), (Some("new"), false));
+    }
+
+    #[test]
+    fn a_record_that_others_follow_was_true() {
+        let other = Record::new(None, vec![(CellId::new("d").unwrap(), None)]);
+        let bytes = [record(Some(7), "new"), other].map(|r| r.to_bytes().unwrap()).concat();
+        let read = read_all(&bytes, Some(Revision(2)));
+        assert_eq!((stdout(&read), read.leavings), (Some("new"), false));
     }
 }

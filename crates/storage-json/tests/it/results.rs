@@ -99,6 +99,42 @@ async fn losing_results_loses_no_code() {
 }
 
 #[tokio::test]
+async fn results_lost_while_serving_lose_no_later_ones() {
+    for spoil in [
+        |path: &Path| fs::remove_file(path).unwrap(),
+        |path: &Path| fs::write(path, "").unwrap(),
+        |path: &Path| fs::write(path, "quire").unwrap(),
+    ] {
+        let mut served = Served::new();
+        served.create(&notebook("x", "1")).await.unwrap();
+        edit(&served, "x", &[printed("a", "one")]).await.unwrap();
+        for path in outputs(served.dir()) {
+            spoil(&path);
+        }
+        edit(&served, "x", &[printed("a", "two")]).await.unwrap();
+        assert_eq!(load(&served, "x").await.stdout("a"), "two");
+        edit(&served, "x", &[insert("b", "2"), printed("b", "three")]).await.unwrap();
+        for _ in 0..2 {
+            let view = load(&served, "x").await;
+            assert_eq!((view.stdout("a"), view.stdout("b")), ("two", "three"));
+            served.restart_after(|_| {});
+        }
+    }
+}
+
+/// Results that were acknowledged stay, also those that came with revisions which the older file does not have yet.
+#[tokio::test]
+async fn an_older_file_from_a_backup_loses_no_results() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1")).await.unwrap();
+    let old = served.read("x.json");
+    edit(&served, "x", &[update("a", "2"), printed("a", "kept")]).await.unwrap();
+    edit(&served, "x", &[insert("b", "3"), printed("b", "of b")]).await.unwrap();
+    served.restart_after(|dir| fs::write(dir.join("x.json"), &old).unwrap());
+    assert_eq!(load(&served, "x").await.stdout("a"), "kept");
+}
+
+#[tokio::test]
 async fn results_do_not_rewrite_the_file_and_do_not_pile_up() {
     let served = Served::new();
     served.create(&notebook("x", "1")).await.unwrap();
