@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// which is at most 10 ms long.
 const TICK: Duration = Duration::from_millis(50);
 
+/// The first second of the year 0 and the last one of the year 9999.
+const YEAR_0: i64 = -62_167_219_200;
+const YEAR_9999: i64 = 253_402_300_799;
+
 /// Changes whenever a file does, but for changes within one tick of the kernel's clock: see [`Meta::settled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
@@ -20,10 +24,10 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// When the content was last changed.
+    /// When the content was last changed; in the years 0 to 9999, which is what a notebook's file can say.
     pub(crate) fn modified_at(&self) -> Timestamp {
         let micros = self.modified.1 / 1_000 * 1_000;
-        Timestamp::from_timestamp(self.modified.0, micros).unwrap_or_default()
+        Timestamp::from_timestamp(self.modified.0.clamp(YEAR_0, YEAR_9999), micros).unwrap_or_default()
     }
 }
 
@@ -75,4 +79,23 @@ fn is_past((seconds, nanos): (i64, u32)) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // A time in the future, after the clock was set back, never counts as past.
     Duration::new(seconds, nanos) + TICK < now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_stays_within_four_digits_of_year() {
+        for (seconds, expected) in [
+            (i64::MIN, "0000-01-01 00:00:00 UTC"),
+            (YEAR_0 - 1, "0000-01-01 00:00:00 UTC"),
+            (0, "1970-01-01 00:00:00 UTC"),
+            (YEAR_9999 + 1, "9999-12-31 23:59:59 UTC"),
+            (8_200_000_000_000, "9999-12-31 23:59:59 UTC"),
+        ] {
+            let fingerprint = Fingerprint { inode: 1, size: 0, modified: (seconds, 0), changed: (0, 0) };
+            assert_eq!(fingerprint.modified_at().to_string(), expected);
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl Engine {
                 Some((version, Ok(()))) => {
                     slot.remember(Remembered { id: commit.id, version, durable: true });
                     if let Some(results) = &mut slot.results {
-                        results.tidy();
+                        results.tidy(&commit.after);
                     }
                     return Ok(version);
                 }

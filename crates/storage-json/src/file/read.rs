@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound as _};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _};
 use quire_domain::{
     Cell, CellId, CellType, ConnectionString, Extra, Json, Notebook, NotebookId, OrderKey, Revision, Timestamp, UserId,
     limits,
@@ -253,6 +253,10 @@ fn time(value: Option<&RawValue>, what: &str) -> Result<Option<Timestamp>, Probl
     let zoned = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
     let time = zoned.or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc()));
     match time {
+        // Other years can be parsed with a sign or more digits, but what we would write for them could not be.
+        Ok(time) if !(0..=9_999).contains(&time.year()) => {
+            Err(Problem::at(value, format!("{what} is not in the years 0 to 9999")))
+        }
         Ok(time) => Ok(Some(time.trunc_subsecs(6))),
         Err(_) => Err(Problem::at(value, format!("{what} is not a time"))),
     }

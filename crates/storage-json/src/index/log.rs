@@ -21,6 +21,8 @@ pub(crate) struct Log {
     folder: Arc<Folder>,
     file: Option<File>,
     lines: usize,
+    /// Whether the file may end in the middle of a line, which the next one must not become a part of.
+    cut_short: bool,
     failed: bool,
 }
 
@@ -29,7 +31,9 @@ impl Log {
     pub(crate) fn open(folder: Arc<Folder>) -> io::Result<(Self, BTreeMap<Box<str>, Entry>)> {
         let mut entries = BTreeMap::new();
         let mut lines = 0;
+        let mut cut_short = false;
         if let ReadFile::Read(bytes, _) = folder.read(NAME, u64::MAX)? {
+            cut_short = bytes.last().is_some_and(|&byte| byte != b'\n');
             for line in bytes.split(|&byte| byte == b'\n') {
                 lines += 1;
                 // A line may be cut short by a crash, or not be ours at all.
@@ -40,7 +44,7 @@ impl Log {
                 };
             }
         }
-        Ok((Self { folder, file: None, lines, failed: false }, entries))
+        Ok((Self { folder, file: None, lines, cut_short, failed: false }, entries))
     }
 
     pub(crate) fn lines(&self) -> usize {
@@ -55,14 +59,17 @@ impl Log {
     }
 
     fn try_append(&mut self, line: &LineV1<'_>) -> io::Result<()> {
-        let mut text = serde_json::to_vec(line)?;
+        let mut text = if self.cut_short { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut text, line)?;
         text.push(b'\n');
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?),
         };
         // One call, so that a crash cuts at most this line short.
-        disk::append(file, &text)
+        let done = disk::append(file, &text);
+        self.cut_short = done.is_err(); // a full disk may have taken a part
+        done
     }
 
     /// Writes everything anew.
@@ -86,6 +93,7 @@ impl Log {
         self.folder.rename(NEW_NAME, &self.folder, NAME, RenameFlags::empty())?;
         self.file = None;
         self.lines = lines;
+        self.cut_short = false;
         Ok(())
     }
 
@@ -98,5 +106,36 @@ impl Log {
             }
             Err(_again) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::index::{Content, Known};
+
+    #[test]
+    fn a_line_after_one_that_was_cut_short_is_read() {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join(NAME), "{\"file\":\"w.js").unwrap();
+        let folder = Arc::new(Folder::open(dir.path()).unwrap());
+        let meta = folder.own_meta().unwrap();
+        let notebook = Notebook::new(NotebookId::new("x").unwrap(), UserId::new("ann").unwrap(), Timestamp::default());
+        let entry = Entry::new(&meta, Some(Digest::of(b"x")), Content::Notebook(Known::written(&notebook)));
+        let (mut log, _) = Log::open(Arc::clone(&folder)).unwrap();
+        log.append("x.json", Some(&entry));
+        // As if the disk had been full.
+        fs::write(dir.path().join(NAME), [&*fs::read(dir.path().join(NAME)).unwrap(), b"{\"file\":"].concat()).unwrap();
+        log.cut_short = true;
+        log.append("y.json", Some(&entry));
+        log.append("z.json", Some(&entry));
+        let (_, entries) = Log::open(folder).unwrap();
+        assert_eq!(entries.keys().map(|file| &**file).collect::<Vec<_>>(), ["x.json", "y.json", "z.json"]);
     }
 }

@@ -28,9 +28,13 @@ impl Index {
             owner.get_or_insert_with(|| known.summary.owner.clone());
         }
         let ids = self.ids_with(file, Some(&entry));
-        self.change(ids, opening, |index| {
+        let changed = self.change(ids, opening, |index| {
             index.put(file.into(), entry);
-        })
+        });
+        if !opening {
+            self.compact_log(); // opening saves at its end
+        }
+        changed
     }
 
     /// Notes that a file is gone. Returns the notebooks that are different now.
@@ -40,6 +44,7 @@ impl Index {
             index.take(file);
         });
         self.log.append(file, None);
+        self.compact_log();
         changed
     }
 

@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use quire_domain::{CellId, NotebookId, Results, Revision};
+use quire_domain::{CellId, Notebook, NotebookId, Results, Revision};
 use rustix::fs::{OFlags, RenameFlags};
 
 pub(crate) use record::Record;
@@ -129,11 +129,22 @@ impl ResultsFile {
         Ok(())
     }
 
-    /// Writes the file anew when most of it is garbage. Failing only costs room.
-    pub(crate) fn tidy(&mut self) {
-        if self.size > 2 * self.fresh_size + SPARE_BYTES
-            && let Err(error) = self.latest().and_then(|latest| self.write_anew(&latest))
-        {
+    /// Writes the file anew when most of it is garbage, and when cells that are no longer in the notebook, taken out by
+    /// an edit from outside, may have much of it. Failing only costs room.
+    pub(crate) fn tidy(&mut self, notebook: &Notebook) {
+        if self.size <= SPARE_BYTES {
+            return;
+        }
+        let present: HashSet<&CellId> = notebook.cells.iter().map(|cell| &cell.id).collect();
+        let kept = if self.cells.iter().all(|cell| present.contains(cell)) { 2 * self.fresh_size } else { 0 };
+        if self.size <= kept + SPARE_BYTES {
+            return;
+        }
+        let tidied = self.latest().and_then(|mut latest| {
+            latest.retain(|cell, _| present.contains(cell));
+            self.write_anew(&latest)
+        });
+        if let Err(error) = tidied {
             tracing::warn!(%error, file = self.name, "cannot tidy a results file");
         }
     }

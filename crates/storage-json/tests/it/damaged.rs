@@ -41,6 +41,22 @@ fn texts() -> Vec<(String, &'static str)> {
         (field(r#""revision":1.5"#), "line 1, column 49 (byte 48): `revision` is not an integer up to 2^53 - 1"),
         (field(r#""created_at":"yesterday""#), "line 1, column 51 (byte 50): `created_at` is not a time"),
         (
+            field(r#""created_at":"+262000-01-01T00:00:00""#),
+            "line 1, column 51 (byte 50): `created_at` is not in the years 0 to 9999",
+        ),
+        (
+            field(r#""updated_at":"+10000-01-01T00:00:00""#),
+            "line 1, column 51 (byte 50): `updated_at` is not in the years 0 to 9999",
+        ),
+        (
+            field(r#""created_at":"-0005-01-01T00:00:00""#),
+            "line 1, column 51 (byte 50): `created_at` is not in the years 0 to 9999",
+        ),
+        (
+            field(r#""updated_at":"9999-12-31T23:59:59-05:00""#),
+            "line 1, column 51 (byte 50): `updated_at` is not in the years 0 to 9999",
+        ),
+        (
             field(&format!(r#""name":"{}""#, "n".repeat(256))),
             "line 1, column 45 (byte 44): the notebook's name has 256 characters, more than the 255 allowed",
         ),

@@ -67,6 +67,27 @@ async fn the_index_does_not_grow_without_bounds() {
 }
 
 #[tokio::test]
+async fn nor_does_it_under_edits_from_outside() {
+    let served = Served::new();
+    served.create(&notebook("x", "1")).await.unwrap();
+    let text = served.read("x.json");
+    for number in 0..1_200 {
+        served.write("x.json", &text.replace("\"1\"", &format!("\"{number}\"")));
+        served.scan_now().await.unwrap();
+    }
+    let lines = served.read(".quire/index.jsonl").lines().count();
+    assert!(lines < 1_010, "{lines} lines for one file");
+    for _ in 0..600 {
+        fs::remove_file(served.path("x.json")).unwrap();
+        served.scan_now().await.unwrap();
+        served.write("x.json", &text);
+        served.scan_now().await.unwrap();
+    }
+    let lines = served.read(".quire/index.jsonl").lines().count();
+    assert!(lines < 1_010, "{lines} lines for one file that came and went");
+}
+
+#[tokio::test]
 async fn a_large_directory_is_listed_in_pages() {
     let texts: Vec<_> = (0..500)
         .map(|number| {

@@ -153,6 +153,25 @@ async fn results_do_not_rewrite_the_file_and_do_not_pile_up() {
     assert_eq!(served.read("x.json").len(), text, "a keystroke does not write output");
 }
 
+/// No change of ours says that these cells are gone.
+#[tokio::test]
+async fn results_of_cells_removed_from_outside_do_not_pile_up() {
+    let served = Served::new();
+    served.create(&notebook("x", "1")).await.unwrap();
+    let large = "x".repeat(900_000);
+    let mut cell = "a".to_owned();
+    for number in 0..12 {
+        let next = format!("cell {number}");
+        let text = served.read("x.json").replace(&format!("\"id\": \"{cell}\""), &format!("\"id\": \"{next}\""));
+        served.write("x.json", &text);
+        edit(&served, "x", &[printed(&next, &large)]).await.unwrap();
+        assert_eq!(load(&served, "x").await.stdout(&next).len(), large.len());
+        cell = next;
+    }
+    let size: u64 = outputs(served.dir()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    assert!(size < 2_000_000, "{size} bytes for results of 900,000");
+}
+
 #[tokio::test]
 async fn deleting_removes_results_and_starting_removes_orphans() {
     let mut served = Served::new();
