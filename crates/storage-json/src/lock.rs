@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use crate::OpenError;
 use crate::disk::Folder;
@@ -13,10 +14,18 @@ const NAME: &str = "lock";
 
 /// Takes the lock, which the returned file holds until it is closed; the operating system lets go of it when the
 /// process dies. The file stays: removing it would let two servers lock two files of one name.
-pub(crate) fn take(folder: &Folder, dir: &Path) -> Result<File, OpenError> {
+///
+/// The directory itself is locked as well, until it is unlocked or closed: the lock file may be removed while it is held,
+/// and then the next server would make, and lock, another one.
+pub(crate) fn take(folder: &Folder, notebooks: &Folder, dir: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Io { dir: dir.to_owned(), action: "take the lock", source };
     let mut file = folder.open_file(NAME, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
-    match file.try_lock() {
+    // Some network file systems cannot lock a directory; then the file alone has to do.
+    let locked = file.try_lock().and_then(|()| match notebooks.try_lock() {
+        Err(Errno::WOULDBLOCK) => Err(TryLockError::WouldBlock),
+        Ok(()) | Err(_) => Ok(()),
+    });
+    match locked {
         Ok(()) => {
             // For the message that the next one gets. It holds without it too.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));

@@ -6,11 +6,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::{Kind, Meta};
+
+/// Memory that is set aside before a file is read, at most.
+const MOST_RESERVED: u64 = 64 << 20;
 
 /// A directory held open.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Folder {
 
     /// Reads a regular file of at most `limit` bytes.
     pub(crate) fn read(&self, name: &str, limit: u64) -> io::Result<ReadFile> {
-        let mut file = match self.open_file(name, OFlags::RDONLY) {
+        let file = match self.open_file(name, OFlags::RDONLY) {
             Ok(file) => file,
             Err(error) => {
                 return match (error.kind(), self.meta(name)?) {
@@ -91,9 +94,12 @@ impl Folder {
         if meta.fingerprint.size > limit {
             return Ok(ReadFile::TooLarge(meta));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.fingerprint.size).unwrap_or_default() + 1);
-        file.read_to_end(&mut bytes)?;
-        Ok(ReadFile::Read(bytes, meta))
+        // Only so much on the word of the file's size, which need not be backed by anything.
+        let capacity = meta.fingerprint.size.min(MOST_RESERVED) + 1;
+        let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or_default());
+        // It may be growing.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(if bytes.len() as u64 > limit { ReadFile::TooLarge(meta) } else { ReadFile::Read(bytes, meta) })
     }
 
     /// The names of all entries but `.` and `..`, in no order; names that are not UTF-8 with replacement characters.
@@ -147,9 +153,20 @@ impl Folder {
             && fs::accessat(&self.0, ".", fs::Access::READ_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
     }
 
-    /// Whether new files can be made in it: it may be written and there is room, in blocks and in files.
+    /// Locks the directory, unless another process, or this one by another handle, has it locked.
+    pub(crate) fn try_lock(&self) -> Result<(), Errno> {
+        fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Lets go of the lock, if it is held.
+    pub(crate) fn unlock(&self) {
+        let _ = fs::flock(&self.0, FlockOperation::Unlock); // closing does it otherwise
+    }
+
+    /// Whether new files can be made in it: it is still linked into the file system, may be written and there is room, in blocks and in files.
     pub(crate) fn can_be_written(&self) -> bool {
-        fs::accessat(&self.0, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
+        fs::fstat(&self.0).is_ok_and(|stat| stat.st_nlink > 0)
+            && fs::accessat(&self.0, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
             && fs::fstatvfs(&self.0).is_ok_and(|space| {
                 // Some file systems count no files, and say 0 of 0.
                 !space.f_flag.contains(fs::StatVfsMountFlags::RDONLY)

@@ -7,5 +7,5 @@ mod temporary;
 
 pub(crate) use fingerprint::{Fingerprint, Kind, Meta};
 pub(crate) use folder::{Folder, Name, ReadFile, append};
-pub(crate) use replace::{Created, Replaced, Replacement, create, replace};
+pub(crate) use replace::{Created, Removed, Replaced, Replacement, create, remove, replace};
 pub(crate) use temporary::clean_up;

@@ -6,7 +6,7 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use super::folder::meta_of;
-use super::temporary::{Temporary, keep};
+use super::temporary::{Temporary, keep, name_of_deleted};
 use super::{Folder, Meta, ReadFile};
 use crate::digest::Digest;
 
@@ -38,6 +38,16 @@ pub(crate) enum Created {
     Unsure(Meta, io::Error),
 }
 
+/// How removing a file ended.
+pub(crate) enum Removed {
+    /// The file is gone; whether that survives a loss of power.
+    Done(io::Result<()>),
+    /// It was gone already.
+    Missing,
+    /// Its content is not what it was thought to be; it was left as it is.
+    Changed,
+}
+
 /// Replaces a file whose content has the digest `old`.
 pub(crate) fn replace(what: &Replacement<'_>, old: &Digest) -> io::Result<Replaced> {
     let temporary = Temporary::write(what.temporaries, what.name, Some(old), what.bytes)?;
@@ -58,12 +68,11 @@ pub(crate) fn replace(what: &Replacement<'_>, old: &Digest) -> io::Result<Replac
     }
     // Its content is compared, not its times: the rename itself has changed those.
     if !is_content(what.temporaries, &temporary.name, old) {
-        put_back(what, &temporary, swap)?;
-        return Ok(Replaced::Changed);
+        return put_back(what, &temporary, swap);
     }
-    finish(what.folder, &temporary).map(|(meta, synced)| match synced {
-        Ok(()) => Replaced::Done(meta),
-        Err(error) => Replaced::Unsure(meta, error),
+    Ok(match finish(what.folder, &temporary) {
+        (meta, Ok(())) => Replaced::Done(meta),
+        (meta, Err(error)) => Replaced::Unsure(meta, error),
     })
 }
 
@@ -81,20 +90,60 @@ pub(crate) fn create(what: &Replacement<'_>) -> io::Result<Created> {
         temporary.remove();
         return if error == Errno::EXIST { Ok(Created::Taken) } else { Err(error.into()) };
     }
-    finish(what.folder, &temporary).map(|(meta, synced)| match synced {
-        Ok(()) => Created::Done(meta),
-        Err(error) => Created::Unsure(meta, error),
+    Ok(match finish(what.folder, &temporary) {
+        (meta, Ok(())) => Created::Done(meta),
+        (meta, Err(error)) => Created::Unsure(meta, error),
     })
 }
 
+/// Removes a file whose content has the digest `old`. It is taken out first and looked at, so that an edit from outside
+/// that came after our last look is not lost.
+pub(crate) fn remove(folder: &Folder, temporaries: &Folder, name: &str, old: &Digest) -> io::Result<Removed> {
+    let taken_out = name_of_deleted(name, old);
+    match folder.rename(name, temporaries, &taken_out, RenameFlags::empty()) {
+        Ok(()) => {}
+        // Else it is the temporaries' directory that is gone.
+        Err(Errno::NOENT) if folder.meta(name)?.is_none() => return Ok(Removed::Missing),
+        Err(error) => return Err(error.into()),
+    }
+    if is_content(temporaries, &taken_out, old) {
+        let synced = folder.sync();
+        let _ = temporaries.remove(&taken_out); // the next start removes it otherwise
+        return Ok(Removed::Done(synced));
+    }
+    let put_back = match temporaries.rename(&taken_out, folder, name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            temporaries.link(&taken_out, folder, name).map(|()| drop(temporaries.remove(&taken_out)))
+        }
+        moved => moved,
+    };
+    if let Err(error) = put_back {
+        keep(temporaries, &taken_out);
+        // A newer one has come to the place.
+        return if error == Errno::EXIST { Ok(Removed::Changed) } else { Err(error.into()) };
+    }
+    folder.sync()?;
+    Ok(Removed::Changed)
+}
+
 /// After the rename: makes the name durable, and only then lets go of the old content.
-fn finish(folder: &Folder, temporary: &Temporary<'_>) -> io::Result<(Meta, io::Result<()>)> {
+fn finish(folder: &Folder, temporary: &Temporary<'_>) -> (Meta, io::Result<()>) {
     let synced = folder.sync();
     if synced.is_ok() {
         temporary.remove();
     }
     // Of the open file: whoever has replaced it since changes nothing about what we wrote.
-    Ok((meta_of(&temporary.file)?, synced))
+    let (meta, error) = meta_in_place(temporary);
+    (meta, error.map_or(synced, Err))
+}
+
+/// The state of what is in place now. When it cannot be had, that of before, which proves nothing, so that the content is
+/// compared the next time: the change has happened all the same.
+fn meta_in_place(temporary: &Temporary<'_>) -> (Meta, Option<io::Error>) {
+    match meta_of(&temporary.file) {
+        Ok(meta) => (meta, None),
+        Err(error) => (Meta { settled: false, ..temporary.meta }, Some(error)),
+    }
 }
 
 /// For file systems that cannot exchange: looks once more, then renames. An edit from outside that falls between the
@@ -108,37 +157,48 @@ fn replace_plainly(what: &Replacement<'_>, temporary: &Temporary<'_>, old: &Dige
         temporary.remove();
         return Err(error.into());
     }
-    finish(what.folder, temporary).map(|(meta, synced)| match synced {
-        Ok(()) => Replaced::Done(meta),
-        Err(error) => Replaced::Unsure(meta, error),
+    Ok(match finish(what.folder, temporary) {
+        (meta, Ok(())) => Replaced::Done(meta),
+        (meta, Err(error)) => Replaced::Unsure(meta, error),
     })
 }
 
 /// Whether a file has this content.
 fn is_content(folder: &Folder, name: &str, expected: &Digest) -> bool {
-    matches!(folder.read(name, u64::MAX), Ok(ReadFile::Read(bytes, _)) if Digest::of(&bytes) == *expected)
+    // What was expected has been read, or made, within this limit.
+    matches!(folder.read(name, crate::MAX_FILE_BYTES), Ok(ReadFile::Read(bytes, _)) if Digest::of(&bytes) == *expected)
 }
 
 /// Exchanges back, so that the edit from outside is in the place again.
-fn put_back(what: &Replacement<'_>, temporary: &Temporary<'_>, swap: impl Fn() -> Result<(), Errno>) -> io::Result<()> {
+fn put_back(
+    what: &Replacement<'_>,
+    temporary: &Temporary<'_>,
+    swap: impl Fn() -> Result<(), Errno>,
+) -> io::Result<Replaced> {
     match swap() {
         Ok(()) => {}
         // Somebody removed the file meanwhile: then the last word is that it is gone, and the edit before it is kept.
         Err(Errno::NOENT) => {
             keep(what.temporaries, &temporary.name);
-            return Ok(());
+            return Ok(Replaced::Changed);
         }
-        Err(error) => return Err(error.into()),
+        // Ours stays in the place.
+        Err(error) => {
+            keep(what.temporaries, &temporary.name);
+            return Ok(Replaced::Unsure(meta_in_place(temporary).0, error.into()));
+        }
     }
     if is_content(what.temporaries, &temporary.name, &Digest::of(what.bytes)) {
         temporary.remove();
     } else {
         // A second edit from outside came while ours was in the place; it is the newest and goes back there. The first
         // one, which its author has overwritten, is kept all the same.
-        swap()?;
+        let swapped = swap();
         keep(what.temporaries, &temporary.name);
+        swapped?;
     }
-    what.folder.sync()
+    what.folder.sync()?;
+    Ok(Replaced::Changed)
 }
 
 #[cfg(test)]
@@ -243,5 +303,29 @@ mod tests {
         let kept: Vec<_> = fs::read_dir(case.dir.path().join("tmp")).unwrap().map(|e| e.unwrap().path()).collect();
         assert_eq!(kept.len(), 1);
         assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "first edit");
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_is_kept_and_told_as_unsure() {
+        let case = Case::new(Some("edited outside"));
+        let temporary = Temporary::write(&case.temporaries, "x.json", Some(&Digest::of(b"old")), b"ours").unwrap();
+        case.temporaries.rename(&temporary.name, &case.folder, "x.json", RenameFlags::EXCHANGE).unwrap();
+        let answer = put_back(&case.what(), &temporary, || Err(Errno::IO)).unwrap();
+        assert!(matches!(answer, Replaced::Unsure(meta, _) if meta.fingerprint.size == 4));
+        assert_eq!(case.content().as_deref(), Some("ours"));
+        let kept = case.dir.path().join("tmp").join(temporary.name.replace(".tmp", ".kept"));
+        assert_eq!(fs::read_to_string(kept).unwrap(), "edited outside");
+    }
+
+    #[test]
+    fn only_what_is_as_expected_is_removed() {
+        let case = Case::new(Some("edited outside"));
+        let remove = || remove(&case.folder, &case.temporaries, "x.json", &Digest::of(b"expected")).unwrap();
+        assert!(matches!(remove(), Removed::Changed));
+        assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("edited outside"), 0));
+        fs::write(case.dir.path().join("x.json"), "expected").unwrap();
+        assert!(matches!(remove(), Removed::Done(Ok(()))));
+        assert_eq!((case.content(), case.temporary_files()), (None, 0));
+        assert!(matches!(remove(), Removed::Missing));
     }
 }

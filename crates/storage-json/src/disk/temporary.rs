@@ -6,7 +6,8 @@ use std::io;
 
 use rustix::fs::RenameFlags;
 
-use super::{Folder, ReadFile, append};
+use super::folder::meta_of;
+use super::{Folder, Meta, ReadFile, append};
 use crate::digest::Digest;
 
 /// How the names of temporaries end.
@@ -14,11 +15,21 @@ const SUFFIX: &str = ".tmp";
 /// Stands for the old content of a file that is made anew.
 const NOTHING: &str = "new";
 
+/// Stands for the new content of a file that is deleted.
+const GONE: &str = "gone";
+
+/// The name that a file with the content `old` gets while it is being deleted.
+pub(super) fn name_of_deleted(target: &str, old: &Digest) -> String {
+    format!("{}.{GONE}.{}{SUFFIX}", short_name(target), old.short())
+}
+
 /// A file in the temporaries' directory, complete and durable, not yet in its place.
 pub(super) struct Temporary<'a> {
     folder: &'a Folder,
     pub(super) name: String,
     pub(super) file: File,
+    /// Its state when it was complete.
+    pub(super) meta: Meta,
 }
 
 impl<'a> Temporary<'a> {
@@ -28,13 +39,12 @@ impl<'a> Temporary<'a> {
         let name = format!("{}.{}.{old}{SUFFIX}", short_name(target), Digest::of(bytes).short());
         // One left by an earlier attempt at the same change; only one attempt at a time is under way for a target.
         folder.remove(&name)?;
-        let file = folder.create_file(&name)?;
-        let mut temporary = Self { folder, name, file };
+        let mut file = folder.create_file(&name)?;
         // Content first: without this, a crash after the rename can leave the new name on an empty file.
-        match append(&mut temporary.file, bytes).and_then(|()| temporary.file.sync_all()) {
-            Ok(()) => Ok(temporary),
+        match append(&mut file, bytes).and_then(|()| file.sync_all()).and_then(|()| meta_of(&file)) {
+            Ok(meta) => Ok(Self { folder, name, file, meta }),
             Err(error) => {
-                temporary.remove();
+                let _ = folder.remove(&name); // the next start cleans up otherwise
                 Err(error)
             }
         }
@@ -56,27 +66,51 @@ pub(super) fn keep(temporaries: &Folder, name: &str) {
 
 /// Removes what a crash has left. Where the crash came after an exchange that took out an edit from outside, and before
 /// that edit was put back, it is put back now.
-pub(crate) fn clean_up(notebooks: &Folder, temporaries: &Folder, targets: &[String]) -> io::Result<usize> {
-    let mut removed = 0;
+pub(crate) fn clean_up(notebooks: &Folder, temporaries: &Folder, targets: &[String]) -> io::Result<()> {
     for name in temporaries.names()? {
-        let super::folder::Name::Text(name) = name else { continue };
-        let Some(parts) = name.strip_suffix(SUFFIX) else { continue };
-        if let [target, new, old] = parts.split('.').collect::<Vec<_>>()[..]
-            && let Some(target) = targets.iter().find(|name| short_name(name) == target)
-            && new != old
-            && digest(notebooks, target)?.as_deref() == Some(new)
-            && let Some(content) = digest(temporaries, &name)?
-            && content != new
-            && content != old
+        if let super::folder::Name::Text(name) = name
+            && let Some(parts) = name.strip_suffix(SUFFIX)
+            && let Err(error) = clean_up_one(notebooks, temporaries, targets, &name, parts)
         {
-            temporaries.rename(&name, notebooks, target, RenameFlags::empty())?;
-            tracing::warn!(file = target, "put back an edit from outside that came while the server stopped");
-            continue;
+            tracing::warn!(file = name, %error, "cannot clean up what an earlier server left");
         }
-        temporaries.remove(&name)?;
-        removed += 1;
     }
-    Ok(removed)
+    Ok(())
+}
+
+fn clean_up_one(
+    notebooks: &Folder,
+    temporaries: &Folder,
+    targets: &[String],
+    name: &str,
+    parts: &str,
+) -> io::Result<()> {
+    if let [target, new, old] = parts.split('.').collect::<Vec<_>>()[..]
+        && old != NOTHING
+        && new != old
+        && let Some(content) = digest(temporaries, name)?
+        && content != new
+        && content != old
+    {
+        let target = targets.iter().find(|name| short_name(name) == target);
+        let there = target.map(|target| digest(notebooks, target)).transpose()?.flatten();
+        match (target, there) {
+            (Some(target), Some(there)) if there == new => {
+                temporaries.rename(name, notebooks, target, RenameFlags::empty())?;
+                tracing::warn!(file = target, "put back an edit from outside that came while the server stopped");
+                return Ok(());
+            }
+            // Ours, cut short in the writing: the exchange had not come yet.
+            (_, Some(there)) if there == old && new != GONE => {}
+            // It may be an edit from outside that was taken out, with another one in its place since.
+            _ => {
+                keep(temporaries, name);
+                return Ok(());
+            }
+        }
+    }
+    temporaries.remove(name)?;
+    Ok(())
 }
 
 fn short_name(target: &str) -> String {
@@ -121,5 +155,25 @@ mod tests {
         assert_eq!(after_crash("new", "old"), "new", "after it");
         assert_eq!(after_crash("new", "edit"), "edit", "after it, and an edit from outside was taken out");
         assert_eq!(after_crash("edit", "new"), "edit", "after putting it back");
+    }
+
+    #[test]
+    fn what_may_be_an_edit_from_outside_is_kept_and_what_is_not_ours_stops_nothing() {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("x.json"), "second edit").unwrap();
+        let notebooks = Folder::open(dir.path()).unwrap();
+        let temporaries = notebooks.subfolder("tmp").unwrap();
+        let left = Temporary::write(&temporaries, "x.json", Some(&Digest::of(b"old")), b"new").unwrap();
+        let path = |name: &str| dir.path().join("tmp").join(name);
+        fs::write(path(&left.name), "first edit").unwrap();
+        let deleted = name_of_deleted("y.json", &Digest::of(b"old"));
+        fs::write(path(&deleted), "an edit of what was to be deleted").unwrap();
+        fs::write(path(&name_of_deleted("z.json", &Digest::of(b"old"))), "old").unwrap();
+        fs::create_dir(path("stray.tmp")).unwrap();
+        clean_up(&notebooks, &temporaries, &["x.json".into()]).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("x.json")).unwrap(), "second edit");
+        let kept = |name: &str| fs::read_to_string(path(&name.replace(".tmp", ".kept"))).unwrap();
+        assert_eq!((&*kept(&left.name), &*kept(&deleted)), ("first edit", "an edit of what was to be deleted"));
+        assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 3);
     }
 }

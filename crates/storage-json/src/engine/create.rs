@@ -8,7 +8,7 @@ use quire_storage::Version;
 use super::look::Look;
 use super::{Engine, Slot, lock};
 use crate::digest::Digest;
-use crate::disk::{self, Created, Meta, Replacement};
+use crate::disk::{self, Created, Meta, Removed, Replacement};
 use crate::error::Error;
 use crate::file::Defaults;
 use crate::index::{Content, Entry};
@@ -74,11 +74,19 @@ impl Engine {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
         let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
-        if !self.notebooks.remove(&current.file)? {
-            self.note(&current.file, None);
-            return Err(Error::NotFound);
-        }
-        let synced = self.notebooks.sync();
+        let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
+            Removed::Done(synced) => synced,
+            Removed::Missing => {
+                self.note(&current.file, None);
+                return Err(Error::NotFound);
+            }
+            Removed::Changed => {
+                // Noted, so that whoever has the notebook open is told and sees the edit before deleting it.
+                let base = current.known.summary.revision;
+                self.look(id, Look::Content)?;
+                return Err(Error::Mismatch(base));
+            }
+        };
         self.index().deleted(&current.file);
         *slot = Slot::default();
         // Only now: results without a notebook harm nobody, and the next start removes them.

@@ -55,7 +55,7 @@ impl Engine {
                 Found::Nothing => return Ok(None),
             };
             if how != Look::Read
-                && let Some(meta) = self.notebooks.meta(&file)?
+                && let Ok(Some(meta)) = self.notebooks.meta(&file)
                 && (entry.is_current(&meta) || (how == Look::State && entry.fingerprint == meta.fingerprint))
             {
                 return current(found, None);
@@ -101,14 +101,17 @@ impl Engine {
             Ok(ReadFile::TooLarge(meta)) => {
                 return Ok(Some(unreadable(name, &meta, &format!("has more than {MAX_FILE_BYTES} bytes"))));
             }
-            Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
-                // The file's own trouble, unlike, say, too many open files.
-                Some(Errno::ACCESS | Errno::PERM | Errno::IO) => {
-                    let Some(meta) = self.notebooks.meta(name)? else { return Ok(None) };
-                    return Ok(Some(unreadable(name, &meta, &format!("cannot be read: {error}"))));
-                }
-                _ => return Err(error),
-            },
+            Err(error) if is_ours(&error) => return Err(error),
+            Err(error) => {
+                let meta = match self.notebooks.meta(name) {
+                    Ok(Some(meta)) => meta,
+                    Ok(None) => return Ok(None),
+                    Err(_) => self.notebooks.own_meta()?,
+                };
+                // Such trouble may pass without a change of the file, so this state proves nothing.
+                let meta = Meta { settled: false, ..meta };
+                return Ok(Some(unreadable(name, &meta, &format!("cannot be read: {error}"))));
+            }
         };
         let digest = Digest::of(&bytes);
         if let Some(known) = known.filter(|known| known.digest == Some(digest)) {
@@ -158,6 +161,12 @@ fn what_it_is(kind: Kind) -> &'static str {
         Kind::SymbolicLink => "is a symbolic link",
         Kind::File | Kind::Other => "is no regular file",
     }
+}
+
+/// Whether a failure is this process's or the system's trouble, and says nothing about the file.
+fn is_ours(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    errno.is_none() || matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 fn unreadable(name: &str, meta: &Meta, reason: &str) -> Seen {

@@ -98,7 +98,8 @@ impl Engine {
         let reads = self.notebooks.can_be_read();
         Health {
             reads,
-            writes: reads && self.notebooks.can_be_written() && self.temporaries.can_be_written(),
+            writes: reads
+                && [&self.notebooks, &self.temporaries, &*self.outputs].into_iter().all(Folder::can_be_written),
             ..self.bad_health()
         }
     }
@@ -153,6 +154,7 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.index().save();
         // Not left to closing the file: a child process that is just being started has a copy of it for a moment.
+        self.notebooks.unlock();
         let _ = self.lock.unlock();
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
         let failed = |action| move |source| OpenError::Io { dir: dir.to_owned(), action, source };
         let notebooks = Folder::open(dir).map_err(failed("list files"))?;
         let ours = notebooks.subfolder(OURS).map_err(failed("make .quire"))?;
-        let lock = crate::lock::take(&ours, dir)?;
+        let lock = crate::lock::take(&ours, &notebooks, dir)?;
         let folder = |name| ours.subfolder(name).map_err(failed("make folders in .quire"));
         let (temporaries, outputs) = (folder("tmp")?, Arc::new(folder("outputs")?));
         let (log, remembered) = Log::open(Arc::new(ours)).map_err(failed("read the index"))?;
@@ -107,7 +107,7 @@ impl Engine {
             for file in files {
                 let known = remembered.get(&**file);
                 if let Some(known) = known
-                    && self.notebooks.meta(file)?.is_some_and(|meta| known.is_current(&meta))
+                    && self.notebooks.meta(file).is_ok_and(|meta| meta.is_some_and(|meta| known.is_current(&meta)))
                 {
                     continue;
                 }
@@ -141,9 +141,11 @@ impl Engine {
         };
         for name in self.outputs.names()? {
             if let Name::Text(name) = name
+                && results::is_file_name(&name)
                 && !wanted.contains(&name)
+                && let Err(error) = self.outputs.remove(&name)
             {
-                self.outputs.remove(&name)?;
+                tracing::warn!(file = name, %error, "cannot remove results without a notebook");
             }
         }
         Ok(())

@@ -49,7 +49,7 @@ impl Engine {
         if states_too {
             for name in &names {
                 let known = self.index().get(name).map(|entry| (entry.fingerprint, entry.settled));
-                if known.is_some() && !self.is_current(name, known)? {
+                if known.is_some() && !self.is_current(name, known) {
                     self.inspect(name)?;
                 }
             }
@@ -73,9 +73,10 @@ impl Engine {
         (new, absent.map(str::to_owned).collect())
     }
 
-    fn is_current(&self, name: &str, known: Option<(crate::disk::Fingerprint, bool)>) -> io::Result<bool> {
-        let meta = self.notebooks.meta(name)?;
-        Ok(matches!((meta, known), (Some(meta), Some((fingerprint, true))) if meta.fingerprint == fingerprint))
+    fn is_current(&self, name: &str, known: Option<(crate::disk::Fingerprint, bool)>) -> bool {
+        // A failure is the reading's to tell about.
+        let meta = self.notebooks.meta(name).ok().flatten();
+        matches!((meta, known), (Some(meta), Some((fingerprint, true))) if meta.fingerprint == fingerprint)
     }
 
     /// Reads a file and notes what it holds.

@@ -25,6 +25,9 @@ pub(crate) use record::Record;
 use crate::digest::Digest;
 use crate::disk::{self, Folder, ReadFile};
 
+/// How the names of results files end, and what those have after it that are being written anew.
+const SUFFIX: &str = ".results";
+const NEW: &str = ".new";
 /// Garbage that is left in a file before it is written anew, at least.
 const SPARE_BYTES: u64 = 1_000_000;
 
@@ -43,7 +46,12 @@ pub(crate) struct ResultsFile {
 
 /// The name of a notebook's results file.
 pub(crate) fn file_name(id: &NotebookId) -> String {
-    format!("{}.results", Digest::of(id.as_str().as_bytes()).short())
+    format!("{}{SUFFIX}", Digest::of(id.as_str().as_bytes()).short())
+}
+
+/// Whether a name is one that we give, to a results file or to one that is being written anew.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    name.strip_suffix(NEW).unwrap_or(name).ends_with(SUFFIX)
 }
 
 /// What a results file holds.
@@ -159,7 +167,7 @@ impl ResultsFile {
         }
         let cells = latest.iter().map(|(cell, results)| (cell.clone(), Some(Arc::clone(results))));
         let text = Record::new(None, cells.collect()).to_bytes()?;
-        let new_name = format!("{}.new", self.name);
+        let new_name = format!("{}{NEW}", self.name);
         self.folder.remove(&new_name)?;
         let mut file = self.folder.create_file(&new_name)?;
         let done = disk::append(&mut file, &text).and_then(|()| file.sync_all());

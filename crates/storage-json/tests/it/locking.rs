@@ -7,7 +7,7 @@ use quire_storage::NotebookStore as _;
 use quire_storage_json::{JsonNotebookStore, OpenError};
 use tempfile::TempDir;
 
-use crate::support::{Served, notebook, open, quiet};
+use crate::support::{Served, edit, load, notebook, open, quiet, update};
 
 #[tokio::test]
 async fn a_second_store_in_this_process_is_refused_until_the_first_is_gone() {
@@ -54,6 +54,34 @@ async fn a_directory_that_is_gone_is_told() {
     assert!(!health.reads && !health.writes);
     assert!(served.create(&notebook("x", "1")).await.is_err());
     assert!(!served.dir().exists());
+}
+
+#[tokio::test]
+async fn without_its_own_folders_a_store_says_so_and_keeps_others_out() {
+    let served = Served::new();
+    served.create(&notebook("x", "1")).await.unwrap();
+    fs::remove_dir_all(served.path(".quire")).unwrap();
+    assert!(edit(&served, "x", &[update("a", "2")]).await.is_err());
+    let health = served.health().await;
+    assert!(health.reads && !health.writes, "{health:?}");
+    let refused = JsonNotebookStore::open(served.dir(), quiet()).unwrap_err();
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_ours_in_our_folders_stays_and_stops_nothing() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1")).await.unwrap();
+    let strays = ["outputs/lost+found", "outputs/stray.results", "tmp/stray.tmp"].map(|name| format!(".quire/{name}"));
+    served.restart_after(|dir| {
+        strays.iter().try_for_each(|name| fs::create_dir(dir.join(name))).unwrap();
+        fs::write(dir.join(".quire/outputs/notes.txt"), "").unwrap();
+        fs::write(dir.join(".quire/outputs/0011.results.new"), "").unwrap();
+    });
+    assert_eq!(load(&served, "x").await.code("a"), "1");
+    assert!(strays.iter().all(|name| served.path(name).is_dir()));
+    assert!(served.path(".quire/outputs/notes.txt").is_file());
+    assert!(!served.path(".quire/outputs/0011.results.new").exists());
 }
 
 #[tokio::test]

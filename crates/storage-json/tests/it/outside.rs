@@ -55,6 +55,33 @@ async fn an_edit_from_outside_is_a_new_revision_and_refuses_older_commits() {
     }
 }
 
+/// The edit leaves the file's state as it was, as one within the same tick of the kernel's clock may.
+#[tokio::test]
+async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
+    let served = Served::new();
+    served.create(&notebook("x", "x = 1")).await.unwrap();
+    let mut refused = false;
+    for number in 0..200 {
+        let (from, to) = if number % 2 == 0 { ("x = 1", "x = 7") } else { ("x = 7", "x = 1") };
+        load(&served, "x").await;
+        change_in_place(&served.path("x.json"), from, to);
+        match served.delete(&id("x")).await {
+            Ok(()) => served.create(&notebook("x", to)).await.map(drop).unwrap(), // noticed by the look
+            Err(StoreError::RevisionMismatch { .. }) => {
+                assert_eq!(load(&served, "x").await.code("a"), to);
+                refused = true;
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    if !refused {
+        eprintln!("the clock's ticks were too short for an edit that leaves no trace");
+    }
+    served.delete(&id("x")).await.unwrap();
+    assert_eq!(served.names(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn results_for_an_older_revision_are_refused_too() {
     let served = Served::new();
