@@ -2,7 +2,7 @@
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
@@ -45,16 +45,21 @@ impl Server {
         let mut child = command.spawn().expect("the server starts");
         let log = child.stdout.take().expect("the log is piped");
         let (found, addresses) = mpsc::channel();
-        // Reads to the end, so that the server never waits for its log to be read.
         std::thread::spawn(move || {
-            let mut seen = Vec::new();
-            for line in BufReader::new(log).lines().map_while(Result::ok) {
-                if let Some(address) = address_in(&line) {
-                    let _ = found.send(Ok(address));
+            let mut log = BufReader::new(log);
+            let mut seen = String::new();
+            loop {
+                let start = seen.len();
+                match log.read_line(&mut seen) {
+                    Ok(0) | Err(_) => break drop(found.send(Err(seen))),
+                    Ok(_) => {}
                 }
-                seen.push(line);
+                if let Some(address) = address_in(&seen[start..]) {
+                    let _ = found.send(Ok(address));
+                    // To the end, so that the server never waits for its log to be read.
+                    break drop(io::copy(&mut log, &mut io::sink()));
+                }
             }
-            let _ = found.send(Err(seen.join("\n")));
         });
         let address = match addresses.recv_timeout(PATIENCE) {
             Ok(Ok(address)) => address,

@@ -7,11 +7,8 @@ use quire_storage::{Commit, CommitId, StoreError, Version};
 use uuid::Uuid;
 
 use crate::error::repeat;
-use crate::writer::{EditCommand, Writer};
+use crate::writer::{EditCommand, ROUNDS, Writer};
 use crate::{Edited, ServiceError};
-
-/// How often edits are applied again because somebody else's commit came first.
-const ROUNDS: usize = 5;
 
 /// How one attempt to commit a group ended.
 enum Attempt {

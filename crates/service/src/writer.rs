@@ -18,6 +18,8 @@ use crate::{Clock, Edited, ServiceError};
 const QUEUE: usize = 1_024;
 /// Edits that one commit takes at most.
 const GROUP: usize = 256;
+/// How often something is tried again because somebody else's commit came first.
+pub(crate) const ROUNDS: usize = 5;
 /// Events that a watcher may lag behind before it is told to read the notebook again.
 const EVENTS: usize = 256;
 
@@ -205,14 +207,22 @@ impl Writer {
     }
 
     async fn delete(&mut self, user: &UserId) -> Result<(), ServiceError> {
-        self.check_access(user)?;
-        let outcome = self.shared.store.delete(self.id()).await;
-        match &outcome {
-            Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
-            // It may be gone all the same.
-            Err(_) => self.doubt().await,
+        for _ in 0..ROUNDS {
+            self.check_access(user)?;
+            let outcome = self.shared.store.delete(self.id()).await;
+            match &outcome {
+                Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
+                // Changed by somebody else meanwhile, who may have given it another owner.
+                Err(StoreError::RevisionMismatch { .. }) => {
+                    self.refresh().await?;
+                    continue;
+                }
+                // It may be gone all the same.
+                Err(_) => self.doubt().await,
+            }
+            return Ok(outcome?);
         }
-        Ok(outcome?)
+        Err(ServiceError::Contended(self.id().clone()))
     }
 
     /// Finds out what is stored after a call of unknown outcome; until it is known, nothing else is stored.

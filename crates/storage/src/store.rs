@@ -123,7 +123,8 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// Deletes a notebook with everything in it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when it is not there.
+    /// [`StoreError::NotFound`] when it is not there; [`StoreError::RevisionMismatch`] when somebody else changed it
+    /// while it was being deleted, and it was left as it is.
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError>;
 
     /// Lists notebooks without reading their cells.
