@@ -150,7 +150,7 @@ fn current(found: Found, parsed: Option<Parsed>) -> Result<Option<Current>, Erro
             Ok(Some(Current { file, digest, known, parsed }))
         }
         Found::Notebook(..) | Found::Nothing => Ok(None),
-        Found::Damaged(_, _, reason) => Err(Error::Damaged(reason)),
+        Found::Damaged(file, _, reason) => Err(Error::Damaged(format!("the file {file}, {reason}"))),
     }
 }
 
