@@ -82,14 +82,7 @@ async fn opening_goes_on_when_nobody_waits() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let other = world.second();
-    let (reached, is_reached) = tokio::sync::oneshot::channel();
-    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
-    *world.store.after_load.lock().unwrap() = Some(Box::new(|| {
-        Box::pin(async {
-            reached.send(()).unwrap();
-            may_go_on.await.unwrap();
-        })
-    }));
+    let (is_reached, go_on) = world.hold_next_load();
     world.store.loads.store(0, Ordering::SeqCst);
     let (service, opened) = (other.clone(), id.clone());
     let impatient = tokio::spawn(async move { service.get(&ann(), &opened).await });
@@ -117,14 +110,7 @@ async fn closing_waits_for_notebooks_that_are_being_opened() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let other = world.second();
-    let (reached, is_reached) = tokio::sync::oneshot::channel();
-    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
-    *world.store.after_load.lock().unwrap() = Some(Box::new(|| {
-        Box::pin(async {
-            reached.send(()).unwrap();
-            may_go_on.await.unwrap();
-        })
-    }));
+    let (is_reached, go_on) = world.hold_next_load();
     let (service, opened) = (other.clone(), id.clone());
     let edit = tokio::spawn(async move { service.edit(&ann(), &opened, None, insert("x", "late")).await });
     is_reached.await.unwrap();

@@ -13,7 +13,7 @@ use quire_storage::{
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 
 /// What happens to a commit.
 pub(crate) enum Fault {
@@ -163,6 +163,19 @@ impl World {
     /// Waits until so many commits have come as far as the gate since the last call.
     pub(crate) async fn commits_waiting(&self, count: u32) {
         self.store.waiting.acquire_many(count).await.unwrap().forget();
+    }
+
+    /// Holds the next load before its answer: the first end says that it has come so far, the second lets it go on.
+    pub(crate) fn hold_next_load(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (reached, is_reached) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel();
+        *self.store.after_load.lock().unwrap() = Some(Box::new(|| {
+            Box::pin(async {
+                reached.send(()).unwrap();
+                may_go_on.await.unwrap();
+            })
+        }));
+        (is_reached, go_on)
     }
 
     /// A notebook of `ann` with one empty cell.
