@@ -1,6 +1,6 @@
 //! What goes over the wire, apart from the domain's own types, so that neither binds the other.
 
-use quire_domain::{Cell, CellStatus, CellType, ConnectionString, Notebook, NotebookId, Output, Revision, Timestamp};
+use quire_domain::{Cell, CellStatus, CellType, Notebook, NotebookId, Output, Revision, StoredConnection, Timestamp};
 use quire_service::{Edited, Published};
 use quire_storage::{Damaged, Page, Summary};
 use serde::de::{Deserializer, IntoDeserializer as _};
@@ -180,7 +180,7 @@ impl<'a> NotebookOut<'a> {
         Self {
             id: notebook.id.as_str(),
             name: notebook.name.as_deref(),
-            db_conn_string: notebook.connection.as_ref().map(ConnectionString::expose),
+            db_conn_string: notebook.connection.as_ref().map(StoredConnection::expose),
             revision: notebook.revision,
             seq: seq.to_string(),
             created_at: notebook.created_at,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Cell, CellId, ConnectionString, Cycle, Revision, Timestamp};
+use crate::{Cell, CellId, Cycle, Revision, StoredConnection, Timestamp};
 
 /// A value before and after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct Change {
     /// The name, if it changed.
     pub name: Option<Replaced<Option<Arc<str>>>>,
     /// The connection string, if it changed.
-    pub connection: Option<Replaced<Option<ConnectionString>>>,
+    pub connection: Option<Replaced<Option<StoredConnection>>>,
     /// The cells that changed: nearly always one. More when equal order keys had to be told apart.
     pub cells: Vec<CellChange>,
     /// What became of cycles.

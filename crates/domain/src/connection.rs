@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::limits::{self, Invalid};
 
-/// A connection string. It may hold a password, so `Debug` shows nothing of it and `Display` does not exist.
+/// A connection string as its owner knows it. It may hold a password, so `Debug` shows nothing of it and `Display` does
+/// not exist.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionString(Arc<str>);
 
@@ -19,7 +20,7 @@ impl ConnectionString {
         Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
-    /// The secret text, for the places that must have it: the store and the owner.
+    /// The secret text, for whoever connects with it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -32,6 +33,46 @@ impl fmt::Debug for ConnectionString {
     }
 }
 
+/// A connection string as notebooks carry it and stores keep it: sealed, or plain where files are kept without a secret
+/// key. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredConnection(Arc<str>);
+
+impl StoredConnection {
+    /// What every sealed text begins with, and no plain one.
+    pub const SEALED_PREFIX: &'static str = "q1.";
+
+    /// Takes a text as it was stored; the empty one means that there is none.
+    ///
+    /// # Errors
+    /// When it is longer than a sealed text can be ([`limits::SEALED_CONNECTION_CHARS`]), or, being plain, than
+    /// [`limits::CONNECTION_CHARS`]; or when it holds NUL.
+    pub fn new(text: &str) -> Result<Option<Self>, Invalid> {
+        let sealed = text.starts_with(Self::SEALED_PREFIX);
+        let limit = if sealed { limits::SEALED_CONNECTION_CHARS } else { limits::CONNECTION_CHARS };
+        limits::short_text("the connection string", limit, text)?;
+        Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
+    }
+
+    /// Whether it can be read with the secret key only.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.0.starts_with(Self::SEALED_PREFIX)
+    }
+
+    /// The text to store; a secret unless it [is sealed](Self::is_sealed).
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StoredConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredConnection(hidden)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,7 +81,15 @@ mod tests {
     fn debug_hides_the_text() {
         let secret = ConnectionString::new("postgres://u:hunter2@h/d").unwrap().unwrap();
         assert!(!format!("{secret:?}").contains("hunter2"));
+        let stored = StoredConnection::new("postgres://u:hunter2@h/d").unwrap().unwrap();
+        assert!(!format!("{stored:?}").contains("hunter2"));
         assert_eq!(ConnectionString::new("").unwrap(), None);
         assert!(ConnectionString::new(&"x".repeat(2_049)).is_err());
+    }
+
+    #[test]
+    fn a_sealed_text_may_be_longer_than_a_plain_one() {
+        assert!(StoredConnection::new(&"x".repeat(2_049)).is_err());
+        assert!(StoredConnection::new(&format!("q1.{}", "x".repeat(2_049))).unwrap().unwrap().is_sealed());
     }
 }

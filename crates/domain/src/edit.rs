@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::limits::Invalid;
-use crate::{CellId, CellType, ConnectionString, Results};
+use crate::{CellId, CellType, Results, StoredConnection};
 
 /// Where a cell goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub enum Edit {
     /// Another connection string, or none.
     SetConnection {
         /// The new one.
-        connection: Option<ConnectionString>,
+        connection: Option<StoredConnection>,
     },
     /// What a run left; takes no new revision.
     SetResults {

@@ -21,7 +21,7 @@ mod order;
 pub use cell::{Cell, CellStatus, Output, Results};
 pub use cells::Cells;
 pub use change::{CellChange, Change, CycleChange, Replaced};
-pub use connection::ConnectionString;
+pub use connection::{ConnectionString, StoredConnection};
 pub use edit::{Edit, EditError, Place};
 pub use graph::{Cycle, Edge, EdgeKind, Graph, GraphDiagnostic, Plan};
 pub use ids::{CellId, InvalidId, NotebookId, UserId};

@@ -6,6 +6,9 @@ pub const CELL_SOURCE_BYTES: usize = 256 * 1024;
 pub const NAME_CHARS: usize = 255;
 /// Characters of a connection string.
 pub const CONNECTION_CHARS: usize = 2_048;
+/// Characters of a connection string when it is sealed: four bytes for each of [`CONNECTION_CHARS`], with nonce and tag in
+/// base 64, and the key's id.
+pub const SEALED_CONNECTION_CHARS: usize = 11_264;
 /// Characters of an output's MIME type.
 pub const MIME_TYPE_CHARS: usize = 100;
 /// Characters of a user's id.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{self, Invalid};
-use crate::{CellId, CellStatus, Cells, ConnectionString, Cycle, Extra, NotebookId, UserId};
+use crate::{CellId, CellStatus, Cells, Cycle, Extra, NotebookId, StoredConnection, UserId};
 
 /// A point in time, in UTC, to the microsecond.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
@@ -44,7 +44,7 @@ pub struct Notebook {
     /// As [`Notebook::name_from`] makes it.
     pub name: Option<Arc<str>>,
     /// What SQL cells connect to.
-    pub connection: Option<ConnectionString>,
+    pub connection: Option<StoredConnection>,
     /// The last edit.
     pub revision: Revision,
     /// When it was made.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use quire_domain::{
-    Cell, CellChange, CellId, CellStatus, CellType, Change, ConnectionString, Edit, EditError, Extra, Notebook,
-    NotebookId, OpenNotebook, OrderKey, Place, Results, Revision, Timestamp, UserId,
+    Cell, CellChange, CellId, CellStatus, CellType, Change, Edit, EditError, Extra, Notebook, NotebookId, OpenNotebook,
+    OrderKey, Place, Results, Revision, StoredConnection, Timestamp, UserId,
 };
 
 use crate::model::assert_like_model;
@@ -69,8 +69,8 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-fn connection(some: bool) -> Option<ConnectionString> {
-    some.then(|| ConnectionString::new("postgres://localhost/db").unwrap()).flatten()
+fn connection(some: bool) -> Option<StoredConnection> {
+    some.then(|| StoredConnection::new("postgres://localhost/db").unwrap()).flatten()
 }
 
 /// The cells as an editor of a plain list would have them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CellId, ConnectionString, Edit, Place, Revision};
+use quire_domain::{CellId, Edit, Place, Revision, StoredConnection};
 use quire_service::ServiceError;
 
 use crate::support::{World, ann, codes, insert, update};
@@ -18,7 +18,7 @@ async fn every_edit_takes_the_next_revision_and_is_stored() {
         Edit::MoveCell { id: second.clone(), place: Place::Start },
         Edit::SetCellType { id: second.clone(), cell_type: quire_domain::CellType::Sql },
         Edit::Rename { name: "  Sales ".to_owned() },
-        Edit::SetConnection { connection: ConnectionString::new("postgres://h/d").unwrap() },
+        Edit::SetConnection { connection: StoredConnection::new("postgres://h/d").unwrap() },
         Edit::DeleteCell { id: cell },
     ];
     for (index, edit) in edits.into_iter().enumerate() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _};
 use quire_domain::{
-    Cell, CellId, CellType, ConnectionString, Extra, Json, Notebook, NotebookId, OrderKey, Revision, Timestamp, UserId,
+    Cell, CellId, CellType, Extra, Json, Notebook, NotebookId, OrderKey, Revision, StoredConnection, Timestamp, UserId,
     limits,
 };
 use serde_json::value::RawValue;
@@ -153,7 +153,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
         None => None,
     };
     let connection = match fields.take("db_conn_string")? {
-        Some(value) => ConnectionString::new(&fields::text(value, "`db_conn_string`")?)
+        Some(value) => StoredConnection::new(&fields::text(value, "`db_conn_string`")?)
             .map_err(|error| Problem::at(value, error.to_string()))?,
         None => None,
     };

@@ -26,7 +26,7 @@ pub(crate) fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
     out.field(1, "name", false);
     out.string_or_null(notebook.name.as_deref());
     out.field(1, "db_conn_string", false);
-    out.string_or_null(notebook.connection.as_ref().map(quire_domain::ConnectionString::expose));
+    out.string_or_null(notebook.connection.as_ref().map(quire_domain::StoredConnection::expose));
     out.field(1, "revision", false);
     out.text.push_str(&notebook.revision.to_string());
     out.field(1, "cells", false);

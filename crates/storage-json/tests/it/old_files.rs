@@ -64,7 +64,7 @@ fn described(notebook: &Notebook, filled_in: Timestamp) -> Value {
         "id": notebook.id.as_str(),
         "owner": notebook.owner.as_str(),
         "name": notebook.name.as_deref(),
-        "connection": notebook.connection.as_ref().map(quire_domain::ConnectionString::expose),
+        "connection": notebook.connection.as_ref().map(quire_domain::StoredConnection::expose),
         "revision": notebook.revision.0,
         "cells": cells,
     });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, ConnectionString, Extra, Json, Notebook, NotebookId, OrderKey, Output, Results,
-    Revision, Timestamp, UserId,
+    Cell, CellId, CellStatus, CellType, Extra, Json, Notebook, NotebookId, OrderKey, Output, Results, Revision,
+    StoredConnection, Timestamp, UserId,
 };
 use quire_storage::NotebookStore as _;
 
@@ -105,7 +105,7 @@ prop_compose! {
         let at = Timestamp::from_timestamp_micros(micros).unwrap();
         let mut notebook = Notebook::new(NotebookId::new(id).unwrap(), UserId::new(owner).unwrap(), at);
         notebook.name = Notebook::name_from(&name).unwrap();
-        notebook.connection = ConnectionString::new(&connection).unwrap();
+        notebook.connection = StoredConnection::new(&connection).unwrap();
         notebook.revision = Revision(revision);
         notebook.extra = extra;
         let mut seen = std::collections::HashSet::new();

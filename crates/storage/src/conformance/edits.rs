@@ -1,9 +1,9 @@
 //! Committing edits.
 
-use quire_domain::{CellId, CellType, ConnectionString, Edit, Notebook, OrderKey, Place, Revision};
+use quire_domain::{CellId, CellType, Edit, Notebook, OrderKey, Place, Revision};
 
 use super::check::{Editor, is_mismatch, is_stored, load, new_commit, refused, same, same_notebook};
-use super::samples::{empty, full, insert, printed, results, update, with_cells};
+use super::samples::{empty, full, insert, printed, results, sealed, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 
 /// Each kind of edit is stored, with all that it changes and nothing else.
@@ -29,7 +29,7 @@ pub async fn every_kind_of_edit_is_stored<B: StoreBuilder>(builder: &B) -> Resul
         Edit::DeleteCell { id: id("blocked")? },
         Edit::Rename { name: "  another name ".into() },
         Edit::Rename { name: " ".into() },
-        Edit::SetConnection { connection: ConnectionString::new("postgresql://elsewhere/db")? },
+        Edit::SetConnection { connection: sealed("k1.ZWxzZXdoZXJl")? },
         Edit::SetConnection { connection: None },
         results("numbers", printed("10"))?,
         results("numbers", std::sync::Arc::default())?,

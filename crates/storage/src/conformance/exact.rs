@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use quire_domain::{
-    CellStatus, ConnectionString, Edit, NotebookId, Place, Results, Revision, Timestamp, UserId, limits,
-};
+use quire_domain::{CellStatus, Edit, NotebookId, Place, Results, Revision, Timestamp, UserId, limits};
 
 use super::check::{Editor, is_stored, load, same, same_notebook};
 use super::random::Random;
-use super::samples::{cell, empty, extra, full, insert, output, printed, results, update, with_cells};
+use super::samples::{cell, empty, extra, full, insert, output, printed, results, sealed, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 
 /// A notebook in which every field says something comes back with all of it.
@@ -164,7 +162,7 @@ pub async fn values_at_the_limits_are_kept<B: StoreBuilder>(builder: &B) -> Resu
     let mut notebook = empty(&"ä".repeat(limits::ID_CHARS))?;
     notebook.owner = UserId::new("€".repeat(limits::USER_ID_CHARS))?;
     notebook.name = Some(Arc::from("😀".repeat(limits::NAME_CHARS)));
-    notebook.connection = ConnectionString::new(&"ß".repeat(limits::CONNECTION_CHARS))?;
+    notebook.connection = sealed(&"x".repeat(limits::SEALED_CONNECTION_CHARS - 3))?;
     notebook.revision = Revision::MAX;
     let mut large = cell(0, &"ö".repeat(limits::ID_CHARS), &"\0".repeat(limits::CELL_SOURCE_BYTES))?;
     let deep = format!("{}{}", "[".repeat(limits::JSON_DEPTH), "]".repeat(limits::JSON_DEPTH));

@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use quire_domain::{
-    Cell, CellId, CellStatus, CellType, ConnectionString, Edit, Extra, Json, Notebook, Output, Place, Results, Revision,
-};
+use quire_domain::{Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, Output, Place, Results, Revision};
 
 use super::Failure;
 use super::check::time;
-use super::samples::{cell, empty};
+use super::samples::{cell, empty, sealed};
 
 /// Characters that something, somewhere, treats in its own way.
 const CHARS: [char; 32] = [
@@ -147,7 +145,7 @@ impl Random {
     pub(super) fn notebook(&mut self, id: &str) -> Result<Notebook, Failure> {
         let mut notebook = empty(id)?;
         notebook.name = Notebook::name_from(&self.text(12).replace('\0', ""))?;
-        notebook.connection = ConnectionString::new(&self.text(12).replace('\0', ""))?;
+        notebook.connection = sealed(&self.text(12).replace('\0', ""))?;
         notebook.revision = Revision(i64::try_from(self.below(1_000))?);
         notebook.updated_at = time(i64::try_from(self.below(1_000_000_000))?);
         notebook.extra = self.extra()?;
@@ -179,7 +177,7 @@ impl Random {
             3 => Edit::MoveCell { id, place: self.place(notebook) },
             4 => Edit::DeleteCell { id },
             5 => Edit::Rename { name: self.text(12).replace('\0', "") },
-            6 => Edit::SetConnection { connection: ConnectionString::new(&self.text(12).replace('\0', ""))? },
+            6 => Edit::SetConnection { connection: sealed(&self.text(12).replace('\0', ""))? },
             _ => Edit::SetResults { id, results: Arc::new(self.results()?) },
         })
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, ConnectionString, Edit, Extra, Json, Notebook, NotebookId, OrderKey, Output,
-    Place, Results, Revision, UserId,
+    Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, NotebookId, OrderKey, Output, Place, Results,
+    Revision, StoredConnection, UserId,
 };
 
 use super::Failure;
@@ -74,7 +74,7 @@ pub(super) fn full(id: &str) -> Result<Notebook, Failure> {
     let mut notebook = empty(id)?;
     notebook.owner = UserId::new("user_37é/\\\"x")?;
     notebook.name = Some(Arc::from("Umsätze 📈 \"2026\" \\ Q1"));
-    notebook.connection = ConnectionString::new("postgresql://reader:p%40ss@db.example/sales?x='y'")?;
+    notebook.connection = sealed("k1.Zm9vYmFy_-")?;
     notebook.revision = Revision(41);
     notebook.created_at = time(123_456);
     notebook.updated_at = time(999_999_999);
@@ -111,4 +111,9 @@ pub(super) fn full(id: &str) -> Result<Notebook, Failure> {
     let fresh = cell(3, "empty", "")?;
     notebook.cells = [numbers, query, blocked, fresh].into_iter().collect();
     Ok(notebook)
+}
+
+/// A connection string as it is stored: sealed, as far as a store can tell.
+pub(super) fn sealed(text: &str) -> Result<Option<StoredConnection>, Failure> {
+    Ok(StoredConnection::new(&format!("{}{text}", StoredConnection::SEALED_PREFIX))?)
 }
