@@ -51,6 +51,7 @@ codes! {
     Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
+    StoreOverloaded = "store_overloaded", SERVICE_UNAVAILABLE, "The notebook store is overloaded";
     OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether the change happened";
     TookTooLong = "took_too_long", SERVICE_UNAVAILABLE, "The answer took too long";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE, "There is no room to store the change";
@@ -203,6 +204,11 @@ fn store_problem(error: StoreError, message: String) -> Problem {
         StoreError::Damaged { .. } => Problem::new(Code::NotebookDamaged, message).caused_by(error),
         StoreError::Full { .. } => Problem::new(Code::StorageFull, message).caused_by(error),
         // The reason may name what only the operator should know.
+        StoreError::Overloaded { .. } => {
+            Problem::new(Code::StoreOverloaded, "The notebook store has too much to do; try again in a moment.")
+                .after(1)
+                .caused_by(error)
+        }
         StoreError::Unavailable { .. } => {
             Problem::new(Code::StoreUnavailable, "The notebook store is not available; try again in a moment.")
                 .after(5)
@@ -261,6 +267,7 @@ mod tests {
             (StoreError::Damaged { id: id(), reason: reason() }, 500, "notebook_damaged", None),
             (StoreError::Full { id: id(), reason: reason() }, 507, "storage_full", None),
             (StoreError::Unavailable { reason: reason(), source: None }, 503, "store_unavailable", Some(5)),
+            (StoreError::Overloaded { reason: reason(), source: None }, 503, "store_overloaded", Some(1)),
             (StoreError::OutcomeUnknown { id: id() }, 503, "outcome_unknown", Some(5)),
             (StoreError::AlreadyExists { id: id() }, 500, "internal", None),
         ];

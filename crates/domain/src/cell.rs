@@ -27,6 +27,20 @@ pub enum CellStatus {
     Blocked,
 }
 
+impl CellStatus {
+    /// As the contract writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
 /// One output of a run: a value in one representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {

@@ -1,5 +1,6 @@
 //! JSON carried as exact text: key order, duplicate keys, `1e2`, `-0` and big integers stay as they are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +51,40 @@ impl Json {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.get()
+    }
+
+    /// The text with all characters beyond ASCII as themselves, for comparing texts of which one may have them escaped
+    /// (`\u00e9` for `é`). What is no character, half of a surrogate pair, stays escaped.
+    #[must_use]
+    pub fn with_plain_characters(&self) -> Cow<'_, str> {
+        let text = self.as_str();
+        if !text.contains("\\u") {
+            return Cow::Borrowed(text);
+        }
+        let mut plain = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('\\') {
+            plain.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let unit = |text: &str| u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok();
+            let (character, length) = match unit(rest) {
+                Some(high @ 0xD800..=0xDBFF) => {
+                    let low = rest.get(6..).and_then(unit);
+                    (low.and_then(|low| char::decode_utf16([high, low]).next()?.ok()), 12)
+                }
+                Some(unit) => (char::from_u32(u32::from(unit)).filter(|character| !character.is_ascii()), 6),
+                None => (None, 2),
+            };
+            // Any other escape is copied: a backslash and what follows it, so that the second of a pair begins none.
+            let length = character.map_or_else(|| 1 + rest[1..].chars().next().map_or(0, char::len_utf8), |_| length);
+            match character {
+                Some(character) => plain.push(character),
+                None => plain.push_str(&rest[..length]),
+            }
+            rest = &rest[length..];
+        }
+        plain.push_str(rest);
+        Cow::Owned(plain)
     }
 
     /// Whether the value is an object.

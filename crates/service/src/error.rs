@@ -79,6 +79,9 @@ pub(crate) fn repeat(error: &StoreError) -> ServiceError {
             ServiceError::Store(StoreError::Full { id: id.clone(), reason: reason.clone() })
         }
         StoreError::OutcomeUnknown { id } => ServiceError::Store(StoreError::OutcomeUnknown { id: id.clone() }),
+        StoreError::Overloaded { reason, .. } => {
+            ServiceError::Store(StoreError::Overloaded { reason: reason.clone(), source: None })
+        }
         StoreError::Unavailable { reason, .. } => {
             ServiceError::Store(StoreError::Unavailable { reason: reason.clone(), source: None })
         }

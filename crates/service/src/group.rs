@@ -127,7 +127,11 @@ impl Writer {
         let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook() };
         match self.shared.store.commit(commit).await {
             // By the commit's id the store knows whether it has happened, so asking again does not do it twice.
-            Err(StoreError::OutcomeUnknown { .. }) => self.shared.store.commit(commit).await,
+            Err(StoreError::OutcomeUnknown { .. }) => match self.shared.store.commit(commit).await {
+                decided @ (Ok(_) | Err(StoreError::RevisionMismatch { .. } | StoreError::NotFound { .. })) => decided,
+                // What refuses the repetition says nothing of the first time.
+                Err(_) => Err(StoreError::OutcomeUnknown { id: self.id().clone() }),
+            },
             outcome => outcome,
         }
     }
@@ -141,5 +145,6 @@ fn ends_all(error: &StoreError) -> bool {
             | StoreError::NotFound { .. }
             | StoreError::Damaged { .. }
             | StoreError::Unavailable { .. }
+            | StoreError::Overloaded { .. }
     )
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, UserId};
+use quire_domain::{Notebook, NotebookId, Revision, UserId};
 use quire_storage::{
-    Commit, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
 };
 use tokio::sync::broadcast;
 
@@ -115,8 +115,23 @@ impl NotebookStore for JsonNotebookStore {
             base: commit.base,
             changes: commit.changes.to_vec(),
             after: commit.after.clone(),
+            whole: false,
         };
         self.run(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
+    }
+
+    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+        let (id, notebook) = (notebook.id.clone(), notebook.clone());
+        self.run(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
+    }
+
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let owned = id.clone();
+            found.extend(self.run(move |engine| engine.digest(&owned)).await.map_err(|error| error.of_read(id))?);
+        }
+        Ok(found)
     }
 
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {

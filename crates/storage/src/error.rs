@@ -53,6 +53,15 @@ pub enum StoreError {
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
+    /// The store works and has more to do than it can; nothing was changed, and the same call may succeed shortly.
+    #[error("the notebook store is overloaded: {reason}")]
+    Overloaded {
+        /// What there is too much of, without secrets.
+        reason: String,
+        /// The failure beneath.
+        #[source]
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
     /// The commit may or may not have happened, and asking again did not tell.
     #[error("it is not known whether the change to notebook {id} was stored")]
     OutcomeUnknown {

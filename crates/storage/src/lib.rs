@@ -18,4 +18,4 @@ mod store;
 
 pub use error::StoreError;
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
-pub use store::{Commit, CommitId, DatabaseState, Health, Loaded, NotebookStore, StoreEvent, Version};
+pub use store::{Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, Version};

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use quire_domain::{Change, Notebook, NotebookId, Revision};
+use quire_domain::{Change, ContentDigest, Notebook, NotebookId, Revision, UserId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -40,6 +40,21 @@ pub struct Commit<'a> {
     pub changes: &'a [Arc<Change>],
     /// The notebook after all changes, for stores that write notebooks whole.
     pub after: &'a Notebook,
+}
+
+/// What is stored of a notebook, without its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digested {
+    /// The notebook.
+    pub id: NotebookId,
+    /// Its owner.
+    pub owner: UserId,
+    /// Its last edit.
+    pub revision: Revision,
+    /// The version of this content.
+    pub version: Version,
+    /// The digest of its content.
+    pub digest: ContentDigest,
 }
 
 /// What a store says of itself.
@@ -83,7 +98,7 @@ pub struct StoreEvent {
 ///   returns an error other than [`StoreError::OutcomeUnknown`], nothing was changed.
 /// - **Atomic.** A call's changes are seen by all readers and after a crash together or not at all.
 /// - **Cancelling.** A dropped future may or may not have made its change, wholly; the store stays usable.
-/// - **Compare-and-set.** [`commit`](Self::commit) succeeds only if the stored revision is still the commit's base, and
+/// - **Compare-and-set.** [`commit`](Self::commit) and [`replace`](Self::replace) succeed only if the stored revision is still the base, and
 ///   that is decided in the same step that stores it. Of two commits on one base exactly one succeeds. A commit of
 ///   results has equal revisions before and after, so results and edits made on the same base can both succeed.
 /// - **Exact.** What is loaded is what was stored: ids, code, output data and metadata, unknown fields, order; with NUL
@@ -119,6 +134,21 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// [`StoreError::RevisionMismatch`] when the stored revision is not the base, [`StoreError::NotFound`],
     /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError>;
+
+    /// Puts this notebook, cells and results included, at the revision it has, in the place of the one that is stored:
+    /// for bringing notebooks back from elsewhere, where no changes are known.
+    ///
+    /// # Errors
+    /// [`StoreError::RevisionMismatch`] when the stored revision is not `base`, [`StoreError::NotFound`],
+    /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
+    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError>;
+
+    /// What is stored of these notebooks, in any order; those that are not there or damaged are left out. Costs little for notebooks
+    /// that have not changed since they were created or replaced; the others are read.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError>;
 
     /// Deletes a notebook with everything in it.
     ///

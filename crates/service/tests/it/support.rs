@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, UserId};
+use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, Revision, UserId};
 use quire_service::{NotebookService, Options};
 use quire_storage::{
-    Commit, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
@@ -87,6 +87,14 @@ impl NotebookStore for Faulty {
         let version = self.inner.commit(commit).await?;
         self.commits.lock().unwrap().push(commit.changes.len());
         Ok(version)
+    }
+
+    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+        self.inner.replace(base, notebook).await
+    }
+
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
+        self.inner.digests(ids).await
     }
 
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {

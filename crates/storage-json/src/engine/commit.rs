@@ -20,6 +20,8 @@ pub(crate) struct OwnedCommit {
     pub(crate) base: Revision,
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
+    /// Whether more may be different than the changes say.
+    pub(crate) whole: bool,
 }
 
 impl Engine {
@@ -34,7 +36,7 @@ impl Engine {
             }
             return Ok(done.version);
         }
-        let edits = commit.changes.iter().any(|change| !change.is_results());
+        let edits = commit.whole || commit.changes.iter().any(|change| !change.is_results());
         // An edit compares the content while it replaces it, so the file's state is enough to begin with.
         let mut how = if edits { Look::State } else { Look::Content };
         for _ in 0..ROUNDS {
@@ -42,7 +44,7 @@ impl Engine {
             if current.known.summary.revision != commit.base {
                 return Err(Error::Mismatch(commit.base));
             }
-            if commit.changes.is_empty() {
+            if commit.changes.is_empty() && !commit.whole {
                 return Ok(current.known.version);
             }
             let committed = if edits || current.known.inline_results {

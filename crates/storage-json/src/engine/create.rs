@@ -23,14 +23,7 @@ impl Engine {
             return Err(Error::Exists);
         }
         *slot = Slot::default();
-        let text = text_of(notebook)?;
-        // Notebooks come here from anywhere, not only through edits, which keep to the limits. What could not be read
-        // again is better refused now.
-        let defaults = Defaults { owner: notebook.owner.clone(), time: notebook.created_at };
-        let read = file::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
-        if read.inline_results {
-            return Err(Error::Unreadable("an unknown field of a cell would be taken for results".into()));
-        }
+        let text = checked_text_of(notebook)?;
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
@@ -95,6 +88,18 @@ impl Engine {
         }
         synced.map_err(Error::Unsure)
     }
+}
+
+/// A notebook's text, if it can be read again: notebooks come from anywhere, not only through edits, which keep to the
+/// limits, and what could not be read is better refused now.
+pub(super) fn checked_text_of(notebook: &Notebook) -> Result<String, Error> {
+    let text = text_of(notebook)?;
+    let defaults = Defaults { owner: notebook.owner.clone(), time: notebook.created_at };
+    let read = file::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
+    if read.inline_results {
+        return Err(Error::Unreadable("an unknown field of a cell would be taken for results".into()));
+    }
+    Ok(text)
 }
 
 /// A notebook's text, if it is not too long.

@@ -10,6 +10,7 @@ mod load;
 mod look;
 mod open;
 mod scan;
+mod whole;
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;

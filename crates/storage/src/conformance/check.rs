@@ -66,32 +66,12 @@ pub(super) fn same_results(what: &str, expected: &Results, actual: &Results) -> 
 
 fn same_extra(what: &str, expected: &Extra, actual: &Extra) -> Result<(), Failure> {
     let fields = |extra: &Extra| {
-        extra.iter().map(|(name, json)| (name.to_owned(), unescaped(json.as_str()))).collect::<Vec<_>>()
+        extra
+            .iter()
+            .map(|(name, json)| (name.to_owned(), json.with_plain_characters().into_owned()))
+            .collect::<Vec<_>>()
     };
     same(&format!("unknown fields of {what}"), &fields(expected), &fields(actual))
-}
-
-/// A JSON text with its characters beyond ASCII as themselves, however they were written.
-fn unescaped(json: &str) -> String {
-    let mut units = Vec::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(c) = rest.chars().next() {
-        let escape = rest.get(..6).and_then(|escape| u16::from_str_radix(escape.strip_prefix("\\u")?, 16).ok());
-        let taken = if let Some(unit) = escape.filter(|&unit| unit >= 0x80) {
-            units.push(unit);
-            6
-        } else if c == '\\' {
-            // Two characters, so that the second backslash of a pair begins no escape.
-            let pair = rest.get(..2).unwrap_or(rest);
-            units.extend(pair.encode_utf16());
-            pair.len()
-        } else {
-            units.extend(c.encode_utf16(&mut [0; 2]).iter());
-            c.len_utf8()
-        };
-        rest = rest.get(taken..).unwrap_or_default();
-    }
-    String::from_utf16_lossy(&units)
 }
 
 /// Fails unless both are equal. Long values are cut in the explanation.

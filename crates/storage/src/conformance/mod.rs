@@ -27,6 +27,7 @@ mod lists;
 mod random;
 mod results;
 mod samples;
+mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use edits::*;
 pub use exact::*;
 pub use lists::*;
 pub use results::*;
+pub use whole::*;
 
 /// Makes stores to test.
 pub trait StoreBuilder: Sync {
@@ -158,6 +160,9 @@ behaviours! { $
     a_stale_base_is_refused,
     a_repeated_commit_changes_nothing,
     versions_rise_with_every_commit,
+    a_notebook_is_replaced_as_a_whole,
+    replacing_compares_the_revision,
+    digests_tell_what_is_stored,
     // Results
     results_are_stored_without_a_revision,
     results_and_edits_on_one_base_both_succeed,

@@ -43,6 +43,9 @@ pub(crate) enum Fault {
     StopsHalfWayWhenDropped,
     LocksOutOthers,
     SaysItIsIll,
+    KeepsCellsOnReplace,
+    ReplacesBlindly,
+    KeepsOldDigests,
 }
 
 impl Fault {
@@ -85,6 +88,9 @@ impl Fault {
         (Self::StopsHalfWayWhenDropped, "a_dropped_call_is_done_wholly_or_not_at_all"),
         (Self::LocksOutOthers, "notebooks_do_not_disturb_each_other"),
         (Self::SaysItIsIll, "a_healthy_store_says_so"),
+        (Self::KeepsCellsOnReplace, "a_notebook_is_replaced_as_a_whole"),
+        (Self::ReplacesBlindly, "replacing_compares_the_revision"),
+        (Self::KeepsOldDigests, "digests_tell_what_is_stored"),
     ];
 
     /// Under which id a notebook is kept.

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Cell, CellId, Change, Notebook, NotebookId, Results};
+use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision};
 use quire_storage::{
-    Commit, CommitId, Cursor, DatabaseState, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError,
-    StoreEvent, Summary, Version,
+    Commit, CommitId, Cursor, DatabaseState, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest,
+    StoreError, StoreEvent, Summary, Version,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -31,6 +31,7 @@ struct Kept {
 struct Stored {
     notebook: Notebook,
     first_name: Option<Arc<str>>,
+    first_digest: ContentDigest,
     version: Version,
     last: Option<CommitId>,
 }
@@ -115,6 +116,16 @@ impl MemoryStore {
         }
     }
 
+    fn put_whole(&self, kept: &mut Kept, key: NotebookId, notebook: Notebook, version: Version) {
+        for cell in notebook.cells.iter() {
+            if *cell.results != Results::default() {
+                self.put_results(kept, &notebook.id, &cell.id, Some(&cell.results));
+            }
+        }
+        let (first_name, first_digest) = (notebook.name.clone(), notebook.content_digest());
+        kept.notebooks.insert(key, Stored { notebook, first_name, first_digest, version, last: None });
+    }
+
     /// The notebook after a commit, as this store sees it.
     fn after(&self, before: &Notebook, commit: &Commit<'_>) -> Notebook {
         let mut after = commit.after.clone();
@@ -174,13 +185,7 @@ impl NotebookStore for MemoryStore {
         }
         let version = self.next_version(&mut kept);
         let notebook = self.spoil(notebook.clone());
-        for cell in notebook.cells.iter() {
-            if *cell.results != Results::default() {
-                self.put_results(&mut kept, &notebook.id, &cell.id, Some(&cell.results));
-            }
-        }
-        let first_name = notebook.name.clone();
-        kept.notebooks.insert(key, Stored { notebook, first_name, version, last: None });
+        self.put_whole(&mut kept, key, notebook, version);
         Ok(version)
     }
 
@@ -245,9 +250,38 @@ impl NotebookStore for MemoryStore {
         }
         self.put_changed_results(&mut kept, id, commit.changes);
         let version = self.next_version(&mut kept);
-        let first_name = before.first_name;
-        kept.notebooks.insert(key, Stored { notebook: after, first_name, version, last: Some(commit.id) });
+        kept.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
         Ok(version)
+    }
+
+    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+        let (id, key) = (&notebook.id, self.key(&notebook.id));
+        let mut kept = self.kept();
+        let before = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.notebook.clone();
+        if before.revision != base && !self.is(Fault::ReplacesBlindly) {
+            return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base });
+        }
+        let mut notebook = notebook.clone();
+        if self.is(Fault::KeepsCellsOnReplace) {
+            let gone = before.cells.iter().filter(|cell| notebook.cells.find(&cell.id).is_none());
+            notebook.cells = notebook.cells.iter().chain(gone).map(|cell| Cell::clone(cell)).collect();
+        }
+        kept.results.retain(|(notebook, _), _| notebook != id);
+        let version = self.next_version(&mut kept);
+        self.put_whole(&mut kept, key, notebook, version);
+        Ok(version)
+    }
+
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
+            let first = self.kept().notebooks.get(&self.key(id)).map(|stored| stored.first_digest);
+            let digest = first.filter(|_| self.is(Fault::KeepsOldDigests)).unwrap_or_else(|| notebook.content_digest());
+            let (owner, revision) = (notebook.owner.clone(), notebook.revision);
+            found.push(Digested { id: id.clone(), owner, revision, version, digest });
+        }
+        Ok(found)
     }
 
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {

@@ -1,0 +1,52 @@
+//! Notebooks as wholes: replacing one, and its digest.
+
+use std::sync::Arc;
+
+use quire_domain::{Change, Notebook, NotebookId, Replaced, Revision};
+use quire_storage::{CommitId, Digested, Loaded, Version};
+use uuid::Uuid;
+
+use super::create::checked_text_of;
+use super::{Engine, OwnedCommit};
+use crate::error::Error;
+
+impl Engine {
+    /// Puts a notebook in the place of the one that is stored at `base`, as a commit of all differences.
+    pub(crate) fn replace_whole(&self, base: Revision, notebook: Notebook) -> Result<Version, Error> {
+        let Loaded { notebook: before, .. } = self.load(&notebook.id)?.ok_or(Error::NotFound)?;
+        if before.revision != base {
+            return Err(Error::Mismatch(base));
+        }
+        checked_text_of(&notebook)?;
+        let change = Change {
+            revision: Replaced { before: base, after: notebook.revision },
+            updated_at: Replaced { before: before.updated_at, after: notebook.updated_at },
+            name: None,
+            connection: None,
+            // The file is written from the notebook; the changes are needed for the results beside it.
+            cells: Change::between(&before, &notebook).map(|change| change.cells).unwrap_or_default(),
+            cycles: Vec::new(),
+        };
+        self.commit(&OwnedCommit {
+            id: CommitId(Uuid::new_v4()),
+            base,
+            changes: vec![Arc::new(change)],
+            after: notebook,
+            whole: true,
+        })
+    }
+
+    pub(crate) fn digest(&self, id: &NotebookId) -> Result<Option<Digested>, Error> {
+        match self.load(id) {
+            Ok(Some(Loaded { notebook, version })) => Ok(Some(Digested {
+                id: notebook.id.clone(),
+                owner: notebook.owner.clone(),
+                revision: notebook.revision,
+                version,
+                digest: notebook.content_digest(),
+            })),
+            Ok(None) | Err(Error::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

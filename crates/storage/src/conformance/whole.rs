@@ -1,0 +1,105 @@
+//! Whole notebooks: replacing them, and their digests.
+
+use quire_domain::{Notebook, NotebookId, Place, Revision, UserId};
+
+use super::check::{Editor, is_mismatch, is_not_found, is_stored, load, refused, same};
+use super::random::Random;
+use super::samples::{empty, full, insert, printed, results, sealed, update, with_cells};
+use super::{Failure, StoreBuilder, ensure};
+use crate::{Digested, ListFilter, NotebookStore, PageRequest};
+
+/// Replacing puts every field of the new notebook in the place of the old ones and leaves nothing of those; editing goes
+/// on from there.
+///
+/// # Errors
+/// When the store does not conform.
+pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
+    let (store, _guard) = builder.build().await?;
+    let mut version = store.create(&full("whole")?).await?;
+    let mut others = vec![empty("whole")?, full("whole")?, with_cells("whole", &[("query", "x = 1"), ("new", "x")])?];
+    for seed in 100..110 {
+        others.push(Random::new(seed).notebook("whole")?);
+    }
+    let mut base = full("whole")?.revision;
+    for (index, mut other) in others.into_iter().enumerate() {
+        other.revision = Revision(base.0 + 1);
+        other.connection = if index % 2 == 0 { None } else { sealed(&format!("k.{index}"))? };
+        other.owner = UserId::new(format!("owner{}", index % 3))?;
+        let now = store.replace(base, &other).await?;
+        is_stored(&*store, &other).await?;
+        same("the version", &now, &load(&*store, &other.id).await?.version)?;
+        ensure!(now > version, "a replacement took no later version");
+        (version, base) = (now, other.revision);
+        let page = store.list(&ListFilter { owner: other.owner.clone() }, &PageRequest::default()).await?;
+        ensure!(page.notebooks.len() == 1, "its owner does not find a replaced notebook");
+        let before = store.list(&ListFilter { owner: UserId::new("user_37é/\\\"x")? }, &PageRequest::default()).await?;
+        ensure!(before.notebooks.is_empty(), "the owner before finds a notebook that is not his any more");
+    }
+    let mut editor = Editor::load(&*store, &NotebookId::new("whole")?).await?;
+    editor.edit(&insert("edited", "after = 1", Place::Start)?).await?;
+    editor.edit(&results("edited", printed("1"))?).await?;
+    let loaded = Editor::load(&*store, &editor.notebook().id).await?;
+    same("the code", &editor.cell("edited")?.code, &loaded.cell("edited")?.code)
+}
+
+/// A notebook is replaced only at the revision that the caller names, and a missing one not at all; what is refused
+/// changes nothing.
+///
+/// # Errors
+/// When the store does not conform.
+pub async fn replacing_compares_the_revision<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
+    let (store, _guard) = builder.build().await?;
+    let mut editor = Editor::create(&*store, with_cells("guarded", &[("a", "x = 1")])?).await?;
+    let base = editor.notebook().revision;
+    let version = editor.edit(&update("a", "x = 2")?).await?;
+    let mut other = with_cells("guarded", &[("b", "y = 1")])?;
+    other.revision = Revision(9);
+    refused("replacing an older revision", store.replace(base, &other).await, is_mismatch)?;
+    refused("replacing a later revision", store.replace(Revision(5), &other).await, is_mismatch)?;
+    is_stored(&*store, editor.notebook()).await?;
+    same("the version", &version, &load(&*store, &other.id).await?.version)?;
+    let missing = empty("missing")?;
+    refused("replacing a missing notebook", store.replace(Revision(0), &missing).await, is_not_found)?;
+    ensure!(store.load(&missing.id).await?.is_none(), "a refused replacement made a notebook");
+    Ok(())
+}
+
+async fn digested(store: &dyn NotebookStore, expected: &Notebook) -> Result<Digested, Failure> {
+    let mut found = store.digests(std::slice::from_ref(&expected.id)).await?;
+    let found = found.pop().ok_or_else(|| Failure::new(format!("there is no digest of {:?}", expected.id)))?;
+    same("the id", &expected.id, &found.id)?;
+    same("the owner", &expected.owner, &found.owner)?;
+    same("the revision", &expected.revision, &found.revision)?;
+    same("the version", &load(store, &expected.id).await?.version, &found.version)?;
+    same("the digest", &expected.content_digest(), &found.digest)?;
+    Ok(found)
+}
+
+/// The digest of a stored notebook is that of its content, after whatever has happened to it.
+///
+/// # Errors
+/// When the store does not conform.
+pub async fn digests_tell_what_is_stored<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
+    let (store, mut guard) = builder.build().await?;
+    ensure!(store.digests(&[NotebookId::new("nowhere")?]).await?.is_empty(), "a missing notebook has a digest");
+    let other = with_cells("other", &[("a", "x = 1")])?;
+    store.create(&other).await?;
+    let mut editor = Editor::create(&*store, full("digested")?).await?;
+    digested(&*store, editor.notebook()).await?;
+    for edit in [update("numbers", "x = 5")?, results("numbers", printed("5"))?, insert("last", "", Place::End)?] {
+        editor.edit(&edit).await?;
+        digested(&*store, editor.notebook()).await?;
+    }
+    let mut replaced = full("digested")?;
+    replaced.revision = Revision(1_000);
+    store.replace(editor.notebook().revision, &replaced).await?;
+    digested(&*store, &replaced).await?;
+    let ids = [replaced.id.clone(), NotebookId::new("nowhere")?, other.id.clone()];
+    let mut found: Vec<_> = store.digests(&ids).await?.into_iter().map(|one| one.id).collect();
+    found.sort();
+    same("the notebooks that have digests", &vec![replaced.id.clone(), other.id.clone()], &found)?;
+    let store = builder.reopen(store, &mut guard).await?;
+    digested(&*store, &replaced).await?;
+    digested(&*store, &other).await?;
+    Ok(())
+}
