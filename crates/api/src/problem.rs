@@ -262,7 +262,7 @@ mod tests {
     fn every_failure_of_a_store_has_its_status() {
         let id = || NotebookId::new("n").unwrap();
         let reason = || "cells.json, line 3".to_owned();
-        let cases: [(StoreError, u16, &str, Option<u8>); 6] = [
+        let cases: [(StoreError, u16, &str, Option<u8>); 7] = [
             (StoreError::NotFound { id: id() }, 404, "unknown_notebook", None),
             (StoreError::Damaged { id: id(), reason: reason() }, 500, "notebook_damaged", None),
             (StoreError::Full { id: id(), reason: reason() }, 507, "storage_full", None),
