@@ -1,1 +1,24 @@
-//! .
+//! Notebooks in PostgreSQL: an implementation of `quire_storage::NotebookStore`.
+//!
+//! SeaORM reads the tables where a query is a query; the statements that decide an edit are SQL of our own, on the same
+//! pool, because they must be one round trip and because the connection they ran on must be had when no answer comes.
+//! `docs/schema.md` explains the tables.
+
+mod columns;
+mod commit;
+mod database;
+mod effect;
+mod entity;
+mod error;
+mod health;
+mod list;
+mod rows;
+mod store;
+mod text;
+mod url;
+mod whole;
+
+pub use database::Options;
+pub use error::OpenError;
+pub use store::PostgresNotebookStore;
+pub use url::{DatabaseUrl, InvalidUrl, PasswordSource};

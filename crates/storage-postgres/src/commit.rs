@@ -1,0 +1,178 @@
+//! Committing changes: one statement, and finding out what became of it when its answer is lost.
+
+use quire_domain::{NotebookId, Results, Revision};
+use quire_storage::{Commit, CommitId, Version};
+use uuid::Uuid;
+
+use crate::columns::{CellColumns, CellUpdate, OutputColumns, Statement, UpdateColumns};
+use crate::database::Database;
+use crate::effect::{self, Effect};
+use crate::error::Error;
+use crate::rows;
+
+/// How often a commit is tried when the database is unclear about it.
+const TRIES: usize = 4;
+/// Commits that a notebook remembers.
+const REMEMBERED: usize = 16;
+
+/// Makes a commit durable; repeating it does it once.
+pub(crate) async fn commit(database: &Database, commit: &Commit<'_>) -> Result<Version, Error> {
+    let id = &commit.after.id;
+    let decided = Decided { database, id, commit: commit.id, base: Some(commit.base) };
+    decided.run(|| statement(commit)).await
+}
+
+/// A change that happens once, by the id that is stored with it.
+#[derive(Debug)]
+pub(crate) struct Decided<'a> {
+    pub(crate) database: &'a Database,
+    pub(crate) id: &'a NotebookId,
+    pub(crate) commit: CommitId,
+    /// The revision it was made for; absent for a notebook that must not be there yet.
+    pub(crate) base: Option<Revision>,
+}
+
+/// What is stored of a notebook, for telling whether a commit has happened.
+enum Found {
+    /// It has, and took this version.
+    Done(Version),
+    /// There is no such notebook.
+    Missing,
+    /// It has not, and may still be tried.
+    Open,
+    /// It has not, and will not.
+    TooLate,
+    /// So many others came since that it cannot be told.
+    Forgotten,
+}
+
+impl Decided<'_> {
+    /// Tries a statement that returns the new version, or no row where it refused, until it is known what became of it.
+    pub(crate) async fn run(
+        &self,
+        statement: impl Fn() -> Result<Statement, serde_json::Error>,
+    ) -> Result<Version, Error> {
+        let mut in_doubt = None;
+        for _ in 0..TRIES {
+            match self.database.fetch_optional(statement()?).await {
+                Ok(Some(row)) => return rows::column(&row, "notebooks", "version").map(Version),
+                // Not there, not at the base, has seen this commit, or is not as the caller thinks.
+                Ok(None) => {}
+                Err(error) if error.is_in_doubt() => in_doubt = Some(error),
+                // What refuses a repetition says nothing of the first time.
+                Err(error) => return Err(if in_doubt.is_some() { Error::Unknown(Box::new(error)) } else { error }),
+            }
+            let found = match self.look().await {
+                Ok(found) => found,
+                Err(error) => return Err(Error::Unknown(Box::new(error))),
+            };
+            match (found, self.base) {
+                (Found::Done(version), _) => return Ok(version),
+                (Found::Missing, Some(_)) => return Err(Error::NotFound),
+                (Found::TooLate, Some(base)) => return Err(Error::Mismatch(base)),
+                (Found::TooLate, None) => return Err(Error::Exists),
+                (Found::Forgotten, base) => {
+                    return Err(match (in_doubt, base) {
+                        (Some(error), _) => Error::Unknown(Box::new(error)),
+                        (None, Some(base)) => Error::Mismatch(base),
+                        (None, None) => Error::Exists,
+                    });
+                }
+                // Refused, and yet nothing has moved: it was still under way when it was looked for, or what the caller
+                // knows of the notebook is not what is stored. The next round tells.
+                (Found::Open | Found::Missing, _) => {}
+            }
+        }
+        match (in_doubt, self.base) {
+            (Some(error), _) => Err(Error::Unknown(Box::new(error))),
+            (None, Some(base)) => Err(Error::Mismatch(base)),
+            (None, None) => Err(Error::Exists),
+        }
+    }
+
+    async fn look(&self) -> Result<Found, Error> {
+        const SQL: &str = "SELECT revision, version, commit_ids, commit_versions FROM notebooks WHERE id = $1";
+        let mut found = self.database.read(|| sqlx::query(SQL).bind(self.id.as_str())).await?;
+        let Some(row) = found.pop() else { return Ok(Found::Missing) };
+        let revision: i64 = rows::column(&row, "notebooks", "revision")?;
+        let newest: i64 = rows::column(&row, "notebooks", "version")?;
+        let ids: Vec<Uuid> = rows::column(&row, "notebooks", "commit_ids")?;
+        let older: Vec<i64> = rows::column(&row, "notebooks", "commit_versions")?;
+        // The first id is that of the newest version, each following one of the next older.
+        let versions = std::iter::once(newest).chain(older);
+        if let Some((_, version)) = ids.iter().zip(versions).find(|(id, _)| **id == self.commit.0) {
+            return Ok(Found::Done(Version(version)));
+        }
+        Ok(match self.base {
+            Some(base) if base.0 == revision => Found::Open,
+            _ if ids.len() >= REMEMBERED => Found::Forgotten,
+            _ => Found::TooLate,
+        })
+    }
+}
+
+fn statement(commit: &Commit<'_>) -> Result<Statement, serde_json::Error> {
+    let effects = effect::of(commit.changes);
+    let cells_alone = commit.changes.iter().all(|change| change.name.is_none() && change.connection.is_none());
+    match effects.as_slice() {
+        [Effect::Update(update)] if cells_alone && update.results.is_none() && update.extra.is_none() => {
+            Ok(update_cell(commit, update))
+        }
+        _ => general(commit, &effects),
+    }
+}
+
+fn head(commit: &Commit<'_>, sql: &'static str) -> Statement {
+    sqlx::query(sql)
+        .bind(commit.after.id.as_str().to_owned())
+        .bind(commit.base.0)
+        .bind(commit.after.revision.0)
+        .bind(commit.after.updated_at)
+        .bind(commit.id.0)
+}
+
+fn update_cell(commit: &Commit<'_>, update: &CellUpdate<'_>) -> Statement {
+    let names = |names: &Option<Vec<&str>>| {
+        let names = names.as_ref()?.iter().map(|name| crate::text::encode(name).into_owned());
+        Some(names.collect::<Vec<_>>())
+    };
+    head(commit, include_str!("sql/update_cell.sql"))
+        .bind(update.id.as_str().to_owned())
+        .bind(update.order_key.map(str::to_owned))
+        .bind(update.cell_type)
+        .bind(update.code.map(|code| crate::text::encode(code).into_owned()))
+        .bind(names(&update.reads))
+        .bind(names(&update.writes))
+        .bind(update.revision)
+}
+
+fn general(commit: &Commit<'_>, effects: &[Effect<'_>]) -> Result<Statement, serde_json::Error> {
+    let no_results = Results::default();
+    let (mut updates, mut inserts) = (UpdateColumns::default(), CellColumns::default());
+    let (mut deletes, mut outputs) = (Vec::new(), OutputColumns::default());
+    for effect in effects {
+        match effect {
+            Effect::Insert(cell) => {
+                inserts.push(cell)?;
+                outputs.push(&cell.id, &cell.results);
+            }
+            Effect::Update(update) => {
+                updates.push(update, &no_results)?;
+                if let Some(results) = update.results {
+                    outputs.push(update.id, results);
+                }
+            }
+            Effect::Delete(id) => deletes.push(id.as_str()),
+        }
+    }
+    let name = commit.changes.iter().rev().find_map(|change| change.name.as_ref());
+    let connection = commit.changes.iter().rev().find_map(|change| change.connection.as_ref());
+    let statement = head(commit, include_str!("sql/commit.sql"))
+        .bind(name.is_some())
+        .bind(name.and_then(|name| name.after.as_deref().map(str::to_owned)))
+        .bind(connection.is_some())
+        .bind(connection.and_then(|connection| connection.after.as_ref().map(|after| after.expose().to_owned())));
+    let statement = updates.bind_ids(statement).bind(deletes);
+    let statement = inserts.bind(updates.bind_rest(statement));
+    Ok(outputs.bind(statement))
+}

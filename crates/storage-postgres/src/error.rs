@@ -1,0 +1,187 @@
+//! What can go wrong between the store and the database, and what of it a caller of the store trait is told.
+
+use std::sync::Arc;
+
+use quire_domain::{NotebookId, Revision};
+use quire_storage::StoreError;
+use sea_orm::{DbErr, RuntimeErr};
+
+use crate::url::InvalidUrl;
+
+/// Why a database cannot be opened as a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The settings do not make sense.
+    #[error(transparent)]
+    Settings(#[from] InvalidUrl),
+    /// The database cannot be reached, or refuses.
+    #[error("cannot open the database: {reason}")]
+    Unreachable {
+        /// Why, without secrets.
+        reason: String,
+        /// The failure beneath.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A call's failure, before it is known which notebook it was for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no such notebook")]
+    NotFound,
+    #[error("the notebook is there already")]
+    Exists,
+    #[error("the notebook is no longer at revision {0}")]
+    Mismatch(Revision),
+    #[error("table {table}, column {column}{row}: {reason}", row = of_row(row.as_deref()))]
+    Row { table: &'static str, column: &'static str, row: Option<String>, reason: String },
+    #[error("a value cannot be written as JSON")]
+    Unwritable(#[from] serde_json::Error),
+    #[error("all connections to the database are in use")]
+    NoTurn,
+    #[error("the settings of the connection are not valid any more")]
+    Settings(#[from] InvalidUrl),
+    #[error("cannot connect to the database")]
+    Connect(#[source] sqlx::Error),
+    /// The database answered and says no: nothing was changed.
+    #[error("the database refuses")]
+    Refused(#[source] sqlx::Error),
+    /// The statement was, or may have been, sent, and no answer came.
+    #[error("the connection to the database was lost")]
+    Lost(#[source] sqlx::Error),
+    /// As [`Self::Lost`]: the answer took longer than the database may take.
+    #[error("the database does not answer")]
+    Silent,
+    /// Looking whether a statement of unknown outcome has happened did not tell.
+    #[error("it is not known whether the change was stored")]
+    Unknown(#[source] Box<Error>),
+}
+
+fn of_row(row: Option<&str>) -> String {
+    row.map(|row| format!(" of {row}")).unwrap_or_default()
+}
+
+impl Error {
+    /// Sorts what a statement's execution met: an answer of the database, or none.
+    pub(crate) fn executing(error: sqlx::Error) -> Self {
+        match code(&error).as_deref() {
+            // The server ends the connection: this may have been before or after the statement took effect.
+            Some("57P01" | "57P02" | "57P05" | "08003" | "08006" | "08P01") => Self::Lost(error),
+            Some(_) => Self::Refused(error),
+            None => match error {
+                sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+                    Self::Lost(error)
+                }
+                // Building the statement or reading the answer failed: mistakes of ours, such as a column's type.
+                other => Self::Refused(other),
+            },
+        }
+    }
+
+    /// Sorts what a SeaORM query met.
+    pub(crate) fn of_orm(error: DbErr) -> Self {
+        match error {
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => match Arc::try_unwrap(error) {
+                Ok(error) => Self::executing(error),
+                Err(shared) => Self::Refused(sqlx::Error::Protocol(shared.to_string())),
+            },
+            DbErr::ConnectionAcquire(_) => Self::Connect(sqlx::Error::PoolTimedOut),
+            other => Self::Refused(sqlx::Error::Protocol(other.to_string())),
+        }
+    }
+
+    /// Whether the connection's end cannot be trusted to be one that takes writes: it became read-only, as the old
+    /// server does after another one took over.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Refused(error) if code(error).as_deref() == Some("25006"))
+    }
+
+    /// Whether a call may or may not have happened.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Silent)
+    }
+
+    /// For the caller: which notebook it was, and what was being done to it, as a verb.
+    pub(crate) fn of(self, id: &NotebookId, verb: &str) -> StoreError {
+        let id = id.clone();
+        match self {
+            Self::NotFound => StoreError::NotFound { id },
+            Self::Exists => StoreError::AlreadyExists { id },
+            Self::Mismatch(expected) => StoreError::RevisionMismatch { id, expected },
+            Self::Row { .. } => StoreError::Damaged { reason: self.to_string(), id },
+            Self::Refused(ref error) if matches!(code(error).as_deref(), Some("53100")) => {
+                StoreError::Full { id, reason: "the database's disk is full".to_owned() }
+            }
+            Self::Lost(_) | Self::Silent | Self::Unknown(_) => StoreError::OutcomeUnknown { id },
+            other => other.of_any(&format!("{verb} notebook {id}")),
+        }
+    }
+
+    /// For a caller who loaded this notebook.
+    pub(crate) fn of_load(self, id: &NotebookId) -> StoreError {
+        match self {
+            Self::Row { .. } => self.of(id, "load"),
+            other => other.of_read(&format!("load notebook {id}")),
+        }
+    }
+
+    /// For a caller who changed nothing, so that there is no outcome to be unsure of; `action` is a verb phrase.
+    pub(crate) fn of_read(self, action: &str) -> StoreError {
+        match self {
+            Self::Lost(_) | Self::Silent => unavailable("the connection to the database was lost", self),
+            other => other.of_any(action),
+        }
+    }
+
+    fn of_any(self, action: &str) -> StoreError {
+        let overloaded = |reason: &str, error| StoreError::Overloaded {
+            reason: reason.to_owned(),
+            source: Some(Box::<Self>::new(error)),
+        };
+        let (Self::Refused(error) | Self::Connect(error)) = &self else {
+            return match self {
+                Self::NoTurn => overloaded("all connections to the database are in use", self),
+                Self::Settings(_) => unavailable("the database's password cannot be read", self),
+                other => StoreError::Backend { action: action.to_owned(), source: Box::new(other) },
+            };
+        };
+        let code = code(error);
+        match code.as_deref().unwrap_or_default() {
+            "53300" => overloaded("the database takes no more connections", self),
+            "53000" | "53200" | "53400" => overloaded("the database is short of resources", self),
+            "55P03" | "57014" => overloaded("the database took too long", self),
+            "40001" | "40P01" => overloaded("the database asks to try again", self),
+            "25006" => unavailable("the database is read-only", self),
+            "53100" => unavailable("the database's disk is full", self),
+            "28000" | "28P01" => unavailable("the database refuses the user or password", self),
+            "3D000" => unavailable("there is no such database", self),
+            "57P03" => unavailable("the database is starting or stopping", self),
+            _ if matches!(self, Self::Connect(_)) => unavailable("the database cannot be reached", self),
+            _ => StoreError::Backend { action: action.to_owned(), source: Box::new(self) },
+        }
+    }
+}
+
+fn unavailable(reason: &str, error: Error) -> StoreError {
+    StoreError::Unavailable { reason: reason.to_owned(), source: Some(Box::new(error)) }
+}
+
+impl From<Error> for OpenError {
+    fn from(error: Error) -> Self {
+        let reason = match error.of_read("open the database") {
+            StoreError::Unavailable { reason, source } | StoreError::Overloaded { reason, source } => (reason, source),
+            other => (other.to_string(), None),
+        };
+        let (reason, source) = reason;
+        Self::Unreachable { source: source.unwrap_or_else(|| reason.clone().into()), reason }
+    }
+}
+
+/// PostgreSQL's code of an error that the database answered (appendix A of its manual).
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+}

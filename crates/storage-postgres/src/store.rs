@@ -1,0 +1,92 @@
+//! The store as callers see it.
+
+use async_trait::async_trait;
+use quire_domain::{Notebook, NotebookId, Revision};
+use quire_storage::{
+    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+};
+use tokio::sync::broadcast;
+
+use crate::database::{Database, Options};
+use crate::error::OpenError;
+use crate::health::Doctor;
+use crate::url::DatabaseUrl;
+use crate::{commit, list, whole};
+
+/// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
+///
+/// Any number of stores, in any number of processes, may use one database at once: which of two changes comes first is
+/// decided by the database, in the statement that makes the change. A change is one statement, and one round trip; what
+/// became of one whose answer was lost is found out by the commit's id, which is stored with it.
+///
+/// A dropped call's statement may still happen. Needs a Tokio runtime.
+#[derive(Debug)]
+pub struct PostgresNotebookStore {
+    database: Database,
+    doctor: Doctor,
+    /// Nobody sends yet: other processes' changes are found when something is committed.
+    events: broadcast::Sender<StoreEvent>,
+}
+
+impl PostgresNotebookStore {
+    /// A store in this database. Connects when it is first needed, so that a server can start while the database is away;
+    /// [`Self::connect`] does so now.
+    ///
+    /// # Errors
+    /// When the settings do not make sense, or a file that they name cannot be read.
+    pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+        Ok(Self { database: Database::new(url, options)?, doctor: Doctor::new(), events: broadcast::channel(1).0 })
+    }
+
+    /// Waits until the database has answered.
+    ///
+    /// # Errors
+    /// When it cannot be reached or refuses.
+    pub async fn connect(&self) -> Result<(), OpenError> {
+        self.database.fetch_optional(sqlx::query("SELECT 1")).await.map(|_one| ()).map_err(OpenError::from)
+    }
+
+    /// Closes all connections, when the calls under way have ended.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+#[async_trait]
+impl NotebookStore for PostgresNotebookStore {
+    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
+        whole::create(&self.database, notebook).await.map_err(|error| error.of(&notebook.id, "create"))
+    }
+
+    async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
+        whole::load(&self.database, id).await.map_err(|error| error.of_load(id))
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
+        commit::commit(&self.database, &commit).await.map_err(|error| error.of(&commit.after.id, "save"))
+    }
+
+    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+        whole::replace(&self.database, base, notebook).await.map_err(|error| error.of(&notebook.id, "replace"))
+    }
+
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
+        whole::digests(&self.database, ids).await.map_err(|error| error.of_read("read digests"))
+    }
+
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+        whole::delete(&self.database, id).await.map_err(|error| error.of(id, "delete"))
+    }
+
+    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        list::list(&self.database, filter, page).await.map_err(|error| error.of_read("list notebooks"))
+    }
+
+    async fn health(&self) -> Health {
+        self.doctor.look(&self.database).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
+        self.events.subscribe()
+    }
+}

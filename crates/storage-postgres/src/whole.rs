@@ -1,0 +1,110 @@
+//! Whole notebooks: creating, replacing, loading, digests.
+
+use quire_domain::{ContentDigest, Notebook, NotebookId, Revision, UserId};
+use quire_storage::{CommitId, Digested, Loaded, Version};
+use uuid::Uuid;
+
+use crate::columns::{self, CellColumns, OutputColumns, Statement};
+use crate::commit::Decided;
+use crate::database::Database;
+use crate::error::Error;
+use crate::rows;
+
+const CREATE: &str = concat!(include_str!("sql/create.sql"), include_str!("sql/cells.sql"));
+const REPLACE: &str = concat!(include_str!("sql/replace.sql"), include_str!("sql/cells.sql"));
+
+/// Stores a new notebook.
+pub(crate) async fn create(database: &Database, notebook: &Notebook) -> Result<Version, Error> {
+    let commit = CommitId(Uuid::new_v4());
+    let decided = Decided { database, id: &notebook.id, commit, base: None };
+    decided.run(|| statement(CREATE, notebook, commit)).await
+}
+
+/// Stores a notebook in the place of the one at this revision.
+pub(crate) async fn replace(database: &Database, base: Revision, notebook: &Notebook) -> Result<Version, Error> {
+    let commit = CommitId(Uuid::new_v4());
+    let decided = Decided { database, id: &notebook.id, commit, base: Some(base) };
+    decided.run(|| Ok(statement(REPLACE, notebook, commit)?.bind(base.0))).await
+}
+
+/// The twenty-eight parameters that both statements have.
+fn statement(sql: &'static str, notebook: &Notebook, commit: CommitId) -> Result<Statement, serde_json::Error> {
+    let (mut cells, mut outputs) = (CellColumns::default(), OutputColumns::default());
+    for cell in notebook.cells.iter() {
+        cells.push(cell)?;
+        outputs.push(&cell.id, &cell.results);
+    }
+    let statement = sqlx::query(sql)
+        .bind(notebook.id.as_str().to_owned())
+        .bind(notebook.owner.as_str().to_owned())
+        .bind(notebook.name.as_deref().map(str::to_owned))
+        .bind(notebook.connection.as_ref().map(|connection| connection.expose().to_owned()))
+        .bind(notebook.revision.0)
+        .bind(columns::extra(&notebook.extra)?)
+        .bind(notebook.content_digest().0.to_vec())
+        .bind(commit.0)
+        .bind(notebook.created_at)
+        .bind(notebook.updated_at);
+    Ok(outputs.bind(cells.bind(statement)))
+}
+
+/// Loads a notebook whole.
+pub(crate) async fn load(database: &Database, id: &NotebookId) -> Result<Option<Loaded>, Error> {
+    let rows = database.read(|| sqlx::query(include_str!("sql/load.sql")).bind(id.as_str())).await?;
+    rows::loaded(&rows)
+}
+
+/// The digests of these notebooks: stored ones where nothing has changed since, computed ones elsewhere.
+pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<Vec<Digested>, Error> {
+    const SQL: &str = "SELECT id, user_id, revision, version, content_digest FROM notebooks WHERE id = ANY ($1)";
+    const TABLE: &str = "notebooks";
+    let wanted: Vec<&str> = ids.iter().map(NotebookId::as_str).collect();
+    let mut found = Vec::with_capacity(ids.len());
+    for row in database.read(|| sqlx::query(SQL).bind(wanted.clone())).await? {
+        let (id, owner): (&str, &str) = (rows::column(&row, TABLE, "id")?, rows::column(&row, TABLE, "user_id")?);
+        let (Ok(id), Ok(owner)) = (NotebookId::new(id), UserId::new(owner)) else { continue };
+        let digest: Option<&[u8]> = rows::column(&row, TABLE, "content_digest")?;
+        match digest.and_then(|digest| digest.try_into().ok()) {
+            Some(digest) => found.push(Digested {
+                id,
+                owner,
+                revision: Revision(rows::column(&row, TABLE, "revision")?),
+                version: Version(rows::column(&row, TABLE, "version")?),
+                digest: ContentDigest(digest),
+            }),
+            None => match load(database, &id).await {
+                Ok(Some(Loaded { notebook, version })) => found.push(Digested {
+                    digest: notebook.content_digest(),
+                    owner: notebook.owner,
+                    revision: notebook.revision,
+                    version,
+                    id,
+                }),
+                Ok(None) | Err(Error::Row { .. }) => {}
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Ok(found)
+}
+
+/// Deletes a notebook with everything in it.
+pub(crate) async fn delete(database: &Database, id: &NotebookId) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM notebooks WHERE id = $1 RETURNING id";
+    match database.fetch_optional(sqlx::query(SQL).bind(id.as_str())).await {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(Error::NotFound),
+        // Gone is gone. If it is there, either nothing was deleted or somebody made another one since.
+        Err(error) if error.is_in_doubt() => match exists(database, id).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(error),
+            Err(later) => Err(Error::Unknown(Box::new(later))),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn exists(database: &Database, id: &NotebookId) -> Result<bool, Error> {
+    const SQL: &str = "SELECT id FROM notebooks WHERE id = $1";
+    Ok(!database.read(|| sqlx::query(SQL).bind(id.as_str())).await?.is_empty())
+}

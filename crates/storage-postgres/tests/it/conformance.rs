@@ -1,0 +1,31 @@
+//! The suite that every store passes.
+
+use std::sync::Arc;
+
+use quire_storage::NotebookStore;
+use quire_storage::conformance::{Failure, StoreBuilder};
+use quire_test_postgres::Database;
+
+use crate::support::open;
+
+struct Builder;
+
+impl StoreBuilder for Builder {
+    type Guard = Database;
+
+    async fn build(&self) -> Result<(Arc<dyn NotebookStore>, Database), Failure> {
+        let database = Database::fresh().await;
+        Ok((open(&database), database))
+    }
+
+    async fn reopen(
+        &self,
+        store: Arc<dyn NotebookStore>,
+        database: &mut Database,
+    ) -> Result<Arc<dyn NotebookStore>, Failure> {
+        drop(store);
+        Ok(open(database))
+    }
+}
+
+quire_storage::conformance_tests!(Builder);
