@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::columns::{CellColumns, CellUpdate, OutputColumns, Statement, UpdateColumns};
 use crate::database::Database;
+use crate::doubt::Try;
 use crate::effect::{self, Effect};
 use crate::error::Error;
 use crate::rows;
@@ -42,7 +43,7 @@ enum Found {
     Open,
     /// It has not, and will not.
     TooLate,
-    /// So many others came since that it cannot be told.
+    /// So many others came since it was first tried that it cannot be told.
     Forgotten,
 }
 
@@ -52,7 +53,22 @@ impl Decided<'_> {
         &self,
         statement: impl Fn() -> Result<Statement, serde_json::Error>,
     ) -> Result<Version, Error> {
-        let mut in_doubt = None;
+        let doubts = &self.database.doubts;
+        let tried = doubts.begin(self.commit);
+        let outcome = self.decide(statement, tried).await;
+        if let Ok(version) = &outcome {
+            doubts.saw(*version);
+        }
+        doubts.end(self.commit, tried, !matches!(outcome, Err(Error::Unknown(_))));
+        outcome
+    }
+
+    async fn decide(
+        &self,
+        statement: impl Fn() -> Result<Statement, serde_json::Error>,
+        tried: Try,
+    ) -> Result<Version, Error> {
+        let mut in_doubt = tried.is_repeated.then_some(Error::Unsettled);
         for _ in 0..TRIES {
             match self.database.fetch_optional(statement()?).await {
                 Ok(Some(row)) => return rows::column(&row, "notebooks", "version").map(Version),
@@ -62,35 +78,30 @@ impl Decided<'_> {
                 // What refuses a repetition says nothing of the first time.
                 Err(error) => return Err(if in_doubt.is_some() { Error::Unknown(Box::new(error)) } else { error }),
             }
-            let found = match self.look().await {
+            let found = match self.look(tried.above).await {
                 Ok(found) => found,
                 Err(error) => return Err(Error::Unknown(Box::new(error))),
             };
             match (found, self.base) {
                 (Found::Done(version), _) => return Ok(version),
                 (Found::Missing, Some(_)) => return Err(Error::NotFound),
-                (Found::TooLate, Some(base)) => return Err(Error::Mismatch(base)),
-                (Found::TooLate, None) => return Err(Error::Exists),
-                (Found::Forgotten, base) => {
-                    return Err(match (in_doubt, base) {
-                        (Some(error), _) => Error::Unknown(Box::new(error)),
-                        (None, Some(base)) => Error::Mismatch(base),
-                        (None, None) => Error::Exists,
-                    });
-                }
+                (Found::TooLate, _) => return Err(self.refused()),
+                (Found::Forgotten, _) => break,
                 // Refused, and yet nothing has moved: it was still under way when it was looked for, or what the caller
                 // knows of the notebook is not what is stored. The next round tells.
                 (Found::Open | Found::Missing, _) => {}
             }
         }
-        match (in_doubt, self.base) {
-            (Some(error), _) => Err(Error::Unknown(Box::new(error))),
-            (None, Some(base)) => Err(Error::Mismatch(base)),
-            (None, None) => Err(Error::Exists),
-        }
+        Err(in_doubt.map_or_else(|| self.refused(), |error| Error::Unknown(Box::new(error))))
     }
 
-    async fn look(&self) -> Result<Found, Error> {
+    /// It did not happen, because others came first.
+    fn refused(&self) -> Error {
+        self.base.map_or(Error::Exists, Error::Mismatch)
+    }
+
+    /// Looks whether it has happened; if so, its version is higher than `above`.
+    async fn look(&self, above: Version) -> Result<Found, Error> {
         const SQL: &str = "SELECT revision, version, commit_ids, commit_versions FROM notebooks WHERE id = $1";
         let mut found = self.database.read(|| sqlx::query(SQL).bind(self.id.as_str())).await?;
         let Some(row) = found.pop() else { return Ok(Found::Missing) };
@@ -99,13 +110,15 @@ impl Decided<'_> {
         let ids: Vec<Uuid> = rows::column(&row, "notebooks", "commit_ids")?;
         let older: Vec<i64> = rows::column(&row, "notebooks", "commit_versions")?;
         // The first id is that of the newest version, each following one of the next older.
-        let versions = std::iter::once(newest).chain(older);
+        let versions = std::iter::once(newest).chain(older.iter().copied());
         if let Some((_, version)) = ids.iter().zip(versions).find(|(id, _)| **id == self.commit.0) {
             return Ok(Found::Done(Version(version)));
         }
+        self.database.doubts.saw(Version(newest));
+        let is_complete = ids.len() < REMEMBERED || older.last().is_none_or(|oldest| *oldest <= above.0);
         Ok(match self.base {
+            _ if !is_complete => Found::Forgotten,
             Some(base) if base.0 == revision => Found::Open,
-            _ if ids.len() >= REMEMBERED => Found::Forgotten,
             _ => Found::TooLate,
         })
     }

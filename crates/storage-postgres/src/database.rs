@@ -11,6 +11,7 @@ use sqlx::query::Query;
 use sqlx::{Connection as _, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::doubt::Doubts;
 use crate::error::{Error, OpenError, code};
 use crate::url::DatabaseUrl;
 
@@ -57,6 +58,7 @@ pub(crate) struct Database {
     url: DatabaseUrl,
     options: Options,
     suspicion: Arc<Suspicion>,
+    pub(crate) doubts: Doubts,
 }
 
 /// Since when all older connections are suspect: one of them was lost or had become read-only, and after a failover the
@@ -106,7 +108,7 @@ impl Database {
             .connect_lazy_with(connect_options(&url, &options)?);
         let orm = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
-        Ok(Self { pool, orm, turns, url, options, suspicion })
+        Ok(Self { pool, orm, turns, url, options, suspicion, doubts: Doubts::default() })
     }
 
     /// Runs a statement that returns at most one row; returns when its outcome is known, or that it is not.

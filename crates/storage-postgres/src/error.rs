@@ -54,6 +54,9 @@ pub(crate) enum Error {
     /// As [`Self::Lost`]: the answer took longer than the database may take.
     #[error("the database does not answer")]
     Silent,
+    /// The caller tries the same commit again, and never learned what became of it.
+    #[error("an earlier try of the same change may have succeeded")]
+    Unsettled,
     /// Looking whether a statement of unknown outcome has happened did not tell.
     #[error("it is not known whether the change was stored")]
     Unknown(#[source] Box<Error>),
@@ -116,7 +119,7 @@ impl Error {
             Self::Refused(ref error) if matches!(code(error).as_deref(), Some("53100")) => {
                 StoreError::Full { id, reason: "the database's disk is full".to_owned() }
             }
-            Self::Lost(_) | Self::Silent | Self::Unknown(_) => StoreError::OutcomeUnknown { id },
+            Self::Lost(_) | Self::Silent | Self::Unsettled | Self::Unknown(_) => StoreError::OutcomeUnknown { id },
             other => other.of_any(&format!("{verb} notebook {id}")),
         }
     }

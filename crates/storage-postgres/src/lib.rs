@@ -7,6 +7,7 @@
 mod columns;
 mod commit;
 mod database;
+mod doubt;
 mod effect;
 mod entity;
 mod error;

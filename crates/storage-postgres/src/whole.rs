@@ -51,7 +51,11 @@ fn statement(sql: &'static str, notebook: &Notebook, commit: CommitId) -> Result
 /// Loads a notebook whole.
 pub(crate) async fn load(database: &Database, id: &NotebookId) -> Result<Option<Loaded>, Error> {
     let rows = database.read(|| sqlx::query(include_str!("sql/load.sql")).bind(id.as_str())).await?;
-    rows::loaded(&rows)
+    let loaded = rows::loaded(&rows)?;
+    if let Some(loaded) = &loaded {
+        database.doubts.saw(loaded.version);
+    }
+    Ok(loaded)
 }
 
 /// The digests of these notebooks: stored ones where nothing has changed since, computed ones elsewhere.
