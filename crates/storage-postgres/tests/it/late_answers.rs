@@ -1,0 +1,139 @@
+//! A call's connection is lost, and much happens before it can be found out what became of the call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_domain::Place;
+use quire_storage::{NotebookStore as _, StoreError, Version};
+use quire_storage_postgres::{Options, PostgresNotebookStore};
+use quire_test_postgres::{Cut, Database, Proxy, Server};
+use sqlx::PgConnection;
+
+use crate::support::{
+    Editor, Group, insert, kept, load, notebook, notebook_id, open, open_with, printed, until, update,
+};
+
+/// Of each kind of statement, one whose client is gone waits on the server, and so does its repetition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_statement_that_still_waits_and_its_repetition_are_one() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::start(Server::shared());
+    let (cut, direct) = (open_with(&database.url_at(proxy.port()), Options::default()), open(&database));
+    let mut editor = Editor::create(&*direct, notebook("held", &[("a", ""), ("b", "")])).await;
+    let group = vec![update("a", "2"), insert("c", "", Place::End), printed("b", "2", 2)];
+    // Within a transaction the view of activity does not change, so that another connection looks at it.
+    let (mut holder, mut watcher) = (database.connect().await, database.connect().await);
+    for edits in [vec![update("a", "1")], vec![printed("a", "1", 1)], group] {
+        sqlx::raw_sql("BEGIN; SELECT FROM notebooks FOR UPDATE").execute(&mut holder).await.unwrap();
+        let before = proxy.cuts();
+        proxy.cut_next(Cut::AfterSending);
+        let group = editor.apply(&edits);
+        let call = {
+            let cut = cut.clone();
+            tokio::spawn(async move { group.commit(&*cut).await })
+        };
+        until("the statement and its repetition wait for the row", async || {
+            backends(&mut watcher, "wait_event_type = 'Lock'").await == 2
+        })
+        .await;
+        assert_eq!(proxy.cuts(), before + 1);
+        sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
+        let version = call.await.unwrap().unwrap();
+        until("nothing runs any more", async || backends(&mut watcher, "state = 'active'").await == 0).await;
+        let stored = direct.load(&notebook_id("held")).await.unwrap().unwrap();
+        assert_eq!((kept(&stored.notebook), stored.version), (kept(editor.notebook()), version));
+    }
+}
+
+/// How many others in this connection's database are in such a state.
+async fn backends(connection: &mut PgConnection, state: &str) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND {state}"
+    );
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await.unwrap()
+}
+
+/// A notebook, and a caller's edit of it whose connection will be cut, after which the caller cannot connect again.
+struct Cutoff {
+    _database: Database,
+    proxy: Proxy,
+    store: Arc<PostgresNotebookStore>,
+    direct: Arc<PostgresNotebookStore>,
+    group: Group,
+}
+
+impl Cutoff {
+    async fn prepare(cut: Cut, connect_timeout: Duration) -> Self {
+        let database = Database::fresh().await;
+        let proxy = Proxy::start(Server::shared());
+        let options = Options { connect_timeout, max_connections: 1, ..Options::default() };
+        let (store, direct) = (open_with(&database.url_at(proxy.port()), options), open(&database));
+        let mut editor = Editor::create(&*store, notebook("busy", &[("mine", ""), ("others", "")])).await;
+        let group = editor.apply(&[update("mine", "mine")]);
+        // The connection that made the notebook goes on.
+        proxy.refuse();
+        proxy.cut_next(cut);
+        Self { _database: database, proxy, store, direct, group }
+    }
+
+    /// So many edits by others; the last version.
+    async fn others(&self, times: usize) -> Version {
+        let mut editor = Editor::load(&*self.direct, &notebook_id("busy")).await;
+        let mut last = Version(0);
+        for number in 0..times {
+            last = editor.commit(&*self.direct, &[update("others", &number.to_string())]).await.unwrap();
+        }
+        last
+    }
+
+    /// How many edits are stored, and whether the caller's is among them.
+    async fn stored(&self) -> (i64, bool) {
+        let stored = load(&*self.direct, &notebook_id("busy")).await;
+        (stored.revision.0, &*stored.cells.get(0).unwrap().code == "mine")
+    }
+}
+
+#[track_caller]
+fn assert_answer(answer: &Result<Version, StoreError>, others: usize, happened: bool) {
+    // A notebook remembers sixteen commits: the last one and fifteen before it.
+    match (answer, others <= 15, happened) {
+        (Ok(_), true, true) | (Err(StoreError::RevisionMismatch { .. }), true, false) => {}
+        (Err(StoreError::OutcomeUnknown { .. }), false, _) => {}
+        _ => panic!("with {others} others, happened: {happened}: {answer:?}"),
+    }
+}
+
+/// While the caller tries to connect again, others go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_others_pushed_out_of_memory_is_unknown() {
+    for others in [15, 16, 40] {
+        let world = Arc::new(Cutoff::prepare(Cut::AfterAnswer, Duration::from_mins(1)).await);
+        let call = {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.group.commit(&*world.store).await })
+        };
+        until("the connection is cut", async || world.proxy.cuts() == 1).await;
+        world.others(others).await;
+        world.proxy.accept();
+        assert_answer(&call.await.unwrap(), others, true);
+        assert_eq!(world.stored().await, (i64::try_from(others).unwrap() + 1, true));
+    }
+}
+
+/// The caller gave up, and tries the same commit again later: a refusal then must not say that nothing was stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repetition_after_many_others_is_answered_truly() {
+    for (cut, happened) in [(Cut::AfterAnswer, true), (Cut::BeforeSending, false)] {
+        for others in [1, 14, 16, 40] {
+            let world = Cutoff::prepare(cut, Duration::from_millis(100)).await;
+            let answer = world.group.commit(&*world.store).await;
+            assert!(matches!(answer, Err(StoreError::OutcomeUnknown { .. })), "{answer:?}");
+            world.others(others).await;
+            world.proxy.accept();
+            assert_answer(&world.group.commit(&*world.store).await, others, happened);
+            let edits = i64::try_from(others).unwrap() + i64::from(happened);
+            assert_eq!(world.stored().await, (edits, happened));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How often each call talks to the database, counted where it passes: once, when all goes well.
+
+use quire_domain::{Edit, Place, Revision};
+use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError};
+use quire_test_postgres::{Counts, Database, Proxy, Server};
+
+use crate::support::{
+    Editor, ann, cell_id, delete, insert, load, notebook, notebook_id, open_with, printed, update, with_connections,
+};
+
+/// What passes while a call is made. Its pings are counted apart: they come after it, in the background.
+async fn counted<T>(proxy: &Proxy, call: impl Future<Output = T>) -> (T, Counts) {
+    proxy.reset();
+    let answer = call.await;
+    (answer, proxy.counts())
+}
+
+#[track_caller]
+fn assert_executed(what: &str, counts: Counts, times: usize) {
+    let expected = Counts { executions: times, pings: counts.pings, ..Counts::default() };
+    assert_eq!(counts, expected, "{what}");
+}
+
+#[tokio::test]
+async fn each_call_is_one_round_trip() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::start(Server::shared());
+    let store = open_with(&database.url_at(proxy.port()), with_connections(1));
+    let store = &*store;
+    let cells = [("a", "x = 1"), ("b", "y = 2"), ("c", "")];
+    let mut editor = Editor::create(store, notebook("edited", &cells)).await;
+
+    // Each twice: the first call prepares its statement on the only connection.
+    for (round, times) in [(0, None), (1, Some(1))] {
+        let check = |what: &str, counts| times.into_iter().for_each(|times| assert_executed(what, counts, times));
+        let new = format!("new{round}");
+        let groups: [(&str, Vec<Edit>); 7] = [
+            ("an edit of code", vec![update("a", &format!("x = {round}"))]),
+            (
+                "a move",
+                vec![Edit::MoveCell { id: cell_id("a"), place: if round == 0 { Place::End } else { Place::Start } }],
+            ),
+            ("an insertion", vec![insert(&new, "z = 3", Place::End)]),
+            ("results", vec![printed("a", &format!("{round}"), 2)]),
+            ("a name", vec![Edit::Rename { name: format!("round {round}") }]),
+            ("a deletion of a cell", vec![delete(&new)]),
+            (
+                "a group of edits and results",
+                vec![
+                    update("a", "x = 7"),
+                    printed("b", &format!("group {round}"), 3),
+                    insert(&format!("grouped{round}"), "", Place::Start),
+                    delete(if round == 0 { "c" } else { "grouped0" }),
+                    Edit::Rename { name: format!("group {round}") },
+                    update("b", &format!("y = {round}")),
+                ],
+            ),
+        ];
+        for (what, edits) in &groups {
+            let (answer, counts) = counted(&proxy, editor.commit(store, edits)).await;
+            answer.unwrap();
+            check(what, counts);
+        }
+        let (loaded, counts) = counted(&proxy, store.load(&notebook_id("edited"))).await;
+        let loaded = loaded.unwrap().unwrap().notebook;
+        assert_eq!(loaded.cells.find(&cell_id("b")).unwrap().results.outputs.len(), 3);
+        check("a load of cells with outputs", counts);
+
+        let mut whole = notebook("whole", &cells);
+        let (answer, counts) = counted(&proxy, store.create(&whole)).await;
+        answer.unwrap();
+        check("a creation", counts);
+        whole.revision = Revision(5);
+        let (answer, counts) = counted(&proxy, store.replace(Revision(0), &whole)).await;
+        answer.unwrap();
+        check("a replacement", counts);
+        let (page, counts) = counted(&proxy, store.list(&ListFilter { owner: ann() }, &PageRequest::default())).await;
+        assert_eq!(page.unwrap().notebooks.len(), 2);
+        check("a list", counts);
+        let (answer, counts) = counted(&proxy, store.delete(&whole.id)).await;
+        answer.unwrap();
+        check("a deletion", counts);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_two_round_trips() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::start(Server::shared());
+    let store = open_with(&database.url_at(proxy.port()), with_connections(1));
+    let store = &*store;
+    let mut editor = Editor::create(store, notebook("edited", &[("a", "")])).await;
+    let mut late = Editor::load(store, &notebook_id("edited")).await;
+    editor.commit(store, &[update("a", "first")]).await.unwrap();
+    for times in [None, Some(2)] {
+        let (answer, counts) = counted(&proxy, late.commit(store, &[update("a", "late")])).await;
+        assert!(matches!(answer, Err(StoreError::RevisionMismatch { .. })), "{answer:?}");
+        // The refusal, and the look at what there is instead.
+        times.into_iter().for_each(|times| assert_executed("a refused edit", counts, times));
+    }
+    let (answer, counts) = counted(&proxy, store.create(editor.notebook())).await;
+    assert!(matches!(answer, Err(StoreError::AlreadyExists { .. })), "{answer:?}");
+    assert_executed("a refused creation", counts, 2);
+    assert_eq!(&*load(store, &notebook_id("edited")).await.cells.get(0).unwrap().code, "first");
+}

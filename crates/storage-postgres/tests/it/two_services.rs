@@ -1,0 +1,146 @@
+//! Two servers on one database, and many writers on one notebook.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use quire_domain::{NotebookId, Revision};
+use quire_service::{NotebookService, ServiceError};
+use quire_storage::NotebookStore as _;
+use quire_storage_postgres::PostgresNotebookStore;
+use quire_test_postgres::Database;
+use tokio::task::JoinSet;
+
+use crate::history::{Kind, Operation, check};
+use crate::support::{ann, load, notebook, notebook_id, open, until, update};
+
+const WRITERS: usize = 64;
+const EDITS: usize = 5;
+const CELLS: [(&str, &str); 4] = [("a", ""), ("b", ""), ("c", ""), ("d", "")];
+
+/// What all callers share.
+#[derive(Default)]
+struct Record {
+    /// Ticks at each beginning and end.
+    clock: AtomicU64,
+    history: Mutex<Vec<Operation>>,
+    contended: AtomicU64,
+    conflicts: AtomicU64,
+    /// Conflicts that named a revision older than the one expected: the server had not yet seen others' edits.
+    behind: AtomicU64,
+}
+
+impl Record {
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::SeqCst)
+    }
+
+    fn note(&self, begun: u64, revision: Revision, kind: Kind) {
+        let ended = self.tick();
+        self.history.lock().unwrap().push(Operation { begun, ended, revision: revision.0, kind });
+    }
+}
+
+fn contents(notebook: &quire_domain::Notebook) -> BTreeMap<String, String> {
+    notebook.cells.iter().map(|cell| (cell.id.to_string(), cell.code.to_string())).collect()
+}
+
+/// Makes its edits, each until it is accepted. Whoever expects a revision reads it before.
+async fn write(record: Arc<Record>, service: NotebookService, id: NotebookId, writer: usize, expects: bool) {
+    for edit in 0..EDITS {
+        let (cell, value) = (CELLS[(writer + edit) % CELLS.len()].0, format!("writer {writer}, edit {edit}"));
+        let mut expected = None;
+        loop {
+            if expects && expected.is_none() {
+                expected = Some(service.get(&ann(), &id).await.unwrap().notebook.revision);
+            }
+            let begun = record.tick();
+            match service.edit(&ann(), &id, expected, update(cell, &value)).await {
+                Ok(edited) => {
+                    let kind = Kind::Write { cell: cell.to_owned(), value };
+                    record.note(begun, edited.revision, kind);
+                    if let Some(expected) = expected {
+                        assert_eq!(Some(edited.revision), expected.next(), "an edit came between");
+                    }
+                    break;
+                }
+                Err(ServiceError::Conflict { expected: wanted, current }) => {
+                    assert_ne!(wanted, current);
+                    record.conflicts.fetch_add(1, Ordering::SeqCst);
+                    if current < wanted {
+                        record.behind.fetch_add(1, Ordering::SeqCst);
+                    }
+                    expected = Some(current);
+                }
+                Err(ServiceError::Contended(_)) => drop(record.contended.fetch_add(1, Ordering::SeqCst)),
+                Err(error) => panic!("writer {writer}: {error:?}"),
+            }
+        }
+    }
+}
+
+/// Reads what is stored again and again until the writers are done.
+async fn read(record: Arc<Record>, store: Arc<PostgresNotebookStore>, id: NotebookId) {
+    loop {
+        let begun = record.tick();
+        let notebook = load(&*store, &id).await;
+        record.note(begun, notebook.revision, Kind::Read { cells: contents(&notebook) });
+        if notebook.revision.0 >= i64::try_from(WRITERS * EDITS).unwrap() {
+            return;
+        }
+    }
+}
+
+async fn run(expects: impl Fn(usize) -> bool) {
+    let database = Database::fresh().await;
+    let stores = [open(&database), open(&database)];
+    let services = stores.clone().map(|store| NotebookService::new(store, quire_service::Options::default()).unwrap());
+    let id = notebook_id("shared");
+    stores[0].create(&notebook("shared", &CELLS)).await.unwrap();
+    let record = Arc::new(Record::default());
+    let mut callers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let service = services[writer % 2].clone();
+        callers.spawn(write(Arc::clone(&record), service, id.clone(), writer, expects(writer)));
+    }
+    for store in &stores {
+        callers.spawn(read(Arc::clone(&record), Arc::clone(store), id.clone()));
+    }
+    until("all writers and readers are done", async || {
+        while let Some(ended) = callers.try_join_next() {
+            ended.unwrap();
+        }
+        callers.is_empty()
+    })
+    .await;
+
+    let history = record.history.lock().unwrap().clone();
+    let writes = history.iter().filter(|operation| matches!(operation.kind, Kind::Write { .. })).count();
+    assert_eq!(writes, WRITERS * EDITS);
+    let stored = load(&*stores[0], &id).await;
+    assert_eq!(stored.revision.0, i64::try_from(writes).unwrap(), "revisions given out and edits accepted");
+    let start = CELLS.iter().map(|(cell, code)| ((*cell).to_owned(), (*code).to_owned())).collect();
+    check(&start, &history).unwrap_or_else(|error| panic!("{error}"));
+    println!(
+        "{writes} edits, {} reads; contended {:?}, conflicts {:?}, of which from a server behind {:?}",
+        history.len() - writes,
+        record.contended,
+        record.conflicts,
+        record.behind,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_who_expect_nothing_lose_nothing() {
+    run(|_| false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_who_expect_a_revision_get_that_one_or_a_conflict() {
+    run(|_| true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_of_both_kinds_share_a_notebook() {
+    run(|writer| writer % 4 < 2).await;
+}
