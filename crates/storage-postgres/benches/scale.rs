@@ -105,14 +105,11 @@ async fn times(store: &PostgresNotebookStore, notebooks: usize) {
         assert_eq!(store.list(&filter, &PageRequest::default()).await.unwrap().notebooks.len(), 100);
         lists.push(start.elapsed());
     }
-    for (what, mut times) in [
-        ("load 20 cells", loads),
-        ("edit a cell", edits),
-        ("first 20 of a list", pages),
-        ("a list of 100", lists),
-    ] {
+    for (what, mut times) in
+        [("load 20 cells", loads), ("edit a cell", edits), ("first 20 of a list", pages), ("a list of 100", lists)]
+    {
         times.sort();
-        let at = |share: f64| times[(times.len() as f64 * share) as usize].as_micros();
-        println!("{what}: median {} us, 99 % {} us", at(0.5), at(0.99));
+        let at = |percent: usize| times[times.len() * percent / 100].as_micros();
+        println!("{what}: median {} us, 99 % {} us", at(50), at(99));
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, NotebookId, OpenNotebook, OrderKey, Output, Results,
-    Revision, Timestamp, UserId,
+    Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, NotebookId, OpenNotebook, OrderKey, Output,
+    Results, Revision, Timestamp, UserId,
 };
 use quire_service::NotebookService;
 use quire_storage::{Commit, CommitId, NotebookStore};
