@@ -48,9 +48,10 @@ impl Application {
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
         let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
         tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
-        match &config.secret_keys {
-            Some(keys) => tracing::info!(key = keys.current.id(), "connection strings are sealed"),
-            None => tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600"),
+        if let Some(keys) = &config.secret_keys {
+            tracing::info!(key = keys.current.id(), "connection strings are sealed");
+        } else {
+            tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
         }
         let service = NotebookService::new(Arc::new(store), options(config))
             .context("cannot start the threads that analyse cells")?;
