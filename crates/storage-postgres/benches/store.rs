@@ -30,7 +30,8 @@ fn main() {
     let runtime = Runtime::new().unwrap();
     let server = Server::start(&Settings { fsync: true, ..Settings::default() });
     let database = runtime.block_on(Database::on(&server));
-    let bench = Bench { runtime, store: store(&database), database };
+    let store = runtime.block_on(async { store(&database) });
+    let bench = Bench { runtime, store, database };
     bench.edits();
     bench.hot_notebook();
     bench.large_notebook();
