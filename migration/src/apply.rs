@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::blocker::Blocker;
 use crate::lock::Lock;
@@ -47,16 +47,15 @@ impl<'a> Applier<'a> {
         Ok(Self { lock, work: session::connect(options).await?, limits, tell })
     }
 
-    /// Runs SQL that belongs to no step in a transaction of its own.
-    pub(crate) async fn transaction(&mut self, action: &'static str, sql: &str) -> Result<(), MigrateError> {
-        match self.attempt(&[], &[sql.to_owned()]).await {
-            Ok(()) => Ok(()),
-            Err(Failure::Blocked(blockers)) => {
-                Err(MigrateError::Blocked { name: action.to_owned(), tries: 1, blockers })
-            }
-            Err(Failure::Sql(source)) => Err(MigrateError::Database { action, source }),
-            Err(Failure::Run(error)) => Err(error),
-        }
+    /// Makes the record of steps, where there is none.
+    pub(crate) async fn create_record(&mut self) -> Result<(), MigrateError> {
+        let created = session::execute(&mut self.work, book::CREATE).await;
+        created.map(drop).map_err(MigrateError::database("create the table quire_migrations"))
+    }
+
+    /// Says good-bye, which keeps a complaint out of the server's log.
+    pub(crate) async fn close(self) {
+        let _ = self.work.close().await;
     }
 
     pub(crate) async fn up(&mut self, step: &Step) -> Result<(), MigrateError> {

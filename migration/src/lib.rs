@@ -13,6 +13,8 @@
 mod apply;
 mod blocker;
 mod book;
+mod check;
+mod contents;
 mod error;
 mod lock;
 mod progress;
@@ -24,10 +26,13 @@ mod step;
 mod steps;
 
 pub use blocker::Blocker;
+pub use check::{Findings, SCHEMA, check, describe};
+pub use contents::{Contents, contents};
 pub use error::MigrateError;
 pub use progress::Progress;
-pub use run::{Limits, Report, Tell, down, up};
+pub use run::{Limits, Report, Tell, down, fresh, up};
 pub use script::sql;
-pub use state::{Pending, SchemaState, state};
+pub use session::connect;
+pub use state::{Listed, Pending, SchemaState, Standing, list, state};
 pub use step::{Kind, Step};
 pub use steps::{Migrator, STEPS};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::blocker::{self, Blocker};
 use crate::run::{Limits, Tell};
@@ -91,6 +91,7 @@ impl Lock {
     /// Lets go. Should this fail, the end of the connection does it.
     pub(crate) async fn release(mut self) {
         let _ = session::execute(&mut self.0, "ROLLBACK").await;
+        let _ = self.0.close().await;
     }
 }
 

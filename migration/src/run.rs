@@ -63,29 +63,7 @@ pub async fn up(
     tell: Tell<'_>,
 ) -> Result<Report, MigrateError> {
     let mut lock = Lock::take(options, limits, tell).await?;
-    let entries = read(&mut lock).await?;
-    let mut done = Vec::new();
-    match compare(steps, &entries) {
-        SchemaState::Current | SchemaState::Ahead { compatible: true, .. } => {}
-        SchemaState::Changed { name } => return Err(MigrateError::Changed { name }),
-        SchemaState::Ahead { compatible: false, unknown } => return Err(MigrateError::Ahead { unknown }),
-        SchemaState::NotMigrated | SchemaState::Behind { .. } | SchemaState::Unfinished { .. } => {
-            let mut applier = Applier::start(options, &mut lock, limits, tell).await?;
-            applier.transaction("create the record of steps", book::CREATE).await?;
-            for step in steps {
-                let entry = entries.iter().find(|entry| entry.name == step.name);
-                if entry.is_none_or(|entry| !entry.finished) {
-                    let since = Instant::now();
-                    if let Some(entry) = entry {
-                        (applier.tell)(entry.resuming());
-                    }
-                    applier.up(step).await?;
-                    done.push(step.name.to_owned());
-                    (applier.tell)(Progress::Applied { name: step.name.to_owned(), took: since.elapsed() });
-                }
-            }
-        }
-    }
+    let done = apply_pending(options, &mut lock, steps, limits, tell).await?;
     report(lock, steps, done).await
 }
 
@@ -108,8 +86,66 @@ pub async fn down(
         SchemaState::Ahead { unknown, .. } => return Err(MigrateError::Ahead { unknown }),
         _ => {}
     }
-    let reverted = take_back(options, &mut lock, steps, &entries, count, limits, tell).await?;
-    report(lock, steps, reverted).await
+    let done = take_back(options, &mut lock, steps, &entries, count, limits, tell).await?;
+    report(lock, steps, done).await
+}
+
+/// Takes everything back, and applies it anew: an empty database, all its data lost. Steps that were edited since they were
+/// applied are taken back as they are now, which is what somebody needs who is still writing one.
+///
+/// # Errors
+///
+/// As [`down`].
+pub async fn fresh(
+    options: &PgConnectOptions,
+    steps: &[Step],
+    limits: &Limits,
+    tell: Tell<'_>,
+) -> Result<Report, MigrateError> {
+    let mut lock = Lock::take(options, limits, tell).await?;
+    let entries = read(&mut lock).await?;
+    let known = |entry: &Entry| steps.iter().any(|step| step.name == entry.name);
+    let unknown: Vec<_> = entries.iter().filter(|entry| !known(entry)).map(|entry| entry.name.clone()).collect();
+    if !unknown.is_empty() {
+        return Err(MigrateError::Ahead { unknown });
+    }
+    take_back(options, &mut lock, steps, &entries, usize::MAX, limits, tell).await?;
+    let done = apply_pending(options, &mut lock, steps, limits, tell).await?;
+    report(lock, steps, done).await
+}
+
+async fn apply_pending(
+    options: &PgConnectOptions,
+    lock: &mut Lock,
+    steps: &[Step],
+    limits: &Limits,
+    tell: Tell<'_>,
+) -> Result<Vec<String>, MigrateError> {
+    let entries = read(lock).await?;
+    let mut done = Vec::new();
+    match compare(steps, &entries) {
+        SchemaState::Current | SchemaState::Ahead { compatible: true, .. } => return Ok(done),
+        SchemaState::Changed { name } => return Err(MigrateError::Changed { name }),
+        SchemaState::Ahead { compatible: false, unknown } => return Err(MigrateError::Ahead { unknown }),
+        SchemaState::NotMigrated | SchemaState::Behind { .. } | SchemaState::Unfinished { .. } => {}
+    }
+    let mut applier = Applier::start(options, lock, limits, tell).await?;
+    applier.create_record().await?;
+    for step in steps {
+        let entry = entries.iter().find(|entry| entry.name == step.name);
+        if entry.is_some_and(|entry| entry.finished) {
+            continue;
+        }
+        if let Some(entry) = entry {
+            (applier.tell)(entry.resuming());
+        }
+        let since = Instant::now();
+        applier.up(step).await?;
+        done.push(step.name.to_owned());
+        (applier.tell)(Progress::Applied { name: step.name.to_owned(), took: since.elapsed() });
+    }
+    applier.close().await;
+    Ok(done)
 }
 
 async fn take_back(
@@ -135,6 +171,7 @@ async fn take_back(
         reverted.push(step.name.to_owned());
         (applier.tell)(Progress::Reverted { name: step.name.to_owned(), took: since.elapsed() });
     }
+    applier.close().await;
     Ok(reverted)
 }
 

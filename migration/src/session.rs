@@ -6,7 +6,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 use crate::MigrateError;
 
 /// Opens a connection that works through a pooler in transaction mode.
-pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, MigrateError> {
+///
+/// # Errors
+///
+/// When there is none to be had.
+pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, MigrateError> {
     // Poolers refuse start-up parameters they do not know, and sqlx would ask for this one, of which we have no use. Slow
     // statements are nothing to warn of here.
     let options = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();

@@ -8,6 +8,8 @@ use crate::book::{self, Entry};
 use crate::step::{Kind, Step};
 use crate::{MigrateError, Progress};
 
+const READ: &str = "read which steps were applied";
+
 /// Where a database stands, seen from a build's steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaState {
@@ -54,8 +56,54 @@ pub struct Pending {
 ///
 /// When the database cannot be read.
 pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<SchemaState, MigrateError> {
-    let entries = book::read(connection).await.map_err(MigrateError::database("read which steps were applied"))?;
+    let entries = book::read(connection).await.map_err(MigrateError::database(READ))?;
     Ok(entries.map_or(SchemaState::NotMigrated, |entries| compare(steps, &entries)))
+}
+
+/// A step in [`list`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub standing: Standing,
+}
+
+/// How far a step is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is still to be applied.
+    Pending(Kind),
+    /// It was begun then, and not finished.
+    Begun(String),
+    /// It was begun then, and is applied.
+    Applied(String),
+    /// It was applied then, by a build that knows it; this one does not.
+    Unknown(String),
+}
+
+/// The steps of the build and those of the database, by name, and where the database stands.
+///
+/// # Errors
+///
+/// When the database cannot be read.
+pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<Listed>, SchemaState), MigrateError> {
+    let entries = book::read(connection).await.map_err(MigrateError::database(READ))?.unwrap_or_default();
+    let known = |entry: &Entry| steps.iter().any(|step| step.name == entry.name);
+    let standing = |entry: &Entry| {
+        let at = entry.started_at.clone();
+        match (entry.finished, known(entry)) {
+            (false, _) => Standing::Begun(at),
+            (true, true) => Standing::Applied(at),
+            (true, false) => Standing::Unknown(at),
+        }
+    };
+    let mut listed: Vec<_> =
+        entries.iter().map(|entry| Listed { name: entry.name.clone(), standing: standing(entry) }).collect();
+    let pending = steps.iter().filter(|step| entries.iter().all(|entry| entry.name != step.name));
+    listed.extend(pending.map(|step| Listed { name: step.name.to_owned(), standing: Standing::Pending(step.kind) }));
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((listed, compare(steps, &entries)))
 }
 
 impl SchemaState {
