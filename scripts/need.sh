@@ -31,3 +31,14 @@ need_rust() {
     need cc gcc "Rust links with it"
     need /usr/include/stdlib.h libc6-dev "the C library's start-up files, which every program is linked with"
 }
+
+# PostgreSQL's server is on no PATH on Debian and Ubuntu, but in a folder named after its version.
+need_postgres() {
+    local why="the tests start servers of their own" server
+    for server in /usr/lib/postgresql/*/bin/postgres; do
+        if [ -x "$server" ]; then break; fi
+        server=postgres
+    done
+    need "$server" postgresql "$why"
+    need /usr/sbin/pgbouncer pgbouncer "the tests put a pooler in front of them"
+}

@@ -1,1 +1,30 @@
-//! .
+//! Support for tests that need a real `PostgreSQL`.
+//!
+//! - [`Server`] is a throw-away server, made from the binaries on the machine: one that all tests of a process share
+//!   ([`Server::shared`]), or one for a test that kills, reconfigures or secures it ([`Server::start`]).
+//! - [`Database`] is a database of one test alone, migrated or empty.
+//! - [`Proxy`] stands in front of a server, counts round trips, and cuts, refuses or freezes connections.
+//! - [`PgBouncer`] is a pooler in transaction mode in front of a server.
+//!
+//! The variable `QUIRE_TEST_DATABASE_URL` names a server to use in place of the shared one; databases are made and dropped
+//! there by a user who must be allowed to. Where neither binaries nor variable are there, tests panic and say what
+//! to install. They never skip.
+//!
+//! Everything ends with the process that started it, however that ends: see `watchdog.rs`.
+#![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
+
+mod bouncer;
+mod cluster;
+mod database;
+mod machine;
+mod migrated;
+mod proxy;
+mod server;
+mod tls;
+mod watchdog;
+
+pub use bouncer::PgBouncer;
+pub use cluster::Settings;
+pub use database::Database;
+pub use proxy::{Counts, Cut, Proxy};
+pub use server::{Server, URL_VARIABLE};

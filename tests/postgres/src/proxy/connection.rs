@@ -1,0 +1,165 @@
+//! One connection through the proxy.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+
+use super::frontend::{Frontend, Verdict};
+use super::{Cut, Shared};
+
+/// Requests in place of a start-up message, by their code.
+const CANCEL_REQUEST: u32 = 80_877_102;
+const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
+
+/// The number of a round trip that no connection reaches.
+const NEVER: usize = usize::MAX;
+
+/// The kind of the server's message that ends the answer to a round trip.
+const READY_FOR_QUERY: u8 = b'Z';
+
+/// Passes messages between a client and the server until one of them closes, or until it is cut: both sides are closed
+/// when this returns or is dropped.
+pub(super) async fn pass(
+    mut client: TcpStream,
+    server: (String, u16),
+    shared: Arc<Shared>,
+    mut frozen: watch::Receiver<bool>,
+) {
+    // Without a server the client sees its connection closed, as behind any proxy.
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    for stream in [&client, &server] {
+        let _ = stream.set_nodelay(true); // slower without, but right
+    }
+    if start_up(&mut client, &mut server, &mut frozen).await.is_err() {
+        return;
+    }
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // The number of the round trip whose answer the client must not get; the start-up is the first.
+    let withheld = AtomicUsize::new(NEVER);
+    tokio::select! {
+        _ = upwards(from_client, to_server, &shared, frozen.clone(), &withheld) => {}
+        _ = downwards(from_server, to_client, &shared, frozen, &withheld) => {}
+    }
+}
+
+/// Passes the first message on, which has no kind, and declines encryption before it.
+async fn start_up(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    frozen: &mut watch::Receiver<bool>,
+) -> io::Result<()> {
+    loop {
+        let length = client.read_u32().await?;
+        let code = client.read_u32().await?;
+        let mut rest = vec![0; body_length(length, 8)?];
+        client.read_exact(&mut rest).await?;
+        thawed(frozen).await;
+        if ENCRYPTION_REQUESTS.contains(&code) {
+            client.write_all(b"N").await?;
+            continue;
+        }
+        server.write_all(&[&length.to_be_bytes()[..], &code.to_be_bytes(), &rest].concat()).await?;
+        if code == CANCEL_REQUEST {
+            // The server answers by closing, which ends this.
+            server.read_u8().await?;
+        }
+        return Ok(());
+    }
+}
+
+/// Returns when the connection ends.
+async fn upwards(
+    client: OwnedReadHalf,
+    server: OwnedWriteHalf,
+    shared: &Shared,
+    mut frozen: watch::Receiver<bool>,
+    withheld: &AtomicUsize,
+) -> io::Result<()> {
+    let (mut client, mut server) = (BufReader::new(client), BufWriter::new(server));
+    let mut frontend = Frontend::default();
+    let mut sent = 1;
+    loop {
+        let message = read_message(&mut client).await?;
+        thawed(&mut frozen).await;
+        let verdict = frontend.look(message[0], &message[5..], shared);
+        if verdict == Verdict::CutNow {
+            shared.cuts.fetch_add(1, Ordering::SeqCst);
+            return Ok(());
+        }
+        if matches!(verdict, Verdict::Withhold | Verdict::End(Some(_))) {
+            // Before the server can begin to answer, which it may do before the round trip's end.
+            withheld.store(sent + 1, Ordering::SeqCst);
+        }
+        server.write_all(&message).await?;
+        if client.buffer().is_empty() || matches!(verdict, Verdict::End(_)) {
+            server.flush().await?;
+        }
+        match verdict {
+            Verdict::End(Some(Cut::AfterSending)) => {
+                shared.cuts.fetch_add(1, Ordering::SeqCst);
+                return Ok(());
+            }
+            // The other direction sees the answer, and ends the connection.
+            Verdict::End(Some(_)) => std::future::pending().await,
+            Verdict::End(None) => sent += 1,
+            Verdict::Pass | Verdict::Withhold | Verdict::CutNow => {}
+        }
+    }
+}
+
+/// Returns when the connection ends.
+async fn downwards(
+    server: OwnedReadHalf,
+    client: OwnedWriteHalf,
+    shared: &Shared,
+    mut frozen: watch::Receiver<bool>,
+    withheld: &AtomicUsize,
+) -> io::Result<()> {
+    let (mut server, mut client) = (BufReader::new(server), BufWriter::new(client));
+    let mut answered = 0;
+    loop {
+        let message = read_message(&mut server).await?;
+        thawed(&mut frozen).await;
+        let withheld = withheld.load(Ordering::SeqCst);
+        if answered + 1 < withheld {
+            client.write_all(&message).await?;
+        }
+        if message[0] == READY_FOR_QUERY {
+            answered += 1;
+            if answered == withheld {
+                shared.cuts.fetch_add(1, Ordering::SeqCst);
+                return Ok(());
+            }
+        }
+        if server.buffer().is_empty() {
+            client.flush().await?;
+        }
+    }
+}
+
+/// A message as it came: kind, length, body.
+async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
+    let mut message = vec![0; 5];
+    from.read_exact(&mut message).await?;
+    let length = u32::from_be_bytes([message[1], message[2], message[3], message[4]]);
+    message.resize(5 + body_length(length, 4)?, 0);
+    from.read_exact(&mut message[5..]).await?;
+    Ok(message)
+}
+
+/// A message's length counts itself, and in the first message a code too.
+fn body_length(length: u32, counted: usize) -> io::Result<usize> {
+    usize::try_from(length).ok().and_then(|length| length.checked_sub(counted)).ok_or(io::ErrorKind::InvalidData.into())
+}
+
+/// Waits while nothing may pass.
+async fn thawed(frozen: &mut watch::Receiver<bool>) {
+    // Where the proxy is gone, so is this connection in a moment.
+    let _ = frozen.wait_for(|frozen| !frozen).await;
+}

@@ -1,0 +1,237 @@
+//! A TCP proxy in front of a server, which counts round trips and makes the network fail on command.
+
+mod connection;
+mod frontend;
+
+use std::net::TcpListener as StdListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::machine::free_port;
+use crate::server::Server;
+
+/// A proxy on a port of its own, without TLS. It runs on threads of its own, so that a test may block; it ends with
+/// this value, and its connections with it.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+    commands: mpsc::UnboundedSender<Command>,
+    frozen: watch::Sender<bool>,
+    /// `None` once dropped.
+    runtime: Option<Runtime>,
+}
+
+/// What went through a [`Proxy`] to the server: each Sync or simple query, which the server answers as a whole, is one
+/// round trip.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Round trips that executed a statement with parameters (Bind): the edits and loads that a test counts.
+    pub executions: usize,
+    /// Round trips that only prepared or closed statements, which happens once per connection and statement.
+    pub preparations: usize,
+    /// Simple queries, among them `BEGIN` and `COMMIT`.
+    pub simple: usize,
+    /// Round trips with nothing in them: the pings by which sqlx tests a connection. A pool sends one, in the
+    /// background, whenever a connection comes back, hence the number is not exact at any moment.
+    pub pings: usize,
+}
+
+impl Counts {
+    /// All round trips, without pings.
+    #[must_use]
+    pub fn round_trips(&self) -> usize {
+        self.executions + self.preparations + self.simple
+    }
+}
+
+/// When a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The server never sees the statement.
+    BeforeSending,
+    /// The server got the statement and may still be working on it, or give up: the outcome is open.
+    AfterSending,
+    /// The server has done the statement; only its answer is lost.
+    AfterAnswer,
+}
+
+/// What the proxy's owner and its connections share.
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    armed: Mutex<Option<Armed>>,
+    cuts: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Armed {
+    cut: Cut,
+    marker: Option<String>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Accept(StdListener),
+    Refuse { done: std_mpsc::Sender<()> },
+    CutAll { done: std_mpsc::Sender<()> },
+}
+
+impl Proxy {
+    /// A proxy in front of a server.
+    #[must_use]
+    pub fn start(server: &Server) -> Self {
+        let options = server.options();
+        let upstream = (options.get_host().to_owned(), options.get_port());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime starts");
+        let shared = Arc::<Shared>::default();
+        let (commands, to_do) = mpsc::unbounded_channel();
+        let (frozen, thawed) = watch::channel(false);
+        runtime.spawn(serve(upstream, Arc::clone(&shared), to_do, thawed));
+        let proxy = Self { port: free_port(), shared, commands, frozen, runtime: Some(runtime) };
+        proxy.accept();
+        proxy
+    }
+
+    /// Where the proxy listens, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What went through since the start or the last [`reset`](Self::reset).
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        *self.shared.counts()
+    }
+
+    /// Counts from zero again.
+    pub fn reset(&self) {
+        *self.shared.counts() = Counts::default();
+    }
+
+    /// Cuts the connection that next executes a statement with parameters.
+    pub fn cut_next(&self, cut: Cut) {
+        *self.shared.armed() = Some(Armed { cut, marker: None });
+    }
+
+    /// Cuts the connection that next executes a statement whose SQL contains `marker`; simple queries, such as `COMMIT`,
+    /// are among them.
+    pub fn cut_next_with(&self, cut: Cut, marker: &str) {
+        *self.shared.armed() = Some(Armed { cut, marker: Some(marker.to_owned()) });
+    }
+
+    /// How many connections [`cut_next`](Self::cut_next) and [`cut_next_with`](Self::cut_next_with) have cut.
+    #[must_use]
+    pub fn cuts(&self) -> usize {
+        self.shared.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Cuts all connections that there are.
+    pub fn cut_all(&self) {
+        self.command(|done| Command::CutAll { done });
+    }
+
+    /// Refuses new connections, as a host without a server does; those that there are go on.
+    pub fn refuse(&self) {
+        self.command(|done| Command::Refuse { done });
+    }
+
+    /// Takes new connections again.
+    pub fn accept(&self) {
+        let listener = StdListener::bind(("127.0.0.1", self.port)).expect("the port is free");
+        listener.set_nonblocking(true).expect("sockets can be non-blocking");
+        self.commands.send(Command::Accept(listener)).expect("the proxy runs");
+    }
+
+    /// Takes connections but passes nothing on, in either direction, as a network that loses everything. What arrives
+    /// meanwhile is passed on after [`thaw`](Self::thaw), even when its sender is gone by then.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    /// Ends [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
+
+    /// Gives a command and returns when it is done.
+    fn command(&self, command: impl FnOnce(std_mpsc::Sender<()>) -> Command) {
+        let (done, is_done) = std_mpsc::channel();
+        self.commands.send(command(done)).expect("the proxy runs");
+        is_done.recv().expect("the proxy runs");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Waiting for the runtime's threads is forbidden inside another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn armed(&self) -> MutexGuard<'_, Option<Armed>> {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How to cut the connection that executes this statement, if at all; one connection only is told so.
+    fn take_cut(&self, sql: &str, is_simple: bool) -> Option<Cut> {
+        let mut armed = self.armed();
+        let matches = armed.as_ref().is_some_and(|armed| match &armed.marker {
+            Some(marker) => sql.contains(marker),
+            None => !is_simple,
+        });
+        if matches { armed.take().map(|armed| armed.cut) } else { None }
+    }
+}
+
+/// Takes connections and commands.
+async fn serve(
+    upstream: (String, u16),
+    shared: Arc<Shared>,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    frozen: watch::Receiver<bool>,
+) {
+    let mut listener: Option<TcpListener> = None;
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            match &listener {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(Command::Accept(open)) => listener = TcpListener::from_std(open).ok(),
+                Some(Command::Refuse { done }) => {
+                    listener = None;
+                    let _ = done.send(());
+                }
+                Some(Command::CutAll { done }) => {
+                    connections.shutdown().await;
+                    let _ = done.send(());
+                }
+            },
+            client = accepted => if let Ok((client, _)) = client {
+                connections.spawn(connection::pass(client, upstream.clone(), Arc::clone(&shared), frozen.clone()));
+            },
+            // Ended connections are forgotten.
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}

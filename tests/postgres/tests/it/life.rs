@@ -1,0 +1,96 @@
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use quire_test_postgres::{Database, Server, Settings};
+use sqlx::{ConnectOptions, Connection};
+
+/// Set in the process that [`a_killed_process_leaves_no_server`] starts and kills.
+const CHILD: &str = "QUIRE_TEST_POSTGRES_CHILD";
+
+#[tokio::test]
+async fn a_commit_survives_a_kill() {
+    let server = Server::start(&Settings { fsync: true, ..Settings::default() });
+    let database = Database::on(&server).await;
+    let mut connection = database.connect().await;
+    for round in 0..3 {
+        let insert = sqlx::query("INSERT INTO users (id) VALUES ($1)").bind(round.to_string());
+        insert.execute(&mut connection).await.unwrap();
+        let port = server.port();
+        server.kill();
+        connection.ping().await.unwrap_err();
+        database.options().connect().await.unwrap_err();
+        server.restart();
+        assert_eq!(server.port(), port);
+        connection = database.connect().await;
+    }
+    let users = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM users").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(users, 3);
+}
+
+#[tokio::test]
+async fn settings_reach_the_server() {
+    let server = Server::start(&Settings { conf: vec!["max_connections = 7".to_owned()], ..Settings::default() });
+    let mut connection = server.options().connect().await.unwrap();
+    let mut shown = Vec::new();
+    for setting in ["SHOW max_connections", "SHOW fsync", "SHOW server_encoding", "SHOW lc_collate"] {
+        shown.push(sqlx::query_scalar::<_, String>(setting).fetch_one(&mut connection).await.unwrap());
+    }
+    assert_eq!(shown, ["7", "off", "UTF8", "C.UTF-8"]);
+    server.stop();
+    server.options().connect().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_dropped_server_leaves_nothing() {
+    let server = Server::start(&Settings::default());
+    let (process, folder) = whereabouts(&server).await;
+    drop(server);
+    assert!(!runs(process));
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_no_server() {
+    if std::env::var_os(CHILD).is_some() {
+        return be_killed().await;
+    }
+    let mut this = Command::new(std::env::current_exe().unwrap());
+    this.args(["--exact", "life::a_killed_process_leaves_no_server", "--nocapture"]);
+    let mut child = this.env(CHILD, "1").stdout(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let said = output.lines().map(Result::unwrap).find_map(|line| Some(line.split_once(CHILD)?.1.to_owned()));
+    let said = said.expect("the child says where its server is");
+    let (process, folder) = said.trim().split_once(' ').unwrap();
+    let process = process.parse().unwrap();
+    assert!(runs(process));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let started = Instant::now();
+    while runs(process) || Path::new(folder).exists() {
+        assert!(started.elapsed() < Duration::from_mins(1), "the server outlives its tests");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Starts a server, says where it is, and waits for the end.
+async fn be_killed() {
+    let (process, folder) = whereabouts(Server::shared()).await;
+    println!("{CHILD} {process} {}", folder.display());
+    std::future::pending::<()>().await;
+}
+
+/// The server's process and the folder that holds all its files.
+async fn whereabouts(server: &Server) -> (u32, PathBuf) {
+    let mut connection = server.options().connect().await.unwrap();
+    let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.unwrap();
+    let lock = std::fs::read_to_string(Path::new(&data).join("postmaster.pid")).unwrap();
+    (lock.lines().next().unwrap().parse().unwrap(), Path::new(&data).parent().unwrap().to_owned())
+}
+
+/// Whether a process runs; one that ended and that nobody has collected does not.
+fn runs(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+}

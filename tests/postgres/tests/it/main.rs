@@ -1,0 +1,8 @@
+//! Tests of the tests' own support, on real servers.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
+mod bouncer;
+mod databases;
+mod life;
+mod proxy;
+mod tls;
