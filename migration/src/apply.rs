@@ -49,7 +49,9 @@ impl<'a> Applier<'a> {
 
     /// Makes the record of steps, where there is none.
     pub(crate) async fn create_record(&mut self) -> Result<(), MigrateError> {
-        let created = session::execute(&mut self.work, book::CREATE).await;
+        let lock_timeout_ms = self.limits.lock_timeout.as_millis();
+        let sql = format!("{} {} COMMIT;", session::begin(lock_timeout_ms), book::CREATE);
+        let created = session::execute(&mut self.work, sql).await;
         created.map(drop).map_err(MigrateError::database("create the table quire_migrations"))
     }
 

@@ -24,7 +24,8 @@ pub struct Step {
     /// Whether it runs in a transaction, and so leaves nothing behind when it fails.
     ///
     /// One that does not (`CREATE INDEX CONCURRENTLY` cannot) must be repeatable both ways, from whatever point it was cut off at,
-    /// and must only take locks that let reads and writes go on. A semicolon at the end of a line ends a statement of it.
+    /// and must only take locks that let reads and writes go on. It runs with the role's own time-outs. A semicolon at the end of
+    /// a line ends a statement of it.
     pub transactional: bool,
 }
 
