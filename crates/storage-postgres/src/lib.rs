@@ -1,1 +1,3 @@
 //! .
+mod url;
+pub use url::{DatabaseUrl, DatabaseUrlError, PasswordSource};
