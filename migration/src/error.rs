@@ -9,8 +9,10 @@ use crate::blocker::{self, Blocker};
 #[non_exhaustive]
 pub enum MigrateError {
     /// No connection.
-    #[error("cannot connect to the database")]
+    #[error("cannot connect to the database {place}")]
     Connect {
+        /// Which database, where, and as whom.
+        place: String,
         /// How it failed.
         #[source]
         source: sqlx::Error,

@@ -24,7 +24,7 @@ impl Lock {
         limits: &Limits,
         tell: Tell<'_>,
     ) -> Result<Self, MigrateError> {
-        let mut connection = session::connect(options).await?;
+        let mut connection = session::connect(options, limits.connect).await?;
         let since = Instant::now();
         let mut told = false;
         loop {

@@ -17,6 +17,8 @@ pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
 /// How long a run waits for what.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// For a connection.
+    pub connect: Duration,
     /// For another run to end, and, in steps that block nobody while they wait, for old transactions to end.
     pub wait_for_lock: Duration,
     /// For a table's lock. Everybody who wants the table queues up behind us meanwhile.
@@ -32,6 +34,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connect: Duration::from_secs(30),
             wait_for_lock: Duration::from_mins(10),
             lock_timeout: Duration::from_secs(3),
             tries: 5,

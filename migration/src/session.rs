@@ -1,20 +1,37 @@
 //! Connections as the runner uses them: statements as text, one round trip each.
 
+use std::io;
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 
 use crate::MigrateError;
 
-/// Opens a connection that works through a pooler in transaction mode.
+/// Opens a connection that works through a pooler in transaction mode, within the time given.
 ///
 /// # Errors
 ///
 /// When there is none to be had.
-pub async fn connect(options: &PgConnectOptions) -> Result<PgConnection, MigrateError> {
+pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<PgConnection, MigrateError> {
+    let failed = |source| MigrateError::Connect { place: place(options), source };
     // Poolers refuse start-up parameters they do not know, and sqlx would ask for this one, of which we have no use. Slow
     // statements are nothing to warn of here.
-    let options = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
-    options.connect().await.map_err(|source| MigrateError::Connect { source })
+    let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
+    match tokio::time::timeout(timeout, tuned.connect()).await {
+        Ok(connection) => connection.map_err(failed),
+        Err(_elapsed) => Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())),
+    }
+}
+
+/// Which database of which server, for a sentence.
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let server = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    format!("{database:?} on {server} as user {:?}", options.get_username())
 }
 
 /// Sends SQL as one message of the simple protocol, and returns the number of rows it changed.

@@ -146,7 +146,7 @@ async fn everything_works_through_a_pooler_in_transaction_mode() {
         let report = quire_migration::down(&options, &steps, 3, &LIMITS, &mut |_| ()).await.unwrap();
         assert_eq!(report.steps.len(), 3);
     }
-    let mut connection = quire_migration::connect(&options).await.unwrap();
+    let mut connection = quire_migration::connect(&options, LIMITS.connect).await.unwrap();
     assert_eq!(state(&mut connection, &steps).await.unwrap(), SchemaState::NotMigrated);
     // Nothing of the runs stays behind on the pooler's connections.
     let held = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \

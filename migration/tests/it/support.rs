@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 /// Short enough for tests that wait for a limit, long enough for a busy machine.
 pub(crate) const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(30),
     wait_for_lock: Duration::from_secs(30),
     lock_timeout: Duration::from_millis(500),
     tries: 4,
