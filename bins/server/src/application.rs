@@ -48,8 +48,12 @@ impl Application {
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
         let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
         tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
-        tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
-        let service = NotebookService::new(Arc::new(store), quire_service::Options::default())
+        if let Some(keys) = &config.secret_keys {
+            tracing::info!(key = keys.current.id(), "connection strings are sealed");
+        } else {
+            tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
+        }
+        let service = NotebookService::new(Arc::new(store), options(config))
             .context("cannot start the threads that analyse cells")?;
         let api = Api::new(service.clone(), settings(config));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -100,6 +104,11 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+}
+
+fn options(config: &Config) -> quire_service::Options {
+    // Files are for their owner's eyes only, and have held plain text before there was a key.
+    quire_service::Options { keys: config.secret_keys.clone(), plain_connections: true, ..Default::default() }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -4,11 +4,13 @@ use std::env::VarError;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use quire_domain::{NotebookId, UserId};
+use quire_domain::{NotebookId, SecretKeys, UserId};
 use tracing_subscriber::EnvFilter;
 
+use crate::secrets::secret_keys;
 use crate::sources::{Refusal, Sources, Wanted};
 
 /// More threads than this the HTTP library does not take.
@@ -19,6 +21,8 @@ const MOST_WORKERS: usize = 512;
 pub(crate) struct Config {
     /// Where the notebooks are.
     pub(crate) notebooks_dir: PathBuf,
+    /// What connection strings are sealed with.
+    pub(crate) secret_keys: Option<Arc<SecretKeys>>,
     /// Where to listen: one of the addresses that requests may name as their host.
     pub(crate) listen: SocketAddr,
     /// Who every request is.
@@ -72,8 +76,11 @@ impl Config {
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Result<String, VarError>,
     ) -> Result<Command, Refusal> {
-        match Sources::collect(arguments, variable)? {
-            Wanted::Run(sources) => Ok(Command::Run(Box::new(Self::check(&sources)?))),
+        match Sources::collect(arguments, &variable)? {
+            Wanted::Run(sources) => {
+                let secret_keys = secret_keys(variable)?.map(Arc::new);
+                Ok(Command::Run(Box::new(Self { secret_keys, ..Self::check(&sources)? })))
+            }
             Wanted::Text(text) => Ok(Command::Print(text)),
         }
     }
@@ -93,6 +100,7 @@ impl Config {
         };
         Ok(Self {
             notebooks_dir: sources.get("notebooks_dir", directory)?,
+            secret_keys: None, // no source that these come from may hold secrets
             listen: SocketAddr::new(host, port),
             dev_user: sources.get("dev_user", user)?,
             allowed_origins: sources.get("allowed_origins", origins)?,

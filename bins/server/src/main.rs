@@ -3,6 +3,7 @@
 mod application;
 mod config;
 mod keys;
+mod secrets;
 mod sources;
 
 use std::fmt::Display;

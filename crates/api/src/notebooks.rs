@@ -1,7 +1,7 @@
 //! Notebooks: making, listing, reading, naming, connecting, deleting.
 
 use actix_web::web;
-use quire_domain::{Edit, Notebook, StoredConnection, limits::Invalid};
+use quire_domain::{ConnectionString, Edit, Notebook, limits::Invalid};
 use quire_service::ServiceError;
 use quire_storage::{InvalidCursor, PageRequest};
 
@@ -77,8 +77,8 @@ async fn connect(
     NotebookPath(id): NotebookPath,
     Body(ConnectionIn { connection_string }): Body<ConnectionIn>,
 ) -> Answer {
-    let connection = StoredConnection::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
-    shared.change(shared.service.edit(&user, &id, None, Edit::SetConnection { connection })).await?;
+    let entered = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
+    shared.change(shared.service.set_connection(&user, &id, None, entered)).await?;
     json(32, &DoneOut::new())
 }
 

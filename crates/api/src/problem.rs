@@ -45,6 +45,8 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
     MalformedJson = "malformed_json", UNPROCESSABLE_ENTITY, "The body is not JSON";
     DoesNotFit = "does_not_fit", UNPROCESSABLE_ENTITY, "The request does not fit the route";
+    PasswordMasked = "password_masked", UNPROCESSABLE_ENTITY, "The password must be entered again";
+    NoSecretKey = "no_secret_key", UNPROCESSABLE_ENTITY, "The server cannot keep connection strings";
     BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
     NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
@@ -190,6 +192,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Invalid(_) | ServiceError::InvalidId(_) | ServiceError::LastRevision => {
                 Self::new(Code::BeyondLimit, message)
             }
+            ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),
+            ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
+            ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
             ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
             ServiceError::Store(store) => store_problem(store, message),
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_of_a_store_has_its_status() {
+    fn every_failure_has_its_status() {
         let id = || NotebookId::new("n").unwrap();
         let reason = || "cells.json, line 3".to_owned();
         let cases: [(StoreError, u16, &str, Option<u8>); 7] = [
@@ -277,6 +282,14 @@ mod tests {
             assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (status, name, retry_after));
             let body = String::from_utf8(problem.body("r")).unwrap();
             assert_eq!(body.contains("cells.json, line 3"), told, "{body}");
+        }
+        for (error, name) in [
+            (ServiceError::PasswordMasked, "password_masked"),
+            (ServiceError::LooksSealed, "does_not_fit"),
+            (ServiceError::NoSecretKey, "no_secret_key"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (422, name, None));
         }
         let contended = Problem::from(ServiceError::Contended(id()));
         assert_eq!((contended.status.as_u16(), contended.retry_after), (503, Some(1)));

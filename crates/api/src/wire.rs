@@ -1,9 +1,9 @@
 //! What goes over the wire, apart from the domain's own types, so that neither binds the other.
 
-use quire_domain::{Cell, CellStatus, CellType, Notebook, NotebookId, Output, Revision, StoredConnection, Timestamp};
+use quire_domain::{Cell, CellStatus, CellType, Notebook, NotebookId, Output, Revision, ShownConnection, Timestamp};
 use quire_service::{Edited, Published};
 use quire_storage::{Damaged, Page, Summary};
-use serde::de::{Deserializer, IntoDeserializer as _};
+use serde::de::{Deserializer, Error as _, IntoDeserializer as _};
 use serde::ser::{Serialize, Serializer};
 use serde::{Deserialize, Serialize as DeriveSerialize};
 
@@ -17,8 +17,17 @@ pub(crate) struct NameIn {
 /// Another connection string; the empty one and null mean none. A secret: no `Debug`.
 #[derive(Deserialize)]
 pub(crate) struct ConnectionIn {
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "secret")]
     pub(crate) connection_string: Option<String>,
+}
+
+/// A text or null; the error does not repeat what is there, as those of `serde_json` do with numbers.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(text) => Ok(Some(text)),
+        _ => Err(D::Error::custom("it must be a string or null")),
+    }
 }
 
 /// A new cell; without `after_cell_id`, or with null or "" there, it goes to the end.
@@ -176,11 +185,11 @@ pub(crate) struct NotebookOut<'a> {
 }
 
 impl<'a> NotebookOut<'a> {
-    pub(crate) fn new(Published { notebook, seq, .. }: &'a Published) -> Self {
+    pub(crate) fn new(Published { notebook, connection, seq, .. }: &'a Published) -> Self {
         Self {
             id: notebook.id.as_str(),
             name: notebook.name.as_deref(),
-            db_conn_string: notebook.connection.as_ref().map(StoredConnection::expose),
+            db_conn_string: connection.as_ref().map(ShownConnection::as_str),
             revision: notebook.revision,
             seq: seq.to_string(),
             created_at: notebook.created_at,

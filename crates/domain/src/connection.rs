@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::limits::{self, Invalid};
 
+/// What limits call both.
+const WHAT: &str = "the connection string";
+
 /// A connection string as its owner knows it. It may hold a password, so `Debug` shows nothing of it and `Display` does
 /// not exist.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,7 +19,7 @@ impl ConnectionString {
     /// # Errors
     /// When it is longer than [`limits::CONNECTION_CHARS`] or holds NUL.
     pub fn new(text: &str) -> Result<Option<Self>, Invalid> {
-        limits::short_text("the connection string", limits::CONNECTION_CHARS, text)?;
+        limits::short_text(WHAT, limits::CONNECTION_CHARS, text)?;
         Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
@@ -50,7 +53,7 @@ impl StoredConnection {
     pub fn new(text: &str) -> Result<Option<Self>, Invalid> {
         let sealed = text.starts_with(Self::SEALED_PREFIX);
         let limit = if sealed { limits::SEALED_CONNECTION_CHARS } else { limits::CONNECTION_CHARS };
-        limits::short_text("the connection string", limit, text)?;
+        limits::short_text(WHAT, limit, text)?;
         Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
@@ -58,6 +61,24 @@ impl StoredConnection {
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.0.starts_with(Self::SEALED_PREFIX)
+    }
+
+    /// What was entered, where it is kept as it was.
+    #[must_use]
+    pub fn plain(&self) -> Option<ConnectionString> {
+        (!self.is_sealed()).then(|| ConnectionString(Arc::clone(&self.0)))
+    }
+
+    /// The id of the key that it was sealed with, and what was sealed; `None` when it is not, or not wholly, a sealed text.
+    pub(crate) fn sealed_parts(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix(Self::SEALED_PREFIX)?.split_once('.')
+    }
+
+    /// A sealed text of these parts.
+    pub(crate) fn sealed(key_id: &str, sealed: &str) -> Result<Self, Invalid> {
+        let text = format!("{}{key_id}.{sealed}", Self::SEALED_PREFIX);
+        limits::short_text(WHAT, limits::SEALED_CONNECTION_CHARS, &text)?;
+        Ok(Self(Arc::from(text)))
     }
 
     /// The text to store; a secret unless it [is sealed](Self::is_sealed).

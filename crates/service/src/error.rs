@@ -1,7 +1,7 @@
 //! What can go wrong in a use case, by what the user can do about it.
 
 use quire_domain::limits::Invalid;
-use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision};
+use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection};
 use quire_storage::StoreError;
 
 /// Why a use case was refused or failed. Unless it says otherwise, nothing was changed.
@@ -34,6 +34,17 @@ pub enum ServiceError {
     /// What should be an id is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
+    /// A connection string with the mask in it that its owner was shown, and something else changed.
+    #[error("the connection string holds the mask that stands for a password; enter the password again")]
+    PasswordMasked,
+    /// A connection string that could not be told from a sealed one.
+    #[error("a connection string cannot begin with {:?}, which marks sealed ones", StoredConnection::SEALED_PREFIX)]
+    LooksSealed,
+    /// A connection string that may not be stored as it is, and there is no key to seal it with.
+    #[error(
+        "the server has no secret key and so cannot keep a connection string; its operator must set QUIRE_SECRET_KEY"
+    )]
+    NoSecretKey,
     /// Others changed the notebook again and again while this edit was tried.
     #[error("notebook {0} is being changed too quickly by others; try again")]
     Contended(NotebookId),

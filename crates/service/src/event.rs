@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use quire_domain::{Change, Notebook};
+use quire_domain::{Change, Notebook, ShownConnection};
 use quire_storage::Version;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -29,6 +29,8 @@ impl fmt::Display for Seq {
 pub struct Published {
     /// The notebook.
     pub notebook: Notebook,
+    /// What its owner is shown of its connection string. What is in `notebook` is for the store alone.
+    pub connection: Option<ShownConnection>,
     /// The store's version of this content.
     pub version: Version,
     /// The last event that led here.

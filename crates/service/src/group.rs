@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Change, Revision};
+use quire_domain::{Change, Edit, Revision};
 use quire_storage::{Commit, CommitId, StoreError, Version};
 use uuid::Uuid;
 
 use crate::error::repeat;
-use crate::writer::{EditCommand, ROUNDS, Writer};
+use crate::writer::{EditCommand, ROUNDS, Wish, Writer};
 use crate::{Edited, ServiceError};
 
 /// How one attempt to commit a group ended.
@@ -116,11 +116,22 @@ impl Writer {
         {
             return Err(ServiceError::Conflict { expected, current });
         }
-        let analysis = match self.open.code_to_analyse(&command.edit) {
+        let connect;
+        let edit = match &command.wish {
+            Wish::Edit(edit) => edit,
+            Wish::Connect(entered) => match self.shared.sealing.enter(self.open.notebook(), entered)? {
+                Some(connection) => {
+                    connect = Edit::SetConnection { connection: Some(connection) };
+                    &connect
+                }
+                None => return Ok(None),
+            },
+        };
+        let analysis = match self.open.code_to_analyse(edit) {
             Some((cell_type, code)) => Some(self.shared.analyser.analyse(cell_type, code).await),
             None => None,
         };
-        Ok(self.open.apply(&command.edit, analysis, self.shared.clock.now())?.map(Arc::new))
+        Ok(self.open.apply(edit, analysis, self.shared.clock.now())?.map(Arc::new))
     }
 
     async fn store(&self, base: Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {

@@ -6,9 +6,11 @@
 
 mod analyser;
 mod clock;
+mod connection;
 mod error;
 mod event;
 mod group;
+mod options;
 mod provision;
 mod registry;
 mod service;
@@ -17,4 +19,5 @@ mod writer;
 pub use clock::{Clock, SystemClock};
 pub use error::ServiceError;
 pub use event::{Event, EventKind, Published, Seq, Watch};
-pub use service::{Created, Edited, NotebookService, Options};
+pub use options::Options;
+pub use service::{Created, Edited, NotebookService};

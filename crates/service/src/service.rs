@@ -3,44 +3,20 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use quire_domain::{CellId, Change, Edit, NotebookId, Revision, UserId};
+use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, NotebookId, Revision, UserId};
 use quire_storage::{Health, ListFilter, NotebookStore, Page, PageRequest, StoreError, StoreEvent};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::connection::Sealing;
 use crate::event::{Published, Watch};
 use crate::provision::{new_cell_id, notebook_of, provision};
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::writer::{Command, EditCommand, Shared, Writer};
-use crate::{Clock, ServiceError, SystemClock};
-
-/// How a service behaves; the defaults suit one server.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Threads that analyse long code, and notebooks that are opened at once.
-    pub analysis_threads: usize,
-    /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
-    pub idle: Duration,
-    /// How many notebooks are kept in memory before the one unused for longest leaves it.
-    pub most_active: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock::default()),
-            analysis_threads: std::thread::available_parallelism().map_or(2, usize::from),
-            idle: Duration::from_mins(5),
-            most_active: 1_024,
-        }
-    }
-}
+use crate::writer::{Command, EditCommand, Shared, Wish, Writer};
+use crate::{Options, ServiceError};
 
 /// The answer to an edit.
 #[derive(Clone, Debug)]
@@ -79,6 +55,7 @@ impl NotebookService {
             store,
             clock: options.clock,
             analyser: Analyser::new(options.analysis_threads)?,
+            sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             registry: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
             idle: options.idle,
@@ -174,8 +151,42 @@ impl NotebookService {
         expected: Option<Revision>,
         edit: Edit,
     ) -> Result<Edited, ServiceError> {
+        self.wish(user, id, expected, edit.into()).await
+    }
+
+    /// Sets the connection string that the owner entered, sealed where it can be, or none; see [`Self::edit`]. The one that
+    /// there is, and exactly what was shown of that, change nothing.
+    ///
+    /// # Errors
+    /// As [`Self::edit`], and when the string cannot be what is meant or cannot be kept.
+    pub async fn set_connection(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Option<Revision>,
+        entered: Option<ConnectionString>,
+    ) -> Result<Edited, ServiceError> {
+        let wish = entered.map_or(Wish::Edit(Edit::SetConnection { connection: None }), Wish::Connect);
+        self.wish(user, id, expected, wish).await
+    }
+
+    /// The connection string of a notebook, for whoever connects with it.
+    ///
+    /// # Errors
+    /// When there is one and it cannot be opened; its owner must enter it again, or the operator bring the key back.
+    pub fn connection(&self, published: &Published) -> Result<Option<ConnectionString>, CannotOpen> {
+        self.shared.sealing.open(&published.notebook)
+    }
+
+    async fn wish(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Option<Revision>,
+        wish: Wish,
+    ) -> Result<Edited, ServiceError> {
         self.check_open()?;
-        let command = |reply| Command::Edit(EditCommand { user: user.clone(), expected, edit: edit.clone(), reply });
+        let command = |reply| Command::Edit(EditCommand { user: user.clone(), expected, wish: wish.clone(), reply });
         self.ask(user, id, command).await
     }
 

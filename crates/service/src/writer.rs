@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use quire_domain::{Change, Edit, NotebookId, OpenNotebook, Revision, UserId};
+use quire_domain::{Change, ConnectionString, Edit, NotebookId, OpenNotebook, Revision, ShownConnection, UserId};
 use quire_storage::{Loaded, NotebookStore, StoreError, Version};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::{Clock, Edited, ServiceError};
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn NotebookStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) analyser: Analyser,
+    pub(crate) sealing: Sealing,
     pub(crate) registry: Arc<Registry>,
     /// Where writers run: not on the runtime of whoever asked first, which may end before the service.
     pub(crate) runtime: tokio::runtime::Handle,
@@ -70,8 +72,27 @@ pub(crate) enum Command {
 pub(crate) struct EditCommand {
     pub(crate) user: UserId,
     pub(crate) expected: Option<Revision>,
-    pub(crate) edit: Edit,
+    pub(crate) wish: Wish,
     pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
+}
+
+/// What a user wants changed.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// This.
+    Edit(Edit),
+    /// The connection string that they entered; which edit that is depends on the one that there is.
+    Connect(ConnectionString),
+}
+
+impl From<Edit> for Wish {
+    fn from(edit: Edit) -> Self {
+        // One that is not sealed takes the way of one that was entered, whoever made the edit.
+        match &edit {
+            Edit::SetConnection { connection: Some(stored) } => stored.plain().map_or(Self::Edit(edit), Self::Connect),
+            _ => Self::Edit(edit),
+        }
+    }
 }
 
 /// The writer's own state. The order of the fields matters: they are dropped in it, and who waits for `published` to
@@ -97,7 +118,8 @@ impl Writer {
     pub(crate) async fn start(shared: &Arc<Shared>, slot: &SlotUse, loaded: Loaded) -> Result<Handle, StoreError> {
         let open = shared.analyser.open(loaded.notebook, None).await?;
         let seq = shared.seq(shared.events.load(Ordering::Relaxed));
-        let first = Published { notebook: open.notebook().clone(), version: loaded.version, seq };
+        let connection = shared.sealing.shown(open.notebook());
+        let first = Published { notebook: open.notebook().clone(), connection, version: loaded.version, seq };
         let (published, reader) = watch::channel(Arc::new(first));
         let (commands_sender, commands) = mpsc::channel(QUEUE);
         let (events, _) = broadcast::channel(EVENTS);
@@ -274,10 +296,20 @@ impl Writer {
         let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
         // The state first: a watcher subscribes to events and then reads the state, so it may see an event twice, which
         // it can tell by the number, but never miss one.
-        self.published.send_replace(Arc::new(Published { notebook: self.open.notebook().clone(), version, seq }));
+        let (notebook, connection) = (self.open.notebook().clone(), self.shown_connection());
+        self.published.send_replace(Arc::new(Published { notebook, connection, version, seq }));
         for event in events {
             let _ = self.events.send(Arc::new(event)); // there may be no watcher
         }
+    }
+
+    /// What the owner is shown of the connection string, opened anew only when it is another one.
+    fn shown_connection(&self) -> Option<ShownConnection> {
+        let (published, notebook) = (self.published.borrow(), self.open.notebook());
+        if published.notebook.connection == notebook.connection {
+            return published.connection.clone();
+        }
+        self.shared.sealing.shown(notebook)
     }
 
     /// Ends the notebook here: nobody finds this writer any more, and watchers are told.

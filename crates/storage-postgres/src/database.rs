@@ -29,7 +29,7 @@ pub struct Options {
     pub max_connections: u32,
     /// How long a call waits for its turn when all connections are in use.
     pub acquire_timeout: Duration,
-    /// How long connecting may take.
+    /// How long connecting may take, where the URL does not say.
     pub connect_timeout: Duration,
     /// How long the database may take for one statement. The database enforces it, so that the outcome is known.
     pub statement_timeout: Duration,
@@ -93,7 +93,7 @@ impl Database {
         let doubt = Arc::clone(&suspicion);
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
-            .acquire_timeout(options.connect_timeout)
+            .acquire_timeout(url.connect_timeout().unwrap_or(options.connect_timeout))
             // Checked below, after idling only: a check each time would double every call's round trips.
             .test_before_acquire(false)
             .before_acquire(move |connection, metadata| {
@@ -195,7 +195,7 @@ impl Database {
 fn connect_options(
     url: &DatabaseUrl,
     options: &Options,
-) -> Result<sqlx::postgres::PgConnectOptions, crate::InvalidUrl> {
+) -> Result<sqlx::postgres::PgConnectOptions, crate::DatabaseUrlError> {
     let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
     let limits = [
         ("statement_timeout", statement_timeout_ms.as_str()),

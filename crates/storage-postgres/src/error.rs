@@ -6,7 +6,7 @@ use quire_domain::{NotebookId, Revision};
 use quire_storage::StoreError;
 use sea_orm::{DbErr, RuntimeErr};
 
-use crate::url::InvalidUrl;
+use crate::url::DatabaseUrlError;
 
 /// Why a database cannot be opened as a store.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +14,7 @@ use crate::url::InvalidUrl;
 pub enum OpenError {
     /// The settings do not make sense.
     #[error(transparent)]
-    Settings(#[from] InvalidUrl),
+    Settings(#[from] DatabaseUrlError),
     /// The database cannot be reached, or refuses.
     #[error("cannot open the database: {reason}")]
     Unreachable {
@@ -42,7 +42,7 @@ pub(crate) enum Error {
     #[error("all connections to the database are in use")]
     NoTurn,
     #[error("the settings of the connection are not valid any more")]
-    Settings(#[from] InvalidUrl),
+    Settings(#[from] DatabaseUrlError),
     #[error("cannot connect to the database")]
     Connect(#[source] sqlx::Error),
     /// The database answered and says no: nothing was changed.

@@ -30,7 +30,7 @@ pub struct PostgresNotebookStore {
 
 impl PostgresNotebookStore {
     /// A store in this database. Connects when it is first needed, so that a server can start while the database is away;
-    /// [`Self::connect`] does so now.
+    /// [`Self::connect`] does so now. Must be called within a Tokio runtime.
     ///
     /// # Errors
     /// When the settings do not make sense, or a file that they name cannot be read.

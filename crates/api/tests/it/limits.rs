@@ -146,6 +146,11 @@ async fn bodies_that_are_not_json_objects_that_fit_are_422() {
             "{\"Connection_string\": \"x\"}",
             "The body does not fit: missing field `connection_string` at line 1 column 26.",
         ),
+        (
+            &db,
+            r#"{"connection_string": 4711}"#,
+            "The field `connection_string` does not fit: it must be a string or null at line 1 column 27.",
+        ),
     ] {
         assert_eq!(server.put(route, body).await.problem(422, "does_not_fit")["detail"], detail);
     }

@@ -57,18 +57,36 @@ async fn a_connection_string_is_kept_and_an_unchanged_one_does_nothing() {
     let server = Server::start();
     let path = server.notebook().await;
     let db = format!("{path}/db");
-    let body = r#"{"connection_string": "postgresql://u:p%40@h/d?x=ä"}"#;
-    for revision in [1, 1] {
-        assert_eq!(server.put(&db, body).await.ok(), json!({"status": "ok"}));
+    let shown = "postgresql://u:••••••••@h/d?x=ä";
+    for entered in ["postgresql://u:p%40@h/d?x=ä", "postgresql://u:p%40@h/d?x=ä", shown] {
+        let body = json!({ "connection_string": entered }).to_string();
+        assert_eq!(server.put(&db, &body).await.ok(), json!({"status": "ok"}));
         let notebook = server.get(&path).await.ok();
-        assert_eq!(notebook["db_conn_string"], "postgresql://u:p%40@h/d?x=ä");
-        assert_eq!(notebook["revision"], revision);
+        assert_eq!((&notebook["db_conn_string"], &notebook["revision"]), (&json!(shown), &json!(1)));
     }
+    let body = json!({ "connection_string": shown.replace("@h", "@other") }).to_string();
+    let problem = server.put(&db, &body).await.problem(422, "password_masked");
+    let detail = "The connection string holds the mask that stands for a password; enter the password again.";
+    assert_eq!(problem["detail"], detail);
+    let detail = "A connection string cannot begin with \"q1.\", which marks sealed ones.";
+    let problem = server.put(&db, r#"{"connection_string": "q1.a.b"}"#).await.problem(422, "does_not_fit");
+    assert_eq!(problem["detail"], detail);
+    assert_eq!(server.get(&path).await.ok()["revision"], 1);
     for body in [r#"{"connection_string": ""}"#, r#"{"connection_string": null}"#] {
         let revision = 2;
         server.put(&db, body).await.ok();
         let notebook = server.get(&path).await.ok();
         assert_eq!((&notebook["db_conn_string"], &notebook["revision"]), (&json!(null), &json!(revision)));
+    }
+}
+
+#[actix_web::test]
+async fn a_connection_string_without_a_password_is_shown_as_it_was_entered() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    for entered in ["postgres://me@h:5432/d", "host=h dbname=d", "c"] {
+        server.put(&format!("{path}/db"), &json!({ "connection_string": entered }).to_string()).await.ok();
+        assert_eq!(server.get(&path).await.ok()["db_conn_string"], entered);
     }
 }
 

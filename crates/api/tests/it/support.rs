@@ -9,14 +9,14 @@ use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use actix_web::test::{self, TestRequest};
 use actix_web::web::Bytes;
 use quire_api::{Api, Settings};
-use quire_domain::UserId;
+use quire_domain::{SecretKey, SecretKeys, UserId};
 use quire_service::NotebookService;
 use quire_storage_json::{JsonNotebookStore, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) struct Server {
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
     pub(crate) service: NotebookService,
     pub(crate) settings: Settings,
 }
@@ -36,18 +36,23 @@ impl Server {
 
     /// A server whose directory holds these files.
     pub(crate) fn over(files: &[(&str, &str)]) -> Self {
+        Self::with_key(None, files)
+    }
+
+    /// A server that seals connection strings with this key.
+    pub(crate) fn with_key(key: Option<&str>, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let service = service(dir.path());
+        let service = service(dir.path(), key);
         let settings = Settings {
             dev_user: UserId::new("me").unwrap(),
             allowed_origins: vec!["http://localhost:3000".to_owned(), "https://quire.example".to_owned()],
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
         };
-        Self { _dir: dir, service, settings }
+        Self { dir, service, settings }
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -91,9 +96,11 @@ impl Server {
     }
 }
 
-fn service(dir: &Path) -> NotebookService {
+fn service(dir: &Path, key: Option<&str>) -> NotebookService {
     let store = JsonNotebookStore::open(dir, Options { scan_every: None, ..Options::default() }).unwrap();
-    NotebookService::new(Arc::new(store), quire_service::Options::default()).unwrap()
+    let keys = key.map(|key| Arc::new(SecretKeys { current: SecretKey::parse(key).unwrap(), old: None }));
+    let options = quire_service::Options { keys, plain_connections: true, ..quire_service::Options::default() };
+    NotebookService::new(Arc::new(store), options).unwrap()
 }
 
 pub(crate) fn to(request: TestRequest, path: &str) -> TestRequest {

@@ -5,6 +5,8 @@
 mod deep;
 mod graph;
 mod graph_properties;
+mod mask;
 mod model;
 mod notation;
 mod open;
+mod sealing;

@@ -131,7 +131,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with(Options::default())
+        Self::with(options())
     }
 
     pub(crate) fn with(options: Options) -> Self {
@@ -152,7 +152,7 @@ impl World {
 
     /// A second service on the same store, as another instance would be.
     pub(crate) fn second(&self) -> NotebookService {
-        NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, Options::default()).unwrap()
+        NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, options()).unwrap()
     }
 
     pub(crate) fn fail_next(&self, fault: Fault) {
@@ -192,6 +192,11 @@ impl World {
         let cell = self.service.get(&ann(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
         (id, cell)
     }
+}
+
+/// As for a directory of files without a secret key.
+pub(crate) fn options() -> Options {
+    Options { plain_connections: true, ..Options::default() }
 }
 
 pub(crate) fn ann() -> UserId {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quire_test_postgres::{Database, Server, Settings};
+use quire_test_postgres::{Database, Server, Settings, URL_VARIABLE};
 use sqlx::{ConnectOptions, Connection};
 
 /// Set in the process that [`a_killed_process_leaves_no_server`] starts and kills.
@@ -58,7 +58,9 @@ async fn a_killed_process_leaves_no_server() {
     }
     let mut this = Command::new(std::env::current_exe().unwrap());
     this.args(["--exact", "life::a_killed_process_leaves_no_server", "--nocapture"]);
-    let mut child = this.env(CHILD, "1").stdout(Stdio::piped()).spawn().unwrap();
+    // A server that is not ours would rightly go on.
+    this.env(CHILD, "1").env_remove(URL_VARIABLE);
+    let mut child = this.stdout(Stdio::piped()).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let said = output.lines().map(Result::unwrap).find_map(|line| Some(line.split_once(CHILD)?.1.to_owned()));
     let said = said.expect("the child says where its server is");

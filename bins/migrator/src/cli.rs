@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::outcome::{Exit, Failure};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// To run.
+    Run(Command),
+    /// To print this.
+    Text(String),
+}
+
+/// Brings a Quire database to the schema that the server needs.
+///
+/// The database is the one that DATABASE_URL names, as postgres://user@host:5432/name. DATABASE_PASSWORD, or a file that
+/// DATABASE_PASSWORD_FILE names, replaces the URL's password.
+#[derive(Debug, Parser)]
+#[command(name = "quire-migrate", version, after_help = EXIT_CODES)]
+#[expect(clippy::doc_markdown, reason = "the text is the help's")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done or current, 1 other failure, 2 usage, 3 refused, 4 behind, \
+                          5 ahead or unknown, 6 drift";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Apply the steps that are pending
+    Up {
+        /// Print all statements, for an empty database, and use no database
+        #[arg(long)]
+        sql: bool,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Take back the last steps; what they held is lost
+    Down {
+        /// How many
+        #[arg(long, default_value_t = NonZeroUsize::MIN, value_name = "N")]
+        steps: NonZeroUsize,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List the steps, and say where the database stands
+    Status {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Take everything back, and begin with an empty schema; all notebooks are lost
+    Fresh {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Compare the live schema with the one expected, and name each difference
+    Check {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// Which database.
+#[derive(Args, Debug)]
+pub(crate) struct DatabaseArgs {
+    /// The database, in place of DATABASE_URL; without a password, which everybody on the machine could read here
+    #[arg(long, value_name = "URL", conflicts_with = "database_url_file")]
+    pub(crate) database_url: Option<String>,
+    /// A file that holds the URL, in place of DATABASE_URL
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database_url_file: Option<PathBuf>,
+}
+
+/// Reads the command line.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => Ok(Parsed::Run(cli.command)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Parsed::Text(error.to_string()))
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::new(Exit::Usage, "no command is given; see quire-migrate --help"))
+        }
+        Err(error) => Err(Failure::new(Exit::Usage, explained(&error, &arguments))),
+    }
+}
+
+/// Clap quotes what it does not understand. Where that may be a URL, with a password in it, its kind has to do.
+fn explained(error: &clap::Error, arguments: &[OsString]) -> String {
+    let secret = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        text.contains('@') || text.contains("://") || text.contains("password")
+    };
+    if arguments.iter().skip(1).any(secret) {
+        return format!("{}; see quire-migrate --help", error.kind());
+    }
+    let text = error.to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
+}

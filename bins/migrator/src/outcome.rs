@@ -1,0 +1,87 @@
+//! How a command ends.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use quire_migration::{MigrateError, SchemaState};
+
+/// The exit codes, which `docs/schema.md` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or current.
+    Done = 0,
+    /// Any failure that is none of the others.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// Not done, for a reason that a person can put right.
+    Refused = 3,
+    /// Steps are to be applied, or to be completed.
+    Behind = 4,
+    /// The database has steps that this build does not know.
+    Ahead = 5,
+    /// The live schema is not the one expected.
+    Drift = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&SchemaState> for Exit {
+    fn from(state: &SchemaState) -> Self {
+        match state {
+            SchemaState::Current => Self::Done,
+            SchemaState::NotMigrated | SchemaState::Behind { .. } | SchemaState::Unfinished { .. } => Self::Behind,
+            SchemaState::Ahead { .. } => Self::Ahead,
+            SchemaState::Changed { .. } => Self::Refused,
+        }
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<MigrateError> for Failure {
+    fn from(error: MigrateError) -> Self {
+        let exit = match &error {
+            MigrateError::Ahead { .. } => Exit::Ahead,
+            refusal if refusal.is_refusal() => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, chain(&error))
+    }
+}
+
+/// An error with its causes, in one line. Some errors repeat their cause, which once is enough.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}

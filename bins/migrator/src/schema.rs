@@ -1,0 +1,127 @@
+//! The commands that concern the schema.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use quire_migration::{Progress, Report, STEPS, Standing};
+use sqlx::PgConnection;
+
+use crate::cli::{Command, DatabaseArgs};
+use crate::database::{self, Target};
+use crate::outcome::{Exit, Failure};
+
+/// Runs a command.
+pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Up { sql: true, .. } => {
+            let _ = write!(io::stdout(), "{}", quire_migration::sql(STEPS));
+            Ok(Exit::Done)
+        }
+        Command::Up { sql: false, database } => {
+            let Target { options, limits } = database::target(&database)?;
+            Ok(tell(&quire_migration::up(&options, STEPS, &limits, &mut say_progress).await?))
+        }
+        Command::Down { steps, database } => {
+            let Target { options, limits } = database::target(&database)?;
+            Ok(tell(&quire_migration::down(&options, STEPS, steps.get(), &limits, &mut say_progress).await?))
+        }
+        Command::Status { database } => status(&mut connect(&database).await?).await,
+        Command::Fresh { yes, database } => fresh(&database::target(&database)?, yes).await,
+        Command::Check { database } => check(&mut connect(&database).await?).await,
+    }
+}
+
+async fn status(connection: &mut PgConnection) -> Result<Exit, Failure> {
+    let (steps, state) = quire_migration::list(connection, STEPS).await?;
+    for step in steps {
+        let name = step.name;
+        match step.standing {
+            Standing::Applied(at) => say(&format_args!("applied  {name} at {at}")),
+            Standing::Begun(at) => say(&format_args!("begun    {name} at {at}, not finished")),
+            Standing::Unknown(at) => say(&format_args!("unknown  {name} at {at}")),
+            Standing::Pending(kind) => say(&format_args!("pending  {name} ({kind})")),
+        }
+    }
+    match state.advice() {
+        Some(advice) => say(&format_args!("{state}; {advice}")),
+        None => say(&state),
+    }
+    Ok((&state).into())
+}
+
+async fn check(connection: &mut PgConnection) -> Result<Exit, Failure> {
+    let state = quire_migration::state(connection, STEPS).await?;
+    if let Exit::Done = Exit::from(&state) {
+        let findings = quire_migration::check(connection, quire_migration::SCHEMA).await?;
+        for difference in &findings.differences {
+            say(difference);
+        }
+        for other in &findings.others {
+            say(&format_args!("{other}: not Quire's, ignored"));
+        }
+        if findings.differences.is_empty() {
+            say(&"the schema is the one expected");
+            return Ok(Exit::Done);
+        }
+        return Ok(Exit::Drift);
+    }
+    let advice = state.advice().map(|advice| format!("; {advice}")).unwrap_or_default();
+    say(&format_args!("{state}{advice}; only a current schema can be checked"));
+    Ok((&state).into())
+}
+
+async fn fresh(target: &Target, yes: bool) -> Result<Exit, Failure> {
+    let Target { options, limits } = target;
+    let mut connection = quire_migration::connect(options, limits.connect).await?;
+    let contents = quire_migration::contents(&mut connection).await?;
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let database = &contents.database;
+    let notebooks = match contents.notebooks {
+        1 => "1 notebook".to_owned(),
+        more => format!("{more} notebooks"),
+    };
+    let loss =
+        format!("database {database:?} on {place}: {notebooks}, and all else that Quire holds there, will be lost");
+    if yes {
+        say(&loss);
+    } else if !io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Refused, format!("{loss}; add --yes, since nobody can be asked here")));
+    } else if !confirmed(&loss, database) {
+        return Err(Failure::new(Exit::Refused, "nothing was changed"));
+    }
+    Ok(tell(&quire_migration::fresh(options, STEPS, limits, &mut say_progress).await?))
+}
+
+/// Whether the person at the terminal typed the database's name, which nobody does by mistake.
+fn confirmed(loss: &str, database: &str) -> bool {
+    let _ = write!(io::stderr(), "{loss}\nType the database's name to go on: ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && answer.trim() == database
+}
+
+async fn connect(database: &DatabaseArgs) -> Result<PgConnection, Failure> {
+    let Target { options, limits } = database::target(database)?;
+    Ok(quire_migration::connect(&options, limits.connect).await?)
+}
+
+fn tell(report: &Report) -> Exit {
+    if report.steps.is_empty() {
+        say(&format_args!("{}; nothing to do", report.state));
+    } else {
+        say(&report.state);
+    }
+    Exit::Done
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that the library calls")]
+fn say_progress(progress: Progress) {
+    say(&progress);
+}
+
+/// One line on standard output. Work goes on when nobody reads it any more.
+fn say(line: &dyn Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}

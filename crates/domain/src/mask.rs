@@ -1,0 +1,293 @@
+//! What owners see of a connection string: all of it but its passwords.
+//!
+//! Connection strings come in many forms, and passwords in them are often not encoded as they should be. So this looks for
+//! where passwords may be in any form, and hides too much rather than too little: what follows a password is shown only
+//! from something on that surely is no part of it.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::{ConnectionString, limits};
+
+/// What stands for a password. Of a character that no keyboard has and that URLs hold in encoded form only, so that a text
+/// with one in it was shown, not entered.
+const MASK: &str = "\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}";
+const MASK_CHAR: char = '\u{2022}';
+
+/// What stands for a string that cannot be opened, and how it begins.
+const UNAVAILABLE: &str = "(unavailable: the server cannot open the stored connection string; enter it again)";
+const UNAVAILABLE_PREFIX: &str = "(unavailable";
+
+/// A parameter whose name contains one of these, separators aside, is a password or as good as one.
+const SECRET_NAMES: [&str; 11] = [
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "accesskey",
+    "accountkey",
+    "privatekey",
+    "clientkey", // scram_client_key, scram_server_key
+    "serverkey",
+];
+
+/// The names of parameters that may follow a password and are none.
+const PLAIN_NAMES: [&str; 38] = [
+    "address",
+    "application name",
+    "application_name",
+    "applicationname",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "currentschema",
+    "data source",
+    "database",
+    "datasource",
+    "db",
+    "dbname",
+    "driver",
+    "dsn",
+    "encoding",
+    "encrypt",
+    "gssencmode",
+    "host",
+    "hostaddr",
+    "initial catalog",
+    "keepalives",
+    "options",
+    "pooling",
+    "port",
+    "schema",
+    "search_path",
+    "server",
+    "service",
+    "ssl",
+    "sslcert",
+    "sslmode",
+    "sslrootcert",
+    "target_session_attrs",
+    "timeout",
+    "uid",
+    "user",
+    "user id",
+];
+
+/// A connection string as its owner is shown it. Hidden in `Debug` all the same: hosts and users are nobody else's business,
+/// and a password may be where nobody looks for one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShownConnection(Arc<str>);
+
+impl ShownConnection {
+    /// What is shown of a string that cannot be opened.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self(Arc::from(UNAVAILABLE))
+    }
+
+    /// The text to show.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ShownConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownConnection(hidden)")
+    }
+}
+
+impl ConnectionString {
+    /// What its owner is shown: itself, with a mask in place of each password.
+    #[must_use]
+    pub fn shown(&self) -> ShownConnection {
+        let shown = masked(self.expose());
+        // What is shown comes back when it was not changed, and must then not be too long.
+        let fits = shown.chars().count() <= limits::CONNECTION_CHARS;
+        ShownConnection(Arc::from(if fits { &shown } else { MASK }))
+    }
+
+    /// Whether this is, wholly or in part, what somebody was shown in place of a password, so that nobody can connect with
+    /// it.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        // One character is enough: of a mask that somebody edited, there may be no more left.
+        self.expose().contains(MASK_CHAR) || self.expose().starts_with(UNAVAILABLE_PREFIX)
+    }
+}
+
+fn masked(text: &str) -> String {
+    // Changes no byte's place.
+    let lower = text.to_ascii_lowercase();
+    let mut secrets: Vec<Range<usize>> = parameters(&lower);
+    secrets.extend(userinfo(&lower));
+    secrets.retain(|secret| !secret.is_empty());
+    secrets.sort_unstable_by_key(|secret| secret.start);
+    let mut hidden: Vec<Range<usize>> = Vec::new();
+    for secret in secrets {
+        match hidden.last_mut() {
+            Some(last) if secret.start <= last.end => last.end = last.end.max(secret.end),
+            _ => hidden.push(secret),
+        }
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    for secret in hidden {
+        shown.push_str(&text[at..secret.start]);
+        shown.push_str(MASK);
+        at = secret.end;
+    }
+    shown.push_str(&text[at..]);
+    shown
+}
+
+/// The password between a user and a host. Where it holds unencoded what should end it, nobody knows where it ends: it is
+/// taken to go from the first colon to the last `@`, wherever they are.
+fn userinfo(text: &str) -> Option<Range<usize>> {
+    let authority = authority(text);
+    let Some(end) = text.rfind('@') else {
+        return bad_port(text, authority?).map(|begin| begin..text.len());
+    };
+    let begin = authority.unwrap_or(0);
+    let before = text.get(begin..end)?;
+    let colon = colon(before).map(|colon| colon.end);
+    // Oracle's `user/password@host`.
+    let slash = if authority.is_none() && !is_parameter(text.trim_start()) {
+        before.find('/').map(|slash| slash + 1)
+    } else {
+        None
+    };
+    let first = [colon, slash].into_iter().flatten().min()?;
+    Some(begin + first..end)
+}
+
+/// Where the authority begins of what is surely a URL.
+fn authority(text: &str) -> Option<usize> {
+    let (scheme, _) = text.split_once("://")?;
+    let name = scheme.trim_start();
+    let name = name.strip_prefix("jdbc:").unwrap_or(name);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    (name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(is_name))
+        .then_some(scheme.len() + "://".len())
+}
+
+/// A URL without `@` has no user, so what follows a colon is a port; when it cannot be one, the host was forgotten, and this
+/// is where the password begins.
+fn bad_port(text: &str, authority: usize) -> Option<usize> {
+    let rest = &text[authority..];
+    let hosts = &rest[..rest.find(['/', '?', '#', ';']).unwrap_or(rest.len())];
+    let mut begin = authority;
+    for host in hosts.split(',') {
+        let address = if host.starts_with('[') { host.find(']').map_or(0, |end| end + 1) } else { 0 };
+        if let Some(colon) = colon(&host[address..]) {
+            let port = &host[address + colon.end..];
+            if port.len() > 5 || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Some(begin + address + colon.end);
+            }
+        }
+        begin += host.len() + 1;
+    }
+    None
+}
+
+/// The first colon, encoded or not.
+fn colon(text: &str) -> Option<Range<usize>> {
+    let found = [":", "%3a"].map(|colon| text.find(colon).map(|at| at..at + colon.len()));
+    found.into_iter().flatten().min_by_key(|colon| colon.start)
+}
+
+/// The values of all parameters that are passwords: `name=value` in a query, between blanks or between semicolons, and
+/// `"name": "value"` in JSON.
+fn parameters(text: &str) -> Vec<Range<usize>> {
+    let Decoded { bytes, ends } = Decoded::of(text);
+    let is_password = |index: &usize| {
+        let name = bytes[..*index].trim_ascii_end();
+        (bytes[*index] == b'=' || bytes[*index] == b':' && name.ends_with(b"\"")) && is_secret(name)
+    };
+    (0..bytes.len()).filter(is_password).map(|index| value(text, ends[index])).collect()
+}
+
+/// A text with its percent-encoding undone once, since names of parameters may be encoded.
+struct Decoded {
+    bytes: Vec<u8>,
+    /// For each byte, the end of what it is written as.
+    ends: Vec<usize>,
+}
+
+impl Decoded {
+    fn of(text: &str) -> Self {
+        let written = text.as_bytes();
+        let digit = |at: usize| written.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let (mut bytes, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
+        while let Some(&byte) = written.get(at) {
+            let pair = digit(at + 1).zip(digit(at + 2)).filter(|_| byte == b'%');
+            let pair = pair.and_then(|(high, low)| u8::try_from(16 * high + low).ok());
+            at += if pair.is_some() { 3 } else { 1 };
+            bytes.push(pair.unwrap_or(byte).to_ascii_lowercase());
+            ends.push(at);
+        }
+        Self { bytes, ends }
+    }
+}
+
+/// Whether a text ends in the name of a password.
+fn is_secret(text: &[u8]) -> bool {
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'') || byte.is_ascii_whitespace();
+    let is_separator = |byte: &u8| matches!(byte, b'_' | b'-' | b'.');
+    let name = text.iter().rev().skip_while(|byte| is_quote(byte));
+    let name = name.take_while(|byte| byte.is_ascii_alphanumeric() || is_separator(byte));
+    let mut name: Vec<u8> = name.filter(|byte| !is_separator(byte)).copied().collect();
+    name.reverse();
+    let name = String::from_utf8_lossy(&name);
+    // The last word of "Access Key", for one.
+    ["pw", "key"].contains(&&*name) || SECRET_NAMES.iter().any(|secret| name.contains(secret))
+}
+
+/// A password that begins here, or behind blanks. It ends where it surely does: before another parameter, and, if it is in
+/// quotes, behind them.
+fn value(text: &str, begin: usize) -> Range<usize> {
+    let value = text[begin..].trim_start();
+    let begin = text.len() - value.len();
+    let quoted = match value.chars().next() {
+        Some('{') => closing(value, '}'),
+        Some(quote @ ('\'' | '"')) => closing(value, quote),
+        _ => Some(0),
+    };
+    let end = quoted.and_then(|quoted| Some(begin + quoted + next_parameter(&value[quoted..])?));
+    begin..end.unwrap_or(text.len())
+}
+
+/// The length of a quoted value, quotes included; `None` when it does not end before a separator. Quotes are escaped by a
+/// backslash or by being doubled, depending on the form; where both may be meant, the value is taken to go on.
+fn closing(value: &str, quote: char) -> Option<usize> {
+    let mut characters = value.char_indices().skip(1).peekable();
+    while let Some((index, character)) = characters.next() {
+        let next = characters.peek().map(|(_, next)| *next);
+        if character == '\\' || character == quote && next == Some(quote) {
+            characters.next();
+        } else if character == quote {
+            return next.is_none_or(is_separator).then_some(index + 1);
+        }
+    }
+    None
+}
+
+/// Where a separator is that a parameter follows which is no password.
+fn next_parameter(text: &str) -> Option<usize> {
+    let separators = text.char_indices().filter(|(_, character)| is_separator(*character));
+    let mut ends = separators.map(|(at, separator)| (at, at + separator.len_utf8()));
+    ends.find(|(_, end)| is_parameter(&text[*end..])).map(|(at, _)| at)
+}
+
+/// Whether a text begins with a parameter that is no password.
+fn is_parameter(text: &str) -> bool {
+    PLAIN_NAMES.iter().any(|&name| text.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('=')))
+}
+
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '&' | ';')
+}

@@ -1,0 +1,81 @@
+//! Connection strings on their way in and out: sealed before anything is stored, masked before anybody is shown them.
+
+use std::sync::Arc;
+
+use quire_domain::{CannotOpen, ConnectionString, Nonce, Notebook, SecretKeys, ShownConnection, StoredConnection};
+use quire_storage::StoreError;
+
+use crate::ServiceError;
+
+/// What a service seals and opens with.
+#[derive(Debug)]
+pub(crate) struct Sealing {
+    pub(crate) keys: Option<Arc<SecretKeys>>,
+    /// Whether the store may hold what is not sealed.
+    pub(crate) plain: bool,
+}
+
+impl Sealing {
+    /// The notebook's connection string, if it has one.
+    pub(crate) fn open(&self, notebook: &Notebook) -> Result<Option<ConnectionString>, CannotOpen> {
+        let Some(stored) = &notebook.connection else { return Ok(None) };
+        let opened = match (stored.plain(), &self.keys) {
+            // Whoever can write to the store could otherwise make the owner's queries go wherever they like.
+            (Some(_), _) if !self.plain => Err(CannotOpen::NotSealed),
+            (Some(plain), _) => Ok(plain),
+            (None, Some(keys)) => keys.open(stored, &notebook.id, &notebook.owner),
+            (None, None) => Err(CannotOpen::NoKey),
+        };
+        opened.map(Some)
+    }
+
+    /// What the owner is shown. A string that cannot be opened is logged, and the notebook is shown all the same.
+    pub(crate) fn shown(&self, notebook: &Notebook) -> Option<ShownConnection> {
+        let opened = self.open(notebook).inspect_err(|reason| {
+            tracing::warn!(notebook = %notebook.id, %reason, "cannot open the notebook's connection string");
+        });
+        show(opened.as_ref())
+    }
+
+    /// What to store for a string that the notebook's owner entered; `None` when it is the one that there is, or what was
+    /// shown of that.
+    pub(crate) fn enter(
+        &self,
+        notebook: &Notebook,
+        entered: &ConnectionString,
+    ) -> Result<Option<StoredConnection>, ServiceError> {
+        let current = self.open(notebook);
+        let same = matches!(&current, Ok(Some(current)) if current == entered);
+        if same || show(current.as_ref()).is_some_and(|shown| shown.as_str() == entered.expose()) {
+            return Ok(None);
+        }
+        if entered.is_masked() {
+            return Err(ServiceError::PasswordMasked);
+        }
+        let as_it_is = StoredConnection::new(entered.expose())?;
+        if as_it_is.as_ref().is_some_and(StoredConnection::is_sealed) {
+            return Err(ServiceError::LooksSealed);
+        }
+        match &self.keys {
+            Some(keys) => Ok(Some(keys.seal(entered, &notebook.id, &notebook.owner, nonce()?)?)),
+            None if self.plain => Ok(as_it_is),
+            None => Err(ServiceError::NoSecretKey),
+        }
+    }
+}
+
+fn show(opened: Result<&Option<ConnectionString>, &CannotOpen>) -> Option<ShownConnection> {
+    match opened {
+        Ok(connection) => connection.as_ref().map(ConnectionString::shown),
+        Err(_) => Some(ShownConnection::unavailable()),
+    }
+}
+
+fn nonce() -> Result<Nonce, ServiceError> {
+    let mut nonce = Nonce::default();
+    getrandom::fill(&mut nonce).map_err(|error| {
+        let action = "draw random bytes to seal a connection string".to_owned();
+        ServiceError::Store(StoreError::Backend { action, source: error.to_string().into() })
+    })?;
+    Ok(nonce)
+}

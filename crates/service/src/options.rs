@@ -1,0 +1,40 @@
+//! How a service behaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quire_domain::SecretKeys;
+
+use crate::{Clock, SystemClock};
+
+/// How a service behaves; the defaults suit one server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Threads that analyse long code, and notebooks that are opened at once.
+    pub analysis_threads: usize,
+    /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
+    pub idle: Duration,
+    /// How many notebooks are kept in memory before the one unused for longest leaves it.
+    pub most_active: usize,
+    /// What connection strings are sealed with. Without it, none is accepted, unless `plain_connections` says otherwise,
+    /// and sealed ones are shown as unavailable.
+    pub keys: Option<Arc<SecretKeys>>,
+    /// Whether the store may hold connection strings that are not sealed, as files that only their owner can read may: they
+    /// are used as they are, and without a key they are also stored so.
+    pub plain_connections: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            analysis_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            idle: Duration::from_mins(5),
+            most_active: 1_024,
+            keys: None,
+            plain_connections: false,
+        }
+    }
+}

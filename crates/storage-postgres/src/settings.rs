@@ -1,0 +1,138 @@
+//! Which database a program is to use, from its command line and its environment: the same for every program.
+
+use std::env::VarError;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{DatabaseUrl, DatabaseUrlError, PasswordSource};
+
+/// The variable that holds a database's URL.
+pub const URL_VARIABLE: &str = "DATABASE_URL";
+/// The variable that holds a password, in place of the URL's.
+const PASSWORD_VARIABLE: &str = "DATABASE_PASSWORD";
+/// The variable that names a file with the password, which is read again when the database refuses the old one.
+const PASSWORD_FILE_VARIABLE: &str = "DATABASE_PASSWORD_FILE";
+
+/// What the command line says of the database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arguments<'a> {
+    /// `--database-url`: a URL without a password, since everybody on the machine can read command lines.
+    pub url: Option<&'a str>,
+    /// `--database-url-file`: a file that holds the URL.
+    pub url_file: Option<&'a Path>,
+}
+
+/// Why the settings name no database that can be used. No message holds a part of a URL or a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The command line can be read by everybody.
+    #[error(
+        "--database-url holds a password, or what looks like one, and everybody on the machine can read it in the list \
+         of processes: use {URL_VARIABLE}, --database-url-file, {PASSWORD_VARIABLE} or {PASSWORD_FILE_VARIABLE}"
+    )]
+    PasswordInArgument,
+    /// The URL is not valid.
+    #[error("{origin}: {source}")]
+    Url {
+        /// Where it is written.
+        origin: String,
+        /// What is wrong.
+        source: DatabaseUrlError,
+    },
+    /// A file cannot be read.
+    #[error("--database-url-file: cannot read {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A variable's value is no text.
+    #[error("the variable {name} is not UTF-8")]
+    NotText {
+        /// The variable.
+        name: &'static str,
+    },
+    /// There are two passwords.
+    #[error("{PASSWORD_VARIABLE} and {PASSWORD_FILE_VARIABLE} are both set: keep one")]
+    TwoPasswords,
+}
+
+/// The database that the command line names, else the variable; `None` when neither does. `variable` looks one up in the
+/// environment; an empty one counts as not set.
+///
+/// # Errors
+/// When what is named cannot be used.
+pub fn database_url(
+    arguments: Arguments<'_>,
+    variable: impl Fn(&str) -> Result<String, VarError>,
+) -> Result<Option<DatabaseUrl>, SettingsError> {
+    let get = |name: &'static str| match variable(name) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(SettingsError::NotText { name }),
+    };
+    let (text, origin) = match (arguments.url, arguments.url_file) {
+        // Before it is parsed: what has a password in it, but is not valid, is as readable.
+        (Some(url), _) if DatabaseUrl::may_hold_password(url) => return Err(SettingsError::PasswordInArgument),
+        (Some(url), _) => (url.to_owned(), "--database-url".to_owned()),
+        (None, Some(path)) => {
+            let read = fs::read_to_string(path);
+            let text = read.map_err(|source| SettingsError::File { path: path.to_owned(), source })?;
+            (text, path.display().to_string())
+        }
+        (None, None) => match get(URL_VARIABLE)? {
+            Some(url) => (url, URL_VARIABLE.to_owned()),
+            None => return Ok(None),
+        },
+    };
+    let url = DatabaseUrl::parse(&text).map_err(|source| SettingsError::Url { origin, source })?;
+    Ok(Some(match (get(PASSWORD_VARIABLE)?, get(PASSWORD_FILE_VARIABLE)?) {
+        (Some(_), Some(_)) => return Err(SettingsError::TwoPasswords),
+        (Some(password), None) => url.with_password(PasswordSource::Text(password)),
+        (None, Some(file)) => url.with_password(PasswordSource::File(file.into())),
+        (None, None) => url,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(arguments: Arguments<'_>, variables: &[(&str, &str)]) -> Result<Option<DatabaseUrl>, SettingsError> {
+        let found =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        database_url(arguments, |name| found(name).ok_or(VarError::NotPresent))
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_environment() {
+        let argument = Arguments { url: Some("postgres://ann@host/one"), url_file: None };
+        let variables = [(URL_VARIABLE, "postgres://ann:secret@host/two")];
+        assert!(format!("{:?}", find(argument, &variables).unwrap()).contains("one"));
+        assert!(format!("{:?}", find(Arguments::default(), &variables).unwrap()).contains("two"));
+        assert!(find(Arguments::default(), &[(URL_VARIABLE, "")]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_password_comes_from_one_place() {
+        let url = (URL_VARIABLE, "postgres://ann@host/db");
+        let both = [url, (PASSWORD_VARIABLE, "secret"), (PASSWORD_FILE_VARIABLE, "/run/secret")];
+        assert!(matches!(find(Arguments::default(), &both), Err(SettingsError::TwoPasswords)));
+        assert!(find(Arguments::default(), &both[..2]).unwrap().unwrap().has_password());
+        assert!(!find(Arguments::default(), &both[..1]).unwrap().unwrap().has_password());
+    }
+
+    #[test]
+    fn no_complaint_repeats_a_password() {
+        for url in ["postgres://ann:hunter2@host/db", "postgres://ann:hunter2", "hunter2@", "postgres:ann:hunter2@x"] {
+            let argument = Arguments { url: Some(url), url_file: None };
+            let refused = find(argument, &[]).unwrap_err();
+            assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
+        }
+        let refused = find(Arguments::default(), &[(URL_VARIABLE, "postgres://ann:hun/ter2@host/db")]).unwrap_err();
+        assert!(!format!("{refused} {refused:?}").contains("ter2"), "{refused:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a URL is refused.
+
+use std::path::PathBuf;
+
+use super::keys::Keys;
+
+/// Why there is no way to connect. No message holds any part of the URL but the names of known keys.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseUrlError {
+    /// It is no URL of a `PostgreSQL` database.
+    #[error("the database's URL does not begin with `postgres://`, `postgresql://` or `postgresql+asyncpg://`")]
+    Scheme,
+    /// A character stands where it is not allowed, or where it makes the text ambiguous.
+    #[error(
+        "the database's URL has a special character at position {position} that must be percent-encoded: a user name or \
+         password writes `@` as `%40`, `/` as `%2F`, `?` as `%3F`, `#` as `%23`, `%` as `%25` and a blank as `%20`"
+    )]
+    Character {
+        /// Which of the text's characters it is, counted from 1.
+        position: usize,
+    },
+    /// What is decoded is no text.
+    #[error("the {part} in the database's URL is not UTF-8, or holds NUL, after percent-decoding")]
+    NotText {
+        /// Which part of the URL.
+        part: &'static str,
+    },
+    /// A part is missing.
+    #[error("the database's URL names no {part}: it must look like postgres://user@host:5432/database")]
+    Missing {
+        /// Which part of the URL.
+        part: &'static str,
+    },
+    /// A part has no valid form.
+    #[error(
+        "the {part} in the database's URL is not valid; if the password has special characters, percent-encode them"
+    )]
+    Invalid {
+        /// Which part of the URL.
+        part: &'static str,
+    },
+    /// A key is unknown. It is not repeated, because it may be a part of a password that was not encoded.
+    #[error("parameter {number} of the database's URL is not known; known are: {}", Keys::NAMES.join(", "))]
+    UnknownKey {
+        /// Which parameter, counted from 1.
+        number: usize,
+    },
+    /// A key is there twice, by itself or by another name.
+    #[error("the database's URL sets `{key}` twice")]
+    Repeated {
+        /// The key.
+        key: &'static str,
+    },
+    /// A known key or variable has a value that it does not take.
+    #[error("the value of `{key}` is not valid: it must be {expected}")]
+    Value {
+        /// The key, or the environment variable.
+        key: &'static str,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// The file with the password cannot be read.
+    #[error("the database's password file {} cannot be read", path.display())]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file with the password holds none.
+    #[error("the database's password file {} is empty, or holds NUL", path.display())]
+    NoPassword {
+        /// The file.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,41 @@
+//! The steps as one text, to be run by hand.
+
+use std::fmt::Write as _;
+
+use crate::book;
+use crate::lock::KEY;
+use crate::step::Step;
+
+/// Everything that [`up`](crate::up()) would send to an empty database, as a script: running it leaves the same schema and
+/// the same record. Needs no database.
+#[must_use]
+pub fn sql(steps: &[Step]) -> String {
+    let mut text = format!(
+        "-- The schema of an empty database, with the record that `quire-migrate` and the server read.\n\
+         -- Run it as its owner: psql --no-psqlrc --set ON_ERROR_STOP=1 --file THIS_FILE\n\n{}\n",
+        book::CREATE
+    );
+    for step in steps {
+        let (name, kind) = (step.name, step.kind);
+        let _ = writeln!(text, "\n-- {name} ({kind})");
+        if step.transactional {
+            let _ = writeln!(text, "BEGIN;\nSELECT pg_advisory_xact_lock({KEY});");
+            let _ = writeln!(text, "{}\n{};\nCOMMIT;", step.up.trim_end(), record(step));
+        } else {
+            let _ = writeln!(text, "{};\n{}", book::begun(step), step.up.trim_end());
+            let _ = writeln!(text, "{};", book::finished(name));
+        }
+    }
+    text
+}
+
+/// Records a step that is applied in the same transaction.
+pub(crate) fn record(step: &Step) -> String {
+    format!(
+        "INSERT INTO quire_migrations (name, checksum, kind, started_at, finished_at) \
+         VALUES ({}, {}, {}, now(), clock_timestamp())",
+        book::quoted(step.name),
+        book::quoted(&step.checksum()),
+        book::quoted(step.kind.as_str()),
+    )
+}

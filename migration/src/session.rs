@@ -1,0 +1,58 @@
+//! Connections as the runner uses them: statements as text, one round trip each.
+
+use std::io;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+
+use crate::MigrateError;
+
+/// Opens a connection that works through a pooler in transaction mode, within the time given.
+///
+/// # Errors
+///
+/// When there is none to be had.
+pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<PgConnection, MigrateError> {
+    let failed = |source| MigrateError::Connect { place: place(options), source };
+    // Poolers refuse start-up parameters they do not know, and sqlx would ask for this one, of which we have no use. Slow
+    // statements are nothing to warn of here.
+    let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
+    match tokio::time::timeout(timeout, tuned.connect()).await {
+        Ok(connection) => connection.map_err(failed),
+        Err(_elapsed) => Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())),
+    }
+}
+
+/// Which database of which server, for a sentence.
+fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let server = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    format!("{database:?} on {server} as user {:?}", options.get_username())
+}
+
+/// Sends SQL as one message of the simple protocol, and returns the number of rows it changed.
+pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<u64> {
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected())
+}
+
+/// Likewise, and returns the rows that came back.
+pub(crate) async fn rows(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<Vec<PgRow>> {
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await
+}
+
+/// Opens a transaction whose time-outs are the runner's and not the role's.
+pub(crate) fn begin(lock_timeout_ms: u128) -> String {
+    // A snapshot that outlives its statement, as other isolation levels have it, would make `CREATE INDEX CONCURRENTLY`
+    // wait for us. Servers before 17 have no `transaction_timeout`, hence the detour.
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+         SET LOCAL lock_timeout = '{lock_timeout_ms}ms'; \
+         SET LOCAL statement_timeout = 0; \
+         SET LOCAL idle_in_transaction_session_timeout = 0; \
+         SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout';"
+    )
+}

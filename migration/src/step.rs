@@ -1,0 +1,109 @@
+//! A step of the schema, as data.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use async_trait::async_trait;
+use sea_orm_migration::sea_orm::ConnectionTrait as _;
+use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
+use sha2::{Digest as _, Sha256};
+
+use crate::{book, script};
+
+/// A step of the schema. Once published it is never edited: [`checksum`](Self::checksum) would give it away.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// `mYYYYMMDD_HHMMSS_what`: unique, and later than every earlier step's as text.
+    pub name: &'static str,
+    /// Whether servers that do not know the step can go on.
+    pub kind: Kind,
+    /// The SQL that applies it.
+    pub up: &'static str,
+    /// The SQL that takes it back.
+    pub down: &'static str,
+    /// Whether it runs in a transaction, and so leaves nothing behind when it fails.
+    ///
+    /// One that does not (`CREATE INDEX CONCURRENTLY` cannot) must be repeatable both ways, from whatever point it was cut off at,
+    /// and must only take locks that let reads and writes go on. It runs with the role's own time-outs. A semicolon at the end of
+    /// a line ends a statement of it.
+    pub transactional: bool,
+}
+
+/// What a step means to servers that do not know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Servers of the schema before it work on the schema after it.
+    Compatible,
+    /// They do not.
+    Breaking,
+}
+
+impl Kind {
+    /// As it is recorded.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Compatible => "compatible",
+            Self::Breaking => "breaking",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Step {
+    /// SHA-256 of both texts, in hexadecimal.
+    #[must_use]
+    pub fn checksum(&self) -> String {
+        // The separator keeps a line that moved from one text to the other from going unseen.
+        let digest = Sha256::new().chain_update(self.up).chain_update([0]).chain_update(self.down).finalize();
+        digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// The statements that must be sent one by one: all of a transactional step at once, else each for itself, because
+    /// several in one message would run in a transaction.
+    pub(crate) fn messages(&self, sql: &'static str) -> Vec<&'static str> {
+        if self.transactional {
+            return vec![sql];
+        }
+        sql.split_inclusive(";\n").map(str::trim).filter(|statement| !statement.is_empty()).collect()
+    }
+}
+
+impl MigrationName for Step {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+/// Also writes our own record, so that a server and `quire-migrate` understand what was done this way.
+#[async_trait]
+impl MigrationTrait for Step {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        connection.execute_unprepared(book::CREATE).await?;
+        for message in self.messages(self.up) {
+            connection.execute_unprepared(message).await?;
+        }
+        connection.execute_unprepared(&script::record(self)).await.map(drop)
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        for message in self.messages(self.down) {
+            connection.execute_unprepared(message).await?;
+        }
+        connection.execute_unprepared(&book::remove(self.name)).await.map(drop)
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(self.transactional)
+    }
+}

@@ -1,0 +1,119 @@
+//! What the tests share.
+
+use std::time::Duration;
+
+use quire_migration::{Kind, Limits, MigrateError, Report, STEPS, Step, describe, down, up};
+use quire_test_postgres::Database;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row as _};
+
+/// Short enough for tests that wait for a limit, long enough for a busy machine.
+pub(crate) const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(30),
+    wait_for_lock: Duration::from_secs(30),
+    lock_timeout: Duration::from_millis(500),
+    tries: 4,
+    pause: Duration::from_millis(200),
+    poll: Duration::from_millis(50),
+};
+
+/// An empty database brought to these steps.
+pub(crate) async fn migrated(steps: &[Step]) -> Database {
+    let database = Database::empty().await;
+    bring_up(&database, steps).await.unwrap();
+    database
+}
+
+pub(crate) async fn bring_up(database: &Database, steps: &[Step]) -> Result<Report, MigrateError> {
+    up(&database.options(), steps, &LIMITS, &mut |_| ()).await
+}
+
+pub(crate) async fn take_down(database: &Database, steps: &[Step], count: usize) -> Result<Report, MigrateError> {
+    down(&database.options(), steps, count, &LIMITS, &mut |_| ()).await
+}
+
+/// As [`bring_up`], with what was told on the way.
+pub(crate) async fn bring_up_told(
+    database: &Database,
+    steps: &[Step],
+    limits: &Limits,
+) -> (Result<Report, MigrateError>, Vec<String>) {
+    let mut told = Vec::new();
+    let report = up(&database.options(), steps, limits, &mut |progress| told.push(progress.to_string())).await;
+    (report, told)
+}
+
+pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<u64> {
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected())
+}
+
+/// The first column of every row, as text.
+pub(crate) async fn texts(connection: &mut PgConnection, sql: impl Into<String>) -> Vec<String> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row: &PgRow| row.get(0)).collect()
+}
+
+/// Every row of every table but the record of steps, table by table, as text.
+pub(crate) async fn dump(connection: &mut PgConnection) -> Vec<String> {
+    let mut dump = Vec::new();
+    for table in tables(connection).await {
+        let rows = format!("SELECT '{table} ' || row_to_json(t)::text FROM {table} t ORDER BY 1");
+        dump.extend(texts(connection, rows).await);
+    }
+    dump
+}
+
+/// The names of the tables but that of the record of steps.
+pub(crate) async fn tables(connection: &mut PgConnection) -> Vec<String> {
+    let schema = describe(connection).await.unwrap();
+    let names = schema.lines().filter_map(|line| line.strip_prefix("table ")?.strip_suffix(": plain"));
+    names.filter(|name| *name != "quire_migrations").map(str::to_owned).collect()
+}
+
+/// Rows for every table that a step makes, which fit the rows of the steps before it.
+pub(crate) fn rows_of(step: &str) -> &'static str {
+    match step {
+        "m20261125_090000_users" => {
+            "INSERT INTO users (id, clerk_user_id, email) VALUES ('alice', 'clerk_alice', 'alice@example.org'), ('bob', NULL, NULL)"
+        }
+        "m20261125_090100_notebooks" => {
+            "INSERT INTO notebooks (id, user_id, name, revision, version, extra, commit_ids, commit_versions, created_at, updated_at) \
+             VALUES ('blank-alice', 'alice', 'Blank', 3, nextval('notebook_versions'), '{\"b\": 1e2, \"a\": 1}', \
+                     ARRAY['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid], '{}', now(), now()), \
+                    ('blank-bob', 'bob', NULL, 0, nextval('notebook_versions'), NULL, '{}', '{}', now(), now())"
+        }
+        "m20261125_090200_cells" => {
+            "INSERT INTO cells (notebook_id, id, order_key, type, code, reads, writes, revision) \
+             VALUES ('blank-alice', 'c1', 'a0', 'python', 'x = 1', '{}', '{x}', 1), \
+                    ('blank-alice', 'c2', 'a1', 'sql', 'SELECT 1', '{}', '{}', 2), \
+                    ('blank-bob', 'c1', 'a0', 'python', '', '{}', '{}', 0)"
+        }
+        "m20261125_090300_cell_outputs" => {
+            "INSERT INTO cell_outputs (notebook_id, cell_id, ordinal, mime_type, data, metadata) \
+             VALUES ('blank-alice', 'c1', 0, 'text/plain', '\"1\"', '{}'), ('blank-bob', 'c1', 0, 'text/plain', '\"2\"', '{}')"
+        }
+        "m20261125_090400_write_probe" => "INSERT INTO write_probe (id, written_at) VALUES (1, now())",
+        other => {
+            panic!("say here what rows there are after step {other}, so that its way down and up is tested with them")
+        }
+    }
+}
+
+/// Puts [`rows_of`] all steps into a migrated database.
+pub(crate) async fn fill(connection: &mut PgConnection) {
+    for step in STEPS {
+        execute(connection, rows_of(step.name)).await.unwrap();
+    }
+}
+
+/// A transactional step of a list that only a test has.
+pub(crate) const fn step(name: &'static str, kind: Kind, up: &'static str, down: &'static str) -> Step {
+    Step { name, kind, up, down, transactional: true }
+}
+
+/// Two steps to begin with.
+pub(crate) const FIRST: Step =
+    step("m1_first", Kind::Breaking, "CREATE TABLE first (id integer PRIMARY KEY);", "DROP TABLE first;");
+/// See [`FIRST`].
+pub(crate) const SECOND: Step =
+    step("m2_second", Kind::Breaking, "CREATE TABLE second (id integer PRIMARY KEY);", "DROP TABLE second;");
