@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::watch;
 
 use super::frontend::{Frontend, Verdict};
-use super::{Cut, Shared};
+use super::{Cut, Gate, Shared};
 
 /// Requests in place of a start-up message, by their code.
 const CANCEL_REQUEST: u32 = 80_877_102;
@@ -24,18 +23,13 @@ const READY_FOR_QUERY: u8 = b'Z';
 
 /// Passes messages between a client and the server until one of them closes, or until it is cut: both sides are closed
 /// when this returns or is dropped.
-pub(super) async fn pass(
-    mut client: TcpStream,
-    server: (String, u16),
-    shared: Arc<Shared>,
-    mut frozen: watch::Receiver<bool>,
-) {
+pub(super) async fn pass(mut client: TcpStream, server: (String, u16), shared: Arc<Shared>, mut gate: Gate) {
     // Without a server the client sees its connection closed, as behind any proxy.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     for stream in [&client, &server] {
         let _ = stream.set_nodelay(true); // slower without, but right
     }
-    if start_up(&mut client, &mut server, &mut frozen).await.is_err() {
+    if start_up(&mut client, &mut server, &mut gate).await.is_err() {
         return;
     }
     let (from_client, to_client) = client.into_split();
@@ -43,23 +37,19 @@ pub(super) async fn pass(
     // The number of the round trip whose answer the client must not get; the start-up is the first.
     let withheld = AtomicUsize::new(NEVER);
     tokio::select! {
-        _ = upwards(from_client, to_server, &shared, frozen.clone(), &withheld) => {}
-        _ = downwards(from_server, to_client, &shared, frozen, &withheld) => {}
+        _ = upwards(from_client, to_server, &shared, gate.clone(), &withheld) => {}
+        _ = downwards(from_server, to_client, &shared, gate, &withheld) => {}
     }
 }
 
 /// Passes the first message on, which has no kind, and declines encryption before it.
-async fn start_up(
-    client: &mut TcpStream,
-    server: &mut TcpStream,
-    frozen: &mut watch::Receiver<bool>,
-) -> io::Result<()> {
+async fn start_up(client: &mut TcpStream, server: &mut TcpStream, gate: &mut Gate) -> io::Result<()> {
     loop {
         let length = client.read_u32().await?;
         let code = client.read_u32().await?;
         let mut rest = vec![0; body_length(length, 8)?];
         client.read_exact(&mut rest).await?;
-        thawed(frozen).await;
+        gate.opens().await;
         if ENCRYPTION_REQUESTS.contains(&code) {
             client.write_all(b"N").await?;
             continue;
@@ -78,7 +68,7 @@ async fn upwards(
     client: OwnedReadHalf,
     server: OwnedWriteHalf,
     shared: &Shared,
-    mut frozen: watch::Receiver<bool>,
+    mut gate: Gate,
     withheld: &AtomicUsize,
 ) -> io::Result<()> {
     let (mut client, mut server) = (BufReader::new(client), BufWriter::new(server));
@@ -86,7 +76,7 @@ async fn upwards(
     let mut sent = 1;
     loop {
         let message = read_message(&mut client).await?;
-        thawed(&mut frozen).await;
+        gate.opens().await;
         let verdict = frontend.look(message[0], &message[5..], shared);
         if verdict == Verdict::CutNow {
             shared.cuts.fetch_add(1, Ordering::SeqCst);
@@ -118,14 +108,14 @@ async fn downwards(
     server: OwnedReadHalf,
     client: OwnedWriteHalf,
     shared: &Shared,
-    mut frozen: watch::Receiver<bool>,
+    mut gate: Gate,
     withheld: &AtomicUsize,
 ) -> io::Result<()> {
     let (mut server, mut client) = (BufReader::new(server), BufWriter::new(client));
     let mut answered = 0;
     loop {
         let message = read_message(&mut server).await?;
-        thawed(&mut frozen).await;
+        gate.opens().await;
         let withheld = withheld.load(Ordering::SeqCst);
         if answered + 1 < withheld {
             client.write_all(&message).await?;
@@ -156,10 +146,4 @@ async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>
 /// A message's length counts itself, and in the first message a code too.
 fn body_length(length: u32, counted: usize) -> io::Result<usize> {
     usize::try_from(length).ok().and_then(|length| length.checked_sub(counted)).ok_or(io::ErrorKind::InvalidData.into())
-}
-
-/// Waits while nothing may pass.
-async fn thawed(frozen: &mut watch::Receiver<bool>) {
-    // Where the proxy is gone, so is this connection in a moment.
-    let _ = frozen.wait_for(|frozen| !frozen).await;
 }

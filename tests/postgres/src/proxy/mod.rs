@@ -4,7 +4,7 @@ mod connection;
 mod frontend;
 
 use std::net::TcpListener as StdListener;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as std_mpsc};
 
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
     commands: mpsc::UnboundedSender<Command>,
-    frozen: watch::Sender<bool>,
+    passing: watch::Sender<Passing>,
     /// `None` once dropped.
     runtime: Option<Runtime>,
 }
@@ -67,6 +67,32 @@ struct Shared {
     counts: Mutex<Counts>,
     armed: Mutex<Option<Armed>>,
     cuts: AtomicUsize,
+    /// Connections that there have been.
+    accepted: AtomicU64,
+}
+
+/// What may pass.
+#[derive(Debug, Default, Clone, Copy)]
+struct Passing {
+    /// Nothing at all.
+    frozen: bool,
+    /// Nothing on the connections with smaller numbers than this.
+    stranded: u64,
+}
+
+/// One connection's view of what may pass.
+#[derive(Debug, Clone)]
+struct Gate {
+    number: u64,
+    passing: watch::Receiver<Passing>,
+}
+
+impl Gate {
+    /// Waits while nothing may pass.
+    async fn opens(&mut self) {
+        // Where the proxy is gone, so is this connection in a moment.
+        let _ = self.passing.wait_for(|passing| !passing.frozen && passing.stranded <= self.number).await;
+    }
 }
 
 #[derive(Debug)]
@@ -92,9 +118,9 @@ impl Proxy {
         let runtime = runtime.expect("a runtime starts");
         let shared = Arc::<Shared>::default();
         let (commands, to_do) = mpsc::unbounded_channel();
-        let (frozen, thawed) = watch::channel(false);
-        runtime.spawn(serve(upstream, Arc::clone(&shared), to_do, thawed));
-        let proxy = Self { port: free_port(), shared, commands, frozen, runtime: Some(runtime) };
+        let (passing, gates) = watch::channel(Passing::default());
+        runtime.spawn(serve(upstream, Arc::clone(&shared), to_do, gates));
+        let proxy = Self { port: free_port(), shared, commands, passing, runtime: Some(runtime) };
         proxy.accept();
         proxy
     }
@@ -153,12 +179,19 @@ impl Proxy {
     /// Takes connections but passes nothing on, in either direction, as a network that loses everything. What arrives
     /// meanwhile is passed on after [`thaw`](Self::thaw), even when its sender is gone by then.
     pub fn freeze(&self) {
-        self.frozen.send_replace(true);
+        self.passing.send_modify(|passing| passing.frozen = true);
     }
 
     /// Ends [`freeze`](Self::freeze).
     pub fn thaw(&self) {
-        self.frozen.send_replace(false);
+        self.passing.send_modify(|passing| passing.frozen = false);
+    }
+
+    /// Lets nothing more pass on the connections that there are, for ever and without closing them, as a network that
+    /// forgot about them; new ones work.
+    pub fn strand(&self) {
+        let next = self.shared.accepted.load(Ordering::SeqCst);
+        self.passing.send_modify(|passing| passing.stranded = next);
     }
 
     /// Gives a command and returns when it is done.
@@ -203,7 +236,7 @@ async fn serve(
     upstream: (String, u16),
     shared: Arc<Shared>,
     mut commands: mpsc::UnboundedReceiver<Command>,
-    frozen: watch::Receiver<bool>,
+    passing: watch::Receiver<Passing>,
 ) {
     let mut listener: Option<TcpListener> = None;
     let mut connections = JoinSet::new();
@@ -228,7 +261,9 @@ async fn serve(
                 }
             },
             client = accepted => if let Ok((client, _)) = client {
-                connections.spawn(connection::pass(client, upstream.clone(), Arc::clone(&shared), frozen.clone()));
+                let number = shared.accepted.fetch_add(1, Ordering::SeqCst);
+                let gate = Gate { number, passing: passing.clone() };
+                connections.spawn(connection::pass(client, upstream.clone(), Arc::clone(&shared), gate));
             },
             // Ended connections are forgotten.
             Some(_) = connections.join_next() => {}

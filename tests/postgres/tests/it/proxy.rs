@@ -124,6 +124,17 @@ async fn a_frozen_proxy_is_silent() {
     assert_eq!(users(&database).await, 1);
 }
 
+#[tokio::test]
+async fn a_stranded_connection_is_silent_and_new_ones_work() {
+    let (database, proxy, mut connection) = set_up().await;
+    proxy.strand();
+    let insertion = insert(&mut connection, "silent");
+    assert!(tokio::time::timeout(Duration::from_millis(300), insertion).await.is_err());
+    let mut connection = database.options_at(proxy.port()).connect().await.unwrap();
+    insert(&mut connection, "new").await.unwrap();
+    assert_eq!(users(&database).await, 1);
+}
+
 async fn set_up() -> (Database, Proxy, PgConnection) {
     let database = Database::fresh().await;
     let proxy = Proxy::start(Server::shared());
