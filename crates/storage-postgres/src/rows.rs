@@ -137,7 +137,8 @@ fn outputs(row: &PgRow, id: &str) -> Result<Vec<Output>, Error> {
 
 fn extra(row: &PgRow, table: &'static str, id: &str) -> Result<Extra, Error> {
     let extra: Option<&str> = column(row, table, "extra")?;
-    let parse = |json| serde_json::from_str(json).map_err(|error| refuse(table, id, "extra")(&error));
+    // The parser's own message holds what it met.
+    let parse = |json| serde_json::from_str(json).map_err(|_error| refuse(table, id, "extra")(&"it is no JSON object"));
     extra.map_or_else(|| Ok(Extra::default()), parse)
 }
 
