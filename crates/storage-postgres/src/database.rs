@@ -1,14 +1,15 @@
 //! The connections to the database: how many, how long anything may take on them, and which are not to be trusted.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
-use sqlx::pool::PoolConnectionMetadata;
+use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
 use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection as _, Postgres};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::doubt::Doubts;
@@ -19,6 +20,8 @@ use crate::url::DatabaseUrl;
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 /// How much longer than the database may take for a statement the answer is waited for.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long is waited for the reason why there is no connection.
+const LAST_TRY: Duration = Duration::from_secs(1);
 
 /// How a database is used; the default suits a server.
 #[derive(Clone, Debug)]
@@ -61,6 +64,21 @@ pub(crate) struct Database {
     pub(crate) doubts: Doubts,
 }
 
+/// A connection in use. Unless it is known to be sound in the end, it is closed: also when the call is dropped, since a
+/// connection that nobody answers on would not come back to the pool before the network gives up, which takes minutes.
+struct Using {
+    connection: PoolConnection<Postgres>,
+    is_sound: bool,
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        if !self.is_sound {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
 /// Since when all older connections are suspect: one of them was lost or had become read-only, and after a failover the
 /// others lead to the same old server.
 #[derive(Debug)]
@@ -90,7 +108,7 @@ impl Database {
     /// A pool that connects when it is needed. What is wrong with the settings is found out now.
     pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let suspicion = Arc::new(Suspicion::new());
-        let doubt = Arc::clone(&suspicion);
+        let [doubt, doubt_after] = [(); 2].map(|()| Arc::clone(&suspicion));
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(url.connect_timeout().unwrap_or(options.connect_timeout))
@@ -104,6 +122,11 @@ impl Database {
                     }
                     Ok(metadata.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
                 })
+            })
+            // The pool pings a connection that comes back, and waits for the answer as long as it takes.
+            .after_release(move |_connection, metadata| {
+                let suspect = doubt_after.concerns(&metadata);
+                Box::pin(async move { Ok(!suspect) })
             })
             .connect_lazy_with(connect_options(&url, &options)?);
         let orm = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
@@ -119,17 +142,16 @@ impl Database {
     /// Runs a statement.
     pub(crate) async fn fetch_all(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
         let _turn = self.turn().await?;
-        let mut connection = self.connect().await?;
-        let answer = tokio::time::timeout(self.options.statement_timeout + GRACE, query.fetch_all(&mut *connection));
+        let mut using = Using { connection: self.connect().await?, is_sound: false };
+        let answer =
+            tokio::time::timeout(self.options.statement_timeout + GRACE, query.fetch_all(&mut *using.connection));
         let outcome = match answer.await {
             Ok(outcome) => outcome.map_err(Error::executing),
             Err(_elapsed) => Err(Error::Silent),
         };
-        if let Err(error) = &outcome
-            && (error.is_in_doubt() || error.is_read_only())
-        {
+        using.is_sound = !matches!(&outcome, Err(error) if error.is_in_doubt() || error.is_read_only());
+        if !using.is_sound {
             self.suspicion.raise();
-            connection.close_on_drop();
         }
         outcome
     }
@@ -154,14 +176,17 @@ impl Database {
             let _turn = self.turn().await?;
             // So that a wrong password or a database that is away is found out, and told, in one place.
             drop(self.connect().await?);
-            let answer = tokio::time::timeout(self.options.statement_timeout + GRACE, query(self.orm.clone()));
-            answer.await.map_err(|_elapsed| Error::Silent)?.map_err(Error::of_orm)
+            let mut answer = pin!(query(self.orm.clone()));
+            let outcome = tokio::time::timeout(self.options.statement_timeout + GRACE, answer.as_mut()).await;
+            let outcome = outcome.map_or(Err(Error::Silent), |outcome| outcome.map_err(Error::of_orm));
+            // Before `answer` gives its connection back.
+            if matches!(&outcome, Err(error) if error.is_in_doubt()) {
+                self.suspicion.raise();
+            }
+            outcome
         };
         match once().await {
-            Err(Error::Lost(_)) => {
-                self.suspicion.raise();
-                once().await
-            }
+            Err(Error::Lost(_)) => once().await,
             outcome => outcome,
         }
     }
@@ -178,7 +203,7 @@ impl Database {
         }
     }
 
-    async fn connect(&self) -> Result<sqlx::pool::PoolConnection<Postgres>, Error> {
+    async fn connect(&self) -> Result<PoolConnection<Postgres>, Error> {
         let refused = |error: &sqlx::Error| matches!(code(error).as_deref(), Some("28P01" | "28000"));
         match self.pool.acquire().await {
             Ok(connection) => Ok(connection),
@@ -187,7 +212,18 @@ impl Database {
                 self.pool.set_connect_options(connect_options(&self.url, &self.options)?);
                 self.pool.acquire().await.map_err(Error::Connect)
             }
+            Err(sqlx::Error::PoolTimedOut) => Err(Error::Connect(self.why_not().await)),
             Err(error) => Err(Error::Connect(error)),
+        }
+    }
+
+    /// Why there was no connection. While the server has none left, or is starting, the pool tries again and again, and
+    /// tells in the end only that it took too long.
+    async fn why_not(&self) -> sqlx::Error {
+        let options = self.pool.connect_options();
+        match tokio::time::timeout(self.options.connect_timeout.min(LAST_TRY), options.connect()).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
         }
     }
 }
