@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod conformance;
+mod exactness;
 mod history;
 mod killed;
 mod late_answers;
 mod lost_answers;
+mod pressure;
+mod refusals;
 mod round_trips;
+mod silence;
 mod support;
 mod two_services;
