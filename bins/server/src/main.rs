@@ -3,7 +3,7 @@
 mod application;
 mod config;
 mod keys;
-mod secrets;
+mod store;
 mod sources;
 
 use std::fmt::Display;
@@ -52,7 +52,7 @@ fn failed(why: &dyn Display, code: ExitCode) -> ExitCode {
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
-    Application::build(config)?.run_until_stopped().await
+    Application::build(config).await?.run_until_stopped().await
 }
 
 fn start_logging(config: &Config) {
