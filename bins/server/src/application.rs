@@ -49,8 +49,8 @@ impl Application {
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
         }
-        let service = NotebookService::new(store, options(config))
-            .context("cannot start the threads that analyse cells")?;
+        let service =
+            NotebookService::new(store, options(config)).context("cannot start the threads that analyse cells")?;
         let api = Api::new(service.clone(), settings(config));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
         Ok(Self { server, address, signals, api, service, shutdown_timeout: config.shutdown_timeout })

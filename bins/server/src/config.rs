@@ -144,10 +144,8 @@ fn database(
 ) -> Result<Option<DatabaseConfig>, Refusal> {
     let url = sources.written("database_url");
     let file = sources.written("database_url_file").map(|file| PathBuf::from(&file.text));
-    let arguments = settings::Arguments {
-        url: url.filter(|url| url.is_flag()).map(|url| &*url.text),
-        url_file: file.as_deref(),
-    };
+    let arguments =
+        settings::Arguments { url: url.filter(|url| url.is_flag()).map(|url| &*url.text), url_file: file.as_deref() };
     // From wherever it comes that is no flag: the variable, or the configuration file.
     let variable = |name: &str| match url {
         Some(url) if name == settings::URL_VARIABLE => Ok(url.text.clone()),

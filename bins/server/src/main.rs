@@ -3,8 +3,8 @@
 mod application;
 mod config;
 mod keys;
-mod store;
 mod sources;
+mod store;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};

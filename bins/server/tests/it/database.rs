@@ -77,7 +77,8 @@ fn it_starts_on_a_schema_that_it_knows_and_otherwise_says_what_to_run() {
     assert_eq!(behind.get("/api/notebooks")["notebooks"][0]["id"], "blank-local");
     behind.signal(rustix::process::Signal::TERM);
     assert!(behind.wait().success());
-    let breaking = Step { name: "m20990101_000001_breaking", up: "SELECT 1", down: "SELECT 1", ..later(Kind::Breaking) };
+    let breaking =
+        Step { name: "m20990101_000001_breaking", up: "SELECT 1", down: "SELECT 1", ..later(Kind::Breaking) };
     runtime.block_on(async {
         let steps: Vec<Step> = STEPS.iter().copied().chain([later(Kind::Compatible), breaking]).collect();
         quire_migration::up(&database.options(), &steps, &Limits::default(), &mut |_| ()).await.unwrap();

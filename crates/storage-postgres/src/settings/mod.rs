@@ -122,7 +122,7 @@ pub fn database_url(
         (Some(_), Some(_)) => {
             let (name, file_name) = (PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE);
             return Err(SettingsError::Twice { name, file_name });
-        },
+        }
         (Some(password), None) => url.with_password(PasswordSource::Text(password)),
         (None, Some(file)) => url.with_password(PasswordSource::File(file.into())),
         (None, None) => url,

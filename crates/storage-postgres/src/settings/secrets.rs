@@ -12,9 +12,7 @@ use super::{SettingsError, given};
 ///
 /// # Errors
 /// When there is something that is no key.
-pub fn secret_keys(
-    variable: impl Fn(&str) -> Result<String, VarError>,
-) -> Result<Option<SecretKeys>, SettingsError> {
+pub fn secret_keys(variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<SecretKeys>, SettingsError> {
     let current = secret_key("QUIRE_SECRET_KEY", "QUIRE_SECRET_KEY_FILE", &variable)?;
     let old = secret_key("QUIRE_SECRET_KEY_OLD", "QUIRE_SECRET_KEY_OLD_FILE", &variable)?;
     match current {
