@@ -1,7 +1,6 @@
 //! The server as a whole: built, listening, and stopped without losing what it promised.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
@@ -10,10 +9,10 @@ use actix_web::rt::time::timeout;
 use anyhow::Context as _;
 use quire_api::{Api, Settings};
 use quire_service::NotebookService;
-use quire_storage_json::JsonNotebookStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::store;
 
 /// How long a client may take to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,20 +40,17 @@ impl Application {
     /// Opens the store and begins to listen.
     ///
     /// # Errors
-    /// When the directory cannot be used or the address cannot be had.
-    pub(crate) fn build(config: &Config) -> anyhow::Result<Self> {
+    /// When the store cannot be opened or the address cannot be had.
+    pub(crate) async fn build(config: &Config) -> anyhow::Result<Self> {
         // First, so that being told to stop while starting is not fatal in the middle of something.
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
-        tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
+        let store = store::open(config).await?;
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
-        } else {
-            tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
         }
-        let service = NotebookService::new(Arc::new(store), options(config))
-            .context("cannot start the threads that analyse cells")?;
+        let service =
+            NotebookService::new(store, options(config)).context("cannot start the threads that analyse cells")?;
         let api = Api::new(service.clone(), settings(config));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
         Ok(Self { server, address, signals, api, service, shutdown_timeout: config.shutdown_timeout })
@@ -107,8 +103,9 @@ impl Signals {
 }
 
 fn options(config: &Config) -> quire_service::Options {
-    // Files are for their owner's eyes only, and have held plain text before there was a key.
-    quire_service::Options { keys: config.secret_keys.clone(), plain_connections: true, ..Default::default() }
+    // Files are for their owner's eyes only, and have held plain text before there was a key; databases are not.
+    let plain_connections = config.database.is_none();
+    quire_service::Options { keys: config.secret_keys.clone(), plain_connections, ..Default::default() }
 }
 
 fn settings(config: &Config) -> Settings {

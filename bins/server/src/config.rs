@@ -8,19 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quire_domain::{NotebookId, SecretKeys, UserId};
+use quire_storage_postgres::DatabaseUrl;
+use quire_storage_postgres::settings::{self, SettingsError};
 use tracing_subscriber::EnvFilter;
 
-use crate::secrets::secret_keys;
 use crate::sources::{Refusal, Sources, Wanted};
 
 /// More threads than this the HTTP library does not take.
 const MOST_WORKERS: usize = 512;
+/// More connections than this make a database slower, and leave too few for the other servers.
+const MOST_DATABASE_CONNECTIONS: u64 = 30;
 
 /// How the server runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// Where the notebooks are.
     pub(crate) notebooks_dir: PathBuf,
+    /// The database that holds the notebooks, in place of the directory.
+    pub(crate) database: Option<DatabaseConfig>,
     /// What connection strings are sealed with.
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
     /// Where to listen: one of the addresses that requests may name as their host.
@@ -47,6 +52,17 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     /// How long stopping waits for requests under way.
     pub(crate) shutdown_timeout: Duration,
+}
+
+/// How a database is used.
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseConfig {
+    /// Where it is.
+    pub(crate) url: DatabaseUrl,
+    /// How many connections are held at most.
+    pub(crate) connections: u32,
+    /// Whether pending steps of its schema are applied before serving.
+    pub(crate) migrate: bool,
 }
 
 /// How log lines are written.
@@ -78,8 +94,9 @@ impl Config {
     ) -> Result<Command, Refusal> {
         match Sources::collect(arguments, &variable)? {
             Wanted::Run(sources) => {
-                let secret_keys = secret_keys(variable)?.map(Arc::new);
-                Ok(Command::Run(Box::new(Self { secret_keys, ..Self::check(&sources)? })))
+                let secret_keys = settings::secret_keys(&variable).map_err(refuse)?.map(Arc::new);
+                let database = database(&sources, variable)?;
+                Ok(Command::Run(Box::new(Self { secret_keys, database, ..Self::check(&sources)? })))
             }
             Wanted::Text(text) => Ok(Command::Print(text)),
         }
@@ -100,7 +117,9 @@ impl Config {
         };
         Ok(Self {
             notebooks_dir: sources.get("notebooks_dir", directory)?,
-            secret_keys: None, // no source that these come from may hold secrets
+            // What may hold secrets is not made from what may be repeated in messages.
+            database: None,
+            secret_keys: None,
             listen: SocketAddr::new(host, port),
             dev_user: sources.get("dev_user", user)?,
             allowed_origins: sources.get("allowed_origins", origins)?,
@@ -116,6 +135,35 @@ impl Config {
             shutdown_timeout: ms("shutdown_timeout_ms")?,
         })
     }
+}
+
+/// The database that the sources name, if any.
+fn database(
+    sources: &Sources,
+    variable: impl Fn(&str) -> Result<String, VarError>,
+) -> Result<Option<DatabaseConfig>, Refusal> {
+    let url = sources.written("database_url");
+    let file = sources.written("database_url_file").map(|file| PathBuf::from(&file.text));
+    let arguments =
+        settings::Arguments { url: url.filter(|url| url.is_flag()).map(|url| &*url.text), url_file: file.as_deref() };
+    // From wherever it comes that is no flag: the variable, or the configuration file.
+    let variable = |name: &str| match url {
+        Some(url) if name == settings::URL_VARIABLE => Ok(url.text.clone()),
+        _ => variable(name),
+    };
+    let connections = sources.get("database_connections", |text| number(text, 1, MOST_DATABASE_CONNECTIONS))?;
+    let migrate = sources.get("migrate", switch)?;
+    let url = settings::database_url(arguments, variable).map_err(refuse)?;
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    Ok(url.map(|url| DatabaseConfig { url, connections, migrate }))
+}
+
+fn refuse(error: SettingsError) -> Refusal {
+    Refusal(format!("The settings cannot be used: {:#}.", anyhow::Error::from(error)))
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_other| "it must be true or false".to_owned())
 }
 
 fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {

@@ -15,6 +15,8 @@ pub(crate) struct Key {
     pub(crate) default: &'static str,
     /// What it means.
     pub(crate) help: &'static str,
+    /// Whether it is on or off, and its flag alone means on.
+    pub(crate) switch: bool,
 }
 
 /// The configuration file; the only flag that the file itself cannot hold.
@@ -25,6 +27,7 @@ pub(crate) const FILE: Key = Key {
     value: "FILE",
     default: "",
     help: "Read what neither flags nor variables say from this TOML file",
+    switch: false,
 };
 
 /// The keys, in the order of `--help`.
@@ -36,6 +39,43 @@ pub(crate) const KEYS: &[Key] = &[
         value: "DIR",
         default: "./notebooks",
         help: "Keep the notebooks in this directory, one JSON file each; it is made if it is not there",
+        switch: false,
+    },
+    Key {
+        name: "database_url",
+        flag: "database-url",
+        variables: &["DATABASE_URL"],
+        value: "URL",
+        default: "",
+        help: "Keep the notebooks in this PostgreSQL database instead; as a flag, without a password",
+        switch: false,
+    },
+    Key {
+        name: "database_url_file",
+        flag: "database-url-file",
+        variables: &["QUIRE_DATABASE_URL_FILE"],
+        value: "FILE",
+        default: "",
+        help: "Read the database's URL from this file",
+        switch: false,
+    },
+    Key {
+        name: "database_connections",
+        flag: "database-connections",
+        variables: &["QUIRE_DATABASE_CONNECTIONS"],
+        value: "NUMBER",
+        default: "10",
+        help: "Hold at most so many connections to the database, from 1 to 30",
+        switch: false,
+    },
+    Key {
+        name: "migrate",
+        flag: "migrate",
+        variables: &["QUIRE_MIGRATE"],
+        value: "BOOL",
+        default: "false",
+        help: "Before serving, apply the steps of the schema that are pending; needs the rights of its owner",
+        switch: true,
     },
     Key {
         name: "host",
@@ -44,6 +84,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "ADDRESS",
         default: "127.0.0.1",
         help: "Listen on this address: 127.0.0.1, ::1 or localhost, as there is no sign-in yet",
+        switch: false,
     },
     Key {
         name: "port",
@@ -52,6 +93,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "NUMBER",
         default: "8000",
         help: "Listen on this port; 0 takes a free one, which the log names",
+        switch: false,
     },
     Key {
         name: "dev_user",
@@ -60,6 +102,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "USER",
         default: "local",
         help: "Take every request for one of this user",
+        switch: false,
     },
     Key {
         name: "allowed_origins",
@@ -68,6 +111,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "ORIGINS",
         default: "http://localhost:3000,http://localhost:5173",
         help: "Let web pages of these origins, separated by commas, use the server",
+        switch: false,
     },
     Key {
         name: "log",
@@ -76,6 +120,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "FILTER",
         default: "info",
         help: "Log what this filter lets through: error, warn, info, debug, trace, or module=level pairs",
+        switch: false,
     },
     Key {
         name: "log_format",
@@ -84,6 +129,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "text|json",
         default: "text",
         help: "Write log lines for people or for programs",
+        switch: false,
     },
     Key {
         name: "workers",
@@ -92,6 +138,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "NUMBER",
         default: "0",
         help: "Answer requests on so many threads, at most 512; 0 is one for each processor",
+        switch: false,
     },
     Key {
         name: "max_connections",
@@ -100,6 +147,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "NUMBER",
         default: "900",
         help: "Hold at most so many connections, the others wait; each needs one of the process's open files",
+        switch: false,
     },
     Key {
         name: "keep_alive_ms",
@@ -108,6 +156,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "MS",
         default: "75000",
         help: "Keep idle connections open so long; above 60000, which load balancers expect of a server",
+        switch: false,
     },
     Key {
         name: "head_timeout_ms",
@@ -116,6 +165,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "MS",
         default: "10000",
         help: "Give a new connection so long to send the head of its first request",
+        switch: false,
     },
     Key {
         name: "body_timeout_ms",
@@ -124,6 +174,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "MS",
         default: "60000",
         help: "Give a client so long to send the body of a request",
+        switch: false,
     },
     Key {
         name: "request_timeout_ms",
@@ -132,6 +183,7 @@ pub(crate) const KEYS: &[Key] = &[
         value: "MS",
         default: "30000",
         help: "Answer 503 when handling a request takes longer, from when its body is there",
+        switch: false,
     },
     Key {
         name: "shutdown_timeout_ms",
@@ -140,5 +192,6 @@ pub(crate) const KEYS: &[Key] = &[
         value: "MS",
         default: "30000",
         help: "Wait at most so long for requests under way when told to stop",
+        switch: false,
     },
 ];

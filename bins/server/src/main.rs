@@ -3,8 +3,8 @@
 mod application;
 mod config;
 mod keys;
-mod secrets;
 mod sources;
+mod store;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
@@ -52,7 +52,7 @@ fn failed(why: &dyn Display, code: ExitCode) -> ExitCode {
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
-    Application::build(config)?.run_until_stopped().await
+    Application::build(config).await?.run_until_stopped().await
 }
 
 fn start_logging(config: &Config) {

@@ -97,6 +97,11 @@ impl Sources {
         Ok(Wanted::Run(Self { settings: KEYS.iter().map(pick).collect::<Result<_, _>>()? }))
     }
 
+    /// What was written for a key that may be left out; for values that no message may repeat.
+    pub(crate) fn written(&self, name: &str) -> Option<&Setting> {
+        self.settings.get(name).filter(|setting| !setting.text.is_empty())
+    }
+
     /// The value of a key, made by `parse`, which says on failure what the value must be.
     pub(crate) fn get<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Refusal> {
         let Some(Setting { text, origin }) = self.settings.get(name) else {
@@ -106,11 +111,19 @@ impl Sources {
     }
 }
 
+impl Setting {
+    /// Whether everybody on the machine can read it.
+    pub(crate) fn is_flag(&self) -> bool {
+        matches!(self.origin, Origin::Flag(_))
+    }
+}
+
 fn command() -> Command {
     let argument = |key: &Key| {
         let default = if key.default.is_empty() { String::new() } else { format!("default: {}; ", key.default) };
         let help = format!("{} [{default}variable: {}]", key.help, key.variables.join(" or "));
-        Arg::new(key.name).long(key.flag).value_name(key.value).help(help)
+        let argument = Arg::new(key.name).long(key.flag).value_name(key.value).help(help);
+        if key.switch { argument.num_args(0..=1).require_equals(true).default_missing_value("true") } else { argument }
     };
     Command::new("quire-server")
         .version(env!("CARGO_PKG_VERSION"))
@@ -158,8 +171,9 @@ fn parse_file(file: &str, text: &str) -> Result<HashMap<&'static str, Setting>, 
         let Some(key) = KEYS.iter().find(|key| key.name == name.get_ref()) else {
             return Err(refuse(name.span().start, &format!("there is no key {:?}", name.get_ref())));
         };
-        let Some(text) = written(value.get_ref()) else {
-            return Err(refuse(value.span().start, &format!("{} must be text or a number", key.name)));
+        let Some(text) = written(value.get_ref(), key.switch) else {
+            let wanted = if key.switch { "true or false" } else { "text or a number" };
+            return Err(refuse(value.span().start, &format!("{} must be {wanted}", key.name)));
         };
         let origin = Origin::File { file: file.to_owned(), line: line(value.span().start) };
         settings.insert(key.name, Setting { text, origin });
@@ -167,9 +181,11 @@ fn parse_file(file: &str, text: &str) -> Result<HashMap<&'static str, Setting>, 
     Ok(settings)
 }
 
-/// A value as it would be written on the command line: text, a number, or a list of texts.
-fn written(value: &DeValue<'_>) -> Option<String> {
+/// A value as it would be written on the command line: text, a number, or a list of texts; for a switch, true or false.
+fn written(value: &DeValue<'_>, switch: bool) -> Option<String> {
     match value {
+        DeValue::Boolean(on) if switch => Some(on.to_string()),
+        _ if switch => None,
         DeValue::String(text) => Some(text.clone().into_owned()),
         DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
         DeValue::Array(items) => {

@@ -76,6 +76,22 @@ const PLAIN_NAMES: [&str; 38] = [
     "user id",
 ];
 
+/// The schemes of URLs in which a user and a password are before the host.
+const SCHEMES: [&str; 12] = [
+    "clickhouse",
+    "cockroachdb",
+    "http",
+    "https",
+    "mariadb",
+    "mongodb",
+    "mysql",
+    "oracle",
+    "postgres",
+    "postgresql",
+    "redshift",
+    "sqlserver",
+];
+
 /// A connection string as its owner is shown it. Hidden in `Debug` all the same: hosts and users are nobody else's business,
 /// and a password may be where nobody looks for one.
 #[derive(Clone, PartialEq, Eq)]
@@ -148,10 +164,11 @@ fn masked(text: &str) -> String {
 /// The password between a user and a host. Where it holds unencoded what should end it, nobody knows where it ends: it is
 /// taken to go from the first colon to the last `@`, wherever they are.
 fn userinfo(text: &str) -> Option<Range<usize>> {
-    let authority = authority(text);
     let Some(end) = text.rfind('@') else {
-        return bad_port(text, authority?).map(|begin| begin..text.len());
+        return bad_port(text, authority(text)?.1).map(|begin| begin..text.len());
     };
+    // Before another word, `://` may well be the beginning of a password.
+    let authority = authority(text).filter(|(scheme, _)| SCHEMES.contains(scheme)).map(|(_, begin)| begin);
     let begin = authority.unwrap_or(0);
     let before = text.get(begin..end)?;
     let colon = colon(before).map(|colon| colon.end);
@@ -165,14 +182,14 @@ fn userinfo(text: &str) -> Option<Range<usize>> {
     Some(begin + first..end)
 }
 
-/// Where the authority begins of what is surely a URL.
-fn authority(text: &str) -> Option<usize> {
+/// The scheme of what looks like a URL, without a driver, and where the authority begins.
+fn authority(text: &str) -> Option<(&str, usize)> {
     let (scheme, _) = text.split_once("://")?;
     let name = scheme.trim_start();
     let name = name.strip_prefix("jdbc:").unwrap_or(name);
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    (name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(is_name))
-        .then_some(scheme.len() + "://".len())
+    let is_scheme = name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(is_name);
+    is_scheme.then_some((name.split('+').next()?, scheme.len() + "://".len()))
 }
 
 /// A URL without `@` has no user, so what follows a colon is a port; when it cannot be one, the host was forgotten, and this
@@ -208,7 +225,9 @@ fn parameters(text: &str) -> Vec<Range<usize>> {
         let name = bytes[..*index].trim_ascii_end();
         (bytes[*index] == b'=' || bytes[*index] == b':' && name.ends_with(b"\"")) && is_secret(name)
     };
-    (0..bytes.len()).filter(is_password).map(|index| value(text, ends[index])).collect()
+    // Found once, since hostile text may hold very many passwords.
+    let followers = plain_parameters(text);
+    (0..bytes.len()).filter(is_password).map(|index| value(text, ends[index], &followers)).collect()
 }
 
 /// A text with its percent-encoding undone once, since names of parameters may be encoded.
@@ -249,7 +268,7 @@ fn is_secret(text: &[u8]) -> bool {
 
 /// A password that begins here, or behind blanks. It ends where it surely does: before another parameter, and, if it is in
 /// quotes, behind them.
-fn value(text: &str, begin: usize) -> Range<usize> {
+fn value(text: &str, begin: usize, followers: &[usize]) -> Range<usize> {
     let value = text[begin..].trim_start();
     let begin = text.len() - value.len();
     let quoted = match value.chars().next() {
@@ -257,8 +276,8 @@ fn value(text: &str, begin: usize) -> Range<usize> {
         Some(quote @ ('\'' | '"')) => closing(value, quote),
         _ => Some(0),
     };
-    let end = quoted.and_then(|quoted| Some(begin + quoted + next_parameter(&value[quoted..])?));
-    begin..end.unwrap_or(text.len())
+    let next = |from| followers.get(followers.partition_point(|at| *at < from)).copied();
+    begin..quoted.and_then(|quoted| next(begin + quoted)).unwrap_or(text.len())
 }
 
 /// The length of a quoted value, quotes included; `None` when it does not end before a separator. Quotes are escaped by a
@@ -276,11 +295,11 @@ fn closing(value: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// Where a separator is that a parameter follows which is no password.
-fn next_parameter(text: &str) -> Option<usize> {
+/// Where the separators are that a parameter follows which is no password.
+fn plain_parameters(text: &str) -> Vec<usize> {
     let separators = text.char_indices().filter(|(_, character)| is_separator(*character));
-    let mut ends = separators.map(|(at, separator)| (at, at + separator.len_utf8()));
-    ends.find(|(_, end)| is_parameter(&text[*end..])).map(|(at, _)| at)
+    let follows = |(at, separator): &(usize, char)| is_parameter(&text[at + separator.len_utf8()..]);
+    separators.filter(follows).map(|(at, _)| at).collect()
 }
 
 /// Whether a text begins with a parameter that is no password.

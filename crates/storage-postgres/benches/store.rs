@@ -1,6 +1,11 @@
 //! What the store costs beside what the database can do at best, on one server and in one run: `cargo bench -p
 //! quire-storage-postgres`. Prints ratios; takes about two minutes.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::cast_precision_loss, reason = "a benchmark may panic, and rounds")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    reason = "a benchmark may panic, and rounds"
+)]
 
 use std::fmt::Write as _;
 use std::process::Command;

@@ -43,7 +43,8 @@ fn the_defaults_are_those_of_the_contract() {
 #[test]
 fn the_default_file_holds_the_defaults() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.default.toml");
-    assert_eq!(load(&["--config", path], &[]).unwrap(), load(&[], &[]).unwrap());
+    let debug = |config: Config| format!("{config:?}");
+    assert_eq!(debug(load(&["--config", path], &[]).unwrap()), debug(load(&[], &[]).unwrap()));
     let text = fs::read_to_string(path).unwrap();
     for key in crate::keys::KEYS {
         assert!(text.contains(&format!("\n{} = ", key.name)), "{} is missing", key.name);
@@ -82,6 +83,34 @@ fn origins_are_a_list_with_commas_or_in_the_file_a_list() {
     assert_eq!(config.allowed_origins, ["http://a:1", "https://b.example"]);
     let (_dir, path) = file("allowed_origins = ['http://a:1', 'https://b.example']");
     assert_eq!(load(&["--config", &path], &[]).unwrap().allowed_origins, config.allowed_origins);
+}
+
+#[test]
+fn the_database_is_named_without_showing_a_password() {
+    let database = |flags: &[&str], variables: &[(&str, &str)]| load(flags, variables).unwrap().database.unwrap();
+    let url = ("DATABASE_URL", "postgresql+asyncpg://ann:hunter2@db.example/quire");
+    let named = database(&[], &[url]);
+    assert_eq!((named.connections, named.migrate, named.url.has_password()), (10, false, true));
+    assert!(!format!("{named:?}").contains("hunter2"));
+    let named = database(&["--database-url", "postgres://ann@h/d", "--database-connections=30", "--migrate"], &[url]);
+    assert_eq!((named.connections, named.migrate, named.url.has_password()), (30, true, false));
+    assert!(database(&["--database-url", "postgres://a@h/d"], &[("DATABASE_PASSWORD", "hunter2")]).url.has_password());
+    let (_dir, path) = file("database_url = 'postgres://ann:hunter2@h/d'\nmigrate = true");
+    assert!(database(&["--config", &path], &[]).migrate);
+    assert!(load(&["--migrate"], &[]).unwrap().database.is_none());
+    for (flags, variables) in [
+        (&["--database-url", "postgres://ann:hunter2@h/d"][..], &[][..]),
+        (&["--database-url=hunter2@h"], &[]),
+        (&["--database-url-file", "/nowhere"], &[url]),
+        (&["--database-connections", "31"], &[url]),
+        (&["--migrate=perhaps"], &[url]),
+        (&[], &[("DATABASE_URL", "postgres://ann:hun/ter2@h/d")]),
+        (&[], &[("DATABASE_URL", "hunter2")]),
+        (&[], &[url, ("DATABASE_PASSWORD", "hunter2"), ("DATABASE_PASSWORD_FILE", "/run/hunter2")]),
+    ] {
+        let refusal = load(flags, variables).unwrap_err();
+        assert!(!refusal.contains("ter2") && refusal.ends_with('.'), "{refusal}");
+    }
 }
 
 #[test]
@@ -162,6 +191,7 @@ fn what_is_invalid_in_the_file_is_named_by_line() {
         ("port = ", "Invalid line 1 of "),
         ("port = 1.5", "port must be text or a number."),
         ("port = true", "port must be text or a number."),
+        ("migrate = 'yes'", "migrate must be true or false."),
         ("port = 0x10", "port must be text or a number."),
         ("[port]\na = 1", "port must be text or a number."),
         ("host = '0.0.0.0'", "from line 1 of "),
@@ -179,7 +209,8 @@ fn what_is_invalid_in_the_file_is_named_by_line() {
 fn help_explains_every_key() {
     let help = load(&["--help"], &[]).unwrap_err();
     for key in crate::keys::KEYS.iter().chain([&crate::keys::FILE]) {
-        assert!(help.contains(&format!("--{} <{}>", key.flag, key.value)), "{}", key.name);
+        let value = if key.switch { format!("[=<{}>]", key.value) } else { format!(" <{}>", key.value) };
+        assert!(help.contains(&format!("--{}{value}", key.flag)), "{}", key.name);
         assert!(help.contains(key.variables[0]), "{}", key.name);
     }
 }

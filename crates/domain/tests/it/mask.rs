@@ -63,6 +63,7 @@ fn a_password_is_hidden_and_the_rest_is_shown() {
             "jdbc:sqlserver://h:1433;user=me;password=*;encrypt=true",
         ),
         ("me:Q@h/d", "me:*@h/d"),
+        ("me://Q@h/d", "me:*@h/d"),
         ("me/Q@h:1521/d", "me/*@h:1521/d"),
         ("me:Q@tcp(h:3306)/d", "me:*@tcp(h:3306)/d"),
         ("postgres://me%3AQ@h/d", "postgres://me%3A*@h/d"),

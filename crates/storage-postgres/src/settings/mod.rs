@@ -1,10 +1,17 @@
-//! Which database a program is to use, from its command line and its environment: the same for every program.
+//! What a program is told of its database and its secrets, by its command line and its environment: the same for every
+//! program. No message holds a part of a URL, a password or a key.
+
+mod secrets;
 
 use std::env::VarError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use quire_domain::InvalidKey;
+
 use crate::{DatabaseUrl, DatabaseUrlError, PasswordSource};
+
+pub use secrets::secret_keys;
 
 /// The variable that holds a database's URL.
 pub const URL_VARIABLE: &str = "DATABASE_URL";
@@ -22,7 +29,7 @@ pub struct Arguments<'a> {
     pub url_file: Option<&'a Path>,
 }
 
-/// Why the settings name no database that can be used. No message holds a part of a URL or a password.
+/// Why what the settings name cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
@@ -55,9 +62,35 @@ pub enum SettingsError {
         /// The variable.
         name: &'static str,
     },
-    /// There are two passwords.
-    #[error("{PASSWORD_VARIABLE} and {PASSWORD_FILE_VARIABLE} are both set: keep one")]
-    TwoPasswords,
+    /// There are two values for one thing.
+    #[error("{name} and {file_name} are both set: keep one")]
+    Twice {
+        /// The variable that holds it.
+        name: &'static str,
+        /// The variable that names a file with it.
+        file_name: &'static str,
+    },
+    /// What should be a secret key is none.
+    #[error("the secret key in {origin} is not valid; `openssl rand -base64 32` makes one")]
+    SecretKey {
+        /// Where it is.
+        origin: String,
+        /// What is wrong.
+        #[source]
+        source: InvalidKey,
+    },
+    /// The file with a secret key cannot be read. It is not named: its name may be the key that somebody put there.
+    #[error("cannot read the file that the variable {file_name} names")]
+    SecretKeyFile {
+        /// The variable.
+        file_name: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key to open with, and none to seal with.
+    #[error("there is an old secret key but no current one: set QUIRE_SECRET_KEY too")]
+    OldKeyAlone,
 }
 
 /// The database that the command line names, else the variable; `None` when neither does. `variable` looks one up in the
@@ -69,11 +102,7 @@ pub fn database_url(
     arguments: Arguments<'_>,
     variable: impl Fn(&str) -> Result<String, VarError>,
 ) -> Result<Option<DatabaseUrl>, SettingsError> {
-    let get = |name: &'static str| match variable(name) {
-        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(SettingsError::NotText { name }),
-    };
+    let get = |name| given(name, &variable);
     let (text, origin) = match (arguments.url, arguments.url_file) {
         // Before it is parsed: what has a password in it, but is not valid, is as readable.
         (Some(url), _) if DatabaseUrl::may_hold_password(url) => return Err(SettingsError::PasswordInArgument),
@@ -90,11 +119,26 @@ pub fn database_url(
     };
     let url = DatabaseUrl::parse(&text).map_err(|source| SettingsError::Url { origin, source })?;
     Ok(Some(match (get(PASSWORD_VARIABLE)?, get(PASSWORD_FILE_VARIABLE)?) {
-        (Some(_), Some(_)) => return Err(SettingsError::TwoPasswords),
+        (Some(_), Some(_)) => {
+            let (name, file_name) = (PASSWORD_VARIABLE, PASSWORD_FILE_VARIABLE);
+            return Err(SettingsError::Twice { name, file_name });
+        }
         (Some(password), None) => url.with_password(PasswordSource::Text(password)),
         (None, Some(file)) => url.with_password(PasswordSource::File(file.into())),
         (None, None) => url,
     }))
+}
+
+/// What a variable holds; an empty one is as good as none: that is how many a tool unsets one.
+fn given(
+    name: &'static str,
+    variable: impl Fn(&str) -> Result<String, VarError>,
+) -> Result<Option<String>, SettingsError> {
+    match variable(name) {
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(SettingsError::NotText { name }),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +164,7 @@ mod tests {
     fn a_password_comes_from_one_place() {
         let url = (URL_VARIABLE, "postgres://ann@host/db");
         let both = [url, (PASSWORD_VARIABLE, "secret"), (PASSWORD_FILE_VARIABLE, "/run/secret")];
-        assert!(matches!(find(Arguments::default(), &both), Err(SettingsError::TwoPasswords)));
+        assert!(matches!(find(Arguments::default(), &both), Err(SettingsError::Twice { .. })));
         assert!(find(Arguments::default(), &both[..2]).unwrap().unwrap().has_password());
         assert!(!find(Arguments::default(), &both[..1]).unwrap().unwrap().has_password());
     }

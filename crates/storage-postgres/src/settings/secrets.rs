@@ -1,55 +1,43 @@
-//! Secrets come from the environment alone: everybody on the machine can read the flags of a process, and a configuration
-//! file is shown around. What is wrong with one is said without repeating any of it, not even the name of a file, which
-//! may be the secret that somebody put there.
+//! The keys that connection strings are sealed with. They come from the environment alone: everybody on the machine can
+//! read the flags of a process, and a configuration file is shown around.
 
 use std::env::VarError;
 
 use quire_domain::{SecretKey, SecretKeys};
 
-use crate::sources::Refusal;
+use super::{SettingsError, given};
 
-/// The keys that connection strings are sealed with: `QUIRE_SECRET_KEY`, and `QUIRE_SECRET_KEY_OLD` while things are still
-/// sealed with that. With `_FILE` at the end, each names a file to read.
-pub(crate) fn secret_keys(variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<SecretKeys>, Refusal> {
+/// The keys: `QUIRE_SECRET_KEY`, and `QUIRE_SECRET_KEY_OLD` while things are still sealed with that. With `_FILE` at the
+/// end, each names a file to read. `variable` looks one up in the environment.
+///
+/// # Errors
+/// When there is something that is no key.
+pub fn secret_keys(variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<SecretKeys>, SettingsError> {
     let current = secret_key("QUIRE_SECRET_KEY", "QUIRE_SECRET_KEY_FILE", &variable)?;
     let old = secret_key("QUIRE_SECRET_KEY_OLD", "QUIRE_SECRET_KEY_OLD_FILE", &variable)?;
     match current {
         Some(current) => Ok(Some(SecretKeys { current, old })),
-        None if old.is_some() => {
-            Err(Refusal("There is an old secret key but no current one: set QUIRE_SECRET_KEY too.".to_owned()))
-        }
+        None if old.is_some() => Err(SettingsError::OldKeyAlone),
         None => Ok(None),
     }
 }
 
 fn secret_key(
-    name: &str,
-    file_name: &str,
+    name: &'static str,
+    file_name: &'static str,
     variable: impl Fn(&str) -> Result<String, VarError>,
-) -> Result<Option<SecretKey>, Refusal> {
+) -> Result<Option<SecretKey>, SettingsError> {
     let (origin, text) = match (given(name, &variable)?, given(file_name, &variable)?) {
         (None, None) => return Ok(None),
         (Some(text), None) => (format!("the variable {name}"), text),
-        (None, Some(file)) => (format!("the file that the variable {file_name} names"), read(file_name, &file)?),
-        (Some(_), Some(_)) => return Err(Refusal(format!("Set {name} or {file_name}, not both."))),
+        (None, Some(file)) => {
+            let read = std::fs::read_to_string(file);
+            let text = read.map_err(|source| SettingsError::SecretKeyFile { file_name, source })?;
+            (format!("the file that the variable {file_name} names"), text)
+        }
+        (Some(_), Some(_)) => return Err(SettingsError::Twice { name, file_name }),
     };
-    let invalid =
-        |error| Refusal(format!("Invalid secret key in {origin}: {error}; `openssl rand -base64 32` makes one."));
-    SecretKey::parse(&text).map(Some).map_err(invalid)
-}
-
-/// What a variable holds; an empty one is as good as none, as everywhere.
-fn given(name: &str, variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<String>, Refusal> {
-    match variable(name) {
-        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(Refusal(format!("Invalid variable {name}: it must be UTF-8."))),
-    }
-}
-
-fn read(name: &str, file: &str) -> Result<String, Refusal> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Refusal(format!("Cannot read the file that the variable {name} names: {error}.")))
+    SecretKey::parse(&text).map(Some).map_err(|source| SettingsError::SecretKey { origin, source })
 }
 
 #[cfg(test)]
@@ -65,7 +53,10 @@ mod tests {
             Some((_, value)) => Ok((*value).to_owned()),
             None => Err(VarError::NotPresent),
         };
-        secret_keys(variable).map_err(|refusal| refusal.to_string())
+        secret_keys(variable).map_err(|refusal| match std::error::Error::source(&refusal) {
+            Some(source) => format!("{refusal}: {source}"),
+            None => refusal.to_string(),
+        })
     }
 
     #[test]
@@ -94,30 +85,30 @@ mod tests {
         for (variables, sentence) in [
             (
                 &[("QUIRE_SECRET_KEY", "hunter2!")][..],
-                "Invalid secret key in the variable QUIRE_SECRET_KEY: it must be 32 bytes in base 64, and it is not base \
-                 64; `openssl rand -base64 32` makes one.",
+                "the secret key in the variable QUIRE_SECRET_KEY is not valid; `openssl rand -base64 32` makes one: it must \
+                 be 32 bytes in base 64, and it is not base 64",
             ),
             (
                 &[("QUIRE_SECRET_KEY", ONE), ("QUIRE_SECRET_KEY_OLD", "hunter22")],
-                "Invalid secret key in the variable QUIRE_SECRET_KEY_OLD: it must be 32 bytes in base 64, and it is 6 \
-                 bytes; `openssl rand -base64 32` makes one.",
+                "the secret key in the variable QUIRE_SECRET_KEY_OLD is not valid; `openssl rand -base64 32` makes one: it \
+                 must be 32 bytes in base 64, and it is 6 bytes",
             ),
-            (&[("QUIRE_SECRET_KEY", "\u{fffd}")], "Invalid variable QUIRE_SECRET_KEY: it must be UTF-8."),
+            (&[("QUIRE_SECRET_KEY", "\u{fffd}")], "the variable QUIRE_SECRET_KEY is not UTF-8"),
             (
                 &[("QUIRE_SECRET_KEY_OLD", ONE)],
-                "There is an old secret key but no current one: set QUIRE_SECRET_KEY too.",
+                "there is an old secret key but no current one: set QUIRE_SECRET_KEY too",
             ),
             (
                 &[("QUIRE_SECRET_KEY", ONE), ("QUIRE_SECRET_KEY_FILE", "hunter2")],
-                "Set QUIRE_SECRET_KEY or QUIRE_SECRET_KEY_FILE, not both.",
+                "QUIRE_SECRET_KEY and QUIRE_SECRET_KEY_FILE are both set: keep one",
             ),
             (
                 &[("QUIRE_SECRET_KEY_FILE", "hunter2")],
-                "Cannot read the file that the variable QUIRE_SECRET_KEY_FILE names: No such file or directory (os error 2).",
+                "cannot read the file that the variable QUIRE_SECRET_KEY_FILE names: No such file or directory (os error 2)",
             ),
             (
                 &[("QUIRE_SECRET_KEY_FILE", file)],
-                "Cannot read the file that the variable QUIRE_SECRET_KEY_FILE names: stream did not contain valid UTF-8.",
+                "cannot read the file that the variable QUIRE_SECRET_KEY_FILE names: stream did not contain valid UTF-8",
             ),
         ] {
             let refusal = load(variables).unwrap_err();

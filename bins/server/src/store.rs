@@ -1,0 +1,67 @@
+//! Which store holds the notebooks: the choice that the configuration makes, and what must be true before it is served.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use quire_migration::{Limits, Progress, STEPS};
+use quire_storage::NotebookStore;
+use quire_storage_json::JsonNotebookStore;
+use quire_storage_postgres::{Options, PostgresNotebookStore};
+
+use crate::config::{Config, DatabaseConfig};
+
+/// What the database's views call this program.
+const APPLICATION_NAME: &str = "quire-server";
+
+/// Opens the store, and logs which it is.
+///
+/// # Errors
+/// When the directory cannot be used, or the database cannot be reached or has a schema that this server does not know.
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<dyn NotebookStore>> {
+    match &config.database {
+        Some(database) => open_database(database, config.secret_keys.is_some()).await,
+        None => open_directory(config),
+    }
+}
+
+fn open_directory(config: &Config) -> anyhow::Result<Arc<dyn NotebookStore>> {
+    let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
+    tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
+    if config.secret_keys.is_none() {
+        tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
+    }
+    Ok(Arc::new(store))
+}
+
+async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result<Arc<dyn NotebookStore>> {
+    check_schema(config).await?;
+    let options = Options {
+        application_name: APPLICATION_NAME.to_owned(),
+        max_connections: config.connections,
+        ..Options::default()
+    };
+    let store = PostgresNotebookStore::new(config.url.clone(), options)?;
+    store.connect().await?;
+    tracing::info!(database = ?config.url, connections = config.connections, "Database connected");
+    if !has_key {
+        tracing::warn!("no secret key: notebooks can have no connection strings, and existing ones cannot be used");
+    }
+    Ok(Arc::new(store))
+}
+
+/// Makes sure that the schema is one that this server works on.
+async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
+    let options = config.url.connect_options(APPLICATION_NAME)?;
+    let limits = Limits::default();
+    if config.migrate {
+        let mut tell = |progress: Progress| tracing::info!("{progress}");
+        quire_migration::up(&options, STEPS, &limits, &mut tell).await.context("cannot bring the schema up to date")?;
+    }
+    let mut connection = quire_migration::connect(&options, limits.connect).await?;
+    let state = quire_migration::state(&mut connection, STEPS).await?;
+    match state.advice() {
+        Some(advice) => bail!("{state}: {advice}"),
+        None => tracing::info!(%state, "schema checked"),
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! The server on PostgreSQL.
+
+use quire_migration::{Kind, Limits, STEPS, Step};
+use quire_test_postgres::{Database, Server as Postgres, Settings};
+use serde_json::json;
+use sqlx::Row as _;
+use tokio::runtime::Runtime;
+
+use crate::support::{Server, quire_server, run};
+
+fn server(url: &str, flags: &[&str]) -> Server {
+    Server::spawn(quire_server().env("DATABASE_URL", url).args(["--port", "0"]).args(flags))
+}
+
+/// Applies these steps after those that the server knows, as a later release would.
+async fn migrate_further(database: &Database, further: Step) {
+    let steps: Vec<Step> = STEPS.iter().copied().chain([further]).collect();
+    quire_migration::up(&database.options(), &steps, &Limits::default(), &mut |_| ()).await.unwrap();
+}
+
+fn later(kind: Kind) -> Step {
+    Step {
+        name: "m20990101_000000_later",
+        kind,
+        up: "CREATE TABLE later (id integer)",
+        down: "DROP TABLE later",
+        transactional: true,
+    }
+}
+
+#[test]
+fn notebooks_are_kept_in_the_database_and_none_is_loaded_at_start() {
+    let runtime = Runtime::new().unwrap();
+    let database = runtime.block_on(Database::fresh());
+    let mut first = server(database.url(), &[]);
+    let messages: Vec<_> = first.log.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert!(messages.contains(&"Database connected") && !messages.contains(&"using file storage"), "{messages:?}");
+    assert_eq!(first.get("/health"), json!({"status": "healthy", "database": "connected"}));
+    assert_eq!(first.get("/api/notebooks")["notebooks"][1]["id"], "demo-local");
+    let cell = format!("/api/notebooks/blank/cells/{}", first.first_cell("/api/notebooks/blank"));
+    let edited = first.put(&cell, &json!({"code": "kept = 1"}));
+    assert_eq!(edited["revision"], 1);
+    // Not even asked to stop.
+    first.signal(rustix::process::Signal::KILL);
+    first.wait();
+
+    // Broken on purpose: a server that loaded notebooks at start would stumble over it.
+    let break_it = async {
+        let mut connection = database.connect().await;
+        let broken = "UPDATE cells SET order_key = 'broken!' WHERE notebook_id = 'demo-local'";
+        sqlx::raw_sql(broken).execute(&mut connection).await.unwrap();
+    };
+    runtime.block_on(break_it);
+    let second = server(database.url(), &[]);
+    let blank = second.get("/api/notebooks/blank");
+    assert_eq!((&blank["cells"][0]["code"], &blank["revision"]), (&json!("kept = 1"), &json!(1)));
+    let reply = second.ask("GET /api/notebooks/demo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(reply.status, 500, "{}", reply.body);
+    assert!(reply.body.contains("order_key") && reply.body.contains("notebook_damaged"), "{}", reply.body);
+}
+
+#[test]
+fn it_starts_on_a_schema_that_it_knows_and_otherwise_says_what_to_run() {
+    let runtime = Runtime::new().unwrap();
+    let database = runtime.block_on(Database::empty());
+    let refused = |expected: &[&str]| {
+        let (code, _, error) = run(quire_server().env("DATABASE_URL", database.url()).args(["--port", "0"]));
+        assert_eq!(code, 1, "{error}");
+        assert!(expected.iter().all(|text| error.contains(text)), "{error}");
+    };
+    refused(&["no schema yet", "quire-migrate up"]);
+    drop(server(database.url(), &["--migrate"]));
+    drop(server(database.url(), &[]));
+    // One compatible step behind the schema, it works; one breaking step behind, it does not.
+    runtime.block_on(migrate_further(&database, later(Kind::Compatible)));
+    let mut behind = server(database.url(), &[]);
+    assert_eq!(behind.get("/api/notebooks")["notebooks"][0]["id"], "blank-local");
+    behind.signal(rustix::process::Signal::TERM);
+    assert!(behind.wait().success());
+    let breaking =
+        Step { name: "m20990101_000001_breaking", up: "SELECT 1", down: "SELECT 1", ..later(Kind::Breaking) };
+    runtime.block_on(async {
+        let steps: Vec<Step> = STEPS.iter().copied().chain([later(Kind::Compatible), breaking]).collect();
+        quire_migration::up(&database.options(), &steps, &Limits::default(), &mut |_| ()).await.unwrap();
+    });
+    refused(&["m20990101_000001_breaking", "use the build that applied them"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_used_stops_the_start_without_showing_the_password() {
+    let postgres = Postgres::start(&Settings::default());
+    let runtime = Runtime::new().unwrap();
+    let database = runtime.block_on(Database::on(&postgres));
+    let right = database.url().to_owned();
+    let wrong = right.replacen("//quire:", "//quire:hunter2", 1);
+    let missing = right.replace(database.name(), "missing");
+    postgres.stop();
+    for (url, running) in [(&right, false), (&wrong, true), (&missing, true)] {
+        if running {
+            postgres.restart();
+        }
+        let mut command = quire_server();
+        let (code, out, error) = run(command.env("DATABASE_URL", url).args(["--port", "0", "--log", "trace"]));
+        assert_eq!(code, 1, "{error}");
+        let password = right.split_once("//quire:").unwrap().1.split_once('@').unwrap().0;
+        for secret in ["hunter2", password] {
+            assert!(!out.contains(secret) && !error.contains(secret), "{out}{error}");
+        }
+    }
+}
+
+#[test]
+fn health_notices_a_database_that_takes_no_writes_and_one_that_is_away() {
+    let postgres = Postgres::start(&Settings::default());
+    let runtime = Runtime::new().unwrap();
+    let database = runtime.block_on(Database::on(&postgres));
+    let server = server(database.url(), &[]);
+    let health_becomes = |expected: &serde_json::Value, status: u16| {
+        let start = std::time::Instant::now();
+        loop {
+            let reply = server.ask("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            if serde_json::from_str::<serde_json::Value>(&reply.body).unwrap() == *expected {
+                assert_eq!(reply.status, status);
+                return;
+            }
+            assert!(start.elapsed().as_secs() < 30, "{} is not {expected}", reply.body);
+        }
+    };
+    let healthy = json!({"status": "healthy", "database": "connected"});
+    health_becomes(&healthy, 200);
+    let set = |value: &str| {
+        let sql = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+        runtime.block_on(async {
+            let mut connection = database.connect().await;
+            sqlx::raw_sql("SET default_transaction_read_only = off").execute(&mut connection).await.unwrap();
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            let reloaded = sqlx::query("SELECT pg_reload_conf()").fetch_one(&mut connection).await.unwrap();
+            assert!(reloaded.get::<bool, _>(0));
+        });
+    };
+    set("on");
+    health_becomes(&json!({"status": "degraded", "database": "read_only"}), 200);
+    set("off");
+    health_becomes(&healthy, 200);
+    postgres.kill();
+    health_becomes(&json!({"status": "unhealthy", "database": "disconnected"}), 503);
+    postgres.restart();
+    health_becomes(&healthy, 200);
+}
