@@ -13,6 +13,7 @@ mod entity;
 mod error;
 mod health;
 mod list;
+mod pool;
 mod rows;
 pub mod settings;
 mod store;
