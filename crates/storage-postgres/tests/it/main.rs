@@ -1,5 +1,5 @@
 //! The store on a real PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
 mod conformance;
 mod exactness;
