@@ -61,13 +61,8 @@ impl Role {
 
 /// An error as it may be logged, with all that lies beneath it.
 fn told(error: &StoreError) -> String {
-    let mut told = format!("{error} {error:?}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        told += &format!(" {error} {error:?}");
-        cause = error.source();
-    }
-    told
+    let beneath = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    beneath.fold(format!("{error} {error:?}"), |told, error| format!("{told} {error} {error:?}"))
 }
 
 #[tokio::test]
