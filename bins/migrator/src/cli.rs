@@ -74,6 +74,7 @@ pub(crate) enum Command {
 
 /// Which database.
 #[derive(Args, Debug)]
+#[expect(clippy::doc_markdown, reason = "the text is the help's")]
 pub(crate) struct DatabaseArgs {
     /// The database, in place of DATABASE_URL; without a password, which everybody on the machine could read here
     #[arg(long, value_name = "URL", conflicts_with = "database_url_file")]
