@@ -36,7 +36,7 @@ fn main() {
     let server = Server::start(&Settings { fsync: true, ..Settings::default() });
     let database = runtime.block_on(Database::on(&server));
     let store = runtime.block_on(async { store(&database) });
-    let bench = Bench { runtime, store, database };
+    let bench = Bench { runtime, database, store };
     bench.edits();
     bench.hot_notebook();
     bench.large_notebook();

@@ -13,6 +13,7 @@ mod entity;
 mod error;
 mod health;
 mod list;
+mod reseal;
 mod rows;
 pub mod settings;
 mod store;
@@ -22,5 +23,6 @@ mod whole;
 
 pub use database::Options;
 pub use error::OpenError;
+pub use reseal::Resealed;
 pub use store::PostgresNotebookStore;
 pub use url::{DatabaseUrl, DatabaseUrlError, PasswordSource};

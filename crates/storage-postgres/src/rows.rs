@@ -40,7 +40,7 @@ pub(crate) fn loaded(rows: &[PgRow]) -> Result<Option<Loaded>, Error> {
 }
 
 /// A value that the domain refuses.
-fn refuse<'a>(
+pub(crate) fn refuse<'a>(
     table: &'static str,
     id: &'a str,
     column: &'static str,
