@@ -1,23 +1,21 @@
-//! The connections to the database: how many, how long anything may take on them, and which are not to be trusted.
+//! Statements on the database: how many at once, and how long anything may take.
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
-use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
-use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
+use sea_orm::DatabaseConnection;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{ConnectOptions as _, Connection as _, Postgres};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::doubt::Doubts;
 use crate::error::{Error, OpenError, code};
+use crate::pool::{Pool, Suspicion, connect_options};
 use crate::url::DatabaseUrl;
 
-/// A connection that was idle so long is tried before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 /// How much longer than the database may take for a statement the answer is waited for.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long is waited for the reason why there is no connection.
@@ -50,12 +48,11 @@ impl Default for Options {
     }
 }
 
-/// A pool of connections.
+/// A database, reached through a pool of connections.
 #[derive(Debug)]
 pub(crate) struct Database {
-    pool: PgPool,
-    /// The same pool.
-    orm: DatabaseConnection,
+    /// Another one, once this one's connections do not come back.
+    pool: Mutex<Arc<Pool>>,
     /// As many as connections: waiting for one's turn is overload, waiting for a connection is a database that is away.
     turns: Semaphore,
     url: DatabaseUrl,
@@ -79,59 +76,14 @@ impl Drop for Using {
     }
 }
 
-/// Since when all older connections are suspect: one of them was lost or had become read-only, and after a failover the
-/// others lead to the same old server.
-#[derive(Debug)]
-struct Suspicion {
-    start: Instant,
-    /// Microseconds after `start`.
-    since_us: AtomicU64,
-}
-
-impl Suspicion {
-    fn new() -> Self {
-        Self { start: Instant::now(), since_us: AtomicU64::new(0) }
-    }
-
-    fn raise(&self) {
-        let now = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.since_us.fetch_max(now, Ordering::Relaxed);
-    }
-
-    fn concerns(&self, connection: &PoolConnectionMetadata) -> bool {
-        let since = Duration::from_micros(self.since_us.load(Ordering::Relaxed));
-        !since.is_zero() && connection.age >= self.start.elapsed().saturating_sub(since)
-    }
-}
-
 impl Database {
     /// A pool that connects when it is needed. What is wrong with the settings is found out now.
-    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+    pub(crate) fn new(url: DatabaseUrl, mut options: Options) -> Result<Self, OpenError> {
+        options.connect_timeout = url.connect_timeout().unwrap_or(options.connect_timeout);
         let suspicion = Arc::new(Suspicion::new());
-        let [doubt, doubt_after] = [(); 2].map(|()| Arc::clone(&suspicion));
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(url.connect_timeout().unwrap_or(options.connect_timeout))
-            // Checked below, after idling only: a check each time would double every call's round trips.
-            .test_before_acquire(false)
-            .before_acquire(move |connection, metadata| {
-                let suspect = doubt.concerns(&metadata);
-                Box::pin(async move {
-                    if suspect {
-                        return Ok(false);
-                    }
-                    Ok(metadata.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok())
-                })
-            })
-            // The pool pings a connection that comes back, and waits for the answer as long as it takes.
-            .after_release(move |_connection, metadata| {
-                let suspect = doubt_after.concerns(&metadata);
-                Box::pin(async move { Ok(!suspect) })
-            })
-            .connect_lazy_with(connect_options(&url, &options)?);
-        let orm = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
+        let pool = Mutex::new(Arc::new(Pool::new(&url, &options, &suspicion)?));
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
-        Ok(Self { pool, orm, turns, url, options, suspicion, doubts: Doubts::default() })
+        Ok(Self { pool, turns, url, options, suspicion, doubts: Doubts::default() })
     }
 
     /// Runs a statement that returns at most one row; returns when its outcome is known, or that it is not.
@@ -141,8 +93,18 @@ impl Database {
 
     /// Runs a statement.
     pub(crate) async fn fetch_all(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
+        self.fetch_all_within(self.options.connect_timeout, query).await
+    }
+
+    /// As [`Self::fetch_all`], with so much time for connecting.
+    pub(crate) async fn fetch_all_within(
+        &self,
+        connect_timeout: Duration,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, Error> {
         let _turn = self.turn().await?;
-        let mut using = Using { connection: self.connect().await?, is_sound: false };
+        let (_pool, connection) = self.connect(connect_timeout).await?;
+        let mut using = Using { connection, is_sound: false };
         let answer =
             tokio::time::timeout(self.options.statement_timeout + GRACE, query.fetch_all(&mut *using.connection));
         let outcome = match answer.await {
@@ -175,8 +137,9 @@ impl Database {
         let once = async || {
             let _turn = self.turn().await?;
             // So that a wrong password or a database that is away is found out, and told, in one place.
-            drop(self.connect().await?);
-            let mut answer = pin!(query(self.orm.clone()));
+            let (pool, connection) = self.connect(self.options.connect_timeout).await?;
+            drop(connection);
+            let mut answer = pin!(query(pool.orm.clone()));
             let outcome = tokio::time::timeout(self.options.statement_timeout + GRACE, answer.as_mut()).await;
             let outcome = outcome.map_or(Err(Error::Silent), |outcome| outcome.map_err(Error::of_orm));
             // Before `answer` gives its connection back.
@@ -191,9 +154,11 @@ impl Database {
         }
     }
 
-    /// Closes all connections.
+    /// Closes all connections, when the calls under way have ended.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        let pool = Arc::clone(&self.pool());
+        // Not longer than a call may take: what does not come back by then never will.
+        let _ = tokio::time::timeout(self.options.statement_timeout + GRACE, pool.sqlx.close()).await;
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
@@ -203,43 +168,45 @@ impl Database {
         }
     }
 
-    async fn connect(&self) -> Result<PoolConnection<Postgres>, Error> {
+    async fn connect(&self, timeout: Duration) -> Result<(Arc<Pool>, PoolConnection<Postgres>), Error> {
         let refused = |error: &sqlx::Error| matches!(code(error).as_deref(), Some("28P01" | "28000"));
-        match self.pool.acquire().await {
-            Ok(connection) => Ok(connection),
-            Err(error) if refused(&error) && self.url.password_may_change() => {
+        let mut pool = Arc::clone(&self.pool());
+        let mut outcome = pool.acquire(timeout).await;
+        match &outcome {
+            Err(error) if refused(error) && self.url.password_may_change() => {
                 // The password may have been changed where it is kept, since it was read.
-                self.pool.set_connect_options(connect_options(&self.url, &self.options)?);
-                self.pool.acquire().await.map_err(Error::Connect)
+                pool.sqlx.set_connect_options(connect_options(&self.url, &self.options)?);
+                outcome = pool.acquire(timeout).await;
             }
-            Err(sqlx::Error::PoolTimedOut) => Err(Error::Connect(self.why_not().await)),
+            // Whoever has a turn gets a connection, unless some do not come back: the pool pings what comes back, and
+            // where the network forgot about a connection just then, waits for minutes.
+            Err(sqlx::Error::PoolTimedOut) if pool.sqlx.size() >= self.options.max_connections => {
+                pool = self.pool_after(&pool)?;
+                outcome = pool.acquire(timeout).await;
+            }
+            _ => {}
+        }
+        match outcome {
+            Ok(connection) => Ok((pool, connection)),
+            Err(sqlx::Error::PoolTimedOut) => Err(Error::Connect(pool.why_not(timeout.min(LAST_TRY)).await)),
             Err(error) => Err(Error::Connect(error)),
         }
     }
 
-    /// Why there was no connection. While the server has none left, or is starting, the pool tries again and again, and
-    /// tells in the end only that it took too long.
-    async fn why_not(&self) -> sqlx::Error {
-        let options = self.pool.connect_options();
-        match tokio::time::timeout(self.options.connect_timeout.min(LAST_TRY), options.connect()).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
-        }
+    fn pool(&self) -> MutexGuard<'_, Arc<Pool>> {
+        // A pool is put there whole, so a panic elsewhere leaves nothing broken.
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn connect_options(
-    url: &DatabaseUrl,
-    options: &Options,
-) -> Result<sqlx::postgres::PgConnectOptions, crate::DatabaseUrlError> {
-    let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
-    let limits = [
-        ("statement_timeout", statement_timeout_ms.as_str()),
-        ("idle_in_transaction_session_timeout", "60000"),
-        // So that the server lets go of us when we are gone: half a minute without an answer, then four more tries.
-        ("tcp_keepalives_idle", "30"),
-        ("tcp_keepalives_interval", "10"),
-        ("tcp_keepalives_count", "4"),
-    ];
-    Ok(url.connect_options(&options.application_name)?.options(limits))
+    /// The pool in the place of this one. For a while there may be twice as many connections.
+    fn pool_after(&self, lost: &Arc<Pool>) -> Result<Arc<Pool>, Error> {
+        let mut pool = self.pool();
+        if Arc::ptr_eq(&pool, lost) {
+            tracing::warn!("connections to the database are not answered on; all are made anew");
+            let old = std::mem::replace(&mut *pool, Arc::new(Pool::new(&self.url, &self.options, &self.suspicion)?));
+            // From now on closed, whether anybody waits for it or not: what still comes back is closed too.
+            drop(old.sqlx.close());
+        }
+        Ok(Arc::clone(&pool))
+    }
 }

@@ -12,6 +12,8 @@ use crate::error::{Error, code};
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// How long of that connecting may take: twice, so that there is time for connections in the place of lost ones.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(350);
 /// How long what was found is told again: whoever asks more often, and anybody may, makes no more work.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -58,14 +60,14 @@ impl Doctor {
 }
 
 async fn examine(database: &Database, known: Uuid) -> Health {
-    let generation = match database.fetch_optional(sqlx::query(GENERATION)).await {
-        Ok(row) => row.and_then(|row| row.try_get(0).ok()).unwrap_or(known),
+    let generation = match database.fetch_all_within(CONNECT_TIMEOUT, sqlx::query(GENERATION)).await {
+        Ok(rows) => rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(known),
         Err(error) => {
             log(&error, "the database does not answer");
             return Health { reads: matches!(error, Error::NoTurn), ..away(known) };
         }
     };
-    let (writes, state) = match database.fetch_optional(sqlx::query(PROBE)).await {
+    let (writes, state) = match database.fetch_all_within(CONNECT_TIMEOUT, sqlx::query(PROBE)).await {
         Ok(_) => (true, DatabaseState::Connected),
         Err(error) => {
             log(&error, "the database takes no writes");

@@ -14,6 +14,7 @@ mod error;
 mod health;
 mod list;
 mod reseal;
+mod pool;
 mod rows;
 pub mod settings;
 mod store;
