@@ -39,6 +39,8 @@ pub(crate) enum Error {
     Row { table: &'static str, column: &'static str, row: Option<String>, reason: String },
     #[error("a value cannot be written as JSON")]
     Unwritable(#[from] serde_json::Error),
+    #[error("the operating system gives no random numbers")]
+    NoRandom(#[from] getrandom::Error),
     #[error("all connections to the database are in use")]
     NoTurn,
     #[error("the settings of the connection are not valid any more")]

@@ -13,6 +13,7 @@ mod entity;
 mod error;
 mod health;
 mod list;
+mod reseal;
 mod pool;
 mod rows;
 pub mod settings;
@@ -23,5 +24,6 @@ mod whole;
 
 pub use database::Options;
 pub use error::OpenError;
+pub use reseal::Resealed;
 pub use store::PostgresNotebookStore;
 pub use url::{DatabaseUrl, DatabaseUrlError, PasswordSource};

@@ -5,6 +5,7 @@ mod check;
 mod constraints;
 mod interrupted;
 mod locks;
+mod roles;
 mod script;
 mod state;
 mod steps;
