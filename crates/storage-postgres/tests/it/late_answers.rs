@@ -126,7 +126,7 @@ async fn a_commit_that_others_pushed_out_of_memory_is_unknown() {
 async fn a_repetition_after_many_others_is_answered_truly() {
     for (cut, happened) in [(Cut::AfterAnswer, true), (Cut::BeforeSending, false)] {
         for others in [1, 14, 16, 40] {
-            let world = Cutoff::prepare(cut, Duration::from_millis(100)).await;
+            let world = Cutoff::prepare(cut, Duration::from_millis(500)).await;
             let answer = world.group.commit(&*world.store).await;
             assert!(matches!(answer, Err(StoreError::OutcomeUnknown { .. })), "{answer:?}");
             world.others(others).await;
