@@ -39,14 +39,14 @@ const CELL: i32 = 2;
 
 /// A row of `load.sql`. Its columns are found by their places, which is quicker than by name: a notebook has thousands.
 struct Row<'r> {
-    row: &'r PgRow,
+    columns: &'r PgRow,
     table: &'static str,
     id: &'r str,
 }
 
 impl<'r> Row<'r> {
     fn get<T: Decode<'r, Postgres> + Type<Postgres>>(&self, place: usize, column: &'static str) -> Result<T, Error> {
-        self.row.try_get(place).map_err(|error| self.bad(column)(&error))
+        self.columns.try_get(place).map_err(|error| self.bad(column)(&error))
     }
 
     fn bad(&self, column: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error + use<'r> {
@@ -75,7 +75,8 @@ impl<'r> Row<'r> {
     /// Fields that we don't know.
     fn extra(&self) -> Result<Extra, Error> {
         let extra: Option<&str> = self.get(5, "extra")?;
-        let parse = |json| serde_json::from_str(json).map_err(|error| self.bad("extra")(&error));
+        // The parser's own message holds what it met.
+        let parse = |json| serde_json::from_str(json).map_err(|_error| self.bad("extra")(&"it is no JSON object"));
         extra.map_or_else(|| Ok(Extra::default()), parse)
     }
 }
@@ -91,9 +92,9 @@ pub(crate) fn loaded(rows: &[PgRow]) -> Result<Option<Loaded>, Error> {
     for row in rows {
         let (kind, id): (i32, &str) = (column(row, "notebooks", "kind")?, column(row, "notebooks", "id")?);
         match kind {
-            NOTEBOOK => found = Some(notebook(&Row { row, table: "notebooks", id })?),
-            CELL => cell_rows.push(Row { row, table: "cells", id }),
-            _ => outputs.entry(id).or_default().push(output(&Row { row, table: "cell_outputs", id })?),
+            NOTEBOOK => found = Some(notebook(&Row { columns: row, table: "notebooks", id })?),
+            CELL => cell_rows.push(Row { columns: row, table: "cells", id }),
+            _ => outputs.entry(id).or_default().push(output(&Row { columns: row, table: "cell_outputs", id })?),
         }
     }
     let Some((mut notebook, version)) = found else { return Ok(None) };

@@ -30,12 +30,13 @@ pub struct PostgresNotebookStore {
 
 impl PostgresNotebookStore {
     /// A store in this database. Connects when it is first needed, so that a server can start while the database is away;
-    /// [`Self::connect`] does so now. Must be called within a Tokio runtime.
+    /// [`Self::connect`] does so now.
     ///
     /// # Errors
     /// When the settings do not make sense, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
-        Ok(Self { database: Database::new(url, options)?, doctor: Doctor::new(), events: broadcast::channel(1).0 })
+        let doctor = Doctor::new(url.clone(), options.clone())?;
+        Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
     }
 
     /// Waits until the database has answered.
@@ -96,7 +97,7 @@ impl NotebookStore for PostgresNotebookStore {
     }
 
     async fn health(&self) -> Health {
-        self.doctor.look(&self.database).await
+        self.doctor.look().await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
