@@ -3,8 +3,6 @@
 # request may take; then it is told to stop, and gets longer than the server's own limit and the 10 s for queued edits.
 
 resource "aws_lb" "this" {
-  # checkov:skip=CKV_AWS_91: access logs need a bucket, which is an input
-  # checkov:skip=CKV_AWS_150: by input, true unless said otherwise
   # checkov:skip=CKV2_AWS_28: every route but the probe asks for a signed token; a firewall is the account's decision
   name                       = var.name
   load_balancer_type         = "application"
@@ -26,7 +24,6 @@ resource "aws_lb" "this" {
 }
 
 resource "aws_lb_target_group" "this" {
-  # checkov:skip=CKV_AWS_378: TLS ends at the load balancer; behind it is a private network and a group that only it may enter
   name                 = var.name
   vpc_id               = var.vpc_id
   target_type          = "ip"

@@ -45,8 +45,7 @@ data "aws_iam_policy_document" "execution" {
   for_each = local.reads
 
   statement {
-    # checkov:skip=CKV_AWS_111: AWS knows no resource for this action
-    # checkov:skip=CKV_AWS_356: AWS knows no resource for this action
+    # AWS knows no resource for this action.
     sid       = "SignInToTheRegistry"
     actions   = ["ecr:GetAuthorizationToken"]
     resources = ["*"]

@@ -77,7 +77,7 @@ variable "images" {
   description = "The images to begin with, by digest; scripts/deploy rolls out later ones."
   type        = object({ server = string, migrator = string, tools = string })
   validation {
-    condition     = alltrue([for image in values(var.images) : can(regex("^[^@:]+(:[0-9]+)?[^@:]*@sha256:[0-9a-f]{64}$", image))])
+    condition     = alltrue([for image in values(var.images) : can(regex("^([^@:/]+(:[0-9]+)?/)?[^@:]+@sha256:[0-9a-f]{64}$", image))])
     error_message = "images must be named by digest, as REPOSITORY@sha256:…, without a tag: a tag can mean another image tomorrow."
   }
 }

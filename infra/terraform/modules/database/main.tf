@@ -51,10 +51,10 @@ resource "random_id" "final_snapshot" {
 }
 
 resource "aws_db_instance" "this" {
+  # checkov:skip=CKV2_AWS_69: rds.force_ssl is set in a parameter group whose parameters the check does not expand
   # checkov:skip=CKV_AWS_161: roles sign in with passwords from Secrets Manager; the server knows no IAM tokens
   # checkov:skip=CKV_AWS_354: Performance Insights is encrypted with the account's own key, like the data
   # checkov:skip=CKV_AWS_157: by input; the production example says true
-  # checkov:skip=CKV_AWS_293: by input, true unless said otherwise
   identifier = var.name
   db_name    = var.database_name
   # Minor versions are RDS's: naming one here would fight its upgrades.
@@ -138,7 +138,6 @@ resource "aws_iam_role_policy_attachment" "monitoring" {
 # the image, so a proxy in between is noticed.
 resource "aws_ssm_parameter" "url" {
   # checkov:skip=CKV2_AWS_34: holds no secret, which is why it is text
-  # checkov:skip=CKV_AWS_337: holds no secret, which is why it is text
   for_each    = { owner = "quire_owner", server = "quire_server" }
   name        = "/${var.name}/database-url/${each.key}"
   description = "How ${each.value} connects; the password is in Secrets Manager"

@@ -68,7 +68,6 @@ resource "aws_route_table_association" "public" {
 }
 
 resource "aws_eip" "nat" {
-  # checkov:skip=CKV2_AWS_19: the addresses belong to NAT gateways, which the check does not look for
   for_each = toset(local.nat_zones)
   domain   = "vpc"
   tags     = { Name = "${var.name}-nat-${each.key}" }
