@@ -18,11 +18,11 @@ macro_rules! step {
 
 /// The steps that lead to the schema of this build, in their order.
 pub static STEPS: &[Step] = &[
-    step!("m20261125_090000_users", Kind::Breaking),
-    step!("m20261125_090100_notebooks", Kind::Breaking),
-    step!("m20261125_090200_cells", Kind::Breaking),
-    step!("m20261125_090300_cell_outputs", Kind::Breaking),
-    step!("m20261125_090400_write_probe", Kind::Breaking),
+    step!("m20261125_090000_users", Kind::Compatible),
+    step!("m20261125_090100_notebooks", Kind::Compatible),
+    step!("m20261125_090200_cells", Kind::Compatible),
+    step!("m20261125_090300_cell_outputs", Kind::Compatible),
+    step!("m20261125_090400_write_probe", Kind::Compatible),
 ];
 
 /// [`STEPS`] for programs that use `sea-orm-migration`.

@@ -120,6 +120,7 @@ impl Connections {
     /// Tries until there is a connection, or the server says no in a way that will not change by itself.
     async fn connect(&self, timeout: Duration) -> Result<Link, Error> {
         let deadline = tokio::time::Instant::now() + timeout;
+        let mut last = None;
         loop {
             // Each time anew, since a password in a file may have been changed.
             let options = connect_options(&self.url, &self.options)?;
@@ -127,11 +128,15 @@ impl Connections {
             let error = match tokio::time::timeout_at(deadline, options.connect()).await {
                 Ok(Ok(connection)) => return Ok(Link { connection, made_at }),
                 Ok(Err(error)) => error,
-                Err(_elapsed) => std::io::Error::new(ErrorKind::TimedOut, "no answer in time").into(),
+                // What the server said before tells more than that there was no time to hear it once more.
+                Err(_elapsed) => {
+                    last.take().unwrap_or_else(|| std::io::Error::new(ErrorKind::TimedOut, "no answer in time").into())
+                }
             };
             if !is_passing(&error) || tokio::time::Instant::now() + PAUSE >= deadline {
                 return Err(Error::Connect(error));
             }
+            last = Some(error);
             tokio::time::sleep(PAUSE).await;
         }
     }
