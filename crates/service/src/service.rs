@@ -86,7 +86,7 @@ impl NotebookService {
     /// When the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
         self.check_open()?;
-        let filter = ListFilter { owner: user.clone() };
+        let filter = ListFilter::of(user.clone());
         let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
         let missing = self.provision(user, &all).await.unwrap_or_else(|error| {
             // A list is worth more than the two.
@@ -271,7 +271,7 @@ impl NotebookService {
     /// it lists anything.
     async fn provision_if_own(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
         if is_provisioned(user, id) && matches!(self.activate(id).await, Err(ServiceError::UnknownNotebook(_))) {
-            let filter = ListFilter { owner: user.clone() };
+            let filter = ListFilter::of(user.clone());
             let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
             self.provision(user, &all).await?;
         }

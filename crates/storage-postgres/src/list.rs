@@ -12,12 +12,14 @@ use crate::entity::notebooks::{Column, Entity};
 use crate::error::Error;
 
 /// What a list needs of a row.
-type Row = (String, Option<String>, i64, Timestamp, Timestamp);
+type Row = (String, String, Option<String>, i64, Timestamp, Timestamp);
 
 pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
-    let columns = [Column::Id, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
+    let columns = [Column::Id, Column::UserId, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
     let mut query = Entity::find().select_only().columns(columns);
-    query = query.filter(Column::UserId.eq(filter.owner.as_str()));
+    if let Some(owner) = &filter.owner {
+        query = query.filter(Column::UserId.eq(owner.as_str()));
+    }
     if let Some(after) = &page.after {
         let place = |column: Column| Expr::col(column);
         let here = Expr::tuple([place(Column::CreatedAt), place(Column::Id)]);
@@ -34,7 +36,7 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
             async move { query.all(&orm).await }
         })
         .await?;
-    let mut notebooks = rows.into_iter().map(|row| summary(row, &filter.owner)).collect::<Result<Vec<_>, _>>()?;
+    let mut notebooks = rows.into_iter().map(summary).collect::<Result<Vec<_>, _>>()?;
     let limit = page.limit.unwrap_or(usize::MAX);
     let more = notebooks.len() > limit;
     notebooks.truncate(limit);
@@ -42,16 +44,14 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     Ok(Page { notebooks, damaged: Vec::new(), next })
 }
 
-fn summary((id, name, revision, created_at, updated_at): Row, owner: &UserId) -> Result<Summary, Error> {
-    let bad = |error: quire_domain::InvalidId| Error::Row {
-        table: "notebooks",
-        column: "id",
-        row: Some(format!("{id:?}")),
-        reason: error.to_string(),
+fn summary((id, owner, name, revision, created_at, updated_at): Row) -> Result<Summary, Error> {
+    let bad = |column: &'static str| {
+        let row = Some(format!("{id:?}"));
+        move |error: quire_domain::InvalidId| Error::Row { table: "notebooks", column, row, reason: error.to_string() }
     };
     Ok(Summary {
-        id: NotebookId::new(&id).map_err(bad)?,
-        owner: owner.clone(),
+        id: NotebookId::new(&id).map_err(bad("id"))?,
+        owner: UserId::new(&owner).map_err(bad("user_id"))?,
         name: name.map(Arc::from),
         revision: Revision(revision),
         created_at,

@@ -92,7 +92,7 @@ impl Slot {
 impl Engine {
     pub(crate) fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
         self.scan_names()?;
-        Ok(self.index().list(&filter.owner, page))
+        Ok(self.index().list(filter.owner.as_ref(), page))
     }
 
     pub(crate) fn health(&self) -> Health {
