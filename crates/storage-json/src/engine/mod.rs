@@ -22,6 +22,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 pub(crate) use commit::OwnedCommit;
+pub(crate) use look::{ROUNDS, what_it_is};
 
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;

@@ -139,22 +139,15 @@ impl Index {
 
     /// A part of the list of an owner's notebooks, or of everybody's.
     pub(crate) fn list(&self, owner: Option<&UserId>, page: &PageRequest) -> Page {
-        match owner {
-            Some(owner) => self.part_of(self.lists.get(owner), Some(owner), page),
-            None => {
-                // Seldom asked for, by whoever copies a whole directory: no list is kept for it.
-                let all = self.lists.values().flatten().map(|(cursor, file)| (cursor.clone(), file.clone())).collect();
-                self.part_of(Some(&all), None, page)
-            }
+        if let Some(owner) = owner {
+            return self.part_of(self.lists.get(owner), Some(owner), page);
         }
+        // Seldom asked for, by whoever copies a whole directory: no list is kept for it.
+        let all = self.lists.values().flatten().map(|(cursor, file)| (cursor.clone(), file.clone())).collect();
+        self.part_of(Some(&all), None, page)
     }
 
-    fn part_of(
-        &self,
-        list: Option<&BTreeMap<Cursor, Box<str>>>,
-        owner: Option<&UserId>,
-        page: &PageRequest,
-    ) -> Page {
+    fn part_of(&self, list: Option<&BTreeMap<Cursor, Box<str>>>, owner: Option<&UserId>, page: &PageRequest) -> Page {
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = list.into_iter().flat_map(|list| list.range::<Cursor, _>((from, Bound::Unbounded)));
         let summary = |file: &str| match &self.files.get(file)?.content {
