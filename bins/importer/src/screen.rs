@@ -18,8 +18,8 @@ pub(crate) struct Screen {
     verb: &'static str,
     how: How,
     report: Option<Report>,
-    /// Whether lines that are well are printed too, as a plan is.
-    all: bool,
+    /// Whether it is a plan, whose lines are printed all.
+    is_plan: bool,
     started: Instant,
 }
 
@@ -31,9 +31,9 @@ enum How {
 }
 
 impl Screen {
-    /// What the command line asks for. `verb` is what is being done, as "importing"; with `all`, lines that are well are
-    /// printed too.
-    pub(crate) fn new(work: &WorkArgs, verb: &'static str, all: bool) -> Result<Self, Failure> {
+    /// What the command line asks for. `verb` is what is being done, as "importing"; of a plan, the
+    /// lines that are well are printed too.
+    pub(crate) fn new(work: &WorkArgs, verb: &'static str, is_plan: bool) -> Result<Self, Failure> {
         let report = work.report.as_deref().map(Report::open).transpose()?;
         let started = Instant::now();
         let how = if work.quiet {
@@ -45,7 +45,7 @@ impl Screen {
         } else {
             How::Lines { done: 0, total: 0, last: started }
         };
-        Ok(Self { verb, how, report, all, started })
+        Ok(Self { verb, how, report, is_plan, started })
     }
 
     /// The same screen for another part of the command, which the report says nothing of.
@@ -57,7 +57,7 @@ impl Screen {
             How::Bar(_) => How::Bar(bar(verb)),
             How::Lines { .. } => How::Lines { done: 0, total: 0, last: started },
         };
-        Self { verb, how, report: None, all: false, started }
+        Self { verb, how, report: None, is_plan: false, started }
     }
 
     /// Prints what came of everything, and something to add.
@@ -79,7 +79,8 @@ impl Screen {
                     bar.finish_and_clear();
                 }
                 let counts: Vec<_> = counts.map(|(name, count)| format!("{count} {name}")).collect();
-                let _ = writeln!(io::stdout(), "{} in {:.1} s", counts.join(", "), took.as_secs_f64());
+                let plan = if self.is_plan { "nothing was written; a run would give " } else { "" };
+                let _ = writeln!(io::stdout(), "{plan}{} in {:.1} s", counts.join(", "), took.as_secs_f64());
             }
         }
     }
@@ -110,7 +111,7 @@ impl Watch for Screen {
         if let Some(report) = &mut self.report {
             report.write(line)?;
         }
-        let worth_a_line = self.all || line.outcome.is_trouble() || line.reason.is_some();
+        let worth_a_line = self.is_plan || line.outcome.is_trouble() || line.reason.is_some();
         match &mut self.how {
             How::Quiet if line.outcome.is_trouble() => drop(writeln!(io::stderr(), "{}", text(line))),
             How::Quiet => {}

@@ -18,7 +18,7 @@ use crate::stored::{Trouble, look, patiently};
 /// How many notebooks' digests are asked for at once.
 const BATCH: usize = 500;
 /// Rounds in which others are faster before a notebook is given up.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 20;
 /// What messages call the store.
 const DATABASE: &str = "database";
 

@@ -48,7 +48,7 @@ pub enum SettingsError {
         source: DatabaseUrlError,
     },
     /// A file cannot be read.
-    #[error("--database-url-file: cannot read {}", path.display())]
+    #[error("--database-url-file: cannot read {}", shown(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -91,6 +91,16 @@ pub enum SettingsError {
     /// A key to open with, and none to seal with.
     #[error("there is an old secret key but no current one: set QUIRE_SECRET_KEY too")]
     OldKeyAlone,
+}
+
+/// A file's name, unless it looks like the URL itself, which somebody put in the file's place.
+fn shown(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.contains("://") || path.contains('@') {
+        "the file: what is given is no file's name".to_owned()
+    } else {
+        path
+    }
 }
 
 /// The database that the command line names, else the variable; `None` when neither does. `variable` looks one up in the
@@ -176,6 +186,9 @@ mod tests {
             let refused = find(argument, &[]).unwrap_err();
             assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
         }
+        let misplaced = Arguments { url: None, url_file: Some(Path::new("postgres://ann:hunter2@host/db")) };
+        let refused = find(misplaced, &[]).unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
         let refused = find(Arguments::default(), &[(URL_VARIABLE, "postgres://ann:hun/ter2@host/db")]).unwrap_err();
         assert!(!format!("{refused} {refused:?}").contains("ter2"), "{refused:?}");
     }
