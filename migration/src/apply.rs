@@ -66,7 +66,7 @@ impl<'a> Applier<'a> {
         if step.transactional {
             let claim = [book::claim(step.name)];
             let applied = self.retried(step, ACTION, &claim, &[step.up.to_owned(), book::finished(step.name)]).await;
-            if applied.is_err() {
+            if let Err(MigrateError::Step { .. } | MigrateError::Blocked { .. }) = applied {
                 // Rolled back, so there is nothing to complete. If this fails as well, the mark stays, and says less than is known.
                 let _ = session::execute(&mut self.work, book::forget(step.name)).await;
             }

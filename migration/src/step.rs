@@ -107,3 +107,25 @@ impl MigrationTrait for Step {
         Some(self.transactional)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, Step};
+
+    #[test]
+    fn the_checksum_covers_both_texts_and_their_border() {
+        let step = |up, down| Step { name: "m", kind: Kind::Compatible, up, down, transactional: true }.checksum();
+        // What `printf 'a\0b' | sha256sum` prints.
+        assert_eq!(step("a", "b"), "59b271ae1bbcb1d31d41929817f4b16fb439eb4f31520b5ad1d5ce98920a7138");
+        let all = [step("a", "b"), step("ab", ""), step("", "ab"), step("b", "a")];
+        assert!(all.iter().enumerate().all(|(index, sum)| !all[..index].contains(sum)), "{all:?}");
+    }
+
+    #[test]
+    fn statements_outside_a_transaction_go_one_by_one() {
+        let sql = "DROP INDEX a;\nCREATE INDEX a\n    ON t (';');\n\nSELECT 1";
+        let step = Step { name: "m", kind: Kind::Compatible, up: sql, down: "", transactional: false };
+        assert_eq!(step.messages(sql), ["DROP INDEX a;", "CREATE INDEX a\n    ON t (';');", "SELECT 1"]);
+        assert_eq!(Step { transactional: true, ..step }.messages(sql), [sql]);
+    }
+}

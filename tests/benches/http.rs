@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use quire_tests::Server;
+use quire_test_postgres::{Database, Pgbench, Server as Postgres, Settings};
+use quire_tests::{Server, binary};
 use serde_json::json;
 
 const CONNECTIONS: usize = 16;
@@ -49,18 +50,41 @@ fn main() {
     }
     println!("reads:  {read:.0}/s; bare handler {ceiling:.0}/s; ratio {:.2}", read / ceiling);
 
-    let code = "x".repeat(CELL_BYTES);
-    let put = |(id, cell): &(String, String)| {
-        let body = json!({ "code": code }).to_string();
-        let head = format!("PUT /api/notebooks/{id}/cells/{cell} HTTP/1.1\r\nHost: localhost\r\n");
-        format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-    };
     let syncs = raw_syncs(dir.path(), bytes);
     let spread = rate(server.address(), |n| put(&notebooks[n]));
     let hot = rate(server.address(), |_| put(&notebooks[0]));
     println!("raw:    {syncs:.0}/s write and sync of {bytes} bytes, one after the other, on this disk");
     println!("writes: {spread:.0}/s on {CONNECTIONS} notebooks; ratio to raw {:.2}", spread / syncs);
     println!("writes: {hot:.0}/s on one hot notebook; ratio to raw {:.2}", hot / syncs);
+    drop(server);
+    database();
+}
+
+/// The same writes with the notebooks in a database, beside what `pgbench` does there.
+fn database() {
+    let postgres = Postgres::start(&Settings { fsync: true, ..Settings::default() });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = runtime.block_on(Database::on(&postgres));
+    let yardstick = runtime.block_on(Pgbench::prepare(&database, CELL_BYTES));
+    let mut command = std::process::Command::new(binary("quire-server"));
+    command.env("DATABASE_URL", database.url()).args(["--database-connections", "16"]);
+    let server = Server::spawn(command);
+    let notebooks: Vec<(String, String)> = (0..CONNECTIONS).map(|_| notebook(&server)).collect();
+    let (mut pgbench, mut spread, mut hot) = (0.0, 0.0, 0.0);
+    for _ in 0..3 {
+        pgbench += yardstick.rate(CONNECTIONS, RUN) / 3.0;
+        spread += rate(server.address(), |n| put(&notebooks[n])) / 3.0;
+        hot += rate(server.address(), |_| put(&notebooks[0])) / 3.0;
+    }
+    println!("pgbench: {pgbench:.0}/s prepared UPDATEs of an equal row, {CONNECTIONS} clients");
+    println!("database: {spread:.0}/s writes on {CONNECTIONS} notebooks; ratio to pgbench {:.2}", spread / pgbench);
+    println!("database: {hot:.0}/s writes on one hot notebook; ratio to pgbench {:.2}", hot / pgbench);
+}
+
+fn put((id, cell): &(String, String)) -> Vec<u8> {
+    let body = json!({ "code": "x".repeat(CELL_BYTES) }).to_string();
+    let head = format!("PUT /api/notebooks/{id}/cells/{cell} HTTP/1.1\r\nHost: localhost\r\n");
+    format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// A notebook with cells of the right size; its id and that of one cell.

@@ -8,3 +8,4 @@
 mod crash;
 mod full_disk;
 mod legacy_directory;
+mod secrets;

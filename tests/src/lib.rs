@@ -2,11 +2,12 @@
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Once;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,6 +23,8 @@ pub struct Server {
     child: Child,
     address: String,
     agent: ureq::Agent,
+    log: Option<JoinHandle<()>>,
+    logged: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -45,29 +48,37 @@ impl Server {
         let mut child = command.spawn().expect("the server starts");
         let log = child.stdout.take().expect("the log is piped");
         let (found, addresses) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut log = BufReader::new(log);
-            let mut seen = String::new();
-            loop {
-                let start = seen.len();
-                match log.read_line(&mut seen) {
-                    Ok(0) | Err(_) => break drop(found.send(Err(seen))),
-                    Ok(_) => {}
+        let seen: Arc<Mutex<String>> = Arc::default();
+        let lines = Arc::clone(&seen);
+        let reader = std::thread::spawn(move || {
+            // To the end, so that the server never waits for its log to be read.
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                if let Some(address) = address_in(&line) {
+                    let _ = found.send(address); // only the first is waited for
                 }
-                if let Some(address) = address_in(&seen[start..]) {
-                    let _ = found.send(Ok(address));
-                    // To the end, so that the server never waits for its log to be read.
-                    break drop(io::copy(&mut log, &mut io::sink()));
-                }
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.push_str(&line);
+                lines.push('\n');
             }
         });
+        let log = || seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let address = match addresses.recv_timeout(PATIENCE) {
-            Ok(Ok(address)) => address,
-            Ok(Err(log)) => panic!("the server ended before it listened:\n{log}"),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => panic!("the server does not listen"),
+            Ok(address) => address,
+            Err(RecvTimeoutError::Disconnected) => panic!("the server ended before it listened:\n{}", log()),
+            Err(RecvTimeoutError::Timeout) => panic!("the server does not listen:\n{}", log()),
         };
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { child, address, agent: agent.into() }
+        Self { child, address, agent: agent.into(), log: Some(reader), logged: seen }
+    }
+
+    /// Asks the server to end, as an operator would, and returns all that it has logged.
+    #[must_use]
+    pub fn terminate_and_log(mut self) -> String {
+        assert!(self.ask_to_end().success(), "the server did not end well");
+        if let Some(reader) = self.log.take() {
+            reader.join().expect("the log is read to its end");
+        }
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Host and port.
@@ -91,9 +102,13 @@ impl Server {
     /// Asks the server to end, as an operator would, and returns whether it said that all is well.
     #[must_use]
     pub fn terminate(mut self) -> bool {
+        self.ask_to_end().success()
+    }
+
+    fn ask_to_end(&mut self) -> ExitStatus {
         let mut kill = Command::new("kill").arg(self.process().to_string()).spawn().expect("kill runs");
         assert!(wait(&mut kill, PATIENCE).success());
-        wait(&mut self.child, PATIENCE).success()
+        wait(&mut self.child, PATIENCE)
     }
 
     /// Sends a request; `None` when the server did not answer.
@@ -150,7 +165,7 @@ fn ended(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
 }
 
 fn address_in(line: &str) -> Option<String> {
-    let (_, rest) = line.split_once("127.0.0.1:")?;
+    let (_, rest) = line.split_once("listening")?.1.split_once("127.0.0.1:")?;
     let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
     if port.is_empty() || port == "0" { None } else { Some(format!("127.0.0.1:{port}")) }
 }

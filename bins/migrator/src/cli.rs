@@ -65,6 +65,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Seal all connection strings with the current secret key, where the old one was changed
+    ///
+    /// QUIRE_SECRET_KEY is the new key and QUIRE_SECRET_KEY_OLD the one before; with _FILE at the end, each names a file.
+    /// Servers must have both keys meanwhile.
+    #[expect(clippy::doc_markdown, reason = "the text is the help's")]
+    Reseal {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
     /// Compare the live schema with the one expected, and name each difference
     Check {
         #[command(flatten)]

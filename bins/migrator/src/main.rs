@@ -3,6 +3,7 @@
 mod cli;
 mod database;
 mod outcome;
+mod reseal;
 mod schema;
 
 use std::io::{self, Write as _};

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use crate::cli::{Command, DatabaseArgs};
 use crate::database::{self, Target};
 use crate::outcome::{Exit, Failure};
+use crate::reseal;
 
 /// Runs a command.
 pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
@@ -27,6 +28,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         }
         Command::Status { database } => status(&mut connect(&database).await?).await,
         Command::Fresh { yes, database } => fresh(&database::target(&database)?, yes).await,
+        Command::Reseal { database } => reseal::run(&database).await,
         Command::Check { database } => check(&mut connect(&database).await?).await,
     }
 }
@@ -122,6 +124,6 @@ fn say_progress(progress: Progress) {
 }
 
 /// One line on standard output. Work goes on when nobody reads it any more.
-fn say(line: &dyn Display) {
+pub(crate) fn say(line: &dyn Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -59,7 +59,10 @@ impl Writer {
         &mut self,
         group: &[EditCommand],
     ) -> Result<Vec<Result<Edited, ServiceError>>, StoreError> {
-        if self.in_doubt {
+        // Who expects a later revision has it from another server: what is known here is old.
+        let current = self.open.notebook().revision;
+        let is_behind = group.iter().any(|command| command.expected.is_some_and(|expected| expected > current));
+        if self.in_doubt || is_behind {
             self.refresh().await?;
         }
         for _ in 0..ROUNDS {

@@ -1,14 +1,8 @@
 //! What the store costs beside what the database can do at best, on one server and in one run: `cargo bench -p
 //! quire-storage-postgres`. Prints ratios; takes about two minutes.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::cast_precision_loss,
-    reason = "a benchmark may panic, and rounds"
-)]
+#![expect(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark may panic, and rounds")]
 
 use std::fmt::Write as _;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +14,7 @@ use quire_domain::{
 use quire_service::NotebookService;
 use quire_storage::{Commit, CommitId, NotebookStore};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
-use quire_test_postgres::{Database, Server, Settings};
+use quire_test_postgres::{Database, Pgbench, Server, Settings};
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -36,7 +30,7 @@ fn main() {
     let server = Server::start(&Settings { fsync: true, ..Settings::default() });
     let database = runtime.block_on(Database::on(&server));
     let store = runtime.block_on(async { store(&database) });
-    let bench = Bench { runtime, store, database };
+    let bench = Bench { runtime, database, store };
     bench.edits();
     bench.hot_notebook();
     bench.large_notebook();
@@ -114,10 +108,10 @@ impl Bench {
     /// Edits at the store, beside one prepared `UPDATE` of an equal row by `pgbench`.
     fn edits(&self) {
         let mut authors: Vec<Author> = (0..NOTEBOOKS).map(|n| self.author(&format!("edits{n:04}"), 20)).collect();
-        self.execute("CREATE TABLE equal_rows (LIKE cells INCLUDING ALL); INSERT INTO equal_rows SELECT * FROM cells");
+        let yardstick = self.runtime.block_on(Pgbench::prepare(&self.database, CODE_BYTES));
         let (mut edits, mut pgbench) = (0.0, 0.0);
         for _ in 0..ROUNDS {
-            pgbench += self.pgbench() / f64::from(ROUNDS);
+            pgbench += yardstick.rate(CONNECTIONS, RUN) / f64::from(ROUNDS);
             let rate;
             (authors, rate) = self.edit_for_a_while(authors);
             edits += rate / f64::from(ROUNDS);
@@ -152,27 +146,6 @@ impl Bench {
             authors.extend(self.runtime.block_on(task).unwrap());
         }
         (authors, count.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
-    }
-
-    fn pgbench(&self) -> f64 {
-        let options = self.database.options();
-        let script = std::env::temp_dir().join(format!("quire-bench-{}.sql", std::process::id()));
-        let statement = "\\set n random(0, 999)\n\\set c random(0, 19)\nUPDATE equal_rows SET code = :code, revision = \
-             revision + 1 WHERE notebook_id = 'edits' || lpad(:n::text, 4, '0') AND id = 'cell' || :c::text;\n";
-        std::fs::write(&script, statement).unwrap();
-        let mut pgbench = Command::new("pgbench");
-        let clients = CONNECTIONS.to_string();
-        pgbench.args(["-n", "-M", "prepared", "-j", "2", "-c", &clients, "-T", &RUN.as_secs().to_string()]);
-        pgbench.arg("-D").arg(format!("code={}", "y".repeat(CODE_BYTES))).arg("-f").arg(&script);
-        pgbench.args(["-h", "127.0.0.1", "-p", &options.get_port().to_string(), "-U", options.get_username()]);
-        let url = self.database.url();
-        let password = url.split_once("//").unwrap().1.split_once(':').unwrap().1.split_once('@').unwrap().0;
-        pgbench.env("PGPASSWORD", password).arg(self.database.name());
-        let output = pgbench.output().expect("pgbench runs: it comes with the package postgresql");
-        std::fs::remove_file(&script).unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-        tps.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
     }
 
     fn execute(&self, sql: &str) {
@@ -260,8 +233,14 @@ impl Bench {
         self.execute("CREATE TABLE IF NOT EXISTS bodies (id text PRIMARY KEY, body text)");
         let insert = sqlx::query("INSERT INTO bodies VALUES ($1, $2)").bind(id.clone()).bind(body);
         self.runtime.block_on(insert.execute(&pool)).unwrap();
-        let (mut loading, mut bare) = (Vec::new(), Vec::new());
+        let (mut loading, mut bare, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..2_000 {
+            rows.push(self.time(async {
+                let select = "SELECT code FROM cells WHERE notebook_id = $1
+                    UNION ALL SELECT data::text FROM cell_outputs WHERE notebook_id = $1";
+                let rows = sqlx::query(select).bind(&id).fetch_all(&pool).await.unwrap();
+                assert_eq!(rows.iter().filter(|row| row.get::<&str, _>(0).len() >= 300).count(), 60);
+            }));
             loading.push(self.time(async {
                 assert_eq!(self.store.load(&notebook.id).await.unwrap().unwrap().notebook.cells.len(), 20);
             }));
@@ -271,11 +250,14 @@ impl Bench {
                 assert!(body.len() + 32 > bytes);
             }));
         }
-        loading.sort();
-        bare.sort();
-        let (loading, bare) = (loading[1_000].as_secs_f64() * 1e6, bare[1_000].as_secs_f64() * 1e6);
+        let [loading, bare, rows] = [&mut loading, &mut bare, &mut rows].map(|times| {
+            times.sort();
+            times[1_000].as_secs_f64() * 1e6
+        });
         println!(
-            "loading 20 cells with 2 outputs of {what} {loading:.0} us; a bare SELECT of the same bytes {bare:.0} us; ratio {:.2}",
+            "loading 20 cells with 2 outputs of {what} {loading:.0} us; a bare SELECT of the same bytes as 60 rows \
+             {rows:.0} us, ratio {:.2}; as one value {bare:.0} us, ratio {:.2}",
+            loading / rows,
             loading / bare
         );
     }

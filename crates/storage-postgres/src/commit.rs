@@ -69,14 +69,18 @@ impl Decided<'_> {
         tried: Try,
     ) -> Result<Version, Error> {
         let mut in_doubt = tried.is_repeated.then_some(Error::Unsettled);
-        for _ in 0..TRIES {
-            match self.database.fetch_optional(statement()?).await {
-                Ok(Some(row)) => return rows::column(&row, "notebooks", "version").map(Version),
-                // Not there, not at the base, has seen this commit, or is not as the caller thinks.
-                Ok(None) => {}
-                Err(error) if error.is_in_doubt() => in_doubt = Some(error),
-                // What refuses a repetition says nothing of the first time.
-                Err(error) => return Err(if in_doubt.is_some() { Error::Unknown(Box::new(error)) } else { error }),
+        for round in 0..TRIES {
+            // What may have happened, and may be forgotten, is looked for before it is sent again: the statement itself
+            // knows only the commits that are remembered.
+            if round > 0 || !tried.is_repeated {
+                match self.database.fetch_optional(statement()?).await {
+                    Ok(Some(row)) => return rows::column(&row, "notebooks", "version").map(Version),
+                    // Not there, not at the base, has seen this commit, or is not as the caller thinks.
+                    Ok(None) => {}
+                    Err(error) if error.is_in_doubt() => in_doubt = Some(error),
+                    // What refuses a repetition says nothing of the first time.
+                    Err(error) => return Err(if in_doubt.is_some() { Error::Unknown(Box::new(error)) } else { error }),
+                }
             }
             let found = match self.look(tried.above).await {
                 Ok(found) => found,

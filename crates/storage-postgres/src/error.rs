@@ -1,10 +1,7 @@
 //! What can go wrong between the store and the database, and what of it a caller of the store trait is told.
 
-use std::sync::Arc;
-
 use quire_domain::{NotebookId, Revision};
 use quire_storage::StoreError;
-use sea_orm::{DbErr, RuntimeErr};
 
 use crate::url::DatabaseUrlError;
 
@@ -39,6 +36,8 @@ pub(crate) enum Error {
     Row { table: &'static str, column: &'static str, row: Option<String>, reason: String },
     #[error("a value cannot be written as JSON")]
     Unwritable(#[from] serde_json::Error),
+    #[error("the operating system gives no random numbers")]
+    NoRandom(#[from] getrandom::Error),
     #[error("all connections to the database are in use")]
     NoTurn,
     #[error("the settings of the connection are not valid any more")]
@@ -80,20 +79,6 @@ impl Error {
                 // Building the statement or reading the answer failed: mistakes of ours, such as a column's type.
                 other => Self::Refused(other),
             },
-        }
-    }
-
-    /// Sorts what a SeaORM query met.
-    pub(crate) fn of_orm(error: DbErr) -> Self {
-        match error {
-            DbErr::Conn(RuntimeErr::SqlxError(error))
-            | DbErr::Exec(RuntimeErr::SqlxError(error))
-            | DbErr::Query(RuntimeErr::SqlxError(error)) => match Arc::try_unwrap(error) {
-                Ok(error) => Self::executing(error),
-                Err(shared) => Self::Refused(sqlx::Error::Protocol(shared.to_string())),
-            },
-            DbErr::ConnectionAcquire(_) => Self::Connect(sqlx::Error::PoolTimedOut),
-            other => Self::Refused(sqlx::Error::Protocol(other.to_string())),
         }
     }
 

@@ -7,11 +7,14 @@ use sqlx::Row as _;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::database::Database;
-use crate::error::{Error, code};
+use crate::database::{Database, Options};
+use crate::error::{Error, OpenError, code};
+use crate::url::DatabaseUrl;
 
 /// How long one look may take.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// How long of that connecting may take: twice, so that there is time for connections in the place of lost ones.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(350);
 /// How long what was found is told again: whoever asks more often, and anybody may, makes no more work.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -29,19 +32,22 @@ const PROBE: &str = "
     ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at
     RETURNING id";
 
-/// Looks at the database, at most once at a time.
+/// Looks at the database, at most once at a time, on a connection of its own, so that a database with much to do is not
+/// taken for one that is away.
 #[derive(Debug)]
 pub(crate) struct Doctor {
+    database: Database,
     last: Mutex<Option<(Instant, Health)>>,
 }
 
 impl Doctor {
-    pub(crate) fn new() -> Self {
-        Self { last: Mutex::default() }
+    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+        let options = Options { max_connections: 1, connect_timeout: CONNECT_TIMEOUT, ..options };
+        Ok(Self { database: Database::new(url, options)?, last: Mutex::default() })
     }
 
     /// How the database is, as of at most a second ago.
-    pub(crate) async fn look(&self, database: &Database) -> Health {
+    pub(crate) async fn look(&self) -> Health {
         let mut last = self.last.lock().await;
         if let Some((at, health)) = &*last
             && at.elapsed() < FRESH
@@ -50,7 +56,7 @@ impl Doctor {
         }
         // Until it is known, it is the one that was last known.
         let known = last.as_ref().map_or(Uuid::nil(), |(_, health)| health.generation);
-        let health = tokio::time::timeout(PATIENCE, examine(database, known)).await;
+        let health = tokio::time::timeout(PATIENCE, examine(&self.database, known)).await;
         let health = health.unwrap_or_else(|_elapsed| away(known));
         *last = Some((Instant::now(), health.clone()));
         health
@@ -58,14 +64,14 @@ impl Doctor {
 }
 
 async fn examine(database: &Database, known: Uuid) -> Health {
-    let generation = match database.fetch_optional(sqlx::query(GENERATION)).await {
-        Ok(row) => row.and_then(|row| row.try_get(0).ok()).unwrap_or(known),
+    let generation = match database.read(|| sqlx::query(GENERATION)).await {
+        Ok(rows) => rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(known),
         Err(error) => {
             log(&error, "the database does not answer");
-            return Health { reads: matches!(error, Error::NoTurn), ..away(known) };
+            return away(known);
         }
     };
-    let (writes, state) = match database.fetch_optional(sqlx::query(PROBE)).await {
+    let (writes, state) = match database.fetch_all(sqlx::query(PROBE)).await {
         Ok(_) => (true, DatabaseState::Connected),
         Err(error) => {
             log(&error, "the database takes no writes");

@@ -1,11 +1,12 @@
 //! Notebooks in PostgreSQL: an implementation of `quire_storage::NotebookStore`.
 //!
-//! SeaORM reads the tables where a query is a query; the statements that decide an edit are SQL of our own, on the same
-//! pool, because they must be one round trip and because the connection they ran on must be had when no answer comes.
-//! `docs/schema.md` explains the tables.
+//! SeaORM builds the queries that are queries; the statements that decide an edit are SQL of our own, because they must be
+//! one round trip. Both run on connections that this crate keeps itself (`connections.rs`), because what becomes of one
+//! must be decided when no answer comes. `docs/schema.md` explains the tables.
 
 mod columns;
 mod commit;
+mod connections;
 mod database;
 mod doubt;
 mod effect;
@@ -13,6 +14,7 @@ mod entity;
 mod error;
 mod health;
 mod list;
+mod reseal;
 mod rows;
 pub mod settings;
 mod store;
@@ -22,5 +24,6 @@ mod whole;
 
 pub use database::Options;
 pub use error::OpenError;
+pub use reseal::Resealed;
 pub use store::PostgresNotebookStore;
 pub use url::{DatabaseUrl, DatabaseUrlError, PasswordSource};

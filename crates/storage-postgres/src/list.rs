@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use quire_domain::{NotebookId, Revision, Timestamp, UserId};
+use quire_domain::{NotebookId, Revision, UserId};
 use quire_storage::{ListFilter, Page, PageRequest, Summary};
-use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Values};
+use sea_orm::{
+    ColumnTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+};
+use sea_query_sqlx::SqlxValues;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, IntoArguments as _};
 
 use crate::database::Database;
 use crate::entity::notebooks::{Column, Entity};
 use crate::error::Error;
-
-/// What a list needs of a row.
-type Row = (String, String, Option<String>, i64, Timestamp, Timestamp);
+use crate::rows;
 
 pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
     let columns = [Column::Id, Column::UserId, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
@@ -30,13 +33,12 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     if let Some(limit) = page.limit {
         query = query.limit(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1));
     }
-    let rows: Vec<Row> = database
-        .read_orm(|orm| {
-            let query = query.clone().into_tuple();
-            async move { query.all(&orm).await }
-        })
+    let statement = query.build(DbBackend::Postgres);
+    let values = SqlxValues(statement.values.unwrap_or(Values(Vec::new())));
+    let rows = database
+        .read(|| sqlx::query_with(AssertSqlSafe(statement.sql.clone()), values.clone().into_arguments()))
         .await?;
-    let mut notebooks = rows.into_iter().map(summary).collect::<Result<Vec<_>, _>>()?;
+    let mut notebooks = rows.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
     let limit = page.limit.unwrap_or(usize::MAX);
     let more = notebooks.len() > limit;
     notebooks.truncate(limit);
@@ -44,17 +46,17 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     Ok(Page { notebooks, damaged: Vec::new(), next })
 }
 
-fn summary((id, owner, name, revision, created_at, updated_at): Row) -> Result<Summary, Error> {
-    let bad = |column: &'static str| {
-        let row = Some(format!("{id:?}"));
-        move |error: quire_domain::InvalidId| Error::Row { table: "notebooks", column, row, reason: error.to_string() }
-    };
+fn summary(row: &PgRow) -> Result<Summary, Error> {
+    const TABLE: &str = "notebooks";
+    let id: &str = rows::column(row, TABLE, "id")?;
+    let owner: &str = rows::column(row, TABLE, "user_id")?;
+    let name: Option<&str> = rows::column(row, TABLE, "name")?;
     Ok(Summary {
-        id: NotebookId::new(&id).map_err(bad("id"))?,
-        owner: UserId::new(&owner).map_err(bad("user_id"))?,
+        id: NotebookId::new(id).map_err(|error| rows::refuse(TABLE, id, "id")(&error))?,
+        owner: UserId::new(owner).map_err(|error| rows::refuse(TABLE, id, "user_id")(&error))?,
         name: name.map(Arc::from),
-        revision: Revision(revision),
-        created_at,
-        updated_at,
+        revision: Revision(rows::column(row, TABLE, "revision")?),
+        created_at: rows::column(row, TABLE, "created_at")?,
+        updated_at: rows::column(row, TABLE, "updated_at")?,
     })
 }

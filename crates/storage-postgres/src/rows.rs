@@ -1,10 +1,11 @@
 //! Rows to domain types. A row that cannot be read is named by table, column and id.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use quire_domain::{
     Cell, CellId, CellStatus, CellType, Extra, Json, JsonError, Notebook, NotebookId, OrderKey, Output, Results,
-    Revision, StoredConnection, Timestamp, UserId,
+    Revision, StoredConnection, UserId,
 };
 use quire_storage::{Loaded, Version};
 use serde_json::value::RawValue;
@@ -23,24 +24,8 @@ where
     row.try_get(column).map_err(|error| Error::Row { table, column, row: None, reason: error.to_string() })
 }
 
-/// A notebook from the rows of `load.sql`; `None` when there are none.
-pub(crate) fn loaded(rows: &[PgRow]) -> Result<Option<Loaded>, Error> {
-    let mut notebook = None;
-    let mut cells = Vec::with_capacity(rows.len());
-    for row in rows {
-        match column::<Option<&str>>(row, "cells", "cell_id")? {
-            None => notebook = Some(self::notebook(row)?),
-            Some(id) => cells.push(cell(id, row)?),
-        }
-    }
-    Ok(notebook.map(|(mut notebook, version): (Notebook, Version)| {
-        notebook.cells = cells.into_iter().collect();
-        Loaded { notebook, version }
-    }))
-}
-
 /// A value that the domain refuses.
-fn refuse<'a>(
+pub(crate) fn refuse<'a>(
     table: &'static str,
     id: &'a str,
     column: &'static str,
@@ -48,109 +33,135 @@ fn refuse<'a>(
     move |error| Error::Row { table, column, row: Some(format!("{id:?}")), reason: error.to_string() }
 }
 
-fn notebook(row: &PgRow) -> Result<(Notebook, Version), Error> {
-    const TABLE: &str = "notebooks";
-    let id: &str = column(row, TABLE, "id")?;
-    let bad = |name| refuse(TABLE, id, name);
-    let owner: &str = column(row, TABLE, "user_id")?;
-    let name: Option<&str> = column(row, TABLE, "name")?;
-    let connection: Option<&str> = column(row, TABLE, "db_conn_sealed")?;
-    let (created_at, updated_at): (Timestamp, Timestamp) =
-        (column(row, TABLE, "created_at")?, column(row, TABLE, "updated_at")?);
-    let owner = UserId::new(owner).map_err(|error| bad("user_id")(&error))?;
-    let mut notebook = Notebook::new(NotebookId::new(id).map_err(|error| bad("id")(&error))?, owner, created_at);
-    notebook.name = name.map(Arc::from);
-    notebook.connection =
-        StoredConnection::new(connection.unwrap_or_default()).map_err(|error| bad("db_conn_sealed")(&error))?;
-    notebook.revision = Revision(column(row, TABLE, "revision")?);
-    notebook.updated_at = updated_at;
-    notebook.extra = extra(row, TABLE, id)?;
-    Ok((notebook, Version(column(row, TABLE, "version")?)))
+/// The kinds of rows that `load.sql` returns.
+const NOTEBOOK: i32 = 1;
+const CELL: i32 = 2;
+
+/// A row of `load.sql`. Its columns are found by their places, which is quicker than by name: a notebook has thousands.
+struct Row<'r> {
+    columns: &'r PgRow,
+    table: &'static str,
+    id: &'r str,
 }
 
-fn cell(id: &str, row: &PgRow) -> Result<Cell, Error> {
-    const TABLE: &str = "cells";
-    let bad = |name| refuse(TABLE, id, name);
-    let order: &str = column(row, TABLE, "order_key")?;
+impl<'r> Row<'r> {
+    fn get<T: Decode<'r, Postgres> + Type<Postgres>>(&self, place: usize, column: &'static str) -> Result<T, Error> {
+        self.columns.try_get(place).map_err(|error| self.bad(column)(&error))
+    }
+
+    fn bad(&self, column: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error + use<'r> {
+        refuse(self.table, self.id, column)
+    }
+
+    /// Text that may have held NUL.
+    fn text(&self, place: usize, column: &'static str) -> Result<String, Error> {
+        self.decode(self.get(place, column)?, column)
+    }
+
+    fn decode(&self, stored: String, column: &'static str) -> Result<String, Error> {
+        text::decode(stored).ok_or_else(|| self.bad(column)(&"a mark U+FDD0 stands alone"))
+    }
+
+    fn names(&self, place: usize, column: &'static str) -> Result<Vec<String>, Error> {
+        let names: Vec<String> = self.get(place, column)?;
+        names.into_iter().map(|stored| self.decode(stored, column)).collect()
+    }
+
+    fn json(&self, place: usize, column: &'static str) -> Result<Json, Error> {
+        let raw = RawValue::from_string(self.get(place, column)?).map_err(JsonError::from);
+        raw.and_then(Json::from_raw).map_err(|error| self.bad(column)(&error))
+    }
+
+    /// Fields that we don't know.
+    fn extra(&self) -> Result<Extra, Error> {
+        let extra: Option<&str> = self.get(5, "extra")?;
+        // The parser's own message holds what it met.
+        let parse = |json| serde_json::from_str(json).map_err(|_error| self.bad("extra")(&"it is no JSON object"));
+        extra.map_or_else(|| Ok(Extra::default()), parse)
+    }
+}
+
+/// Outputs by cell, with their places.
+type Outputs<'r> = HashMap<&'r str, Vec<(i64, Output)>>;
+
+/// A notebook from the rows of `load.sql`; `None` when there is none.
+pub(crate) fn loaded(rows: &[PgRow]) -> Result<Option<Loaded>, Error> {
+    let mut outputs: Outputs<'_> = HashMap::new();
+    let mut found = None;
+    let mut cell_rows = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (kind, id): (i32, &str) = (column(row, "notebooks", "kind")?, column(row, "notebooks", "id")?);
+        match kind {
+            NOTEBOOK => found = Some(notebook(&Row { columns: row, table: "notebooks", id })?),
+            CELL => cell_rows.push(Row { columns: row, table: "cells", id }),
+            _ => outputs.entry(id).or_default().push(output(&Row { columns: row, table: "cell_outputs", id })?),
+        }
+    }
+    let Some((mut notebook, version)) = found else { return Ok(None) };
+    let cells = cell_rows.iter().map(|row| cell(row, &mut outputs)).collect::<Result<Vec<_>, _>>()?;
+    notebook.cells = cells.into_iter().collect();
+    Ok(Some(Loaded { notebook, version }))
+}
+
+fn notebook(row: &Row<'_>) -> Result<(Notebook, Version), Error> {
+    let id = NotebookId::new(row.id).map_err(|error| row.bad("id")(&error))?;
+    let owner = UserId::new(row.get::<&str>(2, "user_id")?).map_err(|error| row.bad("user_id")(&error))?;
+    let mut notebook = Notebook::new(id, owner, row.get(14, "created_at")?);
+    notebook.name = row.get::<Option<&str>>(3, "name")?.map(Arc::from);
+    let connection: Option<&str> = row.get(4, "db_conn_sealed")?;
+    let connection = StoredConnection::new(connection.unwrap_or_default());
+    notebook.connection = connection.map_err(|error| row.bad("db_conn_sealed")(&error))?;
+    notebook.extra = row.extra()?;
+    notebook.revision = Revision(row.get(12, "revision")?);
+    notebook.updated_at = row.get(15, "updated_at")?;
+    Ok((notebook, Version(row.get(13, "version")?)))
+}
+
+fn cell(row: &Row<'_>, outputs: &mut Outputs<'_>) -> Result<Cell, Error> {
     Ok(Cell {
-        id: CellId::new(id).map_err(|error| bad("id")(&error))?,
-        order: OrderKey::parse(order).map_err(|error| bad("order_key")(&error))?,
-        cell_type: match column(row, TABLE, "type")? {
+        id: CellId::new(row.id).map_err(|error| row.bad("id")(&error))?,
+        order: OrderKey::parse(row.get(2, "order_key")?).map_err(|error| row.bad("order_key")(&error))?,
+        cell_type: match row.get(3, "type")? {
             "python" => CellType::Python,
             "sql" => CellType::Sql,
-            other => return Err(bad("type")(&format_args!("{other:?} is no cell type"))),
+            other => return Err(row.bad("type")(&format_args!("{other:?} is no cell type"))),
         },
-        code: Arc::from(text(row, TABLE, id, "code")?),
-        revision: Revision(column(row, TABLE, "revision")?),
-        analysis: Cell::stored_names(names(row, id, "reads")?, names(row, id, "writes")?),
+        code: Arc::from(row.text(4, "code")?),
+        revision: Revision(row.get(12, "revision")?),
+        analysis: Cell::stored_names(row.names(10, "reads")?, row.names(11, "writes")?),
         broken: None,
-        results: Arc::new(results(row, id)?),
-        extra: extra(row, TABLE, id)?,
+        results: Arc::new(results(row, outputs.remove(row.id).unwrap_or_default())?),
+        extra: row.extra()?,
     })
 }
 
-fn results(row: &PgRow, id: &str) -> Result<Results, Error> {
-    const TABLE: &str = "cells";
-    let error: Option<String> = column(row, TABLE, "error")?;
+fn results(row: &Row<'_>, mut outputs: Vec<(i64, Output)>) -> Result<Results, Error> {
+    let error: Option<String> = row.get(8, "error")?;
+    let count: i64 = row.get(13, "output_count")?;
+    // What is beyond the count was left by a run at the same time, and was never there.
+    outputs.retain(|(ordinal, _)| *ordinal < count);
+    outputs.sort_unstable_by_key(|(ordinal, _)| *ordinal);
+    if usize::try_from(count) != Ok(outputs.len()) {
+        let there = outputs.len();
+        return Err(row.bad("output_count")(&format_args!("it says {count}, but {there} outputs are there")));
+    }
     Ok(Results {
-        status: match column(row, TABLE, "status")? {
+        status: match row.get(6, "status")? {
             "idle" => CellStatus::Idle,
             "success" => CellStatus::Success,
             "error" => CellStatus::Error,
             "blocked" => CellStatus::Blocked,
-            other => return Err(refuse(TABLE, id, "status")(&format_args!("{other:?} is no status"))),
+            other => return Err(row.bad("status")(&format_args!("{other:?} is no status"))),
         },
-        stdout: text(row, TABLE, id, "stdout")?,
-        error: error.map(|error| decode(error, TABLE, id, "error")).transpose()?,
-        outputs: outputs(row, id)?,
-        code_digest: column(row, TABLE, "code_digest")?,
+        stdout: row.text(7, "stdout")?,
+        error: error.map(|error| row.decode(error, "error")).transpose()?,
+        outputs: outputs.into_iter().map(|(_, output)| output).collect(),
+        code_digest: row.get(9, "code_digest")?,
     })
 }
 
-fn outputs(row: &PgRow, id: &str) -> Result<Vec<Output>, Error> {
-    const TABLE: &str = "cell_outputs";
-    let count: i32 = column(row, "cells", "output_count")?;
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let mime_types: Option<Vec<String>> = column(row, TABLE, "mime_types")?;
-    let data: Option<Vec<String>> = column(row, TABLE, "data")?;
-    let metadata: Option<Vec<String>> = column(row, TABLE, "metadata")?;
-    let (mime_types, data) = (mime_types.unwrap_or_default(), data.unwrap_or_default());
-    if usize::try_from(count) != Ok(data.len()) {
-        let there = data.len();
-        return Err(refuse("cells", id, "output_count")(&format_args!(
-            "it says {count}, but {there} outputs are there"
-        )));
-    }
-    let json = |name, json: String| {
-        let raw = RawValue::from_string(json).map_err(JsonError::from);
-        raw.and_then(Json::from_raw).map_err(|error| refuse(TABLE, id, name)(&error))
-    };
-    let outputs = mime_types.into_iter().zip(data).zip(metadata.unwrap_or_default());
-    outputs
-        .map(|((mime_type, data), metadata)| {
-            Ok(Output { mime_type, data: json("data", data)?, metadata: json("metadata", metadata)? })
-        })
-        .collect()
-}
-
-fn extra(row: &PgRow, table: &'static str, id: &str) -> Result<Extra, Error> {
-    let extra: Option<&str> = column(row, table, "extra")?;
-    // The parser's own message holds what it met.
-    let parse = |json| serde_json::from_str(json).map_err(|_error| refuse(table, id, "extra")(&"it is no JSON object"));
-    extra.map_or_else(|| Ok(Extra::default()), parse)
-}
-
-fn names(row: &PgRow, id: &str, name: &'static str) -> Result<Vec<String>, Error> {
-    let names: Vec<String> = column(row, "cells", name)?;
-    names.into_iter().map(|stored| decode(stored, "cells", id, name)).collect()
-}
-
-fn text(row: &PgRow, table: &'static str, id: &str, name: &'static str) -> Result<String, Error> {
-    decode(column(row, table, name)?, table, id, name)
-}
-
-fn decode(stored: String, table: &'static str, id: &str, column: &'static str) -> Result<String, Error> {
-    text::decode(stored).ok_or_else(|| refuse(table, id, column)(&"a mark U+FDD0 stands alone"))
+/// An output and its place among its cell's.
+fn output(row: &Row<'_>) -> Result<(i64, Output), Error> {
+    let (mime_type, data, metadata) = (row.get(2, "mime_type")?, row.json(3, "data")?, row.json(4, "metadata")?);
+    Ok((row.get(12, "ordinal")?, Output { mime_type, data, metadata }))
 }

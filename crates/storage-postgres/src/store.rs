@@ -1,7 +1,7 @@
 //! The store as callers see it.
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, Revision};
+use quire_domain::{Notebook, NotebookId, Revision, SecretKeys};
 use quire_storage::{
     Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
 };
@@ -11,7 +11,7 @@ use crate::database::{Database, Options};
 use crate::error::OpenError;
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
-use crate::{commit, list, whole};
+use crate::{Resealed, commit, list, reseal, whole};
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
@@ -30,12 +30,13 @@ pub struct PostgresNotebookStore {
 
 impl PostgresNotebookStore {
     /// A store in this database. Connects when it is first needed, so that a server can start while the database is away;
-    /// [`Self::connect`] does so now. Must be called within a Tokio runtime.
+    /// [`Self::connect`] does so now.
     ///
     /// # Errors
     /// When the settings do not make sense, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
-        Ok(Self { database: Database::new(url, options)?, doctor: Doctor::new(), events: broadcast::channel(1).0 })
+        let doctor = Doctor::new(url.clone(), options.clone())?;
+        Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
     }
 
     /// Waits until the database has answered.
@@ -44,6 +45,19 @@ impl PostgresNotebookStore {
     /// When it cannot be reached or refuses.
     pub async fn connect(&self) -> Result<(), OpenError> {
         self.database.fetch_optional(sqlx::query("SELECT 1")).await.map(|_one| ()).map_err(OpenError::from)
+    }
+
+    /// Seals every connection string with the current key, those that are sealed with the old one anew; for
+    /// `quire-migrate reseal`. Can be cut off and repeated, and servers that have both keys may go on meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails; what was resealed until then stays so.
+    pub async fn reseal(&self, keys: &SecretKeys) -> Result<Resealed, StoreError> {
+        let nonce = || {
+            let mut nonce = [0; 24];
+            getrandom::fill(&mut nonce).map(|()| nonce)
+        };
+        reseal::reseal(&self.database, keys, nonce).await.map_err(|error| error.of_read("reseal connection strings"))
     }
 
     /// Closes all connections, when the calls under way have ended.
@@ -83,7 +97,7 @@ impl NotebookStore for PostgresNotebookStore {
     }
 
     async fn health(&self) -> Health {
-        self.doctor.look(&self.database).await
+        self.doctor.look().await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {

@@ -121,11 +121,6 @@ impl DatabaseUrl {
         self
     }
 
-    /// Whether the password may be another when it is read again.
-    pub(crate) fn password_may_change(&self) -> bool {
-        matches!(self.password, Some(PasswordSource::File(_)))
-    }
-
     /// How long connecting may take, if the URL says so.
     #[must_use]
     pub fn connect_timeout(&self) -> Option<Duration> {

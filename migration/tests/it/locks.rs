@@ -56,7 +56,8 @@ async fn an_open_transaction_stops_the_run_and_no_traffic() {
 
     assert!(took >= LIMITS.lock_timeout * LIMITS.tries, "it did try: {took:?}");
     assert!(slowest >= LIMITS.lock_timeout / 2, "the reader never queued up, so this shows nothing: {slowest:?}");
-    assert!(slowest < LIMITS.lock_timeout * 2, "the reader waited behind several tries: {slowest:?}");
+    // With room for a busy machine; behind all the tries it would have been more than two seconds.
+    assert!(slowest < LIMITS.lock_timeout + Duration::from_secs(1), "the reader waited too long: {slowest:?}");
 
     execute(&mut holder, "ROLLBACK").await.unwrap();
     let (done, _) = bring_up_told(&database, &[FIRST, WIDER], &LIMITS).await;

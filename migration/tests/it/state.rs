@@ -2,8 +2,9 @@
 
 use quire_migration::{Kind, MigrateError, SchemaState, Standing, Step, list, state};
 use quire_test_postgres::Database;
+use sqlx::postgres::PgConnectOptions;
 
-use crate::support::{FIRST, SECOND, bring_up, execute, migrated, step, take_down};
+use crate::support::{FIRST, LIMITS, SECOND, bring_up, execute, migrated, step, take_down};
 
 const COMPATIBLE: Step = step(
     "m3_wider",
@@ -109,4 +110,13 @@ async fn the_list_says_of_each_step_how_far_it_is() {
         "{standings:?}"
     );
     assert!(matches!(state, SchemaState::Ahead { compatible: false, .. }), "{state:?}");
+}
+
+/// A server may run it on any of its threads.
+#[test]
+fn runs_are_send() {
+    fn send<T: Send>(_: &T) {}
+    let options = PgConnectOptions::new_without_pgpass();
+    let mut tell = |_| ();
+    send(&quire_migration::up(&options, &[], &LIMITS, &mut tell));
 }

@@ -31,7 +31,7 @@ async fn up_and_down_and_status() {
     assert_eq!((down.code, down.out.matches("took back m2").count()), (Some(0), 1), "{down:?}");
     let status = run(url, &["status"]);
     assert_eq!(status.code, Some(4), "{status:?}");
-    assert!(status.out.contains(&format!("pending  {} (breaking)", STEPS.last().unwrap().name)), "{status:?}");
+    assert!(status.out.contains(&format!("pending  {} (compatible)", STEPS.last().unwrap().name)), "{status:?}");
     let down = run(url, &["down", "--steps", "100"]);
     assert_eq!((down.code, down.out.matches("took back m2").count()), (Some(0), STEPS.len() - 1), "{down:?}");
     assert_eq!(run(url, &["up"]).code, Some(0));

@@ -64,7 +64,7 @@ async fn an_open_transaction_is_named_and_the_run_refused() {
     // It left nothing behind, so there is nothing to complete.
     let status = run(database.url(), &["status"]);
     assert_eq!(status.code, Some(4), "{status:?}");
-    assert!(status.out.contains(&format!("pending  {name} (breaking)")), "{status:?}");
+    assert!(status.out.contains(&format!("pending  {name} (compatible)")), "{status:?}");
 }
 
 /// The connection that works is cut, as when a network fails.

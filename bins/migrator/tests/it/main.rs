@@ -4,5 +4,6 @@
 mod commands;
 mod concurrent;
 mod killed;
+mod reseal;
 mod secrets;
 mod support;

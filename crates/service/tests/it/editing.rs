@@ -123,6 +123,20 @@ async fn two_services_lose_nothing_of_each_other() {
     assert_eq!(codes(&stored)[1..], order);
 }
 
+/// A client that has read or edited through another server expects a revision that this one has not heard of.
+#[tokio::test]
+async fn a_revision_from_another_server_is_no_conflict() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    let other = world.second();
+    let revision = other.edit(&ann(), &id, None, update(&cell, "x = 1")).await.unwrap().revision;
+    let edited = world.service.edit(&ann(), &id, Some(revision), update(&cell, "x = 2")).await.unwrap();
+    assert_eq!((revision, edited.revision), (Revision(1), Revision(2)));
+    // One that nobody has given out is still refused, and the answer says what is stored.
+    let refused = other.edit(&ann(), &id, Some(Revision(9)), update(&cell, "x = 3")).await;
+    assert!(matches!(refused, Err(ServiceError::Conflict { current: Revision(2), .. })), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_broken_cell_keeps_the_names_of_its_last_good_code() {
     let world = World::new();

@@ -1,29 +1,22 @@
--- One statement, so that the notebook and its cells are of one moment: the first row is the notebook's, the others are
--- its cells', with the outputs of each as arrays.
+-- One statement, so that the notebook, its cells and their outputs are of one moment; three kinds of rows in the same
+-- columns, told apart by the first, because that is the least for the database to do and to send.
 SELECT
-    n.id, n.user_id, n.name, n.db_conn_sealed, n.revision, n.version, n.extra::text AS extra, n.created_at, n.updated_at,
-    NULL::text AS cell_id, NULL::text AS order_key, NULL::text AS type, NULL::text AS code, NULL::text[] AS reads,
-    NULL::text[] AS writes, NULL::text AS status, NULL::text AS stdout, NULL::text AS error, NULL::text AS code_digest,
-    NULL::integer AS output_count, NULL::text[] AS mime_types, NULL::text[] AS data, NULL::text[] AS metadata
-FROM notebooks n
-WHERE n.id = $1
+    1 AS kind, id, user_id AS text_2, name AS text_3, db_conn_sealed AS text_4, extra::text AS text_5, NULL::text AS text_6,
+    NULL::text AS text_7, NULL::text AS text_8, NULL::text AS text_9, NULL::text[] AS reads, NULL::text[] AS writes,
+    revision AS number_1, version AS number_2, created_at, updated_at
+FROM notebooks
+WHERE id = $1
 UNION ALL
 SELECT
-    NULL, NULL, NULL, NULL, c.revision, NULL, c.extra::text, NULL, NULL,
-    c.id, c.order_key, c.type, c.code, c.reads,
-    c.writes, c.status, c.stdout, c.error, c.code_digest,
-    c.output_count, o.mime_types, o.data, o.metadata
-FROM cells c
-LEFT JOIN LATERAL (
-    SELECT
-        array_agg(sorted.mime_type) AS mime_types,
-        array_agg(sorted.data::text) AS data,
-        array_agg(sorted.metadata::text) AS metadata
-    FROM (
-        SELECT mime_type, data, metadata
-        FROM cell_outputs
-        WHERE c.output_count > 0 AND notebook_id = c.notebook_id AND cell_id = c.id AND ordinal < c.output_count
-        ORDER BY ordinal
-    ) sorted
-) o ON true
-WHERE c.notebook_id = $1
+    2, id, order_key, type, code, extra::text, status,
+    stdout, error, code_digest, reads, writes,
+    revision, output_count, NULL, NULL
+FROM cells
+WHERE notebook_id = $1
+UNION ALL
+SELECT
+    3, cell_id, mime_type, data::text, metadata::text, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL,
+    ordinal, NULL, NULL, NULL
+FROM cell_outputs
+WHERE notebook_id = $1

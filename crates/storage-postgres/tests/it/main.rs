@@ -1,15 +1,17 @@
 //! The store on a real PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
 mod conformance;
 mod exactness;
 mod history;
 mod killed;
 mod late_answers;
+mod limits;
 mod lost_answers;
 mod pressure;
 mod refusals;
 mod round_trips;
+mod signing_in;
 mod silence;
 mod support;
 mod two_services;

@@ -14,7 +14,7 @@ use crate::support::{Editor, ann, load, notebook, notebook_id, open, open_with, 
 fn hasty() -> Options {
     Options {
         acquire_timeout: Duration::from_millis(100),
-        connect_timeout: Duration::from_millis(300),
+        connect_timeout: Duration::from_secs(1),
         ..Options::default()
     }
 }

@@ -31,8 +31,12 @@ async fn each_call_is_one_round_trip() {
     let mut editor = Editor::create(store, notebook("edited", &cells)).await;
 
     // Each twice: the first call prepares its statement on the only connection.
-    for (round, times) in [(0, None), (1, Some(1))] {
-        let check = |what: &str, counts| times.into_iter().for_each(|times| assert_executed(what, counts, times));
+    for round in 0..2 {
+        let check = |what: &str, counts| {
+            if round > 0 {
+                assert_executed(what, counts, 1);
+            }
+        };
         let new = format!("new{round}");
         let groups: [(&str, Vec<Edit>); 7] = [
             ("an edit of code", vec![update("a", &format!("x = {round}"))]),
@@ -92,11 +96,13 @@ async fn a_refusal_is_two_round_trips() {
     let mut editor = Editor::create(store, notebook("edited", &[("a", "")])).await;
     let mut late = Editor::load(store, &notebook_id("edited")).await;
     editor.commit(store, &[update("a", "first")]).await.unwrap();
-    for times in [None, Some(2)] {
+    for is_prepared in [false, true] {
         let (answer, counts) = counted(&proxy, late.commit(store, &[update("a", "late")])).await;
         assert!(matches!(answer, Err(StoreError::RevisionMismatch { .. })), "{answer:?}");
         // The refusal, and the look at what there is instead.
-        times.into_iter().for_each(|times| assert_executed("a refused edit", counts, times));
+        if is_prepared {
+            assert_executed("a refused edit", counts, 2);
+        }
     }
     let (answer, counts) = counted(&proxy, store.create(editor.notebook())).await;
     assert!(matches!(answer, Err(StoreError::AlreadyExists { .. })), "{answer:?}");

@@ -117,8 +117,8 @@ async fn run(expects: impl Fn(usize) -> bool) {
     let history = record.history.lock().unwrap().clone();
     let writes = history.iter().filter(|operation| matches!(operation.kind, Kind::Write { .. })).count();
     assert_eq!(writes, WRITERS * EDITS);
-    let stored = load(&*stores[0], &id).await;
-    assert_eq!(stored.revision.0, i64::try_from(writes).unwrap(), "revisions given out and edits accepted");
+    let last = load(&*stores[0], &id).await;
+    assert_eq!(last.revision.0, i64::try_from(writes).unwrap(), "revisions given out and edits accepted");
     let start = CELLS.iter().map(|(cell, code)| ((*cell).to_owned(), (*code).to_owned())).collect();
     check(&start, &history).unwrap_or_else(|error| panic!("{error}"));
     println!(

@@ -1,0 +1,201 @@
+//! The connections to the database: how many there are, which are kept for the next call, and which are not to be trusted.
+//!
+//! Not sqlx's pool: that one sends a ping whenever a connection comes back and waits for the answer without limit. That is
+//! a second round trip for each call, a quarter of the throughput, and where the network has forgotten a connection, its
+//! place is lost for as long as TCP keeps trying (ADR 10).
+
+use std::io::ErrorKind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::database::Options;
+use crate::error::{Error, code};
+use crate::url::{DatabaseUrl, DatabaseUrlError};
+
+/// A connection that was idle so long is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(30);
+/// How long the answer to that is waited for.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that nobody has needed for so long is closed.
+const MOST_IDLE: Duration = Duration::from_mins(10);
+/// A connection is used no longer than this, so that what its server process has gathered in memory goes.
+const MOST_AGE: Duration = Duration::from_mins(30);
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// At most so many connections as the options allow, made when they are needed.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    url: DatabaseUrl,
+    options: Options,
+    /// One for each connection there may be. Waiting for one's turn is overload; waiting for a connection, when it is one's
+    /// turn, is a database that is away.
+    turns: Semaphore,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    /// The one that was used last is at the end, and is used next.
+    idle: Vec<Idle>,
+    /// Connections made before are not to be trusted: one of them was lost or had become read-only, and after a failover
+    /// the others lead to the same old server.
+    trusted_from: Instant,
+}
+
+#[derive(Debug)]
+struct Idle {
+    link: Link,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Link {
+    connection: PgConnection,
+    made_at: Instant,
+}
+
+/// A connection in use. Unless it is said to be sound it is closed, also when the call is dropped: what comes next on it
+/// would be somebody else's answer, or none.
+#[derive(Debug)]
+pub(crate) struct InUse<'a> {
+    connections: &'a Connections,
+    link: Link,
+    _turn: SemaphorePermit<'a>,
+}
+
+impl Connections {
+    /// What is wrong with the settings is found out now.
+    pub(crate) fn new(url: DatabaseUrl, mut options: Options) -> Result<Self, DatabaseUrlError> {
+        options.connect_timeout = url.connect_timeout().unwrap_or(options.connect_timeout);
+        connect_options(&url, &options)?;
+        let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
+        let kept = Mutex::new(Kept { idle: Vec::new(), trusted_from: Instant::now() });
+        Ok(Self { url, options, turns, kept })
+    }
+
+    /// A connection, made within the time given if none is kept.
+    pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
+        let turn = tokio::time::timeout(self.options.acquire_timeout, self.turns.acquire()).await;
+        let Ok(Ok(turn)) = turn else { return Err(Error::NoTurn) };
+        let link = match self.kept_link().await {
+            Some(link) => link,
+            None => self.connect(connect_timeout).await?,
+        };
+        Ok(InUse { connections: self, link, _turn: turn })
+    }
+
+    /// From now on, connections that were made before are closed instead of used.
+    pub(crate) fn distrust(&self) {
+        let mut kept = self.kept();
+        kept.trusted_from = Instant::now();
+        kept.idle.clear();
+    }
+
+    /// Closes the connections that are idle, and lets nobody have one any more.
+    pub(crate) async fn close(&self) {
+        self.turns.close();
+        let idle = std::mem::take(&mut self.kept().idle);
+        for Idle { link, .. } in idle {
+            let _ = tokio::time::timeout(PING_TIMEOUT, link.connection.close()).await; // it goes either way
+        }
+    }
+
+    async fn kept_link(&self) -> Option<Link> {
+        loop {
+            let Idle { mut link, since } = self.kept().idle.pop()?;
+            if since.elapsed() < TRUSTED_IDLE {
+                return Some(link);
+            }
+            if let Ok(Ok(())) = tokio::time::timeout(PING_TIMEOUT, link.connection.ping()).await {
+                return Some(link);
+            }
+        }
+    }
+
+    /// Tries until there is a connection, or the server says no in a way that will not change by itself.
+    async fn connect(&self, timeout: Duration) -> Result<Link, Error> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut last = None;
+        loop {
+            // Each time anew, since a password in a file may have been changed.
+            let options = connect_options(&self.url, &self.options)?;
+            let made_at = Instant::now();
+            let error = match tokio::time::timeout_at(deadline, options.connect()).await {
+                Ok(Ok(connection)) => return Ok(Link { connection, made_at }),
+                Ok(Err(error)) => error,
+                // What the server said before tells more than that there was no time to hear it once more.
+                Err(_elapsed) => {
+                    last.take().unwrap_or_else(|| std::io::Error::new(ErrorKind::TimedOut, "no answer in time").into())
+                }
+            };
+            if !is_passing(&error) || tokio::time::Instant::now() + PAUSE >= deadline {
+                return Err(Error::Connect(error));
+            }
+            last = Some(error);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn keep(&self, link: Link) {
+        let mut kept = self.kept();
+        if link.made_at < kept.trusted_from || link.made_at.elapsed() > MOST_AGE || self.turns.is_closed() {
+            return;
+        }
+        if kept.idle.first().is_some_and(|idle| idle.since.elapsed() > MOST_IDLE) {
+            kept.idle.remove(0);
+        }
+        kept.idle.push(Idle { link, since: Instant::now() });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Connections are whole between any two statements, so a panic elsewhere leaves nothing broken.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InUse<'_> {
+    /// Keeps the connection for the next call: its last answer was read to the end.
+    pub(crate) fn keep(self) {
+        self.connections.keep(self.link);
+    }
+
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.link.connection
+    }
+}
+
+/// Whether trying again may help: the server is starting, or has no connection free just now.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => {
+            matches!(
+                error.kind(),
+                ErrorKind::ConnectionRefused
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::NotFound
+            )
+        }
+        other => matches!(code(other).as_deref(), Some("57P03" | "53300")),
+    }
+}
+
+/// How to connect: where the password is in a file, it is read now.
+fn connect_options(url: &DatabaseUrl, options: &Options) -> Result<PgConnectOptions, DatabaseUrlError> {
+    let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
+    let limits = [
+        ("statement_timeout", statement_timeout_ms.as_str()),
+        ("idle_in_transaction_session_timeout", "60000"),
+        // So that the server lets go of us when we are gone: half a minute without an answer, then four more tries.
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "4"),
+    ];
+    Ok(url.connect_options(&options.application_name)?.options(limits))
+}
