@@ -98,7 +98,7 @@ impl Config {
             Wanted::Run(sources) => {
                 let secret_keys = settings::secret_keys(&variable).map_err(refuse)?.map(Arc::new);
                 let database = database(&sources, variable)?;
-                Ok(Command::Run(Box::new(Self { secret_keys, database, ..Self::check(&sources)? })))
+                Ok(Command::Run(Box::new(Self { database, secret_keys, ..Self::check(&sources)? })))
             }
             Wanted::Text(text) => Ok(Command::Print(text)),
         }

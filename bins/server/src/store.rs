@@ -59,9 +59,9 @@ async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
     }
     let mut connection = quire_migration::connect(&options, limits.connect).await?;
     let state = quire_migration::state(&mut connection, STEPS).await?;
-    match state.advice() {
-        Some(advice) => bail!("{state}: {advice}"),
-        None => tracing::info!(%state, "schema checked"),
+    if let Some(advice) = state.advice() {
+        bail!("{state}: {advice}");
     }
+    tracing::info!(%state, "schema checked");
     Ok(())
 }

@@ -1,4 +1,9 @@
 //! The real importer on real files and a real PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests are not covered by allow-unwrap-in-tests"
+)]
 
 mod conflicts;
 mod exports;

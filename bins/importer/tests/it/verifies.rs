@@ -26,6 +26,9 @@ fn one_changed_byte_among_many_is_found_and_named() {
     assert!(shown.out.contains("299 same, 0 newer, 1 different, 0 missing"), "{shown:?}");
 }
 
+/// What a verification calls a change, and the change.
+type Change = (&'static str, fn(&mut Value));
+
 #[test]
 fn every_field_counts() {
     let mut whole = notebook("n", 7, &["a = 1", "b = 2", "c = 3"]);
@@ -35,7 +38,7 @@ fn every_field_counts() {
     whole["cells"][1]["stdout"] = "out".into();
     whole["cells"][1]["error"] = "err".into();
     whole["cells"][1]["outputs"] = json!([{"mime_type": "text/plain", "data": "1", "metadata": {}}, {"mime_type": "text/html", "data": "2", "metadata": {}}]);
-    let changes: &[(&str, fn(&mut Value))] = &[
+    let changes: &[Change] = &[
         ("owner", |it| it["user_id"] = "user_bob".into()),
         ("name", |it| it["name"] = "name".into()),
         ("unknown fields", |it| it["theme"]["dark"] = false.into()),
@@ -60,9 +63,9 @@ fn every_field_counts() {
     this.expect(0, &["run"]);
     this.expect(0, &["verify"]);
     for (what, change) in changes {
-        let mut changed = whole.clone();
-        change(&mut changed);
-        this.write("n.json", changed.to_string());
+        let mut other = whole.clone();
+        change(&mut other);
+        this.write("n.json", other.to_string());
         let verify = this.expect(3, &["verify"]);
         assert_eq!(verify.line("n.json")["reason"], format!("different: {what}"));
     }
