@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) notebooks_dir: PathBuf,
     /// The database that holds the notebooks, in place of the directory.
     pub(crate) database: Option<DatabaseConfig>,
+    /// Whether nothing may be changed.
+    pub(crate) read_only: bool,
     /// What connection strings are sealed with.
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
     /// Where to listen: one of the addresses that requests may name as their host.
@@ -120,6 +122,7 @@ impl Config {
             // What may hold secrets is not made from what may be repeated in messages.
             database: None,
             secret_keys: None,
+            read_only: sources.get("read_only", switch)?,
             listen: SocketAddr::new(host, port),
             dev_user: sources.get("dev_user", user)?,
             allowed_origins: sources.get("allowed_origins", origins)?,

@@ -100,7 +100,7 @@ async fn times(store: &PostgresNotebookStore, notebooks: usize) {
         let start = Instant::now();
         store.commit(commit).await.unwrap();
         edits.push(start.elapsed());
-        let filter = ListFilter { owner: UserId::new(format!("user{}", some(sample) / 100)).unwrap() };
+        let filter = ListFilter::of(UserId::new(format!("user{}", some(sample) / 100)).unwrap());
         let start = Instant::now();
         store.list(&filter, &PageRequest { limit: Some(20), after: None }).await.unwrap();
         pages.push(start.elapsed());

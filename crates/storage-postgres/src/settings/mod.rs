@@ -191,6 +191,9 @@ mod tests {
             let refused = find(argument, &[]).unwrap_err();
             assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
         }
+        let misplaced = Arguments { url: None, url_file: Some(Path::new("postgres://ann:hunter2@host/db")) };
+        let refused = find(misplaced, &[]).unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
         let refused = find(Arguments::default(), &[(URL_VARIABLE, "postgres://ann:hun/ter2@host/db")]).unwrap_err();
         assert!(!format!("{refused} {refused:?}").contains("ter2"), "{refused:?}");
     }

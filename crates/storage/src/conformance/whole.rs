@@ -30,9 +30,9 @@ pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> 
         same("the version", &now, &load(&*store, &other.id).await?.version)?;
         ensure!(now > version, "a replacement took no later version");
         (version, base) = (now, other.revision);
-        let page = store.list(&ListFilter { owner: other.owner.clone() }, &PageRequest::default()).await?;
+        let page = store.list(&ListFilter::of(other.owner.clone()), &PageRequest::default()).await?;
         ensure!(page.notebooks.len() == 1, "its owner does not find a replaced notebook");
-        let before = store.list(&ListFilter { owner: UserId::new("user_37é/\\\"x")? }, &PageRequest::default()).await?;
+        let before = store.list(&ListFilter::of(UserId::new("user_37é/\\\"x")?), &PageRequest::default()).await?;
         ensure!(before.notebooks.is_empty(), "the owner before finds a notebook that is not his any more");
     }
     let mut editor = Editor::load(&*store, &NotebookId::new("whole")?).await?;

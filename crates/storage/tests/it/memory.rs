@@ -300,7 +300,11 @@ impl NotebookStore for MemoryStore {
         let mut all: BTreeMap<Cursor, Summary> = BTreeMap::new();
         for stored in kept.notebooks.values() {
             let notebook = &stored.notebook;
-            if notebook.owner != filter.owner && !self.is(Fault::ListsEverybody) {
+            let wanted = match &filter.owner {
+                Some(owner) => notebook.owner == *owner || self.is(Fault::ListsEverybody),
+                None => !self.is(Fault::ListsNobodyWithoutOwner),
+            };
+            if !wanted {
                 continue;
             }
             let stale = self.is(Fault::ListsStaleNames);
