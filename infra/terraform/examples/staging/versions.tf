@@ -1,0 +1,29 @@
+terraform {
+  # 1.11 has write-only arguments and ephemeral values, which keep passwords out of the state, and locks in S3 itself.
+  required_version = ">= 1.11.0, < 2.0.0"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 6.25"
+    }
+    random = {
+      source  = "hashicorp/random"
+      version = "~> 3.7"
+    }
+  }
+
+  # The bucket and the region are given to `terraform init`; infra/README.md shows how the bucket is made.
+  backend "s3" {
+    key          = "quire/staging.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+provider "aws" {
+  region              = var.region
+  allowed_account_ids = [var.account_id]
+  default_tags {
+    tags = { Application = "quire", Environment = "staging", ManagedBy = "terraform" }
+  }
+}

@@ -1,0 +1,70 @@
+# Orders that matter. An idle connection: the load balancer lets go (60 s) before the server does (75 s), or requests are
+# lost on connections that the server is just closing. Stopping a task: first it leaves the load balancer, for as long as a
+# request may take; then it is told to stop, and gets longer than the server's own limit and the 10 s for queued edits.
+
+resource "aws_lb" "this" {
+  # checkov:skip=CKV2_AWS_28: every route but the probe asks for a signed token; a firewall is the account's decision
+  name                       = var.name
+  load_balancer_type         = "application"
+  internal                   = false
+  subnets                    = var.public_subnet_ids
+  security_groups            = [var.load_balancer_security_group_id]
+  idle_timeout               = var.idle_timeout_seconds
+  drop_invalid_header_fields = true
+  enable_deletion_protection = var.deletion_protection
+
+  dynamic "access_logs" {
+    for_each = var.access_log_bucket == null ? [] : [var.access_log_bucket]
+    content {
+      bucket  = access_logs.value
+      prefix  = var.name
+      enabled = true
+    }
+  }
+}
+
+resource "aws_lb_target_group" "this" {
+  name                 = var.name
+  vpc_id               = var.vpc_id
+  target_type          = "ip"
+  protocol             = "HTTP"
+  port                 = var.server_port
+  deregistration_delay = var.deregistration_delay_seconds
+
+  # `degraded` is 200 too: a task that still serves reads is not replaced by one that would be no better.
+  health_check {
+    path                = "/health"
+    protocol            = "HTTP"
+    matcher             = "200"
+    interval            = 30
+    timeout             = 5
+    healthy_threshold   = 2
+    unhealthy_threshold = 3
+  }
+}
+
+resource "aws_lb_listener" "https" {
+  load_balancer_arn = aws_lb.this.arn
+  port              = 443
+  protocol          = "HTTPS"
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = var.certificate_arn
+  default_action {
+    type             = "forward"
+    target_group_arn = aws_lb_target_group.this.arn
+  }
+}
+
+resource "aws_lb_listener" "http" {
+  load_balancer_arn = aws_lb.this.arn
+  port              = 80
+  protocol          = "HTTP"
+  default_action {
+    type = "redirect"
+    redirect {
+      protocol    = "HTTPS"
+      port        = "443"
+      status_code = "HTTP_301"
+    }
+  }
+}

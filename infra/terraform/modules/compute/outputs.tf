@@ -1,0 +1,49 @@
+output "cluster_name" {
+  description = "The cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "service_name" {
+  description = "The service."
+  value       = aws_ecs_service.this.name
+}
+
+output "task_families" {
+  description = "The families of task definitions: server, migrator, tools."
+  value       = merge({ server = aws_ecs_task_definition.server.family }, { for name, task in aws_ecs_task_definition.job : name => task.family })
+}
+
+output "log_group_names" {
+  description = "The logs of server, migrator and tools."
+  value       = { for name, group in aws_cloudwatch_log_group.this : name => group.name }
+}
+
+output "repository_urls" {
+  description = "Where the images of server, migrator and tools are pushed to."
+  value       = { for name, repository in aws_ecr_repository.this : name => repository.repository_url }
+}
+
+output "load_balancer_dns_name" {
+  description = "What the service's name points to."
+  value       = aws_lb.this.dns_name
+}
+
+output "load_balancer_zone_id" {
+  description = "The zone of that name, for an alias record."
+  value       = aws_lb.this.zone_id
+}
+
+output "load_balancer_arn_suffix" {
+  description = "The load balancer as metrics name it."
+  value       = aws_lb.this.arn_suffix
+}
+
+output "target_group_arn_suffix" {
+  description = "The target group as metrics name it."
+  value       = aws_lb_target_group.this.arn_suffix
+}
+
+output "connections_needed" {
+  description = "The connections in use at most: all pools, twice during a deployment, and the reserve."
+  value       = var.max_tasks * (var.pool_size + 1) * 2 + var.reserved_connections
+}

@@ -1,0 +1,80 @@
+# Two kinds of roles. ECS itself uses an execution role to fetch the image, read the secrets and write the log before
+# anything of ours runs; each task has one of its own, so that the server's cannot read the owner's password. What our
+# programs may do by themselves is the task role's: nothing, because they call nothing of AWS.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_iam_role" "task" {
+  name               = "${var.name}-task"
+  description        = "What Quire's programs may do on AWS: nothing"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role" "execution" {
+  for_each           = local.reads
+  name               = "${var.name}-${each.key}-execution"
+  description        = "Starts the task ${each.key}"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+locals {
+  # What each task is started with.
+  reads = {
+    server   = { secrets = [var.role_secret_arns["server"], var.secret_key_arn], parameters = [var.url_parameter_arns["server"]] }
+    migrator = { secrets = [var.role_secret_arns["owner"], var.secret_key_arn], parameters = [var.url_parameter_arns["owner"]] }
+    tools    = { secrets = [var.role_secret_arns["owner"], var.role_secret_arns["server"], var.master_secret_arn], parameters = [var.url_parameter_arns["owner"]] }
+  }
+}
+
+data "aws_iam_policy_document" "execution" {
+  for_each = local.reads
+
+  statement {
+    # AWS knows no resource for this action.
+    sid       = "SignInToTheRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+  statement {
+    sid       = "FetchItsImage"
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [aws_ecr_repository.this[each.key].arn]
+  }
+  statement {
+    sid       = "WriteItsLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.this[each.key].arn}:*"]
+  }
+  statement {
+    sid       = "ReadItsSecrets"
+    actions   = ["secretsmanager:GetSecretValue"]
+    resources = each.value.secrets
+  }
+  statement {
+    sid       = "ReadItsUrl"
+    actions   = ["ssm:GetParameters"]
+    resources = each.value.parameters
+  }
+}
+
+resource "aws_iam_role_policy" "execution" {
+  for_each = local.reads
+  name     = "start"
+  role     = aws_iam_role.execution[each.key].id
+  policy   = data.aws_iam_policy_document.execution[each.key].json
+}

@@ -1,0 +1,19 @@
+output "vpc_id" {
+  description = "The network."
+  value       = aws_vpc.this.id
+}
+
+output "public_subnet_ids" {
+  description = "Where the load balancer is."
+  value       = [for zone in var.availability_zones : aws_subnet.public[zone].id]
+}
+
+output "private_subnet_ids" {
+  description = "Where the tasks are."
+  value       = [for zone in var.availability_zones : aws_subnet.private[zone].id]
+}
+
+output "database_subnet_ids" {
+  description = "Where the database is."
+  value       = [for zone in var.availability_zones : aws_subnet.database[zone].id]
+}

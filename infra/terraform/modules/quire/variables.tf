@@ -1,0 +1,176 @@
+# Passed on as they are; the modules check them, and their messages say what is wrong.
+
+variable "name" {
+  description = "Begins the name of everything, such as quire-staging; at most 24 characters."
+  type        = string
+}
+
+variable "region" {
+  description = "The region."
+  type        = string
+}
+
+variable "domain_name" {
+  description = "The name that clients use. Its record is an alias of the output load_balancer_dns_name."
+  type        = string
+}
+
+variable "cidr" {
+  description = "The network's addresses."
+  type        = string
+  default     = "10.40.0.0/16"
+}
+
+variable "availability_zones" {
+  description = "Two zones of the region."
+  type        = list(string)
+}
+
+variable "nat_in_each_zone" {
+  description = "A NAT gateway in each zone."
+  type        = bool
+}
+
+variable "client_cidrs" {
+  description = "From where clients may come."
+  type        = list(string)
+  default     = ["0.0.0.0/0"]
+}
+
+variable "sql_cell_targets" {
+  description = "Databases that SQL cells may connect to."
+  type        = list(object({ cidr = string, port = number }))
+  default     = []
+}
+
+variable "role_password_version" {
+  description = "Raise it to draw new passwords for the database's roles."
+  type        = number
+  default     = 1
+}
+
+variable "secret_key_version" {
+  description = "Raise it to draw a new secret key."
+  type        = number
+  default     = 1
+}
+
+variable "read_old_secret_key" {
+  description = "Read the secret key before the present one too, until quire-migrate reseal has run."
+  type        = bool
+  default     = false
+}
+
+variable "instance_class" {
+  description = "The size of the database."
+  type        = string
+  default     = "db.t4g.micro"
+}
+
+variable "allocated_storage_gb" {
+  description = "The database's storage to begin with."
+  type        = number
+  default     = 20
+}
+
+variable "max_allocated_storage_gb" {
+  description = "What that may grow to."
+  type        = number
+  default     = 100
+}
+
+variable "max_connections" {
+  description = "The connections that the database takes."
+  type        = number
+  default     = 100
+}
+
+variable "multi_az" {
+  description = "A standby of the database in the other zone."
+  type        = bool
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the database and the load balancer."
+  type        = bool
+  default     = true
+}
+
+variable "images" {
+  description = "The images to begin with, by digest."
+  type        = object({ server = string, migrator = string, tools = string })
+}
+
+variable "cpu" {
+  description = "Processor of a task, in 1/1024."
+  type        = number
+  default     = 512
+}
+
+variable "memory_mib" {
+  description = "Memory of a task."
+  type        = number
+  default     = 1024
+}
+
+variable "cpu_architecture" {
+  description = "What the images are built for."
+  type        = string
+  default     = "ARM64"
+}
+
+variable "min_tasks" {
+  description = "Tasks at least. One, until instances share notebooks live."
+  type        = number
+  default     = 1
+}
+
+variable "max_tasks" {
+  description = "Tasks at most."
+  type        = number
+  default     = 1
+}
+
+variable "pool_size" {
+  description = "Connections to the database that a server holds at most, beside one for its health."
+  type        = number
+  default     = 10
+}
+
+variable "allowed_origins" {
+  description = "Origins whose pages may use the API."
+  type        = list(string)
+}
+
+variable "clerk" {
+  description = "Clerk: issuer, and the URL of its keys or the key itself."
+  type = object({
+    issuer          = string
+    jwks_url        = optional(string)
+    jwt_key         = optional(string)
+    publishable_key = optional(string)
+  })
+}
+
+variable "certificate_arn" {
+  description = "The certificate of the load balancer."
+  type        = string
+}
+
+variable "access_log_bucket" {
+  description = "A bucket for the load balancer's access log, or null."
+  type        = string
+  default     = null
+}
+
+variable "alarm_topic_arn" {
+  description = "The SNS topic that people get alarms from."
+  type        = string
+}
+
+variable "application_alarms" {
+  description = "Alarms on the application's own metrics; see the module monitoring."
+  type        = any
+  default     = {}
+}
+
