@@ -67,8 +67,11 @@ impl<'a> Applier<'a> {
             let claim = [book::claim(step.name)];
             let applied = self.retried(step, ACTION, &claim, &[step.up.to_owned(), book::finished(step.name)]).await;
             if let Err(MigrateError::Step { .. } | MigrateError::Blocked { .. }) = applied {
-                // Rolled back, so there is nothing to complete. If this fails as well, the mark stays, and says less than is known.
-                let _ = session::execute(&mut self.work, book::forget(step.name)).await;
+                // Rolled back, so there is nothing to complete. If this fails as well, the mark stays, and says less than is
+                // known. Without the lock the mark may be another run's by now.
+                if self.lock.check().await.is_ok() {
+                    let _ = session::execute(&mut self.work, book::forget(step.name)).await;
+                }
             }
             return applied;
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use quire_storage_postgres::settings::may_be_secret;
 
 use crate::outcome::{Exit, Failure};
 
@@ -110,11 +111,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
 
 /// Clap quotes what it does not understand. Where that may be a URL, with a password in it, its kind has to do.
 fn explained(error: &clap::Error, arguments: &[OsString]) -> String {
-    let secret = |argument: &OsString| {
-        let text = argument.to_string_lossy();
-        text.contains('@') || text.contains("://") || text.contains("password")
-    };
-    if arguments.iter().skip(1).any(secret) {
+    if arguments.iter().skip(1).any(|argument| may_be_secret(&argument.to_string_lossy())) {
         return format!("{}; see quire-migrate --help", error.kind());
     }
     let text = error.to_string();

@@ -49,6 +49,9 @@ impl Application {
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
         }
+        if config.read_only {
+            tracing::warn!("read-only: every request that would change a notebook is refused");
+        }
         let service =
             NotebookService::new(store, options(config)).context("cannot start the threads that analyse cells")?;
         let api = Api::new(service.clone(), settings(config));
@@ -105,7 +108,12 @@ impl Signals {
 fn options(config: &Config) -> quire_service::Options {
     // Files are for their owner's eyes only, and have held plain text before there was a key; databases are not.
     let plain_connections = config.database.is_none();
-    quire_service::Options { keys: config.secret_keys.clone(), plain_connections, ..Default::default() }
+    quire_service::Options {
+        keys: config.secret_keys.clone(),
+        plain_connections,
+        read_only: config.read_only,
+        ..Default::default()
+    }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -12,7 +12,7 @@ use quire_storage_postgres::DatabaseUrl;
 use quire_storage_postgres::settings::{self, SettingsError};
 use tracing_subscriber::EnvFilter;
 
-use crate::sources::{Refusal, Sources, Wanted};
+use crate::sources::{Refusal, Setting, Sources, Wanted};
 
 /// More threads than this the HTTP library does not take.
 const MOST_WORKERS: usize = 512;
@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) notebooks_dir: PathBuf,
     /// The database that holds the notebooks, in place of the directory.
     pub(crate) database: Option<DatabaseConfig>,
+    /// Whether nothing may be changed.
+    pub(crate) read_only: bool,
     /// What connection strings are sealed with.
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
     /// Where to listen: one of the addresses that requests may name as their host.
@@ -96,7 +98,7 @@ impl Config {
             Wanted::Run(sources) => {
                 let secret_keys = settings::secret_keys(&variable).map_err(refuse)?.map(Arc::new);
                 let database = database(&sources, variable)?;
-                Ok(Command::Run(Box::new(Self { secret_keys, database, ..Self::check(&sources)? })))
+                Ok(Command::Run(Box::new(Self { database, secret_keys, ..Self::check(&sources)? })))
             }
             Wanted::Text(text) => Ok(Command::Print(text)),
         }
@@ -120,6 +122,7 @@ impl Config {
             // What may hold secrets is not made from what may be repeated in messages.
             database: None,
             secret_keys: None,
+            read_only: sources.get("read_only", switch)?,
             listen: SocketAddr::new(host, port),
             dev_user: sources.get("dev_user", user)?,
             allowed_origins: sources.get("allowed_origins", origins)?,
@@ -142,20 +145,29 @@ fn database(
     sources: &Sources,
     variable: impl Fn(&str) -> Result<String, VarError>,
 ) -> Result<Option<DatabaseConfig>, Refusal> {
-    let url = sources.written("database_url");
-    let file = sources.written("database_url_file").map(|file| PathBuf::from(&file.text));
+    let [url, file] = ["database_url", "database_url_file"].map(|name| sources.written(name));
+    let flag = |setting: Option<&'_ Setting>| setting.filter(|setting| setting.rank() == 0).map(|s| s.text.clone());
+    let (url_flag, file_flag) = (flag(url), flag(file));
     let arguments =
-        settings::Arguments { url: url.filter(|url| url.is_flag()).map(|url| &*url.text), url_file: file.as_deref() };
-    // From wherever it comes that is no flag: the variable, or the configuration file.
-    let variable = |name: &str| match url {
-        Some(url) if name == settings::URL_VARIABLE => Ok(url.text.clone()),
-        _ => variable(name),
+        settings::Arguments { url: url_flag.as_deref(), url_file: file_flag.as_deref().map(std::path::Path::new) };
+    // What else there is looks like variables to `settings`, which know no configuration file: of a variable and a key
+    // of the file the variable counts, whichever of the two says where the URL is.
+    let best = [url, file].into_iter().flatten().map(Setting::rank).min();
+    let variable = |name: &str| match name {
+        settings::URL_VARIABLE => given(url, best),
+        settings::URL_FILE_VARIABLE => given(file, best),
+        other => variable(other),
     };
     let connections = sources.get("database_connections", |text| number(text, 1, MOST_DATABASE_CONNECTIONS))?;
     let migrate = sources.get("migrate", switch)?;
     let url = settings::database_url(arguments, variable).map_err(refuse)?;
     let connections = u32::try_from(connections).unwrap_or(u32::MAX);
     Ok(url.map(|url| DatabaseConfig { url, connections, migrate }))
+}
+
+fn given(setting: Option<&Setting>, best: Option<u8>) -> Result<String, VarError> {
+    let setting = setting.filter(|setting| Some(setting.rank()) == best && setting.rank() > 0);
+    setting.map(|setting| setting.text.clone()).ok_or(VarError::NotPresent)
 }
 
 fn refuse(error: SettingsError) -> Refusal {

@@ -78,6 +78,15 @@ pub(crate) const KEYS: &[Key] = &[
         switch: true,
     },
     Key {
+        name: "read_only",
+        flag: "read-only",
+        variables: &["QUIRE_READ_ONLY"],
+        value: "BOOL",
+        default: "false",
+        help: "Refuse every request that would change a notebook, and go on reading, as while notebooks are moved",
+        switch: true,
+    },
+    Key {
         name: "host",
         flag: "host",
         variables: &["QUIRE_HOST"],

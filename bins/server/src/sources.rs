@@ -7,6 +7,7 @@ use std::fmt;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
+use quire_storage_postgres::settings::may_be_secret;
 use toml::de::{DeTable, DeValue};
 
 use crate::keys::{FILE, KEYS, Key};
@@ -71,9 +72,14 @@ impl Sources {
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Result<String, VarError>,
     ) -> Result<Wanted, Refusal> {
-        let matches = match command().try_get_matches_from(arguments) {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let matches = match command().try_get_matches_from(&arguments) {
             Ok(matches) => matches,
             Err(error) if !error.use_stderr() => return Ok(Wanted::Text(error.render().to_string())),
+            // It quotes what it does not understand, and that may be a URL with a password.
+            Err(error) if arguments.iter().skip(1).any(|word| may_be_secret(&word.to_string_lossy())) => {
+                return Err(Refusal(format!("Invalid command line: {}; --help lists the flags.", error.kind())));
+            }
             Err(error) => {
                 let text = error.render().to_string();
                 let first = text.lines().next().unwrap_or_default();
@@ -107,14 +113,20 @@ impl Sources {
         let Some(Setting { text, origin }) = self.settings.get(name) else {
             return Err(Refusal(format!("The key {name} does not exist.")));
         };
-        parse(text).map_err(|must| Refusal(format!("Invalid {name} {text:?} from {origin}: {must}.")))
+        let shown = || if may_be_secret(text) { String::new() } else { format!(" {text:?}") };
+        parse(text).map_err(|must| Refusal(format!("Invalid {name}{} from {origin}: {must}.", shown())))
     }
 }
 
 impl Setting {
-    /// Whether everybody on the machine can read it.
-    pub(crate) fn is_flag(&self) -> bool {
-        matches!(self.origin, Origin::Flag(_))
+    /// How far behind a flag its origin stands: 0 is a flag, which everybody on the machine can read.
+    pub(crate) fn rank(&self) -> u8 {
+        match self.origin {
+            Origin::Flag(_) => 0,
+            Origin::Variable(_) => 1,
+            Origin::File { .. } => 2,
+            Origin::Default => 3,
+        }
     }
 }
 

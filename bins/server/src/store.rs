@@ -52,16 +52,17 @@ async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result
 /// Makes sure that the schema is one that this server works on.
 async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
     let options = config.url.connect_options(APPLICATION_NAME)?;
-    let limits = Limits::default();
+    let mut limits = Limits::default();
+    limits.connect = config.url.connect_timeout().unwrap_or(limits.connect);
     if config.migrate {
         let mut tell = |progress: Progress| tracing::info!("{progress}");
         quire_migration::up(&options, STEPS, &limits, &mut tell).await.context("cannot bring the schema up to date")?;
     }
     let mut connection = quire_migration::connect(&options, limits.connect).await?;
     let state = quire_migration::state(&mut connection, STEPS).await?;
-    match state.advice() {
-        Some(advice) => bail!("{state}: {advice}"),
-        None => tracing::info!(%state, "schema checked"),
+    if let Some(advice) = state.advice() {
+        bail!("{state}: {advice}");
     }
+    tracing::info!(%state, "schema checked");
     Ok(())
 }

@@ -51,6 +51,7 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
     NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
     Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
+    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The server is read-only";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
     StoreOverloaded = "store_overloaded", SERVICE_UNAVAILABLE, "The notebook store is overloaded";
@@ -196,6 +197,7 @@ impl From<ServiceError> for Problem {
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
+            ServiceError::ReadOnly => Self::new(Code::ReadOnly, message).after(60),
             ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
             ServiceError::Store(store) => store_problem(store, message),
             other => internal(other),
@@ -293,6 +295,8 @@ mod tests {
         }
         let contended = Problem::from(ServiceError::Contended(id()));
         assert_eq!((contended.status.as_u16(), contended.retry_after), (503, Some(1)));
+        let read_only = Problem::from(ServiceError::ReadOnly);
+        assert_eq!((read_only.status.as_u16(), read_only.name(), read_only.retry_after), (503, "read_only", Some(60)));
         let closing = Problem::from(ServiceError::Closing);
         assert_eq!((closing.status.as_u16(), &*closing.detail), (503, "The server is shutting down."));
     }

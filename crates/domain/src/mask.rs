@@ -168,16 +168,14 @@ fn userinfo(text: &str) -> Option<Range<usize>> {
         return bad_port(text, authority(text)?.1).map(|begin| begin..text.len());
     };
     // Before another word, `://` may well be the beginning of a password.
-    let authority = authority(text).filter(|(scheme, _)| SCHEMES.contains(scheme)).map(|(_, begin)| begin);
-    let begin = authority.unwrap_or(0);
+    let authority = authority(text).filter(|(scheme, _)| SCHEMES.contains(scheme));
+    let begin = authority.map_or(0, |(_, begin)| begin);
     let before = text.get(begin..end)?;
     let colon = colon(before).map(|colon| colon.end);
     // Oracle's `user/password@host`.
-    let slash = if authority.is_none() && !is_parameter(text.trim_start()) {
-        before.find('/').map(|slash| slash + 1)
-    } else {
-        None
-    };
+    let may_have_slash = authority.is_none_or(|(scheme, _)| scheme == "oracle");
+    let slash =
+        if may_have_slash && !is_parameter(text.trim_start()) { before.find('/').map(|slash| slash + 1) } else { None };
     let first = [colon, slash].into_iter().flatten().min()?;
     Some(begin + first..end)
 }
@@ -218,12 +216,12 @@ fn colon(text: &str) -> Option<Range<usize>> {
 }
 
 /// The values of all parameters that are passwords: `name=value` in a query, between blanks or between semicolons, and
-/// `"name": "value"` in JSON.
+/// `name: value` with or without quotes, as in JSON and its relatives.
 fn parameters(text: &str) -> Vec<Range<usize>> {
     let Decoded { bytes, ends } = Decoded::of(text);
     let is_password = |index: &usize| {
         let name = bytes[..*index].trim_ascii_end();
-        (bytes[*index] == b'=' || bytes[*index] == b':' && name.ends_with(b"\"")) && is_secret(name)
+        matches!(bytes[*index], b'=' | b':') && is_secret(name)
     };
     // Found once, since hostile text may hold very many passwords.
     let followers = plain_parameters(text);

@@ -48,6 +48,9 @@ pub enum ServiceError {
     /// Others changed the notebook again and again while this edit was tried.
     #[error("notebook {0} is being changed too quickly by others; try again")]
     Contended(NotebookId),
+    /// The service was told to change nothing.
+    #[error("the server is read-only while its notebooks are moved or looked after; nothing was changed")]
+    ReadOnly,
     /// The service is shutting down.
     #[error("the server is shutting down")]
     Closing,

@@ -24,6 +24,8 @@ pub struct Options {
     /// Whether the store may hold connection strings that are not sealed, as files that only their owner can read may: they
     /// are used as they are, and without a key they are also stored so.
     pub plain_connections: bool,
+    /// Whether everything that would change a notebook is refused, and nobody is given their first two.
+    pub read_only: bool,
 }
 
 impl Default for Options {
@@ -35,6 +37,7 @@ impl Default for Options {
             most_active: 1_024,
             keys: None,
             plain_connections: false,
+            read_only: false,
         }
     }
 }

@@ -42,6 +42,7 @@ pub struct NotebookService {
     shared: Arc<Shared>,
     closing: Arc<AtomicBool>,
     most_active: usize,
+    read_only: bool,
 }
 
 impl NotebookService {
@@ -63,7 +64,7 @@ impl NotebookService {
             events: AtomicU64::new(0),
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
-        Ok(Self { shared, closing: Arc::default(), most_active: options.most_active })
+        Ok(Self { shared, closing: Arc::default(), most_active: options.most_active, read_only: options.read_only })
     }
 
     /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
@@ -86,7 +87,7 @@ impl NotebookService {
     /// When the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
         self.check_open()?;
-        let filter = ListFilter { owner: user.clone() };
+        let filter = ListFilter::of(user.clone());
         let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
         let missing = self.provision(user, &all).await.unwrap_or_else(|error| {
             // A list is worth more than the two.
@@ -100,6 +101,9 @@ impl NotebookService {
 
     /// Makes what is missing of the user's own two; returns whether anything was.
     async fn provision(&self, user: &UserId, all: &Page) -> Result<bool, ServiceError> {
+        if self.read_only {
+            return Ok(false);
+        }
         provision(&*self.shared.store, &*self.shared.clock, user, &all.notebooks).await
     }
 
@@ -108,7 +112,7 @@ impl NotebookService {
     /// # Errors
     /// When the store refuses or fails.
     pub async fn create(&self, user: &UserId) -> Result<NotebookId, ServiceError> {
-        self.check_open()?;
+        self.check_may_change()?;
         let id = NotebookId::new(Uuid::new_v4().to_string())?;
         self.shared.store.create(&notebook_of(id.clone(), user, self.shared.clock.now(), &[""])?).await?;
         Ok(id)
@@ -185,7 +189,7 @@ impl NotebookService {
         expected: Option<Revision>,
         wish: Wish,
     ) -> Result<Edited, ServiceError> {
-        self.check_open()?;
+        self.check_may_change()?;
         let command = |reply| Command::Edit(EditCommand { user: user.clone(), expected, wish: wish.clone(), reply });
         self.ask(user, id, command).await
     }
@@ -212,13 +216,14 @@ impl NotebookService {
     /// # Errors
     /// As [`Self::get`].
     pub async fn delete(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
-        self.check_open()?;
+        self.check_may_change()?;
         self.ask(user, id, |reply| Command::Delete { user: user.clone(), reply }).await
     }
 
-    /// How the store is.
+    /// How the store is. Where nothing may be changed, it takes no writes.
     pub async fn health(&self) -> Health {
-        self.shared.store.health().await
+        let health = self.shared.store.health().await;
+        Health { writes: health.writes && !self.read_only, ..health }
     }
 
     /// Whether [`Self::close`] has been called.
@@ -248,6 +253,11 @@ impl NotebookService {
         if self.is_closing() { Err(ServiceError::Closing) } else { Ok(()) }
     }
 
+    fn check_may_change(&self) -> Result<(), ServiceError> {
+        self.check_open()?;
+        if self.read_only { Err(ServiceError::ReadOnly) } else { Ok(()) }
+    }
+
     /// Puts a command into the writer's queue and waits for its answer.
     async fn ask<T>(
         &self,
@@ -271,7 +281,7 @@ impl NotebookService {
     /// it lists anything.
     async fn provision_if_own(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
         if is_provisioned(user, id) && matches!(self.activate(id).await, Err(ServiceError::UnknownNotebook(_))) {
-            let filter = ListFilter { owner: user.clone() };
+            let filter = ListFilter::of(user.clone());
             let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
             self.provision(user, &all).await?;
         }

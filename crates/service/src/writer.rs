@@ -230,15 +230,14 @@ impl Writer {
 
     async fn delete(&mut self, user: &UserId) -> Result<(), ServiceError> {
         for _ in 0..ROUNDS {
+            // Another server may have changed it since, and given it another owner; what is deleted is gone.
+            self.refresh().await?;
             self.check_access(user)?;
             let outcome = self.shared.store.delete(self.id()).await;
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
-                // Changed by somebody else meanwhile, who may have given it another owner.
-                Err(StoreError::RevisionMismatch { .. }) => {
-                    self.refresh().await?;
-                    continue;
-                }
+                // Changed by somebody else just now.
+                Err(StoreError::RevisionMismatch { .. }) => continue,
                 // It may be gone all the same.
                 Err(_) => self.doubt().await,
             }

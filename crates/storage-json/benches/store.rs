@@ -68,7 +68,7 @@ fn opening_and_listing(c: &mut Criterion) {
     group.bench_function("open again", |b| b.iter_batched(|| (), |()| open(dir.path()), BatchSize::PerIteration));
 
     let store = open(dir.path());
-    let filter = ListFilter { owner: UserId::new("user7").unwrap() };
+    let filter = ListFilter::of(UserId::new("user7").unwrap());
     let page = PageRequest { limit: Some(50), after: None };
     group.bench_function("first page of a list", |b| {
         b.iter(|| black_box(runtime.block_on(store.list(&filter, &page)).unwrap()));

@@ -1,4 +1,4 @@
-//! Notebooks as JSON files in a directory: [`JsonNotebookStore`].
+//! Notebooks as JSON files in a directory: [`JsonNotebookStore`] serves one, [`NotebookDirectory`] only reads it.
 //!
 //! In the directory:
 //!
@@ -17,11 +17,13 @@ mod file;
 mod index;
 mod lock;
 mod names;
+mod reader;
 mod results;
 mod store;
 mod watch;
 
 pub use error::OpenError;
+pub use reader::{FileEntry, NotebookDirectory, ReadNotebook, Unread, Unreadable};
 pub use store::{JsonNotebookStore, Options};
 
 /// The largest file that is read or written. A file is held in memory whole; this keeps one that grew by mistake from

@@ -57,7 +57,7 @@ impl Decided<'_> {
         let tried = doubts.begin(self.commit);
         let outcome = self.decide(statement, tried).await;
         if let Ok(version) = &outcome {
-            doubts.saw(*version);
+            doubts.took(tried, *version);
         }
         doubts.end(self.commit, tried, !matches!(outcome, Err(Error::Unknown(_))));
         outcome
@@ -84,6 +84,7 @@ impl Decided<'_> {
             }
             let found = match self.look(tried.above).await {
                 Ok(found) => found,
+                Err(error) if in_doubt.is_none() => return Err(error.of_look()),
                 Err(error) => return Err(Error::Unknown(Box::new(error))),
             };
             match (found, self.base) {

@@ -45,6 +45,8 @@ struct Kept {
     /// Connections made before are not to be trusted: one of them was lost or had become read-only, and after a failover
     /// the others lead to the same old server.
     trusted_from: Instant,
+    /// The last try to connect failed: whoever waits for a turn now waits for a database that is away.
+    is_away: bool,
 }
 
 #[derive(Debug)]
@@ -70,21 +72,27 @@ pub(crate) struct InUse<'a> {
 
 impl Connections {
     /// What is wrong with the settings is found out now.
-    pub(crate) fn new(url: DatabaseUrl, mut options: Options) -> Result<Self, DatabaseUrlError> {
-        options.connect_timeout = url.connect_timeout().unwrap_or(options.connect_timeout);
+    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, DatabaseUrlError> {
         connect_options(&url, &options)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
-        let kept = Mutex::new(Kept { idle: Vec::new(), trusted_from: Instant::now() });
+        let kept = Mutex::new(Kept { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
         Ok(Self { url, options, turns, kept })
     }
 
     /// A connection, made within the time given if none is kept.
     pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
         let turn = tokio::time::timeout(self.options.acquire_timeout, self.turns.acquire()).await;
-        let Ok(Ok(turn)) = turn else { return Err(Error::NoTurn) };
-        let link = match self.kept_link().await {
-            Some(link) => link,
-            None => self.connect(connect_timeout).await?,
+        let Ok(Ok(turn)) = turn else {
+            let is_away = self.kept().is_away;
+            return Err(if is_away { Error::Connect(no_answer().into()) } else { Error::NoTurn });
+        };
+        let link = if let Some(link) = self.kept_link(connect_timeout).await {
+            link
+        } else {
+            let link = self.connect(connect_timeout).await;
+            // Where the server answers, be it to say that it has no connection free, it is there.
+            self.kept().is_away = matches!(&link, Err(Error::Connect(error)) if code(error).is_none());
+            link?
         };
         Ok(InUse { connections: self, link, _turn: turn })
     }
@@ -105,13 +113,13 @@ impl Connections {
         }
     }
 
-    async fn kept_link(&self) -> Option<Link> {
+    async fn kept_link(&self, timeout: Duration) -> Option<Link> {
         loop {
             let Idle { mut link, since } = self.kept().idle.pop()?;
             if since.elapsed() < TRUSTED_IDLE {
                 return Some(link);
             }
-            if let Ok(Ok(())) = tokio::time::timeout(PING_TIMEOUT, link.connection.ping()).await {
+            if let Ok(Ok(())) = tokio::time::timeout(timeout.min(PING_TIMEOUT), link.connection.ping()).await {
                 return Some(link);
             }
         }
@@ -129,9 +137,7 @@ impl Connections {
                 Ok(Ok(connection)) => return Ok(Link { connection, made_at }),
                 Ok(Err(error)) => error,
                 // What the server said before tells more than that there was no time to hear it once more.
-                Err(_elapsed) => {
-                    last.take().unwrap_or_else(|| std::io::Error::new(ErrorKind::TimedOut, "no answer in time").into())
-                }
+                Err(_elapsed) => last.take().unwrap_or_else(|| no_answer().into()),
             };
             if !is_passing(&error) || tokio::time::Instant::now() + PAUSE >= deadline {
                 return Err(Error::Connect(error));
@@ -146,15 +152,27 @@ impl Connections {
         if link.made_at < kept.trusted_from || link.made_at.elapsed() > MOST_AGE || self.turns.is_closed() {
             return;
         }
-        if kept.idle.first().is_some_and(|idle| idle.since.elapsed() > MOST_IDLE) {
-            kept.idle.remove(0);
-        }
         kept.idle.push(Idle { link, since: Instant::now() });
+        kept.tidy();
+    }
+
+    /// Closes connections that nobody has needed for long; for whoever comes by now and then, since a server that has
+    /// nothing to do would hold them for ever.
+    pub(crate) fn tidy(&self) {
+        self.kept().tidy();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Connections are whole between any two statements, so a panic elsewhere leaves nothing broken.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn tidy(&mut self) {
+        // The longest idle are first.
+        let old = self.idle.partition_point(|idle| idle.since.elapsed() > MOST_IDLE);
+        self.idle.drain(..old);
     }
 }
 
@@ -168,6 +186,10 @@ impl InUse<'_> {
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.link.connection
     }
+}
+
+fn no_answer() -> std::io::Error {
+    std::io::Error::new(ErrorKind::TimedOut, "no answer in time")
 }
 
 /// Whether trying again may help: the server is starting, or has no connection free just now.
@@ -197,5 +219,10 @@ fn connect_options(url: &DatabaseUrl, options: &Options) -> Result<PgConnectOpti
         ("tcp_keepalives_interval", "10"),
         ("tcp_keepalives_count", "4"),
     ];
-    Ok(url.connect_options(&options.application_name)?.options(limits))
+    let common = url.connect_options(&options.application_name)?;
+    if url.is_pooled() {
+        // Poolers refuse start-up parameters that they do not know.
+        return Ok(common.extra_float_digits(None));
+    }
+    Ok(common.options(limits))
 }

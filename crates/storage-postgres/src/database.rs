@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::Postgres;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::connections::Connections;
 use crate::doubt::Doubts;
@@ -41,19 +41,28 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// These, where the URL does not say otherwise.
+    pub(crate) fn of(self, url: &DatabaseUrl) -> Self {
+        Self { connect_timeout: url.connect_timeout().unwrap_or(self.connect_timeout), ..self }
+    }
+}
+
 /// A database, reached through at most so many connections.
 #[derive(Debug)]
 pub(crate) struct Database {
     connections: Connections,
     options: Options,
+    is_pooled: bool,
     pub(crate) doubts: Doubts,
 }
 
 impl Database {
     /// Connects when it is needed. What is wrong with the settings is found out now.
     pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+        let is_pooled = url.is_pooled();
         let connections = Connections::new(url, options.clone())?;
-        Ok(Self { connections, options, doubts: Doubts::default() })
+        Ok(Self { connections, options, is_pooled, doubts: Doubts::default() })
     }
 
     /// Runs a statement that returns at most one row; returns when its outcome is known, or that it is not.
@@ -64,7 +73,13 @@ impl Database {
     /// Runs a statement.
     pub(crate) async fn fetch_all(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
         let mut in_use = self.connections.take(self.options.connect_timeout).await?;
-        let answer = query.fetch_all(in_use.connection());
+        let answer = async {
+            if self.is_pooled {
+                self.in_transaction(in_use.connection(), query).await
+            } else {
+                query.fetch_all(in_use.connection()).await
+            }
+        };
         let answer = tokio::time::timeout(self.options.statement_timeout + GRACE, answer);
         let outcome = match answer.await {
             Ok(outcome) => outcome.map_err(Error::executing),
@@ -78,6 +93,21 @@ impl Database {
         outcome
     }
 
+    /// Runs a statement in a transaction of its own, with nothing that would have to outlive it on the server.
+    async fn in_transaction(
+        &self,
+        connection: &mut PgConnection,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let limit = self.options.statement_timeout.as_millis();
+        let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit}");
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
+        match query.persistent(false).fetch_all(&mut *connection).await {
+            Ok(rows) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_committed| rows),
+            Err(refused) => sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.and(Err(refused)),
+        }
+    }
+
     /// Runs a read, on another connection again if the first is lost: after a restart of the database all are.
     pub(crate) async fn read<'q>(
         &self,
@@ -87,6 +117,11 @@ impl Database {
             Err(Error::Lost(_)) => self.fetch_all(query()).await,
             outcome => outcome,
         }
+    }
+
+    /// Closes connections that have long been idle.
+    pub(crate) fn tidy(&self) {
+        self.connections.tidy();
     }
 
     /// Closes all connections that are idle; those in use close when their calls end.

@@ -32,6 +32,16 @@ impl Doubts {
         self.seen.fetch_max(version.0, Ordering::SeqCst);
     }
 
+    /// Takes note of the version that a commit took. One below what was seen before means that the numbers have begun anew
+    /// further down, as after a failover to a server that lagged: then what was seen counts no more.
+    pub(crate) fn took(&self, tried: Try, version: Version) {
+        if version <= tried.above && !tried.is_repeated {
+            self.seen.store(version.0, Ordering::SeqCst);
+        } else {
+            self.saw(version);
+        }
+    }
+
     /// Before anything of a commit is sent.
     pub(crate) fn begin(&self, id: CommitId) -> Try {
         let earlier = self.open().iter().find(|(open, _)| *open == id).map(|(_, above)| *above);
@@ -72,6 +82,10 @@ mod tests {
         let (doubts, id) = (Doubts::default(), CommitId(Uuid::new_v4()));
         doubts.saw(Version(7));
         doubts.saw(Version(3));
+        assert_eq!(doubts.begin(id).above, Version(7));
+        doubts.took(doubts.begin(id), Version(2));
+        assert_eq!(doubts.begin(id).above, Version(2), "numbers that begin anew");
+        doubts.took(doubts.begin(id), Version(7));
         let first = doubts.begin(id);
         assert_eq!((first.above, first.is_repeated), (Version(7), false));
         doubts.end(id, first, false);

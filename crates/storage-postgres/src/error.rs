@@ -2,6 +2,7 @@
 
 use quire_domain::{NotebookId, Revision};
 use quire_storage::StoreError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::url::DatabaseUrlError;
 
@@ -46,7 +47,7 @@ pub(crate) enum Error {
     Connect(#[source] sqlx::Error),
     /// The database answered and says no: nothing was changed.
     #[error("the database refuses")]
-    Refused(#[source] sqlx::Error),
+    Refused(#[source] Refusal),
     /// The statement was, or may have been, sent, and no answer came.
     #[error("the connection to the database was lost")]
     Lost(#[source] sqlx::Error),
@@ -61,6 +62,19 @@ pub(crate) enum Error {
     Unknown(#[source] Box<Error>),
 }
 
+/// A definite no. Of what the database answered, only what holds no content: its details repeat whole rows.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(
+        "PostgreSQL error {code}{}{}",
+        constraint.as_ref().map(|constraint| format!(", constraint {constraint}")).unwrap_or_default(),
+        message.as_ref().map(|message| format!(": {message}")).unwrap_or_default()
+    )]
+    Answer { code: String, constraint: Option<String>, message: Option<String> },
+    #[error(transparent)]
+    Ours(sqlx::Error),
+}
+
 fn of_row(row: Option<&str>) -> String {
     row.map(|row| format!(" of {row}")).unwrap_or_default()
 }
@@ -68,29 +82,60 @@ fn of_row(row: Option<&str>) -> String {
 impl Error {
     /// Sorts what a statement's execution met: an answer of the database, or none.
     pub(crate) fn executing(error: sqlx::Error) -> Self {
-        match code(&error).as_deref() {
+        let answer = error.as_database_error().and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>());
+        match (answer, &error) {
             // The server ends the connection: this may have been before or after the statement took effect.
-            Some("57P01" | "57P02" | "57P05" | "08003" | "08006" | "08P01") => Self::Lost(error),
-            Some(_) => Self::Refused(error),
-            None => match error {
-                sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
-                    Self::Lost(error)
-                }
-                // Building the statement or reading the answer failed: mistakes of ours, such as a column's type.
-                other => Self::Refused(other),
-            },
+            (Some(answer), _) if matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic) => {
+                Self::Lost(error)
+            }
+            (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(error),
+            (Some(answer), _) => Self::Refused(Refusal::Answer {
+                code: answer.code().to_owned(),
+                constraint: answer.constraint().map(str::to_owned),
+                // Messages about data repeat it.
+                message: Some(answer.message().to_owned()).filter(|_| !answer.code().starts_with("22")),
+            }),
+            (
+                None,
+                sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed,
+            ) => Self::Lost(error),
+            // Building the statement or reading the answer failed: mistakes of ours, such as a column's type.
+            (None, _) => Self::Refused(Refusal::Ours(error)),
+        }
+    }
+
+    /// Whether the database is there and has too much to do.
+    pub(crate) fn is_overload(&self) -> bool {
+        matches!(self, Self::NoTurn) || self.code().as_deref() == Some("53300")
+    }
+
+    /// PostgreSQL's code, where it answered.
+    fn code(&self) -> Option<String> {
+        match self {
+            Self::Refused(Refusal::Answer { code, .. }) => Some(code.clone()),
+            Self::Connect(error) => code(error),
+            _ => None,
         }
     }
 
     /// Whether the connection's end cannot be trusted to be one that takes writes: it became read-only, as the old
     /// server does after another one took over.
     pub(crate) fn is_read_only(&self) -> bool {
-        matches!(self, Self::Refused(error) if code(error).as_deref() == Some("25006"))
+        matches!(self, Self::Refused(_)) && self.code().as_deref() == Some("25006")
     }
 
     /// Whether a call may or may not have happened.
     pub(crate) fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Silent)
+    }
+
+    /// As the failure of a look, where nothing is in doubt: that a read was lost leaves no doubt either.
+    pub(crate) fn of_look(self) -> Self {
+        match self {
+            Self::Lost(error) => Self::Connect(error),
+            Self::Silent => Self::Connect(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            other => other,
+        }
     }
 
     /// For the caller: which notebook it was, and what was being done to it, as a verb.
@@ -101,7 +146,7 @@ impl Error {
             Self::Exists => StoreError::AlreadyExists { id },
             Self::Mismatch(expected) => StoreError::RevisionMismatch { id, expected },
             Self::Row { .. } => StoreError::Damaged { reason: self.to_string(), id },
-            Self::Refused(ref error) if matches!(code(error).as_deref(), Some("53100")) => {
+            Self::Refused(_) if self.code().as_deref() == Some("53100") => {
                 StoreError::Full { id, reason: "the database's disk is full".to_owned() }
             }
             Self::Lost(_) | Self::Silent | Self::Unsettled | Self::Unknown(_) => StoreError::OutcomeUnknown { id },
@@ -130,15 +175,7 @@ impl Error {
             reason: reason.to_owned(),
             source: Some(Box::<Self>::new(error)),
         };
-        let (Self::Refused(error) | Self::Connect(error)) = &self else {
-            return match self {
-                Self::NoTurn => overloaded("all connections to the database are in use", self),
-                Self::Settings(_) => unavailable("the database's password cannot be read", self),
-                other => StoreError::Backend { action: action.to_owned(), source: Box::new(other) },
-            };
-        };
-        let code = code(error);
-        match code.as_deref().unwrap_or_default() {
+        match self.code().as_deref().unwrap_or_default() {
             "53300" => overloaded("the database takes no more connections", self),
             "53000" | "53200" | "53400" => overloaded("the database is short of resources", self),
             "55P03" | "57014" => overloaded("the database took too long", self),
@@ -148,6 +185,8 @@ impl Error {
             "28000" | "28P01" => unavailable("the database refuses the user or password", self),
             "3D000" => unavailable("there is no such database", self),
             "57P03" => unavailable("the database is starting or stopping", self),
+            _ if matches!(self, Self::NoTurn) => overloaded("all connections to the database are in use", self),
+            _ if matches!(self, Self::Settings(_)) => unavailable("the database's password cannot be read", self),
             _ if matches!(self, Self::Connect(_)) => unavailable("the database cannot be reached", self),
             _ => StoreError::Backend { action: action.to_owned(), source: Box::new(self) },
         }

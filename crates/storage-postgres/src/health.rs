@@ -8,13 +8,15 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::database::{Database, Options};
-use crate::error::{Error, OpenError, code};
+use crate::error::{Error, OpenError};
 use crate::url::DatabaseUrl;
 
-/// How long one look may take.
-const PATIENCE: Duration = Duration::from_millis(900);
-/// How long of that connecting may take: twice, so that there is time for connections in the place of lost ones.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(350);
+/// How long reading may take, connecting included, twice at most, so that there is time for a connection in the place of a
+/// lost one; and then writing.
+const READING: Duration = Duration::from_millis(550);
+const WRITING: Duration = Duration::from_millis(350);
+/// How long of that connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long what was found is told again: whoever asks more often, and anybody may, makes no more work.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -22,7 +24,10 @@ const FRESH: Duration = Duration::from_secs(1);
 /// another one, or a server goes on from a backup or a replica, on a new timeline.
 const GENERATION: &str = "
     SELECT md5(concat_ws(' ',
-        (SELECT system_identifier FROM pg_control_system()), (SELECT timeline_id FROM pg_control_checkpoint()),
+        (SELECT system_identifier FROM pg_control_system()),
+        -- The last checkpoint's timeline is the old one until some time after a promotion.
+        CASE WHEN pg_is_in_recovery() THEN (SELECT lpad(to_hex(timeline_id), 8, '0') FROM pg_control_checkpoint())
+            ELSE left(lower(pg_walfile_name(pg_current_wal_lsn())), 8) END,
         (SELECT oid FROM pg_database WHERE datname = current_database()), 'notebooks'::regclass::oid
     ))::uuid AS generation";
 
@@ -42,8 +47,13 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
-        let options = Options { max_connections: 1, connect_timeout: CONNECT_TIMEOUT, ..options };
+        let options =
+            Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
         Ok(Self { database: Database::new(url, options)?, last: Mutex::default() })
+    }
+
+    pub(crate) async fn close(&self) {
+        self.database.close().await;
     }
 
     /// How the database is, as of at most a second ago.
@@ -56,33 +66,42 @@ impl Doctor {
         }
         // Until it is known, it is the one that was last known.
         let known = last.as_ref().map_or(Uuid::nil(), |(_, health)| health.generation);
-        let health = tokio::time::timeout(PATIENCE, examine(&self.database, known)).await;
-        let health = health.unwrap_or_else(|_elapsed| away(known));
+        let health = examine(&self.database, known).await;
         *last = Some((Instant::now(), health.clone()));
         health
     }
 }
 
 async fn examine(database: &Database, known: Uuid) -> Health {
-    let generation = match database.read(|| sqlx::query(GENERATION)).await {
+    let there = |generation| Health { reads: true, writes: true, database: DatabaseState::Connected, generation };
+    let read = tokio::time::timeout(READING, database.read(|| sqlx::query(GENERATION))).await;
+    let generation = match read.unwrap_or(Err(Error::Silent)) {
         Ok(rows) => rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(known),
+        // It has too much to do for one more, or refuses this one question: it is there all the same.
+        Err(error @ Error::Connect(_)) if error.is_overload() => {
+            log(&error, "the database takes no more connections");
+            return there(known);
+        }
+        Err(error @ Error::Refused(_)) => {
+            log(&error, "the database does not say which one it is");
+            known
+        }
         Err(error) => {
             log(&error, "the database does not answer");
             return away(known);
         }
     };
-    let (writes, state) = match database.fetch_all(sqlx::query(PROBE)).await {
-        Ok(_) => (true, DatabaseState::Connected),
-        Err(error) => {
-            log(&error, "the database takes no writes");
-            let state = match &error {
-                Error::Refused(cause) if code(cause).is_some() => DatabaseState::ReadOnly,
-                _ => DatabaseState::Disconnected,
-            };
-            (false, state)
+    // Reads work, so whatever becomes of the write, they can be served.
+    match tokio::time::timeout(WRITING, database.fetch_all(sqlx::query(PROBE))).await {
+        Ok(Ok(_)) => there(generation),
+        outcome => {
+            log(
+                &outcome.map_or(Error::Silent, |refused| refused.err().unwrap_or(Error::Silent)),
+                "the database takes no writes",
+            );
+            Health { writes: false, database: DatabaseState::ReadOnly, ..there(generation) }
         }
-    };
-    Health { reads: true, writes, database: state, generation }
+    }
 }
 
 fn away(generation: Uuid) -> Health {

@@ -18,9 +18,11 @@ use crate::error::Error;
 use crate::rows;
 
 pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
-    let columns = [Column::Id, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
+    let columns = [Column::Id, Column::UserId, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
     let mut query = Entity::find().select_only().columns(columns);
-    query = query.filter(Column::UserId.eq(filter.owner.as_str()));
+    if let Some(owner) = &filter.owner {
+        query = query.filter(Column::UserId.eq(owner.as_str()));
+    }
     if let Some(after) = &page.after {
         let place = |column: Column| Expr::col(column);
         let here = Expr::tuple([place(Column::CreatedAt), place(Column::Id)]);
@@ -36,7 +38,7 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     let rows = database
         .read(|| sqlx::query_with(AssertSqlSafe(statement.sql.clone()), values.clone().into_arguments()))
         .await?;
-    let mut notebooks = rows.iter().map(|row| summary(row, &filter.owner)).collect::<Result<Vec<_>, _>>()?;
+    let mut notebooks = rows.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
     let limit = page.limit.unwrap_or(usize::MAX);
     let more = notebooks.len() > limit;
     notebooks.truncate(limit);
@@ -44,13 +46,14 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     Ok(Page { notebooks, damaged: Vec::new(), next })
 }
 
-fn summary(row: &PgRow, owner: &UserId) -> Result<Summary, Error> {
+fn summary(row: &PgRow) -> Result<Summary, Error> {
     const TABLE: &str = "notebooks";
     let id: &str = rows::column(row, TABLE, "id")?;
+    let owner: &str = rows::column(row, TABLE, "user_id")?;
     let name: Option<&str> = rows::column(row, TABLE, "name")?;
     Ok(Summary {
         id: NotebookId::new(id).map_err(|error| rows::refuse(TABLE, id, "id")(&error))?,
-        owner: owner.clone(),
+        owner: UserId::new(owner).map_err(|error| rows::refuse(TABLE, id, "user_id")(&error))?,
         name: name.map(Arc::from),
         revision: Revision(rows::column(row, TABLE, "revision")?),
         created_at: rows::column(row, TABLE, "created_at")?,

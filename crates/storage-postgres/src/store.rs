@@ -35,6 +35,7 @@ impl PostgresNotebookStore {
     /// # Errors
     /// When the settings do not make sense, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+        let options = options.of(&url);
         let doctor = Doctor::new(url.clone(), options.clone())?;
         Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
     }
@@ -63,6 +64,7 @@ impl PostgresNotebookStore {
     /// Closes all connections, when the calls under way have ended.
     pub async fn close(&self) {
         self.database.close().await;
+        self.doctor.close().await;
     }
 }
 
@@ -97,6 +99,7 @@ impl NotebookStore for PostgresNotebookStore {
     }
 
     async fn health(&self) -> Health {
+        self.database.tidy(); // whoever watches the health comes by even when nobody else does
         self.doctor.look().await
     }
 

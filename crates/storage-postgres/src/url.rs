@@ -31,7 +31,9 @@ const SSL_MODE_VARIABLE: &str = "PGSSLMODE";
 /// - User and database must be named. Host and port default to `localhost` and 5432; a host that begins with `/` (as
 ///   `%2F`, or in the key `host`) is the folder of a Unix socket.
 /// - Special characters of user, password, host, database and values are percent-encoded; `+` is itself.
-/// - Keys: `sslmode` (or `ssl`, as asyncpg calls it), `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `options`,
+/// - `pgbouncer=true` says that a pooler in transaction mode stands before the database: each statement then is a
+///   transaction of four round trips, since a pooler forgets between two transactions what was prepared or set.
+/// - Keys besides: `sslmode` (or `ssl`, as asyncpg calls it), `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `options`,
 ///   `connect_timeout` and `host`. Any other is refused. sqlx does not know `sslmode=allow`; it is read as `prefer`,
 ///   which connects wherever `allow` does.
 ///
@@ -39,6 +41,9 @@ const SSL_MODE_VARIABLE: &str = "PGSSLMODE";
 /// `PGOPTIONS` sets holds unless the URL's `options` set it: an operator who demands TLS for all clients gets it here too.
 /// No other variable counts: neither `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGDATABASE` and `PGAPPNAME`, nor
 /// `PGPASSWORD` and the password file.
+///
+/// `sslmode=require` with `sslrootcert` is read as `verify-ca`, as libpq does. What a program sets for its sessions itself,
+/// such as `statement_timeout`, goes before `options`.
 ///
 /// `Debug` shows user, host, port and database only.
 #[derive(Clone)]
@@ -121,6 +126,12 @@ impl DatabaseUrl {
         self
     }
 
+    /// Whether a pooler in transaction mode stands before the database.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        self.keys.pgbouncer
+    }
+
     /// How long connecting may take, if the URL says so.
     #[must_use]
     pub fn connect_timeout(&self) -> Option<Duration> {
@@ -138,6 +149,11 @@ impl DatabaseUrl {
             (Some(mode), _) => mode,
             (None, Some(mode)) => ssl_mode(SSL_MODE_VARIABLE, mode.to_str().unwrap_or_default())?,
             (None, None) => PgSslMode::Prefer,
+        };
+        // As for libpq: whoever names an authority wants it to be checked.
+        let ssl_mode = match ssl_mode {
+            PgSslMode::Require if self.keys.ssl_root_cert.is_some() => PgSslMode::VerifyCa,
+            other => other,
         };
         // Each setter below also overrides what sqlx took from the environment. Without a password it would send an empty one too.
         let password = self.password.as_ref().map(PasswordSource::read).transpose()?.unwrap_or_default();
@@ -183,11 +199,10 @@ impl PasswordSource {
             Self::Text(password) => return Ok(password.clone()),
             Self::File(path) => path,
         };
-        let text =
-            fs::read_to_string(path).map_err(|source| DatabaseUrlError::PasswordFile { path: path.clone(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| DatabaseUrlError::PasswordFile { source })?;
         let password = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
         if password.is_empty() || password.contains('\0') {
-            return Err(DatabaseUrlError::NoPassword { path: path.clone() });
+            return Err(DatabaseUrlError::NoPassword);
         }
         Ok(password.to_owned())
     }
@@ -197,7 +212,7 @@ impl fmt::Debug for PasswordSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(_) => f.write_str("Text(hidden)"),
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::File(_) => f.write_str("File(hidden)"),
         }
     }
 }

@@ -22,6 +22,10 @@ pub(crate) async fn create(database: &Database, notebook: &Notebook) -> Result<V
 
 /// Stores a notebook in the place of the one at this revision.
 pub(crate) async fn replace(database: &Database, base: Revision, notebook: &Notebook) -> Result<Version, Error> {
+    // Whoever edits on the base must find another revision: what they know of the notebook is gone.
+    if notebook.revision <= base {
+        return Err(Error::Mismatch(base));
+    }
     let commit = CommitId(Uuid::new_v4());
     let decided = Decided { database, id: &notebook.id, commit, base: Some(base) };
     decided.run(|| Ok(statement(REPLACE, notebook, commit)?.bind(base.0))).await

@@ -6,11 +6,19 @@ use std::sync::Arc;
 
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
 
-/// Which notebooks to list.
-#[derive(Clone, Debug)]
+/// Which notebooks to list; the default is everybody's.
+#[derive(Clone, Debug, Default)]
 pub struct ListFilter {
-    /// Only those of this owner.
-    pub owner: UserId,
+    /// Only those of this owner; absent means everybody's, for whoever copies or checks a whole store.
+    pub owner: Option<UserId>,
+}
+
+impl ListFilter {
+    /// The notebooks of this owner.
+    #[must_use]
+    pub fn of(owner: UserId) -> Self {
+        Self { owner: Some(owner) }
+    }
 }
 
 /// Which part of a list; the default is all of it.
@@ -96,7 +104,7 @@ pub struct Damaged {
 pub struct Page {
     /// Oldest first; those made at the same time by id.
     pub notebooks: Vec<Summary>,
-    /// What cannot be read and is, or may be, the owner's; the same on every page.
+    /// What cannot be read and is, or may be, the owner's; the same on every page. All of it where no owner is asked for.
     pub damaged: Vec<Damaged>,
     /// Where the next page begins; absent when there is nothing more.
     pub next: Option<Cursor>,

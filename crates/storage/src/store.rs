@@ -139,8 +139,9 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// for bringing notebooks back from elsewhere, where no changes are known.
     ///
     /// # Errors
-    /// [`StoreError::RevisionMismatch`] when the stored revision is not `base`, [`StoreError::NotFound`],
-    /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
+    /// [`StoreError::RevisionMismatch`] when the stored revision is not `base`, or the notebook's own is not above it, so
+    /// that whoever edits on `base` notices; [`StoreError::NotFound`], [`StoreError::Full`],
+    /// [`StoreError::OutcomeUnknown`], or when the store fails.
     async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError>;
 
     /// What is stored of these notebooks, in any order; those that are not there or damaged are left out. Costs little for notebooks

@@ -1,7 +1,7 @@
 -- What a schema is made of: the table each thing belongs to, and a line that names and describes it. The same text comes
 -- from PostgreSQL 14 to 18. Storage parameters, statistics targets, owners and rights are the operator's own.
 WITH relations AS (
-    SELECT c.oid, c.relname, c.relkind
+    SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE pg_table_is_visible(c.oid)
@@ -11,10 +11,14 @@ WITH relations AS (
           SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
       )
 ), tables AS (
-    SELECT oid, relname, relkind FROM relations WHERE relkind <> 'S'
+    SELECT oid, relname, relkind, relpersistence, relrowsecurity FROM relations WHERE relkind <> 'S'
 ), lines AS (
     SELECT relname::text AS owner,
-           'table ' || relname || CASE relkind WHEN 'p' THEN ': partitioned' ELSE ': plain' END AS line
+           'table ' || relname || CASE relkind WHEN 'p' THEN ': partitioned' ELSE ': plain' END
+               || CASE relpersistence WHEN 'u' THEN ', unlogged: lost by a crash' ELSE '' END
+               || CASE WHEN relrowsecurity THEN ', row-level security' ELSE '' END
+               || CASE WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = tables.oid AND t.tgisinternal AND t.tgenabled <> 'O')
+                      THEN ', triggers of foreign keys disabled' ELSE '' END AS line
     FROM tables
     UNION ALL
     SELECT c.relname::text,

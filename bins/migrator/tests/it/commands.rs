@@ -180,10 +180,13 @@ async fn the_database_is_named_in_one_of_three_ways() {
     for (ended, said) in [
         (status(&[], &[]), "no database is named"),
         (status(&[], &[("DATABASE_URL", "")]), "no database is named"),
-        (status(&["--database-url-file", "/nowhere/url"], &[]), "cannot read /nowhere/url"),
+        (status(&["--database-url-file", "/nowhere/url"], &[]), "cannot read the file that --database-url-file names"),
         (status(&["--database-url", database.url()], &[]), "--database-url holds a password"),
         (status(&["--database-url", &bare, "--database-url-file", url_file], &[]), "cannot be used with one or more"),
-        (status(&[], &[("DATABASE_URL", &bare), ("DATABASE_PASSWORD_FILE", "/nowhere")]), "/nowhere"),
+        (
+            status(&[], &[("DATABASE_URL", &bare), ("DATABASE_PASSWORD_FILE", "/nowhere")]),
+            "should hold the database's password cannot be read",
+        ),
         (
             status(&[], &[("DATABASE_URL", &bare), ("DATABASE_PASSWORD", "a"), ("DATABASE_PASSWORD_FILE", "b")]),
             "are both set",

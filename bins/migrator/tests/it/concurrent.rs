@@ -1,9 +1,11 @@
 //! Several migrators at once.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+
 use quire_migration::STEPS;
 use quire_test_postgres::{Database, PgBouncer, Server};
 
-use crate::support::{Ended, end, execute, found, run, start, texts};
+use crate::support::{Ended, end, execute, run, start, texts};
 
 const RUNS: usize = 8;
 
@@ -47,14 +49,16 @@ async fn a_run_waits_for_one_under_way_and_says_for_whom() {
     let lock = script.lines().find(|line| line.contains("pg_advisory_xact_lock")).unwrap();
     execute(&mut holder, format!("BEGIN; {lock}")).await;
 
-    let process = start(database.url(), &["up"]);
-    let mut watcher = database.connect().await;
-    let connected = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
-                     AND application_name = 'quire-migrate' AND query = 'ROLLBACK'";
-    found(&mut watcher, connected).await;
+    let mut process = start(database.url(), &["up"]);
+    // Once it has told for whom it waits, and not before.
+    let mut out = BufReader::new(process.stdout.take().unwrap());
+    let mut first = String::new();
+    out.read_line(&mut first).unwrap();
+    assert!(first.starts_with("waiting for another run to end: process "), "{first}");
     execute(&mut holder, "COMMIT").await;
-    let ended = end(process);
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    let ended = Ended { out: rest, ..end(process) };
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.out.starts_with("waiting for another run to end: process "), "{ended:?}");
     assert!(ended.out.ends_with("the schema is current\n"), "{ended:?}");
 }

@@ -163,7 +163,11 @@ impl Talk {
 
     /// Whether the server ends the connection without another word.
     pub(crate) fn is_ended(&mut self) -> bool {
-        matches!(self.0.read(&mut [0; 1]), Ok(0))
+        match self.0.read(&mut [0; 1]) {
+            Ok(read) => read == 0,
+            // The end too, where the server had not read all that was sent.
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 }
 

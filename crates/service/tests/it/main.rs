@@ -10,5 +10,6 @@ mod editing;
 mod failures;
 mod lifecycle;
 mod ownership;
+mod read_only;
 mod support;
 mod watching;

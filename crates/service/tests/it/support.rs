@@ -152,7 +152,12 @@ impl World {
 
     /// A second service on the same store, as another instance would be.
     pub(crate) fn second(&self) -> NotebookService {
-        NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, options()).unwrap()
+        self.another(options())
+    }
+
+    /// As [`Self::second`], with options of its own.
+    pub(crate) fn another(&self, options: Options) -> NotebookService {
+        NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, options).unwrap()
     }
 
     pub(crate) fn fail_next(&self, fault: Fault) {

@@ -44,6 +44,11 @@ impl Folder {
         Ok(Self(open(path)?))
     }
 
+    /// Opens a directory that is there, for reading in it.
+    pub(crate) fn existing(path: &Path) -> io::Result<Self> {
+        Ok(Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
     /// Opens a directory in this one, making it when it is missing.
     pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
         match fs::mkdirat(&self.0, name, Mode::RWXU) {

@@ -1,15 +1,13 @@
 //! Loading a notebook: its file, what is known beside it, and its results.
 
-use std::sync::Arc;
-
-use quire_domain::{Cell, Notebook, NotebookId, Results};
+use quire_domain::{Cell, Notebook, NotebookId};
 use quire_storage::Loaded;
 
 use super::look::{Current, Look};
 use super::{Engine, lock};
 use crate::error::Error;
 use crate::index::Known;
-use crate::results::Latest;
+use crate::results::{self, Latest};
 
 impl Engine {
     pub(crate) fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
@@ -34,22 +32,11 @@ fn complete(mut notebook: Notebook, known: &Known, latest: &Latest) -> Notebook 
     notebook.revision = known.summary.revision;
     notebook.created_at = known.summary.created_at;
     notebook.updated_at = known.summary.updated_at;
-    if edited_outside || !latest.is_empty() {
-        let cells = notebook.cells.iter().map(|cell| {
-            let mut cell = Cell::clone(cell);
-            if edited_outside {
-                // Which cells were edited is not known; taking all for edited shows no conflict as none.
-                cell.revision = notebook.revision;
-            }
-            // Results inside the file are newer: they are moved out by the first write of ours.
-            if *cell.results == Results::default()
-                && let Some(results) = latest.get(&cell.id)
-            {
-                cell.results = Arc::clone(results);
-            }
-            cell
-        });
-        notebook.cells = cells.collect();
+    if edited_outside {
+        // Which cells were edited is not known; taking all for edited shows no conflict as none.
+        let revision = notebook.revision;
+        notebook.cells = notebook.cells.iter().map(|cell| Cell { revision, ..Cell::clone(cell) }).collect();
     }
+    results::add(&mut notebook, latest);
     notebook
 }

@@ -14,7 +14,7 @@ use crate::index::{Content, Entry, Found, Known};
 use crate::{MAX_FILE_BYTES, names};
 
 /// Rounds in which a file is different each time before a call gives up.
-pub(super) const ROUNDS: usize = 8;
+pub(crate) const ROUNDS: usize = 8;
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ fn current(found: Found, parsed: Option<Parsed>) -> Result<Option<Current>, Erro
     }
 }
 
-fn what_it_is(kind: Kind) -> &'static str {
+pub(crate) fn what_it_is(kind: Kind) -> &'static str {
     match kind {
         Kind::Directory => "is a directory",
         // Followed, it could lead out of the directory, and a write would replace the link, not what it leads to.
@@ -170,7 +170,7 @@ fn is_ours(error: &io::Error) -> bool {
 }
 
 fn unreadable(name: &str, meta: &Meta, reason: &str) -> Seen {
-    let damage = with_name(name, Damage { id: None, owner: None, reason: reason.to_owned() });
+    let damage = with_name(name, Damage { id: None, owner: None, reason: reason.to_owned(), offset: None });
     Seen { entry: Entry::new(meta, None, Content::of(&Err(damage))), parsed: None }
 }
 

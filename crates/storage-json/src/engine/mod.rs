@@ -22,6 +22,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 pub(crate) use commit::OwnedCommit;
+pub(crate) use look::{ROUNDS, what_it_is};
 
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
@@ -92,7 +93,7 @@ impl Slot {
 impl Engine {
     pub(crate) fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
         self.scan_names()?;
-        Ok(self.index().list(&filter.owner, page))
+        Ok(self.index().list(filter.owner.as_ref(), page))
     }
 
     pub(crate) fn health(&self) -> Health {

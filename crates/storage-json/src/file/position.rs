@@ -11,14 +11,19 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    pub(crate) fn at(text: &str, offset: usize) -> Self {
+    /// The place at this offset of a text, before which the file has so many more bytes: a byte-order mark.
+    pub(crate) fn at(text: &str, offset: usize, bytes_before: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
             line: 1 + before.bytes().filter(|&byte| byte == b'\n').count(),
             column: 1 + before.get(line_start..).unwrap_or_default().chars().count(),
-            offset,
+            offset: bytes_before + offset,
         }
+    }
+
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
     }
 }
 
@@ -35,8 +40,8 @@ mod tests {
     #[test]
     fn lines_and_columns_count_characters() {
         let text = "ab\nä€x\n";
-        assert_eq!(Position::at(text, 0).to_string(), "line 1, column 1 (byte 0)");
-        assert_eq!(Position::at(text, 8).to_string(), "line 2, column 3 (byte 8)");
-        assert_eq!(Position::at(text, 10).to_string(), "line 3, column 1 (byte 10)");
+        assert_eq!(Position::at(text, 0, 0).to_string(), "line 1, column 1 (byte 0)");
+        assert_eq!(Position::at(text, 8, 0).to_string(), "line 2, column 3 (byte 8)");
+        assert_eq!(Position::at(text, 10, 3).to_string(), "line 3, column 1 (byte 13)");
     }
 }

@@ -14,6 +14,9 @@ use super::fields::{self, Fields, Taken};
 use super::position::Position;
 use super::{python, results};
 
+/// The byte-order mark that some editors put before a text.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// What is taken where a file does not say.
 #[derive(Clone, Debug)]
 pub(crate) struct Defaults {
@@ -40,16 +43,18 @@ pub(crate) struct Damage {
     pub(crate) owner: Option<UserId>,
     /// What is wrong and where, without content.
     pub(crate) reason: String,
+    /// At which byte of the file; absent when it was not read.
+    pub(crate) offset: Option<usize>,
 }
 
 /// Reads a file's bytes.
 pub(crate) fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, Damage> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| Damage {
-        id: None,
-        owner: None,
-        reason: format!("byte {} is not UTF-8", error.valid_up_to()),
+    let (mark, bytes) = bytes.strip_prefix(MARK).map_or((0, bytes), |rest| (MARK.len(), rest));
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let offset = mark + error.valid_up_to();
+        Damage { id: None, owner: None, reason: format!("byte {offset} is not UTF-8"), offset: Some(offset) }
     })?;
+    let damage = |found: &Fields<'_>, offset, reason: &str| damage(found, Position::at(text, offset, mark), reason);
     let mut found = Fields::new();
     let first = match parse(text, &mut found, defaults) {
         Ok(parsed) => return Ok(parsed),
@@ -61,12 +66,12 @@ pub(crate) fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, Damage> 
     {
         let mut found = Fields::new();
         return parse(&fixed, &mut found, defaults)
-            .map_err(|problem| damage(&found, text, shifts.original(problem.offset_in(&fixed)), &problem.reason));
+            .map_err(|problem| damage(&found, shifts.original(problem.offset_in(&fixed)), &problem.reason));
     }
-    Err(damage(&found, text, first.offset_in(text), &first.reason))
+    Err(damage(&found, first.offset_in(text), &first.reason))
 }
 
-fn damage(found: &Fields<'_>, text: &str, offset: usize, reason: &str) -> Damage {
+fn damage(found: &Fields<'_>, position: Position, reason: &str) -> Damage {
     let value = |name: &str| {
         let (_, value) = found.iter().find(|(key, _)| key == name)?;
         fields::text(value, name).ok()
@@ -74,7 +79,8 @@ fn damage(found: &Fields<'_>, text: &str, offset: usize, reason: &str) -> Damage
     Damage {
         id: value("id").and_then(|id| NotebookId::new(id).ok()),
         owner: value("user_id").and_then(|owner| UserId::new(owner).ok()),
-        reason: format!("{}: {reason}", Position::at(text, offset)),
+        reason: format!("{position}: {reason}"),
+        offset: Some(position.offset()),
     }
 }
 

@@ -137,11 +137,19 @@ impl Index {
         version
     }
 
-    /// A part of the list of an owner's notebooks.
-    pub(crate) fn list(&self, owner: &UserId, page: &PageRequest) -> Page {
+    /// A part of the list of an owner's notebooks, or of everybody's.
+    pub(crate) fn list(&self, owner: Option<&UserId>, page: &PageRequest) -> Page {
+        if let Some(owner) = owner {
+            return self.part_of(self.lists.get(owner), Some(owner), page);
+        }
+        // Seldom asked for, by whoever copies a whole directory: no list is kept for it.
+        let all = self.lists.values().flatten().map(|(cursor, file)| (cursor.clone(), file.clone())).collect();
+        self.part_of(Some(&all), None, page)
+    }
+
+    fn part_of(&self, list: Option<&BTreeMap<Cursor, Box<str>>>, owner: Option<&UserId>, page: &PageRequest) -> Page {
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let all = self.lists.get(owner);
-        let mut rest = all.into_iter().flat_map(|list| list.range::<Cursor, _>((from, Bound::Unbounded)));
+        let mut rest = list.into_iter().flat_map(|list| list.range::<Cursor, _>((from, Bound::Unbounded)));
         let summary = |file: &str| match &self.files.get(file)?.content {
             Content::Notebook(known) => Some(known.summary.clone()),
             Content::Damaged { .. } => None,
@@ -153,14 +161,15 @@ impl Index {
     }
 
     /// What is, or may be, the owner's and cannot be read.
-    fn damaged(&self, owner: &UserId) -> Vec<Damaged> {
+    fn damaged(&self, owner: Option<&UserId>) -> Vec<Damaged> {
+        let is_wanted = |whose: &UserId| owner.is_none_or(|owner| owner == whose);
         let of = |file: &str| {
             let (id, reason) = match &self.get(file)?.content {
-                Content::Notebook(known) if known.summary.owner == *owner => {
+                Content::Notebook(known) if is_wanted(&known.summary.owner) => {
                     let serving = self.serving(&known.summary.id).map(|(file, ..)| file).unwrap_or_default();
                     (Some(&known.summary.id), format!("{serving} holds a notebook with the same id"))
                 }
-                Content::Damaged { id, owner: whose, reason } if whose.as_ref().is_none_or(|whose| whose == owner) => {
+                Content::Damaged { id, owner: whose, reason } if whose.as_ref().is_none_or(is_wanted) => {
                     (id.as_ref(), reason.clone())
                 }
                 _ => return None,

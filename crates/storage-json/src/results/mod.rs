@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
-use quire_domain::{CellId, Notebook, NotebookId, Results, Revision};
+use quire_domain::{Cell, CellId, Notebook, NotebookId, Results, Revision};
 use rustix::fs::{OFlags, RenameFlags};
 
 pub(crate) use record::Record;
@@ -30,6 +30,38 @@ const SUFFIX: &str = ".results";
 const NEW: &str = ".new";
 /// Garbage that is left in a file before it is written anew, at least.
 const SPARE_BYTES: u64 = 1_000_000;
+
+/// What a results file holds, read without changing it.
+pub(crate) struct Found {
+    pub(crate) latest: Latest,
+    /// Whether something was left out: cut short, void or damaged.
+    pub(crate) incomplete: bool,
+}
+
+/// Reads the results of a notebook whose file says to be at `revision`, in a directory that somebody else may be serving.
+pub(crate) fn look(folder: &Folder, id: &NotebookId, revision: Revision) -> io::Result<Found> {
+    let bytes = match folder.read(&file_name(id), u64::MAX)? {
+        ReadFile::Read(bytes, _) => bytes,
+        ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => Vec::new(),
+    };
+    let record::ReadAll { latest, leavings } = record::read_all(&bytes, Some(revision));
+    Ok(Found { latest, incomplete: leavings })
+}
+
+/// Adds results that lie beside a notebook's file to the cells that have none. Results inside the file are newer: they are
+/// moved out by the first write of ours.
+pub(crate) fn add(notebook: &mut Notebook, latest: &Latest) {
+    if latest.is_empty() {
+        return;
+    }
+    let cells = notebook.cells.iter().map(|cell| match latest.get(&cell.id) {
+        Some(results) if *cell.results == Results::default() => {
+            Cell { results: Arc::clone(results), ..Cell::clone(cell) }
+        }
+        _ => Cell::clone(cell),
+    });
+    notebook.cells = cells.collect();
+}
 
 /// The results of one notebook on disk, as far as has to be known for the next record.
 #[derive(Debug)]

@@ -149,7 +149,7 @@ proptest! {
         let store = crate::support::open(dir.path());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (sound, named) = runtime.block_on(async {
-            let owner = quire_storage::ListFilter { owner: UserId::new("ann").unwrap() };
+            let owner = quire_storage::ListFilter::of(UserId::new("ann").unwrap());
             let page = store.list(&owner, &quire_storage::PageRequest::default()).await.unwrap();
             (page.notebooks.len(), page.damaged.len())
         });

@@ -161,7 +161,7 @@ pub(crate) async fn edit(store: &JsonNotebookStore, name: &str, edits: &[Edit]) 
 }
 
 pub(crate) async fn list(store: &JsonNotebookStore, owner: &str) -> Page {
-    store.list(&ListFilter { owner: user(owner) }, &PageRequest::default()).await.unwrap()
+    store.list(&ListFilter::of(user(owner)), &PageRequest::default()).await.unwrap()
 }
 
 pub(crate) async fn listed(store: &JsonNotebookStore, owner: &str) -> Vec<String> {

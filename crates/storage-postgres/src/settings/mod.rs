@@ -5,7 +5,7 @@ mod secrets;
 
 use std::env::VarError;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quire_domain::InvalidKey;
 
@@ -15,6 +15,8 @@ pub use secrets::secret_keys;
 
 /// The variable that holds a database's URL.
 pub const URL_VARIABLE: &str = "DATABASE_URL";
+/// The variable that names a file with the URL.
+pub const URL_FILE_VARIABLE: &str = "QUIRE_DATABASE_URL_FILE";
 /// The variable that holds a password, in place of the URL's.
 const PASSWORD_VARIABLE: &str = "DATABASE_PASSWORD";
 /// The variable that names a file with the password, which is read again when the database refuses the old one.
@@ -47,11 +49,11 @@ pub enum SettingsError {
         /// What is wrong.
         source: DatabaseUrlError,
     },
-    /// A file cannot be read.
-    #[error("--database-url-file: cannot read {}", path.display())]
+    /// The file with the URL cannot be read. It is not named: its name may be the URL that somebody put there.
+    #[error("cannot read the file that {origin} names")]
     File {
-        /// The file.
-        path: PathBuf,
+        /// Who names it.
+        origin: &'static str,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -93,7 +95,13 @@ pub enum SettingsError {
     OldKeyAlone,
 }
 
-/// The database that the command line names, else the variable; `None` when neither does. `variable` looks one up in the
+/// Whether a text may be, or hold, a URL or a password, so that no complaint repeats it.
+#[must_use]
+pub fn may_be_secret(text: &str) -> bool {
+    text.contains('@') || text.contains("://") || text.to_ascii_lowercase().contains("password")
+}
+
+/// The database that the command line names, else a variable; `None` when neither does. `variable` looks one up in the
 /// environment; an empty one counts as not set.
 ///
 /// # Errors
@@ -103,18 +111,25 @@ pub fn database_url(
     variable: impl Fn(&str) -> Result<String, VarError>,
 ) -> Result<Option<DatabaseUrl>, SettingsError> {
     let get = |name| given(name, &variable);
+    let read = |path: &Path, origin| {
+        let text = fs::read_to_string(path).map_err(|source| SettingsError::File { origin, source })?;
+        Ok::<_, SettingsError>((text, format!("the file that {origin} names")))
+    };
     let (text, origin) = match (arguments.url, arguments.url_file) {
-        // Before it is parsed: what has a password in it, but is not valid, is as readable.
-        (Some(url), _) if DatabaseUrl::may_hold_password(url) => return Err(SettingsError::PasswordInArgument),
-        (Some(url), _) => (url.to_owned(), "--database-url".to_owned()),
-        (None, Some(path)) => {
-            let read = fs::read_to_string(path);
-            let text = read.map_err(|source| SettingsError::File { path: path.to_owned(), source })?;
-            (text, path.display().to_string())
+        (Some(_), Some(_)) => {
+            return Err(SettingsError::Twice { name: "--database-url", file_name: "--database-url-file" });
         }
-        (None, None) => match get(URL_VARIABLE)? {
-            Some(url) => (url, URL_VARIABLE.to_owned()),
-            None => return Ok(None),
+        // Before it is parsed: what has a password in it, but is not valid, is as readable.
+        (Some(url), None) if DatabaseUrl::may_hold_password(url) => return Err(SettingsError::PasswordInArgument),
+        (Some(url), None) => (url.to_owned(), "--database-url".to_owned()),
+        (None, Some(path)) => read(path, "--database-url-file")?,
+        (None, None) => match (get(URL_VARIABLE)?, get(URL_FILE_VARIABLE)?) {
+            (Some(_), Some(_)) => {
+                return Err(SettingsError::Twice { name: URL_VARIABLE, file_name: URL_FILE_VARIABLE });
+            }
+            (Some(url), None) => (url, URL_VARIABLE.to_owned()),
+            (None, Some(path)) => read(Path::new(&path), URL_FILE_VARIABLE)?,
+            (None, None) => return Ok(None),
         },
     };
     let url = DatabaseUrl::parse(&text).map_err(|source| SettingsError::Url { origin, source })?;
@@ -176,6 +191,9 @@ mod tests {
             let refused = find(argument, &[]).unwrap_err();
             assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
         }
+        let misplaced = Arguments { url: None, url_file: Some(Path::new("postgres://ann:hunter2@host/db")) };
+        let refused = find(misplaced, &[]).unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
         let refused = find(Arguments::default(), &[(URL_VARIABLE, "postgres://ann:hun/ter2@host/db")]).unwrap_err();
         assert!(!format!("{refused} {refused:?}").contains("ter2"), "{refused:?}");
     }

@@ -1,7 +1,5 @@
 //! Why a URL is refused.
 
-use std::path::PathBuf;
-
 use super::keys::Keys;
 
 /// Why there is no way to connect. No message holds any part of the URL but the names of known keys.
@@ -60,18 +58,13 @@ pub enum DatabaseUrlError {
         /// What it takes.
         expected: &'static str,
     },
-    /// The file with the password cannot be read.
-    #[error("the database's password file {} cannot be read", path.display())]
+    /// The file with the password cannot be read. It is not named: its name may be the password that somebody put there.
+    #[error("the file that should hold the database's password cannot be read")]
     PasswordFile {
-        /// The file.
-        path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
     /// The file with the password holds none.
-    #[error("the database's password file {} is empty, or holds NUL", path.display())]
-    NoPassword {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the file that should hold the database's password is empty, or holds NUL")]
+    NoPassword,
 }

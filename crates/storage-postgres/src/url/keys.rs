@@ -17,10 +17,11 @@ pub(super) struct Keys {
     pub(super) options: Vec<(String, String)>,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) host: Option<String>,
+    pub(super) pgbouncer: bool,
 }
 
 impl Keys {
-    pub(super) const NAMES: [&str; 9] = [
+    pub(super) const NAMES: [&str; 10] = [
         "sslmode",
         "ssl",
         "sslrootcert",
@@ -30,6 +31,7 @@ impl Keys {
         "options",
         "connect_timeout",
         "host",
+        "pgbouncer",
     ];
 
     pub(super) fn parse(query: &str) -> Result<Self, DatabaseUrlError> {
@@ -64,8 +66,12 @@ impl Keys {
                 let seconds = value.parse::<u32>();
                 let seconds =
                     seconds.map_err(|_parse| DatabaseUrlError::Value { key, expected: "a number of seconds" })?;
-                // Nought means for ever, as for libpq.
+                // Nought is no limit for libpq; here it is the usual one.
                 self.connect_timeout = Some(Duration::from_secs(seconds.into())).filter(|timeout| !timeout.is_zero());
+            }
+            "pgbouncer" => {
+                let expected = "true or false";
+                self.pgbouncer = value.parse().map_err(|_parse| DatabaseUrlError::Value { key, expected })?;
             }
             _ => self.host = Some(value),
         }

@@ -148,13 +148,13 @@ fn a_password_may_come_from_elsewhere_and_is_read_anew() {
     let file = folder.path().join("password");
     let url = parsed("postgres://me:old@db/notes").with_password(PasswordSource::File(file.clone()));
     let missing = url.connect_options("quire").unwrap_err();
-    assert!(matches!(&missing, DatabaseUrlError::PasswordFile { path, .. } if *path == file), "{missing}");
+    assert!(matches!(&missing, DatabaseUrlError::PasswordFile { .. }), "{missing}");
     for (content, expected) in [("one", "one"), ("two\n", "two"), ("three\r\n", "three"), (" four \n", " four ")] {
         fs::write(&file, content).unwrap();
         assert_eq!(password(&url.connect_options("quire").unwrap()), expected);
     }
     fs::write(&file, "\n").unwrap();
-    assert!(matches!(url.connect_options("quire"), Err(DatabaseUrlError::NoPassword { .. })));
+    assert!(matches!(url.connect_options("quire"), Err(DatabaseUrlError::NoPassword)));
     let url = url.with_password(PasswordSource::Text("text".to_owned()));
     assert_eq!(password(&url.connect_options("quire").unwrap()), "text");
     assert!(url.has_password());

@@ -8,6 +8,7 @@ mod killed;
 mod late_answers;
 mod limits;
 mod lost_answers;
+mod pooler;
 mod pressure;
 mod refusals;
 mod round_trips;

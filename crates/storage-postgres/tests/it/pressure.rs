@@ -21,7 +21,7 @@ fn hasty() -> Options {
 
 /// What each reading call answers, but for notebooks that are there.
 async fn reads(store: &dyn NotebookStore) -> Vec<Result<(), StoreError>> {
-    let filter = ListFilter { owner: ann() };
+    let filter = ListFilter::of(ann());
     vec![
         store.load(&notebook_id("x")).await.map(drop),
         store.list(&filter, &PageRequest::default()).await.map(drop),

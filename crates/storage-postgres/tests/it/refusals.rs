@@ -48,7 +48,7 @@ async fn data_rights_are_enough() {
     next.revision = Revision(9);
     store.replace(editor.notebook().revision, &next).await.unwrap();
     assert_eq!(store.digests(&[notebook_id("served")]).await.unwrap().len(), 1);
-    let page = store.list(&ListFilter { owner: ann() }, &PageRequest::default()).await.unwrap();
+    let page = store.list(&ListFilter::of(ann()), &PageRequest::default()).await.unwrap();
     assert_eq!(page.notebooks.len(), 1);
     store.delete(&notebook_id("served")).await.unwrap();
 
@@ -150,7 +150,7 @@ async fn damaged_rows_are_named_and_harm_nothing_else() {
         assert_damaged(&*store, &id, names).await;
         other.commit(&*store, &[update("a", "still works"), printed("b", "too", 1)]).await.unwrap();
         assert_eq!(kept(&load(&*store, &notebook_id("other")).await), kept(other.notebook()));
-        let page = store.list(&ListFilter { owner: ann() }, &PageRequest::default()).await.unwrap();
+        let page = store.list(&ListFilter::of(ann()), &PageRequest::default()).await.unwrap();
         assert_eq!(page.notebooks.len(), 2, "a list reads no cells");
         let ids = [id.clone(), notebook_id("other")];
         let digests = store.digests(&ids).await.unwrap();

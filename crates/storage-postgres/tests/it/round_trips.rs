@@ -78,7 +78,7 @@ async fn each_call_is_one_round_trip() {
         let (answer, counts) = counted(&proxy, store.replace(Revision(0), &whole)).await;
         answer.unwrap();
         check("a replacement", counts);
-        let (page, counts) = counted(&proxy, store.list(&ListFilter { owner: ann() }, &PageRequest::default())).await;
+        let (page, counts) = counted(&proxy, store.list(&ListFilter::of(ann()), &PageRequest::default())).await;
         assert_eq!(page.unwrap().notebooks.len(), 2);
         check("a list", counts);
         let (answer, counts) = counted(&proxy, store.delete(&whole.id)).await;

@@ -52,7 +52,7 @@ impl Network {
     }
 
     async fn list(&self) -> Result<usize, StoreError> {
-        let page = self.store.list(&ListFilter { owner: ann() }, &PageRequest::default()).await;
+        let page = self.store.list(&ListFilter::of(ann()), &PageRequest::default()).await;
         page.map(|page| page.notebooks.len())
     }
 }

@@ -43,7 +43,7 @@ pub async fn an_existing_notebook_is_not_created_again<B: StoreBuilder>(builder:
     refused("creating somebody else's notebook with a taken id", store.create(&other).await, exists)?;
     is_stored(&*store, &first).await?;
     same("the version", &version, &load(&*store, &first.id).await?.version)?;
-    let listed = store.list(&ListFilter { owner: other.owner }, &PageRequest::default()).await?;
+    let listed = store.list(&ListFilter::of(other.owner), &PageRequest::default()).await?;
     ensure!(listed.notebooks.is_empty(), "a refused creation is listed");
     Ok(())
 }
@@ -87,7 +87,7 @@ pub async fn deleting_leaves_nothing<B: StoreBuilder>(builder: &B) -> Result<(),
     store.create(&notebook).await?;
     store.delete(&notebook.id).await?;
     ensure!(store.load(&notebook.id).await?.is_none(), "a deleted notebook was loaded");
-    let listed = store.list(&ListFilter { owner: notebook.owner.clone() }, &PageRequest::default()).await?;
+    let listed = store.list(&ListFilter::of(notebook.owner.clone()), &PageRequest::default()).await?;
     ensure!(listed.notebooks.is_empty(), "a deleted notebook is listed");
 
     // Nor do the old cells' results or fields come back with their ids.

@@ -8,7 +8,7 @@ use super::{Failure, StoreBuilder, ensure};
 use crate::{Cursor, ListFilter, NotebookStore, Page, PageRequest, Summary};
 
 async fn list(store: &dyn NotebookStore, owner: &str, page: &PageRequest) -> Result<Page, Failure> {
-    Ok(store.list(&ListFilter { owner: UserId::new(owner)? }, page).await?)
+    Ok(store.list(&ListFilter::of(UserId::new(owner)?), page).await?)
 }
 
 fn ids(notebooks: &[Summary]) -> Vec<&str> {
@@ -82,6 +82,39 @@ pub async fn lists_show_the_owners_notebooks_only<B: StoreBuilder>(builder: &B) 
         ensure!(page.notebooks.iter().all(|n| n.owner.as_str() == owner), "a summary names another owner");
     }
     ensure!(list(&*store, "nobody", &PageRequest::default()).await?.notebooks.is_empty(), "nobody has notebooks");
+    Ok(())
+}
+
+/// A list that asks for no owner holds everybody's notebooks in one order, page by page too, and says whose each is.
+///
+/// # Errors
+/// When the store does not conform.
+pub async fn a_list_without_an_owner_holds_everybodys<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
+    let (store, _guard) = builder.build().await?;
+    let mut expected = Vec::new();
+    for (number, owner) in ["bob", "ann", "Ann", "änn", "bob", "ann"].into_iter().enumerate() {
+        let mut notebook = empty(&format!("{owner}-{number}"))?;
+        notebook.owner = UserId::new(owner)?;
+        notebook.created_at = time(i64::try_from(number / 3)?);
+        store.create(&notebook).await?;
+        expected.push((number / 3, notebook.id.to_string(), owner.to_owned()));
+    }
+    expected.sort();
+    let expected: Vec<_> = expected.into_iter().map(|(_, id, owner)| (id, owner)).collect();
+    for limit in [None, Some(1), Some(4), Some(6)] {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.list(&ListFilter::default(), &PageRequest { limit, after }).await?;
+            found.extend(page.notebooks.iter().map(|listed| (listed.id.to_string(), listed.owner.to_string())));
+            ensure!(found.len() <= expected.len(), "everybody's notebooks repeat themselves: {found:?}");
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        same("everybody's notebooks", &expected, &found)?;
+    }
     Ok(())
 }
 

@@ -172,6 +172,7 @@ behaviours! { $
     // Lists
     lists_are_ordered_and_complete,
     lists_show_the_owners_notebooks_only,
+    a_list_without_an_owner_holds_everybodys,
     lists_show_the_last_edit,
     pages_make_up_the_list,
     a_cursor_outlives_its_notebook,

@@ -30,9 +30,9 @@ pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> 
         same("the version", &now, &load(&*store, &other.id).await?.version)?;
         ensure!(now > version, "a replacement took no later version");
         (version, base) = (now, other.revision);
-        let page = store.list(&ListFilter { owner: other.owner.clone() }, &PageRequest::default()).await?;
+        let page = store.list(&ListFilter::of(other.owner.clone()), &PageRequest::default()).await?;
         ensure!(page.notebooks.len() == 1, "its owner does not find a replaced notebook");
-        let before = store.list(&ListFilter { owner: UserId::new("user_37é/\\\"x")? }, &PageRequest::default()).await?;
+        let before = store.list(&ListFilter::of(UserId::new("user_37é/\\\"x")?), &PageRequest::default()).await?;
         ensure!(before.notebooks.is_empty(), "the owner before finds a notebook that is not his any more");
     }
     let mut editor = Editor::load(&*store, &NotebookId::new("whole")?).await?;
@@ -56,9 +56,15 @@ pub async fn replacing_compares_the_revision<B: StoreBuilder>(builder: &B) -> Re
     other.revision = Revision(9);
     refused("replacing an older revision", store.replace(base, &other).await, is_mismatch)?;
     refused("replacing a later revision", store.replace(Revision(5), &other).await, is_mismatch)?;
+    for revision in [editor.notebook().revision, base] {
+        other.revision = revision;
+        let answer = store.replace(editor.notebook().revision, &other).await;
+        refused("a replacement that is no later revision", answer, is_mismatch)?;
+    }
     is_stored(&*store, editor.notebook()).await?;
     same("the version", &version, &load(&*store, &other.id).await?.version)?;
-    let missing = empty("missing")?;
+    let mut missing = empty("missing")?;
+    missing.revision = Revision(1);
     refused("replacing a missing notebook", store.replace(Revision(0), &missing).await, is_not_found)?;
     ensure!(store.load(&missing.id).await?.is_none(), "a refused replacement made a notebook");
     Ok(())

@@ -258,7 +258,7 @@ impl NotebookStore for MemoryStore {
         let (id, key) = (&notebook.id, self.key(&notebook.id));
         let mut kept = self.kept();
         let before = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.notebook.clone();
-        if before.revision != base && !self.is(Fault::ReplacesBlindly) {
+        if (before.revision != base || notebook.revision <= base) && !self.is(Fault::ReplacesBlindly) {
             return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base });
         }
         let mut notebook = notebook.clone();
@@ -300,7 +300,11 @@ impl NotebookStore for MemoryStore {
         let mut all: BTreeMap<Cursor, Summary> = BTreeMap::new();
         for stored in kept.notebooks.values() {
             let notebook = &stored.notebook;
-            if notebook.owner != filter.owner && !self.is(Fault::ListsEverybody) {
+            let wanted = match &filter.owner {
+                Some(owner) => notebook.owner == *owner || self.is(Fault::ListsEverybody),
+                None => !self.is(Fault::ListsNobodyWithoutOwner),
+            };
+            if !wanted {
                 continue;
             }
             let stale = self.is(Fault::ListsStaleNames);

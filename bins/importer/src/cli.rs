@@ -1,0 +1,204 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use quire_domain::UserId;
+use quire_transfer::{OnConflict, Secrets};
+
+use crate::outcome::Failure;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// To run.
+    Run(Box<Command>),
+    /// To print this.
+    Text(String),
+}
+
+/// Moves notebooks from files into a database, proves that nothing is missing, and moves them back.
+///
+/// The database is the one that DATABASE_URL names, as postgres://user@host:5432/name. DATABASE_PASSWORD, or a file that
+/// DATABASE_PASSWORD_FILE names, replaces the URL's password. Connection strings are sealed with QUIRE_SECRET_KEY, which
+/// must be the servers'. docs/migrating.md is a guide through a whole move.
+#[derive(Debug, Parser)]
+#[command(name = "quire-import", version, after_help = EXIT_CODES)]
+#[expect(clippy::doc_markdown, reason = "the text is the help's")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 all well, 1 something or some files failed, 2 usage, 3 verification found differences";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Import notebook files into the database; they are left as they are
+    Run {
+        #[command(flatten)]
+        files: FilesArgs,
+        /// Write nothing, and say what would be done; a user who may only read is enough
+        #[arg(long)]
+        dry_run: bool,
+        /// Compare everything when the import is done
+        #[arg(long, conflicts_with = "dry_run")]
+        verify: bool,
+        /// What to do where the database has another content of a notebook
+        #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+        on_conflict: OnConflictArg,
+        #[command(flatten)]
+        work: WorkArgs,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Compare every notebook file completely with what is in the database
+    Verify {
+        #[command(flatten)]
+        files: FilesArgs,
+        #[command(flatten)]
+        work: WorkArgs,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Write the notebooks of the database to files that a server can serve
+    Export {
+        /// The directory: an empty or new one, or that of an export that was cut off
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Only the notebooks of this user
+        #[arg(long, value_name = "NAME", value_parser = user)]
+        user: Option<UserId>,
+        /// Keep connection strings sealed, leave them out, or write them as plain text
+        #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+        secrets: SecretsArg,
+        #[command(flatten)]
+        work: WorkArgs,
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// Which files.
+#[derive(Args, Debug)]
+pub(crate) struct FilesArgs {
+    /// The directory with the notebook files
+    #[arg(long, value_name = "DIR", env = "QUIRE_NOTEBOOKS_DIR", default_value = "./notebooks")]
+    pub(crate) notebooks_dir: PathBuf,
+    /// Read the directories below it too
+    #[arg(long)]
+    pub(crate) recursive: bool,
+    /// Who owns the notebooks that do not say [default: system]
+    #[arg(long, value_name = "NAME", value_parser = user)]
+    pub(crate) owner: Option<UserId>,
+}
+
+/// How to work, and what to tell.
+#[derive(Args, Debug)]
+pub(crate) struct WorkArgs {
+    /// Work on so many notebooks at once, each on a connection of its own
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub(crate) jobs: NonZeroUsize,
+    /// Append a line of JSON for each notebook to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print nothing that is well
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+    /// Print the report's lines and then the summary, as JSON, and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which database.
+#[derive(Args, Debug)]
+#[expect(clippy::doc_markdown, reason = "the text is the help's")]
+pub(crate) struct DatabaseArgs {
+    /// The database, in place of DATABASE_URL; without a password, which everybody on the machine could read here
+    #[arg(long, value_name = "URL", conflicts_with = "database_url_file")]
+    pub(crate) database_url: Option<String>,
+    /// A file that holds the URL, in place of DATABASE_URL
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database_url_file: Option<PathBuf>,
+}
+
+/// [`OnConflict`] on the command line.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum OnConflictArg {
+    /// Leave it alone
+    #[default]
+    Skip,
+    /// Replace it by the file's, as a later revision
+    Overwrite,
+    /// Leave it alone, and call it a failure
+    Fail,
+}
+
+impl From<OnConflictArg> for OnConflict {
+    fn from(argument: OnConflictArg) -> Self {
+        match argument {
+            OnConflictArg::Skip => Self::Skip,
+            OnConflictArg::Overwrite => Self::Overwrite,
+            OnConflictArg::Fail => Self::Fail,
+        }
+    }
+}
+
+/// [`Secrets`] on the command line.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum SecretsArg {
+    /// As they are stored; whoever has the key can use them
+    #[default]
+    Sealed,
+    /// Not at all
+    Omit,
+    /// As plain text, which everybody who can read the files can use
+    Plain,
+}
+
+impl From<SecretsArg> for Secrets {
+    fn from(argument: SecretsArg) -> Self {
+        match argument {
+            SecretsArg::Sealed => Self::Sealed,
+            SecretsArg::Omit => Self::Omit,
+            SecretsArg::Plain => Self::Plain,
+        }
+    }
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    UserId::new(text).map_err(|error| error.to_string())
+}
+
+/// Reads the command line.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli.command))),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Parsed::Text(error.to_string()))
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::usage("no command is given; see quire-import --help"))
+        }
+        Err(error) => Err(Failure::usage(explained(&error, &arguments))),
+    }
+}
+
+/// Clap quotes what it does not understand. Where that may be a URL, with a password in it, its kind has to do.
+fn explained(error: &clap::Error, arguments: &[OsString]) -> String {
+    let secret = |argument: &OsString| {
+        let text = argument.to_string_lossy();
+        text.contains('@') || text.contains("://") || text.contains("password")
+    };
+    if arguments.iter().skip(1).any(secret) {
+        return format!("{}; see quire-import --help", error.kind());
+    }
+    let text = error.to_string();
+    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
+}

@@ -1,0 +1,109 @@
+//! The commands.
+
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use quire_domain::Timestamp;
+use quire_storage::NotebookStore;
+use quire_transfer::{Export, Import, Outcome, Secrets, Source, Summary, Verify};
+
+use crate::cli::{Command, DatabaseArgs, FilesArgs, WorkArgs};
+use crate::database;
+use crate::destination::Destination;
+use crate::files::Files;
+use crate::outcome::{Exit, Failure};
+use crate::screen::Screen;
+
+const IMPORT: &[Outcome] =
+    &[Outcome::Imported, Outcome::Updated, Outcome::Unchanged, Outcome::Skipped, Outcome::Invalid, Outcome::Failed];
+const VERIFY: &[Outcome] = &[
+    Outcome::Same,
+    Outcome::Newer,
+    Outcome::Different,
+    Outcome::Missing,
+    Outcome::Skipped,
+    Outcome::Invalid,
+    Outcome::Failed,
+];
+const EXPORT: &[Outcome] = &[Outcome::Exported, Outcome::Unchanged, Outcome::Removed, Outcome::Failed];
+
+/// Runs a command.
+pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Run { files, dry_run, verify, on_conflict, work, database } => {
+            let (source, store) = open(&files, &database, &work).await?;
+            let keys = database::keys()?;
+            let jobs = work.jobs.get();
+            let mut screen = Screen::new(&work, if dry_run { "planning" } else { "importing" }, dry_run)?;
+            let import = Import {
+                store: Arc::clone(&store),
+                source: Arc::clone(&source),
+                keys: keys.clone(),
+                on_conflict: on_conflict.into(),
+                dry_run,
+                jobs,
+            };
+            let summary = import.run(&mut screen).await.map_err(Failure::of)?;
+            let exit = Exit::of(&summary);
+            let next = screen.next("verifying");
+            screen.end(&summary, IMPORT, &[("dry_run", dry_run.into())]);
+            if !verify {
+                return Ok(exit);
+            }
+            Ok(exit.and(verified(Verify { store, source, keys, jobs }, next).await?))
+        }
+        Command::Verify { files, work, database } => {
+            let (source, store) = open(&files, &database, &work).await?;
+            let screen = Screen::new(&work, "verifying", false)?;
+            verified(Verify { store, source, keys: database::keys()?, jobs: work.jobs.get() }, screen).await
+        }
+        Command::Export { to, user, secrets, work, database } => {
+            let from = database::open(&database, work.jobs.get()).await?;
+            let keys = database::keys()?;
+            let secrets = Secrets::from(secrets);
+            if secrets == Secrets::Plain && keys.is_none() {
+                return Err(Failure::usage("--secrets plain needs QUIRE_SECRET_KEY, to open what is sealed"));
+            }
+            let (destination, to) = Destination::open(&to)?;
+            let mut screen = Screen::new(&work, "exporting", false)?;
+            let export = Export { from, to, owner: user, secrets, keys, jobs: work.jobs.get(), now };
+            let exported = export.run(&mut screen).await.map_err(Failure::of)?;
+            let exit = Exit::of(&exported.summary);
+            if exit == Exit::Well && exported.reflects.is_some() {
+                destination.finish(&exported)?;
+            }
+            let time = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+            match exported.reflects {
+                Some(at) => screen.say(&format!("the files are as the database was at {}", time(at))),
+                None => screen.say(&format!(
+                    "notebooks were changed all the while: each file is as the database was at some moment after {}; start the \
+                     servers with --read-only and run the same command again",
+                    time(exported.began)
+                )),
+            }
+            let moments = [("began", time(exported.began).into()), ("reflects", exported.reflects.map(time).into())];
+            screen.end(&exported.summary, EXPORT, &moments);
+            Ok(exit)
+        }
+    }
+}
+
+async fn open(
+    files: &FilesArgs,
+    database: &DatabaseArgs,
+    work: &WorkArgs,
+) -> Result<(Arc<dyn Source>, Arc<dyn NotebookStore>), Failure> {
+    let source = Arc::new(Files::open(files)?);
+    Ok((source, database::open(database, work.jobs.get()).await?))
+}
+
+async fn verified(verify: Verify, mut screen: Screen) -> Result<Exit, Failure> {
+    let summary: Summary = verify.run(&mut screen).await.map_err(Failure::of)?;
+    screen.end(&summary, VERIFY, &[]);
+    Ok(Exit::of(&summary))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of this program where time comes in")]
+fn now() -> Timestamp {
+    std::time::SystemTime::now().into()
+}

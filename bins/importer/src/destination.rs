@@ -1,0 +1,87 @@
+//! The directory that an export writes: an empty one, or that of an export which was cut off.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::SecondsFormat;
+use quire_storage::NotebookStore;
+use quire_storage_json::{JsonNotebookStore, Options};
+use quire_transfer::Exported;
+use serde_json::{Value, json};
+
+use crate::outcome::{Exit, Failure};
+
+/// What tells an export's directory from a directory that has a life of its own, whose notebooks must not be replaced.
+const MARK: &str = ".quire/export.json";
+
+/// A directory that an export writes.
+pub(crate) struct Destination {
+    dir: PathBuf,
+}
+
+impl Destination {
+    /// Takes a directory, making it when it is missing.
+    pub(crate) fn open(dir: &Path) -> Result<(Self, Arc<dyn NotebookStore>), Failure> {
+        let this = Self { dir: dir.to_owned() };
+        let failed = |action: &str, error: io::Error| {
+            Failure::new(Exit::Failed, format!("cannot {action} the directory {}: {error}", dir.display()))
+        };
+        if !this.is_ours().map_err(|error| failed("read", error))? {
+            let message = format!(
+                "the directory {} holds files that are not of an unfinished export, and would be replaced: name an empty \
+                 directory",
+                dir.display()
+            );
+            return Err(Failure::usage(message));
+        }
+        // Nobody looks for new files while it is written.
+        let options = Options { scan_every: None, ..Options::default() };
+        let store = JsonNotebookStore::open(dir, options).map_err(Failure::of)?;
+        this.mark(&json!({"complete": false})).map_err(|error| failed("write in", error))?;
+        Ok((this, Arc::new(store)))
+    }
+
+    /// Notes that the export is whole, so that no other one is written over it.
+    pub(crate) fn finish(&self, exported: &Exported) -> Result<(), Failure> {
+        let mark = json!({
+            "complete": true,
+            "began": exported.began.to_rfc3339_opts(SecondsFormat::Micros, true),
+            "reflects": exported.reflects.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        });
+        self.mark(&mark).map_err(|error| {
+            Failure::new(
+                Exit::Failed,
+                format!("cannot note in {} that the export is whole: {error}", self.dir.display()),
+            )
+        })
+    }
+
+    fn is_ours(&self) -> io::Result<bool> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        match fs::read(self.dir.join(MARK)) {
+            Ok(mark) => Ok(serde_json::from_slice::<Value>(&mark).is_ok_and(|mark| mark["complete"] == false)),
+            // Empty but for what is hidden, as after an export that was cut off before its first step was done.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let mut hidden = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().starts_with('.')));
+                hidden.try_fold(true, |all, hidden: io::Result<bool>| Ok(all && hidden?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the mark whole or not at all, and durably.
+    fn mark(&self, mark: &Value) -> io::Result<()> {
+        let (new, path) = (self.dir.join(format!("{MARK}.new")), self.dir.join(MARK));
+        let mut file = fs::File::create(&new)?;
+        file.write_all(format!("{mark}\n").as_bytes())?;
+        file.sync_all()?;
+        fs::rename(new, &path)?;
+        path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    }
+}

@@ -1,0 +1,88 @@
+//! How a command ends.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use quire_transfer::{Outcome, Summary};
+
+/// The exit codes, which `docs/migrating.md` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All well.
+    Well = 0,
+    /// Something failed, or some files did.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// A verification found differences.
+    Different = 3,
+}
+
+impl Exit {
+    /// What the worst of these lines means.
+    pub(crate) fn of(summary: &Summary) -> Self {
+        if summary.has_any(&[Outcome::Different, Outcome::Missing]) {
+            Self::Different
+        } else if summary.has_any(&[Outcome::Invalid, Outcome::Failed]) {
+            Self::Failed
+        } else {
+            Self::Well
+        }
+    }
+
+    /// Of two commands in one run, what both mean: differences are worse than failures.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Different, _) | (_, Self::Different) => Self::Different,
+            (Self::Well, other) => other,
+            (this, _) => this,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// What is wrong with the command line or the configuration.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// A failure with its causes, in one line.
+    pub(crate) fn of(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::Failed, chain(&error.into()))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// An error with its causes, in one line. Some errors repeat their cause, which once is enough.
+pub(crate) fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+    }
+    text
+}

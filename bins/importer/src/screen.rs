@@ -1,0 +1,183 @@
+//! What is printed while a command runs: a bar on a terminal, lines elsewhere.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use quire_transfer::{Line, Outcome, Summary, Watch};
+
+use crate::cli::WorkArgs;
+use crate::outcome::Failure;
+use crate::report::Report;
+
+/// How often a line of progress is printed where there is no terminal.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Everything that is told of a command.
+pub(crate) struct Screen {
+    verb: &'static str,
+    how: How,
+    report: Option<Report>,
+    /// Whether it is a plan, whose lines are printed all.
+    is_plan: bool,
+    started: Instant,
+}
+
+enum How {
+    Quiet,
+    Json,
+    Bar(ProgressBar),
+    Lines { done: u64, total: u64, last: Instant },
+}
+
+impl Screen {
+    /// What the command line asks for. `verb` is what is being done, as "importing"; of a plan, the
+    /// lines that are well are printed too.
+    pub(crate) fn new(work: &WorkArgs, verb: &'static str, is_plan: bool) -> Result<Self, Failure> {
+        let report = work.report.as_deref().map(Report::open).transpose()?;
+        let started = Instant::now();
+        let how = if work.quiet {
+            How::Quiet
+        } else if work.json {
+            How::Json
+        } else if io::stderr().is_terminal() {
+            How::Bar(bar(verb))
+        } else {
+            How::Lines { done: 0, total: 0, last: started }
+        };
+        Ok(Self { verb, how, report, is_plan, started })
+    }
+
+    /// The same screen for another part of the command, which the report says nothing of.
+    pub(crate) fn next(&self, verb: &'static str) -> Self {
+        let started = Instant::now();
+        let how = match self.how {
+            How::Quiet => How::Quiet,
+            How::Json => How::Json,
+            How::Bar(_) => How::Bar(bar(verb)),
+            How::Lines { .. } => How::Lines { done: 0, total: 0, last: started },
+        };
+        Self { verb, how, report: None, is_plan: false, started }
+    }
+
+    /// Prints what came of everything, and something to add.
+    pub(crate) fn end(self, summary: &Summary, outcomes: &[Outcome], more: &[(&str, serde_json::Value)]) {
+        let took = self.started.elapsed();
+        let counts = outcomes.iter().map(|&outcome| (outcome.as_str(), summary.count(outcome)));
+        match self.how {
+            How::Quiet => {}
+            How::Json => {
+                let mut object: serde_json::Map<_, _> =
+                    counts.map(|(name, count)| (name.to_owned(), count.into())).collect();
+                object.insert("seconds".to_owned(), took.as_secs_f64().into());
+                object.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+                let object = serde_json::json!({ "summary": object });
+                let _ = writeln!(io::stdout(), "{object}");
+            }
+            How::Bar(_) | How::Lines { .. } => {
+                if let How::Bar(bar) = &self.how {
+                    bar.finish_and_clear();
+                }
+                let counts: Vec<_> = counts.map(|(name, count)| format!("{count} {name}")).collect();
+                let plan = if self.is_plan { "nothing was written; a run would give " } else { "" };
+                let _ = writeln!(io::stdout(), "{plan}{} in {:.1} s", counts.join(", "), took.as_secs_f64());
+            }
+        }
+    }
+
+    /// Prints a sentence for people.
+    pub(crate) fn say(&self, text: &str) {
+        if matches!(self.how, How::Bar(_) | How::Lines { .. }) {
+            let _ = writeln!(io::stdout(), "{text}");
+        }
+    }
+}
+
+impl Watch for Screen {
+    fn begin(&mut self, count: usize) {
+        let count = count as u64;
+        match &mut self.how {
+            How::Bar(bar) => bar.set_length(count),
+            How::Lines { total, .. } => {
+                *total = count;
+                let _ = writeln!(io::stderr(), "{}: {count} to look at", self.verb);
+            }
+            How::Quiet | How::Json => {}
+        }
+    }
+
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        // First, since it must not lack what was shown.
+        if let Some(report) = &mut self.report {
+            report.write(line)?;
+        }
+        let worth_a_line = self.is_plan || line.outcome.is_trouble() || line.reason.is_some();
+        match &mut self.how {
+            How::Quiet if line.outcome.is_trouble() => drop(writeln!(io::stderr(), "{}", text(line))),
+            How::Quiet => {}
+            How::Json => {
+                let mut text = serde_json::to_vec(line)?;
+                text.push(b'\n');
+                // Whoever reads it has asked for all of it: a pipe that ends early ends the command.
+                io::stdout().write_all(&text)?;
+            }
+            How::Bar(bar) => {
+                bar.inc(1);
+                if worth_a_line {
+                    bar.suspend(|| drop(writeln!(io::stdout(), "{}", text(line))));
+                }
+            }
+            How::Lines { done, total, last } => {
+                *done += 1;
+                if worth_a_line {
+                    let _ = writeln!(io::stdout(), "{}", text(line));
+                }
+                if last.elapsed() >= EVERY {
+                    *last = Instant::now();
+                    let seconds = self.started.elapsed().as_secs_f64();
+                    let progress = progress(*done, *total, seconds);
+                    let _ = writeln!(io::stderr(), "{}: {progress}", self.verb);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bar(verb: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let template = "{msg} [{wide_bar}] {pos}/{len} {per_sec}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(verb);
+    bar
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is shown rounded")]
+fn progress(done: u64, total: u64, seconds: f64) -> String {
+    let rate = done as f64 / seconds.max(0.001);
+    let left = total.saturating_sub(done) as f64 / rate.max(0.001);
+    format!("{done} of {total}, {rate:.0}/s, {left:.0} s left")
+}
+
+fn text(line: &Line) -> String {
+    let Line { file, id, outcome, reason, offset } = line;
+    let what = match (file, id) {
+        (Some(file), _) => file.clone(),
+        (None, Some(id)) => id.to_string(),
+        (None, None) => String::new(),
+    };
+    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    // Where the reason names the place, in lines and columns, it names the byte too.
+    let place = match offset {
+        Some(offset) if !reason.contains(&format!("byte {offset}")) => format!(" (byte {offset})"),
+        _ => String::new(),
+    };
+    printable(&format!("{:<9} {what}{reason}{place}", outcome.as_str()))
+}
+
+/// The text without what would move a terminal's cursor: names of files and ids can hold anything.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}

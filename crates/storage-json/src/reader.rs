@@ -1,0 +1,218 @@
+//! Reading a directory of notebooks without a trace in it: for whoever takes notebooks out of it to keep them elsewhere.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use quire_domain::{Notebook, NotebookId, UserId};
+
+use crate::disk::{Folder, Meta, ReadFile};
+use crate::engine::{ROUNDS, what_it_is};
+use crate::file::{self, Defaults};
+use crate::{MAX_FILE_BYTES, OpenError, names, results};
+
+/// Where Quire's own directories keep results, seen from the notebooks.
+const OUTPUTS: &str = ".quire/outputs";
+
+/// A directory of notebook files, of older servers or of a [`JsonNotebookStore`](crate::JsonNotebookStore), that is only
+/// read: it is not locked, and nothing in it is written, made or removed. Somebody may be serving or editing it meanwhile;
+/// a file that changes while it is read is read again.
+///
+/// The calls block.
+#[derive(Clone, Debug)]
+pub struct NotebookDirectory {
+    root: PathBuf,
+    default_owner: UserId,
+}
+
+/// Something in a directory that is, or should be, a notebook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its path below the directory; characters that are not UTF-8 are replaced.
+    pub file: String,
+    /// The id that its name says; what is inside counts.
+    pub id: Option<NotebookId>,
+    /// Why it cannot be read, where its name or kind tells.
+    pub refusal: Option<Unread>,
+}
+
+/// A notebook that was read.
+#[derive(Clone, Debug)]
+pub struct ReadNotebook {
+    /// With the results that are kept beside its file.
+    pub notebook: Notebook,
+    /// Whether some of those were left out, because they were cut short or damaged.
+    pub results_incomplete: bool,
+}
+
+/// Why a file gave no notebook, for people: no content, no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unread {
+    /// What stands in the way.
+    pub what: Unreadable,
+    /// The notebook that it is or seems to be, when that can be told.
+    pub id: Option<NotebookId>,
+    /// What is wrong and where.
+    pub reason: String,
+    /// At which byte of the file.
+    pub offset: Option<usize>,
+}
+
+/// What stands in the way of reading a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It was read, and is no notebook or goes beyond a limit.
+    Content,
+    /// It could not be read, or not in one piece.
+    File,
+    /// It is a directory, or leads to one, which nobody wants read.
+    Directory,
+}
+
+impl NotebookDirectory {
+    /// A directory that is there. `default_owner` owns what does not say whose it is; `None` means the user `system`.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(root: &Path, default_owner: Option<UserId>) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io { dir: root.to_owned(), action: "list files", source };
+        Folder::existing(root).map_err(failed)?;
+        let default_owner = default_owner.map_or_else(|| UserId::new("system"), Ok);
+        let default_owner = default_owner.map_err(|error| failed(io::Error::other(error)))?;
+        Ok(Self { root: root.to_owned(), default_owner })
+    }
+
+    /// What should be notebooks, by name; with `recursive` also in the directories below. Hidden files and directories
+    /// and whatever does not end in `.json` are no notebooks. Symbolic links are named and not followed.
+    ///
+    /// # Errors
+    /// When the directory itself cannot be read; one below that cannot is an entry.
+    pub fn entries(&self, recursive: bool) -> Result<Vec<FileEntry>, OpenError> {
+        let failed = |source| OpenError::Io { dir: self.root.clone(), action: "list files", source };
+        let mut entries = Vec::new();
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            match self.entries_in(&folder, recursive, &mut entries, &mut folders) {
+                Ok(()) => {}
+                Err(error) if folder.is_empty() => return Err(failed(error)),
+                Err(error) => {
+                    entries.push(refused(
+                        folder,
+                        Unreadable::File,
+                        &format!("is a directory that cannot be read: {error}"),
+                    ));
+                }
+            }
+        }
+        entries.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok(entries)
+    }
+
+    fn entries_in(
+        &self,
+        folder: &str,
+        recursive: bool,
+        entries: &mut Vec<FileEntry>,
+        folders: &mut Vec<String>,
+    ) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.root.join(folder))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let shown = name.to_string_lossy();
+            if shown.starts_with('.') {
+                continue;
+            }
+            let file = if folder.is_empty() { shown.clone().into_owned() } else { format!("{folder}/{shown}") };
+            let kind = entry.file_type()?;
+            let is_notebook = names::is_notebook(&shown);
+            let leads_to_folder =
+                || kind.is_symlink() && std::fs::metadata(entry.path()).is_ok_and(|meta| meta.is_dir());
+            if recursive && kind.is_dir() {
+                match name.to_str() {
+                    Some(_) => folders.push(file),
+                    None => entries.push(refused(file, Unreadable::File, "its name is not UTF-8")),
+                }
+            } else if recursive && leads_to_folder() {
+                entries.push(refused(
+                    file,
+                    Unreadable::Directory,
+                    "is a symbolic link to a directory, and is not followed",
+                ));
+            } else if is_notebook && kind.is_dir() {
+                entries.push(refused(file, Unreadable::Directory, "is a directory"));
+            } else if is_notebook && name.to_str().is_none() {
+                entries.push(refused(file, Unreadable::File, "its name is not UTF-8"));
+            } else if is_notebook {
+                entries.push(FileEntry { id: names::id_of(&shown), file, refusal: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the notebook in a file, named by its path below the directory, as it is at one moment.
+    ///
+    /// # Errors
+    /// [`Unread`] says why there is none.
+    pub fn read(&self, file: &str) -> Result<ReadNotebook, Unread> {
+        let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+        let unread = |what, reason: String| Unread { what, id: names::id_of(name), reason, offset: None };
+        let path = self.root.join(folder);
+        let cannot = |error: io::Error| unread(Unreadable::File, format!("cannot be read: {error}"));
+        let folder = Folder::existing(&path).map_err(cannot)?;
+        for _ in 0..ROUNDS {
+            let (bytes, meta) = match folder.read(name, MAX_FILE_BYTES).map_err(cannot)? {
+                ReadFile::Read(bytes, meta) => (bytes, meta),
+                ReadFile::Missing => return Err(unread(Unreadable::File, "vanished before it was read".to_owned())),
+                ReadFile::NotAFile(meta) => return Err(unread(Unreadable::File, what_it_is(meta.kind).to_owned())),
+                ReadFile::TooLarge(_) => {
+                    return Err(unread(Unreadable::Content, format!("has more than {MAX_FILE_BYTES} bytes")));
+                }
+            };
+            let read = self.parse(name, &bytes, &meta, &path);
+            if is_unchanged(&folder, name, &bytes, &meta).map_err(cannot)? {
+                return read;
+            }
+        }
+        Err(unread(Unreadable::File, "keeps changing, or vanished, while it is read".to_owned()))
+    }
+
+    fn parse(&self, name: &str, bytes: &[u8], meta: &Meta, folder: &Path) -> Result<ReadNotebook, Unread> {
+        let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
+        let read = file::read(bytes, &Defaults { owner, time: meta.fingerprint.modified_at() });
+        let mut notebook = read
+            .map_err(|damage| Unread {
+                what: Unreadable::Content,
+                id: damage.id.or_else(|| names::id_of(name)),
+                reason: damage.reason,
+                offset: damage.offset,
+            })?
+            .notebook;
+        let found = Folder::existing(&folder.join(OUTPUTS))
+            .and_then(|outputs| results::look(&outputs, &notebook.id, notebook.revision));
+        let results_incomplete = match found {
+            Ok(found) => {
+                results::add(&mut notebook, &found.latest);
+                found.incomplete
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                let reason = format!("its results, which lie beside it, cannot be read: {error}");
+                return Err(Unread { what: Unreadable::File, id: Some(notebook.id), reason, offset: None });
+            }
+        };
+        Ok(ReadNotebook { notebook, results_incomplete })
+    }
+}
+
+fn refused(file: String, what: Unreadable, reason: &str) -> FileEntry {
+    FileEntry { file, id: None, refusal: Some(Unread { what, id: None, reason: reason.to_owned(), offset: None }) }
+}
+
+/// Whether what was read is the file's content from before the reading until now.
+fn is_unchanged(folder: &Folder, name: &str, bytes: &[u8], before: &Meta) -> io::Result<bool> {
+    if !folder.meta(name)?.is_some_and(|now| now.fingerprint == before.fingerprint) {
+        return Ok(false);
+    }
+    // So soon after a change, another one may have left the same state: only the content tells.
+    Ok(before.settled || matches!(folder.read(name, MAX_FILE_BYTES)?, ReadFile::Read(again, _) if again == bytes))
+}

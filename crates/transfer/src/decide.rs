@@ -1,0 +1,107 @@
+//! What to do with a notebook that was read: the one decision of a dry run and of a live one.
+
+use quire_domain::{Cell, ContentDigest, Notebook, Revision};
+use quire_storage::{Digested, Loaded, NotebookStore, StoreError};
+
+use crate::connection::{self, Keys};
+use crate::line::Outcome;
+use crate::stored::patiently;
+
+/// What to do where the store holds another content of a notebook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Leave it alone.
+    #[default]
+    Skip,
+    /// Put the file's content in its place, as a later revision.
+    Overwrite,
+    /// Leave it alone, and call it a failure.
+    Fail,
+}
+
+/// What to do, and what to say of it.
+#[derive(Debug)]
+pub(crate) struct Decision {
+    pub(crate) action: Action,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Option<String>,
+}
+
+/// What to do to the store.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Nothing,
+    /// Store the notebook as it was read.
+    Create,
+    /// Store this in the place of what is there at `base`.
+    Replace {
+        base: Revision,
+        notebook: Box<Notebook>,
+    },
+}
+
+/// Decides what becomes of a notebook, by what is stored of it.
+pub(crate) async fn decide(
+    store: &dyn NotebookStore,
+    (read, digest): (&Notebook, ContentDigest),
+    stored: Option<&Digested>,
+    on_conflict: OnConflict,
+    keys: &Keys,
+) -> Result<Decision, StoreError> {
+    let Some(stored) = stored else { return Ok(create()) };
+    let same_content = stored.digest == digest;
+    // A connection string, which digests leave out, never changes without a new revision, but by hand in a file.
+    if same_content && read.connection.is_none() && stored.revision == read.revision {
+        return Ok(unchanged());
+    }
+    if !same_content && on_conflict != OnConflict::Overwrite {
+        return Ok(leave(on_conflict, &conflict(read, stored.revision, "content")));
+    }
+    // Seldom enough: the other cases need the stored notebook itself.
+    let Some(Loaded { notebook: stored, .. }) = patiently(|| store.load(&read.id)).await? else { return Ok(create()) };
+    let what = match (stored.content_digest() == digest, connection::is_same(read, &stored, keys)) {
+        (true, true) => return Ok(unchanged()),
+        (true, false) => "connection string",
+        (false, _) => "content",
+    };
+    let conflict = conflict(read, stored.revision, what);
+    if on_conflict != OnConflict::Overwrite {
+        return Ok(leave(on_conflict, &conflict));
+    }
+    let Some(revision) = stored.revision.max(read.revision).next() else {
+        return Ok(leave(OnConflict::Fail, &format!("{conflict}, and there is no revision after the last")));
+    };
+    let reason = Some(format!("{conflict}; the file's becomes revision {revision}"));
+    let action = Action::Replace { base: stored.revision, notebook: Box::new(over(&stored, read, revision)) };
+    Ok(Decision { action, outcome: Outcome::Updated, reason })
+}
+
+/// What was read, as a later state of what is stored.
+fn over(stored: &Notebook, read: &Notebook, revision: Revision) -> Notebook {
+    Notebook {
+        revision,
+        created_at: stored.created_at.min(read.created_at),
+        updated_at: stored.updated_at.max(read.updated_at),
+        // Which cells are different for somebody who has the stored notebook open is for nobody to guess: taking all for
+        // edited shows no conflict as none.
+        cells: read.cells.iter().map(|cell| Cell { revision, ..Cell::clone(cell) }).collect(),
+        ..read.clone()
+    }
+}
+
+fn conflict(read: &Notebook, stored: Revision, what: &str) -> String {
+    format!("the database has another {what}, at revision {stored}, and the file is at revision {}", read.revision)
+}
+
+fn create() -> Decision {
+    Decision { action: Action::Create, outcome: Outcome::Imported, reason: None }
+}
+
+fn unchanged() -> Decision {
+    Decision { action: Action::Nothing, outcome: Outcome::Unchanged, reason: None }
+}
+
+fn leave(on_conflict: OnConflict, reason: &str) -> Decision {
+    let outcome = if on_conflict == OnConflict::Fail { Outcome::Failed } else { Outcome::Skipped };
+    Decision { action: Action::Nothing, outcome, reason: Some(reason.to_owned()) }
+}

@@ -1,0 +1,243 @@
+//! Importing notebooks from a source into a store.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quire_domain::{Cell, ContentDigest, Notebook, NotebookId, SecretKeys, analyse};
+use quire_storage::{Digested, NotebookStore, StoreError};
+
+use crate::TransferError;
+use crate::connection::{self, Keys};
+use crate::decide::{Action, Decision, OnConflict, decide};
+use crate::line::{Line, Outcome, Summary, Watch};
+use crate::pipeline::{Job, Pipeline, Worked, blocking};
+use crate::source::{Candidate, Fault, FaultKind, Source};
+use crate::stored::{Trouble, look, patiently};
+
+/// How many notebooks' digests are asked for at once.
+const BATCH: usize = 500;
+/// Rounds in which others are faster before a notebook is given up.
+const ROUNDS: usize = 20;
+/// What messages call the store.
+const DATABASE: &str = "database";
+
+/// An import: every notebook of a source into a store.
+///
+/// It may be cut off anywhere, and repeated: each notebook is stored by one call, wholly or not at all, and what is there
+/// already is recognised by its content and left alone. Others may be changing the store meanwhile, another import
+/// included: whoever is second sees what the first has done, and decides anew.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// Where notebooks are put.
+    pub store: Arc<dyn NotebookStore>,
+    /// Where they come from.
+    pub source: Arc<dyn Source>,
+    /// What connection strings are sealed with. Without it, a notebook that has one which is not sealed fails.
+    pub keys: Option<Arc<SecretKeys>>,
+    /// What to do where the store holds another content of a notebook.
+    pub on_conflict: OnConflict,
+    /// Whether to write nothing, and only say what would be done.
+    pub dry_run: bool,
+    /// How many notebooks are worked on, and in memory, at once.
+    pub jobs: usize,
+}
+
+/// The notebooks of a source by their ids, so that of two with one id the first counts.
+type Claims = Mutex<HashMap<NotebookId, Claim>>;
+
+/// The first candidate with an id.
+struct Claim {
+    candidate: Arc<Candidate>,
+    digest: ContentDigest,
+}
+
+/// What was known of a stored notebook before its candidate was read.
+enum Known {
+    /// Nobody asked, or for another one.
+    Nothing,
+    /// What was there then.
+    Asked(Option<Digested>),
+}
+
+/// A notebook that was read, as it is to be stored.
+struct Prepared {
+    notebook: Notebook,
+    digest: ContentDigest,
+    notices: Vec<String>,
+}
+
+impl Import {
+    /// Runs the import. Each candidate gets one line, in the source's order; a dry run's lines are those that a live run
+    /// would give now.
+    ///
+    /// # Errors
+    /// When nothing can be read, the store is gone, or the lines cannot be kept. What was done until then stays done.
+    pub async fn run(&self, watch: &mut dyn Watch) -> Result<Summary, TransferError> {
+        let source = Arc::clone(&self.source);
+        let candidates = blocking(move || source.candidates()).await?.map_err(TransferError::Source)?;
+        let mut pipeline = Pipeline::new(self.jobs, watch);
+        pipeline.watch().begin(candidates.len());
+        let outcome = self.begin_all(candidates, &mut pipeline).await;
+        pipeline.end(outcome).await
+    }
+
+    async fn begin_all(&self, candidates: Vec<Candidate>, pipeline: &mut Pipeline<'_>) -> Result<(), TransferError> {
+        let claims: Arc<Claims> = Arc::default();
+        let mut candidates = candidates.into_iter();
+        loop {
+            let batch: Vec<Candidate> = candidates.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<NotebookId> = batch.iter().filter_map(|candidate| candidate.id.clone()).collect();
+            let digests = patiently(|| self.store.digests(&ids)).await;
+            let digests = digests.map_err(|source| TransferError::Store { which: DATABASE, source })?;
+            let mut stored: HashMap<_, _> = digests.into_iter().map(|found| (found.id.clone(), found)).collect();
+            for candidate in batch {
+                let known = candidate.id.as_ref().map(|id| (id.clone(), stored.remove(id)));
+                let (this, claims) = (self.clone(), Arc::clone(&claims));
+                pipeline.begin(|job| async move { this.one(job, Arc::new(candidate), known, &claims).await }).await?;
+            }
+        }
+    }
+
+    /// One candidate, from its file to its line.
+    async fn one(
+        &self,
+        mut job: Job,
+        candidate: Arc<Candidate>,
+        known: Option<(NotebookId, Option<Digested>)>,
+        claims: &Claims,
+    ) -> Worked {
+        let (source, keys, what) = (Arc::clone(&self.source), self.keys.clone(), Arc::clone(&candidate));
+        let read = blocking(move || prepare(&*source, &what, &keys)).await?;
+        job.turn().await;
+        let first = read.as_ref().map_or(Ok(()), |(id, digest, _)| claim(claims, &candidate, id, *digest));
+        job.pass_on();
+        let (id, prepared) = match (read, first) {
+            (Err(fault), _) => return Ok(Line::of_fault(&candidate.file, fault)),
+            (Ok((id, ..)), Err((outcome, reason))) => return Ok(line(&candidate, &id, outcome, Some(reason))),
+            (Ok((id, digest, prepared)), Ok(())) => match prepared {
+                Ok((notebook, notices)) => (id, Prepared { notebook, digest, notices }),
+                Err(reason) => return Ok(line(&candidate, &id, Outcome::Failed, Some(reason))),
+            },
+        };
+        let known = match known {
+            Some((guess, stored)) if guess == id => Known::Asked(stored),
+            _ => Known::Nothing,
+        };
+        let mut decision = match self.store_one(&prepared, known).await {
+            Ok(decision) => decision,
+            Err(trouble) => {
+                let reason = Some(job.sort(trouble)?);
+                Decision { action: Action::Nothing, outcome: Outcome::Failed, reason }
+            }
+        };
+        let reasons: Vec<String> = decision.reason.take().into_iter().chain(prepared.notices).collect();
+        let reason = if reasons.is_empty() { None } else { Some(reasons.join("; ")) };
+        Ok(line(&candidate, &id, decision.outcome, reason))
+    }
+
+    /// Decides, and does it, until what was decided on was still so when it was done.
+    async fn store_one(&self, prepared: &Prepared, known: Known) -> Result<Decision, Trouble> {
+        let store = &*self.store;
+        let failed = |error| Trouble::of(DATABASE, error);
+        let id = &prepared.notebook.id;
+        let mut stored = match known {
+            // A dry run creates nothing, so a damaged notebook in the place, of which there is no digest, is found now.
+            Known::Asked(stored) if !(self.dry_run && stored.is_none()) => stored,
+            Known::Asked(_) | Known::Nothing => look(store, id).await.map_err(failed)?,
+        };
+        // What an earlier round did, if the store did not know whether it happened.
+        let mut in_doubt: Option<Decision> = None;
+        for _ in 0..ROUNDS {
+            let read = (&prepared.notebook, prepared.digest);
+            let decision = decide(store, read, stored.as_ref(), self.on_conflict, &self.keys).await.map_err(failed)?;
+            let done = match &decision.action {
+                _ if self.dry_run => return Ok(decision),
+                Action::Nothing => {
+                    let happened = decision.outcome == Outcome::Unchanged;
+                    return Ok(in_doubt.filter(|_| happened).unwrap_or(decision));
+                }
+                Action::Create => patiently(|| store.create(&prepared.notebook)).await,
+                Action::Replace { base, notebook } => patiently(|| store.replace(*base, notebook)).await,
+            };
+            match done {
+                Ok(_) => return Ok(decision),
+                Err(StoreError::OutcomeUnknown { .. }) => in_doubt = Some(decision),
+                Err(
+                    StoreError::AlreadyExists { .. }
+                    | StoreError::RevisionMismatch { .. }
+                    | StoreError::NotFound { .. },
+                ) => {}
+                Err(error) => return Err(failed(error)),
+            }
+            stored = look(store, id).await.map_err(failed)?;
+        }
+        Err(Trouble::One("others change it again and again; run the import again".to_owned()))
+    }
+}
+
+/// A notebook's id and digest, and, where it can be stored, what to store and notices.
+type Ready = (NotebookId, ContentDigest, Result<(Notebook, Vec<String>), String>);
+
+/// Reads a candidate, and brings it into the form in which it is stored.
+fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Ready, Fault> {
+    let found = candidate.fault.clone().map_or_else(|| source.read(candidate), Err)?;
+    let mut notebook = found.notebook;
+    let mut notices: Vec<String> = found.notice.into_iter().collect();
+    let id = notebook.id.clone();
+    if matches!(id.as_str(), "demo" | "blank") {
+        notices
+            .push(format!("shadowed: `{id}` is short for each user's own `{id}-…`, so nobody can open it by its id"));
+    }
+    let wrong = notebook.cells.iter().find_map(|cell| cell.results.check().err());
+    if let Some(limit) = wrong {
+        let reason = limit.to_string();
+        return Err(Fault { kind: FaultKind::Invalid, id: Some(id), reason, offset: None });
+    }
+    let digest = notebook.content_digest();
+    let sealed = connection::seal(&mut notebook, keys);
+    notebook.cells = notebook.cells.iter().map(|cell| analysed(cell)).collect();
+    Ok((id, digest, sealed.map(|notice| (notebook, notices.into_iter().chain(notice).collect()))))
+}
+
+/// The cell with the names that its code reads and writes, computed afresh. Code that does not parse keeps those that came
+/// with it: they may be of the last code that did.
+fn analysed(cell: &Cell) -> Cell {
+    let analysis = analyse(cell.cell_type, &cell.code);
+    if analysis.error().is_some() {
+        return cell.clone();
+    }
+    Cell { analysis: Arc::new(analysis), ..cell.clone() }
+}
+
+/// Takes an id for a candidate; fails when an earlier one has it.
+fn claim(
+    claims: &Claims,
+    candidate: &Arc<Candidate>,
+    id: &NotebookId,
+    digest: ContentDigest,
+) -> Result<(), (Outcome, String)> {
+    let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
+    match claims.entry(id.clone()) {
+        Entry::Vacant(free) => {
+            free.insert(Claim { candidate: Arc::clone(candidate), digest });
+            Ok(())
+        }
+        Entry::Occupied(taken) => {
+            let Claim { candidate: first, digest: theirs } = taken.get();
+            let first = &first.file;
+            Err(if *theirs == digest {
+                (Outcome::Skipped, format!("holds the same notebook as {first}"))
+            } else {
+                (Outcome::Failed, format!("has the id of {first} and another content: give one of them another id"))
+            })
+        }
+    }
+}
+
+fn line(candidate: &Candidate, id: &NotebookId, outcome: Outcome, reason: Option<String>) -> Line {
+    Line { file: Some(candidate.file.clone()), id: Some(id.clone()), outcome, reason, offset: None }
+}

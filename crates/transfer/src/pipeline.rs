@@ -1,0 +1,155 @@
+//! Working on many things at once, and telling what became of them in their order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::TransferError;
+use crate::line::{Line, Summary, Watch};
+use crate::stored::Trouble;
+
+/// Outcomes that wait for an earlier one before they are told, for each job at most.
+const WAITING: usize = 32;
+
+/// A line, or why there is no use in going on.
+pub(crate) type Worked = Result<Line, TransferError>;
+
+/// Tasks that are under way, oldest first.
+pub(crate) struct Pipeline<'w> {
+    watch: &'w mut dyn Watch,
+    permits: Arc<Semaphore>,
+    tasks: FuturesOrdered<JoinHandle<Worked>>,
+    most_tasks: usize,
+    stopped: Arc<AtomicBool>,
+    turn: Option<oneshot::Receiver<()>>,
+    summary: Summary,
+}
+
+/// The right to have one notebook in memory, and a place in the order.
+pub(crate) struct Job {
+    before: Option<oneshot::Receiver<()>>,
+    after: Option<oneshot::Sender<()>>,
+    stopped: Arc<AtomicBool>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Job {
+    /// Waits until all that come before have passed on. Whoever goes without passing on is taken to have.
+    pub(crate) async fn turn(&mut self) {
+        if let Some(before) = self.before.take() {
+            let _ = before.await; // gone is passed on
+        }
+    }
+
+    /// Lets the next one have its turn.
+    pub(crate) fn pass_on(&mut self) {
+        if let Some(after) = self.after.take() {
+            let _ = after.send(()); // there may be no next one
+        }
+    }
+
+    /// Sorts what went wrong: this one alone, or all. After the latter nothing new is begun.
+    pub(crate) fn sort(&self, trouble: Trouble) -> Result<String, TransferError> {
+        match trouble {
+            Trouble::One(reason) => Ok(reason),
+            Trouble::All(error) => {
+                self.stopped.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<'w> Pipeline<'w> {
+    /// At most `jobs` notebooks are in memory at once.
+    pub(crate) fn new(jobs: usize, watch: &'w mut dyn Watch) -> Self {
+        let jobs = jobs.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            watch,
+            permits: Arc::new(Semaphore::new(jobs)),
+            tasks: FuturesOrdered::new(),
+            most_tasks: jobs.saturating_mul(WAITING),
+            stopped: Arc::default(),
+            turn: None,
+            summary: Summary::default(),
+        }
+    }
+
+    pub(crate) fn watch(&mut self) -> &mut dyn Watch {
+        self.watch
+    }
+
+    /// Begins another one when there is room, telling of earlier ones meanwhile. Says whether to go on.
+    pub(crate) async fn begin<F>(&mut self, work: impl FnOnce(Job) -> F) -> Result<(), TransferError>
+    where
+        F: Future<Output = Worked> + Send + 'static,
+    {
+        while self.tasks.len() >= self.most_tasks {
+            self.tell_next().await?;
+        }
+        let permit = loop {
+            let permit = Arc::clone(&self.permits).acquire_owned();
+            tokio::select! {
+                permit = permit => break permit.map_err(|closed| TransferError::Broken(closed.to_string()))?,
+                Some(done) = self.tasks.next() => self.tell(done)?,
+            }
+        };
+        let (after, next) = oneshot::channel();
+        let before = self.turn.replace(next);
+        let job = Job { before, after: Some(after), stopped: Arc::clone(&self.stopped), _permit: permit };
+        self.tasks.push_back(tokio::spawn(work(job)));
+        // A failure may be known and not yet told, since it waits for its place: nothing more is begun.
+        while self.stopped.load(Ordering::Relaxed) && !self.tasks.is_empty() {
+            self.tell_next().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of one that needed no work.
+    pub(crate) fn tell_now(&mut self, line: &Line) -> Result<(), TransferError> {
+        self.summary.add(line.outcome);
+        self.watch.line(line).map_err(TransferError::Report)
+    }
+
+    /// Waits for all that are under way. Also after a failure, so that nothing is left half told: what was done before it
+    /// is told, and the failure is returned.
+    pub(crate) async fn drain(&mut self, outcome: Result<(), TransferError>) -> Result<(), TransferError> {
+        let mut outcome = outcome;
+        while let Some(done) = self.tasks.next().await {
+            let told = match done {
+                // A report that cannot be written is not tried again.
+                _ if matches!(outcome, Err(TransferError::Report(_))) => Ok(()),
+                done => self.tell(done),
+            };
+            outcome = outcome.and(told);
+        }
+        outcome
+    }
+
+    /// As [`Self::drain`], at the end of all; says how many of each there were.
+    pub(crate) async fn end(&mut self, outcome: Result<(), TransferError>) -> Result<Summary, TransferError> {
+        self.drain(outcome).await?;
+        Ok(std::mem::take(&mut self.summary))
+    }
+
+    async fn tell_next(&mut self) -> Result<(), TransferError> {
+        match self.tasks.next().await {
+            Some(done) => self.tell(done),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, done: Result<Worked, tokio::task::JoinError>) -> Result<(), TransferError> {
+        let line = done.map_err(|panicked| TransferError::Broken(panicked.to_string()))??;
+        self.tell_now(&line)
+    }
+}
+
+/// Does work that blocks where it may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TransferError> {
+    tokio::task::spawn_blocking(work).await.map_err(|panicked| TransferError::Broken(panicked.to_string()))
+}

@@ -1,0 +1,67 @@
+//! Where notebooks to import come from.
+
+use std::fmt::Debug;
+
+use quire_domain::{Notebook, NotebookId};
+
+/// Notebooks in some format, somewhere: a directory of JSON files, for example. It is only read. Another format is another
+/// implementation.
+///
+/// The calls block; they are made on threads for that, several at once.
+pub trait Source: Debug + Send + Sync + 'static {
+    /// What there is to read, always in the same order. Of several candidates that hold one notebook, the first counts.
+    ///
+    /// # Errors
+    /// A sentence that says why nothing can be read at all.
+    fn candidates(&self) -> Result<Vec<Candidate>, String>;
+
+    /// Reads one, as it is at one moment.
+    ///
+    /// # Errors
+    /// [`Fault`] says why it gives no notebook; that stops nothing else.
+    fn read(&self, candidate: &Candidate) -> Result<Found, Fault>;
+}
+
+/// Something that should be a notebook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where it is, as a person finds it.
+    pub file: String,
+    /// Which notebook it seems to be before it is read. Right guesses save look-ups, wrong ones harm nothing.
+    pub id: Option<NotebookId>,
+    /// What is wrong with it, where that can be told without reading it; it is not read then.
+    pub fault: Option<Fault>,
+}
+
+/// A notebook that was read.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// With results and unknown fields, and its connection string as it was found.
+    pub notebook: Notebook,
+    /// What a person should know about the reading, in a clause.
+    pub notice: Option<String>,
+}
+
+/// Why a candidate gives no notebook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whose fault it is.
+    pub kind: FaultKind,
+    /// The notebook that it is or seems to be, when that can be told.
+    pub id: Option<NotebookId>,
+    /// What is wrong and where, in a clause: no content, no secret.
+    pub reason: String,
+    /// At which byte.
+    pub offset: Option<u64>,
+}
+
+/// Whose fault a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// It is no notebook, or beyond a limit: reading it again will not help.
+    Invalid,
+    /// It could not be read.
+    Failed,
+    /// It is nothing that should be read.
+    NotMeant,
+}

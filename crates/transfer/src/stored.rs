@@ -1,0 +1,60 @@
+//! Asking a store, with patience for what passes.
+
+use std::time::Duration;
+
+use quire_domain::{Notebook, NotebookId};
+use quire_storage::{Digested, NotebookStore, StoreError};
+
+use crate::TransferError;
+use crate::error::chain;
+
+/// How often a call is made that the store has no capacity for, or that meets it while it restarts.
+const TRIES: u32 = 7;
+/// How long the first wait between them is; each following one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// Why something could not be done with one notebook.
+pub(crate) enum Trouble {
+    /// This notebook fails, in a clause; the others may do well.
+    One(String),
+    /// There is no use in going on.
+    All(TransferError),
+}
+
+impl Trouble {
+    pub(crate) fn of(which: &'static str, error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => Self::All(TransferError::Store { which, source: error }),
+            other => Self::One(chain(&other)),
+        }
+    }
+}
+
+/// Makes a call that may be repeated, again while the store says that it may succeed later.
+pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut wait = FIRST_WAIT;
+    for _ in 1..TRIES {
+        match call().await {
+            Err(StoreError::Overloaded { .. } | StoreError::Unavailable { .. }) => {}
+            outcome => return outcome,
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    call().await
+}
+
+/// What is stored of a notebook now, damaged ones included, which digests leave out.
+pub(crate) async fn look(store: &dyn NotebookStore, id: &NotebookId) -> Result<Option<Digested>, StoreError> {
+    let ids = std::slice::from_ref(id);
+    if let Some(found) = patiently(|| store.digests(ids)).await?.pop() {
+        return Ok(Some(found));
+    }
+    let Some(loaded) = patiently(|| store.load(id)).await? else { return Ok(None) };
+    let Notebook { owner, revision, .. } = &loaded.notebook;
+    let (owner, revision, digest) = (owner.clone(), *revision, loaded.notebook.content_digest());
+    Ok(Some(Digested { id: id.clone(), owner, revision, version: loaded.version, digest }))
+}

@@ -1,0 +1,105 @@
+//! Proving that what a source holds is in a store.
+
+use std::sync::Arc;
+
+use quire_domain::SecretKeys;
+use quire_storage::{Loaded, NotebookStore};
+
+use crate::TransferError;
+use crate::compare::{cells_with_other_names, compare};
+use crate::line::{Line, Outcome, Summary, Watch};
+use crate::pipeline::{Job, Pipeline, Worked, blocking};
+use crate::source::{Candidate, Source};
+use crate::stored::{Trouble, patiently};
+
+/// A verification: every notebook of a source is compared completely with the one that is stored. Nothing is written.
+///
+/// Compared are id, owner, name, connection string (opened), unknown fields, and of each cell in order id, type, code,
+/// unknown fields, and results with every output. A stored notebook at a higher revision was edited since, if anything is
+/// different ([`Outcome::Newer`]), and else is the same. One at a lower revision is different.
+#[derive(Clone, Debug)]
+pub struct Verify {
+    /// Where the notebooks should be.
+    pub store: Arc<dyn NotebookStore>,
+    /// Where they came from.
+    pub source: Arc<dyn Source>,
+    /// What connection strings are sealed with.
+    pub keys: Option<Arc<SecretKeys>>,
+    /// How many notebooks are worked on at once.
+    pub jobs: usize,
+}
+
+impl Verify {
+    /// Runs the verification. Each candidate gets one line, in the source's order.
+    ///
+    /// # Errors
+    /// When nothing can be read, the store is gone, or the lines cannot be kept.
+    pub async fn run(&self, watch: &mut dyn Watch) -> Result<Summary, TransferError> {
+        let source = Arc::clone(&self.source);
+        let candidates = blocking(move || source.candidates()).await?.map_err(TransferError::Source)?;
+        let mut pipeline = Pipeline::new(self.jobs, watch);
+        pipeline.watch().begin(candidates.len());
+        let outcome = self.begin_all(candidates, &mut pipeline).await;
+        pipeline.end(outcome).await
+    }
+
+    async fn begin_all(&self, candidates: Vec<Candidate>, pipeline: &mut Pipeline<'_>) -> Result<(), TransferError> {
+        for candidate in candidates {
+            let this = self.clone();
+            pipeline.begin(|job| async move { this.one(job, candidate).await }).await?;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, job: Job, candidate: Candidate) -> Worked {
+        let source = Arc::clone(&self.source);
+        let (candidate, read) = blocking(move || {
+            let read = candidate.fault.clone().map_or_else(|| source.read(&candidate), Err);
+            (candidate, read)
+        })
+        .await?;
+        let read = match read {
+            Ok(found) => found.notebook,
+            Err(fault) => return Ok(Line::of_fault(&candidate.file, fault)),
+        };
+        let line = |id, outcome, reason| Line { file: Some(candidate.file.clone()), id, outcome, reason, offset: None };
+        let id = Some(read.id.clone());
+        let stored = match patiently(|| self.store.load(&read.id)).await {
+            Ok(Some(Loaded { notebook, .. })) => notebook,
+            Ok(None) => return Ok(line(id, Outcome::Missing, Some("it is not in the database".to_owned()))),
+            Err(error) => {
+                let reason = job.sort(Trouble::of("database", error))?;
+                return Ok(line(id, Outcome::Failed, Some(reason)));
+            }
+        };
+        let keys = self.keys.clone();
+        let (outcome, reasons) = blocking(move || {
+            let mut different = compare(&read, &stored, &keys);
+            if stored.revision < read.revision {
+                different.add(format!("revision {} in the database, {} in the file", stored.revision, read.revision));
+            }
+            let mut reasons = Vec::new();
+            let outcome = if different.is_empty() {
+                Outcome::Same
+            } else if stored.revision > read.revision {
+                let (stored, read) = (stored.revision, read.revision);
+                reasons.push(format!("edited since: revision {stored} in the database, {read} in the file"));
+                reasons.push(format!("changed: {}", different.text()));
+                Outcome::Newer
+            } else {
+                reasons.push(format!("different: {}", different.text()));
+                Outcome::Different
+            };
+            let derived = cells_with_other_names(&stored);
+            if derived > 0 {
+                reasons.push(format!(
+                    "information: the stored reads or writes of {derived} cells are not those of a fresh analysis"
+                ));
+            }
+            (outcome, reasons)
+        })
+        .await?;
+        let reason = if reasons.is_empty() { None } else { Some(reasons.join("; ")) };
+        Ok(line(id, outcome, reason))
+    }
+}
