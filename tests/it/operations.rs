@@ -186,3 +186,19 @@ fn a_backup_is_proved() {
     assert_eq!(code, Some(2), "{told}");
     assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
 }
+
+/// The image's health check asks a real server with nothing but the shell.
+#[test]
+fn the_health_check_tells_a_server_from_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::on(folder.path());
+    let port = server.address().rsplit(':').next().unwrap().to_owned();
+    let health = |path: &[&str]| {
+        let mut health = script("infra/image/quire-health");
+        health.args(path).env_remove("PORT").env("QUIRE_PORT", &port).output().unwrap().status.code()
+    };
+    assert_eq!(health(&[]), Some(0));
+    assert_eq!(health(&["/nothing"]), Some(1), "only 200 is well");
+    assert!(server.terminate());
+    assert_eq!(health(&[]), Some(1), "nobody is there");
+}
