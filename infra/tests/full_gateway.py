@@ -68,6 +68,12 @@ class Nginx:
         self.process.wait(PATIENCE)
 
 
+def drain(stream):
+    """To the end, so that the server never waits for its log to be read."""
+    with stream:
+        stream.read()
+
+
 def server(folder, user):
     """A server with notebooks of its own, so that answers tell which of the two they are from."""
     process = subprocess.Popen(
@@ -76,7 +82,7 @@ def server(folder, user):
     )
     for line in process.stdout:
         if found := re.search(r"listening.*127\.0\.0\.1:(\d+)", line):
-            threading.Thread(target=process.stdout.read, daemon=True).start()
+            threading.Thread(target=drain, args=(process.stdout,), daemon=True).start()
             return process, int(found[1])
     raise AssertionError("the server does not listen")
 
@@ -99,8 +105,8 @@ class Gateway(unittest.TestCase):
                 self.assertEqual(len(set(seen)), 2, "both are asked")
                 status, _ = nginx.request("GET", "/api/notebooks", host="elsewhere.example")
                 self.assertEqual(status, 403, "the server still sees whom the client asked for")
-                large = json.dumps({"name": "x" * 60_000}).encode()
-                self.assertEqual(nginx.request("PUT", "/api/notebooks/missing/name", large)[0], 404, "a large body goes through")
+                large = json.dumps({"code": "x" * 200_000}).encode()
+                self.assertEqual(nginx.request("PUT", "/api/notebooks/missing/cells/c", large)[0], 404, "a large body goes through")
                 one.kill()
                 one.wait()
                 left = {user() for _ in range(10)}
