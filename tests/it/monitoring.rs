@@ -57,7 +57,7 @@ fn find<'a>(rows: &'a [Vec<(String, String)>], name: &str, value: &str) -> &'a [
     rows.iter().find(|row| field(row, name) == value).unwrap_or_else(|| panic!("no row has {name} {value}: {rows:?}"))
 }
 
-/// A server of its own: pg_stat_statements has to be there from the start, and slots belong to the whole server.
+/// A server of its own: `pg_stat_statements` has to be there from the start, and slots belong to the whole server.
 #[tokio::test]
 async fn every_query_runs_and_shows_what_it_is_for() {
     let conf = ["shared_preload_libraries = 'pg_stat_statements'", "wal_level = logical", "autovacuum = off"];
