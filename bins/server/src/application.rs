@@ -118,7 +118,8 @@ fn options(config: &Config) -> quire_service::Options {
 
 fn settings(config: &Config) -> Settings {
     Settings {
-        dev_user: config.dev_user.clone(),
+        authenticator: quire_api::Authenticator::development(config.dev_user.clone()),
+        request_limit: None,
         allowed_origins: config.allowed_origins.clone(),
         body_timeout: config.body_timeout,
         request_timeout: config.request_timeout,
