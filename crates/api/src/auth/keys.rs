@@ -122,7 +122,7 @@ impl FetchedKeys {
                 Next::Use(key) => return Ok(key),
                 Next::Refuse(missing) => return Err(missing),
                 Next::Fetch(None) if known.find(id, now).is_err_and(|missing| missing == Missing::Unknown) => {
-                    known.looked = Some(now)
+                    known.looked = Some(now);
                 }
                 Next::Fetch(_) => {}
             }

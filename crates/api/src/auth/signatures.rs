@@ -11,7 +11,7 @@ use webpki::RawPublicKeyEntity;
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
-    verifier_factory: verifier,
+    verifier_factory: |algorithm, key| verifier(*algorithm, key),
     key_utils: KeyUtils::new_unimplemented(), // nothing here asks for thumbprints
 };
 
@@ -37,7 +37,7 @@ fn by_info(der: &SubjectPublicKeyInfoDer<'_>, message: &[u8], signature: &[u8]) 
     RawPublicKeyEntity::try_from(der)?.verify_signature(webpki::ring::RSA_PKCS1_2048_8192_SHA256, message, signature)
 }
 
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     match algorithm {
         Algorithm::RS256 => Ok(Box::new(Rs256(key.kind().clone()))),
         _ => Err(ErrorKind::InvalidAlgorithm.into()),
