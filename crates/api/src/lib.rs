@@ -8,7 +8,9 @@ mod answer;
 mod cells;
 mod cors;
 mod envelope;
+mod etag;
 mod extract;
+mod graph;
 mod guard;
 mod health;
 mod in_flight;
@@ -73,6 +75,7 @@ impl Api {
             .configure(health::configure)
             .configure(notebooks::configure)
             .configure(cells::configure)
+            .configure(graph::configure)
             .default_service(web::to(unknown_route))
             .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
     }
