@@ -20,6 +20,7 @@ mod path;
 mod problem;
 mod rendered;
 mod request_log;
+mod search;
 mod shared;
 mod wire;
 
@@ -76,6 +77,7 @@ impl Api {
             .configure(notebooks::configure)
             .configure(cells::configure)
             .configure(graph::configure)
+            .configure(search::configure)
             .default_service(web::to(unknown_route))
             .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
     }

@@ -11,7 +11,7 @@ use crate::etag::{self, IfMatch};
 use crate::extract::{Body, IgnoredBody, Query};
 use crate::guard::Caller;
 use crate::path::NotebookPath;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::wire::{
     ConnectionIn, CreatedNotebookOut, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut, PageIn, RenamedOut,
@@ -37,11 +37,11 @@ async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Quer
     let PageIn { limit, cursor, sort } = page;
     let paged = limit.is_some() || cursor.is_some();
     if limit == Some(0) {
-        return Err(unfit("limit", &"it must be at least 1"));
+        return Err(Problem::unfit_query("limit", &"it must be at least 1"));
     }
     let sort: Option<Sort> =
-        sort.map(|sort| sort.parse()).transpose().map_err(|error: InvalidSort| unfit("sort", &error))?;
-    let unfit_cursor = |error: InvalidCursor| unfit("cursor", &error);
+        sort.map(|sort| sort.parse()).transpose().map_err(|error: InvalidSort| Problem::unfit_query("sort", &error))?;
+    let unfit_cursor = |error: InvalidCursor| Problem::unfit_query("cursor", &error);
     let Some(sort) = sort else {
         let after = cursor.map(|cursor| cursor.parse()).transpose().map_err(unfit_cursor)?;
         let page = shared.read(shared.service.list(&user, &PageRequest { limit, after })).await?;
@@ -50,15 +50,11 @@ async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Quer
     };
     let after: Option<SortCursor> = cursor.map(|cursor| cursor.parse()).transpose().map_err(unfit_cursor)?;
     if after.as_ref().is_some_and(|after| after.sort() != sort) {
-        return Err(unfit("cursor", &"it is of a list in another order"));
+        return Err(Problem::unfit_query("cursor", &"it is of a list in another order"));
     }
     let page = shared.read(shared.service.list_sorted(&user, sort, limit, after.as_ref())).await?;
     let next = paged.then(|| NextOut::new(page.next.as_ref()));
     json(64 + 128 * page.notebooks.len(), &ListOut::new(&page.notebooks, &page.damaged, next))
-}
-
-fn unfit(field: &str, reason: &dyn std::fmt::Display) -> Problem {
-    Problem::new(Code::DoesNotFit, format!("The query does not fit: `{field}`: {reason}."))
 }
 
 async fn get(

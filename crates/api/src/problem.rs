@@ -115,6 +115,11 @@ impl Problem {
         Self { status, ..Self::new(Code::Other, format!("The request was refused: {reason}.")) }
     }
 
+    /// A field of the query that does not fit.
+    pub(crate) fn unfit_query(field: &str, reason: &dyn fmt::Display) -> Self {
+        Self::new(Code::DoesNotFit, format!("The query does not fit: `{field}`: {reason}."))
+    }
+
     pub(crate) fn allowing(self, methods: &'static str) -> Self {
         Self { allow: Some(methods), ..self }
     }

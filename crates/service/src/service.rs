@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, Graph, NotebookId, Revision, UserId};
-use quire_storage::{Health, ListFilter, NotebookStore, Page, PageRequest, StoreError, StoreEvent};
+use quire_storage::{
+    Health, ListFilter, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent,
+};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
@@ -110,6 +112,20 @@ impl NotebookService {
         after: Option<&SortCursor>,
     ) -> Result<SortedPage, ServiceError> {
         Ok(sorted(self.list_all(user).await?, sort, limit, after))
+    }
+
+    /// Finds the user's notebooks in whose name or code the text is, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn search(
+        &self,
+        user: &UserId,
+        text: &SearchText,
+        page: &PageRequest,
+    ) -> Result<SearchPage, ServiceError> {
+        self.check_open()?;
+        Ok(self.shared.store.search(user, text, page).await?)
     }
 
     /// All of the user's notebooks, with the two that every user has.

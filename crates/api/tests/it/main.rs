@@ -12,6 +12,7 @@ mod limits;
 mod lists;
 mod notebooks;
 mod routing;
+mod search;
 mod secrets;
 mod support;
 mod timeouts;
