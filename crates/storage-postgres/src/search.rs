@@ -1,7 +1,7 @@
 //! Searching: the database looks through the owner's notebooks, and what it finds is looked at again here, because text
 //! that may hold NUL is stored in another form, in which a search can find what is not there.
 
-use quire_domain::{CellId, UserId};
+use quire_domain::{CellId, Cells, UserId};
 use quire_storage::{CellHit, Cursor, Hit, PageRequest, SearchPage, SearchText, Summary};
 
 use crate::database::Database;
@@ -89,7 +89,7 @@ impl Candidate {
             // Of those that are only found in their stored form, so many may have come that others are missing.
             let loaded = whole::load(database, &notebook.id).await?;
             let cells = loaded.as_ref().map(|loaded| &loaded.notebook.cells);
-            let cells = cells.into_iter().flat_map(|cells| cells.iter()).map(|cell| &**cell);
+            let cells = cells.into_iter().flat_map(Cells::iter).map(|cell| &**cell);
             return Ok(Hit::find(wanted, notebook, cells));
         }
         let in_name = notebook.name.as_deref().is_some_and(|name| wanted.find_in(name).is_some());
