@@ -15,9 +15,9 @@ const SAMPLES: usize = 100;
 /// The user's notebooks lie among the others', as when all are made over time.
 const FILL: &str = "
     INSERT INTO users (id) SELECT 'user' || n FROM generate_series(0, 99) n;
-    INSERT INTO notebooks (id, user_id, name, revision, version, created_at, updated_at)
+    INSERT INTO notebooks (id, user_id, name, revision, version, commit_ids, commit_versions, created_at, updated_at)
     SELECT 'notebook' || n, 'user' || n % 100, 'Notebook ' || n, 0, nextval('notebook_versions'),
-        now() + n * interval '1 ms', now()
+        ARRAY[gen_random_uuid()], ARRAY[]::bigint[], now() + n * interval '1 ms', now()
     FROM generate_series(0, 99999) n;
     INSERT INTO cells (notebook_id, id, order_key, type, code, reads, writes, revision)
     SELECT 'notebook' || n, gen_random_uuid(), 'a' || chr(ascii('A') + c), 'python',
