@@ -1,38 +1,46 @@
-//! Cells: adding, changing, deleting.
+//! Cells: adding, changing, moving, deleting.
 
 use std::sync::Arc;
 
 use actix_web::web;
-use quire_domain::{Edit, Place, Revision, limits};
+use quire_domain::{CellId, Edit, NotebookId, Place, UserId, limits};
 
 use crate::answer::{Answer, json, resource};
-use crate::extract::{Body, CODE_BODY};
+use crate::etag::{IfMatch, Precondition};
+use crate::extract::{Body, CODE_BODY, OptionalBody};
 use crate::guard::Caller;
 use crate::path::{CellPath, NotebookPath, cell_id};
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
-use crate::wire::{CellIn, CodeIn, CreatedCellOut, EditedOut};
+use crate::wire::{CellIn, CodeIn, CreatedCellOut, DeleteIn, EditedOut, MoveIn, TypeIn};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.service(resource("/api/notebooks/{id}/cells", "POST").route(web::post().to(insert))).service(
-        resource("/api/notebooks/{id}/cells/{cell_id}", "PUT, DELETE")
-            .route(web::put().to(update))
-            .route(web::delete().to(delete)),
-    );
+    config
+        .service(resource("/api/notebooks/{id}/cells", "POST").route(web::post().to(insert)))
+        .service(
+            resource("/api/notebooks/{id}/cells/{cell_id}", "PUT, DELETE")
+                .route(web::put().to(update))
+                .route(web::delete().to(delete)),
+        )
+        .service(resource("/api/notebooks/{id}/cells/{cell_id}/move", "POST").route(web::post().to(move_cell)))
+        .service(resource("/api/notebooks/{id}/cells/{cell_id}/type", "PUT").route(web::put().to(set_type)));
 }
 
 async fn insert(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
-    Body(CellIn { r#type, after_cell_id }): Body<CellIn>,
+    matched: IfMatch,
+    Body(CellIn { r#type, code, after_cell_id, expected_revision }): Body<CellIn, CODE_BODY>,
 ) -> Answer {
+    let code = source(code.unwrap_or_default())?;
     let place = match after_cell_id.as_deref() {
         None | Some("") => Place::End,
         Some(after) => Place::After(cell_id(after)?),
     };
-    let call = shared.service.insert_cell(&user, &id, None, (r#type, Arc::default()), place);
-    let created = shared.change(call).await?;
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
+    let call = shared.service.insert_cell(&user, &id, precondition.expected, (r#type, code), place);
+    let created = shared.change(call).await.map_err(|problem| precondition.told(problem))?;
     json(64, &CreatedCellOut { cell_id: created.cell.as_str() })
 }
 
@@ -41,15 +49,38 @@ async fn update(
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
-    Body(CodeIn { code, expected_revision }): Body<CodeIn, CODE_BODY>,
+    matched: IfMatch,
+    Body(CodeIn { code, expected_revision, merge }): Body<CodeIn, CODE_BODY>,
 ) -> Answer {
-    // Here, so that megabytes of source are not analysed before they are refused, and because the source is the request,
-    // in effect: other values beyond their limits are 422.
-    limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len())
-        .map_err(|error| Problem::of(Code::TooLarge, &error))?;
-    let edit = Edit::UpdateCell { id: cell, code: Arc::from(code) };
-    let edited = shared.change(shared.service.edit(&user, &id, expected_revision.map(Revision), edit)).await?;
-    json(64, &EditedOut::new(&edited))
+    let edit = Edit::UpdateCell { id: cell, code: source(code)? };
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
+    apply(&shared, (&user, &id), precondition, edit).await
+}
+
+async fn move_cell(
+    shared: web::Data<Shared>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+    CellPath(cell): CellPath,
+    matched: IfMatch,
+    Body(MoveIn { after_cell_id, expected_revision, merge }): Body<MoveIn>,
+) -> Answer {
+    let after: Option<CellId> = after_cell_id.as_deref().map(cell_id).transpose()?;
+    let edit = Edit::MoveCell { id: cell, place: after.map_or(Place::Start, Place::After) };
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
+    apply(&shared, (&user, &id), precondition, edit).await
+}
+
+async fn set_type(
+    shared: web::Data<Shared>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+    CellPath(cell): CellPath,
+    matched: IfMatch,
+    Body(TypeIn { r#type, expected_revision, merge }): Body<TypeIn>,
+) -> Answer {
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
+    apply(&shared, (&user, &id), precondition, Edit::SetCellType { id: cell, cell_type: r#type }).await
 }
 
 async fn delete(
@@ -57,7 +88,22 @@ async fn delete(
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
+    matched: IfMatch,
+    OptionalBody(DeleteIn { expected_revision, merge }): OptionalBody<DeleteIn>,
 ) -> Answer {
-    let edited = shared.change(shared.service.edit(&user, &id, None, Edit::DeleteCell { id: cell })).await?;
-    json(64, &EditedOut::new(&edited))
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
+    apply(&shared, (&user, &id), precondition, Edit::DeleteCell { id: cell }).await
+}
+
+async fn apply(shared: &Shared, (user, id): (&UserId, &NotebookId), precondition: Precondition, edit: Edit) -> Answer {
+    let edited = shared.change(shared.service.edit(user, id, precondition.expected, edit)).await;
+    json(64, &EditedOut::new(&edited.map_err(|problem| precondition.told(problem))?))
+}
+
+/// A cell's source as a client sent it. Checked here, so that megabytes are not analysed before they are refused, and
+/// because the source is the request, in effect: other values beyond their limits are 422.
+fn source(code: String) -> Result<Arc<str>, Problem> {
+    limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len())
+        .map_err(|error| Problem::of(Code::TooLarge, &error))?;
+    Ok(Arc::from(code))
 }

@@ -24,6 +24,9 @@ pub(crate) const CODE_BODY: usize = 8 * limits::CELL_SOURCE_BYTES;
 /// A JSON object as the body, which has at most `MOST` bytes.
 pub(crate) struct Body<T, const MOST: usize = SMALL_BODY>(pub(crate) T);
 
+/// A JSON object as the body, or no body.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
 /// A body that is read, so that the connection can go on, and means nothing.
 pub(crate) struct IgnoredBody;
 
@@ -39,6 +42,19 @@ impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, M
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, MOST);
         Box::pin(async move { parse(&bytes.await?.ok_or_else(|| body_too_large(MOST))?).map(Self) })
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = read_body(request, payload, SMALL_BODY);
+        Box::pin(async move {
+            let bytes = bytes.await?.ok_or_else(|| body_too_large(SMALL_BODY))?;
+            if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
+        })
     }
 }
 

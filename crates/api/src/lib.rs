@@ -9,7 +9,9 @@ mod auth;
 mod cells;
 mod cors;
 mod envelope;
+mod etag;
 mod extract;
+mod graph;
 mod guard;
 mod health;
 mod in_flight;
@@ -20,6 +22,7 @@ mod problem;
 mod rate;
 mod rendered;
 mod request_log;
+mod search;
 mod shared;
 mod wire;
 
@@ -79,6 +82,8 @@ impl Api {
             .configure(health::configure)
             .configure(notebooks::configure)
             .configure(cells::configure)
+            .configure(graph::configure)
+            .configure(search::configure)
             .default_service(web::to(unknown_route))
             .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
     }

@@ -1,17 +1,21 @@
-//! Notebooks: making, listing, reading, naming, connecting, deleting.
+//! Notebooks: making, listing, reading, naming, connecting, copying, deleting.
 
-use actix_web::web;
+use actix_web::http::header::ETAG;
+use actix_web::{HttpRequest, HttpResponse, web};
 use quire_domain::{ConnectionString, Edit, Notebook, limits::Invalid};
-use quire_service::ServiceError;
+use quire_service::{Duplicated, InvalidSort, ServiceError, Sort, SortCursor};
 use quire_storage::{InvalidCursor, PageRequest};
 
 use crate::answer::{Answer, json, json_bytes, read, render, resource};
+use crate::etag::{self, IfMatch};
 use crate::extract::{Body, IgnoredBody, Query};
 use crate::guard::Caller;
 use crate::path::NotebookPath;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::shared::Shared;
-use crate::wire::{ConnectionIn, CreatedNotebookOut, DoneOut, ListOut, NameIn, NotebookOut, PageIn, RenamedOut};
+use crate::wire::{
+    ConnectionIn, CreatedNotebookOut, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut, PageIn, RenamedOut,
+};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -20,7 +24,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             resource("/api/notebooks/{id}", "GET, HEAD, DELETE").route(read().to(get)).route(web::delete().to(delete)),
         )
         .service(resource("/api/notebooks/{id}/name", "PUT").route(web::put().to(rename)))
-        .service(resource("/api/notebooks/{id}/db", "PUT").route(web::put().to(connect)));
+        .service(resource("/api/notebooks/{id}/db", "PUT").route(web::put().to(connect)))
+        .service(resource("/api/notebooks/{id}/duplicate", "POST").route(web::post().to(duplicate)));
 }
 
 async fn create(shared: web::Data<Shared>, Caller(user): Caller, _: IgnoredBody) -> Answer {
@@ -29,45 +34,69 @@ async fn create(shared: web::Data<Shared>, Caller(user): Caller, _: IgnoredBody)
 }
 
 async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
-    let paged = page.limit.is_some() || page.cursor.is_some();
-    let page = page_request(page)?;
-    let page = shared.read(shared.service.list(&user, &page)).await?;
-    json(64 + 128 * page.notebooks.len(), &ListOut::new(&page, paged))
-}
-
-fn page_request(PageIn { limit, cursor, sort }: PageIn) -> Result<PageRequest, Problem> {
-    if sort.is_some() {
-        return Err(Problem::new(Code::DoesNotFit, "The query does not fit: `sort` is not supported yet."));
-    }
+    let PageIn { limit, cursor, sort } = page;
+    let paged = limit.is_some() || cursor.is_some();
     if limit == Some(0) {
-        return Err(Problem::new(Code::DoesNotFit, "The query does not fit: `limit` must be at least 1."));
+        return Err(Problem::unfit_query("limit", &"it must be at least 1"));
     }
-    let unfit =
-        |error: InvalidCursor| Problem::new(Code::DoesNotFit, format!("The query does not fit: `cursor`: {error}."));
-    let after = cursor.map(|cursor| cursor.parse()).transpose().map_err(unfit)?;
-    Ok(PageRequest { limit, after })
+    let sort: Option<Sort> =
+        sort.map(|sort| sort.parse()).transpose().map_err(|error: InvalidSort| Problem::unfit_query("sort", &error))?;
+    let unfit_cursor = |error: InvalidCursor| Problem::unfit_query("cursor", &error);
+    let Some(sort) = sort else {
+        let after = cursor.map(|cursor| cursor.parse()).transpose().map_err(unfit_cursor)?;
+        let page = shared.read(shared.service.list(&user, &PageRequest { limit, after })).await?;
+        let next = paged.then(|| NextOut::new(page.next.as_ref()));
+        return json(64 + 128 * page.notebooks.len(), &ListOut::new(&page.notebooks, &page.damaged, next));
+    };
+    let after: Option<SortCursor> = cursor.map(|cursor| cursor.parse()).transpose().map_err(unfit_cursor)?;
+    if after.as_ref().is_some_and(|after| after.sort() != sort) {
+        return Err(Problem::unfit_query("cursor", &"it is of a list in another order"));
+    }
+    let page = shared.read(shared.service.list_sorted(&user, sort, limit, after.as_ref())).await?;
+    let next = paged.then(|| NextOut::new(page.next.as_ref()));
+    json(64 + 128 * page.notebooks.len(), &ListOut::new(&page.notebooks, &page.damaged, next))
 }
 
-async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
+async fn get(
+    shared: web::Data<Shared>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+    request: HttpRequest,
+) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
-    if let Some(bytes) = shared.rendered.get(&published) {
-        return Ok(json_bytes(bytes));
+    let etag = etag::of(&shared, &published).await;
+    if let Some(etag) = &etag
+        && etag::is_known(request.headers(), etag)
+    {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish());
     }
-    let size: usize = published.notebook.cells.iter().map(|cell| cell.code.len() * 9 / 8 + 256).sum();
-    let bytes = render(512 + size, &NotebookOut::new(&published))?;
-    shared.rendered.keep(&published, &bytes);
-    Ok(json_bytes(bytes))
+    let bytes = if let Some(bytes) = shared.rendered.get(&published) {
+        bytes
+    } else {
+        let size: usize = published.notebook.cells.iter().map(|cell| cell.code.len() * 9 / 8 + 256).sum();
+        let bytes = render(512 + size, &NotebookOut::new(&published))?;
+        shared.rendered.keep(&published, &bytes);
+        bytes
+    };
+    let mut answer = json_bytes(bytes);
+    if let Some(etag) = etag {
+        answer.headers_mut().insert(ETAG, etag);
+    }
+    Ok(answer)
 }
 
 async fn rename(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
-    Body(NameIn { name }): Body<NameIn>,
+    matched: IfMatch,
+    Body(NameIn { name, expected_revision }): Body<NameIn>,
 ) -> Answer {
     let name = name.unwrap_or_default();
     let kept = Notebook::name_from(&name).map_err(invalid)?;
-    shared.change(shared.service.edit(&user, &id, None, Edit::Rename { name })).await?;
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
+    let call = shared.service.edit(&user, &id, precondition.expected, Edit::Rename { name });
+    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
     json(512, &RenamedOut::new(kept.as_deref()))
 }
 
@@ -75,15 +104,35 @@ async fn connect(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
-    Body(ConnectionIn { connection_string }): Body<ConnectionIn>,
+    matched: IfMatch,
+    Body(ConnectionIn { connection_string, expected_revision }): Body<ConnectionIn>,
 ) -> Answer {
     let entered = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
-    shared.change(shared.service.set_connection(&user, &id, None, entered)).await?;
+    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
+    let call = shared.service.set_connection(&user, &id, precondition.expected, entered);
+    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
     json(32, &DoneOut::new())
 }
 
-async fn delete(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
-    shared.change(shared.service.delete(&user, &id)).await?;
+async fn duplicate(
+    shared: web::Data<Shared>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+    _: IgnoredBody,
+) -> Answer {
+    let Duplicated { id, name, has_connection } = shared.change(shared.service.duplicate(&user, &id)).await?;
+    json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection })
+}
+
+async fn delete(
+    shared: web::Data<Shared>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+    matched: IfMatch,
+) -> Answer {
+    let precondition = matched.with(&shared, (&user, &id), None, None).await?;
+    let call = shared.service.delete_expecting(&user, &id, precondition.expected);
+    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
     shared.rendered.forget(&id);
     json(32, &DoneOut::new())
 }

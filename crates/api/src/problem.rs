@@ -7,11 +7,13 @@ use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use quire_service::ServiceError;
+use quire_domain::Revision;
+use quire_service::{ChangedCell, ChangedSince, ServiceError};
 use quire_storage::StoreError;
 use serde::Serialize;
 
 use crate::auth::AuthError;
+use crate::wire::List;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -46,6 +48,7 @@ codes! {
     UnknownCell = "unknown_cell", NOT_FOUND, "There is no such cell";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
     SlowBody = "slow_body", REQUEST_TIMEOUT, "The body took too long";
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The notebook is not as If-Match says";
     RevisionConflict = "revision_conflict", CONFLICT, "The notebook has changed";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
     MalformedJson = "malformed_json", UNPROCESSABLE_ENTITY, "The body is not JSON";
@@ -77,6 +80,8 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     /// What the notebook's revision is, when the client expected another.
     current_revision: Option<i64>,
+    /// What is different since the revision that the client expected.
+    changed: Option<ChangedSince>,
     /// After how many seconds the same request may succeed.
     pub(crate) retry_after: Option<u8>,
     /// The methods that the route has.
@@ -92,7 +97,17 @@ impl Problem {
         let (_, status, _) = code.row();
         let detail = detail.into();
         let closes = matches!(code, Code::SlowBody);
-        Self { code, status, detail, current_revision: None, retry_after: None, allow: None, closes, cause: None }
+        Self {
+            code,
+            status,
+            detail,
+            current_revision: None,
+            changed: None,
+            retry_after: None,
+            allow: None,
+            closes,
+            cause: None,
+        }
     }
 
     /// A problem whose detail is an error's own message.
@@ -106,12 +121,32 @@ impl Problem {
         Self { status, ..Self::new(Code::Other, format!("The request was refused: {reason}.")) }
     }
 
+    /// A field of the query that does not fit.
+    pub(crate) fn unfit_query(field: &str, reason: &dyn fmt::Display) -> Self {
+        Self::new(Code::DoesNotFit, format!("The query does not fit: `{field}`: {reason}."))
+    }
+
     pub(crate) fn allowing(self, methods: &'static str) -> Self {
         Self { allow: Some(methods), ..self }
     }
 
     pub(crate) fn after(self, seconds: u8) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// What is different from what an `If-Match` says.
+    pub(crate) fn not_matching(current: Revision) -> Self {
+        let detail = "The ETag in If-Match is none that this server gave out since its store was opened; read the notebook again.";
+        Self { current_revision: Some(current.0), ..Self::new(Code::PreconditionFailed, detail) }
+    }
+
+    /// The same problem where it was `If-Match` that named the revision (RFC 9110, section 13.1.1).
+    pub(crate) fn of_precondition(self) -> Self {
+        if self.code != Code::RevisionConflict {
+            return self;
+        }
+        let (_, status, _) = Code::PreconditionFailed.row();
+        Self { code: Code::PreconditionFailed, status, ..self }
     }
 
     fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
@@ -144,12 +179,14 @@ impl Problem {
             code,
             request_id,
             current_revision: self.current_revision,
+            changed_cells: self.changed.as_ref().map(|changed| List(changed.cells.as_slice())),
+            changed_cells_complete: self.changed.as_ref().map(|changed| changed.complete),
         };
         serde_json::to_vec(&body).unwrap_or_default() // a struct of texts and numbers always serialises
     }
 }
 
-/// RFC 9457, with three members of ours at the end.
+/// RFC 9457, with members of ours at the end.
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: fmt::Arguments<'a>,
@@ -160,6 +197,10 @@ struct Body<'a> {
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     current_revision: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_cells: Option<List<&'a [ChangedCell]>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_cells_complete: Option<bool>,
 }
 
 /// An error's message as a sentence for people: our errors are lower case without a full stop.
@@ -194,9 +235,11 @@ impl From<ServiceError> for Problem {
             ServiceError::UnknownNotebook(_) => Self::new(Code::UnknownNotebook, message),
             ServiceError::Foreign(_) => Self::new(Code::ForeignNotebook, message),
             ServiceError::UnknownCell(_) => Self::new(Code::UnknownCell, message),
-            ServiceError::Conflict { current, .. } => {
-                Self { current_revision: Some(current.0), ..Self::new(Code::RevisionConflict, message) }
-            }
+            ServiceError::Conflict { current, changed, .. } => Self {
+                current_revision: Some(current.0),
+                changed: Some(changed),
+                ..Self::new(Code::RevisionConflict, message)
+            },
             ServiceError::Invalid(_) | ServiceError::InvalidId(_) | ServiceError::LastRevision => {
                 Self::new(Code::BeyondLimit, message)
             }

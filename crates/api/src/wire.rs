@@ -1,8 +1,8 @@
 //! What goes over the wire, apart from the domain's own types, so that neither binds the other.
 
 use quire_domain::{Cell, CellStatus, CellType, Notebook, NotebookId, Output, Revision, ShownConnection, Timestamp};
-use quire_service::{Edited, Published};
-use quire_storage::{Damaged, Page, Summary};
+use quire_service::{ChangedCell, Edited, Published};
+use quire_storage::{Damaged, Summary};
 use serde::de::{Deserializer, Error as _, IntoDeserializer as _};
 use serde::ser::{Serialize, Serializer};
 use serde::{Deserialize, Serialize as DeriveSerialize};
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize as DeriveSerialize};
 pub(crate) struct NameIn {
     #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
     pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
 }
 
 /// Another connection string; the empty one and null mean none. A secret: no `Debug`.
@@ -19,6 +21,8 @@ pub(crate) struct NameIn {
 pub(crate) struct ConnectionIn {
     #[serde(deserialize_with = "secret")]
     pub(crate) connection_string: Option<String>,
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
 }
 
 /// A text or null; the error does not repeat what is there, as those of `serde_json` do with numbers.
@@ -30,13 +34,17 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
     }
 }
 
-/// A new cell; without `after_cell_id`, or with null or "" there, it goes to the end.
+/// A new cell, empty unless it says otherwise; without `after_cell_id`, or with null or "" there, it goes to the end.
 #[derive(Deserialize)]
 pub(crate) struct CellIn {
     #[serde(deserialize_with = "cell_type")]
     pub(crate) r#type: CellType,
     #[serde(default)]
+    pub(crate) code: Option<String>,
+    #[serde(default)]
     pub(crate) after_cell_id: Option<String>,
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
 }
 
 /// By way of a text: of an enum, `serde_json` says that anything but a text is no JSON.
@@ -50,6 +58,39 @@ pub(crate) struct CodeIn {
     pub(crate) code: String,
     #[serde(default)]
     pub(crate) expected_revision: Option<i64>,
+    #[serde(default)]
+    pub(crate) merge: Option<bool>,
+}
+
+/// Another place for a cell: behind another one, or with null before all.
+#[derive(Deserialize)]
+pub(crate) struct MoveIn {
+    #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
+    pub(crate) after_cell_id: Option<String>,
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
+    #[serde(default)]
+    pub(crate) merge: Option<bool>,
+}
+
+/// Another type for a cell.
+#[derive(Deserialize)]
+pub(crate) struct TypeIn {
+    #[serde(deserialize_with = "cell_type")]
+    pub(crate) r#type: CellType,
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
+    #[serde(default)]
+    pub(crate) merge: Option<bool>,
+}
+
+/// What somebody who deletes a cell may say, or leave out with the whole body.
+#[derive(Default, Deserialize)]
+pub(crate) struct DeleteIn {
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
+    #[serde(default)]
+    pub(crate) merge: Option<bool>,
 }
 
 /// Which part of a list.
@@ -57,7 +98,7 @@ pub(crate) struct CodeIn {
 pub(crate) struct PageIn {
     pub(crate) limit: Option<usize>,
     pub(crate) cursor: Option<String>,
-    /// Refused: lists have the one order so far.
+    /// In which order; the oldest first without it.
     pub(crate) sort: Option<String>,
 }
 
@@ -108,6 +149,15 @@ pub(crate) struct CreatedNotebookOut<'a> {
     pub(crate) notebook_id: &'a str,
 }
 
+/// A copy of a notebook.
+#[derive(DeriveSerialize)]
+pub(crate) struct DuplicatedOut<'a> {
+    pub(crate) notebook_id: &'a str,
+    pub(crate) name: &'a str,
+    /// Whether the copy connects to what the original does.
+    pub(crate) has_connection: bool,
+}
+
 /// A new cell.
 #[derive(DeriveSerialize)]
 pub(crate) struct CreatedCellOut<'a> {
@@ -125,21 +175,25 @@ pub(crate) struct ListOut<'a> {
 }
 
 impl<'a> ListOut<'a> {
-    pub(crate) fn new(page: &'a Page, paged: bool) -> Self {
-        Self {
-            notebooks: List(&page.notebooks),
-            next_cursor: paged.then(|| NextOut(page.next.as_ref().map(ToString::to_string))),
-            damaged: (!page.damaged.is_empty()).then_some(List(&page.damaged)),
-        }
+    /// `next` is where the next part begins, if a part was asked for.
+    pub(crate) fn new(notebooks: &'a [Summary], damaged: &'a [Damaged], next: Option<NextOut>) -> Self {
+        let damaged = (!damaged.is_empty()).then_some(List(damaged));
+        Self { notebooks: List(notebooks), next_cursor: next, damaged }
     }
 }
 
 /// Where the next part begins; null when this was the last.
 #[derive(DeriveSerialize)]
-struct NextOut(Option<String>);
+pub(crate) struct NextOut(Option<String>);
+
+impl NextOut {
+    pub(crate) fn new(next: Option<&impl ToString>) -> Self {
+        Self(next.map(ToString::to_string))
+    }
+}
 
 /// Domain values, serialised one by one without being collected first.
-struct List<T>(T);
+pub(crate) struct List<T>(pub(crate) T);
 
 impl Serialize for List<&[Summary]> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -151,6 +205,22 @@ impl Serialize for List<&[Summary]> {
         serializer.collect_seq(self.0.iter().map(|summary| {
             let id = summary.id.as_str();
             SummaryOut { id, name: summary.name.as_deref().unwrap_or(id) }
+        }))
+    }
+}
+
+impl Serialize for List<&[ChangedCell]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(DeriveSerialize)]
+        struct ChangedOut<'a> {
+            cell_id: &'a str,
+            revision: Revision,
+            deleted: bool,
+        }
+        serializer.collect_seq(self.0.iter().map(|ChangedCell { id, revision, deleted }| ChangedOut {
+            cell_id: id.as_str(),
+            revision: *revision,
+            deleted: *deleted,
         }))
     }
 }

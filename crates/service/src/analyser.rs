@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use quire_domain::{Analysis, CellType, Notebook, OpenNotebook, analyse};
+use quire_domain::{Analysis, CellType, Graph, Notebook, NotebookId, OpenNotebook, analyse};
 use quire_storage::StoreError;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -38,6 +38,12 @@ impl Analyser {
         }
     }
 
+    /// Builds the dependency graph of a notebook.
+    pub(crate) async fn graph(&self, published: Arc<Published>) -> Result<Graph, StoreError> {
+        let id = published.notebook.id.clone();
+        self.aside(&id, move || Graph::new(published.notebook.cells.iter())).await
+    }
+
     /// Opens a notebook, or a later state of the one `known`: analyses its cells and builds its graph.
     pub(crate) async fn open(
         &self,
@@ -53,13 +59,22 @@ impl Analyser {
         if bytes <= INLINE_BYTES {
             return Ok(open());
         }
+        self.aside(&id, open).await
+    }
+
+    /// Does the work for a notebook on a thread where it holds up nobody, when its turn comes.
+    async fn aside<T: Send + 'static>(
+        &self,
+        id: &NotebookId,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
         let permit = Arc::clone(&self.openings).acquire_owned().await;
         // The permit goes with the work, which goes on when nobody waits for it any more.
-        let opened = tokio::task::spawn_blocking(move || {
-            let opened = open();
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
             drop(permit);
-            opened
+            done
         });
-        opened.await.map_err(|lost| StoreError::Backend { action: format!("open notebook {id}"), source: lost.into() })
+        done.await.map_err(|lost| StoreError::Backend { action: format!("open notebook {id}"), source: lost.into() })
     }
 }

@@ -56,9 +56,18 @@ impl Sealing {
         if as_it_is.as_ref().is_some_and(StoredConnection::is_sealed) {
             return Err(ServiceError::LooksSealed);
         }
+        self.keep(notebook, entered)
+    }
+
+    /// What to store of a string for this notebook; `None` when nothing is left of it.
+    pub(crate) fn keep(
+        &self,
+        notebook: &Notebook,
+        entered: &ConnectionString,
+    ) -> Result<Option<StoredConnection>, ServiceError> {
         match &self.keys {
             Some(keys) => Ok(Some(keys.seal(entered, &notebook.id, &notebook.owner, nonce()?)?)),
-            None if self.plain => Ok(as_it_is),
+            None if self.plain => Ok(StoredConnection::new(entered.expose())?),
             None => Err(ServiceError::NoSecretKey),
         }
     }

@@ -4,6 +4,8 @@ use quire_domain::limits::Invalid;
 use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection};
 use quire_storage::StoreError;
 
+use crate::ChangedSince;
+
 /// Why a use case was refused or failed. Unless it says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +26,8 @@ pub enum ServiceError {
         expected: Revision,
         /// What it is.
         current: Revision,
+        /// What is different since.
+        changed: ChangedSince,
     },
     /// The notebook has had as many edits as a revision can count; a copy of it begins anew.
     #[error("the notebook is at the last revision there can be; copy it to go on")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Change, Edit, Revision};
+use quire_domain::{CellId, Change, Edit, EditError, Revision};
 use quire_storage::{Commit, CommitId, StoreError, Version};
 use uuid::Uuid;
 
@@ -61,7 +61,8 @@ impl Writer {
     ) -> Result<Vec<Result<Edited, ServiceError>>, StoreError> {
         // Who expects a later revision has it from another server: what is known here is old.
         let current = self.open.notebook().revision;
-        let is_behind = group.iter().any(|command| command.expected.is_some_and(|expected| expected > current));
+        let is_behind =
+            group.iter().any(|command| command.expected.revision().is_some_and(|expected| expected > current));
         if self.in_doubt || is_behind {
             self.refresh().await?;
         }
@@ -87,7 +88,7 @@ impl Writer {
         let mut changes = Vec::new();
         let mut answers = Vec::with_capacity(group.len());
         for command in group {
-            let applied = self.apply(command).await;
+            let applied = self.apply(command, &changes).await;
             answers.push(applied.map(|change| {
                 changes.extend(change.clone());
                 Edited { revision: self.open.notebook().revision, change }
@@ -98,6 +99,9 @@ impl Writer {
         }
         match self.store(base, &changes).await {
             Ok(version) => {
+                for change in &changes {
+                    self.deletions.note(change);
+                }
                 self.publish(&changes, version);
                 Attempt::Done(answers)
             }
@@ -110,14 +114,22 @@ impl Writer {
         }
     }
 
-    /// Applies one edit to the notebook in memory.
-    async fn apply(&mut self, command: &EditCommand) -> Result<Option<Arc<Change>>, ServiceError> {
+    /// Applies one edit to the notebook in memory, where `pending` are the changes of its group before it.
+    async fn apply(
+        &mut self,
+        command: &EditCommand,
+        pending: &[Arc<Change>],
+    ) -> Result<Option<Arc<Change>>, ServiceError> {
         self.check_access(&command.user)?;
         let current = self.open.notebook().revision;
-        if let Some(expected) = command.expected
-            && expected != current
-        {
-            return Err(ServiceError::Conflict { expected, current });
+        let is_late = command.expected.revision().is_some_and(|expected| expected != current);
+        let revision_of = |id: &CellId| self.open.cell(id).map(|cell| cell.revision);
+        let is_allowed = match &command.wish {
+            Wish::Edit(edit) => command.expected.allows(edit, current, revision_of),
+            Wish::Connect(_) => !is_late,
+        };
+        if !is_allowed {
+            return Err(self.conflict(command, pending));
         }
         let connect;
         let edit = match &command.wish {
@@ -134,7 +146,18 @@ impl Writer {
             Some((cell_type, code)) => Some(self.shared.analyser.analyse(cell_type, code).await),
             None => None,
         };
-        Ok(self.open.apply(edit, analysis, self.shared.clock.now())?.map(Arc::new))
+        match self.open.apply(edit, analysis, self.shared.clock.now()) {
+            // The cell, or the one that it was to stand behind, was there at the revision that the user knows.
+            Err(EditError::CellNotFound(_)) if is_late => Err(self.conflict(command, pending)),
+            applied => Ok(applied?.map(Arc::new)),
+        }
+    }
+
+    fn conflict(&self, command: &EditCommand, pending: &[Arc<Change>]) -> ServiceError {
+        let notebook = self.open.notebook();
+        let expected = command.expected.revision().unwrap_or(notebook.revision);
+        let changed = self.deletions.changed_since(expected, notebook, pending);
+        ServiceError::Conflict { expected, current: notebook.revision, changed }
     }
 
     async fn store(&self, base: Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {

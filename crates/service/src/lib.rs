@@ -6,7 +6,9 @@
 
 mod analyser;
 mod clock;
+mod conflict;
 mod connection;
+mod duplicate;
 mod error;
 mod event;
 mod group;
@@ -14,10 +16,14 @@ mod options;
 mod provision;
 mod registry;
 mod service;
+mod sorted;
 mod writer;
 
 pub use clock::{Clock, SystemClock};
+pub use conflict::{ChangedCell, ChangedSince, Expected};
+pub use duplicate::Duplicated;
 pub use error::ServiceError;
 pub use event::{Event, EventKind, Published, Seq, Watch};
 pub use options::Options;
 pub use service::{Created, Edited, NotebookService};
+pub use sorted::{InvalidSort, Sort, SortBy, SortCursor, SortedPage};

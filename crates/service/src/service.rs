@@ -1,20 +1,26 @@
 //! The service: what an API, or a program that embeds it, calls.
 
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, NotebookId, Revision, UserId};
-use quire_storage::{Health, ListFilter, NotebookStore, Page, PageRequest, StoreError, StoreEvent};
+use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, Graph, NotebookId, Revision, UserId};
+use quire_storage::{
+    Health, ListFilter, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent,
+};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::conflict::Expected;
 use crate::connection::Sealing;
+use crate::duplicate::{Duplicated, copy_of, name_of_copy};
 use crate::event::{Published, Watch};
 use crate::provision::{new_cell_id, notebook_of, provision};
 use crate::registry::{Handle, Registry, SlotUse};
+use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
 use crate::writer::{Command, EditCommand, Shared, Wish, Writer};
 use crate::{Options, ServiceError};
 
@@ -62,6 +68,7 @@ impl NotebookService {
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),
+            generation: Mutex::default(),
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
         Ok(Self { shared, closing: Arc::default(), most_active: options.most_active, read_only: options.read_only })
@@ -86,6 +93,43 @@ impl NotebookService {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
+        let all = self.list_all(user).await?;
+        let whole = page.limit.is_none() && page.after.is_none();
+        let filter = ListFilter::of(user.clone());
+        if whole { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
+    }
+
+    /// Lists the user's notebooks in another order, otherwise as [`Self::list`]. What is edited between two pages may stand
+    /// on both, or on none, when that moves it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list_sorted(
+        &self,
+        user: &UserId,
+        sort: Sort,
+        limit: Option<usize>,
+        after: Option<&SortCursor>,
+    ) -> Result<SortedPage, ServiceError> {
+        Ok(sorted(self.list_all(user).await?, sort, limit, after))
+    }
+
+    /// Finds the user's notebooks in whose name or code the text is, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn search(
+        &self,
+        user: &UserId,
+        text: &SearchText,
+        page: &PageRequest,
+    ) -> Result<SearchPage, ServiceError> {
+        self.check_open()?;
+        Ok(self.shared.store.search(user, text, page).await?)
+    }
+
+    /// All of the user's notebooks, with the two that every user has.
+    async fn list_all(&self, user: &UserId) -> Result<Page, ServiceError> {
         self.check_open()?;
         let filter = ListFilter::of(user.clone());
         let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
@@ -95,8 +139,7 @@ impl NotebookService {
             tracing::warn!(%user, error, "cannot make the user's first notebooks");
             true
         });
-        let whole = page.limit.is_none() && page.after.is_none();
-        if whole && !missing { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
+        if missing { Ok(self.shared.store.list(&filter, &PageRequest::default()).await?) } else { Ok(all) }
     }
 
     /// Makes what is missing of the user's own two; returns whether anything was.
@@ -129,6 +172,45 @@ impl NotebookService {
         Ok(published)
     }
 
+    /// The notebook as it is now, and its dependency graph.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Graph), ServiceError> {
+        let published = self.get(user, id).await?;
+        // Built anew from what is published: the writer has a graph too, but it belongs to edits not yet durable as well,
+        // and whoever only looks must not hold the writer up.
+        let graph = self.shared.analyser.graph(Arc::clone(&published)).await?;
+        Ok((published, graph))
+    }
+
+    /// Makes a copy of the notebook, results included, as a new notebook of the same owner. Its connection string is sealed
+    /// anew, since a sealed one is bound to its notebook.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when the store refuses.
+    pub async fn duplicate(&self, user: &UserId, id: &NotebookId) -> Result<Duplicated, ServiceError> {
+        self.check_may_change()?;
+        let original = self.get(user, id).await?;
+        let all = self.shared.store.list(&ListFilter::of(user.clone()), &PageRequest::default()).await?;
+        let taken: HashSet<&str> = all.notebooks.iter().filter_map(|summary| summary.name.as_deref()).collect();
+        let shown = original.notebook.name.as_deref().unwrap_or(id.as_str());
+        let name = name_of_copy(shown, |name| taken.contains(name));
+        let id = NotebookId::new(Uuid::new_v4().to_string())?;
+        let mut copy = copy_of(&original.notebook, id.clone(), Arc::clone(&name), self.shared.clock.now());
+        let has_connection = match self.shared.sealing.open(&original.notebook) {
+            Ok(Some(opened)) => {
+                copy.connection = self.shared.sealing.keep(&copy, &opened)?;
+                true
+            }
+            Ok(None) => true,
+            // The code is worth a copy all the same.
+            Err(_cannot_open) => false,
+        };
+        self.shared.store.create(&copy).await?;
+        Ok(Duplicated { id, name, has_connection })
+    }
+
     /// The notebook as it is now, and every event from then on.
     ///
     /// # Errors
@@ -143,7 +225,7 @@ impl NotebookService {
         }
     }
 
-    /// Applies an edit and waits until it is durable. With `expected`, only if that is the notebook's revision.
+    /// Applies an edit and waits until it is durable. With `expected`, a revision or an [`Expected`], only if that holds.
     /// When the returned future is dropped, the edit may still happen.
     ///
     /// # Errors
@@ -152,10 +234,10 @@ impl NotebookService {
         &self,
         user: &UserId,
         id: &NotebookId,
-        expected: Option<Revision>,
+        expected: impl Into<Expected>,
         edit: Edit,
     ) -> Result<Edited, ServiceError> {
-        self.wish(user, id, expected, edit.into()).await
+        self.wish(user, id, expected.into(), edit.into()).await
     }
 
     /// Sets the connection string that the owner entered, sealed where it can be, or none; see [`Self::edit`]. The one that
@@ -167,11 +249,11 @@ impl NotebookService {
         &self,
         user: &UserId,
         id: &NotebookId,
-        expected: Option<Revision>,
+        expected: impl Into<Expected>,
         entered: Option<ConnectionString>,
     ) -> Result<Edited, ServiceError> {
         let wish = entered.map_or(Wish::Edit(Edit::SetConnection { connection: None }), Wish::Connect);
-        self.wish(user, id, expected, wish).await
+        self.wish(user, id, expected.into(), wish).await
     }
 
     /// The connection string of a notebook, for whoever connects with it.
@@ -186,7 +268,7 @@ impl NotebookService {
         &self,
         user: &UserId,
         id: &NotebookId,
-        expected: Option<Revision>,
+        expected: Expected,
         wish: Wish,
     ) -> Result<Edited, ServiceError> {
         self.check_may_change()?;
@@ -202,7 +284,7 @@ impl NotebookService {
         &self,
         user: &UserId,
         id: &NotebookId,
-        expected: Option<Revision>,
+        expected: impl Into<Expected>,
         (cell_type, code): (quire_domain::CellType, Arc<str>),
         place: quire_domain::Place,
     ) -> Result<Created, ServiceError> {
@@ -216,14 +298,41 @@ impl NotebookService {
     /// # Errors
     /// As [`Self::get`].
     pub async fn delete(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
+        self.delete_expecting(user, id, Expected::Any).await
+    }
+
+    /// Deletes the notebook if it is at the revision that the user knows; another server's edit in the moment between looking
+    /// and deleting is not seen.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and [`ServiceError::Conflict`].
+    pub async fn delete_expecting(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Expected,
+    ) -> Result<(), ServiceError> {
         self.check_may_change()?;
-        self.ask(user, id, |reply| Command::Delete { user: user.clone(), reply }).await
+        self.ask(user, id, |reply| Command::Delete { user: user.clone(), expected, reply }).await
     }
 
     /// How the store is. Where nothing may be changed, it takes no writes.
     pub async fn health(&self) -> Health {
         let health = self.shared.store.health().await;
+        if !health.generation.is_nil() {
+            *self.shared.generation.lock().unwrap_or_else(PoisonError::into_inner) = health.generation;
+        }
         Health { writes: health.writes && !self.read_only, ..health }
+    }
+
+    /// What tells apart two states of the store that count versions alike, one of them brought back from a backup; as of
+    /// the last [`Self::health`], which whoever watches the server asks for often. `None` while it is not known.
+    pub async fn generation(&self) -> Option<Uuid> {
+        let known = || *self.shared.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().is_nil() {
+            self.health().await;
+        }
+        Some(known()).filter(|generation| !generation.is_nil())
     }
 
     /// Whether [`Self::close`] has been called.

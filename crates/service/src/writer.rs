@@ -1,15 +1,16 @@
 //! A notebook's one writer: the task that all its edits go through.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quire_domain::{Change, ConnectionString, Edit, NotebookId, OpenNotebook, Revision, ShownConnection, UserId};
+use quire_domain::{Change, ConnectionString, Edit, NotebookId, OpenNotebook, ShownConnection, UserId};
 use quire_storage::{Loaded, NotebookStore, StoreError, Version};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
 use crate::registry::{Handle, Registry, SlotUse};
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) epoch: Uuid,
     /// The number of the last event of any notebook.
     pub(crate) events: AtomicU64,
+    /// The store's generation as it was last found; nil while it is not known.
+    pub(crate) generation: Mutex<Uuid>,
 }
 
 impl Shared {
@@ -56,7 +59,7 @@ pub(crate) enum Command {
     /// Apply an edit.
     Edit(EditCommand),
     /// Delete the notebook.
-    Delete { user: UserId, reply: oneshot::Sender<Result<(), ServiceError>> },
+    Delete { user: UserId, expected: Expected, reply: oneshot::Sender<Result<(), ServiceError>> },
     /// Wake up and look for a hint that others changed the notebook.
     Refresh,
     /// Begin watching.
@@ -71,7 +74,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct EditCommand {
     pub(crate) user: UserId,
-    pub(crate) expected: Option<Revision>,
+    pub(crate) expected: Expected,
     pub(crate) wish: Wish,
     pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
 }
@@ -102,6 +105,7 @@ pub(crate) struct Writer {
     registered: SlotUse,
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: OpenNotebook,
+    pub(crate) deletions: Deletions,
     /// Set when it is not known what is stored: it must be read before anything else is stored.
     pub(crate) in_doubt: bool,
     /// Set when the notebook is no longer there.
@@ -130,6 +134,7 @@ impl Writer {
             // From here on nothing waits, so that a cancelled start leaves no trace of a writer.
             registered: slot.for_writer(),
             shared: Arc::clone(shared),
+            deletions: Deletions::from(open.notebook().revision),
             open,
             in_doubt: false,
             gone: false,
@@ -193,8 +198,8 @@ impl Writer {
                     }
                     self.commit_group(group).await;
                 }
-                Command::Delete { user, reply } => {
-                    let answer = self.delete(&user).await;
+                Command::Delete { user, expected, reply } => {
+                    let answer = self.delete(&user, expected).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
                 Command::Refresh => {} // wakes the writer, which looks for the hint itself
@@ -228,11 +233,18 @@ impl Writer {
         Some(Watch::new(self.events.subscribe(), self.published.subscribe()))
     }
 
-    async fn delete(&mut self, user: &UserId) -> Result<(), ServiceError> {
+    async fn delete(&mut self, user: &UserId, expected: Expected) -> Result<(), ServiceError> {
         for _ in 0..ROUNDS {
             // Another server may have changed it since, and given it another owner; what is deleted is gone.
             self.refresh().await?;
             self.check_access(user)?;
+            let notebook = self.open.notebook();
+            if let Some(expected) = expected.revision()
+                && expected != notebook.revision
+            {
+                let changed = self.deletions.changed_since(expected, notebook, &[]);
+                return Err(ServiceError::Conflict { expected, current: notebook.revision, changed });
+            }
             let outcome = self.shared.store.delete(self.id()).await;
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
@@ -282,6 +294,9 @@ impl Writer {
         let known = Arc::clone(&self.published.borrow());
         self.open = self.shared.analyser.open(loaded.notebook, Some(known)).await?;
         let change = Change::between(&self.published.borrow().notebook, self.open.notebook());
+        if let Some(change) = &change {
+            self.deletions.note(change);
+        }
         self.publish(change.map(Arc::new).as_slice(), version);
         Ok(())
     }

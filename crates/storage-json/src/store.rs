@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quire_domain::{Notebook, NotebookId, Revision, UserId};
 use quire_storage::{
-    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
+    StoreEvent, Version,
 };
 use tokio::sync::broadcast;
 
@@ -142,6 +143,14 @@ impl NotebookStore for JsonNotebookStore {
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
         let (filter, page) = (filter.clone(), page.clone());
         self.run(move |engine| engine.list(&filter, &page)).await.map_err(|error| StoreError::Unavailable {
+            reason: "the notebooks' directory cannot be read".into(),
+            source: Some(Box::new(error)),
+        })
+    }
+
+    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
+        let (owner, text, page) = (owner.clone(), text.clone(), page.clone());
+        self.run(move |engine| engine.search(&owner, &text, &page)).await.map_err(|error| StoreError::Unavailable {
             reason: "the notebooks' directory cannot be read".into(),
             source: Some(Box::new(error)),
         })

@@ -16,6 +16,7 @@ mod health;
 mod list;
 mod reseal;
 mod rows;
+mod search;
 pub mod settings;
 mod store;
 mod text;

@@ -46,7 +46,8 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     Ok(Page { notebooks, damaged: Vec::new(), next })
 }
 
-fn summary(row: &PgRow) -> Result<Summary, Error> {
+/// A notebook's columns as lists need them.
+pub(crate) fn summary(row: &PgRow) -> Result<Summary, Error> {
     const TABLE: &str = "notebooks";
     let id: &str = rows::column(row, TABLE, "id")?;
     let owner: &str = rows::column(row, TABLE, "user_id")?;

@@ -1,9 +1,10 @@
 //! The store as callers see it.
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, Revision, SecretKeys};
+use quire_domain::{Notebook, NotebookId, Revision, SecretKeys, UserId};
 use quire_storage::{
-    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
+    StoreEvent, Version,
 };
 use tokio::sync::broadcast;
 
@@ -11,7 +12,7 @@ use crate::database::{Database, Options};
 use crate::error::OpenError;
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
-use crate::{Resealed, commit, list, reseal, whole};
+use crate::{Resealed, commit, list, reseal, search, whole};
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
@@ -98,6 +99,11 @@ impl NotebookStore for PostgresNotebookStore {
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
         list::list(&self.database, filter, page).await.map_err(|error| error.of_read("list notebooks"))
+    }
+
+    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
+        let found = search::search(&self.database, owner, text, page).await;
+        found.map_err(|error| error.of_read("search notebooks"))
     }
 
     async fn health(&self) -> Health {

@@ -8,7 +8,7 @@ use quire_domain::{Change, ContentDigest, Notebook, NotebookId, Revision, UserId
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{ListFilter, Page, PageRequest, StoreError};
+use crate::{ListFilter, Page, PageRequest, SearchPage, SearchText, StoreError};
 
 /// A number that every commit of a store takes anew, of edits or of results: equal versions mean equal content.
 /// Comparable only within one [`Health::generation`].
@@ -163,6 +163,13 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError>;
+
+    /// Finds the owner's notebooks in whose name or code the text is, by reading them: of what a run left, nothing is looked
+    /// at. In the order of lists, as many as the page asks for; all without a limit. What is damaged is left out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError>;
 
     /// Says how the store is; answers within a second, whatever state it is in.
     async fn health(&self) -> Health;

@@ -32,8 +32,8 @@ async fn a_body_over_its_routes_limit_is_413_whether_announced_or_not() {
         server.send(chunked).await.problem(413, "too_large");
     }
     let cells = format!("{path}/cells");
-    server.post(&cells, &filled(r#""type": "sql""#, 64 * KIB)).await.ok();
-    server.post(&cells, &filled(r#""type": "sql""#, 64 * KIB + 1)).await.problem(413, "too_large");
+    server.post(&cells, &filled(r#""type": "sql""#, 2 * MIB)).await.ok();
+    server.post(&cells, &filled(r#""type": "sql""#, 2 * MIB + 1)).await.problem(413, "too_large");
 }
 
 #[actix_web::test]

@@ -62,10 +62,50 @@ async fn pages_join_to_the_whole() {
 }
 
 #[actix_web::test]
+async fn lists_are_sorted_as_asked_page_by_page() {
+    let server = Server::start();
+    server.get("/api/notebooks").await.ok();
+    for name in ["beta", "Alpha", "gamma"] {
+        let path = server.notebook().await;
+        server.put(&format!("{path}/name"), &json!({ "name": name }).to_string()).await.ok();
+    }
+    server.put("/api/notebooks/blank/name", r#"{"name": "delta"}"#).await.ok();
+    for (sort, expected) in [
+        ("name", ["Alpha", "beta", "delta", "demo-me", "gamma"]),
+        ("-name", ["gamma", "demo-me", "delta", "beta", "Alpha"]),
+        ("updated", ["demo-me", "beta", "Alpha", "gamma", "delta"]),
+        ("-updated", ["delta", "gamma", "Alpha", "beta", "demo-me"]),
+        ("created", ["delta", "demo-me", "beta", "Alpha", "gamma"]),
+        ("-created", ["gamma", "Alpha", "beta", "demo-me", "delta"]),
+    ] {
+        let whole = server.get(&format!("/api/notebooks?sort={sort}")).await.ok();
+        assert!(!whole.as_object().unwrap().contains_key("next_cursor"), "{whole}");
+        let (mut joined, mut query) = (Vec::new(), format!("?sort={sort}&limit=2"));
+        loop {
+            let page = server.get(&format!("/api/notebooks{query}")).await.ok();
+            joined.extend(page["notebooks"].as_array().unwrap().clone());
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            query = format!("?sort={sort}&limit=2&cursor={cursor}");
+        }
+        assert_eq!(json!({ "notebooks": joined }), whole, "{sort}");
+        let names: Vec<_> = joined.iter().map(|notebook| notebook["name"].as_str().unwrap()).collect();
+        assert_eq!(names, expected, "{sort}");
+    }
+}
+
+#[actix_web::test]
 async fn a_query_that_does_not_fit_is_422() {
     let server = Server::start();
     let limits = ["limit=0", "limit=-1", "limit=x", "limit=1.5", "limit=", "limit=1&limit=2"];
-    for query in limits.iter().chain(&["cursor=x", "cursor=", "sort=name", "sort=", "limit=1&sort=name"]) {
+    for query in limits.iter().chain(&[
+        "cursor=x",
+        "cursor=",
+        "sort=size",
+        "sort=",
+        "sort=--name",
+        "sort=name&cursor=x",
+        "sort=name&cursor=updated_1_a",
+    ]) {
         let problem = server.get(&format!("/api/notebooks?{query}")).await.problem(422, "does_not_fit");
         assert!(problem["detail"].as_str().unwrap().starts_with("The query does not fit: "), "{problem}");
     }

@@ -1,7 +1,9 @@
 //! The API in process, over the real file store in a directory of its own for each test.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, like tests")]
 
+mod arranging;
 mod cells;
+mod conflicts;
 mod cors;
 mod fuzz;
 mod guard;
@@ -10,6 +12,7 @@ mod limits;
 mod lists;
 mod notebooks;
 mod routing;
+mod search;
 mod secrets;
 mod sign_in;
 mod support;

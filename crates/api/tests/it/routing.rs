@@ -20,7 +20,6 @@ async fn unknown_routes_are_404() {
         "/api/chat/x",
         "/api/notebooks/x/cells/y/z",
         "/api/openapi.json",
-        "/api/search?q=x",
         "/health/",
         "/API/notebooks",
         "//",

@@ -123,6 +123,11 @@ impl Index {
         &self.names[name]
     }
 
+    /// All names and tables, in no order; also those that nobody mentions any more.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.names.iter()
+    }
+
     /// All cells in document order.
     pub(super) fn document(&self) -> impl DoubleEndedIterator<Item = Slot> {
         self.document.iter().map(|place| place.slot)

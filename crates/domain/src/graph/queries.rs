@@ -84,6 +84,18 @@ impl Graph {
         diagnostics
     }
 
+    /// The names that several cells write, each with those cells in document order; by name. Tables are not among them, as
+    /// in [`Self::diagnostics`], which says the same for each cell and so takes the square of the room.
+    #[must_use]
+    pub fn multiple_definitions(&self) -> Vec<(String, Vec<CellId>)> {
+        let several = self.index.names().filter(|name| !name.is_table && name.writers.len() > 1);
+        let mut several: Vec<_> = several
+            .map(|name| (name.text.to_string(), name.writers.iter().map(|writer| writer.id().clone()).collect()))
+            .collect();
+        several.sort_unstable();
+        several
+    }
+
     pub(super) fn in_document_order(&self, cells: HashSet<Slot>) -> Vec<CellId> {
         let mut places: Vec<_> = cells.into_iter().map(|cell| &self.index.node(cell).place).collect();
         places.sort_unstable();

@@ -5,6 +5,7 @@
     reason = "helpers of tests are not covered by allow-unwrap-in-tests"
 )]
 
+mod conflicts;
 mod connection;
 mod editing;
 mod failures;

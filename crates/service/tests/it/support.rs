@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, Revision, UserId};
 use quire_service::{NotebookService, Options};
 use quire_storage::{
-    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, StoreError, StoreEvent, Version,
+    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
+    StoreEvent, Version,
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
@@ -107,6 +108,10 @@ impl NotebookStore for Faulty {
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
         self.inner.list(filter, page).await
+    }
+
+    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
+        self.inner.search(owner, text, page).await
     }
 
     async fn health(&self) -> Health {

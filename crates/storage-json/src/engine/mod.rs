@@ -10,6 +10,7 @@ mod load;
 mod look;
 mod open;
 mod scan;
+mod search;
 mod whole;
 
 use std::collections::{HashMap, VecDeque};

@@ -64,7 +64,7 @@ async fn write(record: Arc<Record>, service: NotebookService, id: NotebookId, wr
                     }
                     break;
                 }
-                Err(ServiceError::Conflict { expected: wanted, current }) => {
+                Err(ServiceError::Conflict { expected: wanted, current, .. }) => {
                     assert_ne!(wanted, current);
                     record.conflicts.fetch_add(1, Ordering::SeqCst);
                     if current < wanted {

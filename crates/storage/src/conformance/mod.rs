@@ -27,6 +27,7 @@ mod lists;
 mod random;
 mod results;
 mod samples;
+mod search;
 mod whole;
 
 use std::fmt;
@@ -40,6 +41,7 @@ pub use edits::*;
 pub use exact::*;
 pub use lists::*;
 pub use results::*;
+pub use search::*;
 pub use whole::*;
 
 /// Makes stores to test.
@@ -176,6 +178,10 @@ behaviours! { $
     lists_show_the_last_edit,
     pages_make_up_the_list,
     a_cursor_outlives_its_notebook,
+    // Searching
+    a_search_finds_names_and_code,
+    a_search_finds_the_owners_notebooks_only,
+    a_search_comes_in_pages,
     // Many callers
     of_two_commits_on_one_base_one_succeeds,
     many_writers_lose_nothing,

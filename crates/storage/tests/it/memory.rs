@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision};
+use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, UserId};
 use quire_storage::{
-    Commit, CommitId, Cursor, DatabaseState, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest,
-    StoreError, StoreEvent, Summary, Version,
+    Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, ListFilter, Loaded, NotebookStore, Page,
+    PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Version,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -334,6 +334,31 @@ impl NotebookStore for MemoryStore {
         notebooks.truncate(limit);
         let next = if more { notebooks.last().map(Summary::cursor) } else { None };
         Ok(Page { notebooks, damaged: Vec::new(), next })
+    }
+
+    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
+        let everybody = self.is(Fault::SearchesEverybody);
+        let filter = if everybody { ListFilter::default() } else { ListFilter::of(owner.clone()) };
+        let listed = self.list(&filter, &PageRequest { limit: None, after: page.after.clone() }).await?.notebooks;
+        let kept = self.kept();
+        let hits = listed.into_iter().filter_map(|summary| {
+            let stored = kept.notebooks.get(&self.key(&summary.id))?;
+            let cells = stored.notebook.cells.iter().map(|cell| Cell {
+                code: if self.is(Fault::SearchesAsStored) {
+                    cell.code.replace('\0', "\\0").into()
+                } else {
+                    cell.code.clone()
+                },
+                ..Cell::clone(cell)
+            });
+            Hit::find(text, summary, cells.collect::<Vec<_>>().iter())
+        });
+        let hits = hits.collect();
+        let mut found = SearchPage::first(hits, page.limit);
+        if self.is(Fault::CutsSearches) {
+            found.next = None;
+        }
+        Ok(found)
     }
 
     async fn health(&self) -> Health {

@@ -1,0 +1,171 @@
+//! Entity tags (`ETag`), and what a client says with one: `If-None-Match` to be told only what is new, `If-Match` to change
+//! only what it knows.
+//!
+//! Ours are `"<version>-<revision>-<generation>"`. A version is never used twice within one generation of the store, so
+//! equal tags mean equal notebooks. `If-Match` compares the revision alone: what a run leaves makes a new version, and takes
+//! no edit away from anybody.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{FromRequest, HttpRequest};
+use quire_domain::{NotebookId, Revision, UserId};
+use quire_service::{Expected, Published};
+use uuid::Uuid;
+
+use crate::problem::{Code, Problem};
+use crate::shared::Shared;
+
+/// The entity tag of a notebook's state; `None` while the store does not say which generation it is.
+pub(crate) async fn of(shared: &Shared, published: &Published) -> Option<HeaderValue> {
+    let generation = shared.service.generation().await?;
+    let (version, revision) = (published.version.0, published.notebook.revision);
+    HeaderValue::from_str(&format!("\"{version}-{revision}-{}\"", generation.simple())).ok()
+}
+
+/// Whether the client already has what this entity tag stands for.
+pub(crate) fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let mut tags = headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    // Ours hold no comma, and a proxy may have made them weak (RFC 9110, section 13.1.2).
+    tags.any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
+    })
+}
+
+/// What `If-Match` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Nothing; or that the notebook must be there, which every change needs anyway.
+    Any,
+    /// An entity tag of this server's.
+    One { revision: Revision, generation: Uuid },
+    /// An entity tag that is none of this server's, or weak: it matches nothing.
+    Other,
+}
+
+/// At which revision a change may be made, and how to tell when that is another one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Precondition {
+    pub(crate) expected: Expected,
+    by_header: bool,
+}
+
+impl FromRequest for IfMatch {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(if_match(request.headers()))
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
+    let mut values = headers.get_all(IF_MATCH);
+    let Some(value) = values.next() else { return Ok(IfMatch::Any) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if values.next().is_some() || text.contains(',') {
+        return Err(Problem::new(Code::BadRequest, "If-Match must hold one ETag."));
+    }
+    let is_etag = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').is_some_and(|rest| rest.ends_with('"'));
+    match text {
+        "*" => Ok(IfMatch::Any),
+        _ if !is_etag => Err(Problem::new(Code::BadRequest, "If-Match must hold an ETag in double quotes, or *.")),
+        _ => Ok(parse(text).unwrap_or(IfMatch::Other)),
+    }
+}
+
+fn parse(text: &str) -> Option<IfMatch> {
+    let mut parts = text.strip_prefix('"')?.strip_suffix('"')?.split('-');
+    let _version: i64 = parts.next()?.parse().ok()?;
+    let revision = Revision(parts.next()?.parse().ok()?);
+    let generation = Uuid::try_parse(parts.next()?).ok()?;
+    parts.next().is_none().then_some(IfMatch::One { revision, generation })
+}
+
+impl IfMatch {
+    /// What the header and the body together ask for.
+    pub(crate) async fn with(
+        self,
+        shared: &Shared,
+        (user, id): (&UserId, &NotebookId),
+        expected_revision: Option<i64>,
+        merge: Option<bool>,
+    ) -> Result<Precondition, Problem> {
+        let in_body = expected_revision.map(Revision);
+        let by_header = self != Self::Any;
+        let revision = match (self, in_body) {
+            (Self::Any, in_body) => in_body,
+            (Self::One { revision, .. }, Some(in_body)) if revision != in_body => {
+                let detail = "If-Match and `expected_revision` name different revisions.";
+                return Err(Problem::new(Code::BadRequest, detail));
+            }
+            (Self::One { revision, generation }, _) if shared.service.generation().await == Some(generation) => {
+                Some(revision)
+            }
+            (Self::One { .. } | Self::Other, _) => {
+                // Whether the notebook is there, and the caller's, comes first.
+                let published = shared.read(shared.service.get(user, id)).await?;
+                return Err(Problem::not_matching(published.notebook.revision));
+            }
+        };
+        let expected = match (revision, merge.unwrap_or_default()) {
+            (Some(revision), true) => Expected::Untouched(revision),
+            (Some(revision), false) => Expected::Exactly(revision),
+            (None, false) => Expected::Any,
+            (None, true) => {
+                let detail = "`merge` needs to know what to merge with: `expected_revision` or If-Match.";
+                return Err(Problem::new(Code::DoesNotFit, detail));
+            }
+        };
+        Ok(Precondition { expected, by_header })
+    }
+}
+
+impl Precondition {
+    /// The refusal as the client must be told it.
+    pub(crate) fn told(self, problem: Problem) -> Problem {
+        if self.by_header { problem.of_precondition() } else { problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_is_read_strictly() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_MATCH, HeaderValue::from_str(text).unwrap());
+            if_match(&headers)
+        };
+        let generation = Uuid::from_u128(7);
+        let one = IfMatch::One { revision: Revision(3), generation };
+        assert_eq!(read(&format!("\"12-3-{}\"", generation.simple())).unwrap(), one);
+        assert_eq!(read(" * ").unwrap(), IfMatch::Any);
+        for other in ["\"\"", "\"x\"", "\"1-2\"", "\"1-2-3\"", "W/\"12-3-00000000000000000000000000000007\""] {
+            assert_eq!(read(other).unwrap(), IfMatch::Other, "{other}");
+        }
+        for bad in ["", "3", "\"a\", \"b\"", "\"a", "a\""] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_takes_any_of_a_list() {
+        let etag = HeaderValue::from_static("\"1-2-3\"");
+        let known = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static(text));
+            is_known(&headers, &etag)
+        };
+        for yes in ["\"1-2-3\"", "\"x\", \"1-2-3\"", "W/\"1-2-3\"", "*"] {
+            assert!(known(yes), "{yes}");
+        }
+        for no in ["", "\"x\"", "1-2-3", "\"1-2-4\""] {
+            assert!(!known(no), "{no}");
+        }
+    }
+}
