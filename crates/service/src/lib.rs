@@ -12,12 +12,13 @@ mod event;
 mod group;
 mod options;
 mod provision;
+mod recent;
 mod registry;
 mod service;
 mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use error::ServiceError;
-pub use event::{Event, EventKind, Published, Seq, Watch};
+pub use event::{Event, EventKind, InvalidSeq, Published, Seq, Watch};
 pub use options::Options;
 pub use service::{Created, Edited, NotebookService};
