@@ -20,6 +20,8 @@ const CONNECTIONS: usize = 16;
 const CELLS: usize = 20;
 const CELL_BYTES: usize = 600;
 const RUN: Duration = Duration::from_secs(4);
+/// One user makes all requests, and more than a user may.
+const UNLIMITED: [&str; 2] = ["--requests-per-second", "0"];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -28,7 +30,9 @@ fn main() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::on(dir.path());
+    let mut command = std::process::Command::new(binary("quire-server"));
+    command.arg("--notebooks-dir").arg(dir.path()).args(UNLIMITED);
+    let server = Server::spawn(command);
     let notebooks: Vec<(String, String)> = (0..CONNECTIONS).map(|_| notebook(&server)).collect();
     let gets: Vec<Vec<u8>> = notebooks.iter().map(|(id, _)| get(&format!("/api/notebooks/{id}"))).collect();
     let (_, body) = Connection::to(server.address()).exchange(&gets[0]);
@@ -67,7 +71,7 @@ fn database() {
     let database = runtime.block_on(Database::on(&postgres));
     let yardstick = runtime.block_on(Pgbench::prepare(&database, CELL_BYTES));
     let mut command = std::process::Command::new(binary("quire-server"));
-    command.env("DATABASE_URL", database.url()).args(["--database-connections", "16"]);
+    command.env("DATABASE_URL", database.url()).args(["--database-connections", "16"]).args(UNLIMITED);
     let server = Server::spawn(command);
     let notebooks: Vec<(String, String)> = (0..CONNECTIONS).map(|_| notebook(&server)).collect();
     let (mut pgbench, mut spread, mut hot) = (0.0, 0.0, 0.0);

@@ -7,12 +7,12 @@ use actix_web::HttpServer;
 use actix_web::dev::Server;
 use actix_web::rt::time::timeout;
 use anyhow::Context as _;
-use quire_api::{Api, Settings};
+use quire_api::{Api, Authenticator, Settings};
 use quire_service::NotebookService;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
-use crate::store;
+use crate::store::{self, Opened};
 
 /// How long a client may take to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ impl Application {
         // First, so that being told to stop while starting is not fatal in the middle of something.
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        let store = store::open(config).await?;
+        let Opened { notebooks, users } = store::open(config).await?;
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
         }
@@ -53,8 +53,17 @@ impl Application {
             tracing::warn!("read-only: every request that would change a notebook is refused");
         }
         let service =
-            NotebookService::new(store, options(config)).context("cannot start the threads that analyse cells")?;
-        let api = Api::new(service.clone(), settings(config));
+            NotebookService::new(notebooks, options(config)).context("cannot start the threads that analyse cells")?;
+        let authenticator = match users {
+            Some(users) => config.authenticator.clone().with_users(users),
+            None => config.authenticator.clone(),
+        };
+        if authenticator.is_development() {
+            tracing::info!("development mode: nobody signs in, and every request is one user's");
+        }
+        let keys = authenticator.clone();
+        actix_web::rt::spawn(async move { keys.warm_up().await }); // an issuer that is slow holds up nothing
+        let api = Api::new(service.clone(), settings(config, authenticator));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
         Ok(Self { server, address, signals, api, service, shutdown_timeout: config.shutdown_timeout })
     }
@@ -116,9 +125,10 @@ fn options(config: &Config) -> quire_service::Options {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, authenticator: Authenticator) -> Settings {
     Settings {
-        dev_user: config.dev_user.clone(),
+        authenticator,
+        request_limit: config.request_limit,
         allowed_origins: config.allowed_origins.clone(),
         body_timeout: config.body_timeout,
         request_timeout: config.request_timeout,

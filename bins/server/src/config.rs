@@ -2,12 +2,13 @@
 
 use std::env::VarError;
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_domain::{NotebookId, SecretKeys, UserId};
+use quire_api::{Authenticator, RequestLimit};
+use quire_domain::SecretKeys;
 use quire_storage_postgres::DatabaseUrl;
 use quire_storage_postgres::settings::{self, SettingsError};
 use tracing_subscriber::EnvFilter;
@@ -30,12 +31,14 @@ pub(crate) struct Config {
     pub(crate) read_only: bool,
     /// What connection strings are sealed with.
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
-    /// Where to listen: one of the addresses that requests may name as their host.
+    /// Where to listen; in development mode, one of the addresses that requests may name as their host.
     pub(crate) listen: SocketAddr,
-    /// Who every request is.
-    pub(crate) dev_user: UserId,
+    /// Says who is calling.
+    pub(crate) authenticator: Authenticator,
     /// The origins whose pages may use the server.
     pub(crate) allowed_origins: Vec<String>,
+    /// How many requests a user may make.
+    pub(crate) request_limit: Option<RequestLimit>,
     /// Which log lines are written, as [`EnvFilter`] understands it.
     pub(crate) log: String,
     /// How log lines are written.
@@ -109,7 +112,10 @@ impl Config {
         let count = |name, least, most| {
             sources.get(name, |text| number(text, least, most)).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
         };
-        let host = sources.get("host", host)?;
+        let allowed_origins = sources.get("allowed_origins", origins)?;
+        let authenticator = sign_in::authenticator(sources, &allowed_origins)?;
+        let host =
+            sources.get("host", if authenticator.is_development() { sign_in::loopback } else { sign_in::address })?;
         let port =
             sources.get("port", |text| text.parse().map_err(|_nan| "it must be a number from 0 to 65535".into()))?;
         let max_connections = count("max_connections", 1, 1_000_000)?;
@@ -124,8 +130,9 @@ impl Config {
             secret_keys: None,
             read_only: sources.get("read_only", switch)?,
             listen: SocketAddr::new(host, port),
-            dev_user: sources.get("dev_user", user)?,
-            allowed_origins: sources.get("allowed_origins", origins)?,
+            authenticator,
+            allowed_origins,
+            request_limit: sign_in::request_limit(sources)?,
             log: sources.get("log", filter)?,
             log_format: sources.get("log_format", log_format)?,
             // Connections are shared out among the workers, at least one to each.
@@ -187,29 +194,6 @@ fn directory(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("it must name a directory".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
-fn host(text: &str) -> Result<IpAddr, String> {
-    let address = if text == "localhost" { Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { text.parse::<IpAddr>() };
-    let address = address.map_err(|_name| "it must be 127.0.0.1, ::1 or localhost".to_owned())?;
-    if [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&address) {
-        return Ok(address);
-    }
-    if address.is_loopback() {
-        return Err(
-            "it must be 127.0.0.1, ::1 or localhost, since requests to any other address are refused".to_owned()
-        );
-    }
-    Err("without sign-in, anybody who reaches the server could read and change every notebook, so it must be \
-         127.0.0.1, ::1 or localhost; to reach it from elsewhere, forward the port, for example with ssh -L"
-        .to_owned())
-}
-
-fn user(text: &str) -> Result<UserId, String> {
-    let user = UserId::new(text).map_err(|error| error.to_string())?;
-    // Both are made for every user, so their ids must fit too.
-    NotebookId::blank_of(&user).map_err(|error| format!("its notebook blank-{text} could not exist: {error}"))?;
-    Ok(user)
-}
-
 /// Origins as browsers write them, so that comparing texts is enough.
 fn origins(text: &str) -> Result<Vec<String>, String> {
     let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
@@ -241,6 +225,8 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         _ => Err("it must be text or json".to_owned()),
     }
 }
+
+mod sign_in;
 
 #[cfg(test)]
 mod tests;

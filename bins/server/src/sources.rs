@@ -108,6 +108,17 @@ impl Sources {
         self.settings.get(name).filter(|setting| !setting.text.is_empty())
     }
 
+    /// What was written for a key that development alone uses, unless a file repeats the default, as a copy of the default
+    /// file does.
+    pub(crate) fn asked_for(&self, name: &str) -> Option<&Setting> {
+        let default = KEYS.iter().find(|key| key.name == name).map_or("", |key| key.default);
+        self.settings.get(name).filter(|setting| match setting.origin {
+            Origin::Default => false,
+            Origin::File { .. } => setting.text != default,
+            Origin::Flag(_) | Origin::Variable(_) => true,
+        })
+    }
+
     /// The value of a key, made by `parse`, which says on failure what the value must be.
     pub(crate) fn get<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Refusal> {
         let Some(Setting { text, origin }) = self.settings.get(name) else {

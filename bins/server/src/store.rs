@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use quire_migration::{Limits, Progress, STEPS};
-use quire_storage::NotebookStore;
+use quire_storage::{NotebookStore, UserDirectory};
 use quire_storage_json::JsonNotebookStore;
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 
@@ -13,27 +13,35 @@ use crate::config::{Config, DatabaseConfig};
 /// What the database's views call this program.
 const APPLICATION_NAME: &str = "quire-server";
 
+/// What a store gives.
+pub(crate) struct Opened {
+    /// The notebooks.
+    pub(crate) notebooks: Arc<dyn NotebookStore>,
+    /// Who may use them, where that is known.
+    pub(crate) users: Option<Arc<dyn UserDirectory>>,
+}
+
 /// Opens the store, and logs which it is.
 ///
 /// # Errors
 /// When the directory cannot be used, or the database cannot be reached or has a schema that this server does not know.
-pub(crate) async fn open(config: &Config) -> anyhow::Result<Arc<dyn NotebookStore>> {
+pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
     match &config.database {
         Some(database) => open_database(database, config.secret_keys.is_some()).await,
         None => open_directory(config),
     }
 }
 
-fn open_directory(config: &Config) -> anyhow::Result<Arc<dyn NotebookStore>> {
+fn open_directory(config: &Config) -> anyhow::Result<Opened> {
     let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
     tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
     if config.secret_keys.is_none() {
         tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
     }
-    Ok(Arc::new(store))
+    Ok(Opened { notebooks: Arc::new(store), users: None })
 }
 
-async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result<Arc<dyn NotebookStore>> {
+async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result<Opened> {
     check_schema(config).await?;
     let options = Options {
         application_name: APPLICATION_NAME.to_owned(),
@@ -46,7 +54,8 @@ async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result
     if !has_key {
         tracing::warn!("no secret key: notebooks can have no connection strings, and existing ones cannot be used");
     }
-    Ok(Arc::new(store))
+    let store = Arc::new(store);
+    Ok(Opened { notebooks: Arc::clone(&store) as Arc<dyn NotebookStore>, users: Some(store) })
 }
 
 /// Makes sure that the schema is one that this server works on.

@@ -6,12 +6,13 @@ use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 
+use crate::guard::Admitted;
 use crate::kept::{Kept, keep};
 use crate::problem::Problem;
 use crate::request_log::{Line, RequestId};
@@ -30,10 +31,11 @@ pub(crate) async fn pass(
     let line = Line::begin(request.method().clone(), id);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
     let body = Kept::take(&mut request);
-    let answer = match guard::admit(&request, &settings.dev_user, &settings.allowed_origins) {
+    let answer = match guard::admit(&request, &shared).await {
         Err(problem) => Ok(request.error_response(problem)),
-        Ok(_) if cors::is_preflight(&request) => Ok(request.into_response(cors::preflight())),
-        Ok(caller) => {
+        Ok(Admitted::Preflight) => Ok(request.into_response(cors::preflight())),
+        Ok(Admitted::Anybody) => next.call(request).await,
+        Ok(Admitted::Of(caller)) => {
             request.extensions_mut().insert(caller);
             next.call(request).await
         }
@@ -80,7 +82,9 @@ fn word_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<Stri
             &of_library
         }
     };
-    let failure = status.is_server_error().then(|| match problem.chain() {
+    // A refused token is no failure, but somebody who looks why a client cannot sign in has only the log to look at.
+    let is_logged = status.is_server_error() || status == StatusCode::UNAUTHORIZED;
+    let failure = is_logged.then(|| match problem.chain() {
         Some(chain) => format!("{}: {chain}", problem.name()),
         None => problem.name().to_owned(),
     });
@@ -94,6 +98,9 @@ fn word_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<Stri
     }
     if let Some(methods) = allow {
         headers.insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if closes {
         answer.head_mut().set_connection_type(ConnectionType::Close);

@@ -1,31 +1,78 @@
-//! Who may come in. Development mode has no sign-in, and any web page that the user opens can send requests to this
-//! machine: so everything is refused that is not plainly the user's own program or an allowed page.
+//! Who may come in: nobody, but for the load balancer's questions, of whom the [`Authenticator`](crate::Authenticator) does not say who it is.
+//! A route can neither forget to ask nor choose not to.
 //!
-//! - `Host` must be a loopback name, else a page could rebind its own name to this machine and read the answers.
+//! Any web page that a user opens can send requests, so everything is refused that is not plainly a program or an allowed
+//! page:
+//!
 //! - A present `Origin` must be allowed, else any page could change things.
 //! - A body must be announced as JSON, which a page can only do after a preflight.
+//! - In development mode, which has no sign-in, `Host` must be a loopback name, else a page could rebind its own name to
+//!   this machine and read the answers. With sign-in such a page has no token.
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING,
 };
 use quire_domain::{UserId, limits};
 
+use crate::auth::AuthError;
+use crate::cors;
 use crate::problem::{Code, Problem};
+use crate::shared::Shared;
 
-/// The caller's identity, proven: what handlers take. Sign-in will replace how it is made, not what it is.
+/// The caller's identity, proven: what handlers take. Only the guard makes one.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) UserId);
 
+/// A request that may come in.
+pub(crate) enum Admitted {
+    /// A browser's question before the request itself, which carries no sign-in.
+    Preflight,
+    /// One of the few questions that anybody may ask.
+    Anybody,
+    /// A request of this user.
+    Of(Caller),
+}
+
 /// Says who is calling, or why the request is refused.
-pub(crate) fn admit(request: &ServiceRequest, dev_user: &UserId, origins: &[String]) -> Result<Caller, Problem> {
-    let headers = request.headers();
-    if !is_probe(request.path()) {
+pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<Admitted, Problem> {
+    let (headers, settings) = (request.headers(), &shared.settings);
+    let is_open = is_probe(request.path());
+    if settings.authenticator.is_development() && !is_open {
         check_host(request, headers)?;
     }
-    check_origin(headers, origins)?;
+    check_origin(headers, &settings.allowed_origins)?;
+    if cors::is_preflight(request) {
+        return Ok(Admitted::Preflight);
+    }
+    let admitted = if is_open { Admitted::Anybody } else { Admitted::Of(sign_in(headers, shared).await?) };
     check_body(headers)?;
-    Ok(Caller(dev_user.clone()))
+    Ok(admitted)
+}
+
+async fn sign_in(headers: &HeaderMap, shared: &Shared) -> Result<Caller, Problem> {
+    let authenticator = &shared.settings.authenticator;
+    // In development mode a client's token, if it sends one, means nothing.
+    let token = if authenticator.is_development() { "" } else { bearer(headers)? };
+    let user = authenticator.authenticate(token).await?.user;
+    if let Some(limiter) = &shared.limiter {
+        limiter.count(&user)?;
+    }
+    Ok(Caller(user))
+}
+
+/// The token that the request shows (RFC 6750, 2.1); the only place where one may stand.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    if !headers.contains_key(AUTHORIZATION) {
+        return Err(AuthError::Missing.into());
+    }
+    let value = only(headers, &AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (scheme, token) = value.split_once(' ').unwrap_or_default();
+    let token = if scheme.eq_ignore_ascii_case("Bearer") { token.trim_start_matches(' ') } else { "" };
+    if token.is_empty() {
+        return Err(Problem::new(Code::NotSignedIn, "Sign in first: the Authorization must be `Bearer` and a token."));
+    }
+    Ok(token)
 }
 
 /// The load balancer's questions, which name it by any address; the answers tell nothing but whether the server works.

@@ -5,6 +5,7 @@
 //! writes the log line; then a handler, which extracts, makes one call, and maps the answer.
 
 mod answer;
+mod auth;
 mod cells;
 mod cors;
 mod envelope;
@@ -16,6 +17,7 @@ mod kept;
 mod notebooks;
 mod path;
 mod problem;
+mod rate;
 mod rendered;
 mod request_log;
 mod shared;
@@ -27,19 +29,23 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, HttpResponse, middleware, web};
-use quire_domain::UserId;
 use quire_service::NotebookService;
 
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
+pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
+pub use crate::rate::RequestLimit;
+
 /// How the API behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Who every request is, in development mode.
-    pub dev_user: UserId,
+    /// Says who is calling.
+    pub authenticator: Authenticator,
     /// The origins whose pages may use the API, as browsers write them: scheme, host, and port if it is not the usual.
     pub allowed_origins: Vec<String>,
+    /// How many requests a user may make; without it, any number.
+    pub request_limit: Option<RequestLimit>,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
     /// How long the service may take over a request, once the body is there.

@@ -11,6 +11,8 @@ use quire_service::ServiceError;
 use quire_storage::StoreError;
 use serde::Serialize;
 
+use crate::auth::AuthError;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
         /// What went wrong, as a client can tell it apart: stable, while titles and details may change.
@@ -32,6 +34,9 @@ macro_rules! codes {
 
 codes! {
     BadRequest = "bad_request", BAD_REQUEST, "The request is not well formed";
+    NotSignedIn = "not_signed_in", UNAUTHORIZED, "The request is not signed in";
+    BadToken = "bad_token", UNAUTHORIZED, "The token is not valid";
+    InactiveUser = "inactive_user", FORBIDDEN, "The user is not active";
     ForbiddenHost = "forbidden_host", FORBIDDEN, "The host is not allowed";
     ForbiddenOrigin = "forbidden_origin", FORBIDDEN, "The origin is not allowed";
     ForbiddenContentType = "forbidden_content_type", FORBIDDEN, "The body is not announced as JSON";
@@ -48,11 +53,13 @@ codes! {
     PasswordMasked = "password_masked", UNPROCESSABLE_ENTITY, "The password must be entered again";
     NoSecretKey = "no_secret_key", UNPROCESSABLE_ENTITY, "The server cannot keep connection strings";
     BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
     NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
     Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
     ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The server is read-only";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
+    SignInUnavailable = "sign_in_unavailable", SERVICE_UNAVAILABLE, "Signing in does not work for the moment";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
     StoreOverloaded = "store_overloaded", SERVICE_UNAVAILABLE, "The notebook store is overloaded";
     OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether the change happened";
@@ -201,6 +208,19 @@ impl From<ServiceError> for Problem {
             ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
             ServiceError::Store(store) => store_problem(store, message),
             other => internal(other),
+        }
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let message = sentence(&error);
+        match error {
+            AuthError::Missing => Self::new(Code::NotSignedIn, message),
+            AuthError::Refused(refusal) => Self::new(Code::BadToken, message).caused_by(refusal),
+            AuthError::Inactive => Self::new(Code::InactiveUser, message),
+            AuthError::NoKeys => Self::new(Code::SignInUnavailable, message).after(10),
+            AuthError::NoDirectory(store) => Self::new(Code::SignInUnavailable, message).after(5).caused_by(store),
         }
     }
 }

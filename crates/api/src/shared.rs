@@ -9,6 +9,7 @@ use quire_service::{NotebookService, ServiceError};
 use crate::Settings;
 use crate::in_flight::InFlight;
 use crate::problem::{Code, Problem};
+use crate::rate::Limiter;
 use crate::rendered::Rendered;
 use crate::request_log::RequestIds;
 
@@ -17,6 +18,7 @@ use crate::request_log::RequestIds;
 pub(crate) struct Shared {
     pub(crate) service: NotebookService,
     pub(crate) settings: Settings,
+    pub(crate) limiter: Option<Limiter>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) request_ids: RequestIds,
     pub(crate) rendered: Rendered,
@@ -26,6 +28,7 @@ impl Shared {
     pub(crate) fn new(service: NotebookService, settings: Settings) -> Self {
         Self {
             service,
+            limiter: settings.request_limit.map(Limiter::new),
             settings,
             in_flight: Arc::default(),
             request_ids: RequestIds::default(),

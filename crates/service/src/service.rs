@@ -295,7 +295,7 @@ impl NotebookService {
     /// Makes the user's own two if it is one of them that is asked for and it is not there: a page may ask for it before
     /// it lists anything.
     async fn provision_if_own(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
-        if is_provisioned(user, id) && matches!(self.activate(id).await, Err(ServiceError::UnknownNotebook(_))) {
+        if is_provisioned(user, id) && matches!(self.activate(user, id).await, Err(ServiceError::UnknownNotebook(_))) {
             let filter = ListFilter::of(user.clone());
             let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
             self.provision(user, &all).await?;
@@ -303,16 +303,18 @@ impl NotebookService {
         Ok(())
     }
 
-    /// The notebook's writer, started if need be, when the user may reach it.
+    /// The notebook's writer, started if need be, when the user may reach it. A stranger starts none, and waits for the store
+    /// whether the notebook is in memory, in the store or nowhere.
     async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
-        let handle = self.activate(id).await?;
+        let handle = self.activate(user, id).await?;
         if handle.published.borrow().notebook.owner != *user {
+            let _ = self.shared.store.load(id).await; // for the time that it takes
             return Err(ServiceError::Foreign(id.clone()));
         }
         Ok(handle)
     }
 
-    async fn activate(&self, id: &NotebookId) -> Result<Handle, ServiceError> {
+    async fn activate(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
         loop {
             if let Some(handle) = self.shared.registry.active(id) {
                 if !handle.commands.is_closed() {
@@ -320,25 +322,28 @@ impl NotebookService {
                 }
                 handle.ended().await;
             }
-            let (used, oldest) = self.shared.registry.slot(id, self.most_active)?;
+            let (slot, oldest) = self.shared.registry.slot(id, self.most_active)?;
             if let Some(oldest) = oldest {
                 let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
             }
             // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
-            let start = start(Arc::clone(&self.shared), used, id.clone());
+            let start = start(Arc::clone(&self.shared), slot, id.clone(), user.clone());
             self.shared.runtime.spawn(start).await.unwrap_or_else(|_panicked| Err(broken(id)))?;
         }
     }
 }
 
-/// Starts the notebook's writer in its slot, unless another is doing so or has; then waits for that.
-async fn start(shared: Arc<Shared>, used: SlotUse, id: NotebookId) -> Result<(), ServiceError> {
+/// Starts the notebook's writer in its slot for its owner, unless another is doing so or has; then waits for that.
+async fn start(shared: Arc<Shared>, slot_use: SlotUse, id: NotebookId, user: UserId) -> Result<(), ServiceError> {
     let start = || async {
         let loaded = shared.store.load(&id).await?;
         let loaded = loaded.ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
-        Ok::<_, ServiceError>(Writer::start(&shared, &used, loaded).await?)
+        if loaded.notebook.owner != user {
+            return Err(ServiceError::Foreign(id.clone()));
+        }
+        Ok(Writer::start(&shared, &slot_use, loaded).await?)
     };
-    if let Some(slot) = used.slot() {
+    if let Some(slot) = slot_use.slot() {
         slot.handle.get_or_try_init(start).await?;
     }
     Ok(())

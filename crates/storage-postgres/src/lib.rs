@@ -20,6 +20,7 @@ pub mod settings;
 mod store;
 mod text;
 mod url;
+mod users;
 mod whole;
 
 pub use database::Options;

@@ -22,7 +22,7 @@ use crate::{Resealed, commit, list, reseal, whole};
 /// A dropped call's statement may still happen. Needs a Tokio runtime.
 #[derive(Debug)]
 pub struct PostgresNotebookStore {
-    database: Database,
+    pub(crate) database: Database,
     doctor: Doctor,
     /// Nobody sends yet: other processes' changes are found when something is committed.
     events: broadcast::Sender<StoreEvent>,

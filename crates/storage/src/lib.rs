@@ -15,7 +15,9 @@ pub mod conformance;
 mod error;
 mod list;
 mod store;
+mod users;
 
 pub use error::StoreError;
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use store::{Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, Version};
+pub use users::{KnownUser, UserDirectory};

@@ -139,8 +139,8 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// for bringing notebooks back from elsewhere, where no changes are known.
     ///
     /// # Errors
-    /// [`StoreError::RevisionMismatch`] when the stored revision is not `base`, or the notebook's own is not above it, so
-    /// that whoever edits on `base` notices; [`StoreError::NotFound`], [`StoreError::Full`],
+    /// [`StoreError::RevisionMismatch`] when the stored revision is not `base`, or, in a store that several processes may
+    /// use, when the notebook's own is not above it, so that whoever edits on `base` notices; [`StoreError::NotFound`], [`StoreError::Full`],
     /// [`StoreError::OutcomeUnknown`], or when the store fails.
     async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError>;
 

@@ -20,6 +20,14 @@ fn load(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
     }
 }
 
+/// Who every request is.
+fn dev_user(config: &Config) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let signed_in = runtime.block_on(config.authenticator.authenticate("")).unwrap();
+    assert!(config.authenticator.is_development() && signed_in.expires_at.is_none());
+    signed_in.user.to_string()
+}
+
 /// A configuration file that lives as long as the test.
 fn file(text: &str) -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -34,7 +42,8 @@ fn the_defaults_are_those_of_the_contract() {
     let config = load(&[], &[]).unwrap();
     assert_eq!(config.notebooks_dir, PathBuf::from("./notebooks"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
-    assert_eq!(config.dev_user.as_str(), "local");
+    assert_eq!(dev_user(&config), "local");
+    assert!(config.request_limit.is_some());
     assert_eq!(config.allowed_origins, ["http://localhost:3000", "http://localhost:5173"]);
     assert_eq!(config.keep_alive, Duration::from_secs(75));
     assert!(config.workers >= 1);
@@ -70,7 +79,7 @@ fn flags_go_before_variables_before_the_file_before_the_defaults() {
     let (_dir, path) = file("port = 1\ndev_user = 'file'\nlog = 'warn'\n");
     let all = [("QUIRE_CONFIG", path.as_str()), ("QUIRE_PORT", "2"), ("PORT", "3"), ("QUIRE_DEV_USER", "variable")];
     let config = load(&["--port", "4"], &all).unwrap();
-    assert_eq!((config.listen.port(), config.dev_user.as_str(), &*config.log), (4, "variable", "warn"));
+    assert_eq!((config.listen.port(), &*dev_user(&config), &*config.log), (4, "variable", "warn"));
     assert_eq!(load(&[], &all).unwrap().listen.port(), 2);
     assert_eq!(load(&[], &[("PORT", "3"), ("QUIRE_CONFIG", &path)]).unwrap().listen.port(), 3);
     assert_eq!(load(&["--config", &path], &[]).unwrap().listen.port(), 1);
@@ -128,6 +137,58 @@ fn the_host_is_one_that_requests_may_name() {
     }
 }
 
+/// `pk_live_` and `clerk.example.com$` in base64.
+const PUBLISHABLE: &str = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";
+const ISSUER: (&str, &str) = ("CLERK_ISSUER", "https://clerk.example.com");
+
+#[test]
+fn any_setting_of_clerk_means_sign_in_and_then_any_address_will_do() {
+    let pem = include_str!("../../../../crates/api/tests/it/keys/issuer.pem");
+    for variables in [
+        &[ISSUER][..],
+        &[("CLERK_PUBLISHABLE_KEY", PUBLISHABLE)],
+        &[ISSUER, ("CLERK_PUBLISHABLE_KEY", "pk_test_none"), ("CLERK_JWKS_URL", "https://keys.example/jwks")],
+        &[ISSUER, ("CLERK_JWT_KEY", pem), ("QUIRE_CLERK_MISSING_AZP", "true")],
+    ] {
+        let config = load(&["--host", "0.0.0.0"], variables).unwrap();
+        assert!(!config.authenticator.is_development(), "{variables:?}");
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8000");
+    }
+    let named = load(&[], &[("CLERK_PUBLISHABLE_KEY", PUBLISHABLE)]).unwrap();
+    let debug = format!("{:?}", named.authenticator);
+    assert!(debug.contains("https://clerk.example.com/.well-known/jwks.json"), "{debug}");
+    assert!(
+        load(&[], &[("CLERK_ISSUER", ""), ("QUIRE_CLERK_MISSING_AZP", "true")]).unwrap().authenticator.is_development()
+    );
+}
+
+#[test]
+fn development_mode_is_refused_beside_clerk() {
+    let (_dir, path) = file("dev_user = 'ann'");
+    let config = ["--config", path.as_str()];
+    for (flags, variables, by) in [
+        (&["--dev-user", "local"][..], &[ISSUER][..], "dev_user from the flag --dev-user"),
+        (&[], &[ISSUER, ("QUIRE_DEV_USER", "ann")], "dev_user from the variable QUIRE_DEV_USER"),
+        (&["--dev-user", "ann"], &[("CLERK_JWT_KEY", "x")], "which clerk_jwt_key from the variable CLERK_JWT_KEY asks"),
+        (&["--dev-user", "ann"], &[("CLERK_JWKS_URL", "x")], "which clerk_jwks_url from"),
+        (&["--dev-user", "ann"], &[("CLERK_PUBLISHABLE_KEY", PUBLISHABLE)], "which clerk_publishable_key from"),
+        (&config, &[ISSUER], "dev_user from line 1 of"),
+    ] {
+        let refusal = load(flags, variables).unwrap_err();
+        assert!(refusal.contains(by) && refusal.contains("leave one of the two out."), "{refusal}");
+    }
+    let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/config.default.toml");
+    assert!(load(&["--config", copy], &[ISSUER]).is_ok(), "a copy of the defaults asks for nothing");
+}
+
+#[test]
+fn requests_are_limited_unless_told_otherwise() {
+    let limit = |flags: &[&str]| load(flags, &[]).unwrap().request_limit.map(|l| (l.per_second.get(), l.burst.get()));
+    assert_eq!(limit(&[]), Some((500, 5_000)));
+    assert_eq!(limit(&["--requests-per-second=3", "--requests-burst=4"]), Some((3, 4)));
+    assert_eq!(limit(&["--requests-per-second=0"]), None);
+}
+
 #[test]
 fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
     let long = "x".repeat(195);
@@ -151,6 +212,36 @@ fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
         (&["--host", "::ffff:127.0.0.1"], &[], "without sign-in"),
         (&["--dev-user", ""], &[], r#"Invalid dev_user "" from the flag --dev-user: user id is empty."#),
         (&["--dev-user", &long], &[], "could not exist: notebook id has 201 characters, more than the 200 allowed."),
+        (&[], &[("CLERK_JWKS_URL", "https://a.example/jwks")], "Missing clerk_issuer: "),
+        (
+            &[],
+            &[("CLERK_ISSUER", "clerk.example")],
+            "Invalid clerk_issuer from the variable CLERK_ISSUER: the issuer must",
+        ),
+        (
+            &["--clerk-issuer=https://a.example/"],
+            &[],
+            "Invalid clerk_issuer from the flag --clerk-issuer: the issuer must",
+        ),
+        (
+            &[],
+            &[ISSUER, ("CLERK_JWKS_URL", "http://a.example/")],
+            "Invalid clerk_jwks_url from the variable CLERK_JWKS_URL: ",
+        ),
+        (&[], &[ISSUER, ("CLERK_JWT_KEY", "x")], "Invalid clerk_jwt_key from the variable CLERK_JWT_KEY: the key must"),
+        (&[], &[("CLERK_PUBLISHABLE_KEY", "pk_live_x")], "it must be the publishable key from Clerk's dashboard"),
+        (
+            &[],
+            &[("CLERK_PUBLISHABLE_KEY", "sk_live_x")],
+            "Invalid clerk_publishable_key from the variable CLERK_PUBLISHABLE_KEY: it must be the publishable key from Clerk's dashboard",
+        ),
+        (
+            &["--host", "example"],
+            &[ISSUER],
+            "it must be an address of this machine, such as 0.0.0.0 for all, or localhost.",
+        ),
+        (&["--requests-per-second=x"], &[], "it must be a whole number from 0 to 1000000."),
+        (&["--requests-burst=0"], &[], "it must be a whole number from 1 to 1000000."),
         (&["--allowed-origins", "*"], &[], r#"from the flag --allowed-origins: "*" must be an origin"#),
         (&["--allowed-origins", "http://a/"], &[], r#""http://a/" must be an origin"#),
         (&["--allowed-origins", "null"], &[], r#""null" must be an origin"#),

@@ -4,6 +4,7 @@
 mod database;
 mod read_only;
 mod secrets;
+mod sign_in;
 mod sockets;
 mod start;
 mod stop;

@@ -58,7 +58,7 @@ fn what_is_invalid_stops_the_start_with_one_sentence_and_code_2() {
             "--host=0.0.0.0",
             "quire-server: Invalid host \"0.0.0.0\" from the flag --host: without sign-in, anybody who \
             reaches the server could read and change every notebook, so it must be 127.0.0.1, ::1 or localhost; \
-            to reach it from elsewhere, forward the port, for example with ssh -L.\n",
+            to reach it from elsewhere, configure sign-in (CLERK_ISSUER), or forward the port, for example with ssh -L.\n",
         ),
     ] {
         let (code, out, err) = run(quire_server().arg("--notebooks-dir").arg(&unmade).arg(flag));

@@ -11,5 +11,6 @@ mod lists;
 mod notebooks;
 mod routing;
 mod secrets;
+mod sign_in;
 mod support;
 mod timeouts;

@@ -8,7 +8,7 @@ use actix_web::body::to_bytes;
 use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap};
 use actix_web::test::{self, TestRequest};
 use actix_web::web::Bytes;
-use quire_api::{Api, Settings};
+use quire_api::{Api, Authenticator, Settings};
 use quire_domain::{SecretKey, SecretKeys, UserId};
 use quire_service::NotebookService;
 use quire_storage_json::{JsonNotebookStore, Options};
@@ -47,8 +47,9 @@ impl Server {
         }
         let service = service(dir.path(), key);
         let settings = Settings {
-            dev_user: UserId::new("me").unwrap(),
+            authenticator: development("me"),
             allowed_origins: vec!["http://localhost:3000".to_owned(), "https://quire.example".to_owned()],
+            request_limit: None,
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
         };
@@ -61,7 +62,7 @@ impl Server {
 
     /// The same server as another user finds it.
     pub(crate) fn as_user(&self, user: &str) -> Api {
-        Api::new(self.service.clone(), Settings { dev_user: UserId::new(user).unwrap(), ..self.settings.clone() })
+        Api::new(self.service.clone(), Settings { authenticator: development(user), ..self.settings.clone() })
     }
 
     pub(crate) async fn send(&self, request: TestRequest) -> Reply {
@@ -94,6 +95,10 @@ impl Server {
     pub(crate) async fn first_cell(&self, notebook: &str) -> String {
         self.get(notebook).await.ok()["cells"][0]["id"].as_str().unwrap().to_owned()
     }
+}
+
+fn development(user: &str) -> Authenticator {
+    Authenticator::development(UserId::new(user).unwrap())
 }
 
 fn service(dir: &Path, key: Option<&str>) -> NotebookService {

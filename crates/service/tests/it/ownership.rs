@@ -1,7 +1,9 @@
 //! Who may do what, and what everybody has.
 
+use std::sync::atomic::Ordering;
+
 use quire_domain::{Edit, NotebookId};
-use quire_service::ServiceError;
+use quire_service::{NotebookService, ServiceError};
 use quire_storage::PageRequest;
 
 use crate::support::{World, ann, bob, codes, update};
@@ -18,6 +20,29 @@ async fn a_foreign_notebook_is_refused_in_every_use_case() {
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), [""]);
     let page = world.service.list(&bob(), &PageRequest::default()).await.unwrap();
     assert!(page.notebooks.iter().all(|summary| summary.owner == bob()));
+}
+
+#[tokio::test]
+async fn a_stranger_costs_one_load_whether_the_notebook_is_in_memory_in_the_store_or_nowhere() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let loads = || world.store.loads.load(Ordering::SeqCst);
+    let ask = async |service: &NotebookService, id: &NotebookId| {
+        let before = loads();
+        let refused = service.get(&bob(), id).await.unwrap_err();
+        assert_eq!(loads() - before, 1, "{refused}");
+        refused
+    };
+    world.service.get(&ann(), &id).await.unwrap();
+    let unknown = NotebookId::new("nowhere").unwrap();
+    // The second has nothing in memory, and the stranger's first question leaves it so.
+    for service in [&world.service, &world.second()] {
+        for _ in 0..2 {
+            assert!(matches!(ask(service, &id).await, ServiceError::Foreign(_)));
+            assert!(matches!(ask(service, &unknown).await, ServiceError::UnknownNotebook(_)));
+        }
+    }
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), [""]);
 }
 
 async fn ids(world: &World) -> Vec<String> {

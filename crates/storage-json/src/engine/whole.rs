@@ -14,7 +14,7 @@ impl Engine {
     /// Puts a notebook in the place of the one that is stored at `base`, as a commit of all differences.
     pub(crate) fn replace_whole(&self, base: Revision, notebook: Notebook) -> Result<Version, Error> {
         let Loaded { notebook: before, .. } = self.load(&notebook.id)?.ok_or(Error::NotFound)?;
-        if before.revision != base || notebook.revision <= base {
+        if before.revision != base {
             return Err(Error::Mismatch(base));
         }
         checked_text_of(&notebook)?;

@@ -16,3 +16,4 @@ mod signing_in;
 mod silence;
 mod support;
 mod two_services;
+mod users;

@@ -258,7 +258,7 @@ impl NotebookStore for MemoryStore {
         let (id, key) = (&notebook.id, self.key(&notebook.id));
         let mut kept = self.kept();
         let before = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.notebook.clone();
-        if (before.revision != base || notebook.revision <= base) && !self.is(Fault::ReplacesBlindly) {
+        if before.revision != base && !self.is(Fault::ReplacesBlindly) {
             return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base });
         }
         let mut notebook = notebook.clone();

@@ -1,0 +1,8 @@
+//! Signing in with Clerk's tokens, which the tests make themselves.
+
+mod directory;
+mod issuer;
+mod keys;
+mod matrix;
+mod rate;
+mod tokens;
