@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes sure that what they need is there.
 #
 # need THING PACKAGE WHY: does nothing when THING, a program on the PATH or a file, is there. Otherwise, on Debian and

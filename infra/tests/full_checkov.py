@@ -15,11 +15,11 @@ from pathlib import Path
 from configuration import ROOT, TERRAFORM
 
 # Checkov lives in an environment of its own: it brings another parser under the same name as ours.
-CHECKOV = os.environ["QUIRE_CHECKOV"]
+CHECKOV = os.environ["QUIRE_CHECKOV_PYTHON"]
 
 
 def found(folder, *frameworks):
-    command = [CHECKOV, "--directory", folder, "--framework", *frameworks, "--output", "json", "--skip-download", "--soft-fail"]
+    command = [CHECKOV, "-m", "checkov.main", "--directory", folder, "--framework", *frameworks, "--output", "json", "--skip-download", "--soft-fail"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     result = {"failed_checks": set(), "skipped_checks": set(), "passed": 0}

@@ -8,4 +8,6 @@
 mod crash;
 mod full_disk;
 mod legacy_directory;
+mod monitoring;
+mod operations;
 mod secrets;

@@ -11,12 +11,12 @@ use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
 use crate::url::DatabaseUrl;
 
-/// How long reading may take, connecting included, twice at most, so that there is time for a connection in the place of a
-/// lost one; and then writing.
-const READING: Duration = Duration::from_millis(550);
-const WRITING: Duration = Duration::from_millis(350);
-/// How long of that connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long reading may take, connecting included, and then writing: together less than the second that may be taken.
+const READING: Duration = Duration::from_millis(600);
+const WRITING: Duration = Duration::from_millis(300);
+/// How long of that connecting may take. Most of it: on a busy machine the server needs some hundred milliseconds to check a
+/// password, and a database that is slow to let us in is not away.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long what was found is told again: whoever asks more often, and anybody may, makes no more work.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -50,6 +50,11 @@ impl Doctor {
         let options =
             Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
         Ok(Self { database: Database::new(url, options)?, last: Mutex::default() })
+    }
+
+    /// Makes the connection now, so that the first look need not. That it fails is no matter: the look will tell.
+    pub(crate) async fn prepare(&self) {
+        let _ = self.database.fetch_all(sqlx::query("SELECT 1")).await;
     }
 
     pub(crate) async fn close(&self) {

@@ -45,7 +45,9 @@ impl PostgresNotebookStore {
     /// # Errors
     /// When it cannot be reached or refuses.
     pub async fn connect(&self) -> Result<(), OpenError> {
-        self.database.fetch_optional(sqlx::query("SELECT 1")).await.map(|_one| ()).map_err(OpenError::from)
+        self.database.fetch_optional(sqlx::query("SELECT 1")).await?;
+        self.doctor.prepare().await;
+        Ok(())
     }
 
     /// Seals every connection string with the current key, those that are sealed with the old one anew; for

@@ -10,7 +10,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::rows;
 
-const CREATE: &str = concat!(include_str!("sql/create.sql"), include_str!("sql/cells.sql"));
+const CREATE: &str = concat!(include_str!("sql/create.sql"), include_str!("sql/new_cells.sql"));
 const REPLACE: &str = concat!(include_str!("sql/replace.sql"), include_str!("sql/cells.sql"));
 
 /// Stores a new notebook.

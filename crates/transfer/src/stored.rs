@@ -1,6 +1,6 @@
 //! Asking a store, with patience for what passes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quire_domain::{Notebook, NotebookId};
 use quire_storage::{Digested, NotebookStore, StoreError};
@@ -8,9 +8,9 @@ use quire_storage::{Digested, NotebookStore, StoreError};
 use crate::TransferError;
 use crate::error::chain;
 
-/// How often a call is made that the store has no capacity for, or that meets it while it restarts.
-const TRIES: u32 = 7;
-/// How long the first wait between them is; each following one is twice as long.
+/// How long a call is made again that the store has no capacity for, or that meets it while it restarts.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long the first wait between two tries is; each following one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// Why something could not be done with one notebook.
@@ -35,16 +35,15 @@ pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, StoreErro
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let mut wait = FIRST_WAIT;
-    for _ in 1..TRIES {
+    let (started, mut wait) = (Instant::now(), FIRST_WAIT);
+    loop {
         match call().await {
-            Err(StoreError::Overloaded { .. } | StoreError::Unavailable { .. }) => {}
+            Err(StoreError::Overloaded { .. } | StoreError::Unavailable { .. }) if started.elapsed() < PATIENCE => {}
             outcome => return outcome,
         }
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
-    call().await
 }
 
 /// What is stored of a notebook now, damaged ones included, which digests leave out.

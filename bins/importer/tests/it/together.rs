@@ -1,11 +1,13 @@
 //! Imports beside others.
 
+use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quire_domain::{CellId, CellType, Edit, NotebookId, Place, UserId};
 use quire_service::{NotebookService, Options};
+use quire_test_postgres::{Cut, Database, Proxy, Server, Settings};
 
 use crate::support::{Ended, Move, notebook, runtime};
 
@@ -117,4 +119,50 @@ fn a_file_that_changes_or_vanishes_while_it_is_read_is_read_whole_or_named() {
     }
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
+}
+
+/// The database does what it was asked and its answer is lost, it is not known whether it did, or all connections end.
+#[test]
+fn an_import_whose_connections_are_cut_finds_out_what_happened_and_goes_on() {
+    let this = many();
+    let proxy = Proxy::start(Server::shared());
+    let through = |proxy: &Proxy| {
+        let mut command = this.command(&["run", "--jobs", "2", "--json"]);
+        command.env("DATABASE_URL", this.database.url_at(proxy.port()));
+        command
+    };
+    for cut in [Cut::BeforeSending, Cut::AfterSending, Cut::AfterAnswer] {
+        this.sql("DELETE FROM notebooks");
+        let before = proxy.cuts();
+        proxy.cut_next_with(cut, "INSERT INTO notebooks");
+        let run = Ended::from(through(&proxy).output().unwrap());
+        assert_eq!(proxy.cuts(), before + 1, "{cut:?}");
+        assert_eq!(run.code, Some(0), "{cut:?}: {run:?}");
+        assert!(run.results().iter().all(|(_, result)| result == "imported"), "{cut:?}: {run:?}");
+        this.expect(0, &["verify"]);
+        assert!(this.state().iter().all(|notebook| notebook.revision.0 == 1), "{cut:?}");
+    }
+}
+
+#[test]
+fn a_database_that_is_gone_ends_the_import_and_the_next_goes_on() {
+    let server = Server::start(&Settings::default());
+    let this = Move { database: runtime().block_on(Database::on(&server)), ..many() };
+    let mut command = this.command(&["run", "--jobs", "1"]);
+    let mut process = command.arg("--json").spawn().unwrap();
+    // The first line that it prints means that it is in the middle of its work.
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    server.kill();
+    let told = 1 + lines.map(Result::unwrap).filter(|line| line.contains("imported")).count();
+    let ended = Ended::from(process.wait_with_output().unwrap());
+    server.restart();
+    let there = this.state().len();
+    if told < 100 {
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("quire-import: "), "{ended:?}");
+    }
+    assert!(told <= there, "{told} were told to be imported, and {there} are there");
+    this.expect(0, &["run", "--verify"]);
+    assert_eq!(this.state().len(), 100);
 }

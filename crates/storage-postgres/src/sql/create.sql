@@ -1,4 +1,4 @@
--- A new notebook and, if this is the first, its owner; nothing where there is one with this id. Goes on in cells.sql.
+-- A new notebook and, if this is the first, its owner; nothing where there is one with this id. Goes on in new_cells.sql.
 WITH owner AS (
     INSERT INTO users (id) VALUES ($2) ON CONFLICT (id) DO NOTHING
 ), stored AS (

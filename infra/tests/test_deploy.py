@@ -1,0 +1,129 @@
+"""scripts/deploy, with stand-ins for the two programs that need an account: what it does in which order, and when it stops.
+
+The stand-ins know no more of AWS than their authors; whether the real ones answer like this is seen at the first deployment.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from configuration import ROOT
+
+OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+DEPLOY = {
+    "region": "eu-central-1", "cluster": "quire-staging", "service": "quire-staging-server", "service_url": "https://quire.example.com",
+    "families": {name: f"quire-staging-{name}" for name in ("server", "migrator", "tools")},
+    "logs": {name: f"/quire-staging/{name}" for name in ("server", "migrator", "tools")},
+    "subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1",
+}
+AWS = f"#!{sys.executable} -SE" + r'''
+import json, os, sys
+folder = os.environ["STAND_IN"]
+arguments = sys.argv[1:]
+state = json.load(open(folder + "/state.json"))
+with open(folder + "/calls", "a") as calls:
+    calls.write(json.dumps(arguments) + "\n")
+after = lambda flag: arguments[arguments.index(flag) + 1]
+verb = arguments[1]
+if state.get("broken") == verb:
+    sys.exit("An error occurred (AccessDeniedException)")
+if verb == "describe-task-definition":
+    family = after("--task-definition")
+    answer = {"taskDefinition": {"family": family, "taskDefinitionArn": "arn:old/" + family, "revision": 7, "status": "ACTIVE", "taskRoleArn": "arn:role",
+        "requiresAttributes": [], "compatibilities": ["EC2"], "containerDefinitions": [{"name": family, "image": "registry/" + family + "@" + "sha256:" + "a" * 64, "secrets": [{"name": "S", "valueFrom": "arn"}]}]}}
+    print(answer["taskDefinition"]["containerDefinitions"][0]["image"] if "--query" in arguments else json.dumps(answer))
+elif verb == "register-task-definition":
+    new = json.load(open(after("--cli-input-json")[len("file://"):]))
+    json.dump(new, open(folder + "/" + new["family"] + ".json", "w"))
+    print("arn:new/" + new["family"])
+elif verb == "run-task":
+    print(json.dumps({"tasks": [{"taskArn": "arn:task/123"}], "failures": []}))
+elif verb == "describe-tasks":
+    print(json.dumps({"tasks": [{"stoppedReason": "why", "containers": [{"exitCode": state["exit"]} if state["exit"] is not None else {}]}]}))
+elif verb == "get-log-events":
+    print("what the job said")
+elif verb == "update-service":
+    state["now"] = state["now"] if state["rolls_back"] else after("--task-definition")
+    json.dump(state, open(folder + "/state.json", "w"))
+    print("{}")
+elif verb == "describe-services":
+    print(json.dumps({"services": [{"taskDefinition": state["now"], "runningCount": 1, "desiredCount": 1, "deployments": [{"rolloutState": "COMPLETED"}]}]}))
+'''
+
+
+class Deploy(unittest.TestCase):
+    def run_it(self, *arguments, exit_code=0, rolls_back=False, broken=None):
+        """What scripts/deploy ended with and said, and which calls it made."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for program, text in (("aws", AWS), ("terraform", f"#!/bin/sh\ncat <<'END'\n{json.dumps(DEPLOY)}\nEND\n")):
+                (folder / program).write_text(text)
+                (folder / program).chmod(0o755)
+            # The one that runs this, and not a wrapper that looks for it anew each time.
+            (folder / "python3").symlink_to(Path(sys.executable).resolve())
+            state = {"exit": exit_code, "rolls_back": rolls_back, "now": "arn:old/quire-staging-server", "broken": broken}
+            (folder / "state.json").write_text(json.dumps(state))
+            environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "STAND_IN": str(folder)}
+            done = subprocess.run([ROOT / "scripts" / "deploy", *arguments], env=environment, capture_output=True, text=True, check=False)
+            calls = [json.loads(line) for line in (folder / "calls").read_text().splitlines()] if (folder / "calls").exists() else []
+            self.registered = {file.stem: json.loads(file.read_text()) for file in folder.glob("quire-staging-*.json")}
+            return done.returncode, done.stdout + done.stderr, calls
+
+    def release(self, **state):
+        return self.run_it("--environment", str(ROOT), "--server", NEW, "--migrator", NEW, **state)
+
+    def test_the_migrator_goes_first(self):
+        code, said, calls = self.release()
+        self.assertEqual(code, 0, said)
+        verbs = [call[1] for call in calls]
+        self.assertLess(verbs.index("run-task"), verbs.index("update-service"))
+        run = next(call for call in calls if call[1] == "run-task")
+        self.assertIn("arn:new/quire-staging-migrator", run)
+        self.assertIn('"assignPublicIp": "DISABLED"', str(run))
+        self.assertIn("arn:new/quire-staging-server", next(call for call in calls if call[1] == "update-service"))
+        self.assertIn("what the job said", said)
+        server = self.registered["quire-staging-server"]
+        self.assertEqual(server["containerDefinitions"][0]["image"], "registry/quire-staging-server@" + NEW)
+        self.assertEqual(server["containerDefinitions"][0]["secrets"], [{"name": "S", "valueFrom": "arn"}])
+        self.assertEqual(set(server), {"family", "taskRoleArn", "containerDefinitions"}, "a registration takes no more")
+
+    def test_a_migrator_that_fails_leaves_the_service(self):
+        for exit_code in (1, 3, None):
+            code, said, calls = self.release(exit_code=exit_code)
+            self.assertEqual(code, 1, said)
+            self.assertIn("the service was not touched", said)
+            self.assertNotIn("update-service", [call[1] for call in calls])
+
+    def test_what_aws_refuses_ends_it(self):
+        for broken in ("describe-services", "describe-task-definition", "register-task-definition", "run-task", "describe-tasks"):
+            code, said, calls = self.release(broken=broken)
+            self.assertNotEqual(code, 0, f"{broken}: {said}")
+            self.assertNotIn("update-service", [call[1] for call in calls])
+
+    def test_a_roll_back_is_a_failure(self):
+        code, said, _ = self.release(rolls_back=True)
+        self.assertEqual(code, 1, said)
+        self.assertIn("and not arn:new/quire-staging-server", said)
+
+    def test_jobs_and_status(self):
+        code, said, calls = self.run_it("--environment", str(ROOT), "--roles")
+        self.assertEqual((code, [call[1] for call in calls if call[1] == "update-service"]), (0, []), said)
+        code, said, calls = self.run_it("--environment", str(ROOT), "--close-roles")
+        self.assertIn('"command": ["/usr/local/bin/quire-roles", "close"]', str(calls))
+        code, said, _ = self.run_it("--environment", str(ROOT), "--status")
+        self.assertIn("@" + OLD, said)
+        self.assertIn("1 of 1 tasks running", said)
+
+    def test_usage(self):
+        for arguments in ([], ["--environment", "/nowhere"], ["--environment", str(ROOT)],
+                          ["--environment", str(ROOT), "--server", "latest", "--migrator", NEW], ["--what"], ["--server"]):
+            code, said, calls = self.run_it(*arguments)
+            self.assertEqual((code, calls), (2, []), said)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,204 @@
+//! What operators run: the roles of a new database, and the proof that a backup can be used.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use quire_test_postgres::{Database, Server as Postgres, Settings};
+use quire_tests::{Server, binary};
+use serde_json::json;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
+use tokio::runtime::Runtime;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OTHER_KEY: &str = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const MASTER: &str = "m4st3r/p@ss";
+
+fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn script(path: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.arg(workspace().join(path));
+    for (name, _) in std::env::vars_os() {
+        if ["PG", "QUIRE_SECRET", "DATABASE_"]
+            .iter()
+            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+async fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+/// A master user who is no superuser makes the roles, twice; the migrator works as the owner, and the server gets rows.
+#[tokio::test]
+async fn the_roles_are_made_by_a_master_user_without_a_password_in_a_statement() {
+    let conf = ["log_statement = 'all'", "logging_collector = on", "log_filename = 'server.log'"];
+    let postgres = Postgres::start(&Settings { conf: conf.map(str::to_owned).to_vec(), ..Settings::default() });
+    let mut superuser = postgres.options().connect().await.unwrap();
+    execute(&mut superuser, &format!("CREATE ROLE quire_master LOGIN CREATEDB CREATEROLE PASSWORD '{MASTER}'"))
+        .await
+        .unwrap();
+    execute(&mut superuser, "CREATE DATABASE quire OWNER quire_master").await.unwrap();
+
+    let roles = |command: &str, owner: &str, server: &str| {
+        let mut roles = script("infra/image/quire-roles");
+        roles.arg(command).env("QUIRE_ROLES_SQL", workspace().join("infra/database/roles.sql"));
+        roles.env("PGHOST", "127.0.0.1").env("PGPORT", postgres.port().to_string()).env("PGDATABASE", "quire");
+        roles.env("MASTER_USER", "quire_master").env("MASTER_PASSWORD", MASTER);
+        roles.env("OWNER_PASSWORD", owner).env("SERVER_PASSWORD", server).output().unwrap()
+    };
+    for (owner, server) in [("0wn3r/0ld", "s3rv3r/0ld"), ("0wn3r/n3w", "s3rv3r/n3w")] {
+        let made = roles("make", owner, server);
+        assert!(made.status.success(), "{}", said(&made));
+    }
+    let role = |name: &str, password: &str| postgres.options().database("quire").username(name).password(password);
+    assert!(role("quire_server", "s3rv3r/0ld").connect().await.is_err(), "the old password still works");
+
+    let migrate = |command: &str| {
+        let mut migrate = Command::new(binary("quire-migrate"));
+        let url = format!("postgres://quire_owner@127.0.0.1:{}/quire", postgres.port());
+        migrate.arg(command).env("DATABASE_URL", url).env("DATABASE_PASSWORD", "0wn3r/n3w").output().unwrap()
+    };
+    for command in ["up", "check"] {
+        let migrated = migrate(command);
+        assert!(migrated.status.success(), "{}", said(&migrated));
+    }
+    let mut server = role("quire_server", "s3rv3r/n3w").connect().await.unwrap();
+    execute(&mut server, "INSERT INTO users (id) VALUES ('ann'); SELECT nextval('notebook_versions')").await.unwrap();
+    assert!(execute(&mut server, "CREATE TABLE mine (id integer)").await.is_err());
+    execute(&mut server, "DELETE FROM quire_migrations WHERE false").await.unwrap();
+    let closed = roles("close", "0wn3r/n3w", "");
+    assert!(closed.status.success(), "{}", said(&closed));
+    assert!(execute(&mut server, "DELETE FROM quire_migrations WHERE false").await.is_err());
+
+    for (command, owner) in [("unmake", "x"), ("make", "")] {
+        assert_eq!(roles(command, owner, "y").status.code(), Some(2));
+    }
+    let log: String =
+        sqlx::query("SELECT pg_read_file('log/server.log')").fetch_one(&mut superuser).await.unwrap().get(0);
+    assert!(log.contains("ALTER USER quire_owner PASSWORD 'SCRAM-SHA-256$"), "the statement was not logged at all");
+    for password in ["0wn3r", "s3rv3r"] {
+        assert!(!log.contains(password), "a password is in the server's log");
+    }
+}
+
+/// A dump of a served database, as an operator makes it, and a key beside it.
+struct Backup {
+    postgres: Postgres,
+    /// The superuser's.
+    password: String,
+    folder: tempfile::TempDir,
+}
+
+impl Backup {
+    fn make(strings: usize) -> Self {
+        let postgres = Postgres::start(&Settings::default());
+        let runtime = Runtime::new().unwrap();
+        let database = runtime.block_on(Database::on(&postgres));
+        let mut command = Command::new(binary("quire-server"));
+        command.env("DATABASE_URL", database.url()).env("QUIRE_SECRET_KEY", KEY);
+        let server = Server::spawn(command);
+        for number in 0..3 {
+            let notebook = server.ok("POST", "/api/notebooks", None);
+            let path = format!("/api/notebooks/{}/db", notebook["notebook_id"].as_str().unwrap());
+            if number < strings {
+                server.ok(
+                    "PUT",
+                    &path,
+                    Some(&json!({"connection_string": format!("postgres://reader:s3cret@db/{number}")})),
+                );
+            }
+        }
+        server.ok("GET", "/health", None);
+        let folder = tempfile::tempdir().unwrap();
+        let mut dump = Command::new("pg_dump");
+        dump.args(["--format=custom", "--file"]).arg(folder.path().join("dump")).arg(database.url());
+        let dumped = dump.output().unwrap();
+        assert!(dumped.status.success(), "{}", said(&dumped));
+        let password = database.url().split_once("//quire:").unwrap().1.split('@').next().unwrap().to_owned();
+        Self { postgres, password, folder }
+    }
+
+    fn check(&self, dump: &str, key: Option<&str>) -> (Option<i32>, String) {
+        let binaries = binary("quire-migrate");
+        let url = self.postgres.options();
+        let mut check = script("scripts/restore-check");
+        check.arg(self.folder.path().join(dump)).env("QUIRE_BINARIES", binaries.parent().unwrap());
+        check.env("PGHOST", "127.0.0.1").env("PGPORT", url.get_port().to_string()).env("PGUSER", url.get_username());
+        check.env("PGPASSWORD", &self.password);
+        if let Some(key) = key {
+            let file = self.folder.path().join("key");
+            fs::write(&file, key).unwrap();
+            check.env("QUIRE_SECRET_KEY_FILE", file);
+        }
+        let checked = check.output().unwrap();
+        (checked.status.code(), said(&checked))
+    }
+
+    /// What was left behind on the server.
+    fn databases(&self) -> Vec<String> {
+        let names = async {
+            let mut connection = self.postgres.options().connect().await.unwrap();
+            let names = "SELECT datname FROM pg_database WHERE datname LIKE 'quire_restore_check%'";
+            sqlx::query(names).fetch_all(&mut connection).await.unwrap().iter().map(|row| row.get(0)).collect()
+        };
+        Runtime::new().unwrap().block_on(names)
+    }
+}
+
+#[test]
+fn a_backup_is_proved() {
+    let backup = Backup::make(2);
+    let (code, told) = backup.check("dump", Some(KEY));
+    assert_eq!(code, Some(0), "{told}");
+    for sentence in
+        ["3 notebooks", "2 sealed connection strings", "every notebook can be read", "the key opens all 2", "all well"]
+    {
+        assert!(told.contains(sentence), "{sentence:?} is not in:\n{told}");
+    }
+    let age = told.lines().find(|line| line.contains("data as of 20")).expect("its age is told");
+    assert!(age.contains("00:00:") || age.contains("00:01:"), "{age}");
+    assert!(!told.contains("s3cret") && !told.contains(&KEY[..16]), "{told}");
+
+    let (code, told) = backup.check("dump", Some(OTHER_KEY));
+    assert_eq!(code, Some(1), "another key opens nothing: {told}");
+    assert!(told.contains("FAILED"), "{told}");
+    let (code, told) = backup.check("dump", None);
+    assert_eq!((code, told.contains("no key to open them with")), (Some(1), true), "{told}");
+
+    let whole = fs::read(backup.folder.path().join("dump")).unwrap();
+    fs::write(backup.folder.path().join("half"), &whole[..whole.len() / 2]).unwrap();
+    let (code, told) = backup.check("half", Some(KEY));
+    assert_eq!(code, Some(1), "half a dump is no backup: {told}");
+    let (code, told) = backup.check("missing", Some(KEY));
+    assert_eq!(code, Some(2), "{told}");
+    assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
+}
+
+/// The image's health check asks a real server with nothing but the shell.
+#[test]
+fn the_health_check_tells_a_server_from_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::on(folder.path());
+    let port = server.address().rsplit(':').next().unwrap().to_owned();
+    let health = |path: &[&str]| {
+        let mut health = script("infra/image/quire-health");
+        health.args(path).env_remove("PORT").env("QUIRE_PORT", &port).output().unwrap().status.code()
+    };
+    assert_eq!(health(&[]), Some(0));
+    assert_eq!(health(&["/nothing"]), Some(1), "only 200 is well");
+    assert!(server.terminate());
+    assert_eq!(health(&[]), Some(1), "nobody is there");
+}
