@@ -132,6 +132,7 @@ fn settings(config: &Config, authenticator: Authenticator) -> Settings {
         allowed_origins: config.allowed_origins.clone(),
         body_timeout: config.body_timeout,
         request_timeout: config.request_timeout,
+        sockets: config.sockets.clone(),
     }
 }
 

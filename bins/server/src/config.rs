@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_api::{Authenticator, RequestLimit};
+use quire_api::{Authenticator, RequestLimit, SocketSettings};
 use quire_domain::SecretKeys;
 use quire_storage_postgres::DatabaseUrl;
 use quire_storage_postgres::settings::{self, SettingsError};
@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) body_timeout: Duration,
     /// How long handling a request may take.
     pub(crate) request_timeout: Duration,
+    /// How WebSockets behave.
+    pub(crate) sockets: SocketSettings,
     /// How long stopping waits for requests under way.
     pub(crate) shutdown_timeout: Duration,
 }
@@ -142,6 +144,15 @@ impl Config {
             head_timeout: ms("head_timeout_ms")?,
             body_timeout: ms("body_timeout_ms")?,
             request_timeout: ms("request_timeout_ms")?,
+            sockets: SocketSettings {
+                most: count("ws_max_sockets", 1, 1_000_000)?.min(max_connections * 2 / 3).max(1),
+                most_per_user: count("ws_max_per_user", 1, 1_000_000)?,
+                most_waiting_per_address: count("ws_max_waiting", 1, 1_000_000)?,
+                unrefreshed_max: sources
+                    .get("ws_unrefreshed_max", |text| number(text, 0, 31_536_000))
+                    .map(Duration::from_secs)?,
+                ..SocketSettings::default()
+            },
             shutdown_timeout: ms("shutdown_timeout_ms")?,
         })
     }

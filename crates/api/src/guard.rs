@@ -1,4 +1,5 @@
-//! Who may come in: nobody, but for the load balancer's questions, of whom the [`Authenticator`](crate::Authenticator) does not say who it is.
+//! Who may come in: nobody of whom the [`Authenticator`](crate::Authenticator) does not say who it is, but for the load
+//! balancer's questions and for WebSockets, which sign in by their first message.
 //! A route can neither forget to ask nor choose not to.
 //!
 //! Any web page that a user opens can send requests, so everything is refused that is not plainly a program or an allowed
@@ -10,8 +11,10 @@
 //!   this machine and read the answers. With sign-in such a page has no token.
 
 use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use quire_domain::{UserId, limits};
 
@@ -37,8 +40,9 @@ pub(crate) enum Admitted {
 /// Says who is calling, or why the request is refused.
 pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<Admitted, Problem> {
     let (headers, settings) = (request.headers(), &shared.settings);
-    let is_open = is_probe(request.path());
-    if settings.authenticator.is_development() && !is_open {
+    let is_probe = is_probe(request.path());
+    let is_open = is_probe || is_socket(request);
+    if settings.authenticator.is_development() && !is_probe {
         check_host(request, headers)?;
     }
     check_origin(headers, &settings.allowed_origins)?;
@@ -78,6 +82,14 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 /// The load balancer's questions, which name it by any address; the answers tell nothing but whether the server works.
 fn is_probe(path: &str) -> bool {
     matches!(path, "/health" | "/livez" | "/readyz")
+}
+
+/// The upgrade to a WebSocket, whose first message signs it in: browsers can send no header with one. Until then it is told
+/// nothing.
+fn is_socket(request: &ServiceRequest) -> bool {
+    let upgrade =
+        only(request.headers(), &UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    upgrade && request.method() == Method::GET && request.path().starts_with("/api/ws/notebooks/")
 }
 
 fn check_host(request: &ServiceRequest, headers: &HeaderMap) -> Result<(), Problem> {

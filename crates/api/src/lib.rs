@@ -25,6 +25,7 @@ mod request_log;
 mod search;
 mod shared;
 mod wire;
+mod ws;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use crate::shared::Shared;
 
 pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
 pub use crate::rate::RequestLimit;
+pub use crate::ws::SocketSettings;
 
 /// How the API behaves.
 #[derive(Clone, Debug)]
@@ -53,6 +55,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// How long the service may take over a request, once the body is there.
     pub request_timeout: Duration,
+    /// How WebSockets behave.
+    pub sockets: SocketSettings,
 }
 
 /// The API over one service. A clone is the same API.
@@ -84,13 +88,15 @@ impl Api {
             .configure(cells::configure)
             .configure(graph::configure)
             .configure(search::configure)
+            .configure(ws::configure)
             .default_service(web::to(unknown_route))
             .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
     }
 
-    /// Begins to shut down: from now on every answer asks its client to connect anew elsewhere, and `/readyz` says no.
-    /// Returns when no request is being answered any more.
+    /// Begins to shut down: from now on every answer asks its client to connect anew elsewhere, `/readyz` says no, and
+    /// WebSockets are told to. Returns when no request is being answered any more and no socket is open.
     pub async fn drain(&self) {
+        self.shared.sockets.stop();
         self.shared.in_flight.drain().await;
     }
 }

@@ -51,7 +51,7 @@ fn segment(request: &HttpRequest, index: usize) -> Result<Cow<'_, str>, Problem>
 }
 
 /// Percent-decodes once; `None` when an escape is broken or the result is not UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

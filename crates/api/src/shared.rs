@@ -12,6 +12,7 @@ use crate::problem::{Code, Problem};
 use crate::rate::Limiter;
 use crate::rendered::Rendered;
 use crate::request_log::RequestIds;
+use crate::ws::Sockets;
 
 /// The service and everything around it.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) request_ids: RequestIds,
     pub(crate) rendered: Rendered,
+    pub(crate) sockets: Sockets,
 }
 
 impl Shared {
@@ -33,6 +35,7 @@ impl Shared {
             in_flight: Arc::default(),
             request_ids: RequestIds::default(),
             rendered: Rendered::default(),
+            sockets: Sockets::default(),
         }
     }
 

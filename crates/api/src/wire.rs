@@ -308,7 +308,8 @@ impl<'a> CellOut<'a> {
     }
 }
 
-struct Reads<'a>(&'a Cell);
+/// The names that a cell reads.
+pub(crate) struct Reads<'a>(pub(crate) &'a Cell);
 
 impl Serialize for Reads<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -316,7 +317,8 @@ impl Serialize for Reads<'_> {
     }
 }
 
-struct Writes<'a>(&'a Cell);
+/// The names that a cell writes.
+pub(crate) struct Writes<'a>(pub(crate) &'a Cell);
 
 impl Serialize for Writes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -326,16 +328,20 @@ impl Serialize for Writes<'_> {
 
 impl Serialize for List<&[Output]> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(DeriveSerialize)]
-        struct OutputOut<'a> {
-            mime_type: &'a str,
-            data: &'a quire_domain::Json,
-            metadata: &'a quire_domain::Json,
-        }
-        serializer.collect_seq(self.0.iter().map(|Output { mime_type, data, metadata }| OutputOut {
-            mime_type,
-            data,
-            metadata,
-        }))
+        serializer.collect_seq(self.0.iter().map(OutputOut::new))
+    }
+}
+
+/// One output of a cell.
+#[derive(DeriveSerialize)]
+pub(crate) struct OutputOut<'a> {
+    mime_type: &'a str,
+    data: &'a quire_domain::Json,
+    metadata: &'a quire_domain::Json,
+}
+
+impl<'a> OutputOut<'a> {
+    pub(crate) fn new(Output { mime_type, data, metadata }: &'a Output) -> Self {
+        Self { mime_type, data, metadata }
     }
 }

@@ -1,6 +1,8 @@
 //! What readers and watchers get from a notebook's writer.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use quire_domain::{Change, Notebook, ShownConnection};
@@ -24,6 +26,25 @@ impl fmt::Display for Seq {
     }
 }
 
+/// A text that is no event's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the number of an event")]
+pub struct InvalidSeq;
+
+impl FromStr for Seq {
+    type Err = InvalidSeq;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSeq> {
+        let (epoch, number) = text.split_once('-').ok_or(InvalidSeq)?;
+        let seq = Self {
+            epoch: Uuid::try_parse(epoch).map_err(|_unlike| InvalidSeq)?,
+            number: number.parse().map_err(|_unlike| InvalidSeq)?,
+        };
+        // One spelling each: what other text means the same was not made here.
+        if seq.to_string() == text { Ok(seq) } else { Err(InvalidSeq) }
+    }
+}
+
 /// A notebook as readers see it: durable, whole, never half an edit.
 #[derive(Clone, Debug)]
 pub struct Published {
@@ -44,6 +65,8 @@ pub struct Event {
     pub seq: Seq,
     /// What happened.
     pub kind: EventKind,
+    /// The notebook right after it; what is not in the change can be looked up here.
+    pub notebook: Notebook,
 }
 
 /// What happened to a notebook.
@@ -62,6 +85,9 @@ pub enum EventKind {
 pub struct Watch {
     /// The notebook when watching began, or after the last [`EventKind::Resync`].
     pub start: Arc<Published>,
+    /// What a watcher that has been here before is told first: the events between the last one that it saw and `start`, or
+    /// one [`EventKind::Resync`].
+    missed: VecDeque<Arc<Event>>,
     events: broadcast::Receiver<Arc<Event>>,
     published: watch::Receiver<Arc<Published>>,
 }
@@ -70,7 +96,14 @@ impl Watch {
     pub(crate) fn new(events: broadcast::Receiver<Arc<Event>>, published: watch::Receiver<Arc<Published>>) -> Self {
         // `events` was subscribed before, so that nothing falls between the two.
         let start = Arc::clone(&published.borrow());
-        Self { start, events, published }
+        Self { start, missed: VecDeque::new(), events, published }
+    }
+
+    /// The same for a watcher that comes back: `missed` are the events since it was last here, `None` when they are not
+    /// known.
+    pub(crate) fn resumed(mut self, missed: Option<VecDeque<Arc<Event>>>) -> Self {
+        self.missed = missed.unwrap_or_else(|| VecDeque::from([resync(&self.start)]));
+        self
     }
 
     /// The next event; `None` when the notebook is gone or the service has closed. A watcher that was too slow gets one
@@ -78,6 +111,9 @@ impl Watch {
     ///
     /// Cancel safe: a dropped future loses no event.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
+        if let Some(event) = self.missed.pop_front() {
+            return Some(event);
+        }
         loop {
             match self.events.recv().await {
                 // An event that the start already shows was sent between subscribing and reading.
@@ -87,10 +123,42 @@ impl Watch {
                     // What is still queued is older than the state that the watcher is about to read.
                     self.events = self.events.resubscribe();
                     self.start = Arc::clone(&self.published.borrow());
-                    return Some(Arc::new(Event { seq: self.start.seq, kind: EventKind::Resync }));
+                    return Some(resync(&self.start));
                 }
                 Err(RecvError::Closed) => return None,
             }
+        }
+    }
+}
+
+/// What a watcher is told in place of the events that led to this state.
+fn resync(state: &Published) -> Arc<Event> {
+    Arc::new(Event { seq: state.seq, kind: EventKind::Resync, notebook: state.notebook.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_one_spelling() {
+        let seq = Seq { epoch: Uuid::from_u128(7), number: 42 };
+        assert_eq!(seq.to_string().parse(), Ok(seq));
+        let epoch = seq.epoch.simple();
+        let upper = Uuid::from_u128(0xab).simple().to_string().to_uppercase();
+        let hyphens = seq.epoch.hyphenated();
+        for bad in [
+            String::new(),
+            "-1".to_owned(),
+            format!("{epoch}-"),
+            format!("{epoch}-+1"),
+            format!("{epoch}-01"),
+            format!("{epoch}-1 "),
+            format!("{epoch}-18446744073709551616"),
+            format!("{hyphens}-1"),
+            format!("{upper}-1"),
+        ] {
+            assert_eq!(bad.parse::<Seq>(), Err(InvalidSeq), "{bad}");
         }
     }
 }

@@ -85,12 +85,15 @@ impl Writer {
 
     async fn attempt(&mut self, group: &[EditCommand]) -> Attempt {
         let base = self.open.notebook().revision;
-        let mut changes = Vec::new();
+        let (mut changes, mut states) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(group.len());
         for command in group {
             let applied = self.apply(command, &changes).await;
             answers.push(applied.map(|change| {
-                changes.extend(change.clone());
+                if let Some(change) = &change {
+                    changes.push(Arc::clone(change));
+                    states.push(self.open.notebook().clone());
+                }
                 Edited { revision: self.open.notebook().revision, change }
             }));
         }
@@ -102,7 +105,7 @@ impl Writer {
                 for change in &changes {
                     self.deletions.note(change);
                 }
-                self.publish(&changes, version);
+                self.publish(changes.into_iter().zip(states).collect(), version);
                 Attempt::Done(answers)
             }
             Err(error) => {

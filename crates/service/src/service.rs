@@ -17,7 +17,7 @@ use crate::analyser::Analyser;
 use crate::conflict::Expected;
 use crate::connection::Sealing;
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
-use crate::event::{Published, Watch};
+use crate::event::{Published, Seq, Watch};
 use crate::provision::{new_cell_id, notebook_of, provision};
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
@@ -216,10 +216,25 @@ impl NotebookService {
     /// # Errors
     /// As [`Self::get`].
     pub async fn watch(&self, user: &UserId, id: &NotebookId) -> Result<Watch, ServiceError> {
+        self.watch_after(user, id, None).await
+    }
+
+    /// As [`Self::watch`], for a watcher that has been here before: `last` is the last event that it saw, or the number that
+    /// came with the state that it read. The watch begins with what happened since, or with one
+    /// [`EventKind::Resync`](crate::EventKind::Resync) when that is not known: too much happened, the notebook had left
+    /// memory, or it was another server, or this one before it was restarted, that gave the number.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn resume(&self, user: &UserId, id: &NotebookId, last: Seq) -> Result<Watch, ServiceError> {
+        self.watch_after(user, id, Some(last)).await
+    }
+
+    async fn watch_after(&self, user: &UserId, id: &NotebookId, last: Option<Seq>) -> Result<Watch, ServiceError> {
         self.provision_if_own(user, id).await?;
         loop {
             // No watch means that the writer was ending: the next one has it.
-            if let Some(watch) = self.ask(user, id, Command::Watch).await? {
+            if let Some(watch) = self.ask(user, id, |reply| Command::Watch { last, reply }).await? {
                 return Ok(watch);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quire_domain::{Change, ConnectionString, Edit, NotebookId, OpenNotebook, ShownConnection, UserId};
+use quire_domain::{Change, ConnectionString, Edit, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
 use quire_storage::{Loaded, NotebookStore, StoreError, Version};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use crate::analyser::Analyser;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::{Clock, Edited, ServiceError};
 
@@ -44,12 +45,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn seq(&self, number: u64) -> Seq {
-        Seq { epoch: self.epoch, number }
-    }
-
     fn next_seq(&self) -> Seq {
-        self.seq(self.events.fetch_add(1, Ordering::Relaxed) + 1)
+        Seq { epoch: self.epoch, number: self.events.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 }
 
@@ -62,8 +59,8 @@ pub(crate) enum Command {
     Delete { user: UserId, expected: Expected, reply: oneshot::Sender<Result<(), ServiceError>> },
     /// Wake up and look for a hint that others changed the notebook.
     Refresh,
-    /// Begin watching.
-    Watch(oneshot::Sender<Result<Option<Watch>, ServiceError>>),
+    /// Begin watching, or go on after the last event seen.
+    Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
     /// End to make room, unless somebody watches.
     Retire,
     /// End.
@@ -113,6 +110,8 @@ pub(crate) struct Writer {
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
     events: broadcast::Sender<Arc<Event>>,
+    /// Those that were sent last.
+    recent: Recent,
     /// As in the [`Handle`].
     used: Arc<AtomicU64>,
 }
@@ -121,7 +120,9 @@ impl Writer {
     /// Opens what the store gave and starts the writer for it.
     pub(crate) async fn start(shared: &Arc<Shared>, slot: &SlotUse, loaded: Loaded) -> Result<Handle, StoreError> {
         let open = shared.analyser.open(loaded.notebook, None).await?;
-        let seq = shared.seq(shared.events.load(Ordering::Relaxed));
+        // A number of its own, so that no event of an earlier writer passes for the one that led here: between the two,
+        // others may have changed the notebook.
+        let seq = shared.next_seq();
         let connection = shared.sealing.shown(open.notebook());
         let first = Published { notebook: open.notebook().clone(), connection, version: loaded.version, seq };
         let (published, reader) = watch::channel(Arc::new(first));
@@ -141,6 +142,7 @@ impl Writer {
             commands,
             published,
             events,
+            recent: Recent::since_start(seq.number),
             used,
         };
         shared.runtime.spawn(writer.run());
@@ -203,8 +205,8 @@ impl Writer {
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
                 Command::Refresh => {} // wakes the writer, which looks for the hint itself
-                Command::Watch(reply) => {
-                    let _ = reply.send(Ok(self.watch())); // nobody may be waiting any more
+                Command::Watch { last, reply } => {
+                    let _ = reply.send(Ok(self.watch(last))); // nobody may be waiting any more
                 }
                 Command::Retire if self.events.receiver_count() > 0 => {}
                 Command::Retire | Command::Close => return true,
@@ -226,11 +228,14 @@ impl Writer {
 
     /// A new watcher's view. Made by the writer, so that it cannot fall between a state and its events, nor between the
     /// decision to end for want of watchers and the end.
-    fn watch(&self) -> Option<Watch> {
+    fn watch(&self, last: Option<Seq>) -> Option<Watch> {
         if self.gone || self.commands.is_closed() {
             return None;
         }
-        Some(Watch::new(self.events.subscribe(), self.published.subscribe()))
+        let watch = Watch::new(self.events.subscribe(), self.published.subscribe());
+        let Some(last) = last else { return Some(watch) };
+        let known = last.epoch == self.shared.epoch && last.number <= watch.start.seq.number;
+        Some(watch.resumed(if known { self.recent.after(last.number) } else { None }))
     }
 
     async fn delete(&mut self, user: &UserId, expected: Expected) -> Result<(), ServiceError> {
@@ -297,23 +302,25 @@ impl Writer {
         if let Some(change) = &change {
             self.deletions.note(change);
         }
-        self.publish(change.map(Arc::new).as_slice(), version);
+        let step = change.map(|change| (Arc::new(change), self.open.notebook().clone()));
+        self.publish(step.into_iter().collect(), version);
         Ok(())
     }
 
-    /// Lets everybody see what has just become durable.
-    pub(crate) fn publish(&self, changes: &[Arc<Change>], version: Version) {
-        let events: Vec<_> = changes
-            .iter()
-            .map(|change| Event { seq: self.shared.next_seq(), kind: EventKind::Changed(Arc::clone(change)) })
-            .collect();
+    /// Lets everybody see what has just become durable: each change, with the notebook right after it.
+    pub(crate) fn publish(&mut self, steps: Vec<(Arc<Change>, Notebook)>, version: Version) {
+        let event = |(change, notebook)| {
+            Arc::new(Event { seq: self.shared.next_seq(), kind: EventKind::Changed(change), notebook })
+        };
+        let events: Vec<_> = steps.into_iter().map(event).collect();
         let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
         // The state first: a watcher subscribes to events and then reads the state, so it may see an event twice, which
         // it can tell by the number, but never miss one.
         let (notebook, connection) = (self.open.notebook().clone(), self.shown_connection());
         self.published.send_replace(Arc::new(Published { notebook, connection, version, seq }));
         for event in events {
-            let _ = self.events.send(Arc::new(event)); // there may be no watcher
+            self.recent.push(Arc::clone(&event));
+            let _ = self.events.send(event); // there may be no watcher
         }
     }
 
@@ -331,7 +338,8 @@ impl Writer {
         self.gone = true;
         // Before anybody is told: who then asks again must not find the old state.
         self.commands.close();
-        let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted };
+        let notebook = self.open.notebook().clone();
+        let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted, notebook };
         let _ = self.events.send(Arc::new(event)); // there may be no watcher
     }
 }

@@ -52,6 +52,7 @@ impl Server {
             request_limit: None,
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
+            sockets: quire_api::SocketSettings::default(),
         };
         Self { dir, service, settings }
     }

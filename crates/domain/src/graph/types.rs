@@ -37,11 +37,18 @@ pub struct Cycle {
     pub path: Vec<(CellId, String)>,
 }
 
+/// Steps of a cycle that its text shows. Every cell of the cycle carries the text, so that one of thousands of cells would
+/// otherwise make millions of steps.
+const SHOWN_STEPS: usize = 20;
+
 impl fmt::Display for Cycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Circular dependency: ")?;
-        for (cell, name) in &self.path {
+        for (cell, name) in self.path.iter().take(SHOWN_STEPS) {
             write!(f, "{cell} → {name} → ")?;
+        }
+        if let Some(more @ 1..) = self.path.len().checked_sub(SHOWN_STEPS) {
+            write!(f, "… ({more} more) → ")?;
         }
         match self.path.first() {
             Some((first, _)) => write!(f, "{first}"),
@@ -79,4 +86,17 @@ pub struct Plan {
     /// The cells that would have to run but only turn stale: SQL that changes data and was not named itself, and what
     /// hangs on it; in document order.
     pub stale: Vec<CellId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_cycle_has_a_short_text() {
+        let path: Vec<_> = (0..10_000).map(|n| (CellId::new(format!("c{n}")).unwrap(), format!("x{n}"))).collect();
+        let text = Cycle { cells: Vec::new(), path }.to_string();
+        assert!(text.starts_with("Circular dependency: c0 → x0 → c1 → "), "{text}");
+        assert!(text.ends_with(" → c19 → x19 → … (9980 more) → c0"), "{text}");
+    }
 }

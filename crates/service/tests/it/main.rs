@@ -12,5 +12,6 @@ mod failures;
 mod lifecycle;
 mod ownership;
 mod read_only;
+mod resuming;
 mod support;
 mod watching;

@@ -44,7 +44,7 @@ async fn patterns(api: &Api) -> BTreeSet<String> {
 
 /// A pattern's path to this notebook and cell.
 fn path(pattern: &str, notebook: &str, cell: &str) -> String {
-    let path = pattern.replace("{id}", notebook).replace("{cell_id}", cell);
+    let path = pattern.replace("{id}", notebook).replace("{id:.+}", notebook).replace("{cell_id}", cell);
     assert!(!path.contains('{'), "{pattern} has parts that this test does not know");
     path
 }
@@ -126,7 +126,9 @@ async fn nobody_passes_any_route_without_signing_in() {
     let scene = scene().await;
     let before = scene.read().await.ok();
     let mut patterns = patterns(&scene.api).await;
-    for known in OPEN.into_iter().chain(["/api/notebooks", "/api/notebooks/{id}/cells/{cell_id}"]) {
+    for known in
+        OPEN.into_iter().chain(["/api/notebooks", "/api/notebooks/{id}/cells/{cell_id}", "/api/ws/notebooks/{id:.+}"])
+    {
         assert!(patterns.contains(known), "{known} is not among {patterns:?}");
     }
     // Where there is no route, that is not told either.

@@ -1,7 +1,7 @@
 //! Signing in with Clerk's tokens, which the tests make themselves.
 
 mod directory;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod matrix;
 mod rate;

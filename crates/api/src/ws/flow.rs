@@ -1,0 +1,85 @@
+//! How much is on its way to a client. The library takes all that it is given; a client that does not read would have
+//! everything pile up for it. So what is given is counted, and goes on being counted until the connection takes it.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::web::Bytes;
+use tokio::sync::Notify;
+
+/// While so much is on its way, nothing is added. A message itself may be larger.
+const MOST_BYTES: usize = 64 * 1024;
+/// The library's queue has 32 places; some are left for pings and for the end.
+const MOST_MESSAGES: usize = 24;
+
+/// What has been given to the library and not been taken by the connection. The socket's task and its connection are on
+/// one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    messages: Cell<usize>,
+    bytes: Cell<usize>,
+    taken: Notify,
+}
+
+impl Flow {
+    /// Counts a message of so many bytes.
+    pub(crate) fn give(&self, bytes: usize) {
+        self.messages.set(self.messages.get() + 1);
+        self.bytes.set(self.bytes.get() + bytes);
+    }
+
+    /// Whether one more may be given.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bytes.get() < MOST_BYTES && self.messages.get() < MOST_MESSAGES
+    }
+
+    fn take_all(&self) {
+        self.messages.set(0);
+        self.bytes.set(0);
+        self.taken.notify_one();
+    }
+
+    /// Waits until the connection has taken something.
+    pub(crate) async fn taken(&self) {
+        self.taken.notified().await;
+    }
+}
+
+/// The answer's body, that is, what goes to the client.
+pub(crate) struct Counted {
+    body: BoxBody,
+    flow: Rc<Flow>,
+}
+
+impl Counted {
+    pub(crate) fn new(body: BoxBody, flow: Rc<Flow>) -> Self {
+        Self { body, flow }
+    }
+}
+
+impl MessageBody for Counted {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let next = Pin::new(&mut self.body).poll_next(context);
+        if next.is_ready() {
+            // Each piece is all that had been given before.
+            self.flow.take_all();
+        }
+        next
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // The connection is gone. Whoever waits for room finds that out by sending.
+        self.flow.take_all();
+    }
+}

@@ -1,0 +1,59 @@
+//! How long a socket lives, by its tokens.
+
+use std::time::{Duration, Instant};
+
+use super::settings::SocketSettings;
+
+/// The tokens that a socket has shown.
+#[derive(Debug)]
+pub(crate) struct Lifetime {
+    signed_in: Instant,
+    /// When the last token ends; never, in development mode.
+    expires_at: Option<Instant>,
+    refreshed: bool,
+}
+
+impl Lifetime {
+    /// A socket that signs in now.
+    pub(crate) fn new(now: Instant, expires_at: Option<Instant>) -> Self {
+        Self { signed_in: now, expires_at, refreshed: false }
+    }
+
+    /// The socket shows another token.
+    pub(crate) fn refresh(&mut self, expires_at: Option<Instant>) {
+        *self = Self { expires_at, refreshed: true, ..*self };
+    }
+
+    /// When the socket ends. Old clients never renew their sign-in, although their tokens live a minute; so whoever has
+    /// never done it gets `unrefreshed_max`.
+    pub(crate) fn ends(&self, settings: &SocketSettings) -> Option<Instant> {
+        let after = |instant: Instant, more: Duration| instant.checked_add(more);
+        let by_token = after(self.expires_at?, settings.expiry_grace)?;
+        if self.refreshed || settings.unrefreshed_max.is_zero() {
+            return Some(by_token);
+        }
+        Some(by_token.max(after(self.signed_in, settings.unrefreshed_max)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_lives_by_its_last_token_once_it_has_renewed_one() {
+        let settings = SocketSettings::default();
+        let strict = SocketSettings { unrefreshed_max: Duration::ZERO, ..settings.clone() };
+        let now = Instant::now();
+        let at = |seconds| Some(now + Duration::from_secs(seconds));
+        let mut life = Lifetime::new(now, at(60));
+        assert_eq!((life.ends(&settings), life.ends(&strict)), (at(3600), at(65)));
+        assert_eq!(Lifetime::new(now, at(7200)).ends(&settings), at(7205));
+        life.refresh(at(100));
+        assert_eq!((life.ends(&settings), life.ends(&strict)), (at(105), at(105)));
+        let mut developer = Lifetime::new(now, None);
+        assert_eq!(developer.ends(&strict), None);
+        developer.refresh(None);
+        assert_eq!(developer.ends(&strict), None);
+    }
+}

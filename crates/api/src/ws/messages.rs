@@ -1,0 +1,219 @@
+//! The messages of a WebSocket. `docs/websocket.md` describes them.
+
+use std::collections::{HashMap, HashSet};
+
+use bytestring::ByteString;
+use quire_domain::{Cell, CellChange, CellId, CellStatus, Change, Notebook, Output};
+use quire_service::{Event, EventKind, Seq};
+use serde::{Deserialize, Serialize};
+
+use super::position::Position;
+use crate::wire::{CellOut, OutputOut, Reads, Writes};
+
+/// What a client says. It may hold a token: no `Debug`.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum In {
+    /// Who it is, and, when it has been here before, the last thing that it has seen.
+    Authenticate {
+        token: String,
+        #[serde(default)]
+        resume: Option<String>,
+    },
+    /// Who it is, again.
+    RefreshAuth { token: String },
+    /// Run a cell.
+    RunCell {},
+    /// Something that is not known here.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a client is told.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+enum Out<'a> {
+    Authenticated {
+        #[serde(rename = "user_id")]
+        user_id: &'a str,
+    },
+    AuthRefreshed,
+    Error {
+        message: &'a str,
+    },
+    CellCreated {
+        cell_id: &'a str,
+        cell: CellOut<'a>,
+        index: Option<usize>,
+    },
+    CellUpdated {
+        cell_id: &'a str,
+        cell: UpdatedOut<'a>,
+    },
+    CellDeleted {
+        cell_id: &'a str,
+    },
+    CellStatus {
+        cell_id: &'a str,
+        status: CellStatus,
+    },
+    CellStdout {
+        cell_id: &'a str,
+        data: &'a str,
+    },
+    CellOutput {
+        cell_id: &'a str,
+        output: OutputOut<'a>,
+    },
+    CellError {
+        cell_id: &'a str,
+        error: &'a str,
+    },
+    /// With an empty `cellId`, since old clients complain of messages without one.
+    Resync {
+        cell_id: &'a str,
+    },
+}
+
+/// What an edit changes of a cell.
+#[derive(Serialize)]
+struct UpdatedOut<'a> {
+    code: &'a str,
+    reads: Reads<'a>,
+    writes: Writes<'a>,
+    status: CellStatus,
+    error: Option<String>,
+}
+
+pub(crate) fn authenticated(user_id: &str) -> Result<ByteString, serde_json::Error> {
+    Ok(text(&Out::Authenticated { user_id })?.into())
+}
+
+pub(crate) fn auth_refreshed() -> Result<ByteString, serde_json::Error> {
+    Ok(text(&Out::AuthRefreshed)?.into())
+}
+
+pub(crate) fn error(message: &str) -> Result<ByteString, serde_json::Error> {
+    Ok(text(&Out::Error { message })?.into())
+}
+
+/// The messages of an event, each with the position that it leads to. None when the event changed nothing that is told.
+pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error> {
+    let mut texts = Vec::new();
+    match &event.kind {
+        EventKind::Changed(change) => tell_change(&mut texts, change, &event.notebook)?,
+        EventKind::Resync => texts.push(text(&Out::Resync { cell_id: "" })?),
+        EventKind::Deleted => {}
+    }
+    let count = texts.len();
+    let with_position = |(index, text)| add_position(text, event.seq, (index + 1 < count).then_some(index + 1));
+    Ok(texts.into_iter().enumerate().map(with_position).collect())
+}
+
+fn text(out: &Out<'_>) -> Result<String, serde_json::Error> {
+    serde_json::to_string(out)
+}
+
+/// Puts the position into the object that the text is.
+fn add_position(mut text: String, seq: Seq, seen: Option<usize>) -> ByteString {
+    text.pop();
+    text.push_str(r#","seq":""#);
+    text.push_str(&Position { seq, seen }.to_string());
+    text.push_str(r#""}"#);
+    text.into()
+}
+
+/// First what goes, then what comes, each at its place among those that are there by then; then what became of the rest.
+fn tell_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -> Result<(), serde_json::Error> {
+    for cell in change.cells.iter().filter(|cell| cell.before.is_some() && is_replaced(cell)) {
+        texts.push(text(&Out::CellDeleted { cell_id: cell.id.as_str() })?);
+    }
+    let mut created = HashSet::new();
+    for CellChange { after, index, .. } in change.cells.iter().filter(|cell| is_replaced(cell)) {
+        if let Some(cell) = after {
+            let (cell_id, out) = (cell.id.as_str(), CellOut::new(notebook, cell));
+            texts.push(text(&Out::CellCreated { cell_id, cell: out, index: *index })?);
+            created.insert(&cell.id);
+        }
+    }
+    for cell in change.cells.iter().filter(|cell| !is_replaced(cell)) {
+        if let (Some(before), Some(after)) = (&cell.before, &cell.after) {
+            tell_update(texts, before, after, notebook)?;
+        }
+    }
+    tell_cycles(texts, change, notebook, &created)
+}
+
+/// Whether the cell is another one to a client, to whom places and languages do not change.
+fn is_replaced(cell: &CellChange) -> bool {
+    match (&cell.before, &cell.after) {
+        (Some(before), Some(after)) => cell.moved || before.cell_type != after.cell_type,
+        _ => true,
+    }
+}
+
+fn tell_update(
+    texts: &mut Vec<String>,
+    before: &Cell,
+    after: &Cell,
+    notebook: &Notebook,
+) -> Result<(), serde_json::Error> {
+    let cell_id = after.id.as_str();
+    // An edit is told even when the code stays the same, since whoever made it waits for its echo. A cell that only had to
+    // make room among equal order keys keeps its revision.
+    let names_stay = before.reads().eq(after.reads()) && before.writes().eq(after.writes());
+    if before.revision != after.revision || before.code != after.code || !names_stay {
+        let (status, error) = notebook.shown_status(after);
+        let cell = UpdatedOut { code: &after.code, reads: Reads(after), writes: Writes(after), status, error };
+        texts.push(text(&Out::CellUpdated { cell_id, cell })?);
+    }
+    if before.results != after.results {
+        // As of a run that begins and ends at once: `running` is what clears the results before.
+        texts.push(text(&Out::CellStatus { cell_id, status: CellStatus::Running })?);
+        if !after.results.stdout.is_empty() {
+            texts.push(text(&Out::CellStdout { cell_id, data: &after.results.stdout })?);
+        }
+        for output in &after.results.outputs {
+            texts.push(text(&Out::CellOutput { cell_id, output: OutputOut::new(output) })?);
+        }
+        tell_status(texts, after, notebook)?;
+    }
+    Ok(())
+}
+
+/// The cells that came onto a cycle, or went off one, and are not told whole.
+fn tell_cycles(
+    texts: &mut Vec<String>,
+    change: &Change,
+    notebook: &Notebook,
+    created: &HashSet<&CellId>,
+) -> Result<(), serde_json::Error> {
+    if change.cycles.is_empty() {
+        return Ok(());
+    }
+    let cells: HashMap<&CellId, _> = notebook.cells.iter().map(|cell| (&cell.id, cell)).collect();
+    for cycle in change.cycles.iter().filter(|cycle| !created.contains(&cycle.id)) {
+        if let Some(cell) = cells.get(&cycle.id) {
+            tell_status(texts, cell, notebook)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the cell shows, and why. The client shows an error's text as an output, so it is not said beside an equal one.
+fn tell_status(texts: &mut Vec<String>, cell: &Cell, notebook: &Notebook) -> Result<(), serde_json::Error> {
+    let cell_id = cell.id.as_str();
+    let (status, error) = notebook.shown_status(cell);
+    texts.push(text(&Out::CellStatus { cell_id, status })?);
+    let is_output = |error: &str| {
+        let says =
+            |output: &Output| serde_json::from_str::<String>(output.data.as_str()).is_ok_and(|data| data == error);
+        cell.results.outputs.iter().any(says)
+    };
+    if status == CellStatus::Error
+        && let Some(error) = error.filter(|error| !is_output(error))
+    {
+        texts.push(text(&Out::CellError { cell_id, error: &error })?);
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! WebSockets: what happens to a notebook, as it happens. `docs/websocket.md` describes them for clients.
+
+mod end;
+mod flow;
+mod lifetime;
+mod messages;
+mod outbox;
+mod position;
+mod seats;
+mod settings;
+mod sign_in;
+mod socket;
+mod told;
+mod watching;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::watch;
+
+use crate::answer::{Answer, resource};
+use crate::problem::{Code, Problem};
+use crate::shared::Shared;
+
+pub use settings::SocketSettings;
+
+use flow::{Counted, Flow};
+use seats::Seats;
+use socket::Socket;
+use told::Told;
+
+/// What all sockets share.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    seats: Arc<Seats>,
+    told: Told,
+    stopping: watch::Sender<bool>,
+}
+
+impl Sockets {
+    /// Tells every socket to end.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+/// Bytes of a message from a client at most: a token of 8 KiB and everything around it, however it is escaped. After
+/// signing in, clients send less.
+const MESSAGE_BYTES: usize = 16 * 1024;
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    // Ids are not percent-encoded here, so one may hold a slash.
+    config.service(resource("/api/ws/notebooks/{id:.+}", "GET").route(web::get().to(upgrade)));
+}
+
+async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> Answer {
+    if shared.in_flight.is_draining() {
+        return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
+    }
+    let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| {
+        Problem::new(
+            Code::BadRequest,
+            "This route is for WebSockets (RFC 6455, version 13): the request upgrades to none.",
+        )
+    })?;
+    let flow = Rc::new(Flow::default());
+    let answer: HttpResponse = answer.map_body(|_, body| BoxBody::new(Counted::new(body, Rc::clone(&flow))));
+    let stream = stream.max_frame_size(MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MESSAGE_BYTES);
+    let address = request.peer_addr().map(|address| address.ip());
+    let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
+    let socket = Socket::new(shared.into_inner(), session, stream, flow);
+    actix_web::rt::spawn(socket.run(address, path));
+    Ok(answer)
+}

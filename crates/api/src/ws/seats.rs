@@ -1,0 +1,220 @@
+//! How many sockets there may be. Whoever has not signed in yet has no claim to a place: the oldest of them makes room, so
+//! that any number of silent sockets keeps nobody out, not even from the same address, as behind a proxy.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quire_domain::UserId;
+use tokio::sync::oneshot;
+
+use super::settings::SocketSettings;
+
+/// The places for sockets.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// Those that have not signed in, in the order in which they came.
+    waiting: std::collections::BTreeMap<u64, (Source, oneshot::Sender<()>)>,
+    by_source: HashMap<Source, BTreeSet<u64>>,
+    signed_in: HashMap<UserId, usize>,
+    signed_in_all: usize,
+    next: u64,
+}
+
+/// Where a socket comes from, as far as one machine can be told from another: of IPv6, the network that one customer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Source(u128);
+
+impl Source {
+    fn of(address: Option<IpAddr>) -> Self {
+        Self(match address {
+            Some(IpAddr::V4(address)) => u128::from(address.to_ipv6_mapped()),
+            Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+                Some(_) => u128::from(address),
+                None => u128::from(address) >> 64 << 64,
+            },
+            None => 0,
+        })
+    }
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// There are as many sockets as there may be.
+    Server,
+    /// The user has as many as they may have.
+    User,
+}
+
+/// The place of a socket that has not signed in; `evicted` ends with a message when it must go.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    seats: Arc<Seats>,
+    ticket: u64,
+    pub(crate) evicted: oneshot::Receiver<()>,
+}
+
+/// The place of a socket that has signed in.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    seats: Arc<Seats>,
+    user: UserId,
+}
+
+impl Seats {
+    /// A place for a socket that is about to sign in.
+    pub(crate) fn wait(self: &Arc<Self>, address: Option<IpAddr>, settings: &SocketSettings) -> Result<Waiting, Full> {
+        let source = Source::of(address);
+        let mut taken = self.lock();
+        if taken.by_source.get(&source).is_some_and(|of_source| of_source.len() >= settings.most_waiting_per_address) {
+            let oldest = taken.by_source.get(&source).and_then(BTreeSet::first).copied();
+            taken.evict(oldest);
+        }
+        if taken.waiting.len() + taken.signed_in_all >= settings.most {
+            let oldest = taken.waiting.keys().next().copied();
+            if oldest.is_none() {
+                return Err(Full::Server);
+            }
+            taken.evict(oldest);
+        }
+        let ticket = taken.next;
+        taken.next += 1;
+        let (evict, evicted) = oneshot::channel();
+        taken.waiting.insert(ticket, (source, evict));
+        taken.by_source.entry(source).or_default().insert(ticket);
+        Ok(Waiting { seats: Arc::clone(self), ticket, evicted })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        // The counts agree between any two calls, and nothing in between can panic.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn evict(&mut self, ticket: Option<u64>) {
+        if let Some(evict) = ticket.and_then(|ticket| self.remove(ticket)) {
+            let _ = evict.send(()); // it may be ending by itself
+        }
+    }
+
+    fn remove(&mut self, ticket: u64) -> Option<oneshot::Sender<()>> {
+        let (source, evict) = self.waiting.remove(&ticket)?;
+        if let Some(of_source) = self.by_source.get_mut(&source) {
+            of_source.remove(&ticket);
+            if of_source.is_empty() {
+                self.by_source.remove(&source);
+            }
+        }
+        Some(evict)
+    }
+}
+
+impl Waiting {
+    /// The place of the user who has signed in, in exchange for this one.
+    pub(crate) fn sign_in(self, user: &UserId, settings: &SocketSettings) -> Result<Seat, Full> {
+        let mut taken = self.seats.lock();
+        if taken.remove(self.ticket).is_none() {
+            return Err(Full::Server); // evicted just now
+        }
+        let of_user = taken.signed_in.entry(user.clone()).or_default();
+        if *of_user >= settings.most_per_user {
+            return Err(Full::User);
+        }
+        *of_user += 1;
+        taken.signed_in_all += 1;
+        drop(taken);
+        Ok(Seat { seats: Arc::clone(&self.seats), user: user.clone() })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.seats.lock().remove(self.ticket);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock();
+        taken.signed_in_all -= 1;
+        if let Some(of_user) = taken.signed_in.get_mut(&self.user) {
+            *of_user -= 1;
+            if *of_user == 0 {
+                taken.signed_in.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(most: usize, most_per_user: usize, most_waiting_per_address: usize) -> SocketSettings {
+        SocketSettings { most, most_per_user, most_waiting_per_address, ..SocketSettings::default() }
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    fn user(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_silent_socket_of_an_address_makes_room() {
+        let (seats, settings) = (Arc::new(Seats::default()), settings(100, 100, 2));
+        let mut first = seats.wait(Some(address(1)), &settings).unwrap();
+        let mut elsewhere = seats.wait(Some(address(2)), &settings).unwrap();
+        let mut second = seats.wait(Some(address(1)), &settings).unwrap();
+        let third = seats.wait(Some(address(1)), &settings).unwrap();
+        assert!(first.evicted.try_recv().is_ok() && elsewhere.evicted.try_recv().is_err());
+        assert_eq!(first.sign_in(&user("late"), &settings).unwrap_err(), Full::Server);
+        drop(third);
+        let _fourth = seats.wait(Some(address(1)), &settings).unwrap();
+        assert!(second.evicted.try_recv().is_err());
+    }
+
+    #[test]
+    fn signed_in_sockets_never_make_room() {
+        let (seats, settings) = (Arc::new(Seats::default()), settings(2, 100, 100));
+        let ann = seats.wait(Some(address(1)), &settings).unwrap().sign_in(&user("ann"), &settings).unwrap();
+        let mut silent = seats.wait(Some(address(2)), &settings).unwrap();
+        let bob = seats.wait(Some(address(1)), &settings).unwrap().sign_in(&user("bob"), &settings).unwrap();
+        assert!(silent.evicted.try_recv().is_ok());
+        assert_eq!(seats.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        drop(ann);
+        seats.wait(Some(address(3)), &settings).unwrap();
+        drop((bob, silent));
+        let taken = seats.lock();
+        assert!(taken.waiting.is_empty() && taken.by_source.is_empty() && taken.signed_in.is_empty());
+    }
+
+    #[test]
+    fn a_user_has_so_many_and_no_more() {
+        let (seats, settings) = (Arc::new(Seats::default()), settings(100, 2, 100));
+        let sign_in = |name| seats.wait(Some(address(1)), &settings).unwrap().sign_in(&user(name), &settings);
+        let (first, _second) = (sign_in("ann").unwrap(), sign_in("ann").unwrap());
+        assert_eq!(sign_in("ann").unwrap_err(), Full::User);
+        sign_in("bob").unwrap();
+        drop(first);
+        sign_in("ann").unwrap();
+    }
+
+    #[test]
+    fn one_customers_network_is_one_source() {
+        let of = |text: &str| Source::of(Some(text.parse().unwrap()));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

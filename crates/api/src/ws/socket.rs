@@ -1,0 +1,145 @@
+//! One socket, from its upgrade to its end.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::ResponseError as _;
+use actix_web::http::StatusCode;
+use actix_web::rt::time::timeout;
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, ProtocolError, Session};
+use bytestring::ByteString;
+use quire_domain::UserId;
+use tokio::sync::watch;
+
+use super::end::End;
+use super::flow::Flow;
+use super::messages;
+use super::outbox::Outbox;
+use super::seats::Full;
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+/// How long a client may take to answer the end of its socket, before the connection is closed under it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One socket.
+pub(crate) struct Socket {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) stream: AggregatedMessageStream,
+    pub(crate) outbox: Outbox,
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// Who it is, once it has signed in.
+    pub(crate) user: Option<UserId>,
+    /// When the client last gave a sign of life.
+    pub(crate) heard: Instant,
+}
+
+/// Something that a client sent and that is for us, not for the protocol.
+pub(crate) enum Frame {
+    Text(ByteString),
+    Binary,
+}
+
+impl Socket {
+    pub(crate) fn new(shared: Arc<Shared>, session: Session, stream: AggregatedMessageStream, flow: Rc<Flow>) -> Self {
+        let stopping = shared.sockets.stopping.subscribe();
+        Self { shared, stream, outbox: Outbox::new(session, flow), stopping, user: None, heard: Instant::now() }
+    }
+
+    /// Serves the client until one of the two ends it.
+    pub(crate) async fn run(mut self, address: Option<IpAddr>, path: String) {
+        let began = Instant::now();
+        let end = match self.serve(address, &path).await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        };
+        let code = end.close.as_ref().map(|reason| u16::from(reason.code));
+        let user = self.user.as_ref().map_or("-", UserId::as_str);
+        tracing::info!(user, code, seconds = began.elapsed().as_secs(), "socket closed");
+        let last = end.message.and_then(|message| messages::error(&message).ok());
+        self.outbox.close(last, end.close).await;
+        // The connection is closed only when the client has seen the end: closing it on what it still sends would make its
+        // system throw away what it has not read.
+        let _ = timeout(CLOSE_TIMEOUT, async {
+            while let Some(Ok(frame)) = self.stream.recv().await {
+                if let AggregatedMessage::Close(_) = frame {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
+        let settings = &self.shared.settings.sockets;
+        let waiting = self.shared.sockets.seats.wait(address, settings).map_err(full)?;
+        let (waiting, signed_in, resume) = self.sign_in(waiting).await?;
+        let _seat = waiting.sign_in(&signed_in.user, &self.shared.settings.sockets).map_err(full)?;
+        self.user = Some(signed_in.user.clone());
+        self.outbox.push(messages::authenticated(signed_in.user.as_str()).map_err(unwritable)?);
+        self.outbox.send().await?;
+        self.watch(path, signed_in, resume).await
+    }
+
+    /// What the client sent, after the protocol's own frames have been seen to.
+    pub(crate) fn received(
+        &mut self,
+        frame: Option<Result<AggregatedMessage, ProtocolError>>,
+    ) -> Result<Option<Frame>, End> {
+        let frame = frame.ok_or_else(End::gone)?.map_err(|error| match error {
+            ProtocolError::Overflow => End::unreadable(CloseCode::Size, "A message may have 16 KiB at most."),
+            _ => End::unreadable(CloseCode::Protocol, "This is no message, or it has more than 16 KiB."),
+        })?;
+        self.heard = Instant::now();
+        match frame {
+            AggregatedMessage::Text(text) => return Ok(Some(Frame::Text(text))),
+            AggregatedMessage::Binary(_) => return Ok(Some(Frame::Binary)),
+            AggregatedMessage::Ping(ping) => self.outbox.answer(ping),
+            AggregatedMessage::Pong(_) => {}
+            AggregatedMessage::Close(reason) => return Err(End::by_client(reason)),
+        }
+        Ok(None)
+    }
+}
+
+/// Ends when the server begins to stop.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // Without the other end there is no server either.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn full(full: Full) -> End {
+    End::overloaded(match full {
+        Full::Server => "The server has as many sockets as it can hold; try again.",
+        Full::User => "You have as many sockets open as you may; close some.",
+    })
+}
+
+/// No message of ours should be impossible to write.
+pub(crate) fn unwritable(error: serde_json::Error) -> End {
+    failed(&Problem::unwritable(error))
+}
+
+/// How a socket ends that cannot go on for this reason.
+pub(crate) fn failed(problem: &Problem) -> End {
+    let message = problem.to_string();
+    let failure = problem.chain().map(|chain| chain.to_string());
+    match problem.status_code() {
+        _ if problem.name() == "shutting_down" => End::restart(),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            tracing::warn!(code = problem.name(), failure, "a socket could not be served");
+            End::overloaded(message)
+        }
+        status if status.is_server_error() => {
+            tracing::error!(code = problem.name(), failure, "a socket could not be served");
+            End::failed(message)
+        }
+        _ => {
+            tracing::info!(code = problem.name(), failure, "a socket was refused");
+            End::refused(message)
+        }
+    }
+}

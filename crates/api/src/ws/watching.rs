@@ -1,0 +1,141 @@
+//! A socket that has signed in: what happens to the notebook goes out, what the client wants comes in.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use actix_web::rt::time::{interval_at, sleep_until};
+use quire_domain::UserId;
+use quire_service::{Event, EventKind, Seq, ServiceError, Watch};
+use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
+
+use super::end::End;
+use super::lifetime::Lifetime;
+use super::messages::{self, In, write};
+use super::position::Position;
+use super::socket::{Frame, Socket, failed, stopped, unwritable};
+use crate::auth::SignedIn;
+use crate::path::decode;
+
+/// After so many pings without a sign of life the client counts as gone.
+const MISSED_PINGS: u32 = 3;
+
+impl Socket {
+    /// Watches the notebook that the path names.
+    pub(crate) async fn watch(
+        &mut self,
+        path: &str,
+        SignedIn { user, expires_at, .. }: SignedIn,
+        resume: Option<String>,
+    ) -> Result<Infallible, End> {
+        // A position that says nothing here is one of elsewhere.
+        let elsewhere = Position { seq: Seq { epoch: Uuid::nil(), number: 0 }, seen: None };
+        let mut resume = resume.map(|text| text.parse().unwrap_or(elsewhere));
+        let shared = self.shared.clone();
+        let opened = shared.read(self.open(&user, path, resume.map(Position::last_whole))).await;
+        let mut watch = opened.map_err(|problem| failed(&problem))?;
+        let settings = &shared.settings.sockets;
+        let mut lifetime = Lifetime::new(Instant::now(), expires_at);
+        let (mut pings, mut checks) = (ticks(settings.ping_every), ticks(settings.check_every));
+        loop {
+            self.outbox.send().await?;
+            let idle = self.outbox.is_empty();
+            tokio::select! {
+                frame = self.stream.recv(), if idle => if let Some(frame) = self.received(frame)? {
+                    self.act(frame, &mut lifetime).await?;
+                },
+                event = watch.next(), if idle => self.tell(event.as_deref(), resume.take())?,
+                // A client that takes what it is sent is there.
+                () = self.outbox.room() => self.heard = Instant::now(),
+                _ = pings.tick() => {
+                    if self.heard.elapsed() > settings.ping_every * MISSED_PINGS {
+                        return Err(End::gone());
+                    }
+                    self.outbox.ping().await?;
+                }
+                _ = checks.tick() => self.check_active().await?,
+                () = until(lifetime.ends(settings)) => return Err(End::expired()),
+                () = stopped(&mut self.stopping) => return Err(End::restart()),
+            }
+        }
+    }
+
+    /// Ids in the path are as the client has them. Browsers encode some characters all the same; so what is no notebook
+    /// as it stands is decoded.
+    async fn open(&self, user: &UserId, path: &str, resume: Option<Seq>) -> Result<Watch, ServiceError> {
+        match self.open_exactly(user, path, resume).await {
+            Err(ServiceError::UnknownNotebook(_)) if path.contains('%') => {
+                let decoded = decode(path).ok_or_else(|| ServiceError::UnknownNotebook(path.to_owned()))?;
+                self.open_exactly(user, &decoded, resume).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_exactly(&self, user: &UserId, id: &str, resume: Option<Seq>) -> Result<Watch, ServiceError> {
+        let service = &self.shared.service;
+        let id = service.resolve(user, id)?;
+        match resume {
+            Some(last) => service.resume(user, &id, last).await,
+            None => service.watch(user, &id).await,
+        }
+    }
+
+    /// Passes on what has happened. `resume` is there at the first event, if the client has been here before.
+    fn tell(&mut self, event: Option<&Event>, resume: Option<Position>) -> Result<(), End> {
+        // Without a word, the notebook's writer has ended; the client finds out by coming again.
+        let event = event.ok_or_else(End::restart)?;
+        match &event.kind {
+            EventKind::Changed(_) => {
+                let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
+                let messages = self.shared.sockets.told.of(event).map_err(unwritable)?;
+                for message in messages.iter().skip(seen.unwrap_or(0)) {
+                    self.outbox.push(message.clone());
+                }
+            }
+            EventKind::Resync => {
+                for message in write(event).map_err(unwritable)? {
+                    self.outbox.push(message);
+                }
+            }
+            EventKind::Deleted => return Err(End::refused("The notebook is gone: it was deleted.")),
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, frame: Frame, lifetime: &mut Lifetime) -> Result<(), End> {
+        let said = match &frame {
+            Frame::Text(text) => serde_json::from_str(text).ok(),
+            Frame::Binary => None,
+        };
+        match said {
+            Some(In::RefreshAuth { token }) => self.refresh(&token, lifetime).await?,
+            // Nothing runs cells yet. Of cells and types that are not known the client is told nothing anyway.
+            Some(In::RunCell {} | In::Unknown) => {}
+            Some(In::Authenticate { .. }) => {
+                let told = messages::error("You have signed in; to renew that, send refresh_auth.");
+                self.outbox.push(told.map_err(unwritable)?);
+            }
+            None => {
+                let told =
+                    messages::error("This is no message: it must be a JSON object with a `type` and its fields.");
+                self.outbox.push(told.map_err(unwritable)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ticks(period: Duration) -> actix_web::rt::time::Interval {
+    let period = period.max(Duration::from_millis(1)); // the timer knows no shorter one
+    let mut ticks = interval_at(actix_web::rt::time::Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,126 @@
+//! Sockets that sign in with Clerk's tokens: how long they live.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quire_api::SocketSettings;
+use quire_domain::UserId;
+use quire_storage::{KnownUser, StoreError, UserDirectory};
+use serde_json::json;
+
+use crate::sign_in::issuer::{Issuer, header, seconds, with};
+use crate::support::Server;
+use crate::ws_client::{Client, Listening};
+
+fn server(issuer: &Issuer, change: impl FnOnce(&mut SocketSettings)) -> Server {
+    let mut server = Server::start();
+    server.settings.authenticator = issuer.authenticator();
+    server.settings.sockets.expiry_grace = Duration::from_millis(100);
+    change(&mut server.settings.sockets);
+    server
+}
+
+/// A token of `me` that ends in so many seconds.
+fn token(issuer: &Issuer, lives: i64) -> String {
+    issuer.signer.sign(&header(), &with(issuer.claims("me"), json!({"exp": seconds(lives)})))
+}
+
+async fn watch(listening: &Listening, token: &str) -> Client {
+    let mut client = listening.connect("/api/notebooks/blank").await;
+    client.say(&json!({"type": "authenticate", "token": token})).await;
+    assert_eq!(client.hear().await, json!({"type": "authenticated", "user_id": "me"}));
+    client.is_served().await;
+    client
+}
+
+/// "Missing or bad token: `error` and close 1008."
+#[actix_web::test]
+async fn a_bad_token_is_refused() {
+    let issuer = Issuer::start();
+    let listening = Listening::of(server(&issuer, |_| {}));
+    for token in [String::new(), "x".to_owned(), token(&issuer, -10), "x".repeat(9_000)] {
+        let mut client = listening.connect("/api/notebooks/blank").await;
+        client.say(&json!({"type": "authenticate", "token": token})).await;
+        let (code, error) = client.end().await;
+        assert_eq!(code, 1008);
+        let error = error.unwrap();
+        assert!(error.starts_with("Sign in"), "{error}");
+    }
+    listening.stop().await;
+}
+
+/// "Quire closes a socket that has ever refreshed 5 s after its last token's expiry (4401)."
+#[actix_web::test]
+async fn a_socket_that_has_refreshed_ends_with_its_last_token() {
+    let issuer = Issuer::start();
+    let listening = Listening::of(server(&issuer, |_| {}));
+    let mut client = watch(&listening, &token(&issuer, 60)).await;
+    client.say(&json!({"type": "refresh_auth", "token": token(&issuer, 2)})).await;
+    assert_eq!(client.hear().await, json!({"type": "auth_refreshed"}));
+    client.is_served().await;
+    assert_eq!(client.end().await, (4401, None));
+    listening.stop().await;
+}
+
+/// "…and lets one that never refreshed live `--ws-unrefreshed-max` (default 1 h; 0 is strict)."
+#[actix_web::test]
+async fn a_socket_that_never_refreshed_lives_on() {
+    let issuer = Issuer::start();
+    let listening = Listening::of(server(&issuer, |_| {}));
+    let strict = Listening::of(server(&issuer, |sockets| sockets.unrefreshed_max = Duration::ZERO));
+    let (mut client, mut strictly) =
+        (watch(&listening, &token(&issuer, 2)).await, watch(&strict, &token(&issuer, 2)).await);
+    assert_eq!(strictly.end().await, (4401, None));
+    client.is_served().await;
+    listening.stop().await;
+    strict.stop().await;
+}
+
+/// "Another user's token: `error`, the socket stays", and a bad one's as well.
+#[actix_web::test]
+async fn another_users_or_a_bad_token_renews_nothing() {
+    let issuer = Issuer::start();
+    let listening = Listening::of(server(&issuer, |_| {}));
+    let mut client = watch(&listening, &token(&issuer, 60)).await;
+    for token in [issuer.token("other"), token(&issuer, -10), "x".to_owned(), String::new()] {
+        client.say(&json!({"type": "refresh_auth", "token": token})).await;
+        assert_eq!(client.hear().await["type"], "error");
+    }
+    client.is_served().await;
+    listening.stop().await;
+}
+
+#[derive(Debug, Default)]
+struct Directory {
+    inactive: AtomicBool,
+}
+
+#[async_trait]
+impl UserDirectory for Directory {
+    async fn find(&self, _: &UserId) -> Result<Option<KnownUser>, StoreError> {
+        Ok(Some(KnownUser { is_active: !self.inactive.load(Ordering::SeqCst), email: None }))
+    }
+
+    async fn set_email(&self, _: &UserId, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// "An inactive user gets 403 everywhere and loses sockets."
+#[actix_web::test]
+async fn a_user_who_becomes_inactive_loses_sockets() {
+    let (issuer, directory) = (Issuer::start(), Arc::new(Directory::default()));
+    let mut server = server(&issuer, |sockets| sockets.check_every = Duration::from_millis(100));
+    server.settings.authenticator = issuer.authenticator().with_users(Arc::clone(&directory) as Arc<dyn UserDirectory>);
+    let listening = Listening::of(server);
+    let mut client = watch(&listening, &token(&issuer, 60)).await;
+    directory.inactive.store(true, Ordering::SeqCst);
+    let (code, error) = client.end().await;
+    assert_eq!((code, error.as_deref()), (1008, Some("This user is not active any more.")));
+    let mut again = listening.connect("/api/notebooks/blank").await;
+    again.say(&json!({"type": "authenticate", "token": token(&issuer, 60)})).await;
+    assert_eq!(again.end().await.0, 1008);
+    listening.stop().await;
+}

@@ -1,0 +1,220 @@
+//! Each line of the contract about editing and about messages, by name.
+
+use serde_json::{Value, json};
+
+use crate::ws_client::Listening;
+
+async fn insert(listening: &Listening, notebook: &str, kind: &str, after: Option<&str>) -> String {
+    let body = json!({"type": kind, "after_cell_id": after}).to_string();
+    let created = listening.server.post(&format!("{notebook}/cells"), &body).await.ok();
+    created["cell_id"].as_str().unwrap().to_owned()
+}
+
+async fn update(listening: &Listening, notebook: &str, cell: &str, code: &str) {
+    listening.server.put(&format!("{notebook}/cells/{cell}"), &json!({"code": code}).to_string()).await.ok();
+}
+
+/// "`cell_created`, `cell_updated`, `cell_deleted` go to every watcher, the requester included, exactly once, in commit
+/// order, promptly, the code byte for byte."
+#[actix_web::test]
+async fn every_watcher_hears_of_every_edit_exactly_once_in_commit_order_byte_for_byte() {
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let first = listening.server.first_cell(&notebook).await;
+    let mut clients = [listening.watch(&notebook).await, listening.watch(&notebook).await];
+    let code = "x = '\u{0}\u{1}\t\r\n\\ \" ä \u{2028} \u{1F600}\u{FDD0}'\r\n  ";
+    update(&listening, &notebook, &first, code).await;
+    let second = insert(&listening, &notebook, "sql", None).await;
+    let between = insert(&listening, &notebook, "python", Some(&first)).await;
+    update(&listening, &notebook, &between, "y = x").await;
+    listening.server.delete(&format!("{notebook}/cells/{second}")).await.ok();
+    let created = |id: &str, kind: &str, revision: i64, index: usize| {
+        json!({"type": "cell_created", "cellId": id, "index": index, "cell": {
+            "id": id, "type": kind, "code": "", "status": "idle", "stdout": "", "outputs": [], "error": null,
+            "reads": [], "writes": [], "revision": revision}})
+    };
+    let updated = |id: &str, code: &str, reads: Value, writes: Value| {
+        json!({"type": "cell_updated", "cellId": id, "cell": {
+            "code": code, "reads": reads, "writes": writes, "status": "idle", "error": null}})
+    };
+    let expected = [
+        updated(&first, code, json!([]), json!([])),
+        created(&second, "sql", 2, 1),
+        created(&between, "python", 3, 1),
+        updated(&between, "y = x", json!(["x"]), json!(["y"])),
+        json!({"type": "cell_deleted", "cellId": second}),
+    ];
+    for client in &mut clients {
+        assert_eq!(client.hear_many(5).await, expected);
+        client.is_served().await;
+    }
+    listening.stop().await;
+}
+
+/// "A PUT follows 500 ms after the last keystroke; several may be in flight", and "the last cell is never deleted but
+/// emptied": each PUT has its echo, one that changes nothing too.
+#[actix_web::test]
+async fn every_put_has_its_echo() {
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let cell = listening.server.first_cell(&notebook).await;
+    let mut client = listening.watch(&notebook).await;
+    for code in ["a", "a", "ab", ""] {
+        update(&listening, &notebook, &cell, code).await;
+        let heard = client.hear().await;
+        assert_eq!((&heard["type"], &heard["cell"]["code"]), (&json!("cell_updated"), &json!(code)));
+    }
+    listening.stop().await;
+}
+
+/// "Name and connection changes send no event in the old protocol."
+#[actix_web::test]
+async fn names_and_connections_are_not_told() {
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let mut client = listening.watch(&notebook).await;
+    listening.server.put(&format!("{notebook}/name"), r#"{"name": "other"}"#).await.ok();
+    listening.server.put(&format!("{notebook}/db"), r#"{"connection_string": "postgres://db.example/x"}"#).await.ok();
+    client.is_served().await;
+    listening.stop().await;
+}
+
+/// "A move or a change of type is `cell_deleted` then `cell_created`."
+#[actix_web::test]
+async fn a_move_or_a_change_of_type_is_a_deletion_and_a_creation() {
+    use quire_domain::{CellId, CellType, Edit, NotebookId, Place, UserId};
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let first = listening.server.first_cell(&notebook).await;
+    let second = insert(&listening, &notebook, "python", None).await;
+    update(&listening, &notebook, &first, "x = 1").await;
+    let mut client = listening.watch(&notebook).await;
+    let user = UserId::new("me").unwrap();
+    let id = NotebookId::new(notebook.rsplit('/').next().unwrap()).unwrap();
+    let cell = CellId::new(&*first).unwrap();
+    let edit = |edit| listening.server.service.edit(&user, &id, None, edit);
+    edit(Edit::MoveCell { id: cell.clone(), place: Place::After(CellId::new(&*second).unwrap()) }).await.unwrap();
+    edit(Edit::SetCellType { id: cell, cell_type: CellType::Sql }).await.unwrap();
+    let heard = client.hear_many(4).await;
+    let brief = |message: &Value| {
+        let of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (of(&message["type"]), of(&message["cellId"]), message["index"].as_u64(), of(&message["cell"]["type"]))
+    };
+    let deleted = ("cell_deleted".to_owned(), first.clone(), None, String::new());
+    let created = |kind: &str| ("cell_created".to_owned(), first.clone(), Some(1), kind.to_owned());
+    let expected = [deleted.clone(), created("python"), deleted, created("sql")];
+    assert_eq!(heard.iter().map(brief).collect::<Vec<_>>(), expected);
+    assert_eq!(heard[1]["cell"]["code"], "x = 1");
+    client.is_served().await;
+    listening.stop().await;
+}
+
+/// "Cycle found by an edit: the PUT succeeds, `cell_updated` has status `error`; send `cell_status` and `cell_error` too."
+#[actix_web::test]
+async fn a_cycle_is_told_of_every_cell_on_it_and_so_is_its_end() {
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let first = listening.server.first_cell(&notebook).await;
+    let second = insert(&listening, &notebook, "python", None).await;
+    update(&listening, &notebook, &first, "x = y").await;
+    let mut client = listening.watch(&notebook).await;
+    update(&listening, &notebook, &second, "y = x").await;
+    let heard = client.hear_many(5).await;
+    let error = listening.server.get(&notebook).await.ok()["cells"][0]["error"].clone();
+    assert!(error.as_str().unwrap().starts_with("Circular dependency: "), "{error}");
+    assert_eq!(
+        heard[0],
+        json!({"type": "cell_updated", "cellId": second, "cell": {
+            "code": "y = x", "reads": ["x"], "writes": ["y"], "status": "error", "error": error}})
+    );
+    let mut rest = heard[1..].to_vec();
+    for cell in [&first, &second] {
+        let at = rest.iter().position(|message| message["cellId"] == **cell).unwrap();
+        assert_eq!(rest.remove(at), json!({"type": "cell_status", "cellId": cell, "status": "error"}));
+        assert_eq!(rest.remove(at), json!({"type": "cell_error", "cellId": cell, "error": error}));
+    }
+    update(&listening, &notebook, &second, "y = 1").await;
+    let heard = client.hear_many(3).await;
+    assert_eq!((&heard[0]["type"], &heard[0]["cell"]["status"]), (&json!("cell_updated"), &json!("idle")));
+    for message in &heard[1..] {
+        assert_eq!((&message["type"], &message["status"]), (&json!("cell_status"), &json!("idle")));
+    }
+    client.is_served().await;
+    listening.stop().await;
+}
+
+/// "Any order works when `running` comes first and once", and `cell_error` "not beside an output of the same text".
+#[actix_web::test]
+async fn results_that_others_wrote_are_told_as_a_run() {
+    use quire_domain::{CellId, CellStatus, Edit, Json, NotebookId, Output, Results, UserId};
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let cell = listening.server.first_cell(&notebook).await;
+    let mut client = listening.watch(&notebook).await;
+    let (user, id) = (UserId::new("me").unwrap(), NotebookId::new(notebook.rsplit('/').next().unwrap()).unwrap());
+    let output = |data: &str| Output {
+        mime_type: "text/plain".to_owned(),
+        data: Json::parse(data).unwrap(),
+        metadata: Json::parse("{}").unwrap(),
+    };
+    for (error, outputs) in [("Boom", vec![output("\"1e2\""), output("1e2")]), ("Boom", vec![output("\"Boom\"")])] {
+        let results = Results {
+            status: CellStatus::Error,
+            stdout: "out".to_owned(),
+            error: Some(error.to_owned()),
+            outputs,
+            code_digest: None,
+        };
+        let edit = Edit::SetResults { id: CellId::new(&*cell).unwrap(), results: results.into() };
+        listening.server.service.edit(&user, &id, None, edit).await.unwrap();
+    }
+    let status = |status: &str| json!({"type": "cell_status", "cellId": cell, "status": status});
+    let stdout = json!({"type": "cell_stdout", "cellId": cell, "data": "out"});
+    let heard = client.hear_many(2).await;
+    assert_eq!(heard, [status("running"), stdout.clone()]);
+    let text = client.next().await.into_text().unwrap();
+    assert!(text.starts_with(r#"{"type":"cell_output","cellId":""#), "{text}");
+    assert!(text.contains(r#""output":{"mime_type":"text/plain","data":"1e2","metadata":{}}"#), "{text}");
+    let text = client.next().await.into_text().unwrap();
+    assert!(text.contains(r#""data":1e2,"#), "exact, not a number read and written: {text}");
+    let heard = client.hear_many(2).await;
+    assert_eq!(heard, [status("error"), json!({"type": "cell_error", "cellId": cell, "error": "Boom"})]);
+    let heard = client.hear_many(4).await;
+    assert_eq!((&heard[0], &heard[1], &heard[3]), (&status("running"), &stdout, &status("error")));
+    client.is_served().await;
+    listening.stop().await;
+}
+
+/// "An unknown cell or type gets no answer", and nothing runs yet.
+#[actix_web::test]
+async fn run_cell_and_unknown_types_get_no_answer() {
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let cell = listening.server.first_cell(&notebook).await;
+    let mut client = listening.watch(&notebook).await;
+    for message in [
+        json!({"type": "run_cell", "cellId": cell}),
+        json!({"type": "run_cell", "cellId": "unknown"}),
+        json!({"type": "run_cell", "cellId": 7}),
+        json!({"type": "run_cell"}),
+        json!({"type": "make_tea", "cellId": cell, "more": [1, {}]}),
+    ] {
+        client.say(&message).await;
+    }
+    client.is_served().await;
+    assert_eq!(listening.server.get(&notebook).await.ok()["cells"][0]["status"], "idle");
+    listening.stop().await;
+}
+
+/// A deleted notebook ends its sockets for good: "the client never reconnects after 1000 or 1008".
+#[actix_web::test]
+async fn deleting_the_notebook_closes_its_sockets() {
+    let listening = Listening::start();
+    let (notebook, other) = (listening.server.notebook().await, listening.server.notebook().await);
+    let (mut client, mut elsewhere) = (listening.watch(&notebook).await, listening.watch(&other).await);
+    listening.server.delete(&notebook).await.ok();
+    let (code, error) = client.end().await;
+    assert_eq!((code, error.as_deref()), (1008, Some("The notebook is gone: it was deleted.")));
+    elsewhere.is_served().await;
+    listening.stop().await;
+}
