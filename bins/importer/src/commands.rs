@@ -68,14 +68,18 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
             let mut screen = Screen::new(&work, "exporting", false)?;
             let export = Export { from, to, owner: user, secrets, keys, jobs: work.jobs.get(), now };
             let exported = export.run(&mut screen).await.map_err(Failure::of)?;
-            let exit = Exit::of(&exported.summary);
-            if exit == Exit::Well && exported.reflects.is_some() {
+            let all_well = Exit::of(&exported.summary) == Exit::Well;
+            if all_well && exported.reflects.is_some() {
                 destination.finish(&exported)?;
             }
             let time = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Micros, true);
             match exported.reflects {
-                Some(at) => screen.say(&format!("the files are as the database was at {}", time(at))),
-                None => screen.say(&format!(
+                Some(at) if all_well => screen.say(&format!("the files are as the database was at {}", time(at))),
+                Some(at) => screen.say(&format!(
+                    "the files are as the database was at {}, but for what failed: run the same command again",
+                    time(at)
+                )),
+                None => screen.warn(&format!(
                     "notebooks were changed all the while: each file is as the database was at some moment after {}; start the \
                      servers with --read-only and run the same command again",
                     time(exported.began)
@@ -83,7 +87,8 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
             }
             let moments = [("began", time(exported.began).into()), ("reflects", exported.reflects.map(time).into())];
             screen.end(&exported.summary, EXPORT, &moments);
-            Ok(exit)
+            // A copy of no single moment is nothing to go back to.
+            Ok(if all_well && exported.reflects.is_some() { Exit::Well } else { Exit::Failed })
         }
     }
 }

@@ -85,6 +85,14 @@ impl Screen {
         }
     }
 
+    /// Prints a sentence that whoever wants to hear of nothing else must hear.
+    pub(crate) fn warn(&self, text: &str) {
+        if matches!(self.how, How::Quiet) {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+        self.say(text);
+    }
+
     /// Prints a sentence for people.
     pub(crate) fn say(&self, text: &str) {
         if matches!(self.how, How::Bar(_) | How::Lines { .. }) {

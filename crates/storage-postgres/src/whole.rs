@@ -64,7 +64,9 @@ pub(crate) async fn load(database: &Database, id: &NotebookId) -> Result<Option<
 
 /// The digests of these notebooks: stored ones where nothing has changed since, computed ones elsewhere.
 pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<Vec<Digested>, Error> {
-    const SQL: &str = "SELECT id, user_id, revision, version, content_digest FROM notebooks WHERE id = ANY ($1)";
+    const SQL: &str =
+        "SELECT id, user_id, revision, version, content_digest, db_conn_sealed IS NOT NULL AS has_connection
+        FROM notebooks WHERE id = ANY ($1)";
     const TABLE: &str = "notebooks";
     let wanted: Vec<&str> = ids.iter().map(NotebookId::as_str).collect();
     let mut found = Vec::with_capacity(ids.len());
@@ -79,10 +81,12 @@ pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<V
                 revision: Revision(rows::column(&row, TABLE, "revision")?),
                 version: Version(rows::column(&row, TABLE, "version")?),
                 digest: ContentDigest(digest),
+                has_connection: rows::column(&row, TABLE, "has_connection")?,
             }),
             None => match load(database, &id).await {
                 Ok(Some(Loaded { notebook, version })) => found.push(Digested {
                     digest: notebook.content_digest(),
+                    has_connection: notebook.connection.is_some(),
                     owner: notebook.owner,
                     revision: notebook.revision,
                     version,

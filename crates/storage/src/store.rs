@@ -55,6 +55,8 @@ pub struct Digested {
     pub version: Version,
     /// The digest of its content.
     pub digest: ContentDigest,
+    /// Whether it has a connection string, which the digest leaves out.
+    pub has_connection: bool,
 }
 
 /// What a store says of itself.

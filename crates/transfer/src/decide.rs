@@ -50,8 +50,9 @@ pub(crate) async fn decide(
 ) -> Result<Decision, StoreError> {
     let Some(stored) = stored else { return Ok(create()) };
     let same_content = stored.digest == digest;
-    // A connection string, which digests leave out, never changes without a new revision, but by hand in a file.
-    if same_content && read.connection.is_none() && stored.revision == read.revision {
+    // Strings, which digests leave out, have to be opened to be compared.
+    let no_strings = read.connection.is_none() && !stored.has_connection;
+    if same_content && no_strings && stored.revision >= read.revision {
         return Ok(unchanged());
     }
     if !same_content && on_conflict != OnConflict::Overwrite {
@@ -60,7 +61,9 @@ pub(crate) async fn decide(
     // Seldom enough: the other cases need the stored notebook itself.
     let Some(Loaded { notebook: stored, .. }) = patiently(|| store.load(&read.id)).await? else { return Ok(create()) };
     let what = match (stored.content_digest() == digest, connection::is_same(read, &stored, keys)) {
-        (true, true) => return Ok(unchanged()),
+        (true, true) if stored.revision >= read.revision => return Ok(unchanged()),
+        // Edited and edited back: the same content, but whoever counts revisions must not go back.
+        (true, true) => "revision",
         (true, false) => "connection string",
         (false, _) => "content",
     };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quire_domain::{Cell, ContentDigest, Notebook, NotebookId, SecretKeys, analyse};
+use quire_domain::{Cell, ContentDigest, Notebook, NotebookId, Revision, SecretKeys, StoredConnection, analyse};
 use quire_storage::{Digested, NotebookStore, StoreError};
 
 use crate::TransferError;
@@ -49,7 +49,16 @@ type Claims = Mutex<HashMap<NotebookId, Claim>>;
 /// The first candidate with an id.
 struct Claim {
     candidate: Arc<Candidate>,
+    identity: Identity,
+}
+
+/// What a copy of a notebook has in common with it.
+#[derive(PartialEq, Eq)]
+struct Identity {
     digest: ContentDigest,
+    revision: Revision,
+    /// As it was found, not as it is sealed here.
+    connection: Option<StoredConnection>,
 }
 
 /// What was known of a stored notebook before its candidate was read.
@@ -111,14 +120,14 @@ impl Import {
         claims: &Claims,
     ) -> Worked {
         let (source, keys, what) = (Arc::clone(&self.source), self.keys.clone(), Arc::clone(&candidate));
-        let read = blocking(move || prepare(&*source, &what, &keys)).await?;
+        let mut read = blocking(move || prepare(&*source, &what, &keys)).await?;
         job.turn().await;
-        let first = read.as_ref().map_or(Ok(()), |(id, digest, _)| claim(claims, &candidate, id, *digest));
+        let first = read.as_mut().map_or(Ok(()), |ready| claim(claims, &candidate, ready));
         job.pass_on();
         let (id, prepared) = match (read, first) {
             (Err(fault), _) => return Ok(Line::of_fault(&candidate.file, fault)),
-            (Ok((id, ..)), Err((outcome, reason))) => return Ok(line(&candidate, &id, outcome, Some(reason))),
-            (Ok((id, digest, prepared)), Ok(())) => match prepared {
+            (Ok(Ready { id, .. }), Err((outcome, reason))) => return Ok(line(&candidate, &id, outcome, Some(reason))),
+            (Ok(Ready { id, digest, prepared, .. }), Ok(())) => match prepared {
                 Ok((notebook, notices)) => (id, Prepared { notebook, digest, notices }),
                 Err(reason) => return Ok(line(&candidate, &id, Outcome::Failed, Some(reason))),
             },
@@ -179,8 +188,15 @@ impl Import {
     }
 }
 
-/// A notebook's id and digest, and, where it can be stored, what to store and notices.
-type Ready = (NotebookId, ContentDigest, Result<(Notebook, Vec<String>), String>);
+/// A notebook that was read.
+struct Ready {
+    id: NotebookId,
+    digest: ContentDigest,
+    /// Taken by the claim.
+    identity: Option<Identity>,
+    /// What to store, and notices; or why it cannot be stored.
+    prepared: Result<(Notebook, Vec<String>), String>,
+}
 
 /// Reads a candidate, and brings it into the form in which it is stored.
 fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Ready, Fault> {
@@ -198,9 +214,11 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
         return Err(Fault { kind: FaultKind::Invalid, id: Some(id), reason, offset: None });
     }
     let digest = notebook.content_digest();
+    let identity = Some(Identity { digest, revision: notebook.revision, connection: notebook.connection.clone() });
     let sealed = connection::seal(&mut notebook, keys);
     notebook.cells = notebook.cells.iter().map(|cell| analysed(cell)).collect();
-    Ok((id, digest, sealed.map(|notice| (notebook, notices.into_iter().chain(notice).collect()))))
+    let prepared = sealed.map(|notice| (notebook, notices.into_iter().chain(notice).collect()));
+    Ok(Ready { id, digest, identity, prepared })
 }
 
 /// The cell with the names that its code reads and writes, computed afresh. Code that does not parse keeps those that came
@@ -214,25 +232,26 @@ fn analysed(cell: &Cell) -> Cell {
 }
 
 /// Takes an id for a candidate; fails when an earlier one has it.
-fn claim(
-    claims: &Claims,
-    candidate: &Arc<Candidate>,
-    id: &NotebookId,
-    digest: ContentDigest,
-) -> Result<(), (Outcome, String)> {
+fn claim(claims: &Claims, candidate: &Arc<Candidate>, ready: &mut Ready) -> Result<(), (Outcome, String)> {
+    let Some(identity) = ready.identity.take() else { return Ok(()) };
     let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
-    match claims.entry(id.clone()) {
+    match claims.entry(ready.id.clone()) {
         Entry::Vacant(free) => {
-            free.insert(Claim { candidate: Arc::clone(candidate), digest });
+            free.insert(Claim { candidate: Arc::clone(candidate), identity });
             Ok(())
         }
         Entry::Occupied(taken) => {
-            let Claim { candidate: first, digest: theirs } = taken.get();
+            let Claim { candidate: first, identity: theirs } = taken.get();
             let first = &first.file;
-            Err(if *theirs == digest {
+            Err(if *theirs == identity {
                 (Outcome::Skipped, format!("holds the same notebook as {first}"))
             } else {
-                (Outcome::Failed, format!("has the id of {first} and another content: give one of them another id"))
+                (
+                    Outcome::Failed,
+                    format!(
+                        "has the id of {first} and another content, revision or connection string: give one of them another id"
+                    ),
+                )
             })
         }
     }

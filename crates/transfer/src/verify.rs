@@ -59,9 +59,10 @@ impl Verify {
         })
         .await?;
         let read = match read {
-            Ok(found) => found.notebook,
+            Ok(found) => found,
             Err(fault) => return Ok(Line::of_fault(&candidate.file, fault)),
         };
+        let (read, notice) = (read.notebook, read.notice);
         let line = |id, outcome, reason| Line { file: Some(candidate.file.clone()), id, outcome, reason, offset: None };
         let id = Some(read.id.clone());
         let stored = match patiently(|| self.store.load(&read.id)).await {
@@ -78,7 +79,7 @@ impl Verify {
             if stored.revision < read.revision {
                 different.add(format!("revision {} in the database, {} in the file", stored.revision, read.revision));
             }
-            let mut reasons = Vec::new();
+            let mut reasons: Vec<String> = notice.into_iter().collect();
             let outcome = if different.is_empty() {
                 Outcome::Same
             } else if stored.revision > read.revision {

@@ -44,6 +44,20 @@ fn overwriting_makes_a_later_revision_and_happens_once() {
     }
 }
 
+/// Edited and edited back: what the import leaves alone must be what the verification calls different, and mendable.
+#[test]
+fn a_revision_never_goes_back() {
+    let this = Move::new();
+    this.notebook("n", 5, &["x = 1"]);
+    this.expect(0, &["run"]);
+    this.notebook("n", 7, &["x = 1"]);
+    assert_eq!(this.expect(0, &["run"]).line("n.json")["result"], "skipped");
+    assert_eq!(this.expect(3, &["verify"]).line("n.json")["result"], "different");
+    assert_eq!(this.expect(0, &["run", "--on-conflict", "overwrite", "--verify"]).lines()[0]["result"], "updated");
+    assert_eq!(this.revision("n").0, 8);
+    assert_eq!(this.expect(0, &["run"]).line("n.json")["result"], "unchanged");
+}
+
 #[test]
 fn after_the_last_revision_nothing_is_overwritten() {
     let this = Move::new();
@@ -66,7 +80,7 @@ fn of_two_files_with_one_id_the_first_counts_and_the_other_is_named() {
         assert_eq!(run.lines(), plan.lines());
         assert_eq!(
             run.line("b.json")["reason"],
-            "has the id of a.json and another content: give one of them another id"
+            "has the id of a.json and another content, revision or connection string: give one of them another id"
         );
         assert_eq!(run.line("c/one.json")["reason"], "holds the same notebook as a.json");
         assert_eq!(

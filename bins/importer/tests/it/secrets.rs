@@ -47,6 +47,30 @@ fn a_string_is_sealed_or_its_notebook_fails() {
     assert_eq!(updated.lines()[0]["result"], "updated");
 }
 
+/// The earlier back end gave a connection string no revision of its own.
+#[test]
+fn a_string_that_was_taken_out_of_a_file_does_not_stay() {
+    let this = Move::new();
+    let keys = [("QUIRE_SECRET_KEY", KEY)];
+    this.write("n.json", with_string("n", 1, STRING));
+    with_key(&this, &keys, 0, &["run"]);
+    this.write("n.json", with_string("n", 1, ""));
+    assert_eq!(with_key(&this, &keys, 3, &["verify"]).line("n.json")["reason"], "different: connection string");
+    assert_eq!(with_key(&this, &keys, 0, &["run"]).line("n.json")["result"], "skipped");
+    with_key(&this, &keys, 0, &["run", "--on-conflict", "overwrite", "--verify"]);
+    assert!(this.load("n").unwrap().connection.is_none());
+}
+
+/// Of two copies that differ in nothing but the string, the second would be lost with its string.
+#[test]
+fn a_copy_with_another_string_is_no_copy() {
+    let this = Move::new();
+    this.write("a.json", with_string("n", 1, ""));
+    this.write("b.json", with_string("n", 1, STRING));
+    let run = with_key(&this, &[("QUIRE_SECRET_KEY", KEY)], 1, &["run"]);
+    assert_eq!((&run.line("a.json")["result"], &run.line("b.json")["result"]), (&json!("imported"), &json!("failed")));
+}
+
 #[test]
 fn sealed_strings_move_with_their_key_and_without_it() {
     let this = Move::new();

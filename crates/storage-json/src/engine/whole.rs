@@ -44,6 +44,7 @@ impl Engine {
                 revision: notebook.revision,
                 version,
                 digest: notebook.content_digest(),
+                has_connection: notebook.connection.is_some(),
             })),
             Ok(None) | Err(Error::Damaged(_)) => Ok(None),
             Err(error) => Err(error),

@@ -72,6 +72,7 @@ async fn digested(store: &dyn NotebookStore, expected: &Notebook) -> Result<Dige
     same("the owner", &expected.owner, &found.owner)?;
     same("the revision", &expected.revision, &found.revision)?;
     same("the version", &load(store, &expected.id).await?.version, &found.version)?;
+    same("whether it has a connection string", &expected.connection.is_some(), &found.has_connection)?;
     same("the digest", &expected.content_digest(), &found.digest)?;
     Ok(found)
 }

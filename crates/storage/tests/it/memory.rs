@@ -279,7 +279,8 @@ impl NotebookStore for MemoryStore {
             let first = self.kept().notebooks.get(&self.key(id)).map(|stored| stored.first_digest);
             let digest = first.filter(|_| self.is(Fault::KeepsOldDigests)).unwrap_or_else(|| notebook.content_digest());
             let (owner, revision) = (notebook.owner.clone(), notebook.revision);
-            found.push(Digested { id: id.clone(), owner, revision, version, digest });
+            let has_connection = notebook.connection.is_some();
+            found.push(Digested { id: id.clone(), owner, revision, version, digest, has_connection });
         }
         Ok(found)
     }
