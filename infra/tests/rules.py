@@ -192,7 +192,7 @@ ALARMS = {
         "database-storage": {"metric": "FreeStorageSpace", "threshold": "2 * pow(1000, 3)", "comparison": "LessThanThreshold"},
         "database-storage-ceiling": {"metric": "FreeStorageSpace", "comparison": "LessThanThreshold"},
         "database-memory": {"metric": "FreeableMemory", "threshold": "floor(var.database.memory_bytes * 0.1)"},
-        "database-oldest-transaction": {"metric": "MaximumUsedTransactionIDs"},
+        "database-wraparound": {"metric": "MaximumUsedTransactionIDs", "threshold": "500 * pow(1000, 2)"},
         "database-credits": {"metric": "CPUCreditBalance", "comparison": "LessThanThreshold"},
     },
     "service": {

@@ -50,6 +50,7 @@ FAULTS = [
     ("alarms_tell_somebody", "modules/monitoring/database.tf", "  treat_missing_data  = each.value.missing\n", ""),
     ("alarms_tell_somebody", "modules/monitoring/database.tf", "threshold = 80", "threshold = 95"),
     ("alarms_tell_somebody", "modules/monitoring/database.tf", '"failover", ', ""),
+    ("alarms_tell_somebody", "modules/monitoring/database.tf", '"database-wraparound" = {', '"database-oldest-transaction" = {'),
     ("alarms_tell_somebody", "modules/monitoring/service.tf", '"service-p95" = {', '"service-p50" = {'),
     ("images_are_digests", "modules/compute/repositories.tf", '"IMMUTABLE"', '"MUTABLE"'),
     ("images_are_digests", "modules/compute/variables.tf", "@sha256:[0-9a-f]{64}$", ":.+$"),
