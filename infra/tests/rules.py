@@ -307,7 +307,7 @@ def deployments_are_safe(config):
 @rule
 def timeouts_are_in_order(config):
     """Idle before keep-alive, leaving before stopping, stopping before killing."""
-    names = ("keep_alive_seconds", "idle_timeout_seconds", "request_timeout_seconds", "shutdown_timeout_seconds", "deregistration_delay_seconds", "stop_timeout_seconds")
+    names = ("keep_alive_seconds", "idle_timeout_seconds", "body_timeout_seconds", "request_timeout_seconds", "shutdown_timeout_seconds", "deregistration_delay_seconds", "stop_timeout_seconds")
     values = {name: config.default("compute", name) for name in names}
     wrong = []
     orders = {
@@ -326,10 +326,13 @@ def timeouts_are_in_order(config):
                         wrong.append(f"keep-alive {keep} s with idle {idle} s is judged wrongly")
             except (KeyError, ValueError, SyntaxError, TypeError) as error:
                 wrong.append(f"{name}: {error}")
-    if not (values["request_timeout_seconds"] <= values["deregistration_delay_seconds"] < values["stop_timeout_seconds"] <= 120):
+    if not (values["body_timeout_seconds"] + values["request_timeout_seconds"] <= values["deregistration_delay_seconds"] < values["stop_timeout_seconds"] <= 120):
         wrong.append("deregistration delay and stop time-out are not in order")
     if values["stop_timeout_seconds"] <= values["shutdown_timeout_seconds"] + 10:
         wrong.append("a task is killed while it stores queued edits")
+    for name, variable in {"QUIRE_BODY_TIMEOUT_MS": "body", "QUIRE_REQUEST_TIMEOUT_MS": "request", "QUIRE_SHUTDOWN_TIMEOUT_MS": "shutdown"}.items():
+        if not re.search(rf"\b{name}\s*= tostring\(var\.{variable}_timeout_seconds \* 1000\)", config.modules["compute"].text):
+            wrong.append(f"the server does not get {name}, which the order is about")
     if config.one("aws_lb").get("idle_timeout") != "var.idle_timeout_seconds":
         wrong.append("the load balancer's idle time-out is another")
     if config.one("aws_lb_target_group").get("deregistration_delay") != "var.deregistration_delay_seconds":

@@ -38,6 +38,7 @@ locals {
     ALLOWED_ORIGINS            = join(",", var.allowed_origins)
     QUIRE_DATABASE_CONNECTIONS = tostring(var.pool_size)
     QUIRE_KEEP_ALIVE_MS        = tostring(var.keep_alive_seconds * 1000)
+    QUIRE_BODY_TIMEOUT_MS      = tostring(var.body_timeout_seconds * 1000)
     QUIRE_REQUEST_TIMEOUT_MS   = tostring(var.request_timeout_seconds * 1000)
     QUIRE_SHUTDOWN_TIMEOUT_MS  = tostring(var.shutdown_timeout_seconds * 1000)
     # A deployment has the old and the new task beside each other, so even one task is "many". And no write is taken
