@@ -41,8 +41,14 @@ class Image(unittest.TestCase):
 
     def test_paths_are_those_that_tasks_mount(self):
         tasks = (INFRA / "terraform/modules/compute/tasks.tf").read_text()
-        mounted = re.search(r"writable = \{ tmp = \"(.*?)\", work = \"(.*?)\" \}", tasks).groups()
-        self.assertEqual(re.search(r'VOLUME \["(.*?)", "(.*?)"\]', stage("server")).groups(), mounted)
+        for local, name in (("writable", "server"), ("data_writable", "tools")):
+            mounted = re.search(rf'\b{local} *= \{{ tmp = "(.*?)", work = "(.*?)" \}}', tasks).groups()
+            self.assertEqual(re.search(r'VOLUME \["(.*?)", "(.*?)"\]', stage(name)).groups(), mounted)
+            self.assertRegex(DOCKERFILE, rf"install --directory --owner=quire [^\n]* {mounted[1]}\b")
+
+    def test_what_operators_run_is_in_the_image(self):
+        for words in ("awscli", "postgresql-client", "COPY infra/monitoring /usr/local/share/quire/monitoring", "quire-import /usr/local/bin/", "scripts/restore-check"):
+            self.assertIn(words, stage("tools"))
 
     def test_the_build_sees_what_it_copies(self):
         allowed = re.findall(r"(?m)^!(.*)$", (ROOT / ".dockerignore").read_text())

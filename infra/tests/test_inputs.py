@@ -49,6 +49,7 @@ BAD = [
     ("compute", {"allowed_origins": ["http://app.example.com"]}, "no plain HTTP"),
     ("compute", {"clerk": {"issuer": "clerk.example.com"}}, "clerk.issuer must be a URL"),
     ("compute", {"certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}, "in ACM in the region eu-central-1"),
+    ("compute", {"data_bucket": "s3://example-quire-data/"}, "data_bucket must be a bucket's name"),
     ("compute", {"name": "Quire_production_of_a_long_name"}, "name must be 3 to 24"),
     ("compute", {"keep_alive_seconds": 60}, "keep_alive_seconds (60) must be above idle_timeout_seconds (60)"),
     ("compute", {"idle_timeout_seconds": 80}, "requests are lost on connections"),
@@ -106,7 +107,7 @@ class Inputs(unittest.TestCase):
                 self.assertEqual(code, 0, said)
 
     def test_the_most_that_fits(self):
-        code, said = plan("compute", {**COMPUTE, "min_tasks": 2, "max_tasks": 4})
+        code, said = plan("compute", {**COMPUTE, "min_tasks": 2, "max_tasks": 4, "data_bucket": "example-quire-data"})
         self.assertEqual(code, 0, said)
 
     def test_bad_inputs_are_refused(self):

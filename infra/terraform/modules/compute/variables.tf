@@ -187,6 +187,16 @@ variable "certificate_arn" {
   }
 }
 
+variable "data_bucket" {
+  description = "A bucket that an operator's commands beside the database take files from and put files to, or null for none."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.data_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.data_bucket))
+    error_message = "data_bucket must be a bucket's name, such as example-quire-data: no ARN, no URL, no path."
+  }
+}
+
 variable "access_log_bucket" {
   description = "A bucket for the load balancer's access log, or null for none."
   type        = string

@@ -65,6 +65,7 @@ module "compute" {
   allowed_origins                 = var.allowed_origins
   clerk                           = var.clerk
   certificate_arn                 = var.certificate_arn
+  data_bucket                     = var.data_bucket
   access_log_bucket               = var.access_log_bucket
   deletion_protection             = var.deletion_protection
 }

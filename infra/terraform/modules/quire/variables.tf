@@ -157,6 +157,12 @@ variable "certificate_arn" {
   type        = string
 }
 
+variable "data_bucket" {
+  description = "A bucket that an operator's commands beside the database take files from and put files to, or null for none."
+  type        = string
+  default     = null
+}
+
 variable "access_log_bucket" {
   description = "A bucket for the load balancer's access log, or null."
   type        = string
