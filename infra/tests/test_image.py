@@ -99,9 +99,13 @@ class Compose(unittest.TestCase):
             self.assertEqual(services[name]["cap_drop"], ["ALL"])
 
     def test_only_this_machine_reaches_it(self):
-        """There is no sign-in yet: whoever reaches a server is its user."""
+        """The servers have no issuer, so nobody signs in: whoever reaches one is its user."""
         ports = {name: service.get("ports") for name, service in COMPOSE["services"].items() if service.get("ports")}
         self.assertEqual(ports, {"gateway": ["127.0.0.1:8080:8080"]})
+        for name in ("server-1", "server-2"):
+            environment = COMPOSE["services"][name]["environment"]
+            self.assertEqual(environment["QUIRE_HOST"], "127.0.0.1", name)
+            self.assertFalse([key for key in environment if "CLERK" in key], "then this rule is another")
 
     def test_nginx_knows_both_servers(self):
         text = (INFRA / "local/nginx.conf").read_text()

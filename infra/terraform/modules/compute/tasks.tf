@@ -43,6 +43,7 @@ locals {
     QUIRE_BODY_TIMEOUT_MS      = tostring(var.body_timeout_seconds * 1000)
     QUIRE_REQUEST_TIMEOUT_MS   = tostring(var.request_timeout_seconds * 1000)
     QUIRE_SHUTDOWN_TIMEOUT_MS  = tostring(var.shutdown_timeout_seconds * 1000)
+    QUIRE_READ_ONLY            = tostring(var.read_only)
     # A deployment has the old and the new task beside each other, so even one task is "many". And no write is taken
     # into a journal, nor a notebook mirrored to files, on a disk that dies with the task.
     QUIRE_INSTANCES           = "many"

@@ -53,6 +53,12 @@ variable "read_old_secret_key" {
   default     = false
 }
 
+variable "read_only" {
+  description = "Servers refuse every change and go on reading, as on the way back to files."
+  type        = bool
+  default     = false
+}
+
 variable "master_secret_arn" {
   description = "The secret of the database's master user."
   type        = string

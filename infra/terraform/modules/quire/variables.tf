@@ -61,6 +61,12 @@ variable "read_old_secret_key" {
   default     = false
 }
 
+variable "read_only" {
+  description = "Servers refuse every change and go on reading, as on the way back to files."
+  type        = bool
+  default     = false
+}
+
 variable "instance_class" {
   description = "The size of the database."
   type        = string
