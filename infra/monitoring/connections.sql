@@ -1,7 +1,8 @@
 -- Connections by application and state, how many there may be, and the oldest transaction of each.
 --
--- To read it: a server's application is `quire`, the migrator's `quire-migrate`. A server holds at most its pool and one for its health; `most` is what the
--- database takes in all, and what is reserved for its superusers is not for us.
+-- To read it: a server's application is `quire-server`, the migrator's `quire-migrate`, the importer's `quire-import`. A server
+-- holds at most its pool and one for its health; `most` is what the database takes in all, and what is reserved for its
+-- superusers is not for us.
 -- To do: near `most`, look for an application that is not ours, or for more tasks than the formula allows
 -- (docs/infrastructure.md). A transaction of minutes holds back vacuum for everybody: end it with
 -- pg_terminate_backend(pid); locks.sql has the pid.

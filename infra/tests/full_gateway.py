@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import tempfile
 import threading
@@ -88,6 +89,38 @@ def server(folder, user):
 
 
 class Gateway(unittest.TestCase):
+    def test_only_reads_are_tried_twice(self):
+        """Two servers that take a whole request and go away without an answer."""
+        heads = []
+
+        class Gone(socketserver.StreamRequestHandler):
+            def handle(self):
+                line, length = self.rfile.readline(), 0
+                while (header := self.rfile.readline().strip().lower()):
+                    if header.startswith(b"content-length:"):
+                        length = int(header.split(b":")[1])
+                self.rfile.read(length)
+                heads.append(line.split()[0].decode())
+
+        with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+            folder = Path(name)
+            folder.chmod(0o755)
+            ports = []
+            for _ in range(2):
+                gone = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Gone))
+                threading.Thread(target=gone.serve_forever, daemon=True).start()
+                stack.callback(gone.shutdown)
+                ports.append(gone.server_address[1])
+            for method, tries in (("PUT", 1), ("DELETE", 1), ("POST", 1), ("PATCH", 1), ("GET", 2)):
+                # An nginx for each: a server that has failed is left alone for a while.
+                nginx = Nginx(folder, ports)
+                try:
+                    heads.clear()
+                    self.assertEqual(nginx.request(method, "/api/notebooks/n", b"{}" if method != "GET" else None)[0], 502)
+                finally:
+                    nginx.stop()
+                self.assertEqual(heads, [method] * tries)
+
     def test_two_servers(self):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -153,13 +153,32 @@ def policies_are_narrow(config):
             if "sts:AssumeRole" not in actions and "*" in statement.get("resources", ["*"]) and actions != ["ecr:GetAuthorizationToken"]:
                 wrong.append(f"{block}: {statement.get('sid')} is for all resources")
     for block in config.blocks("aws_iam_role_policy") + config.blocks("aws_iam_role_policy_attachment"):
+        if block.body.get("role") == "aws_iam_role.data.id" and block.body.get("policy") != "data.aws_iam_policy_document.data.json":
+            wrong.append(f"{block}: an operator's command may do more than take and put files")
         if "aws_iam_role.task." in block.body.get("role", ""):
             wrong.append(f"{block}: the task role may do nothing; secrets are read by the execution role")
         if block.type == "aws_iam_role_policy" and not block.body.get("policy", "").startswith("data.aws_iam_policy_document."):
             wrong.append(f"{block}: a policy that is not a document is not looked at here")
     for block in config.blocks("aws_ecs_task_definition"):
-        if "aws_iam_role.execution[" not in block.body.get("execution_role_arn", "") or block.body.get("task_role_arn") != "aws_iam_role.task.arn":
+        role = "aws_iam_role.data.arn" if block.name == "data" else "aws_iam_role.task.arn"
+        execution = f"aws_iam_role.execution[{'each.key' if block.name == 'job' else chr(34) + block.name + chr(34)}].arn"
+        if block.body.get("execution_role_arn") != execution or block.body.get("task_role_arn") != role:
             wrong.append(f"{block}: not the roles that were meant")
+    for block in config.blocks("aws_iam_policy_document", "data"):
+        if block.name == "data" and block.module == "compute":
+            for statement in block.body["statement"]:
+                if not set(statement["actions"]) <= {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}:
+                    wrong.append(f"{block}: {statement.get('sid')} is more than taking and putting files")
+                if not all(resource.startswith("arn:aws:s3:::${coalesce(var.data_bucket,") for resource in statement["resources"]):
+                    wrong.append(f"{block}: {statement.get('sid')} is for other buckets")
+    reads = {
+        "server": ['var.role_secret_arns["server"]', "var.secret_key_arn"], "migrator": ['var.role_secret_arns["owner"]', "var.secret_key_arn"],
+        "tools": ['var.role_secret_arns["owner"]', 'var.role_secret_arns["server"]', "var.master_secret_arn"],
+        "data": ['var.role_secret_arns["owner"]', "var.secret_key_arn"],
+    }
+    found = {name: read.get("secrets") for name, read in config.modules["compute"].locals.get("reads", {}).items()}
+    if found != reads:
+        wrong.append(f"the tasks are started with other secrets than were meant: {found}")
     return wrong
 
 
@@ -192,7 +211,7 @@ ALARMS = {
         "database-storage": {"metric": "FreeStorageSpace", "threshold": "2 * pow(1000, 3)", "comparison": "LessThanThreshold"},
         "database-storage-ceiling": {"metric": "FreeStorageSpace", "comparison": "LessThanThreshold"},
         "database-memory": {"metric": "FreeableMemory", "threshold": "floor(var.database.memory_bytes * 0.1)"},
-        "database-oldest-transaction": {"metric": "MaximumUsedTransactionIDs"},
+        "database-wraparound": {"metric": "MaximumUsedTransactionIDs", "threshold": "500 * pow(1000, 2)"},
         "database-credits": {"metric": "CPUCreditBalance", "comparison": "LessThanThreshold"},
     },
     "service": {
@@ -307,7 +326,7 @@ def deployments_are_safe(config):
 @rule
 def timeouts_are_in_order(config):
     """Idle before keep-alive, leaving before stopping, stopping before killing."""
-    names = ("keep_alive_seconds", "idle_timeout_seconds", "request_timeout_seconds", "shutdown_timeout_seconds", "deregistration_delay_seconds", "stop_timeout_seconds")
+    names = ("keep_alive_seconds", "idle_timeout_seconds", "body_timeout_seconds", "request_timeout_seconds", "shutdown_timeout_seconds", "deregistration_delay_seconds", "stop_timeout_seconds")
     values = {name: config.default("compute", name) for name in names}
     wrong = []
     orders = {
@@ -326,10 +345,13 @@ def timeouts_are_in_order(config):
                         wrong.append(f"keep-alive {keep} s with idle {idle} s is judged wrongly")
             except (KeyError, ValueError, SyntaxError, TypeError) as error:
                 wrong.append(f"{name}: {error}")
-    if not (values["request_timeout_seconds"] <= values["deregistration_delay_seconds"] < values["stop_timeout_seconds"] <= 120):
+    if not (values["body_timeout_seconds"] + values["request_timeout_seconds"] <= values["deregistration_delay_seconds"] < values["stop_timeout_seconds"] <= 120):
         wrong.append("deregistration delay and stop time-out are not in order")
     if values["stop_timeout_seconds"] <= values["shutdown_timeout_seconds"] + 10:
         wrong.append("a task is killed while it stores queued edits")
+    for name, variable in {"QUIRE_BODY_TIMEOUT_MS": "body", "QUIRE_REQUEST_TIMEOUT_MS": "request", "QUIRE_SHUTDOWN_TIMEOUT_MS": "shutdown"}.items():
+        if not re.search(rf"\b{name}\s*= tostring\(var\.{variable}_timeout_seconds \* 1000\)", config.modules["compute"].text):
+            wrong.append(f"the server does not get {name}, which the order is about")
     if config.one("aws_lb").get("idle_timeout") != "var.idle_timeout_seconds":
         wrong.append("the load balancer's idle time-out is another")
     if config.one("aws_lb_target_group").get("deregistration_delay") != "var.deregistration_delay_seconds":
@@ -355,8 +377,8 @@ def containers_are_closed(config):
     """Read-only root, no root user, secrets injected, never in the environment."""
     wrong = []
     containers = {name: c for name, c in config.modules["compute"].locals.items() if name.endswith("_container")}
-    if len(containers) != 3:
-        wrong.append("not the three containers that were meant")
+    if len(containers) != 4:
+        wrong.append("not the four containers that were meant")
     for name, container in containers.items():
         wrong += differ(name, container, {"readonlyRootFilesystem": True, "user": "10001:10001", "stopTimeout": "var.stop_timeout_seconds"})
         linux = container.get("linuxParameters", {})
@@ -374,6 +396,27 @@ def containers_are_closed(config):
                 wrong.append(f"{name}: {variable} is not taken from its secret by key")
         if "PASSWORD" not in secrets:
             wrong.append(f"{name}: has no password")
+    return wrong
+
+
+@rule
+def operators_reach_the_database(config):
+    """The database is private, so there is one way in: a task with everything that the checklist's commands need."""
+    container = config.modules["compute"].locals.get("data_container", {})
+    wrong = differ("the container", container, {"image": "var.images.tools", "workingDirectory": "local.data_writable.work"})
+    given = str(container.get("environment")) + str(container.get("secrets"))
+    for name in ("PGHOST", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGSSLMODE", "PGSSLROOTCERT", "DATABASE_URL", "DATABASE_PASSWORD", "DATA_BUCKET"):
+        if name not in re.findall(r"\w+", given):
+            wrong.append(f"the container does not get {name}")
+    if "local.secret_keys" not in given or "verify-full" not in given:
+        wrong.append("the container has no secret key, or does not check the database's certificate")
+    if "local.data_writable" not in str(container.get("mountPoints")) or set(config.modules["compute"].locals["data_writable"].values()) != {"/tmp", "/work"}:
+        wrong.append("nothing can be written there")
+    task = config.one("aws_ecs_task_definition", "data")
+    if "local.data_container" not in str(task.get("container_definitions")) or not task.get("dynamic"):
+        wrong.append("the container is not what the task runs, or its volumes are missing")
+    if "data = aws_ecs_task_definition.data.family" not in config.modules["compute"].outputs["task_families"]["value"]:
+        wrong.append("scripts/deploy does not find the task")
     return wrong
 
 

@@ -16,8 +16,8 @@ from configuration import ROOT
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 DEPLOY = {
     "region": "eu-central-1", "cluster": "quire-staging", "service": "quire-staging-server", "service_url": "https://quire.example.com",
-    "families": {name: f"quire-staging-{name}" for name in ("server", "migrator", "tools")},
-    "logs": {name: f"/quire-staging/{name}" for name in ("server", "migrator", "tools")},
+    "families": {name: f"quire-staging-{name}" for name in ("server", "migrator", "tools", "data")},
+    "logs": {name: f"/quire-staging/{name}" for name in ("server", "migrator", "tools", "data")},
     "subnets": ["subnet-1", "subnet-2"], "security_group": "sg-1",
 }
 AWS = f"#!{sys.executable} -SE" + r'''
@@ -43,29 +43,37 @@ elif verb == "register-task-definition":
 elif verb == "run-task":
     print(json.dumps({"tasks": [{"taskArn": "arn:task/123"}], "failures": []}))
 elif verb == "describe-tasks":
-    print(json.dumps({"tasks": [{"stoppedReason": "why", "containers": [{"exitCode": state["exit"]} if state["exit"] is not None else {}]}]}))
+    print(json.dumps({"tasks": [{"lastStatus": state["task"], "stoppedReason": "why", "containers": [{"exitCode": state["exit"]} if state["exit"] is not None else {}]}]}))
 elif verb == "get-log-events":
-    print("what the job said")
+    print(json.dumps({"events": [{"message": "what the job said"}, {"message": "a\tb"}]}))
 elif verb == "update-service":
-    state["now"] = state["now"] if state["rolls_back"] else after("--task-definition")
+    state["old"], state["now"] = state["now"], after("--task-definition")
     json.dump(state, open(folder + "/state.json", "w"))
     print("{}")
 elif verb == "describe-services":
-    print(json.dumps({"services": [{"taskDefinition": state["now"], "runningCount": 1, "desiredCount": 1, "deployments": [{"rolloutState": "COMPLETED"}]}]}))
+    # After an update: what is to be seen of it, one look after the other, and the last again and again.
+    now, rollout = state["now"], "COMPLETED"
+    if "old" in state:
+        rollout = state["looks"].pop(0) if len(state["looks"]) > 1 else state["looks"][0]
+        json.dump(state, open(folder + "/state.json", "w"))
+        if rollout.startswith("BACK "):
+            now, rollout = state["old"], rollout[len("BACK "):]
+    old = {"status": "ACTIVE", "rolloutState": "COMPLETED"}
+    print(json.dumps({"services": [{"taskDefinition": now, "runningCount": 1, "desiredCount": 1, "deployments": [old, {"status": "PRIMARY", "rolloutState": rollout}]}]}))
 '''
 
 
 class Deploy(unittest.TestCase):
-    def run_it(self, *arguments, exit_code=0, rolls_back=False, broken=None):
+    def run_it(self, *arguments, exit_code=0, looks=("COMPLETED",), task="STOPPED", broken=None):
         """What scripts/deploy ended with and said, and which calls it made."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for program, text in (("aws", AWS), ("terraform", f"#!/bin/sh\ncat <<'END'\n{json.dumps(DEPLOY)}\nEND\n")):
+            for program, text in (("aws", AWS), ("terraform", f"#!/bin/sh\ncat <<'END'\n{json.dumps(DEPLOY)}\nEND\n"), ("sleep", "#!/bin/sh\n")):
                 (folder / program).write_text(text)
                 (folder / program).chmod(0o755)
             # The one that runs this, and not a wrapper that looks for it anew each time.
             (folder / "python3").symlink_to(Path(sys.executable).resolve())
-            state = {"exit": exit_code, "rolls_back": rolls_back, "now": "arn:old/quire-staging-server", "broken": broken}
+            state = {"exit": exit_code, "looks": looks, "task": task, "now": "arn:old/quire-staging-server", "broken": broken}
             (folder / "state.json").write_text(json.dumps(state))
             environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "STAND_IN": str(folder)}
             done = subprocess.run([ROOT / "scripts" / "deploy", *arguments], env=environment, capture_output=True, text=True, check=False)
@@ -105,9 +113,36 @@ class Deploy(unittest.TestCase):
             self.assertNotIn("update-service", [call[1] for call in calls])
 
     def test_a_roll_back_is_a_failure(self):
-        code, said, _ = self.release(rolls_back=True)
+        for looks in (["IN_PROGRESS"] * 9 + ["FAILED", "BACK IN_PROGRESS", "BACK COMPLETED"], ["BACK COMPLETED"], ["IN_PROGRESS", "FAILED"]):
+            code, said, _ = self.release(looks=looks)
+            self.assertEqual(code, 1, said)
+            self.assertIn("and not arn:new/quire-staging-server", said)
+            self.assertIn("runs arn:old" if "BACK COMPLETED" in looks else "(FAILED)", said)
+
+    def test_a_slow_roll_out_is_waited_for(self):
+        code, said, _ = self.release(looks=["IN_PROGRESS"] * 42 + ["COMPLETED"])
+        self.assertEqual(code, 0, said)
+        self.assertIn("still rolling out arn:new/quire-staging-server after 10 minutes", said)
+
+    def test_what_is_not_decided_is_called_so(self):
+        code, said, _ = self.release(looks=["IN_PROGRESS"])
+        self.assertEqual(code, 3, said)
+        self.assertIn("STILL ROLLING OUT", said)
+        self.assertNotIn("FAILED", said)
+        code, said, calls = self.release(task="RUNNING")
         self.assertEqual(code, 1, said)
-        self.assertIn("and not arn:new/quire-staging-server", said)
+        self.assertIn("migrator still runs, and is not waited for", said)
+        self.assertNotIn("update-service", [call[1] for call in calls])
+
+    def test_a_command_beside_the_database(self):
+        command = ["bash", "-c", 'echo "$1"', "-", "it's\n--roles"]
+        code, said, calls = self.run_it("--environment", str(ROOT), "--data", *command, exit_code=3)
+        self.assertEqual(code, 3, said)
+        run = next(call for call in calls if call[1] == "run-task")
+        self.assertEqual(run[run.index("--task-definition") + 1], "quire-staging-data")
+        self.assertEqual(json.loads(run[run.index("--overrides") + 1]), {"containerOverrides": [{"name": "data", "command": command}]})
+        self.assertIn("what the job said\na\tb\n", said)
+        self.assertNotIn("update-service", [call[1] for call in calls])
 
     def test_jobs_and_status(self):
         code, said, calls = self.run_it("--environment", str(ROOT), "--roles")
@@ -120,7 +155,8 @@ class Deploy(unittest.TestCase):
 
     def test_usage(self):
         for arguments in ([], ["--environment", "/nowhere"], ["--environment", str(ROOT)],
-                          ["--environment", str(ROOT), "--server", "latest", "--migrator", NEW], ["--what"], ["--server"]):
+                          ["--environment", str(ROOT), "--server", "latest", "--migrator", NEW], ["--what"], ["--server"],
+                          ["--environment", str(ROOT), "--data"]):
             code, said, calls = self.run_it(*arguments)
             self.assertEqual((code, calls), (2, []), said)
 

@@ -41,8 +41,14 @@ class Image(unittest.TestCase):
 
     def test_paths_are_those_that_tasks_mount(self):
         tasks = (INFRA / "terraform/modules/compute/tasks.tf").read_text()
-        mounted = re.search(r"writable = \{ tmp = \"(.*?)\", work = \"(.*?)\" \}", tasks).groups()
-        self.assertEqual(re.search(r'VOLUME \["(.*?)", "(.*?)"\]', stage("server")).groups(), mounted)
+        for local, name in (("writable", "server"), ("data_writable", "tools")):
+            mounted = re.search(rf'\b{local} *= \{{ tmp = "(.*?)", work = "(.*?)" \}}', tasks).groups()
+            self.assertEqual(re.search(r'VOLUME \["(.*?)", "(.*?)"\]', stage(name)).groups(), mounted)
+            self.assertRegex(DOCKERFILE, rf"install --directory --owner=quire [^\n]* {mounted[1]}\b")
+
+    def test_what_operators_run_is_in_the_image(self):
+        for words in ("awscli", "postgresql-client", "COPY infra/monitoring /usr/local/share/quire/monitoring", "quire-import /usr/local/bin/", "scripts/restore-check"):
+            self.assertIn(words, stage("tools"))
 
     def test_the_build_sees_what_it_copies(self):
         allowed = re.findall(r"(?m)^!(.*)$", (ROOT / ".dockerignore").read_text())
@@ -93,9 +99,13 @@ class Compose(unittest.TestCase):
             self.assertEqual(services[name]["cap_drop"], ["ALL"])
 
     def test_only_this_machine_reaches_it(self):
-        """There is no sign-in yet: whoever reaches a server is its user."""
+        """The servers have no issuer, so nobody signs in: whoever reaches one is its user."""
         ports = {name: service.get("ports") for name, service in COMPOSE["services"].items() if service.get("ports")}
         self.assertEqual(ports, {"gateway": ["127.0.0.1:8080:8080"]})
+        for name in ("server-1", "server-2"):
+            environment = COMPOSE["services"][name]["environment"]
+            self.assertEqual(environment["QUIRE_HOST"], "127.0.0.1", name)
+            self.assertFalse([key for key in environment if "CLERK" in key], "then this rule is another")
 
     def test_nginx_knows_both_servers(self):
         text = (INFRA / "local/nginx.conf").read_text()

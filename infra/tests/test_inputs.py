@@ -49,12 +49,14 @@ BAD = [
     ("compute", {"allowed_origins": ["http://app.example.com"]}, "no plain HTTP"),
     ("compute", {"clerk": {"issuer": "clerk.example.com"}}, "clerk.issuer must be a URL"),
     ("compute", {"certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}, "in ACM in the region eu-central-1"),
+    ("compute", {"data_bucket": "s3://example-quire-data/"}, "data_bucket must be a bucket's name"),
     ("compute", {"name": "Quire_production_of_a_long_name"}, "name must be 3 to 24"),
     ("compute", {"keep_alive_seconds": 60}, "keep_alive_seconds (60) must be above idle_timeout_seconds (60)"),
     ("compute", {"idle_timeout_seconds": 80}, "requests are lost on connections"),
     ("compute", {"stop_timeout_seconds": 40}, "stop_timeout_seconds (40) must be above shutdown_timeout_seconds + 10 (40)"),
     ("compute", {"stop_timeout_seconds": 121}, "at most 120"),
-    ("compute", {"deregistration_delay_seconds": 10}, "deregistration_delay_seconds (10) must be at least request_timeout_seconds (30)"),
+    ("compute", {"deregistration_delay_seconds": 10}, "deregistration_delay_seconds (10) must be at least body_timeout_seconds + request_timeout_seconds (90)"),
+    ("compute", {"body_timeout_seconds": 75}, "must be at least body_timeout_seconds + request_timeout_seconds (105)"),
     ("database", {"instance_class": "db.t2.nano"}, "instance_class must be one whose memory is known"),
     ("database", {"allocated_storage_gb": 10}, "at least 20"),
     ("database", {"max_allocated_storage_gb": 20}, "nothing to grow into"),
@@ -105,7 +107,7 @@ class Inputs(unittest.TestCase):
                 self.assertEqual(code, 0, said)
 
     def test_the_most_that_fits(self):
-        code, said = plan("compute", {**COMPUTE, "min_tasks": 2, "max_tasks": 4})
+        code, said = plan("compute", {**COMPUTE, "min_tasks": 2, "max_tasks": 4, "data_bucket": "example-quire-data"})
         self.assertEqual(code, 0, said)
 
     def test_bad_inputs_are_refused(self):

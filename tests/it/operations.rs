@@ -1,6 +1,7 @@
 //! What operators run: the roles of a new database, and the proof that a backup can be used.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -132,12 +133,21 @@ impl Backup {
     }
 
     fn check(&self, dump: &str, key: Option<&str>) -> (Option<i32>, String) {
+        self.check_with(dump, key, |check| check.env("PGPASSWORD", &self.password))
+    }
+
+    fn check_with<'a>(
+        &'a self,
+        dump: &str,
+        key: Option<&str>,
+        set: impl FnOnce(&mut Command) -> &mut Command + 'a,
+    ) -> (Option<i32>, String) {
         let binaries = binary("quire-migrate");
         let url = self.postgres.options();
         let mut check = script("scripts/restore-check");
         check.arg(self.folder.path().join(dump)).env("QUIRE_BINARIES", binaries.parent().unwrap());
         check.env("PGHOST", "127.0.0.1").env("PGPORT", url.get_port().to_string()).env("PGUSER", url.get_username());
-        check.env("PGPASSWORD", &self.password);
+        set(&mut check);
         if let Some(key) = key {
             let file = self.folder.path().join("key");
             fs::write(&file, key).unwrap();
@@ -184,6 +194,25 @@ fn a_backup_is_proved() {
     assert_eq!(code, Some(1), "half a dump is no backup: {told}");
     let (code, told) = backup.check("missing", Some(KEY));
     assert_eq!(code, Some(2), "{told}");
+
+    // psql would get in with this file, and quire-migrate would not.
+    let passwords = backup.folder.path().join("pgpass");
+    fs::write(&passwords, format!("*:*:*:*:{}\n", backup.password)).unwrap();
+    fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, told) = backup.check_with("dump", Some(KEY), |check| check.env("PGPASSFILE", &passwords));
+    assert_eq!((code, told.contains("PGPASSWORD")), (Some(2), true), "{told}");
+
+    // What pg_restore says first from version 17 on, and a server before 17 refuses.
+    let newer = backup.folder.path().join("pg_restore");
+    let setting = r#"PATH=$REAL_PATH pg_restore "$@" | sed 's/^SET client_encoding/SET transaction_timeout = 0;\n&/'"#;
+    fs::write(&newer, format!("#!/bin/bash\nset -o pipefail\n{setting}\n")).unwrap();
+    fs::set_permissions(&newer, fs::Permissions::from_mode(0o700)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let (code, told) = backup.check_with("dump", Some(KEY), |check| {
+        let first = format!("{}:{path}", backup.folder.path().display());
+        check.env("PGPASSWORD", &backup.password).env("REAL_PATH", &path).env("PATH", first)
+    });
+    assert_eq!(code, Some(0), "{told}");
     assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
 }
 

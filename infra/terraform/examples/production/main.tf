@@ -25,5 +25,6 @@ module "quire" {
     publishable_key = var.clerk_publishable_key
   }
   alarm_topic_arn = var.alarm_topic_arn
+  data_bucket     = var.data_bucket
   images          = var.images
 }

@@ -55,6 +55,12 @@ variable "alarm_topic_arn" {
   type        = string
 }
 
+variable "data_bucket" {
+  description = "A bucket that an operator's commands beside the database take files from and put files to, or null for none."
+  type        = string
+  default     = null
+}
+
 variable "images" {
   description = "The images to begin with, by digest."
   type        = object({ server = string, migrator = string, tools = string })

@@ -63,6 +63,11 @@ output "dashboard_name" {
   value       = module.quire.dashboard_name
 }
 
+output "data_bucket" {
+  description = "The bucket of an operator's commands beside the database."
+  value       = var.data_bucket
+}
+
 output "deploy" {
   description = "What scripts/deploy reads."
   value       = module.quire.deploy

@@ -1,6 +1,7 @@
 # Orders that matter. An idle connection: the load balancer lets go (60 s) before the server does (75 s), or requests are
 # lost on connections that the server is just closing. Stopping a task: first it leaves the load balancer, for as long as a
-# request may take; then it is told to stop, and gets longer than the server's own limit and the 10 s for queued edits.
+# request may take (60 s to send its body, 30 s to handle it); then it is told to stop, and gets longer than the server's own
+# limit and the 10 s for queued edits. The sending of an answer has no limit: who reads one slowly may be cut off after both.
 
 resource "aws_lb" "this" {
   # checkov:skip=CKV2_AWS_28: every route but the probe asks for a signed token; a firewall is the account's decision

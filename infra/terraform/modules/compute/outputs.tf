@@ -9,12 +9,12 @@ output "service_name" {
 }
 
 output "task_families" {
-  description = "The families of task definitions: server, migrator, tools."
-  value       = merge({ server = aws_ecs_task_definition.server.family }, { for name, task in aws_ecs_task_definition.job : name => task.family })
+  description = "The families of task definitions: server, migrator, tools, data."
+  value       = merge({ server = aws_ecs_task_definition.server.family, data = aws_ecs_task_definition.data.family }, { for name, task in aws_ecs_task_definition.job : name => task.family })
 }
 
 output "log_group_names" {
-  description = "The logs of server, migrator and tools."
+  description = "The logs of server, migrator, tools and data."
   value       = { for name, group in aws_cloudwatch_log_group.this : name => group.name }
 }
 

@@ -1,6 +1,7 @@
 # Two kinds of roles. ECS itself uses an execution role to fetch the image, read the secrets and write the log before
 # anything of ours runs; each task has one of its own, so that the server's cannot read the owner's password. What our
-# programs may do by themselves is the task role's: nothing, because they call nothing of AWS.
+# programs may do by themselves is the task role's: nothing, because they call nothing of AWS. Only the task that an operator
+# runs beside the database has another one: it takes files from a bucket and puts files there, if there is one.
 
 data "aws_caller_identity" "current" {}
 
@@ -25,6 +26,33 @@ resource "aws_iam_role" "task" {
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
+resource "aws_iam_role" "data" {
+  name               = "${var.name}-data"
+  description        = "What an operator's command beside the database may do on AWS: files in one bucket"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+data "aws_iam_policy_document" "data" {
+  statement {
+    # Without the list, what is not there looks like what is forbidden.
+    sid       = "SeeFiles"
+    actions   = ["s3:ListBucket"]
+    resources = ["arn:aws:s3:::${coalesce(var.data_bucket, "none")}"]
+  }
+  statement {
+    sid       = "TakeAndPutFiles"
+    actions   = ["s3:GetObject", "s3:PutObject"]
+    resources = ["arn:aws:s3:::${coalesce(var.data_bucket, "none")}/*"]
+  }
+}
+
+resource "aws_iam_role_policy" "data" {
+  count  = var.data_bucket == null ? 0 : 1
+  name   = "files"
+  role   = aws_iam_role.data.id
+  policy = data.aws_iam_policy_document.data.json
+}
+
 resource "aws_iam_role" "execution" {
   for_each           = local.reads
   name               = "${var.name}-${each.key}-execution"
@@ -35,9 +63,10 @@ resource "aws_iam_role" "execution" {
 locals {
   # What each task is started with.
   reads = {
-    server   = { secrets = [var.role_secret_arns["server"], var.secret_key_arn], parameters = [var.url_parameter_arns["server"]] }
-    migrator = { secrets = [var.role_secret_arns["owner"], var.secret_key_arn], parameters = [var.url_parameter_arns["owner"]] }
-    tools    = { secrets = [var.role_secret_arns["owner"], var.role_secret_arns["server"], var.master_secret_arn], parameters = [var.url_parameter_arns["owner"]] }
+    server   = { image = "server", secrets = [var.role_secret_arns["server"], var.secret_key_arn], parameters = [var.url_parameter_arns["server"]] }
+    migrator = { image = "migrator", secrets = [var.role_secret_arns["owner"], var.secret_key_arn], parameters = [var.url_parameter_arns["owner"]] }
+    tools    = { image = "tools", secrets = [var.role_secret_arns["owner"], var.role_secret_arns["server"], var.master_secret_arn], parameters = [var.url_parameter_arns["owner"]] }
+    data     = { image = "tools", secrets = [var.role_secret_arns["owner"], var.secret_key_arn], parameters = [var.url_parameter_arns["owner"]] }
   }
 }
 
@@ -53,7 +82,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "FetchItsImage"
     actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    resources = [aws_ecr_repository.this[each.key].arn]
+    resources = [aws_ecr_repository.this[each.value.image].arn]
   }
   statement {
     sid       = "WriteItsLog"

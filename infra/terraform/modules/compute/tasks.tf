@@ -1,4 +1,5 @@
-# What runs: the server, the migrator before each new one, and the tools that make the database's roles once.
+# What runs: the server, the migrator before each new one, the tools that make the database's roles once, and the commands of an
+# operator beside the database, which nothing else reaches.
 
 resource "aws_cloudwatch_log_group" "this" {
   # checkov:skip=CKV_AWS_158: encrypted with the service's own key; no secret and no notebook's content is logged
@@ -22,7 +23,8 @@ locals {
 
   # The root is read-only. These paths are written: the first by whatever needs a temporary file, the second by kernels.
   # They are gone with the task, so nothing that must stay is put there (docs/adr/0012-aws.md).
-  writable = { tmp = "/tmp", work = "/var/lib/quire" }
+  writable      = { tmp = "/tmp", work = "/var/lib/quire" }
+  data_writable = { tmp = "/tmp", work = "/work" }
 
   clerk = {
     CLERK_ISSUER          = var.clerk.issuer
@@ -38,8 +40,10 @@ locals {
     ALLOWED_ORIGINS            = join(",", var.allowed_origins)
     QUIRE_DATABASE_CONNECTIONS = tostring(var.pool_size)
     QUIRE_KEEP_ALIVE_MS        = tostring(var.keep_alive_seconds * 1000)
+    QUIRE_BODY_TIMEOUT_MS      = tostring(var.body_timeout_seconds * 1000)
     QUIRE_REQUEST_TIMEOUT_MS   = tostring(var.request_timeout_seconds * 1000)
     QUIRE_SHUTDOWN_TIMEOUT_MS  = tostring(var.shutdown_timeout_seconds * 1000)
+    QUIRE_READ_ONLY            = tostring(var.read_only)
     # A deployment has the old and the new task beside each other, so even one task is "many". And no write is taken
     # into a journal, nor a notebook mirrored to files, on a disk that dies with the task.
     QUIRE_INSTANCES           = "many"
@@ -111,6 +115,34 @@ locals {
     ]
     logConfiguration = local.log["tools"]
   }
+
+  # quire-import and quire-migrate take the database from DATABASE_URL, psql and pg_dump from PG…; both are the owner's.
+  data_container = {
+    name                   = "data"
+    image                  = var.images.tools
+    essential              = true
+    user                   = "10001:10001"
+    command                = ["quire-migrate", "status"]
+    workingDirectory       = local.data_writable.work
+    readonlyRootFilesystem = true
+    linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
+    stopTimeout            = var.stop_timeout_seconds
+    environment = concat([
+      { name = "PGHOST", value = var.database_address },
+      { name = "PGDATABASE", value = var.database_name },
+      { name = "PGUSER", value = "quire_owner" },
+      { name = "PGSSLMODE", value = "verify-full" },
+      { name = "PGSSLROOTCERT", value = "/etc/ssl/certs/rds-bundle.pem" },
+      { name = "AWS_REGION", value = var.region },
+    ], var.data_bucket == null ? [] : [{ name = "DATA_BUCKET", value = var.data_bucket }])
+    secrets = concat(local.secret_keys, [
+      { name = "DATABASE_URL", valueFrom = var.url_parameter_arns["owner"] },
+      { name = "DATABASE_PASSWORD", valueFrom = "${var.role_secret_arns["owner"]}:password::" },
+      { name = "PGPASSWORD", valueFrom = "${var.role_secret_arns["owner"]}:password::" },
+    ])
+    mountPoints      = [for volume, path in local.data_writable : { sourceVolume = volume, containerPath = path, readOnly = false }]
+    logConfiguration = local.log["data"]
+  }
 }
 
 resource "aws_ecs_task_definition" "server" {
@@ -152,5 +184,29 @@ resource "aws_ecs_task_definition" "job" {
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = var.cpu_architecture
+  }
+}
+
+# Its volumes are on the task's disk of 20 GB, and gone with it: what is to stay goes to the bucket.
+resource "aws_ecs_task_definition" "data" {
+  family                   = "${var.name}-data"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = 512
+  memory                   = 2048
+  execution_role_arn       = aws_iam_role.execution["data"].arn
+  task_role_arn            = aws_iam_role.data.arn
+  container_definitions    = jsonencode([local.data_container])
+  skip_destroy             = true
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = var.cpu_architecture
+  }
+  dynamic "volume" {
+    for_each = local.data_writable
+    content {
+      name = volume.key
+    }
   }
 }

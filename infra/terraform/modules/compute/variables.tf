@@ -53,6 +53,12 @@ variable "read_old_secret_key" {
   default     = false
 }
 
+variable "read_only" {
+  description = "Servers refuse every change and go on reading, as on the way back to files."
+  type        = bool
+  default     = false
+}
+
 variable "master_secret_arn" {
   description = "The secret of the database's master user."
   type        = string
@@ -187,6 +193,16 @@ variable "certificate_arn" {
   }
 }
 
+variable "data_bucket" {
+  description = "A bucket that an operator's commands beside the database take files from and put files to, or null for none."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.data_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.data_bucket))
+    error_message = "data_bucket must be a bucket's name, such as example-quire-data: no ARN, no URL, no path."
+  }
+}
+
 variable "access_log_bucket" {
   description = "A bucket for the load balancer's access log, or null for none."
   type        = string
@@ -215,8 +231,14 @@ variable "keep_alive_seconds" {
   }
 }
 
+variable "body_timeout_seconds" {
+  description = "How long a client may take to send the body of a request."
+  type        = number
+  default     = 60
+}
+
 variable "request_timeout_seconds" {
-  description = "How long handling a request may take."
+  description = "How long handling a request may take, from when its body is there."
   type        = number
   default     = 30
 }
@@ -230,17 +252,17 @@ variable "shutdown_timeout_seconds" {
 variable "deregistration_delay_seconds" {
   description = "How long a task that leaves the load balancer finishes requests before it is told to stop."
   type        = number
-  default     = 30
+  default     = 90
   validation {
-    condition     = var.deregistration_delay_seconds >= var.request_timeout_seconds && var.deregistration_delay_seconds < var.stop_timeout_seconds
-    error_message = "deregistration_delay_seconds (${var.deregistration_delay_seconds}) must be at least request_timeout_seconds (${var.request_timeout_seconds}) and below stop_timeout_seconds (${var.stop_timeout_seconds})."
+    condition     = var.deregistration_delay_seconds >= var.body_timeout_seconds + var.request_timeout_seconds && var.deregistration_delay_seconds < var.stop_timeout_seconds
+    error_message = "deregistration_delay_seconds (${var.deregistration_delay_seconds}) must be at least body_timeout_seconds + request_timeout_seconds (${var.body_timeout_seconds + var.request_timeout_seconds}) and below stop_timeout_seconds (${var.stop_timeout_seconds})."
   }
 }
 
 variable "stop_timeout_seconds" {
   description = "How long a task has between being told to stop and being killed; Fargate allows 120."
   type        = number
-  default     = 60
+  default     = 100
   validation {
     condition     = var.stop_timeout_seconds > var.shutdown_timeout_seconds + 10 && var.stop_timeout_seconds <= 120
     error_message = "stop_timeout_seconds (${var.stop_timeout_seconds}) must be above shutdown_timeout_seconds + 10 (${var.shutdown_timeout_seconds + 10}), or queued edits are lost, and at most 120, which is what Fargate allows."

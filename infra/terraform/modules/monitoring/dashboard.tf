@@ -31,7 +31,7 @@ locals {
       ["AWS/RDS", "ReadLatency", "DBInstanceIdentifier", var.database.instance_id],
       ["AWS/RDS", "WriteLatency", "DBInstanceIdentifier", var.database.instance_id],
     ] },
-    { title = "Database: oldest transaction", metrics = [
+    { title = "Database: transaction ids in use", metrics = [
       ["AWS/RDS", "MaximumUsedTransactionIDs", "DBInstanceIdentifier", var.database.instance_id, { stat = "Maximum" }],
     ] },
   ]

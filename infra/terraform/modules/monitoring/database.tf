@@ -31,10 +31,11 @@ locals {
       metric      = "FreeableMemory", statistic = "Average", comparison = "LessThanThreshold", threshold = floor(var.database.memory_bytes * 0.1)
       period      = 300, periods = 3, missing = "breaching"
     }
-    # Counted in transactions since the oldest one that is still needed began, which CloudWatch has; in minutes it is in
-    # connections.sql. At 200 million PostgreSQL begins to vacuum against it by itself, and at 2 billion it stops.
-    "database-oldest-transaction" = {
-      description = "A transaction, a slot or a vacuum that did not run holds back 500 million transactions: see connections.sql and vacuum.sql."
+    # The age of the oldest transaction id, in transactions. At 200 million PostgreSQL begins to vacuum against it by itself, and
+    # at 2 billion it takes no writes. How many minutes the oldest transaction is open is another thing, which CloudWatch does not
+    # know: that alarm needs a metric of the application's (application_alarms), and until there is one, connections.sql.
+    "database-wraparound" = {
+      description = "500 million transaction ids are in use, and vacuum does not free them: at 2 billion the database takes no writes. See vacuum.sql and connections.sql."
       metric      = "MaximumUsedTransactionIDs", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 500 * pow(1000, 2)
       period      = 300, periods = 3, missing = "missing"
     }
@@ -64,8 +65,9 @@ resource "aws_cloudwatch_metric_alarm" "database" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# What no metric says: a failover, a storage that is to reach its ceiling, a failure of backup or maintenance. The topic has to
-# let events.rds.amazonaws.com publish.
+# What no metric says: a failover, a storage that is to reach its ceiling, a failure, maintenance. Not the category backup: it tells
+# people twice a night that all is well, until nobody reads it; the checklist looks at the time of the last backup instead. The
+# topic has to let events.rds.amazonaws.com publish.
 resource "aws_db_event_subscription" "this" {
   name             = "${var.name}-database"
   sns_topic        = var.alarm_topic_arn

@@ -49,6 +49,7 @@ module "compute" {
   role_secret_arns                = module.security.role_secret_arns
   secret_key_arn                  = module.security.secret_key_arn
   read_old_secret_key             = var.read_old_secret_key
+  read_only                       = var.read_only
   master_secret_arn               = module.database.master_secret_arn
   url_parameter_arns              = module.database.url_parameter_arns
   database_address                = module.database.address
@@ -65,6 +66,7 @@ module "compute" {
   allowed_origins                 = var.allowed_origins
   clerk                           = var.clerk
   certificate_arn                 = var.certificate_arn
+  data_bucket                     = var.data_bucket
   access_log_bucket               = var.access_log_bucket
   deletion_protection             = var.deletion_protection
 }

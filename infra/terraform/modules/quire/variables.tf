@@ -61,6 +61,12 @@ variable "read_old_secret_key" {
   default     = false
 }
 
+variable "read_only" {
+  description = "Servers refuse every change and go on reading, as on the way back to files."
+  type        = bool
+  default     = false
+}
+
 variable "instance_class" {
   description = "The size of the database."
   type        = string
@@ -155,6 +161,12 @@ variable "clerk" {
 variable "certificate_arn" {
   description = "The certificate of the load balancer."
   type        = string
+}
+
+variable "data_bucket" {
+  description = "A bucket that an operator's commands beside the database take files from and put files to, or null for none."
+  type        = string
+  default     = null
 }
 
 variable "access_log_bucket" {
