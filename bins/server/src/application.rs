@@ -120,6 +120,7 @@ fn options(config: &Config) -> quire_service::Options {
     quire_service::Options {
         keys: config.secret_keys.clone(),
         plain_connections,
+        quota: config.quota,
         read_only: config.read_only,
         ..Default::default()
     }

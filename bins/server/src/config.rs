@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use quire_api::{Authenticator, RequestLimit, SocketSettings};
 use quire_domain::SecretKeys;
+use quire_service::Quota;
 use quire_storage_postgres::DatabaseUrl;
 use quire_storage_postgres::settings::{self, SettingsError};
 use tracing_subscriber::EnvFilter;
@@ -19,6 +20,8 @@ use crate::sources::{Refusal, Setting, Sources, Wanted};
 const MOST_WORKERS: usize = 512;
 /// More connections than this make a database slower, and leave too few for the other servers.
 const MOST_DATABASE_CONNECTIONS: u64 = 30;
+/// A limit on what a user may keep; beyond it, there is none.
+const MOST_KEPT: u64 = 1 << 50;
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) allowed_origins: Vec<String>,
     /// How many requests a user may make.
     pub(crate) request_limit: Option<RequestLimit>,
+    pub(crate) quota: Quota,
     /// Which log lines are written, as [`EnvFilter`] understands it.
     pub(crate) log: String,
     /// How log lines are written.
@@ -114,6 +118,7 @@ impl Config {
         let count = |name, least, most| {
             sources.get(name, |text| number(text, least, most)).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
         };
+        let at_most = |name| Ok(Some(sources.get(name, |text| number(text, 0, MOST_KEPT))?).filter(|most| *most > 0));
         let allowed_origins = sources.get("allowed_origins", origins)?;
         let authenticator = sign_in::authenticator(sources, &allowed_origins)?;
         let host =
@@ -135,6 +140,7 @@ impl Config {
             authenticator,
             allowed_origins,
             request_limit: sign_in::request_limit(sources)?,
+            quota: Quota { notebooks: at_most("user_notebooks")?, bytes: at_most("user_bytes")? },
             log: sources.get("log", filter)?,
             log_format: sources.get("log_format", log_format)?,
             // Connections are shared out among the workers, at least one to each.

@@ -43,6 +43,7 @@ codes! {
     ForbiddenOrigin = "forbidden_origin", FORBIDDEN, "The origin is not allowed";
     ForbiddenContentType = "forbidden_content_type", FORBIDDEN, "The body is not announced as JSON";
     ForeignNotebook = "foreign_notebook", FORBIDDEN, "The notebook belongs to somebody else";
+    OverQuota = "over_quota", FORBIDDEN, "The user keeps too much";
     UnknownRoute = "unknown_route", NOT_FOUND, "There is no such route";
     UnknownNotebook = "unknown_notebook", NOT_FOUND, "There is no such notebook";
     UnknownCell = "unknown_cell", NOT_FOUND, "There is no such cell";
@@ -243,6 +244,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Invalid(_) | ServiceError::InvalidId(_) | ServiceError::LastRevision => {
                 Self::new(Code::BeyondLimit, message)
             }
+            ServiceError::OverQuota { .. } => Self::new(Code::OverQuota, message),
             ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),

@@ -32,6 +32,16 @@ pub enum ServiceError {
     /// The notebook has had as many edits as a revision can count; a copy of it begins anew.
     #[error("the notebook is at the last revision there can be; copy it to go on")]
     LastRevision,
+    /// The user would keep more than one may.
+    #[error("you may keep {most} {what} at most and have {has}; delete notebooks or cells to make room")]
+    OverQuota {
+        /// Of what: `notebooks` or `bytes`.
+        what: &'static str,
+        /// How much there is.
+        has: u64,
+        /// How much there may be.
+        most: u64,
+    },
     /// Something goes beyond a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quire_domain::SecretKeys;
 
-use crate::{Clock, SystemClock};
+use crate::{Clock, Quota, SystemClock};
 
 /// How a service behaves; the defaults suit one server.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Options {
     /// Whether the store may hold connection strings that are not sealed, as files that only their owner can read may: they
     /// are used as they are, and without a key they are also stored so.
     pub plain_connections: bool,
+    /// How much a user may keep.
+    pub quota: Quota,
     /// Whether everything that would change a notebook is refused, and nobody is given their first two.
     pub read_only: bool,
 }
@@ -37,6 +39,7 @@ impl Default for Options {
             most_active: 1_024,
             keys: None,
             plain_connections: false,
+            quota: Quota::default(),
             read_only: false,
         }
     }

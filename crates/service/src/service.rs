@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, Graph, NotebookId, Revision, UserId};
+use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, Graph, Notebook, NotebookId, Revision, UserId};
 use quire_storage::{
     Health, ListFilter, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent,
 };
@@ -19,6 +19,7 @@ use crate::connection::Sealing;
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
 use crate::event::{Published, Seq, Watch};
 use crate::provision::{new_cell_id, notebook_of, provision};
+use crate::quota::{Quotas, of_notebook, of_wish};
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
 use crate::writer::{Command, EditCommand, Shared, Wish, Writer};
@@ -63,6 +64,7 @@ impl NotebookService {
             clock: options.clock,
             analyser: Analyser::new(options.analysis_threads)?,
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
+            quotas: Quotas::new(options.quota),
             registry: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
             idle: options.idle,
@@ -157,8 +159,15 @@ impl NotebookService {
     pub async fn create(&self, user: &UserId) -> Result<NotebookId, ServiceError> {
         self.check_may_change()?;
         let id = NotebookId::new(Uuid::new_v4().to_string())?;
-        self.shared.store.create(&notebook_of(id.clone(), user, self.shared.clock.now(), &[""])?).await?;
+        self.keep(&notebook_of(id.clone(), user, self.shared.clock.now(), &[""])?).await?;
         Ok(id)
+    }
+
+    /// Stores a new notebook, if its owner may keep one more.
+    async fn keep(&self, notebook: &Notebook) -> Result<(), ServiceError> {
+        self.shared.quotas.admit(&*self.shared.store, &notebook.owner, of_notebook(notebook)).await?;
+        self.shared.store.create(notebook).await?;
+        Ok(())
     }
 
     /// The notebook as it is now.
@@ -207,7 +216,7 @@ impl NotebookService {
             // The code is worth a copy all the same.
             Err(_cannot_open) => false,
         };
-        self.shared.store.create(&copy).await?;
+        self.keep(&copy).await?;
         Ok(Duplicated { id, name, has_connection })
     }
 
@@ -287,6 +296,8 @@ impl NotebookService {
         wish: Wish,
     ) -> Result<Edited, ServiceError> {
         self.check_may_change()?;
+        let more = of_wish(&wish, &self.open(user, id).await?.published.borrow().notebook);
+        self.shared.quotas.admit(&*self.shared.store, user, more).await?;
         let command = |reply| Command::Edit(EditCommand { user: user.clone(), expected, wish: wish.clone(), reply });
         self.ask(user, id, command).await
     }
@@ -328,7 +339,9 @@ impl NotebookService {
         expected: Expected,
     ) -> Result<(), ServiceError> {
         self.check_may_change()?;
-        self.ask(user, id, |reply| Command::Delete { user: user.clone(), expected, reply }).await
+        self.ask(user, id, |reply| Command::Delete { user: user.clone(), expected, reply }).await?;
+        self.shared.quotas.forget(user);
+        Ok(())
     }
 
     /// How the store is. Where nothing may be changed, it takes no writes.

@@ -13,6 +13,7 @@ use crate::analyser::Analyser;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::quota::Quotas;
 use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::{Clock, Edited, ServiceError};
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) analyser: Analyser,
     pub(crate) sealing: Sealing,
+    pub(crate) quotas: Quotas,
     pub(crate) registry: Arc<Registry>,
     /// Where writers run: not on the runtime of whoever asked first, which may end before the service.
     pub(crate) runtime: tokio::runtime::Handle,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use quire_domain::{Notebook, NotebookId, Revision, UserId};
 use quire_storage::{
     Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
-    StoreEvent, Version,
+    StoreEvent, Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -151,6 +151,14 @@ impl NotebookStore for JsonNotebookStore {
     async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
         let (owner, text, page) = (owner.clone(), text.clone(), page.clone());
         self.run(move |engine| engine.search(&owner, &text, &page)).await.map_err(|error| StoreError::Unavailable {
+            reason: "the notebooks' directory cannot be read".into(),
+            source: Some(Box::new(error)),
+        })
+    }
+
+    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
+        let owner = owner.clone();
+        self.run(move |engine| engine.usage(&owner)).await.map_err(|error| StoreError::Unavailable {
             reason: "the notebooks' directory cannot be read".into(),
             source: Some(Box::new(error)),
         })

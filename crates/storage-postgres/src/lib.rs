@@ -21,6 +21,7 @@ pub mod settings;
 mod store;
 mod text;
 mod url;
+mod usage;
 mod users;
 mod whole;
 

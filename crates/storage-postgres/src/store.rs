@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use quire_domain::{Notebook, NotebookId, Revision, SecretKeys, UserId};
 use quire_storage::{
     Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
-    StoreEvent, Version,
+    StoreEvent, Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -12,7 +12,7 @@ use crate::database::{Database, Options};
 use crate::error::OpenError;
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
-use crate::{Resealed, commit, list, reseal, search, whole};
+use crate::{Resealed, commit, list, reseal, search, usage, whole};
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
@@ -104,6 +104,10 @@ impl NotebookStore for PostgresNotebookStore {
     async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
         let found = search::search(&self.database, owner, text, page).await;
         found.map_err(|error| error.of_read("search notebooks"))
+    }
+
+    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
+        usage::usage(&self.database, owner).await.map_err(|error| error.of_read("add up what a user keeps"))
     }
 
     async fn health(&self) -> Health {

@@ -21,5 +21,5 @@ mod users;
 pub use error::StoreError;
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};
-pub use store::{Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, Version};
+pub use store::{Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, Usage, Version};
 pub use users::{KnownUser, UserDirectory};

@@ -59,6 +59,16 @@ pub struct Digested {
     pub has_connection: bool,
 }
 
+/// How much is kept for one owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Notebooks.
+    pub notebooks: u64,
+    /// Bytes of their cells and results in the form in which the store keeps them, so fewer than a client sent where that
+    /// form is compressed.
+    pub bytes: u64,
+}
+
 /// What a store says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
@@ -172,6 +182,12 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError>;
+
+    /// How much is kept for an owner. Looks at everything that is, so it is for asking now and then.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError>;
 
     /// Says how the store is; answers within a second, whatever state it is in.
     async fn health(&self) -> Health;

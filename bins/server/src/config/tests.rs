@@ -190,6 +190,13 @@ fn requests_are_limited_unless_told_otherwise() {
 }
 
 #[test]
+fn what_a_user_keeps_is_limited_unless_told_otherwise() {
+    let quota = |flags: &[&str]| load(flags, &[]).map(|config| (config.quota.notebooks, config.quota.bytes)).unwrap();
+    assert_eq!(quota(&[]), (Some(10_000), Some(10 << 30)));
+    assert_eq!(quota(&["--user-notebooks=3", "--user-bytes=0"]), (Some(3), None));
+}
+
+#[test]
 fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
     let long = "x".repeat(195);
     let cases: &[(Flags, Variables, &str)] = &[
@@ -241,6 +248,7 @@ fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
             "it must be an address of this machine, such as 0.0.0.0 for all, or localhost.",
         ),
         (&["--requests-per-second=x"], &[], "it must be a whole number from 0 to 1000000."),
+        (&["--user-bytes=1G"], &[], "it must be a whole number from 0 to 1125899906842624."),
         (&["--requests-burst=0"], &[], "it must be a whole number from 1 to 1000000."),
         (&["--allowed-origins", "*"], &[], r#"from the flag --allowed-origins: "*" must be an origin"#),
         (&["--allowed-origins", "http://a/"], &[], r#""http://a/" must be an origin"#),

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use crate::support::{Server, to, with_json};
 use actix_web::test::TestRequest;
+use quire_service::{Options, Quota};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -155,4 +156,15 @@ async fn bodies_that_are_not_json_objects_that_fit_are_422() {
         assert_eq!(server.put(route, body).await.problem(422, "does_not_fit")["detail"], detail);
     }
     assert_eq!(server.get(&path).await.ok()["revision"], 0);
+}
+
+#[actix_web::test]
+async fn who_keeps_as_much_as_one_may_is_told_so() {
+    let server = Server::with(Options { quota: Quota { notebooks: Some(1), bytes: None }, ..Options::default() }, &[]);
+    server.notebook().await;
+    let refused = server.post("/api/notebooks", "").await;
+    assert_eq!(
+        refused.problem(403, "over_quota")["detail"],
+        "You may keep 1 notebooks at most and have 1; delete notebooks or cells to make room."
+    );
 }

@@ -10,8 +10,8 @@ use actix_web::test::{self, TestRequest};
 use actix_web::web::Bytes;
 use quire_api::{Api, Authenticator, Settings};
 use quire_domain::{SecretKey, SecretKeys, UserId};
-use quire_service::NotebookService;
-use quire_storage_json::{JsonNotebookStore, Options};
+use quire_service::{NotebookService, Options};
+use quire_storage_json::JsonNotebookStore;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,11 +41,17 @@ impl Server {
 
     /// A server that seals connection strings with this key.
     pub(crate) fn with_key(key: Option<&str>, files: &[(&str, &str)]) -> Self {
+        let keys = key.map(|key| Arc::new(SecretKeys { current: SecretKey::parse(key).unwrap(), old: None }));
+        Self::with(Options { keys, plain_connections: true, ..Options::default() }, files)
+    }
+
+    /// A server whose service has these options.
+    pub(crate) fn with(options: Options, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
-        let service = service(dir.path(), key);
+        let service = service(dir.path(), options);
         let settings = Settings {
             authenticator: development("me"),
             allowed_origins: vec!["http://localhost:3000".to_owned(), "https://quire.example".to_owned()],
@@ -102,10 +108,9 @@ fn development(user: &str) -> Authenticator {
     Authenticator::development(UserId::new(user).unwrap())
 }
 
-fn service(dir: &Path, key: Option<&str>) -> NotebookService {
-    let store = JsonNotebookStore::open(dir, Options { scan_every: None, ..Options::default() }).unwrap();
-    let keys = key.map(|key| Arc::new(SecretKeys { current: SecretKey::parse(key).unwrap(), old: None }));
-    let options = quire_service::Options { keys, plain_connections: true, ..quire_service::Options::default() };
+fn service(dir: &Path, options: Options) -> NotebookService {
+    let files = quire_storage_json::Options { scan_every: None, ..quire_storage_json::Options::default() };
+    let store = JsonNotebookStore::open(dir, files).unwrap();
     NotebookService::new(Arc::new(store), options).unwrap()
 }
 

@@ -11,6 +11,7 @@ mod editing;
 mod failures;
 mod lifecycle;
 mod ownership;
+mod quota;
 mod read_only;
 mod resuming;
 mod support;

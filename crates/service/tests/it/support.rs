@@ -10,7 +10,7 @@ use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, Revision
 use quire_service::{NotebookService, Options};
 use quire_storage::{
     Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
-    StoreEvent, Version,
+    StoreEvent, Usage, Version,
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
@@ -112,6 +112,10 @@ impl NotebookStore for Faulty {
 
     async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
         self.inner.search(owner, text, page).await
+    }
+
+    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
+        self.inner.usage(owner).await
     }
 
     async fn health(&self) -> Health {

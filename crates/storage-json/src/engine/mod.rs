@@ -18,7 +18,7 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, Revision, UserId};
-use quire_storage::{CommitId, Health, ListFilter, Page, PageRequest, StoreEvent, Version};
+use quire_storage::{CommitId, Health, ListFilter, Page, PageRequest, StoreEvent, Usage, Version};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ pub(crate) use look::{ROUNDS, what_it_is};
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
 use crate::index::{Index, Known};
-use crate::results::{Latest, ResultsFile};
+use crate::results::{self, Latest, ResultsFile};
 
 /// Commits of a notebook that a repetition is recognised among.
 const REMEMBERED_COMMITS: usize = 16;
@@ -95,6 +95,18 @@ impl Engine {
     pub(crate) fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
         self.scan_names()?;
         Ok(self.index().list(filter.owner.as_ref(), page))
+    }
+
+    /// What an owner's notebooks take on disk, with their results.
+    pub(crate) fn usage(&self, owner: &UserId) -> Result<Usage, Error> {
+        self.scan_names()?;
+        let files = self.index().sizes(owner);
+        let mut usage = Usage::default();
+        for (id, size) in files {
+            usage.notebooks += 1;
+            usage.bytes += size + results::size(&self.outputs, &id)?;
+        }
+        Ok(usage)
     }
 
     pub(crate) fn health(&self) -> Health {

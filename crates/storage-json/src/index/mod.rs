@@ -147,6 +147,13 @@ impl Index {
         self.part_of(Some(&all), None, page)
     }
 
+    /// The owner's notebooks and the sizes of their files, in bytes.
+    pub(crate) fn sizes(&self, owner: &UserId) -> Vec<(NotebookId, u64)> {
+        let listed = self.lists.get(owner).into_iter().flatten();
+        let size = |file: &str| self.files.get(file).map_or(0, |entry| entry.fingerprint.size);
+        listed.map(|(cursor, file)| (cursor.id.clone(), size(file))).collect()
+    }
+
     fn part_of(&self, list: Option<&BTreeMap<Cursor, Box<str>>>, owner: Option<&UserId>, page: &PageRequest) -> Page {
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = list.into_iter().flat_map(|list| list.range::<Cursor, _>((from, Bound::Unbounded)));

@@ -48,6 +48,11 @@ pub(crate) fn look(folder: &Folder, id: &NotebookId, revision: Revision) -> io::
     Ok(Found { latest, incomplete: leavings })
 }
 
+/// How many bytes the results of a notebook take; 0 when there are none.
+pub(crate) fn size(folder: &Folder, id: &NotebookId) -> io::Result<u64> {
+    Ok(folder.meta(&file_name(id))?.map_or(0, |meta| meta.fingerprint.size))
+}
+
 /// Adds results that lie beside a notebook's file to the cells that have none. Results inside the file are newer: they are
 /// moved out by the first write of ours.
 pub(crate) fn add(notebook: &mut Notebook, latest: &Latest) {

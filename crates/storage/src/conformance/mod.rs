@@ -28,6 +28,7 @@ mod random;
 mod results;
 mod samples;
 mod search;
+mod usage;
 mod whole;
 
 use std::fmt;
@@ -42,6 +43,7 @@ pub use exact::*;
 pub use lists::*;
 pub use results::*;
 pub use search::*;
+pub use usage::*;
 pub use whole::*;
 
 /// Makes stores to test.
@@ -182,6 +184,8 @@ behaviours! { $
     a_search_finds_names_and_code,
     a_search_finds_the_owners_notebooks_only,
     a_search_comes_in_pages,
+    // Adding up
+    usage_tells_what_an_owner_keeps,
     // Many callers
     of_two_commits_on_one_base_one_succeeds,
     many_writers_lose_nothing,

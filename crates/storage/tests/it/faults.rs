@@ -50,6 +50,7 @@ pub(crate) enum Fault {
     KeepsCellsOnReplace,
     ReplacesBlindly,
     KeepsOldDigests,
+    CountsEverybodysUsage,
 }
 
 impl Fault {
@@ -99,6 +100,7 @@ impl Fault {
         (Self::KeepsCellsOnReplace, "a_notebook_is_replaced_as_a_whole"),
         (Self::ReplacesBlindly, "replacing_compares_the_revision"),
         (Self::KeepsOldDigests, "digests_tell_what_is_stored"),
+        (Self::CountsEverybodysUsage, "usage_tells_what_an_owner_keeps"),
     ];
 
     /// Under which id a notebook is kept.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, UserId};
 use quire_storage::{
     Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, ListFilter, Loaded, NotebookStore, Page,
-    PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Version,
+    PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Usage, Version,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -360,6 +360,20 @@ impl NotebookStore for MemoryStore {
             found.next = None;
         }
         Ok(found)
+    }
+
+    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
+        let kept = self.kept();
+        let all = self.is(Fault::CountsEverybodysUsage);
+        let own = kept.notebooks.values().map(|stored| &stored.notebook).filter(|n| all || n.owner == *owner);
+        let mut usage = Usage::default();
+        for notebook in own {
+            usage.notebooks += 1;
+            usage.bytes += notebook.cells.iter().map(|cell| cell.code.len() as u64).sum::<u64>();
+            let results = kept.results.iter().filter(|((id, _), _)| *id == notebook.id);
+            usage.bytes += results.map(|(_, results)| format!("{results:?}").len() as u64).sum::<u64>();
+        }
+        Ok(usage)
     }
 
     async fn health(&self) -> Health {
