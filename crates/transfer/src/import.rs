@@ -120,7 +120,9 @@ impl Import {
         claims: &Claims,
     ) -> Worked {
         let (source, keys, what) = (Arc::clone(&self.source), self.keys.clone(), Arc::clone(&candidate));
-        let mut read = blocking(move || prepare(&*source, &what, &keys)).await?;
+        let mut read = blocking(move || prepare(&*source, &what, &keys))
+            .await
+            .unwrap_or_else(|_panicked| Err(candidate.panicked()));
         job.turn().await;
         let first = read.as_mut().map_or(Ok(()), |ready| claim(claims, &candidate, ready));
         job.pass_on();

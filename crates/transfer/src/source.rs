@@ -33,6 +33,14 @@ pub struct Candidate {
     pub fault: Option<Fault>,
 }
 
+impl Candidate {
+    /// What to say when reading this made the program panic. The panic's own words may hold what was read.
+    pub(crate) fn panicked(&self) -> Fault {
+        let reason = "reading it made the program fail in a way that it should not; please report this".to_owned();
+        Fault { kind: FaultKind::Failed, id: self.id.clone(), reason, offset: None }
+    }
+}
+
 /// A notebook that was read.
 #[derive(Clone, Debug)]
 pub struct Found {

@@ -46,19 +46,16 @@ impl Verify {
     async fn begin_all(&self, candidates: Vec<Candidate>, pipeline: &mut Pipeline<'_>) -> Result<(), TransferError> {
         for candidate in candidates {
             let this = self.clone();
-            pipeline.begin(|job| async move { this.one(job, candidate).await }).await?;
+            pipeline.begin(|job| async move { this.one(job, Arc::new(candidate)).await }).await?;
         }
         Ok(())
     }
 
-    async fn one(&self, job: Job, candidate: Candidate) -> Worked {
+    async fn one(&self, job: Job, candidate: Arc<Candidate>) -> Worked {
         let source = Arc::clone(&self.source);
-        let (candidate, read) = blocking(move || {
-            let read = candidate.fault.clone().map_or_else(|| source.read(&candidate), Err);
-            (candidate, read)
-        })
-        .await?;
-        let read = match read {
+        let what = Arc::clone(&candidate);
+        let read = blocking(move || what.fault.clone().map_or_else(|| source.read(&what), Err)).await;
+        let read = match read.unwrap_or_else(|_panicked| Err(candidate.panicked())) {
             Ok(found) => found,
             Err(fault) => return Ok(Line::of_fault(&candidate.file, fault)),
         };

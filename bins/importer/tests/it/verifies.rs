@@ -7,23 +7,23 @@ use crate::support::{Move, notebook};
 #[test]
 fn one_changed_byte_among_many_is_found_and_named() {
     let this = Move::new();
-    for number in 0..300 {
+    for number in 0..10_000 {
         let code = format!("x{number} = 'some text'");
-        this.notebook(&format!("n{number:03}"), 1, &["first = 1", &code, "last = 1"]);
+        this.notebook(&format!("n{number:04}"), 1, &["first = 1", &code, "last = 1"]);
     }
     this.expect(0, &["run", "--verify", "--jobs", "8"]);
     // Past all that would have kept a digest true.
     this.sql(
         "UPDATE cells SET code = overlay(code PLACING 'S' FROM position('some' IN code)) \
-              WHERE notebook_id = 'n177' AND id = 'cell1'",
+              WHERE notebook_id = 'n7177' AND id = 'cell1'",
     );
     let verify = this.expect(3, &["verify", "--jobs", "8"]);
     let wrong: Vec<_> = verify.results().into_iter().filter(|(_, result)| result != "same").collect();
-    assert_eq!(wrong, [("n177.json".to_owned(), "different".to_owned())]);
-    assert_eq!(verify.line("n177.json")["reason"], "different: cell 2 (cell1): code");
+    assert_eq!(wrong, [("n7177.json".to_owned(), "different".to_owned())]);
+    assert_eq!(verify.line("n7177.json")["reason"], "different: cell 2 (cell1): code");
     let shown = this.run(&["verify"]);
-    assert!(shown.out.contains("different n177.json: different: cell 2 (cell1): code"), "{shown:?}");
-    assert!(shown.out.contains("299 same, 0 newer, 1 different, 0 missing"), "{shown:?}");
+    assert!(shown.out.contains("different n7177.json: different: cell 2 (cell1): code"), "{shown:?}");
+    assert!(shown.out.contains("9999 same, 0 newer, 1 different, 0 missing"), "{shown:?}");
 }
 
 /// What a verification calls a change, and the change.
