@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use quire_transfer::{Line, Outcome, Summary, Watch};
 
 use crate::cli::WorkArgs;
@@ -154,9 +154,13 @@ impl Watch for Screen {
 
 fn bar(verb: &'static str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let template = "{msg} [{wide_bar}] {pos}/{len} {per_sec}, {eta} left";
+    let template = "{msg} [{wide_bar}] {pos}/{len} {rate}/s, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
+        // The library's own rate has four decimals.
+        let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let _ = write!(out, "{:.0}", state.per_sec()); // a bar that cannot be drawn is no reason to stop
+        };
+        bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
     }
     bar.set_message(verb);
     bar
