@@ -56,6 +56,24 @@ async fn data_rights_are_enough() {
     execute(&database, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
+/// Somebody who edits on the base of a replacement must find another revision, else the edit would be applied to cells that
+/// it was not made for.
+#[tokio::test]
+async fn a_replacement_must_be_a_later_revision() {
+    let database = Database::fresh().await;
+    let store = open(&database);
+    let mut there = notebook("there", &[("a", "kept")]);
+    there.revision = Revision(7);
+    store.create(&there).await.unwrap();
+    for revision in [0, 6, 7] {
+        let mut other = notebook("there", &[("z", "not wanted")]);
+        other.revision = Revision(revision);
+        let refused = store.replace(Revision(7), &other).await;
+        assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{revision}: {refused:?}");
+        assert_eq!(kept(&load(&*store, &there.id).await), kept(&there));
+    }
+}
+
 /// Eight first requests of one new user at once, again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn first_requests_at_once_make_one_user() {
