@@ -68,6 +68,13 @@ pub struct Results {
 }
 
 impl Results {
+    /// What their texts come to, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let outputs = self.outputs.iter().map(|output| output.data.as_str().len() + output.metadata.as_str().len());
+        self.stdout.len() + self.error.as_ref().map_or(0, String::len) + outputs.sum::<usize>()
+    }
+
     /// Checks the results against the contract's limits.
     ///
     /// # Errors

@@ -1,15 +1,15 @@
 //! What readers and watchers get from a notebook's writer.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use quire_domain::{Change, Notebook, ShownConnection};
 use quire_storage::Version;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
+
+use crate::recent::{Next, Recent};
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,25 +85,29 @@ pub enum EventKind {
 pub struct Watch {
     /// The notebook when watching began, or after the last [`EventKind::Resync`].
     pub start: Arc<Published>,
-    /// What a watcher that has been here before is told first: the events between the last one that it saw and `start`, or
-    /// one [`EventKind::Resync`].
-    missed: VecDeque<Arc<Event>>,
-    events: broadcast::Receiver<Arc<Event>>,
+    /// The number of the last event that the watcher has had; absent when it cannot be told what it has missed.
+    seen: Option<u64>,
+    recent: Arc<Recent>,
+    /// Changes when there are more events, and closes when there will be none.
+    news: watch::Receiver<()>,
     published: watch::Receiver<Arc<Published>>,
 }
 
 impl Watch {
-    pub(crate) fn new(events: broadcast::Receiver<Arc<Event>>, published: watch::Receiver<Arc<Published>>) -> Self {
-        // `events` was subscribed before, so that nothing falls between the two.
+    /// A watcher who has had the events up to `last`, or to now; called by the writer, so that no event comes in between.
+    pub(crate) fn new(
+        recent: Arc<Recent>,
+        news: watch::Receiver<()>,
+        published: watch::Receiver<Arc<Published>>,
+        last: Option<Seq>,
+    ) -> Self {
         let start = Arc::clone(&published.borrow());
-        Self { start, missed: VecDeque::new(), events, published }
-    }
-
-    /// The same for a watcher that comes back: `missed` are the events since it was last here, `None` when they are not
-    /// known.
-    pub(crate) fn resumed(mut self, missed: Option<VecDeque<Arc<Event>>>) -> Self {
-        self.missed = missed.unwrap_or_else(|| VecDeque::from([resync(&self.start)]));
-        self
+        let seen = match last {
+            None => Some(start.seq.number),
+            Some(last) if last.epoch == start.seq.epoch && last.number <= start.seq.number => Some(last.number),
+            Some(_elsewhere) => None,
+        };
+        Self { start, seen, recent, news, published }
     }
 
     /// The next event; `None` when the notebook is gone or the service has closed. A watcher that was too slow gets one
@@ -111,21 +115,21 @@ impl Watch {
     ///
     /// Cancel safe: a dropped future loses no event.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
-        if let Some(event) = self.missed.pop_front() {
-            return Some(event);
-        }
+        let mut is_over = false;
         loop {
-            match self.events.recv().await {
-                // An event that the start already shows was sent between subscribing and reading.
-                Ok(event) if event.seq.number <= self.start.seq.number => {}
-                Ok(event) => return Some(event),
-                Err(RecvError::Lagged(_)) => {
-                    // What is still queued is older than the state that the watcher is about to read.
-                    self.events = self.events.resubscribe();
+            match self.seen.map_or(Next::Lost, |seen| self.recent.after(seen)) {
+                Next::Event(event) => {
+                    self.seen = Some(event.seq.number);
+                    return Some(event);
+                }
+                Next::Lost => {
                     self.start = Arc::clone(&self.published.borrow());
+                    self.seen = Some(self.start.seq.number);
                     return Some(resync(&self.start));
                 }
-                Err(RecvError::Closed) => return None,
+                Next::Nothing if is_over => return None,
+                // What was kept before the end is looked for once more after it.
+                Next::Nothing => is_over = self.news.changed().await.is_err(),
             }
         }
     }

@@ -111,12 +111,8 @@ impl Quotas {
 
 /// What a new notebook adds.
 pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
-    let of_cell = |cell: &quire_domain::Cell| {
-        let results = &cell.results;
-        let outputs = results.outputs.iter().map(|output| output.data.as_str().len() + output.metadata.as_str().len());
-        cell.code.len() + results.stdout.len() + results.error.as_ref().map_or(0, String::len) + outputs.sum::<usize>()
-    };
-    Usage { notebooks: 1, bytes: notebook.cells.iter().map(|cell| of_cell(cell) as u64).sum() }
+    let bytes = notebook.cells.iter().map(|cell| (cell.code.len() + cell.results.bytes()) as u64).sum();
+    Usage { notebooks: 1, bytes }
 }
 
 /// What an edit adds to the notebook as it was last seen.

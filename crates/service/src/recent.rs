@@ -1,54 +1,74 @@
-//! The last events of a notebook, kept for watchers that were cut off and come back.
+//! The last events of a notebook: for watchers that are a little behind, and for those that were cut off and come back.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::{Cell, CellChange};
+use quire_domain::CellChange;
 
 use crate::event::{Event, EventKind};
 
 /// Events that are kept at most.
 const MOST_EVENTS: usize = 256;
-/// Bytes that they hold at most beyond what the notebook itself holds.
-const MOST_BYTES: usize = 1024 * 1024;
+/// Bytes that they hold at most beyond what the notebook itself holds, or one event if that holds more.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// What an event weighs besides texts: its own fields, and the pages of the cells' list that it does not share.
 const EVENT_BYTES: usize = 2 * 1024;
 
-/// The last events of a notebook. They share cells with the notebook and with each other, so what counts is what an event
-/// keeps from being freed: the texts that it brought, which a later one replaces, and those of a cell that it deleted.
+/// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
+/// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct Recent(Mutex<Kept>);
+
+#[derive(Debug)]
+struct Kept {
     events: VecDeque<(Arc<Event>, usize)>,
     bytes: usize,
     /// The last event that is not kept: whoever has seen it, or a later one, can be told the rest.
     from: u64,
 }
 
+/// What comes after an event.
+pub(crate) enum Next {
+    /// This.
+    Event(Arc<Event>),
+    /// Nothing yet.
+    Nothing,
+    /// It is not known any more.
+    Lost,
+}
+
 impl Recent {
     /// Nothing has happened since the event with this number.
     pub(crate) fn since_start(from: u64) -> Self {
-        Self { events: VecDeque::new(), bytes: 0, from }
+        Self(Mutex::new(Kept { events: VecDeque::new(), bytes: 0, from }))
     }
 
     /// Keeps one more event, and forgets as many of the oldest as make room.
-    pub(crate) fn push(&mut self, event: Arc<Event>) {
+    pub(crate) fn push(&self, event: Arc<Event>) {
+        let mut kept = self.kept();
         let bytes = weight(&event);
-        self.bytes += bytes;
-        self.events.push_back((event, bytes));
-        while self.events.len() > MOST_EVENTS || self.bytes > MOST_BYTES {
-            let Some((oldest, bytes)) = self.events.pop_front() else { return };
-            self.bytes -= bytes;
-            self.from = oldest.seq.number;
+        kept.bytes += bytes;
+        kept.events.push_back((event, bytes));
+        while kept.events.len() > MOST_EVENTS || (kept.bytes > MOST_BYTES && kept.events.len() > 1) {
+            let Some((oldest, bytes)) = kept.events.pop_front() else { return };
+            kept.bytes -= bytes;
+            kept.from = oldest.seq.number;
         }
     }
 
-    /// The events after the one with this number; `None` when not all of them are kept.
-    pub(crate) fn after(&self, number: u64) -> Option<VecDeque<Arc<Event>>> {
-        if number < self.from {
-            return None;
+    /// What comes after the event with this number.
+    pub(crate) fn after(&self, number: u64) -> Next {
+        let kept = self.kept();
+        if number < kept.from {
+            return Next::Lost;
         }
-        let first = self.events.partition_point(|(event, _)| event.seq.number <= number);
-        Some(self.events.range(first..).map(|(event, _)| Arc::clone(event)).collect())
+        let first = kept.events.partition_point(|(event, _)| event.seq.number <= number);
+        kept.events.get(first).map_or(Next::Nothing, |(event, _)| Next::Event(Arc::clone(event)))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // The list is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,16 +78,10 @@ fn weight(event: &Event) -> usize {
 }
 
 fn weight_of_cell(CellChange { before, after, .. }: &CellChange) -> usize {
-    let results = |cell: &Cell| {
-        let outputs = cell.results.outputs.iter().map(|o| o.data.as_str().len() + o.metadata.as_str().len());
-        outputs.sum::<usize>() + cell.results.stdout.len() + cell.results.error.as_ref().map_or(0, String::len)
+    let Some(before) = before else { return 0 };
+    let is_shared = |of: fn(&quire_domain::Cell) -> *const u8| {
+        after.as_ref().is_some_and(|after| std::ptr::eq(of(before), of(after)))
     };
-    match (before, after) {
-        (Some(before), Some(after)) => {
-            let code = if Arc::ptr_eq(&before.code, &after.code) { 0 } else { after.code.len() };
-            code + if Arc::ptr_eq(&before.results, &after.results) { 0 } else { results(after) }
-        }
-        (None, Some(cell)) | (Some(cell), None) => cell.code.len() + results(cell),
-        (None, None) => 0,
-    }
+    let code = if is_shared(|cell| cell.code.as_ptr()) { 0 } else { before.code.len() };
+    code + if is_shared(|cell| Arc::as_ptr(&cell.results).cast()) { 0 } else { before.results.bytes() }
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::NotebookId;
-use tokio::sync::{OnceCell, broadcast, mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 
 use crate::ServiceError;
-use crate::event::{Event, Published};
+use crate::event::Published;
 use crate::writer::Command;
 
 /// How others reach a notebook's writer.
@@ -16,7 +16,8 @@ use crate::writer::Command;
 pub(crate) struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) published: watch::Receiver<Arc<Published>>,
-    pub(crate) events: broadcast::Sender<Arc<Event>>,
+    /// Only watchers receive from it.
+    pub(crate) news: watch::Sender<()>,
     /// When it was last asked for, as a count of all such questions.
     pub(crate) used: Arc<AtomicU64>,
 }
@@ -113,7 +114,7 @@ impl Registry {
             handle.used.store(self.tick(), Ordering::Relaxed);
         } else if slots.by_id.len() >= most {
             let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
-            let idle = active.filter(|handle| handle.events.receiver_count() == 0);
+            let idle = active.filter(|handle| handle.news.receiver_count() == 0);
             oldest = idle.min_by_key(|handle| handle.used.load(Ordering::Relaxed)).cloned();
             // So that it is not chosen again while it ends.
             if let Some(oldest) = &oldest {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use quire_domain::{Change, ConnectionString, Edit, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
 use quire_storage::{Loaded, NotebookStore, StoreError, Version};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
@@ -24,8 +25,8 @@ const QUEUE: usize = 1_024;
 const GROUP: usize = 256;
 /// How often something is tried again because somebody else's commit came first.
 pub(crate) const ROUNDS: usize = 5;
-/// Events that a watcher may lag behind before it is told to read the notebook again.
-const EVENTS: usize = 256;
+/// How long a writer that could not read what is stored waits before it tries again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What all writers of a service share.
 #[derive(Debug)]
@@ -111,9 +112,9 @@ pub(crate) struct Writer {
     gone: bool,
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
-    events: broadcast::Sender<Arc<Event>>,
-    /// Those that were sent last.
-    recent: Recent,
+    /// What watchers are told, and that there is more of it.
+    recent: Arc<Recent>,
+    news: watch::Sender<()>,
     /// As in the [`Handle`].
     used: Arc<AtomicU64>,
 }
@@ -129,10 +130,10 @@ impl Writer {
         let first = Published { notebook: open.notebook().clone(), connection, version: loaded.version, seq };
         let (published, reader) = watch::channel(Arc::new(first));
         let (commands_sender, commands) = mpsc::channel(QUEUE);
-        let (events, _) = broadcast::channel(EVENTS);
+        let (news, _) = watch::channel(());
         let used = Arc::new(AtomicU64::new(shared.registry.tick()));
         let handle =
-            Handle { commands: commands_sender, published: reader, events: events.clone(), used: Arc::clone(&used) };
+            Handle { commands: commands_sender, published: reader, news: news.clone(), used: Arc::clone(&used) };
         let writer = Self {
             // From here on nothing waits, so that a cancelled start leaves no trace of a writer.
             registered: slot.for_writer(),
@@ -143,8 +144,8 @@ impl Writer {
             gone: false,
             commands,
             published,
-            events,
-            recent: Recent::since_start(seq.number),
+            recent: Arc::new(Recent::since_start(seq.number)),
+            news,
             used,
         };
         shared.runtime.spawn(writer.run());
@@ -157,24 +158,34 @@ impl Writer {
 
     async fn run(mut self) {
         let mut used = self.used.load(Ordering::Relaxed);
+        let mut since = Instant::now();
         while !self.gone {
             if self.registered.take_hint() {
-                self.refresh_or_warn().await;
+                self.doubt().await;
                 continue;
             }
-            match tokio::time::timeout(self.shared.idle, self.commands.recv()).await {
+            let wait = if self.in_doubt { AGAIN } else { self.shared.idle };
+            match tokio::time::timeout(wait, self.commands.recv()).await {
                 Ok(Some(command)) => {
+                    since = Instant::now();
                     if self.handle(command).await {
                         break;
                     }
                 }
                 Ok(None) => break,
-                Err(_idle) => {
+                Err(_quiet) => {
+                    if self.in_doubt {
+                        self.doubt().await;
+                    }
+                    if since.elapsed() < self.shared.idle {
+                        continue;
+                    }
                     // Readers send no commands, so their questions are counted.
-                    let since = std::mem::replace(&mut used, self.used.load(Ordering::Relaxed));
-                    if since == used && self.events.receiver_count() == 0 {
+                    let before = std::mem::replace(&mut used, self.used.load(Ordering::Relaxed));
+                    if before == used && self.news.receiver_count() == 0 {
                         break;
                     }
+                    since = Instant::now();
                 }
             }
         }
@@ -210,7 +221,7 @@ impl Writer {
                 Command::Watch { last, reply } => {
                     let _ = reply.send(Ok(self.watch(last))); // nobody may be waiting any more
                 }
-                Command::Retire if self.events.receiver_count() > 0 => {}
+                Command::Retire if self.news.receiver_count() > 0 => {}
                 Command::Retire | Command::Close => return true,
             }
         }
@@ -234,10 +245,7 @@ impl Writer {
         if self.gone || self.commands.is_closed() {
             return None;
         }
-        let watch = Watch::new(self.events.subscribe(), self.published.subscribe());
-        let Some(last) = last else { return Some(watch) };
-        let known = last.epoch == self.shared.epoch && last.number <= watch.start.seq.number;
-        Some(watch.resumed(if known { self.recent.after(last.number) } else { None }))
+        Some(Watch::new(Arc::clone(&self.recent), self.news.subscribe(), self.published.subscribe(), last))
     }
 
     async fn delete(&mut self, user: &UserId, expected: Expected) -> Result<(), ServiceError> {
@@ -265,17 +273,15 @@ impl Writer {
         Err(ServiceError::Contended(self.id().clone()))
     }
 
-    /// Finds out what is stored after a call of unknown outcome; until it is known, nothing else is stored.
+    /// Finds out what is stored now, after a call of unknown outcome or a hint. Where that fails it is tried again, and until
+    /// it is known nothing else is stored.
     pub(crate) async fn doubt(&mut self) {
-        self.in_doubt = true;
-        self.refresh_or_warn().await;
-    }
-
-    async fn refresh_or_warn(&mut self) {
-        if let Err(error) = self.refresh().await {
-            self.in_doubt = true;
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(notebook = %self.id(), error, "cannot read what is stored now");
+        let Err(error) = self.refresh().await else { return };
+        let error = &error as &dyn std::error::Error;
+        if std::mem::replace(&mut self.in_doubt, true) {
+            tracing::debug!(notebook = %self.id(), error, "still cannot read what is stored now");
+        } else {
+            tracing::warn!(notebook = %self.id(), error, "cannot read what is stored now; trying again");
         }
     }
 
@@ -316,14 +322,13 @@ impl Writer {
         };
         let events: Vec<_> = steps.into_iter().map(event).collect();
         let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
-        // The state first: a watcher subscribes to events and then reads the state, so it may see an event twice, which
-        // it can tell by the number, but never miss one.
+        // The state first: whoever has heard of an event and then reads must find it.
         let (notebook, connection) = (self.open.notebook().clone(), self.shown_connection());
         self.published.send_replace(Arc::new(Published { notebook, connection, version, seq }));
         for event in events {
-            self.recent.push(Arc::clone(&event));
-            let _ = self.events.send(event); // there may be no watcher
+            self.recent.push(event);
         }
+        self.news.send_replace(());
     }
 
     /// What the owner is shown of the connection string, opened anew only when it is another one.
@@ -342,6 +347,7 @@ impl Writer {
         self.commands.close();
         let notebook = self.open.notebook().clone();
         let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted, notebook };
-        let _ = self.events.send(Arc::new(event)); // there may be no watcher
+        self.recent.push(Arc::new(event));
+        self.news.send_replace(());
     }
 }

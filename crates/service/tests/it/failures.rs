@@ -72,6 +72,24 @@ async fn an_edit_of_unknown_outcome_is_neither_lost_nor_doubled() {
     assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "once", "twice"]);
 }
 
+/// The database is away for longer than a commit and the look for what became of it: readers and watchers see the edit as
+/// soon as it can be read, though nobody asks for anything.
+#[tokio::test(start_paused = true)]
+async fn what_is_not_known_is_looked_for_until_it_is() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+    world.fail_next(Fault::LoseAnswer);
+    world.fail_next(Fault::LoseAnswer);
+    world.store.failing_loads.store(3, std::sync::atomic::Ordering::SeqCst);
+    let unknown = world.service.edit(&ann(), &id, None, insert("once", "once")).await;
+    assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
+    let event = watch.next().await.unwrap();
+    assert_eq!(codes(&event.notebook), ["", "once"]);
+    assert_eq!(world.store.failing_loads.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "once"]);
+}
+
 #[tokio::test]
 async fn a_delete_of_unknown_outcome_leaves_no_ghost() {
     let world = World::new();

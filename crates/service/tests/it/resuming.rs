@@ -1,7 +1,6 @@
 //! A watcher that was cut off and comes back: exactly what it missed, or one resync.
 
-use std::time::Duration;
-
+use futures_util::FutureExt as _;
 use quire_domain::{Edit, NotebookId, Revision};
 use quire_service::{EventKind, Options, Seq, Watch};
 
@@ -20,10 +19,30 @@ async fn revisions(watch: &mut Watch, last: Revision) -> Vec<i64> {
     }
 }
 
-async fn is_resync(world: &World, id: &NotebookId, last: Seq) -> bool {
-    let mut watch = world.service.resume(&ann(), id, last).await.unwrap();
-    let first = tokio::time::timeout(Duration::from_millis(20), watch.next()).await;
-    matches!(first, Ok(Some(event)) if matches!(event.kind, EventKind::Resync) && event.seq == watch.start.seq)
+/// What a watcher that comes back is told first.
+#[derive(Debug, PartialEq)]
+enum First {
+    Resync,
+    /// The change that led to this revision.
+    Change(Revision),
+    Nothing,
+}
+
+fn first(watch: &mut Watch) -> First {
+    let Some(event) = watch.next().now_or_never() else { return First::Nothing };
+    let event = event.unwrap();
+    match &event.kind {
+        EventKind::Changed(change) => First::Change(change.revision.after),
+        EventKind::Resync => {
+            assert_eq!(event.seq, watch.start.seq);
+            First::Resync
+        }
+        EventKind::Deleted => panic!("{event:?}"),
+    }
+}
+
+async fn resumed(world: &World, id: &NotebookId, last: Seq) -> First {
+    first(&mut world.service.resume(&ann(), id, last).await.unwrap())
 }
 
 #[tokio::test]
@@ -51,40 +70,50 @@ async fn whoever_comes_back_is_told_what_it_missed_then_what_happens() {
 async fn a_number_that_is_not_known_here_gives_one_resync() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
-    let first = world.service.get(&ann(), &id).await.unwrap().seq;
-    assert!(!is_resync(&world, &id, first).await);
+    let start = world.service.get(&ann(), &id).await.unwrap().seq;
+    assert_eq!(resumed(&world, &id, start).await, First::Nothing);
     let other = world.second().get(&ann(), &id).await.unwrap().seq;
-    assert!(is_resync(&world, &id, other).await, "of another server");
-    assert!(is_resync(&world, &id, Seq { number: first.number + 1, ..first }).await, "not given out yet");
-    assert!(is_resync(&world, &id, Seq { number: first.number - 1, ..first }).await, "before the notebook was opened");
+    assert_eq!(resumed(&world, &id, other).await, First::Resync, "of another server");
+    let near = |number| Seq { number, ..start };
+    assert_eq!(resumed(&world, &id, near(start.number + 1)).await, First::Resync, "not given out yet");
+    assert_eq!(resumed(&world, &id, near(start.number - 1)).await, First::Resync, "before the notebook was opened");
     for n in 0..257 {
         world.service.edit(&ann(), &id, None, update(&cell, &format!("{n}"))).await.unwrap();
     }
-    assert!(is_resync(&world, &id, first).await, "too many events ago");
-    let second = Seq { number: first.number + 1, ..first };
-    assert!(!is_resync(&world, &id, second).await);
+    assert_eq!(resumed(&world, &id, start).await, First::Resync, "too many events ago");
+    assert_eq!(resumed(&world, &id, near(start.number + 1)).await, First::Change(Revision(2)));
 }
 
+/// What an event holds is what was there before it: 4 MiB of that are kept.
 #[tokio::test]
 async fn what_is_kept_is_bounded_in_bytes() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
+    let edit = async |edit| world.service.edit(&ann(), &id, None, edit).await.unwrap();
+    let mut slow = world.service.watch(&ann(), &id).await.unwrap();
     let mut numbers = Vec::new();
-    for n in 0..10 {
+    for n in 0..30 {
         numbers.push(world.service.get(&ann(), &id).await.unwrap().seq);
-        let code = format!("{n}{}", " ".repeat(200 * 1024));
-        world.service.edit(&ann(), &id, None, update(&cell, &code)).await.unwrap();
+        edit(update(&cell, &format!("{n}{}", " ".repeat(200 * 1024)))).await;
     }
-    assert!(is_resync(&world, &id, numbers[4]).await);
-    assert!(!is_resync(&world, &id, numbers[5]).await);
-    // A cell that is gone is held by nothing else.
-    world.service.edit(&ann(), &id, None, insert("big", &" ".repeat(250 * 1024))).await.unwrap();
-    let before = world.service.get(&ann(), &id).await.unwrap().seq;
-    let big = quire_domain::CellId::new("big").unwrap();
-    world.service.edit(&ann(), &id, None, Edit::DeleteCell { id: big }).await.unwrap();
-    assert!(is_resync(&world, &id, numbers[7]).await);
-    assert!(!is_resync(&world, &id, numbers[8]).await);
-    assert!(!is_resync(&world, &id, before).await);
+    // Twenty times 202 KiB, a little more for each event included, fit.
+    assert_eq!(resumed(&world, &id, numbers[9]).await, First::Resync);
+    assert_eq!(resumed(&world, &id, numbers[10]).await, First::Change(Revision(11)));
+    // A cell that is new holds nothing that the notebook does not; one that is gone is held by nothing else.
+    edit(insert("big", &" ".repeat(250 * 1024))).await;
+    assert_eq!(resumed(&world, &id, numbers[10]).await, First::Change(Revision(11)));
+    edit(Edit::DeleteCell { id: quire_domain::CellId::new("big").unwrap() }).await;
+    assert_eq!(resumed(&world, &id, numbers[10]).await, First::Resync);
+    assert_eq!(resumed(&world, &id, numbers[11]).await, First::Change(Revision(12)));
+    // Code that becomes short was long.
+    edit(update(&cell, "")).await;
+    assert_eq!(resumed(&world, &id, numbers[11]).await, First::Resync);
+    assert_eq!(resumed(&world, &id, numbers[12]).await, First::Change(Revision(13)));
+    // Who only is slow holds no more than who comes back.
+    assert_eq!(first(&mut slow), First::Resync);
+    assert_eq!(slow.start.notebook.revision, Revision(33));
+    edit(update(&cell, "after")).await;
+    assert_eq!((first(&mut slow), first(&mut slow)), (First::Change(Revision(34)), First::Nothing));
 }
 
 #[tokio::test]
@@ -97,5 +126,5 @@ async fn a_notebook_that_left_memory_gives_a_resync() {
         world.service.get(&ann(), &other).await.unwrap();
         tokio::task::yield_now().await;
     }
-    assert!(is_resync(&world, &id, seq).await);
+    assert_eq!(resumed(&world, &id, seq).await, First::Resync);
 }

@@ -30,6 +30,8 @@ pub(crate) enum Fault {
 pub(crate) struct Faulty {
     pub(crate) inner: JsonNotebookStore,
     pub(crate) loads: AtomicUsize,
+    /// So many loads from now on fail.
+    pub(crate) failing_loads: AtomicUsize,
     /// How many changes each successful commit had.
     pub(crate) commits: Mutex<Vec<usize>>,
     /// A commit takes a permit and keeps it.
@@ -59,6 +61,10 @@ impl NotebookStore for Faulty {
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
+        let one_less = |failing: usize| failing.checked_sub(1);
+        if self.failing_loads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
+        }
         let loaded = self.inner.load(id).await;
         let hook = self.after_load.lock().unwrap().take();
         if let Some(hook) = hook {
@@ -148,6 +154,7 @@ impl World {
         let store = Arc::new(Faulty {
             inner: JsonNotebookStore::open(dir.path(), quire_storage_json::Options::default()).unwrap(),
             loads: AtomicUsize::new(0),
+            failing_loads: AtomicUsize::new(0),
             commits: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             waiting: Semaphore::new(0),
