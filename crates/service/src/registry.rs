@@ -95,34 +95,30 @@ impl Drop for SlotUse {
 }
 
 impl Registry {
-    /// The slot of this notebook, made if it is not there. When there are `most` others, also the active notebook
-    /// that was not asked for the longest time and has no watcher, to be closed.
+    /// The slot of this notebook, made if it is not there.
     ///
     /// # Errors
     /// [`ServiceError::Closing`] after [`Self::close`].
-    pub(crate) fn slot(
-        self: &Arc<Self>,
-        id: &NotebookId,
-        most: usize,
-    ) -> Result<(SlotUse, Option<Handle>), ServiceError> {
+    pub(crate) fn slot(self: &Arc<Self>, id: &NotebookId) -> Result<SlotUse, ServiceError> {
         let mut slots = self.lock();
         if slots.closed {
             return Err(ServiceError::Closing);
         }
-        let mut oldest = None;
-        if let Some(handle) = slots.by_id.get(id).and_then(|slot| slot.handle.get()) {
-            handle.used.store(self.tick(), Ordering::Relaxed);
-        } else if slots.by_id.len() >= most {
-            let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
-            let idle = active.filter(|handle| handle.news.receiver_count() == 0);
-            oldest = idle.min_by_key(|handle| handle.used.load(Ordering::Relaxed)).cloned();
-            // So that it is not chosen again while it ends.
-            if let Some(oldest) = &oldest {
-                oldest.used.store(u64::MAX, Ordering::Relaxed);
-            }
-        }
         let slot = Arc::clone(slots.by_id.entry(id.clone()).or_default());
-        Ok((self.used(id.clone(), slot), oldest))
+        Ok(self.used(id.clone(), slot))
+    }
+
+    /// When `most` notebooks are active: the one that was not asked for the longest time and has no watcher, to be closed.
+    pub(crate) fn oldest_of(&self, most: usize) -> Option<Handle> {
+        let slots = self.lock();
+        let active = || slots.by_id.values().filter_map(|slot| slot.handle.get());
+        if slots.by_id.len() < most || active().count() < most {
+            return None;
+        }
+        let idle = active().filter(|handle| handle.news.receiver_count() == 0);
+        let oldest = idle.min_by_key(|handle| handle.used.load(Ordering::Relaxed)).cloned()?;
+        oldest.used.store(u64::MAX, Ordering::Relaxed); // so that it is not chosen again while it ends
+        Some(oldest)
     }
 
     /// Lets nobody in any more, and returns the slots that there still are.
@@ -180,7 +176,7 @@ mod tests {
         let registry = Arc::new(Registry::default());
         let id = NotebookId::new("missing").unwrap();
         for _ in 0..20_000 {
-            let uses = [registry.slot(&id, 10).unwrap().0, registry.slot(&id, 10).unwrap().0];
+            let uses = [registry.slot(&id).unwrap(), registry.slot(&id).unwrap()];
             std::thread::scope(|scope| {
                 for used in uses {
                     scope.spawn(move || drop(used));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::{CannotOpen, CellId, Change, ConnectionString, Edit, Graph, Notebook, NotebookId, Revision, UserId};
 use quire_storage::{
-    Health, ListFilter, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent,
+    Health, ListFilter, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary,
 };
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, oneshot};
@@ -95,10 +95,14 @@ impl NotebookService {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
-        let all = self.list_all(user).await?;
-        let whole = page.limit.is_none() && page.after.is_none();
-        let filter = ListFilter::of(user.clone());
-        if whole { Ok(all) } else { Ok(self.shared.store.list(&filter, page).await?) }
+        let mut all = self.list_all(user).await?;
+        let is_before = |summary: &Summary| page.after.as_ref().is_some_and(|after| summary.cursor() <= *after);
+        all.notebooks.drain(..all.notebooks.partition_point(is_before));
+        if let Some(limit) = page.limit.filter(|limit| *limit < all.notebooks.len()) {
+            all.notebooks.truncate(limit);
+            all.next = all.notebooks.last().map(Summary::cursor);
+        }
+        Ok(all)
     }
 
     /// Lists the user's notebooks in another order, otherwise as [`Self::list`]. What is edited between two pages may stand
@@ -430,7 +434,7 @@ impl NotebookService {
     async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
         let handle = self.activate(user, id).await?;
         if handle.published.borrow().notebook.owner != *user {
-            let _ = self.shared.store.load(id).await; // for the time that it takes
+            let _ = self.shared.store.owner(id).await; // for the time that it takes
             return Err(ServiceError::Foreign(id.clone()));
         }
         Ok(handle)
@@ -444,24 +448,33 @@ impl NotebookService {
                 }
                 handle.ended().await;
             }
-            let (slot, oldest) = self.shared.registry.slot(id, self.most_active)?;
-            if let Some(oldest) = oldest {
-                let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
-            }
+            let slot = self.shared.registry.slot(id)?;
             // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
-            let start = start(Arc::clone(&self.shared), slot, id.clone(), user.clone());
+            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()), self.most_active);
             self.shared.runtime.spawn(start).await.unwrap_or_else(|_panicked| Err(broken(id)))?;
         }
     }
 }
 
 /// Starts the notebook's writer in its slot for its owner, unless another is doing so or has; then waits for that.
-async fn start(shared: Arc<Shared>, slot_use: SlotUse, id: NotebookId, user: UserId) -> Result<(), ServiceError> {
+async fn start(
+    shared: Arc<Shared>,
+    slot_use: SlotUse,
+    (id, user): (NotebookId, UserId),
+    most_active: usize,
+) -> Result<(), ServiceError> {
+    let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
-        let loaded = shared.store.load(&id).await?;
-        let loaded = loaded.ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
-        if loaded.notebook.owner != user {
+        // A stranger makes nobody read a notebook.
+        if shared.store.owner(&id).await?.ok_or_else(unknown)? != user {
             return Err(ServiceError::Foreign(id.clone()));
+        }
+        let loaded = shared.store.load(&id).await?.ok_or_else(unknown)?;
+        if loaded.notebook.owner != user {
+            return Err(ServiceError::Foreign(id.clone())); // since just now
+        }
+        if let Some(oldest) = shared.registry.oldest_of(most_active) {
+            let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
         }
         Ok(Writer::start(&shared, &slot_use, loaded).await?)
     };

@@ -109,6 +109,11 @@ impl NotebookStore for JsonNotebookStore {
         self.run(move |engine| engine.load(&owned)).await.map_err(|error| error.of_read(id))
     }
 
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        let owned = id.clone();
+        self.run(move |engine| engine.owner(&owned)).await.map_err(|error| error.of_read(id))
+    }
+
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
         let id = &commit.after.id;
         let commit = OwnedCommit {

@@ -81,6 +81,10 @@ impl NotebookStore for PostgresNotebookStore {
         whole::load(&self.database, id).await.map_err(|error| error.of_load(id))
     }
 
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        whole::owner(&self.database, id).await.map_err(|error| error.of_load(id))
+    }
+
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
         commit::commit(&self.database, &commit).await.map_err(|error| error.of(&commit.after.id, "save"))
     }

@@ -62,6 +62,15 @@ pub(crate) async fn load(database: &Database, id: &NotebookId) -> Result<Option<
     Ok(loaded)
 }
 
+/// Whose a notebook is.
+pub(crate) async fn owner(database: &Database, id: &NotebookId) -> Result<Option<UserId>, Error> {
+    const SQL: &str = "SELECT user_id FROM notebooks WHERE id = $1";
+    let rows = database.read(|| sqlx::query(SQL).bind(id.as_str())).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let owner: &str = rows::column(row, "notebooks", "user_id")?;
+    UserId::new(owner).map(Some).map_err(|error| rows::refuse("notebooks", id.as_str(), "user_id")(&error))
+}
+
 /// The digests of these notebooks: stored ones where nothing has changed since, computed ones elsewhere.
 pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<Vec<Digested>, Error> {
     const SQL: &str =

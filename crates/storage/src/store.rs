@@ -139,6 +139,12 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// [`StoreError::Damaged`], or when the store fails.
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError>;
 
+    /// Whose a notebook is, for letting them in or not: costs the same whoever's it is, and whether it is there.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError>;
+
     /// Makes changes durable together; returns the version of the new content. Repeating a commit that happened, with
     /// the same id, right after it, succeeds and changes nothing.
     ///

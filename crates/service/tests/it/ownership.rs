@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use quire_domain::{Edit, NotebookId};
-use quire_service::{NotebookService, ServiceError};
+use quire_service::{NotebookService, Options, ServiceError};
 use quire_storage::PageRequest;
 
-use crate::support::{World, ann, bob, codes, update};
+use crate::support::{World, ann, bob, codes, options, update};
 
 #[tokio::test]
 async fn a_foreign_notebook_is_refused_in_every_use_case() {
@@ -23,14 +23,14 @@ async fn a_foreign_notebook_is_refused_in_every_use_case() {
 }
 
 #[tokio::test]
-async fn a_stranger_costs_one_load_whether_the_notebook_is_in_memory_in_the_store_or_nowhere() {
+async fn a_stranger_costs_one_question_whether_the_notebook_is_in_memory_in_the_store_or_nowhere() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    let loads = || world.store.loads.load(Ordering::SeqCst);
+    let asked = || (world.store.owners.load(Ordering::SeqCst), world.store.loads.load(Ordering::SeqCst));
     let ask = async |service: &NotebookService, id: &NotebookId| {
-        let before = loads();
+        let before = asked();
         let refused = service.get(&bob(), id).await.unwrap_err();
-        assert_eq!(loads() - before, 1, "{refused}");
+        assert_eq!(asked(), (before.0 + 1, before.1), "{refused}");
         refused
     };
     world.service.get(&ann(), &id).await.unwrap();
@@ -43,6 +43,21 @@ async fn a_stranger_costs_one_load_whether_the_notebook_is_in_memory_in_the_stor
         }
     }
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), [""]);
+}
+
+/// Asking for what is not there, or not one's own, does not push anything out of memory.
+#[tokio::test]
+async fn strangers_and_made_up_ids_leave_what_is_in_memory_there() {
+    let world = World::with(Options { most_active: 1, ..options() });
+    let (id, _) = world.notebook().await;
+    let (others, _) = world.notebook().await;
+    let seq = world.service.get(&ann(), &id).await.unwrap().seq;
+    for n in 0..20 {
+        let made_up = NotebookId::new(format!("made-up-{n}")).unwrap();
+        assert!(world.service.get(&ann(), &made_up).await.is_err());
+        assert!(world.service.get(&bob(), &others).await.is_err());
+        assert_eq!(world.service.get(&ann(), &id).await.unwrap().seq, seq);
+    }
 }
 
 async fn ids(world: &World) -> Vec<String> {

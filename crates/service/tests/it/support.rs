@@ -30,6 +30,8 @@ pub(crate) enum Fault {
 pub(crate) struct Faulty {
     pub(crate) inner: JsonNotebookStore,
     pub(crate) loads: AtomicUsize,
+    /// How often it was asked whose a notebook is.
+    pub(crate) owners: AtomicUsize,
     /// So many loads from now on fail.
     pub(crate) failing_loads: AtomicUsize,
     /// How many changes each successful commit had.
@@ -71,6 +73,11 @@ impl NotebookStore for Faulty {
             hook().await;
         }
         loaded
+    }
+
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        self.owners.fetch_add(1, Ordering::SeqCst);
+        self.inner.owner(id).await
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
@@ -154,6 +161,7 @@ impl World {
         let store = Arc::new(Faulty {
             inner: JsonNotebookStore::open(dir.path(), quire_storage_json::Options::default()).unwrap(),
             loads: AtomicUsize::new(0),
+            owners: AtomicUsize::new(0),
             failing_loads: AtomicUsize::new(0),
             commits: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),

@@ -1,6 +1,6 @@
 //! Loading a notebook: its file, what is known beside it, and its results.
 
-use quire_domain::{Cell, Notebook, NotebookId};
+use quire_domain::{Cell, Notebook, NotebookId, UserId};
 use quire_storage::Loaded;
 
 use super::look::{Current, Look};
@@ -23,6 +23,12 @@ impl Engine {
         };
         let version = known.version;
         Ok(Some(Loaded { notebook: complete(parsed.notebook, &known, &latest), version }))
+    }
+
+    pub(crate) fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, Error> {
+        let slot = self.slot(id);
+        let _slot = lock(&slot);
+        Ok(self.look(id, Look::Content)?.map(|current| current.known.summary.owner))
     }
 }
 

@@ -29,6 +29,25 @@ pub async fn missing_notebooks_are_reported<B: StoreBuilder>(builder: &B) -> Res
     refused("deleting a deleted notebook", store.delete(&id).await, is_not_found)
 }
 
+/// A notebook's owner is told, also after it was replaced by another's, and nobody's when it is not there.
+///
+/// # Errors
+/// When the store does not conform.
+pub async fn the_owner_of_a_notebook_is_told<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
+    let (store, mut guard) = builder.build().await?;
+    let notebook = full("owned")?;
+    same("the owner of what is not there", &None, &store.owner(&notebook.id).await?)?;
+    store.create(&notebook).await?;
+    same("the owner", &Some(notebook.owner.clone()), &store.owner(&notebook.id).await?)?;
+    let mut next = full("owned")?;
+    (next.owner, next.revision) = (UserId::new("somebody else")?, Revision(1_000));
+    store.replace(notebook.revision, &next).await?;
+    let store = builder.reopen(store, &mut guard).await?;
+    same("the owner after another notebook took its place", &Some(next.owner), &store.owner(&notebook.id).await?)?;
+    store.delete(&notebook.id).await?;
+    same("the owner of what was deleted", &None, &store.owner(&notebook.id).await?)
+}
+
 /// Creating a notebook whose id is taken is refused, whoever owns it, and changes nothing.
 ///
 /// # Errors

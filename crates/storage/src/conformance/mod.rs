@@ -152,6 +152,7 @@ behaviours! { $
     what_was_acknowledged_survives_reopening,
     // Creating and deleting
     missing_notebooks_are_reported,
+    the_owner_of_a_notebook_is_told,
     an_existing_notebook_is_not_created_again,
     of_concurrent_creations_one_succeeds,
     deleting_leaves_nothing,

@@ -51,6 +51,7 @@ pub(crate) enum Fault {
     ReplacesBlindly,
     KeepsOldDigests,
     CountsEverybodysUsage,
+    ForgetsOwners,
 }
 
 impl Fault {
@@ -100,6 +101,7 @@ impl Fault {
         (Self::KeepsCellsOnReplace, "a_notebook_is_replaced_as_a_whole"),
         (Self::ReplacesBlindly, "replacing_compares_the_revision"),
         (Self::KeepsOldDigests, "digests_tell_what_is_stored"),
+        (Self::ForgetsOwners, "the_owner_of_a_notebook_is_told"),
         (Self::CountsEverybodysUsage, "usage_tells_what_an_owner_keeps"),
     ];
 

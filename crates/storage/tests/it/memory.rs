@@ -204,6 +204,13 @@ impl NotebookStore for MemoryStore {
         Ok(Some(Loaded { notebook, version: stored.version }))
     }
 
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        let kept = self.kept();
+        let stored = kept.notebooks.get(&self.key(id)).map(|stored| stored.notebook.owner.clone());
+        let Some(owner) = stored else { return Ok(None) };
+        Ok(Some(if self.is(Fault::ForgetsOwners) { UserId::new("ann").unwrap() } else { owner }))
+    }
+
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
         let id = &commit.after.id;
         let key = self.key(id);
