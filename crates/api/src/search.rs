@@ -25,13 +25,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[into_params(parameter_in = Query)]
 pub(crate) struct SearchIn {
     /// What to look for, not all blank; the letters A to Z stand for a to z too.
-    #[param(min_length = 1, max_length = 200)]
+    #[param(min_length = 1, max_length = 200, pattern = r"\S")]
     q: String,
     /// How many notebooks at most: 50 without it, and never more than 200.
     #[param(minimum = 1, nullable = false)]
     limit: Option<usize>,
     /// Where the part begins: the `next_cursor` of the part before it.
-    #[param(nullable = false)]
+    #[param(min_length = 1, nullable = false)]
     cursor: Option<String>,
 }
 

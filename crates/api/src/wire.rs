@@ -14,7 +14,7 @@ use crate::openapi::{CellStatusName, CellTypeName, OkName, SortName};
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewName, example = json!({"name": "Sales"}))]
 pub(crate) struct NameIn {
-    #[schema(required, max_length = 255)]
+    #[schema(required, max_length = 255, pattern = r"^[^\u0000]*$")]
     #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
     pub(crate) name: Option<String>,
     /// The revision that you know; the change is refused when the notebook is at another.
@@ -28,7 +28,7 @@ pub(crate) struct NameIn {
 #[schema(as = NewConnection, example = json!({"connection_string": "postgresql://reader@db.example/sales"}))]
 pub(crate) struct ConnectionIn {
     /// As it was shown, with the password masked, it changes nothing.
-    #[schema(required, max_length = 2_048)]
+    #[schema(required, max_length = 2_048, pattern = r"^[^\u0000]*$")]
     #[serde(deserialize_with = "secret")]
     pub(crate) connection_string: Option<String>,
     /// The revision that you know; the change is refused when the notebook is at another.
@@ -135,7 +135,7 @@ pub(crate) struct PageIn {
     #[param(minimum = 1, nullable = false)]
     pub(crate) limit: Option<usize>,
     /// Where the part begins: the `next_cursor` of the part before it, in the same order.
-    #[param(nullable = false)]
+    #[param(min_length = 1, nullable = false)]
     pub(crate) cursor: Option<String>,
     /// In which order, with `-` for the reverse; the oldest first without it.
     #[param(value_type = SortName, required = false, nullable = false)]

@@ -58,7 +58,7 @@ use refusals::Refusals;
         cells::set_type,
         ws::upgrade,
     ),
-    components(schemas(Body)),
+    components(schemas(Body, SortName)),
     tags(
         (name = "Notebooks", description = "Making, listing, reading, searching, naming, connecting, copying, deleting."),
         (name = "Cells", description = "Adding, changing, moving and deleting the cells of a notebook."),

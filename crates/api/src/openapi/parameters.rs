@@ -11,25 +11,48 @@ use crate::path::{CellPath, NotebookPath};
 /// The header `If-None-Match`, which a handler reads by itself.
 pub(crate) struct IfNoneMatch;
 
-macro_rules! parameter {
-    ($kind:ty: $name:literal in $place:ident, $most:expr, $example:expr, $description:literal) => {
-        impl IntoParams for $kind {
-            fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-                let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length($most);
-                let place = ParameterIn::$place;
-                let required = if place == ParameterIn::Path { Required::True } else { Required::False };
-                let parameter = ParameterBuilder::new().name($name).parameter_in(place).required(required);
-                vec![parameter.description(Some($description)).schema(Some(text)).example($example).build()]
-            }
-        }
-    };
+impl IntoParams for NotebookPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        // The example lets whoever tries something on the page do so at once.
+        let id = path("id", "The notebook's id, or `blank` or `demo` for your own.").example(Some("blank".into()));
+        vec![id.build()]
+    }
 }
 
-// The example lets whoever tries something on the page do so at once.
-parameter!(NotebookPath: "id" in Path, Some(limits::ID_CHARS), Some("blank".into()),
-    "The notebook's id, or `blank` or `demo` for your own.");
-parameter!(CellPath: "cell_id" in Path, Some(limits::ID_CHARS), None, "The cell's id.");
-parameter!(IfMatch: "If-Match" in Header, None, None,
-    "The `ETag` of the notebook as you know it: the change is refused when the notebook has been edited since.");
-parameter!(IfNoneMatch: "If-None-Match" in Header, None, None,
-    "The `ETag` of the notebook as you know it: without an edit or a run since, the answer is 304.");
+impl IntoParams for CellPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![path("cell_id", "The cell's id.").build()]
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let etag = text().pattern(Some(r#"^(\*|(W/)?"[!#-+.-~-]*")$"#));
+        let description =
+            "The `ETag` of the notebook as you know it: the change is refused when the notebook has been edited since.";
+        vec![header("If-Match", description).schema(Some(etag)).build()]
+    }
+}
+
+impl IntoParams for IfNoneMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description =
+            "The `ETag` of the notebook as you know it: without an edit or a run since, the answer is 304.";
+        vec![header("If-None-Match", description).schema(Some(text())).build()]
+    }
+}
+
+fn path(name: &str, description: &str) -> ParameterBuilder {
+    let id = text().min_length(Some(1)).max_length(Some(limits::ID_CHARS));
+    let place = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    place.description(Some(description)).schema(Some(id))
+}
+
+fn header(name: &str, description: &str) -> ParameterBuilder {
+    let place = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+    place.description(Some(description))
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}

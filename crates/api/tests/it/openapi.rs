@@ -61,6 +61,16 @@ async fn every_operation_has_a_name_of_its_own_and_words() {
 }
 
 #[actix_web::test]
+async fn everything_that_it_refers_to_is_there() {
+    fn look(value: &'static Value) -> usize {
+        let here = usize::from(!std::ptr::eq(resolve(value), value));
+        let below = value.as_object().into_iter().flat_map(|fields| fields.values());
+        here + below.chain(value.as_array().into_iter().flatten()).map(look).sum::<usize>()
+    }
+    assert!(look(&DOCUMENT) > 100);
+}
+
+#[actix_web::test]
 async fn the_page_of_statuses_has_every_code() {
     let page = include_str!("../../../../docs/http-status-codes.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
