@@ -11,7 +11,7 @@ const PRELUDE: &str = r#"
 set -euo pipefail
 curl() {
     : >"$folder/body"
-    command curl --silent --show-error --output "$folder/body" --write-out '%{http_code}\n' "$@" >"$folder/status"
+    command curl --disable --noproxy '*' --silent --show-error --output "$folder/body" --write-out '%{http_code}\n' "$@" >"$folder/status"
     { cat "$folder/status"; cat "$folder/body"; printf '\036\n'; } >>"$folder/answers"
     cat "$folder/body"
 }
