@@ -43,3 +43,27 @@ need_postgres() {
     need "$server" postgresql "$why"
     need /usr/sbin/pgbouncer pgbouncer "the tests put a pooler in front of them"
 }
+
+need_python() {
+    need python3 python3 "some checks are Python programs"
+    # Debian and Ubuntu ship this part of Python apart.
+    python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv "their packages go into environments of their own"
+}
+
+# environment NAME REQUIREMENTS: the folder of a Python environment with these packages, made on first use. Its name holds what
+# it was made from, and it gets that name when it is complete, so that an interrupted installation is never used.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/quire
+environment() {
+    local sum folder
+    sum=$(cat - "$2" <<<"$(python3 --version)" | sha256sum)
+    folder=$cache/$1-${sum:0:16}
+    if [ ! -d "$folder" ]; then
+        echo "$0: installing the packages of $2" >&2
+        mkdir -p "$cache"
+        rm -rf "$folder.new"
+        python3 -m venv --copies "$folder.new" >&2
+        "$folder.new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2" >&2
+        mv "$folder.new" "$folder"
+    fi
+    echo "$folder"
+}

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_web::HttpServer;
-use actix_web::dev::Server;
+use actix_server::Server;
 use actix_web::rt::time::timeout;
 use anyhow::Context as _;
 use quire_api::{Api, Authenticator, Settings};
@@ -12,10 +11,8 @@ use quire_service::NotebookService;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
+use crate::listening::listen;
 use crate::store::{self, Opened};
-
-/// How long a client may take to close a connection that the server has ended.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long edits that are queued when requests have ended or been given up may take to reach the disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -135,20 +132,4 @@ fn settings(config: &Config, authenticator: Authenticator) -> Settings {
         request_timeout: config.request_timeout,
         sockets: config.sockets.clone(),
     }
-}
-
-fn listen(api: &Api, config: &Config) -> std::io::Result<(Server, SocketAddr)> {
-    let api = api.clone();
-    let server = HttpServer::new(move || api.app())
-        .workers(config.workers)
-        .max_connections(config.max_connections / config.workers)
-        .keep_alive(config.keep_alive)
-        .client_request_timeout(config.head_timeout)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        // What must be waited for has been waited for when the server is told to stop.
-        .shutdown_timeout(1)
-        .disable_signals()
-        .bind(config.listen)?;
-    let address = server.addrs().first().copied().unwrap_or(config.listen);
-    Ok((server.run(), address))
 }

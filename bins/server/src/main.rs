@@ -2,7 +2,9 @@
 
 mod application;
 mod config;
+mod connection;
 mod keys;
+mod listening;
 mod sources;
 mod store;
 

@@ -26,7 +26,17 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/api/notebooks/{id}/cells/{cell_id}/type", "PUT").route(web::put().to(set_type)));
 }
 
-async fn insert(
+/// Adds a cell.
+#[utoipa::path(
+    post,
+    path = "/api/notebooks/{id}/cells",
+    operation_id = "insertCell",
+    tag = "Cells",
+    params(NotebookPath, IfMatch),
+    request_body = CellIn,
+    responses((status = 200, description = "The new cell's id.", body = CreatedCellOut)),
+)]
+pub(crate) async fn insert(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -44,7 +54,17 @@ async fn insert(
     json(64, &CreatedCellOut { cell_id: created.cell.as_str() })
 }
 
-async fn update(
+/// Changes a cell's code.
+#[utoipa::path(
+    put,
+    path = "/api/notebooks/{id}/cells/{cell_id}",
+    operation_id = "updateCell",
+    tag = "Cells",
+    params(NotebookPath, CellPath, IfMatch),
+    request_body = CodeIn,
+    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+)]
+pub(crate) async fn update(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -57,7 +77,17 @@ async fn update(
     apply(&shared, (&user, &id), precondition, edit).await
 }
 
-async fn move_cell(
+/// Moves a cell.
+#[utoipa::path(
+    post,
+    path = "/api/notebooks/{id}/cells/{cell_id}/move",
+    operation_id = "moveCell",
+    tag = "Cells",
+    params(NotebookPath, CellPath, IfMatch),
+    request_body = MoveIn,
+    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+)]
+pub(crate) async fn move_cell(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -71,7 +101,17 @@ async fn move_cell(
     apply(&shared, (&user, &id), precondition, edit).await
 }
 
-async fn set_type(
+/// Changes a cell's type.
+#[utoipa::path(
+    put,
+    path = "/api/notebooks/{id}/cells/{cell_id}/type",
+    operation_id = "setCellType",
+    tag = "Cells",
+    params(NotebookPath, CellPath, IfMatch),
+    request_body = TypeIn,
+    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+)]
+pub(crate) async fn set_type(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -83,7 +123,17 @@ async fn set_type(
     apply(&shared, (&user, &id), precondition, Edit::SetCellType { id: cell, cell_type: r#type }).await
 }
 
-async fn delete(
+/// Deletes a cell.
+#[utoipa::path(
+    delete,
+    path = "/api/notebooks/{id}/cells/{cell_id}",
+    operation_id = "deleteCell",
+    tag = "Cells",
+    params(NotebookPath, CellPath, IfMatch),
+    request_body = DeleteIn,
+    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+)]
+pub(crate) async fn delete(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,

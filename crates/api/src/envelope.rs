@@ -63,8 +63,10 @@ fn finish(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> 
     let failure = if answer.status() >= StatusCode::BAD_REQUEST { word_error(answer, id) } else { None };
     let headers = answer.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Everything here is private to its user.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Everything here is private to its user, but for the pages, which say for themselves how long they may be kept.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(HeaderName::from_static("x-request-id"), id.header());
     failure
 }

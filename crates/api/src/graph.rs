@@ -3,9 +3,11 @@
 use actix_web::web;
 use quire_domain::{Cell, CellId, CellType, Cycle, Edge, EdgeKind, Graph, Notebook, Revision};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answer::{Answer, json, read, resource};
 use crate::guard::Caller;
+use crate::openapi::{CellTypeName, EdgeKindName};
 use crate::path::NotebookPath;
 use crate::shared::Shared;
 
@@ -13,15 +15,26 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/notebooks/{id}/graph", "GET, HEAD").route(read().to(get)));
 }
 
-async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
+/// Reads which cell takes which name from which.
+#[utoipa::path(
+    get,
+    path = "/api/notebooks/{id}/graph",
+    operation_id = "getGraph",
+    tag = "Notebooks",
+    params(NotebookPath),
+    responses((status = 200, description = "The graph, with its cycles and what is worth knowing.", body = GraphOut)),
+)]
+pub(crate) async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
     let (published, graph) = shared.read(shared.service.graph(&user, &id)).await?;
     let edges: Vec<_> = graph.edges().collect();
     json(512 + 256 * edges.len(), &GraphOut::new(&published.notebook, &graph, &edges))
 }
 
 /// Which cell depends on which, at one revision.
-#[derive(Serialize)]
-struct GraphOut<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Graph)]
+pub(crate) struct GraphOut<'a> {
+    #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
     /// In document order.
     nodes: Vec<NodeOut<'a>>,
@@ -31,25 +44,31 @@ struct GraphOut<'a> {
     diagnostics: Vec<DiagnosticOut<'a>>,
 }
 
-#[derive(Serialize)]
+/// A cell, and the names that it takes and gives.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GraphNode)]
 struct NodeOut<'a> {
     cell_id: &'a str,
+    #[schema(value_type = CellTypeName)]
     r#type: CellType,
     reads: Vec<&'a str>,
     writes: Vec<&'a str>,
 }
 
 /// `to` takes `name` from `from`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = GraphEdge)]
 struct EdgeOut<'a> {
     from: &'a str,
     to: &'a str,
     name: &'a str,
-    /// `eager`: while the cell itself runs; `deferred`: only in its functions; `table`: by SQL.
+    #[schema(value_type = EdgeKindName)]
     kind: &'static str,
 }
 
-#[derive(Serialize)]
+/// Cells that wait for each other.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GraphCycle)]
 struct CycleOut<'a> {
     /// In document order.
     cell_ids: Vec<&'a str>,
@@ -58,14 +77,17 @@ struct CycleOut<'a> {
     detail: String,
 }
 
-#[derive(Serialize)]
+/// A cell, and what it gives to the next.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GraphStep)]
 struct StepOut<'a> {
     cell_id: &'a str,
     name: &'a str,
 }
 
 /// Something worth knowing; only a cycle keeps cells from running.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = GraphDiagnostic)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum DiagnosticOut<'a> {
     /// The code does not parse; the graph has what the last code that did read and wrote.

@@ -1,11 +1,11 @@
 //! Who may come in: nobody of whom the [`Authenticator`](crate::Authenticator) does not say who it is, but for the load
-//! balancer's questions and for WebSockets, which sign in by their first message.
+//! balancer's questions, for the pages that describe the API, and for WebSockets, which sign in by their first message.
 //! A route can neither forget to ask nor choose not to.
 //!
 //! Any web page that a user opens can send requests, so everything is refused that is not plainly a program or an allowed
 //! page:
 //!
-//! - A present `Origin` must be allowed, else any page could change things.
+//! - A present `Origin` must be allowed, or the server's own, else any page could change things.
 //! - A body must be announced as JSON, which a page can only do after a preflight.
 //! - In development mode, which has no sign-in, `Host` must be a loopback name, else a page could rebind its own name to
 //!   this machine and read the answers. With sign-in such a page has no token.
@@ -19,9 +19,9 @@ use actix_web::http::header::{
 use quire_domain::{UserId, limits};
 
 use crate::auth::AuthError;
-use crate::cors;
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
+use crate::{cors, pages};
 
 /// The caller's identity, proven: what handlers take. Only the guard makes one.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub(crate) enum Admitted {
 pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<Admitted, Problem> {
     let (headers, settings) = (request.headers(), &shared.settings);
     let is_probe = is_probe(request.path());
-    let is_open = is_probe || is_socket(request);
+    let is_open = is_probe || is_page(request) || is_socket(request);
     if settings.authenticator.is_development() && !is_probe {
         check_host(request, headers)?;
     }
@@ -84,6 +84,12 @@ fn is_probe(path: &str) -> bool {
     matches!(path, "/health" | "/livez" | "/readyz")
 }
 
+/// What this is and how it is used, which holds no data and is the same for everybody.
+fn is_page(request: &ServiceRequest) -> bool {
+    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+    is_read && (request.path() == "/api/openapi.json" || pages::PATHS.contains(&request.path()))
+}
+
 /// The upgrade to a WebSocket, whose first message signs it in: browsers can send no header with one. Until then it is told
 /// nothing.
 fn is_socket(request: &ServiceRequest) -> bool {
@@ -116,10 +122,18 @@ fn is_port(text: &str) -> bool {
 }
 
 fn check_origin(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> {
-    if !headers.contains_key(ORIGIN) || allowed_origin(headers, origins).is_some() {
+    if !headers.contains_key(ORIGIN) || allowed_origin(headers, origins).is_some() || is_own_origin(headers) {
         return Ok(());
     }
     Err(Problem::new(Code::ForbiddenOrigin, "Pages of this origin may not use the server; see ALLOWED_ORIGINS."))
+}
+
+/// Whether the request is of one of the server's own pages: browsers send an `Origin` with their changes too. A page that
+/// rebinds its own name to this server would pass, and find that it has no token or, in development mode, the wrong `Host`.
+fn is_own_origin(headers: &HeaderMap) -> bool {
+    let (Some(origin), Some(host)) = (only(headers, &ORIGIN), only(headers, &HOST)) else { return false };
+    let authority = ["http://", "https://"].iter().find_map(|scheme| origin.as_bytes().strip_prefix(scheme.as_bytes()));
+    authority == Some(host.as_bytes()) && !host.is_empty()
 }
 
 /// The request's origin, if it is an allowed one.

@@ -4,8 +4,10 @@ use actix_web::http::StatusCode;
 use actix_web::web;
 use quire_storage::{DatabaseState, Health};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::answer::{Answer, json, read, resource};
+use crate::openapi::{DatabaseName, ProbeName};
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
@@ -16,7 +18,9 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/readyz", "GET, HEAD").route(read().to(ready)));
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// How the server is.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = HealthStatus)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Healthy,
@@ -24,18 +28,38 @@ enum Status {
     Unhealthy,
 }
 
-#[derive(Serialize)]
-struct HealthOut {
+/// How the server and its store are.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(crate) struct HealthOut {
     status: Status,
+    #[schema(value_type = DatabaseName)]
     database: &'static str,
 }
 
-#[derive(Serialize)]
-struct ProbeOut {
+/// The answer to a probe.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Probe)]
+pub(crate) struct ProbeOut {
+    #[schema(value_type = ProbeName)]
     status: &'static str,
 }
 
-async fn health(shared: web::Data<Shared>) -> Answer {
+/// Tells how the server is.
+///
+/// For load balancers and people. Needs no sign-in.
+#[utoipa::path(
+    get,
+    path = "/health",
+    operation_id = "health",
+    tag = "Server",
+    security(()),
+    responses(
+        (status = 200, description = "Healthy, or degraded: some things do not work.", body = HealthOut),
+        (status = 503, description = "Unhealthy: it shuts down, or nothing works.", body = HealthOut),
+    ),
+)]
+pub(crate) async fn health(shared: web::Data<Shared>) -> Answer {
     let health = shared.service.health().await;
     let status = status(&health, is_closing(&shared));
     let database = match health.database {
@@ -62,13 +86,33 @@ fn status(health: &Health, closing: bool) -> Status {
     }
 }
 
-/// Answers as long as the process does: for whoever would otherwise restart it.
-async fn alive() -> Answer {
+/// Answers as long as the process does.
+///
+/// For whoever would otherwise restart it. Needs no sign-in.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "livez",
+    tag = "Server",
+    security(()),
+    responses((status = 200, description = "It does.", body = ProbeOut)),
+)]
+pub(crate) async fn alive() -> Answer {
     json(32, &ProbeOut { status: "alive" })
 }
 
-/// Whether to send requests here.
-async fn ready(shared: web::Data<Shared>) -> Answer {
+/// Tells whether to send requests here.
+///
+/// For load balancers. Needs no sign-in.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "Server",
+    security(()),
+    responses((status = 200, description = "Yes.", body = ProbeOut)),
+)]
+pub(crate) async fn ready(shared: web::Data<Shared>) -> Answer {
     if is_closing(&shared) {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }

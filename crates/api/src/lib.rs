@@ -17,6 +17,8 @@ mod health;
 mod in_flight;
 mod kept;
 mod notebooks;
+mod openapi;
+mod pages;
 mod path;
 mod problem;
 mod rate;
@@ -89,6 +91,8 @@ impl Api {
             .configure(graph::configure)
             .configure(search::configure)
             .configure(ws::configure)
+            .configure(openapi::configure)
+            .configure(pages::configure)
             .default_service(web::to(unknown_route))
             .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
     }

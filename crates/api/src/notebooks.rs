@@ -10,6 +10,7 @@ use crate::answer::{Answer, json, json_bytes, read, render, resource};
 use crate::etag::{self, IfMatch};
 use crate::extract::{Body, IgnoredBody, Query};
 use crate::guard::Caller;
+use crate::openapi::IfNoneMatch;
 use crate::path::NotebookPath;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -28,12 +29,34 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/api/notebooks/{id}/duplicate", "POST").route(web::post().to(duplicate)));
 }
 
-async fn create(shared: web::Data<Shared>, Caller(user): Caller, _: IgnoredBody) -> Answer {
+/// Makes a notebook with one empty Python cell.
+///
+/// A body may be sent, and means nothing.
+#[utoipa::path(
+    post,
+    path = "/api/notebooks",
+    operation_id = "createNotebook",
+    tag = "Notebooks",
+    responses((status = 200, description = "The new notebook's id.", body = CreatedNotebookOut)),
+)]
+pub(crate) async fn create(shared: web::Data<Shared>, Caller(user): Caller, _: IgnoredBody) -> Answer {
     let id = shared.change(shared.service.create(&user)).await?;
     json(64, &CreatedNotebookOut { notebook_id: id.as_str() })
 }
 
-async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
+/// Lists your notebooks.
+///
+/// Complete, and the oldest first, unless a part or another order is asked for. The two notebooks that everybody has,
+/// `blank-…` and `demo-…`, are made if they are missing.
+#[utoipa::path(
+    get,
+    path = "/api/notebooks",
+    operation_id = "listNotebooks",
+    tag = "Notebooks",
+    params(PageIn),
+    responses((status = 200, description = "The list, or the part of it.", body = ListOut)),
+)]
+pub(crate) async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
     let PageIn { limit, cursor, sort } = page;
     let paged = limit.is_some() || cursor.is_some();
     if limit == Some(0) {
@@ -57,7 +80,28 @@ async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Quer
     json(64 + 128 * page.notebooks.len(), &ListOut::new(&page.notebooks, &page.damaged, next))
 }
 
-async fn get(
+/// Reads a notebook with its cells.
+#[utoipa::path(
+    get,
+    path = "/api/notebooks/{id}",
+    operation_id = "getNotebook",
+    tag = "Notebooks",
+    params(NotebookPath, IfNoneMatch),
+    responses(
+        (
+            status = 200,
+            description = "The notebook.",
+            body = NotebookOut,
+            headers(("ETag" = String, description = "For `If-None-Match` and `If-Match`; absent while the store is away.")),
+        ),
+        (
+            status = 304,
+            description = "It is as `If-None-Match` says.",
+            headers(("ETag" = String, description = "The same as in the request.")),
+        ),
+    ),
+)]
+pub(crate) async fn get(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -85,7 +129,17 @@ async fn get(
     Ok(answer)
 }
 
-async fn rename(
+/// Gives a notebook another name.
+#[utoipa::path(
+    put,
+    path = "/api/notebooks/{id}/name",
+    operation_id = "renameNotebook",
+    tag = "Notebooks",
+    params(NotebookPath, IfMatch),
+    request_body = NameIn,
+    responses((status = 200, description = "The name as it is now.", body = RenamedOut)),
+)]
+pub(crate) async fn rename(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -100,7 +154,19 @@ async fn rename(
     json(512, &RenamedOut::new(kept.as_deref()))
 }
 
-async fn connect(
+/// Sets the connection string that SQL cells use.
+///
+/// It is kept sealed, and never shown with its password again.
+#[utoipa::path(
+    put,
+    path = "/api/notebooks/{id}/db",
+    operation_id = "setConnection",
+    tag = "Notebooks",
+    params(NotebookPath, IfMatch),
+    request_body = ConnectionIn,
+    responses((status = 200, description = "It is set.", body = DoneOut)),
+)]
+pub(crate) async fn connect(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -114,7 +180,18 @@ async fn connect(
     json(32, &DoneOut::new())
 }
 
-async fn duplicate(
+/// Copies a notebook.
+///
+/// A body may be sent, and means nothing.
+#[utoipa::path(
+    post,
+    path = "/api/notebooks/{id}/duplicate",
+    operation_id = "duplicateNotebook",
+    tag = "Notebooks",
+    params(NotebookPath),
+    responses((status = 200, description = "The copy's id and name.", body = DuplicatedOut)),
+)]
+pub(crate) async fn duplicate(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
@@ -124,7 +201,16 @@ async fn duplicate(
     json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection })
 }
 
-async fn delete(
+/// Deletes a notebook for good.
+#[utoipa::path(
+    delete,
+    path = "/api/notebooks/{id}",
+    operation_id = "deleteNotebook",
+    tag = "Notebooks",
+    params(NotebookPath, IfMatch),
+    responses((status = 200, description = "It is gone.", body = DoneOut)),
+)]
+pub(crate) async fn delete(
     shared: web::Data<Shared>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,

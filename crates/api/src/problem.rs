@@ -11,9 +11,11 @@ use quire_domain::Revision;
 use quire_service::{ChangedCell, ChangedSince, ServiceError};
 use quire_storage::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::auth::AuthError;
-use crate::wire::List;
+use crate::openapi::CodeName;
+use crate::wire::{ChangedOut, List};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
@@ -24,8 +26,11 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// All there are, in the order of the table.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+
             /// The name on the wire, the status and the title.
-            const fn row(self) -> (&'static str, StatusCode, &'static str) {
+            pub(crate) const fn row(self) -> (&'static str, StatusCode, &'static str) {
                 match self {
                     $(Self::$name => ($code, StatusCode::$status, $title),)*
                 }
@@ -159,6 +164,11 @@ impl Problem {
         internal(error)
     }
 
+    /// The API's description could not be made, which only a mistake in its attributes can cause.
+    pub(crate) fn undescribable(reason: String) -> Self {
+        internal(std::io::Error::other(reason))
+    }
+
     /// The stable name.
     pub(crate) fn name(&self) -> &'static str {
         self.code.row().0
@@ -187,19 +197,35 @@ impl Problem {
     }
 }
 
-/// RFC 9457, with members of ours at the end.
-#[derive(Serialize)]
-struct Body<'a> {
+/// An error (RFC 9457), with members of Quire's at the end.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body<'a> {
+    /// `urn:quire:problem:` and the code.
+    #[schema(value_type = String, example = "urn:quire:problem:unknown_notebook")]
     r#type: fmt::Arguments<'a>,
+    /// The code in words.
     title: &'a str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// A sentence for people; it may change.
     detail: &'a str,
+    /// What went wrong, for programs; it does not change.
+    #[schema(value_type = CodeName)]
     code: &'a str,
+    /// What the log calls the request; also in `X-Request-Id`.
     request_id: &'a str,
+    /// The notebook's revision, when the request expected another.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     current_revision: Option<i64>,
+    /// The cells that were made, changed, moved or deleted since the revision that the request expected.
+    #[schema(value_type = Vec<ChangedOut>, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_cells: Option<List<&'a [ChangedCell]>>,
+    /// Whether `changed_cells` has all deletions.
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_cells_complete: Option<bool>,
 }

@@ -3,6 +3,7 @@
 use actix_web::web;
 use quire_storage::{CellHit, Hit, InvalidCursor, InvalidSearch, PageRequest, SearchPage, SearchText};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Answer, json, read, resource};
 use crate::extract::Query;
@@ -20,38 +21,69 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 }
 
 /// What to look for, and which part of what is found to tell.
-#[derive(Deserialize)]
-struct SearchIn {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SearchIn {
+    /// What to look for, not all blank; the letters A to Z stand for a to z too.
+    #[param(min_length = 1, max_length = 200, pattern = r"\S")]
     q: String,
+    /// How many notebooks at most: 50 without it, and never more than 200.
+    #[param(minimum = 1, nullable = false)]
     limit: Option<usize>,
+    /// Where the part begins: the `next_cursor` of the part before it.
+    #[param(min_length = 1, nullable = false)]
     cursor: Option<String>,
 }
 
 /// What is found, oldest notebooks first.
-#[derive(Serialize)]
-struct SearchOut<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchResults)]
+pub(crate) struct SearchOut<'a> {
     results: Vec<HitOut<'a>>,
+    /// Where the next part begins; null when this was the last.
+    #[schema(value_type = Option<String>, required)]
     next_cursor: NextOut,
 }
 
-#[derive(Serialize)]
+/// A notebook in which the text is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchResult)]
 struct HitOut<'a> {
     notebook_id: &'a str,
-    /// As in lists: the id where there is no name.
+    /// The id where there is no name.
     name: &'a str,
+    /// Whether the text is in the name.
     in_name: bool,
-    /// The first of the cells, in document order.
+    /// The first of the cells in whose code the text is, in document order.
+    #[schema(max_items = 10)]
     cells: Vec<CellHitOut<'a>>,
 }
 
-#[derive(Serialize)]
+/// A cell in whose code the text is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CellSearchResult)]
 struct CellHitOut<'a> {
     cell_id: &'a str,
+    /// The line where it begins for the first time, from 1.
+    #[schema(minimum = 1)]
     line: usize,
+    /// That line, or the part of it where the text begins.
+    #[schema(max_length = 200)]
     text: &'a str,
 }
 
-async fn search(shared: web::Data<Shared>, Caller(user): Caller, Query(query): Query<SearchIn>) -> Answer {
+/// Searches your notebooks.
+///
+/// Looks for a text in the names and the code of your notebooks, and tells the first cells that have it.
+#[utoipa::path(
+    get,
+    path = "/api/search",
+    operation_id = "searchNotebooks",
+    tag = "Notebooks",
+    params(SearchIn),
+    responses((status = 200, description = "What was found; the oldest notebooks first.", body = SearchOut)),
+)]
+pub(crate) async fn search(shared: web::Data<Shared>, Caller(user): Caller, Query(query): Query<SearchIn>) -> Answer {
     let SearchIn { q, limit, cursor } = query;
     let text = SearchText::new(&q).map_err(|error: InvalidSearch| Problem::unfit_query("q", &error))?;
     if limit == Some(0) {

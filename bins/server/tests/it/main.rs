@@ -8,4 +8,5 @@ mod sign_in;
 mod sockets;
 mod start;
 mod stop;
+mod story;
 mod support;

@@ -55,7 +55,21 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/ws/notebooks/{id:.+}", "GET").route(web::get().to(upgrade)));
 }
 
-async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> Answer {
+/// Watches a notebook over a WebSocket.
+///
+/// The request must be an upgrade to a WebSocket (RFC 6455). It needs no token, since browsers can send none with it: the
+/// first message signs in, and `docs/websocket.md` describes it and the others. The id is not percent-encoded, and may
+/// hold slashes.
+#[utoipa::path(
+    get,
+    path = "/api/ws/notebooks/{id}",
+    operation_id = "watchNotebook",
+    tag = "Watching",
+    security(()),
+    params(("id" = String, Path, description = "The notebook's id, or `blank` or `demo` for your own.")),
+    responses((status = 101, description = "The connection is a WebSocket now.")),
+)]
+pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> Answer {
     if shared.in_flight.is_draining() {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }

@@ -28,7 +28,11 @@ async fn a_present_origin_must_be_allowed() {
     for origin in [
         "null",
         "",
-        "http://localhost:8000",
+        "http://localhost:8001",
+        "http://127.0.0.1:8000",
+        "localhost:8000",
+        "ftp://localhost:8000",
+        "http://localhost:8000/",
         "https://localhost:3000",
         "http://localhost:3000/",
         "http://LOCALHOST:3000",
@@ -39,6 +43,15 @@ async fn a_present_origin_must_be_allowed() {
             assert_eq!(reply.header("access-control-allow-origin"), None);
         }
     }
+    // The server's own pages; with `https` where a proxy does the encryption.
+    for origin in ["http://localhost:8000", "https://localhost:8000"] {
+        let reply = server.send(to(TestRequest::post(), "/api/notebooks").insert_header(("Origin", origin))).await;
+        reply.ok();
+        assert_eq!(reply.header("access-control-allow-origin"), None);
+    }
+    let rebound = TestRequest::post().uri("/api/notebooks").insert_header(("Host", "evil.example:8000"));
+    let rebound = rebound.insert_header(("Origin", "http://evil.example:8000"));
+    server.send(rebound).await.problem(403, "forbidden_host");
     let twice = get("/api/notebooks").append_header(("Origin", "http://localhost:3000"));
     let twice = twice.append_header(("Origin", "http://localhost:3000"));
     server.send(twice).await.problem(403, "forbidden_origin");

@@ -11,7 +11,6 @@ use crate::support::{Reply, Server, get, to};
 async fn unknown_routes_are_404() {
     let server = Server::start();
     let unknown = [
-        "/",
         "/api",
         "/api/",
         "/api/notebooks/",
@@ -19,7 +18,8 @@ async fn unknown_routes_are_404() {
         "/api/notebooks//cells",
         "/api/chat/x",
         "/api/notebooks/x/cells/y/z",
-        "/api/openapi.json",
+        "/api/docs/",
+        "/api/docs/index.html",
         "/health/",
         "/API/notebooks",
         "//",

@@ -1,12 +1,16 @@
 //! A server for one test, and what it answers.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix_web::body::to_bytes;
+use actix_web::body::{BoxBody, MessageBody as _, to_bytes};
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap};
-use actix_web::test::{self, TestRequest};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::web::Bytes;
 use quire_api::{Api, Authenticator, Settings};
 use quire_domain::{SecretKey, SecretKeys, UserId};
@@ -14,6 +18,8 @@ use quire_service::{NotebookService, Options};
 use quire_storage_json::JsonNotebookStore;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::described;
 
 pub(crate) struct Server {
     pub(crate) dir: TempDir,
@@ -129,11 +135,36 @@ pub(crate) fn with_json(request: TestRequest, path: &str, body: &str) -> TestReq
         .set_payload(body.to_owned())
 }
 
+/// The answer, which must be as the API is described.
 pub(crate) async fn send(api: &Api, request: TestRequest) -> Reply {
-    let app = test::init_service(api.app()).await;
-    let response = test::call_service(&app, request.to_request()).await;
+    let (method, path, reply) = ask(api, request).await;
+    described::check(&method, &path, &reply);
+    reply
+}
+
+/// The request's method and path, and the answer, whatever it is.
+pub(crate) async fn ask(api: &Api, request: TestRequest) -> (Method, String, Reply) {
+    let request = request.to_request();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let response = call_service(&init_service(api.app()).await, request).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Reply { status, headers, body: to_bytes(response.into_body()).await.unwrap() }
+    (method, path, Reply { status, headers, body: to_bytes(response.into_body()).await.unwrap() })
+}
+
+/// The patterns of all routes, as the router itself knows them.
+pub(crate) async fn patterns(api: &Api) -> BTreeSet<String> {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let look = {
+        let seen = Arc::clone(&seen);
+        from_fn(move |request: ServiceRequest, next: Next<_>| {
+            *seen.lock().unwrap() = format!("{:?}", request.resource_map());
+            async move { next.call(request).await.map(|answer| answer.map_body(|_, body: BoxBody| body.boxed())) }
+        })
+    };
+    let app = init_service(api.app().wrap(look)).await;
+    call_service(&app, get("/livez").to_request()).await;
+    let seen = seen.lock().unwrap();
+    seen.split('"').filter(|text| text.starts_with('/')).map(str::to_owned).collect()
 }
 
 impl Reply {

@@ -1,13 +1,8 @@
 //! Every route of the router with everything that is no sign-in, and with somebody else's.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
-
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::middleware::{Next, from_fn};
-use actix_web::test::{TestRequest, call_service, init_service};
-use actix_web::{body::MessageBody, dev::ServiceRequest};
+use actix_web::test::TestRequest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quire_api::Api;
@@ -15,32 +10,25 @@ use ring::hmac;
 use serde_json::json;
 
 use super::issuer::{Issuer, PEM, Signer, header, seconds, unsigned, with};
-use crate::support::{Reply, Server, get, send, with_json};
+use crate::support::{Reply, Server, get, patterns, send, with_json};
 
-/// What anybody may ask; nothing else.
+/// What anybody may ask: load balancers hold no token.
 const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
+/// What anybody may read, though not more than read: what this is and how it is used. It holds no data, and who has no
+/// token yet must be able to learn that one is needed.
+const PAGES: [&str; 7] = [
+    "/",
+    "/api/openapi.json",
+    "/api/docs",
+    "/api/docs/style.css",
+    "/api/docs/docs.js",
+    "/api/docs/swagger-ui.css",
+    "/api/docs/swagger-ui-bundle.js",
+];
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"];
 /// Fits every route that takes a body, so that none is refused for that.
 const BODY: &str = r#"{"name": "taken", "connection_string": "", "type": "sql", "code": "taken", "after_cell_id": null,
     "cells": [], "scope": "all"}"#;
-
-/// The patterns of all routes, as the router itself knows them.
-async fn patterns(api: &Api) -> BTreeSet<String> {
-    let seen = Arc::new(Mutex::new(String::new()));
-    let look = {
-        let seen = Arc::clone(&seen);
-        from_fn(move |request: ServiceRequest, next: Next<_>| {
-            *seen.lock().unwrap() = format!("{:?}", request.resource_map());
-            async move {
-                next.call(request).await.map(|answer| answer.map_body(|_, body: actix_web::body::BoxBody| body.boxed()))
-            }
-        })
-    };
-    let app = init_service(api.app().wrap(look)).await;
-    call_service(&app, get("/livez").to_request()).await;
-    let seen = seen.lock().unwrap();
-    seen.split('"').filter(|text| text.starts_with('/')).map(str::to_owned).collect()
-}
 
 /// A pattern's path to this notebook and cell.
 fn path(pattern: &str, notebook: &str, cell: &str) -> String {
@@ -126,13 +114,14 @@ async fn nobody_passes_any_route_without_signing_in() {
     let scene = scene().await;
     let before = scene.read().await.ok();
     let mut patterns = patterns(&scene.api).await;
-    for known in
-        OPEN.into_iter().chain(["/api/notebooks", "/api/notebooks/{id}/cells/{cell_id}", "/api/ws/notebooks/{id:.+}"])
-    {
+    let some = ["/api/notebooks", "/api/notebooks/{id}/cells/{cell_id}", "/api/ws/notebooks/{id:.+}"];
+    for known in OPEN.into_iter().chain(PAGES).chain(some) {
         assert!(patterns.contains(known), "{known} is not among {patterns:?}");
     }
     // Where there is no route, that is not told either.
-    patterns.extend(["/", "/nowhere", "/api/notebooks/{id}/nowhere", "/health/", "//health"].map(str::to_owned));
+    let nowhere =
+        ["//", "/nowhere", "/api/notebooks/{id}/nowhere", "/health/", "//health", "/api/docs/", "/api/docs/x"];
+    patterns.extend(nowhere.map(str::to_owned));
     let strangers = strangers(&scene.issuer);
     for pattern in &patterns {
         let path = path(pattern, &scene.notebook, &scene.cell);
@@ -142,6 +131,10 @@ async fn nobody_passes_any_route_without_signing_in() {
                 if OPEN.contains(&pattern.as_str()) {
                     let is_read = matches!(method, "GET" | "HEAD");
                     assert_eq!(reply.status, if is_read { 200 } else { 405 }, "{method} {path}: {name}");
+                    continue;
+                }
+                if PAGES.contains(&pattern.as_str()) && matches!(method, "GET" | "HEAD") {
+                    assert_eq!(reply.status, 200, "{method} {path}: {name}");
                     continue;
                 }
                 assert_eq!(reply.status, 401, "{method} {path}: {name}");

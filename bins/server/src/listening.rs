@@ -1,0 +1,71 @@
+//! How connections are taken: as `actix_web::HttpServer` does it, which has no place for a limit on their silence.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
+use quire_api::Api;
+use tokio::net::TcpSocket;
+
+use crate::config::Config;
+use crate::connection::Connection;
+
+/// How long a client may take to close a connection that the server has ended.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that the system holds until they are taken.
+const BACKLOG: u32 = 1024;
+
+/// Begins to listen.
+///
+/// # Errors
+/// When the address cannot be had.
+pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAddr)> {
+    let socket = if config.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that has just ended leaves connections behind, which must not keep the next one from starting.
+    socket.set_reuseaddr(true)?;
+    socket.bind(config.listen)?;
+    let listener = socket.listen(BACKLOG)?.into_std()?;
+    let address = listener.local_addr()?;
+
+    let server = Server::build()
+        .workers(config.workers)
+        .max_concurrent_connections(config.max_connections / config.workers)
+        // What must be waited for has been waited for when the server is told to stop.
+        .shutdown_timeout(1)
+        .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
+    let (api, config) = (api.clone(), config.clone());
+    let limit = silence(&config);
+    let server = server.listen("http", listener, move || {
+        let stopping = stopping.clone();
+        let app = api.app().into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .keep_alive(config.keep_alive)
+            .client_request_timeout(config.head_timeout)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .local_addr(address)
+            .h1(map_config(app, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| async move {
+            let peer = stream.peer_addr().ok();
+            Ok((Connection::new(stream, limit), peer))
+        })
+        .and_then(http)
+    })?;
+    Ok((server.run(), address))
+}
+
+/// Longer than everything that may rightly happen without a byte going out: waiting for a request, and all of it, in which the
+/// service may be called twice.
+fn silence(config: &Config) -> Duration {
+    config.keep_alive + config.head_timeout + config.body_timeout + 2 * config.request_timeout
+}

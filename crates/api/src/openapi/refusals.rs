@@ -1,0 +1,186 @@
+//! Which errors an operation can answer with: what follows from what it takes.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::StatusCode;
+use utoipa::Modify;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
+use utoipa::openapi::schema::AllOfBuilder;
+use utoipa::openapi::{
+    Components, ContentBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Type,
+};
+
+use crate::problem::Code;
+
+/// Adds the errors to all operations, and to all answers the headers that they have.
+pub(crate) struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, api: &mut OpenApi) {
+        let mut errors = Errors::default();
+        for (path, item) in &mut api.paths.paths {
+            for (changes, operation) in operations(item) {
+                for response in operation.responses.responses.values_mut() {
+                    if let RefOr::T(response) = response {
+                        add_header(response, &REQUEST_ID);
+                    }
+                }
+                let taken = Taken::by(path, changes, operation);
+                for (status, codes) in taken.errors() {
+                    let response =
+                        || RefOr::Ref(Ref::new(format!("#/components/responses/{}", errors.name(status, codes))));
+                    operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(response);
+                }
+            }
+        }
+        let components = api.components.get_or_insert_with(Components::new);
+        components.responses.extend(errors.0.into_iter().map(|(name, _, response)| (name, response.into())));
+        for (name, kind, description) in [REQUEST_ID, RETRY_AFTER, SCHEME] {
+            let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
+            components.headers.insert(name.to_owned(), header.description(Some(description)).build().into());
+        }
+    }
+}
+
+/// A header of answers: its name, its type, and what it says.
+type AnswerHeader = (&'static str, Type, &'static str);
+
+const REQUEST_ID: AnswerHeader = ("X-Request-Id", Type::String, "What the log calls the request.");
+const RETRY_AFTER: AnswerHeader =
+    ("Retry-After", Type::Integer, "After how many seconds the same request may succeed.");
+const SCHEME: AnswerHeader = ("WWW-Authenticate", Type::String, "`Bearer`.");
+
+fn add_header(response: &mut Response, (name, ..): &AnswerHeader) {
+    let header = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
+    response.headers.insert((*name).to_owned(), header);
+}
+
+/// The operations of a path, and whether they change anything.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
+    let all = [(false, &mut item.get), (true, &mut item.put), (true, &mut item.post), (true, &mut item.delete)];
+    all.into_iter().filter_map(|(changes, operation)| Some((changes, operation.as_mut()?)))
+}
+
+/// What an operation takes from its request.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
+struct Taken<'a> {
+    id: &'a str,
+    probe: bool,
+    socket: bool,
+    signs_in: bool,
+    notebook: bool,
+    cell: bool,
+    query: bool,
+    body: bool,
+    if_match: bool,
+    changes: bool,
+}
+
+impl<'a> Taken<'a> {
+    fn by(path: &str, changes: bool, operation: &'a Operation) -> Self {
+        let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
+            RefOr::T(parameter) => Some(parameter),
+            RefOr::Ref(_) => None,
+        });
+        let has = |test: &dyn Fn(&str, &ParameterIn) -> bool| {
+            parameters.clone().any(|parameter| test(&parameter.name, &parameter.parameter_in))
+        };
+        let socket = path.starts_with("/api/ws/");
+        Self {
+            id: operation.operation_id.as_deref().unwrap_or_default(),
+            probe: matches!(path, "/health" | "/livez" | "/readyz"),
+            socket,
+            // None of its own: what holds for all.
+            signs_in: operation.security.is_none(),
+            notebook: !socket && has(&|name, place| name == "id" && *place == ParameterIn::Path),
+            cell: has(&|name, _| name == "cell_id"),
+            query: has(&|_, place| *place == ParameterIn::Query),
+            body: operation.request_body.is_some(),
+            if_match: has(&|name, _| name == "If-Match"),
+            changes,
+        }
+    }
+
+    /// The errors, each status with the codes that it can have.
+    fn errors(&self) -> BTreeMap<StatusCode, Vec<Code>> {
+        let mut by_status = BTreeMap::<_, Vec<_>>::new();
+        for &code in Code::ALL.iter().filter(|code| self.can_be(**code)) {
+            by_status.entry(code.row().1).or_default().push(code);
+        }
+        by_status
+    }
+
+    /// Whether the operation can answer with this code. A new code must be thought of here.
+    fn can_be(&self, code: Code) -> bool {
+        match code {
+            Code::BadRequest => self.notebook || self.body || self.socket,
+            // Without the headers of an upgrade, a socket's route is like any other.
+            Code::NotSignedIn
+            | Code::BadToken
+            | Code::InactiveUser
+            | Code::SignInUnavailable
+            | Code::TooManyRequests => self.signs_in || self.socket,
+            Code::ForbiddenHost => !self.probe,
+            Code::ForbiddenOrigin => true,
+            Code::ForbiddenContentType | Code::TooLarge | Code::SlowBody | Code::MalformedJson | Code::BeyondLimit => {
+                self.body
+            }
+            Code::DoesNotFit => self.body || self.query,
+            Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged => self.notebook,
+            Code::UnknownCell => self.cell || self.id == "insertCell",
+            Code::PreconditionFailed => self.if_match,
+            // The body holds `expected_revision` wherever there is one.
+            Code::RevisionConflict => self.if_match && self.body,
+            Code::PasswordMasked => self.id == "setConnection",
+            Code::NoSecretKey => matches!(self.id, "setConnection" | "duplicateNotebook"),
+            Code::OverQuota => {
+                matches!(self.id, "createNotebook" | "duplicateNotebook" | "insertCell" | "updateCell")
+            }
+            Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
+            Code::Internal | Code::StoreUnavailable | Code::StoreOverloaded | Code::TookTooLong => self.signs_in,
+            Code::ReadOnly | Code::OutcomeUnknown => self.changes,
+            Code::Contended => self.changes && self.notebook,
+            // The first list of a user makes notebooks.
+            Code::StorageFull => self.changes || self.id == "listNotebooks",
+            // Documented routes exist, have the methods that are documented, and answer every request by themselves.
+            Code::UnknownRoute | Code::MethodNotAllowed | Code::Other => false,
+        }
+    }
+}
+
+/// The errors of all operations by name, with their codes: each is written once, however many operations have it.
+#[derive(Default)]
+struct Errors(Vec<(String, Vec<Code>, Response)>);
+
+impl Errors {
+    /// The name of the answer with this status and one of these codes.
+    fn name(&mut self, status: StatusCode, codes: Vec<Code>) -> String {
+        if let Some((name, ..)) = self.0.iter().find(|(_, known, _)| *known == codes) {
+            return name.clone();
+        }
+        let prefix = format!("error-{}-", status.as_u16());
+        let name = format!("{prefix}{}", 1 + self.0.iter().filter(|(name, ..)| name.starts_with(&prefix)).count());
+        let response = error(status, &codes);
+        self.0.push((name.clone(), codes, response));
+        name
+    }
+}
+
+fn error(status: StatusCode, codes: &[Code]) -> Response {
+    let lines: Vec<_> = codes.iter().map(|code| format!("`{}`: {}.", code.row().0, code.row().2)).collect();
+    let names = codes.iter().map(|code| code.row().0);
+    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    let narrowed = ObjectBuilder::new().property("code", code);
+    let schema = AllOfBuilder::new().item(Ref::from_schema_name("Problem")).item(narrowed);
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let response = ResponseBuilder::new().description(lines.join("\n\n"));
+    let mut response = response.content("application/problem+json", content).build();
+    add_header(&mut response, &REQUEST_ID);
+    match status {
+        StatusCode::UNAUTHORIZED => add_header(&mut response, &SCHEME),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => add_header(&mut response, &RETRY_AFTER),
+        _ => {}
+    }
+    response
+}
