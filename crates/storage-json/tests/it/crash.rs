@@ -36,7 +36,7 @@ fn saving_child() {
             for number in 0..NOTEBOOKS {
                 let name = format!("n{number}");
                 let Some(mut view) = try_load(&store, &name).await.unwrap() else {
-                    store.create(&notebook(&name, &code_at(1))).await.unwrap();
+                    store.create(&notebook(&name, &code_at(1)), None).await.unwrap();
                     println!("\nsaved {name} 1");
                     continue;
                 };

@@ -151,7 +151,8 @@ pub(crate) async fn commit(store: &JsonNotebookStore, view: &mut View, edits: &[
     let now = view.0.notebook().updated_at;
     let changes: Vec<_> =
         edits.iter().map(|edit| Arc::new(view.0.apply(edit, None, now).unwrap().expect("a change"))).collect();
-    let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes: &changes, after: view.0.notebook() };
+    let commit =
+        Commit { id: CommitId(Uuid::new_v4()), base, changes: &changes, after: view.0.notebook(), answers: &[] };
     store.commit(commit).await
 }
 

@@ -67,14 +67,14 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
     let mut next = notebook("other", &[("a", &format!("whole {number}")), ("b", "")]);
     match there {
         None => {
-            store.create(&next).await.unwrap();
+            store.create(&next, None).await.unwrap();
             Some(next)
         }
         Some(there) if go => {
             // Of a deletion there is no trace to look for, so that it may have to say that it does not know.
-            match store.delete(&there.id).await {
+            match store.delete(&there.id, None).await {
                 Ok(()) => {}
-                Err(StoreError::OutcomeUnknown { .. }) => match store.delete(&there.id).await {
+                Err(StoreError::OutcomeUnknown { .. }) => match store.delete(&there.id, None).await {
                     Ok(()) | Err(StoreError::NotFound { .. }) => {}
                     Err(error) => panic!("deleting again: {error:?}"),
                 },

@@ -71,7 +71,7 @@ async fn each_call_is_one_round_trip() {
         check("a load of cells with outputs", counts);
 
         let mut whole = notebook("whole", &cells);
-        let (answer, counts) = counted(&proxy, store.create(&whole)).await;
+        let (answer, counts) = counted(&proxy, store.create(&whole, None)).await;
         answer.unwrap();
         check("a creation", counts);
         whole.revision = Revision(5);
@@ -81,7 +81,7 @@ async fn each_call_is_one_round_trip() {
         let (page, counts) = counted(&proxy, store.list(&ListFilter::of(ann()), &PageRequest::default())).await;
         assert_eq!(page.unwrap().notebooks.len(), 2);
         check("a list", counts);
-        let (answer, counts) = counted(&proxy, store.delete(&whole.id)).await;
+        let (answer, counts) = counted(&proxy, store.delete(&whole.id, None)).await;
         answer.unwrap();
         check("a deletion", counts);
     }
@@ -104,7 +104,7 @@ async fn a_refusal_is_two_round_trips() {
             assert_executed("a refused edit", counts, 2);
         }
     }
-    let (answer, counts) = counted(&proxy, store.create(editor.notebook())).await;
+    let (answer, counts) = counted(&proxy, store.create(editor.notebook(), None)).await;
     assert!(matches!(answer, Err(StoreError::AlreadyExists { .. })), "{answer:?}");
     assert_executed("a refused creation", counts, 2);
     assert_eq!(&*load(store, &notebook_id("edited")).await.cells.get(0).unwrap().code, "first");

@@ -124,7 +124,9 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) async fn commit(&self, store: &dyn NotebookStore) -> Result<Version, StoreError> {
-        store.commit(Commit { id: self.id, base: self.base, changes: &self.changes, after: &self.after }).await
+        store
+            .commit(Commit { id: self.id, base: self.base, changes: &self.changes, after: &self.after, answers: &[] })
+            .await
     }
 }
 
@@ -138,7 +140,7 @@ impl Editor {
     /// Stores a new notebook and edits it.
     pub(crate) async fn create(store: &dyn NotebookStore, notebook: Notebook) -> Self {
         let open = OpenNotebook::open(notebook);
-        store.create(open.notebook()).await.unwrap();
+        store.create(open.notebook(), None).await.unwrap();
         Self { open }
     }
 

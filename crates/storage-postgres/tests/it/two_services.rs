@@ -96,7 +96,7 @@ async fn run(expects: impl Fn(usize) -> bool) {
     let stores = [open(&database), open(&database)];
     let services = stores.clone().map(|store| NotebookService::new(store, quire_service::Options::default()).unwrap());
     let id = notebook_id("shared");
-    stores[0].create(&notebook("shared", &CELLS)).await.unwrap();
+    stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
     let record = Arc::new(Record::default());
     let mut callers = JoinSet::new();
     for writer in 0..WRITERS {

@@ -50,6 +50,15 @@ pub(crate) enum Fault {
     KeepsCellsOnReplace,
     ReplacesBlindly,
     KeepsOldDigests,
+    SharesAnswers,
+    ForgetsAnswersOfDeletions,
+    DropsAnswersOfDeletedNotebooks,
+    KeepsAnswersFirst,
+    AppliesTwins,
+    ChecksTwinsFirst,
+    RefusesOwnAnswers,
+    KeepsAnswersForEver,
+    ForgetsTheNewestAnswers,
 }
 
 impl Fault {
@@ -99,6 +108,15 @@ impl Fault {
         (Self::KeepsCellsOnReplace, "a_notebook_is_replaced_as_a_whole"),
         (Self::ReplacesBlindly, "replacing_compares_the_revision"),
         (Self::KeepsOldDigests, "digests_tell_what_is_stored"),
+        (Self::SharesAnswers, "an_answer_is_kept_with_its_change"),
+        (Self::ForgetsAnswersOfDeletions, "an_answer_is_kept_with_its_change"),
+        (Self::DropsAnswersOfDeletedNotebooks, "later_changes_leave_answers"),
+        (Self::KeepsAnswersFirst, "a_refused_change_keeps_no_answer"),
+        (Self::AppliesTwins, "an_answered_request_is_refused_as_a_whole"),
+        (Self::ChecksTwinsFirst, "of_twins_at_once_one_has_its_effect"),
+        (Self::RefusesOwnAnswers, "a_repeated_commit_keeps_its_answer"),
+        (Self::KeepsAnswersForEver, "an_answer_expires"),
+        (Self::ForgetsTheNewestAnswers, "answers_are_bounded"),
     ];
 
     /// Under which id a notebook is kept.

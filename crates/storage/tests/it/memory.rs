@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, UserId};
+use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, Timestamp, UserId};
 use quire_storage::{
-    Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, ListFilter, Loaded, NotebookStore, Page,
-    PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Version,
+    AnswerKey, Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, KeptAnswer, ListFilter, Loaded,
+    NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Version,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -24,6 +24,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 struct Kept {
     notebooks: HashMap<NotebookId, Stored>,
     results: HashMap<(NotebookId, CellId), Arc<Results>>,
+    answers: HashMap<(UserId, AnswerKey), KeptAnswer>,
     version: i64,
 }
 
@@ -116,6 +117,27 @@ impl MemoryStore {
         }
     }
 
+    fn answer_key(&self, user: &UserId, key: &AnswerKey) -> (UserId, AnswerKey) {
+        let user = if self.is(Fault::SharesAnswers) { UserId::new("any").unwrap() } else { user.clone() };
+        (user, *key)
+    }
+
+    /// Refuses what comes with the key of a kept answer.
+    fn check_answers(&self, kept: &Kept, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        let is_kept = |answer: &KeptAnswer| kept.answers.contains_key(&self.answer_key(&answer.user, &answer.key));
+        if answers.iter().any(is_kept) && !self.is(Fault::AppliesTwins) {
+            return Err(StoreError::AlreadyAnswered);
+        }
+        Ok(())
+    }
+
+    fn put_answers(&self, kept: &mut Kept, answers: &[KeptAnswer]) {
+        for answer in answers {
+            let key = self.answer_key(&answer.user, &answer.key);
+            kept.answers.insert(key, answer.clone());
+        }
+    }
+
     fn put_whole(&self, kept: &mut Kept, key: NotebookId, notebook: Notebook, version: Version) {
         for cell in notebook.cells.iter() {
             if *cell.results != Results::default() {
@@ -159,13 +181,17 @@ fn not_found(id: &NotebookId) -> StoreError {
     StoreError::NotFound { id: id.clone() }
 }
 
+fn slice(answer: Option<&KeptAnswer>) -> &[KeptAnswer] {
+    answer.map_or(&[], std::slice::from_ref)
+}
+
 async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(2)).await;
 }
 
 #[async_trait]
 impl NotebookStore for MemoryStore {
-    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
         let key = self.key(&notebook.id);
         let exists = || StoreError::AlreadyExists { id: notebook.id.clone() };
         if self.is(Fault::ChecksThenCreates) {
@@ -176,6 +202,10 @@ impl NotebookStore for MemoryStore {
         } else if !self.is(Fault::OverwritesOnCreate) && self.kept().notebooks.contains_key(&key) {
             return Err(exists());
         }
+        if self.is(Fault::ChecksTwinsFirst) {
+            self.check_answers(&self.kept(), slice(answer))?;
+            a_moment().await;
+        }
         let mut kept = self.kept();
         if !self.is(Fault::ChecksThenCreates)
             && !self.is(Fault::OverwritesOnCreate)
@@ -183,6 +213,10 @@ impl NotebookStore for MemoryStore {
         {
             return Err(exists());
         }
+        if !self.is(Fault::ChecksTwinsFirst) {
+            self.check_answers(&kept, slice(answer))?;
+        }
+        self.put_answers(&mut kept, slice(answer));
         let version = self.next_version(&mut kept);
         let notebook = self.spoil(notebook.clone());
         self.put_whole(&mut kept, key, notebook, version);
@@ -207,6 +241,9 @@ impl NotebookStore for MemoryStore {
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
         let id = &commit.after.id;
         let key = self.key(id);
+        if self.is(Fault::KeepsAnswersFirst) {
+            self.put_answers(&mut self.kept(), commit.answers);
+        }
         let checked = |kept: &Kept| {
             let stored = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.clone();
             let fits = stored.notebook.revision == commit.base || self.is(Fault::IgnoresBase);
@@ -219,7 +256,12 @@ impl NotebookStore for MemoryStore {
         };
         let before = checked(&self.kept())?;
         if before.last == Some(commit.id) {
-            return if self.is(Fault::RefusesRepetition) { Err(not_found(id)) } else { Ok(before.version) };
+            let refuses =
+                self.is(Fault::RefusesRepetition) || self.is(Fault::RefusesOwnAnswers) && !commit.answers.is_empty();
+            return if refuses { Err(not_found(id)) } else { Ok(before.version) };
+        }
+        if !self.is(Fault::KeepsAnswersFirst) {
+            self.check_answers(&self.kept(), commit.answers)?;
         }
         let after = self.after(&before.notebook, &commit);
         if self.is(Fault::LocksOutOthers) && self.working.try_lock().is_err() {
@@ -249,6 +291,7 @@ impl NotebookStore for MemoryStore {
             checked(&kept)?;
         }
         self.put_changed_results(&mut kept, id, commit.changes);
+        self.put_answers(&mut kept, commit.answers);
         let version = self.next_version(&mut kept);
         kept.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
         Ok(version)
@@ -285,13 +328,55 @@ impl NotebookStore for MemoryStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let mut kept = self.kept();
+        if kept.notebooks.contains_key(&self.key(id)) {
+            self.check_answers(&kept, slice(answer))?;
+        }
         if kept.notebooks.remove(&self.key(id)).is_none() && !self.is(Fault::DeletesWhatIsMissing) {
             return Err(not_found(id));
         }
         if !self.is(Fault::KeepsResultsOfDeletedNotebooks) {
             kept.results.retain(|(notebook, _), _| notebook != id);
+        }
+        if self.is(Fault::DropsAnswersOfDeletedNotebooks) {
+            kept.answers.clear();
+        }
+        if !self.is(Fault::ForgetsAnswersOfDeletions) {
+            self.put_answers(&mut kept, slice(answer));
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        self.check_answers(&kept, std::slice::from_ref(answer))?;
+        self.put_answers(&mut kept, std::slice::from_ref(answer));
+        Ok(())
+    }
+
+    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        let mut kept = self.kept();
+        let key = self.answer_key(user, key);
+        if kept.answers.get(&key).is_some_and(|answer| answer.has_expired(now)) && !self.is(Fault::KeepsAnswersForEver)
+        {
+            kept.answers.remove(&key);
+        }
+        Ok(kept.answers.get(&key).cloned())
+    }
+
+    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        kept.answers.retain(|_, answer| !answer.has_expired(now));
+        for user in users {
+            let mut mine: Vec<_> = kept.answers.values().filter(|answer| answer.user == *user).cloned().collect();
+            mine.sort_by_key(|answer| answer.at);
+            if !self.is(Fault::ForgetsTheNewestAnswers) {
+                mine.reverse();
+            }
+            for answer in mine.iter().skip(KeptAnswer::MOST) {
+                kept.answers.remove(&self.answer_key(&answer.user, &answer.key));
+            }
         }
         Ok(())
     }
