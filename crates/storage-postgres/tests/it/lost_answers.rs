@@ -97,7 +97,7 @@ async fn three_hundred_changes_among_anothers_are_answered_truly() {
     let proxy = Proxy::start(Server::shared());
     let (cut, direct) = (open_with(&database.url_at(proxy.port()), Options::default()), open(&database));
     let id = notebook_id("shared");
-    direct.create(&notebook("shared", &[])).await.unwrap();
+    direct.create(&notebook("shared", &[]), None).await.unwrap();
     let rival = {
         let (direct, id) = (direct.clone(), id.clone());
         tokio::spawn(async move {
