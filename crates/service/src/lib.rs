@@ -5,6 +5,7 @@
 //! place where the notebook changes; readers share what it has published.
 
 mod analyser;
+mod changing;
 mod clock;
 mod conflict;
 mod connection;
@@ -12,19 +13,23 @@ mod duplicate;
 mod error;
 mod event;
 mod group;
+mod once;
 mod options;
 mod provision;
+mod reading;
 mod recent;
 mod registry;
 mod service;
 mod sorted;
 mod writer;
 
+pub use changing::{Created, Edited};
 pub use clock::{Clock, SystemClock};
 pub use conflict::{ChangedCell, ChangedSince, Expected};
 pub use duplicate::Duplicated;
 pub use error::ServiceError;
 pub use event::{Event, EventKind, InvalidSeq, Published, Seq, Watch};
+pub use once::{Answered, RequestKey};
 pub use options::Options;
-pub use service::{Created, Edited, NotebookService};
+pub use service::NotebookService;
 pub use sorted::{InvalidSort, Sort, SortBy, SortCursor, SortedPage};

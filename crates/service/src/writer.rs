@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quire_domain::{Change, ConnectionString, Edit, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
-use quire_storage::{Loaded, NotebookStore, StoreError, Version};
+use quire_domain::{
+    CellId, Change, ConnectionString, Edit, Notebook, NotebookId, OpenNotebook, ShownConnection, Timestamp, UserId,
+};
+use quire_storage::{KeptAnswer, Loaded, NotebookStore, StoreError, Version};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -13,9 +15,10 @@ use crate::analyser::Analyser;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::once::{Tally, Ticket, Underway};
 use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::{Clock, Edited, ServiceError};
+use crate::{Clock, Created, Edited, ServiceError};
 
 /// Commands that may wait for a writer; who sends one more waits too.
 const QUEUE: usize = 1_024;
@@ -42,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) events: AtomicU64,
     /// The store's generation as it was last found; nil while it is not known.
     pub(crate) generation: Mutex<Uuid>,
+    pub(crate) underway: Arc<Underway>,
+    pub(crate) tally: Tally,
 }
 
 impl Shared {
@@ -56,7 +61,12 @@ pub(crate) enum Command {
     /// Apply an edit.
     Edit(EditCommand),
     /// Delete the notebook.
-    Delete { user: UserId, expected: Expected, reply: oneshot::Sender<Result<(), ServiceError>> },
+    Delete {
+        user: UserId,
+        expected: Expected,
+        ticket: Option<Arc<Ticket>>,
+        reply: oneshot::Sender<Result<(), ServiceError>>,
+    },
     /// Wake up and look for a hint that others changed the notebook.
     Refresh,
     /// Begin watching, or go on after the last event seen.
@@ -73,7 +83,26 @@ pub(crate) struct EditCommand {
     pub(crate) user: UserId,
     pub(crate) expected: Expected,
     pub(crate) wish: Wish,
+    /// Whose answer is to be kept.
+    pub(crate) keep: Option<Keep>,
     pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
+}
+
+/// A request whose answer is to be kept when the revision is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Keep {
+    pub(crate) ticket: Arc<Ticket>,
+    /// The cell that it makes.
+    pub(crate) made: Option<CellId>,
+}
+
+impl Keep {
+    pub(crate) fn answer(&self, edited: &Edited, at: Timestamp) -> Result<KeptAnswer, StoreError> {
+        match &self.made {
+            Some(cell) => self.ticket.answer(&Created { cell: cell.clone(), edited: edited.clone() }, at),
+            None => self.ticket.answer(edited, at),
+        }
+    }
 }
 
 /// What a user wants changed.
@@ -200,8 +229,8 @@ impl Writer {
                     }
                     self.commit_group(group).await;
                 }
-                Command::Delete { user, expected, reply } => {
-                    let answer = self.delete(&user, expected).await;
+                Command::Delete { user, expected, ticket, reply } => {
+                    let answer = self.delete(&user, expected, ticket).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
                 Command::Refresh => {} // wakes the writer, which looks for the hint itself
@@ -238,7 +267,14 @@ impl Writer {
         Some(watch.resumed(if known { self.recent.after(last.number) } else { None }))
     }
 
-    async fn delete(&mut self, user: &UserId, expected: Expected) -> Result<(), ServiceError> {
+    async fn delete(
+        &mut self,
+        user: &UserId,
+        expected: Expected,
+        ticket: Option<Arc<Ticket>>,
+    ) -> Result<(), ServiceError> {
+        let now = self.shared.clock.now();
+        let answer = ticket.map(|ticket| ticket.answer(&(), now)).transpose()?;
         for _ in 0..ROUNDS {
             // Another server may have changed it since, and given it another owner; what is deleted is gone.
             self.refresh().await?;
@@ -250,7 +286,7 @@ impl Writer {
                 let changed = self.deletions.changed_since(expected, notebook, &[]);
                 return Err(ServiceError::Conflict { expected, current: notebook.revision, changed });
             }
-            let outcome = self.shared.store.delete(self.id()).await;
+            let outcome = self.shared.store.delete(self.id(), answer.as_ref()).await;
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
                 // Changed by somebody else just now.
