@@ -2,14 +2,15 @@
 
 use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
-use quire_domain::{ConnectionString, Edit, Notebook, limits::Invalid};
-use quire_service::{Duplicated, InvalidSort, ServiceError, Sort, SortCursor};
+use quire_domain::{ConnectionString, Edit, Notebook, NotebookId, limits::Invalid};
+use quire_service::{Answered, Duplicated, InvalidSort, NotebookService, ServiceError, Sort, SortCursor};
 use quire_storage::{InvalidCursor, PageRequest};
 
 use crate::answer::{Answer, json, json_bytes, read, render, resource};
 use crate::etag::{self, IfMatch};
 use crate::extract::{Body, IgnoredBody, Query};
 use crate::guard::Caller;
+use crate::once::{Keyed, marked};
 use crate::path::NotebookPath;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -28,9 +29,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/api/notebooks/{id}/duplicate", "POST").route(web::post().to(duplicate)));
 }
 
-async fn create(shared: web::Data<Shared>, Caller(user): Caller, _: IgnoredBody) -> Answer {
-    let id = shared.change(shared.service.create(&user)).await?;
-    json(64, &CreatedNotebookOut { notebook_id: id.as_str() })
+async fn create(shared: web::Data<Shared>, keyed: Keyed, _: IgnoredBody) -> Answer {
+    let call = async move |service: NotebookService, user| Ok(service.create(&user).await?);
+    let made: Answered<NotebookId> = shared.once(keyed, call).await?;
+    marked(made.is_replay, json(64, &CreatedNotebookOut { notebook_id: made.outcome.as_str() }))
 }
 
 async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
@@ -87,54 +89,49 @@ async fn get(
 
 async fn rename(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(NameIn { name, expected_revision }): Body<NameIn>,
 ) -> Answer {
     let name = name.unwrap_or_default();
     let kept = Notebook::name_from(&name).map_err(invalid)?;
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
-    let call = shared.service.edit(&user, &id, precondition.expected, Edit::Rename { name });
-    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
-    json(512, &RenamedOut::new(kept.as_deref()))
+    let call = async move |service: NotebookService, user, id, expected| {
+        service.edit(&user, &id, expected, Edit::Rename { name }).await
+    };
+    let renamed = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    // The same request, hence the same name.
+    marked(renamed.is_replay, json(512, &RenamedOut::new(kept.as_deref())))
 }
 
 async fn connect(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(ConnectionIn { connection_string, expected_revision }): Body<ConnectionIn>,
 ) -> Answer {
     let entered = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
-    let call = shared.service.set_connection(&user, &id, precondition.expected, entered);
-    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
-    json(32, &DoneOut::new())
+    let call = async move |service: NotebookService, user, id, expected| {
+        service.set_connection(&user, &id, expected, entered).await
+    };
+    let connected = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    marked(connected.is_replay, json(32, &DoneOut::new()))
 }
 
-async fn duplicate(
-    shared: web::Data<Shared>,
-    Caller(user): Caller,
-    NotebookPath(id): NotebookPath,
-    _: IgnoredBody,
-) -> Answer {
-    let Duplicated { id, name, has_connection } = shared.change(shared.service.duplicate(&user, &id)).await?;
-    json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection })
+async fn duplicate(shared: web::Data<Shared>, keyed: Keyed, NotebookPath(id): NotebookPath, _: IgnoredBody) -> Answer {
+    let call = async move |service: NotebookService, user| Ok(service.duplicate(&user, &id).await?);
+    let Answered { outcome, is_replay } = shared.once(keyed, call).await?;
+    let Duplicated { id, name, has_connection } = outcome;
+    marked(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
 }
 
-async fn delete(
-    shared: web::Data<Shared>,
-    Caller(user): Caller,
-    NotebookPath(id): NotebookPath,
-    matched: IfMatch,
-) -> Answer {
-    let precondition = matched.with(&shared, (&user, &id), None, None).await?;
-    let call = shared.service.delete_expecting(&user, &id, precondition.expected);
-    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
+async fn delete(shared: web::Data<Shared>, keyed: Keyed, NotebookPath(id): NotebookPath, matched: IfMatch) -> Answer {
+    let call =
+        async move |service: NotebookService, user, id, expected| service.delete_expecting(&user, &id, expected).await;
+    let deleted = shared.once_if(keyed, id.clone(), (matched, None, None), call).await?;
     shared.rendered.forget(&id);
-    json(32, &DoneOut::new())
+    marked(deleted.is_replay, json(32, &DoneOut::new()))
 }
 
 fn invalid(error: Invalid) -> Problem {
