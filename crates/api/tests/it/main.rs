@@ -11,6 +11,7 @@ mod health;
 mod limits;
 mod lists;
 mod notebooks;
+mod once;
 mod routing;
 mod search;
 mod secrets;
