@@ -21,7 +21,7 @@ const KILLS: u64 = 20;
 /// Where a server's notebooks are, whichever server it is.
 enum Store {
     Files(TempDir),
-    Database(Runtime, Database),
+    Database(Runtime, Box<Database>),
 }
 
 impl Store {
@@ -31,7 +31,7 @@ impl Store {
 
     fn database() -> Self {
         let runtime = Runtime::new().unwrap();
-        let database = runtime.block_on(Database::fresh());
+        let database = Box::new(runtime.block_on(Database::fresh()));
         Self::Database(runtime, database)
     }
 
