@@ -8,11 +8,11 @@ use quire_storage::{KeptAnswer, ListFilter, PageRequest};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::command::{Command, EditCommand, Keep, Wish};
 use crate::conflict::Expected;
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
 use crate::once::Ticket;
 use crate::provision::{new_cell_id, notebook_of};
-use crate::writer::{Command, EditCommand, Keep, Wish};
 use crate::{NotebookService, ServiceError};
 
 /// The answer to an edit.

@@ -55,7 +55,7 @@ pub enum ServiceError {
     /// The key of a request that was sent earlier, with another wish.
     #[error("this key was used for another request; take a new key for a new request")]
     KeyReused,
-    /// The work on a request with a key was cut off.
+    /// The work on a request with a key was cut off, or refused for a reason that may be the request's own earlier effect.
     #[error("it is not known whether the request had its effect")]
     Unfinished,
     /// The service was told to change nothing.

@@ -6,8 +6,9 @@ use quire_domain::{CellId, Change, Edit, EditError, Revision};
 use quire_storage::{Commit, CommitId, KeptAnswer, StoreError, Version};
 use uuid::Uuid;
 
+use crate::command::{EditCommand, Wish};
 use crate::error::repeat;
-use crate::writer::{EditCommand, ROUNDS, Wish, Writer};
+use crate::writer::{ROUNDS, Writer};
 use crate::{Edited, ServiceError};
 
 /// How one attempt to commit a group ended.

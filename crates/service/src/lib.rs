@@ -7,6 +7,7 @@
 mod analyser;
 mod changing;
 mod clock;
+mod command;
 mod conflict;
 mod connection;
 mod duplicate;

@@ -68,7 +68,7 @@ impl NotebookService {
     ///
     /// # Errors
     /// What `call` is refused with; refusals are not kept. [`ServiceError::KeyReused`] when the key came with another
-    /// request, and whatever the store fails with.
+    /// request, [`ServiceError::Unfinished`] when it cannot be told whether it had its effect, and whatever the store fails with.
     pub async fn once<T, E, F>(
         &self,
         user: &UserId,
@@ -102,7 +102,12 @@ impl NotebookService {
                 Err(refusal) => match service.replay(&ticket).await {
                     Ok(replayed) => replayed.ok_or(refusal),
                     Err(reused @ ServiceError::KeyReused) => Err(reused.into()),
-                    Err(_unknown) => Err(refusal),
+                    // Nobody can say now whether the refusal is true.
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "cannot look for an answer after a refusal");
+                        Err(ServiceError::Unfinished.into())
+                    }
                 },
             };
             drop(underway);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use quire_domain::{CannotOpen, ConnectionString, Graph, NotebookId, UserId};
 use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText};
 
+use crate::command::Command;
 use crate::event::{Published, Seq, Watch};
 use crate::provision::provision;
 use crate::service::is_provisioned;
 use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
-use crate::writer::Command;
 use crate::{NotebookService, ServiceError};
 
 impl NotebookService {

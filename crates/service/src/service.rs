@@ -11,10 +11,11 @@ use tokio::sync::{broadcast, oneshot};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::command::Command;
 use crate::connection::Sealing;
 use crate::once::{Tally, Ticket};
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::writer::{Command, Shared, Writer};
+use crate::writer::{Shared, Writer};
 use crate::{Options, ServiceError};
 
 /// The use cases of notebooks, over one store. A clone is the same service.

@@ -4,21 +4,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quire_domain::{
-    CellId, Change, ConnectionString, Edit, Notebook, NotebookId, OpenNotebook, ShownConnection, Timestamp, UserId,
-};
-use quire_storage::{KeptAnswer, Loaded, NotebookStore, StoreError, Version};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use quire_domain::{Change, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
+use quire_storage::{Loaded, NotebookStore, StoreError, Version};
+use tokio::sync::{broadcast, mpsc, watch};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::command::Command;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
 use crate::once::{Tally, Ticket, Underway};
 use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::{Clock, Created, Edited, ServiceError};
+use crate::{Clock, ServiceError};
 
 /// Commands that may wait for a writer; who sends one more waits too.
 const QUEUE: usize = 1_024;
@@ -52,75 +51,6 @@ pub(crate) struct Shared {
 impl Shared {
     fn next_seq(&self) -> Seq {
         Seq { epoch: self.epoch, number: self.events.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-/// What a writer is asked to do.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Apply an edit.
-    Edit(EditCommand),
-    /// Delete the notebook.
-    Delete {
-        user: UserId,
-        expected: Expected,
-        ticket: Option<Arc<Ticket>>,
-        reply: oneshot::Sender<Result<(), ServiceError>>,
-    },
-    /// Wake up and look for a hint that others changed the notebook.
-    Refresh,
-    /// Begin watching, or go on after the last event seen.
-    Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
-    /// End to make room, unless somebody watches.
-    Retire,
-    /// End.
-    Close,
-}
-
-/// One user's edit, waiting for its answer.
-#[derive(Debug)]
-pub(crate) struct EditCommand {
-    pub(crate) user: UserId,
-    pub(crate) expected: Expected,
-    pub(crate) wish: Wish,
-    /// Whose answer is to be kept.
-    pub(crate) keep: Option<Keep>,
-    pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
-}
-
-/// A request whose answer is to be kept when the revision is known.
-#[derive(Clone, Debug)]
-pub(crate) struct Keep {
-    pub(crate) ticket: Arc<Ticket>,
-    /// The cell that it makes.
-    pub(crate) made: Option<CellId>,
-}
-
-impl Keep {
-    pub(crate) fn answer(&self, edited: &Edited, at: Timestamp) -> Result<KeptAnswer, StoreError> {
-        match &self.made {
-            Some(cell) => self.ticket.answer(&Created { cell: cell.clone(), edited: edited.clone() }, at),
-            None => self.ticket.answer(edited, at),
-        }
-    }
-}
-
-/// What a user wants changed.
-#[derive(Clone, Debug)]
-pub(crate) enum Wish {
-    /// This.
-    Edit(Edit),
-    /// The connection string that they entered; which edit that is depends on the one that there is.
-    Connect(ConnectionString),
-}
-
-impl From<Edit> for Wish {
-    fn from(edit: Edit) -> Self {
-        // One that is not sealed takes the way of one that was entered, whoever made the edit.
-        match &edit {
-            Edit::SetConnection { connection: Some(stored) } => stored.plain().map_or(Self::Edit(edit), Self::Connect),
-            _ => Self::Edit(edit),
-        }
     }
 }
 

@@ -152,6 +152,25 @@ async fn refusals_are_not_kept() {
     assert_eq!(told(edit(&world.service, key(1), (&id, Some(1), update(&cell, "2"))).await), (2, false));
 }
 
+/// The edit happened at another server, and whether it did cannot be looked up: no word of a conflict.
+#[tokio::test]
+async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
+    let world = World::new();
+    let (second, (id, cell)) = (world.second(), world.notebook().await);
+    world.store.fail_look.store(true, Ordering::SeqCst);
+    let before = edit(&world.service, key(1), (&id, Some(0), update(&cell, "1"))).await;
+    assert!(matches!(before, Err(ServiceError::Store(StoreError::Unavailable { .. }))), "nothing was done");
+    let (store, other) = (Arc::clone(&world.store), world.service.clone());
+    let call = async move |service: NotebookService| {
+        // The other server is faster, and does not know of this one.
+        told(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
+        store.fail_look.store(true, Ordering::SeqCst);
+        service.edit(&ann(), &id, Some(Revision(0)), update(&cell, "1")).await
+    };
+    let unknown: Result<Answered<Edited>, ServiceError> = second.once(&ann(), Some(key(1)), call).await;
+    assert!(matches!(unknown, Err(ServiceError::Unfinished)), "{unknown:?}");
+}
+
 /// Nobody knew what became of it, and the answer was kept with it.
 #[tokio::test]
 async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {

@@ -41,6 +41,8 @@ pub(crate) struct Faulty {
     pub(crate) after_load: Mutex<Option<Hook>>,
     /// The next delete happens, and its answer is lost.
     pub(crate) lose_delete: AtomicBool,
+    /// The next look for a kept answer fails.
+    pub(crate) fail_look: AtomicBool,
 }
 
 pub(crate) type Hook = Box<dyn FnOnce() -> futures_util::future::BoxFuture<'static, ()> + Send>;
@@ -111,6 +113,9 @@ impl NotebookStore for Faulty {
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        if self.fail_look.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
+        }
         self.inner.answer(user, key, now).await
     }
 
@@ -162,6 +167,7 @@ impl World {
             faults: Mutex::default(),
             after_load: Mutex::default(),
             lose_delete: AtomicBool::new(false),
+            fail_look: AtomicBool::new(false),
         });
         let service = NotebookService::new(Arc::clone(&store) as Arc<dyn NotebookStore>, options).unwrap();
         Self { service, store, dir }

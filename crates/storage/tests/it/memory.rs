@@ -1,6 +1,8 @@
 //! A store in memory, correct unless it is told to do something wrong. Results are kept apart from notebooks, as real
 //! stores do.
 
+mod answers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -114,27 +116,6 @@ impl MemoryStore {
             } else if edits && self.is(Fault::DropsResultsOnEdit) {
                 self.put_results(kept, id, &cell.id, None);
             }
-        }
-    }
-
-    fn answer_key(&self, user: &UserId, key: &AnswerKey) -> (UserId, AnswerKey) {
-        let user = if self.is(Fault::SharesAnswers) { UserId::new("any").unwrap() } else { user.clone() };
-        (user, *key)
-    }
-
-    /// Refuses what comes with the key of a kept answer.
-    fn check_answers(&self, kept: &Kept, answers: &[KeptAnswer]) -> Result<(), StoreError> {
-        let is_kept = |answer: &KeptAnswer| kept.answers.contains_key(&self.answer_key(&answer.user, &answer.key));
-        if answers.iter().any(is_kept) && !self.is(Fault::AppliesTwins) {
-            return Err(StoreError::AlreadyAnswered);
-        }
-        Ok(())
-    }
-
-    fn put_answers(&self, kept: &mut Kept, answers: &[KeptAnswer]) {
-        for answer in answers {
-            let key = self.answer_key(&answer.user, &answer.key);
-            kept.answers.insert(key, answer.clone());
         }
     }
 
@@ -356,28 +337,11 @@ impl NotebookStore for MemoryStore {
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
-        let mut kept = self.kept();
-        let key = self.answer_key(user, key);
-        if kept.answers.get(&key).is_some_and(|answer| answer.has_expired(now)) && !self.is(Fault::KeepsAnswersForEver)
-        {
-            kept.answers.remove(&key);
-        }
-        Ok(kept.answers.get(&key).cloned())
+        Ok(self.find_answer(&mut self.kept(), user, key, now))
     }
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        kept.answers.retain(|_, answer| !answer.has_expired(now));
-        for user in users {
-            let mut mine: Vec<_> = kept.answers.values().filter(|answer| answer.user == *user).cloned().collect();
-            mine.sort_by_key(|answer| answer.at);
-            if !self.is(Fault::ForgetsTheNewestAnswers) {
-                mine.reverse();
-            }
-            for answer in mine.iter().skip(KeptAnswer::MOST) {
-                kept.answers.remove(&self.answer_key(&answer.user, &answer.key));
-            }
-        }
+        self.trim_answers(&mut self.kept(), users, now);
         Ok(())
     }
 
