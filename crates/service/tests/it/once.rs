@@ -161,13 +161,13 @@ async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
     let before = edit(&world.service, key(1), (&id, Some(0), update(&cell, "1"))).await;
     assert!(matches!(before, Err(ServiceError::Store(StoreError::Unavailable { .. }))), "nothing was done");
     let (store, other) = (Arc::clone(&world.store), world.service.clone());
-    let call = async move |service: NotebookService| {
+    let at_second = async move |service: NotebookService| {
         // The other server is faster, and does not know of this one.
         told(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
         store.fail_look.store(true, Ordering::SeqCst);
         service.edit(&ann(), &id, Some(Revision(0)), update(&cell, "1")).await
     };
-    let unknown: Result<Answered<Edited>, ServiceError> = second.once(&ann(), Some(key(1)), call).await;
+    let unknown: Result<Answered<Edited>, ServiceError> = second.once(&ann(), Some(key(1)), at_second).await;
     assert!(matches!(unknown, Err(ServiceError::Unfinished)), "{unknown:?}");
 }
 

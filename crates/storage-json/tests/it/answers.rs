@@ -31,7 +31,7 @@ fn lines(dir: &Path) -> Vec<String> {
 }
 
 fn write_lines(dir: &Path, lines: &[String]) {
-    fs::write(dir.join(LOG), lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(dir.join(LOG), lines.join("\n") + "\n").unwrap();
 }
 
 /// A loss of power may take everything that was not waited for: here, that the last change has happened.
