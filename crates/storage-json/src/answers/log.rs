@@ -1,5 +1,6 @@
 //! The log of answers on disk: appended to, and now and then written anew.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -22,6 +23,22 @@ pub(super) struct Log {
     live_bytes: u64,
     /// Whether the file may end in the middle of a line, which the next one must not become a part of.
     cut_short: bool,
+    /// Whether it is durable that there is such a file.
+    pub(super) is_named: bool,
+    appended: u64,
+}
+
+/// See [`Log::syncing`].
+pub(super) struct Syncing {
+    file: File,
+    folder: Option<Arc<Folder>>,
+}
+
+impl Syncing {
+    pub(super) fn run(self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.folder.map_or(Ok(()), |folder| folder.sync())
+    }
 }
 
 impl Log {
@@ -41,32 +58,41 @@ impl Log {
                 "answers cut short or damaged are left out"
             );
         }
-        Ok((Self { folder, size: bytes.len() as u64, live_bytes: 0, cut_short }, lines))
+        let size = bytes.len() as u64;
+        Ok((Self { folder, size, live_bytes: 0, cut_short, is_named: false, appended: 0 }, lines))
     }
 
-    /// Appends lines; durably only if `sync` says so. When it fails, the file is as it was before.
-    pub(super) fn append(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
-        let mut file = self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+    /// Appends lines, without waiting for the disk. Returns how many times something has been appended by now. When it
+    /// fails, the file is as it was before.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
+        let mut file = self.file()?;
         let before = file.metadata()?.len();
         let mut text = if self.cut_short && before > 0 { vec![b'\n'] } else { Vec::new() };
         text.extend_from_slice(lines);
-        let written = disk::append(&mut file, &text).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
-        // A new file's name has to be durable too.
-        let written = if before == 0 && sync { written.and_then(|()| self.folder.sync()) } else { written };
-        if let Err(error) = written {
+        if let Err(error) = disk::append(&mut file, &text) {
             self.cut_short |= file.set_len(before).is_err();
             return Err(error);
         }
         self.cut_short = false;
         self.size = before + text.len() as u64;
-        Ok(())
+        self.appended += 1;
+        Ok(self.appended)
     }
 
-    /// Makes what has been appended durable.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        let file = self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
-        file.sync_data()?;
-        self.folder.sync()
+    /// How many times something has been appended.
+    pub(super) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// What makes durable all that has been appended; to be run without holding up others.
+    pub(super) fn syncing(&self) -> io::Result<Syncing> {
+        // A new file's name has to be durable too.
+        let folder = (!self.is_named).then(|| Arc::clone(&self.folder));
+        Ok(Syncing { file: self.file()?, folder })
+    }
+
+    fn file(&self) -> io::Result<File> {
+        self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)
     }
 
     /// Whether much of the file counts no more.

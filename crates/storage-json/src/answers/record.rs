@@ -66,6 +66,15 @@ impl From<AnswerV1> for KeptAnswer {
     }
 }
 
+/// Answers that are kept, as lines.
+pub(super) fn lines_of<'a>(answers: impl IntoIterator<Item = &'a KeptAnswer>) -> serde_json::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for answer in answers {
+        lines.extend(Line::Kept(AnswerV1::from(answer)).to_bytes()?);
+    }
+    Ok(lines)
+}
+
 impl Line {
     /// The line as it is in the file.
     pub(super) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {

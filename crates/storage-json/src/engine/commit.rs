@@ -98,11 +98,8 @@ impl Engine {
         // Results first, since the file is what makes them true. For results that the old file holds inside, it also
         // means that they are in a safe place before they are gone from there.
         let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
-        let changing = self.answers.settle(&notebook.id).map_err(Error::from).and_then(|()| {
-            let then = Then::Content(Digest::of(text.as_bytes()));
-            self.answers.begin(&notebook.id, then, &commit.answers)
-        });
-        let replaced = changing.and_then(|changing| {
+        let then = || Then::Content(Digest::of(text.as_bytes()));
+        let replaced = self.answers.begin(&notebook.id, then, &commit.answers).and_then(|changing| {
             let replaced = self.replace(notebook, text.as_bytes(), current)?;
             if let (Some(changing), Replaced::Done(_) | Replaced::Unsure(..)) = (changing, &replaced) {
                 changing.happened();

@@ -28,12 +28,8 @@ impl Engine {
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
-        let changing = self
-            .answers
-            .settle(&notebook.id)
-            .map_err(Error::from)
-            .and_then(|()| self.answers.begin(&notebook.id, Then::Content(Digest::of(text.as_bytes())), answers));
-        let created = changing.and_then(|changing| {
+        let then = || Then::Content(Digest::of(text.as_bytes()));
+        let created = self.answers.begin(&notebook.id, then, answers).and_then(|changing| {
             let created = self.create_file(notebook, text.as_bytes());
             if let (Some(changing), Ok(_) | Err(Error::Unsure(_))) = (changing, &created) {
                 changing.happened();
@@ -79,8 +75,7 @@ impl Engine {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
         let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
-        self.answers.settle(id)?;
-        let changing = self.answers.begin(id, Then::Gone, answers)?;
+        let changing = self.answers.begin(id, || Then::Gone, answers)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
             Removed::Missing => {

@@ -1,8 +1,8 @@
 //! The store's work, blocking: what the trait's methods do, one notebook at a time.
 //!
-//! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then the
-//! answers or the index. Whoever looks at a notebook's file in order to note what it holds has the notebook's slot, so that our own
-//! half-done commit is never taken for an edit from outside.
+//! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then that
+//! of the answers or the index's. Whoever looks at a notebook's file in order to note what it holds has the notebook's
+//! slot, so that our own half-done commit is never taken for an edit from outside.
 
 mod commit;
 mod create;
