@@ -173,7 +173,7 @@ impl NotebookService {
     }
 
     /// The answer to keep with what is made at once, if this is for a request with a key.
-    fn answer(&self, outcome: &impl Serialize) -> Result<Option<KeptAnswer>, ServiceError> {
+    pub(crate) fn answer(&self, outcome: &impl Serialize) -> Result<Option<KeptAnswer>, ServiceError> {
         let answer = |ticket: &Arc<Ticket>| ticket.answer(outcome, self.shared.clock.now());
         Ok(self.ticket.as_ref().map(answer).transpose()?)
     }
