@@ -2,7 +2,8 @@
 //! embed it; `examples/embed.rs` shows how.
 //!
 //! [`NotebookService`] is the whole interface. Each active notebook has one writer task with a queue, which is the only
-//! place where the notebook changes; readers share what it has published.
+//! place where the notebook changes; readers share what it has published. [`NotebookService::once`] is for requests that
+//! may be sent again.
 
 mod analyser;
 mod changing;

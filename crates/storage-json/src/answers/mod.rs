@@ -223,3 +223,67 @@ impl Drop for Changing<'_> {
         self.answers.ended.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quire_storage::RequestDigest;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::digest::Digest;
+
+    fn answer(key: u8) -> KeptAnswer {
+        let (user, outcome) = (UserId::new("ann").unwrap(), "{}".into());
+        KeptAnswer {
+            user,
+            key: AnswerKey([key; 32]),
+            request: RequestDigest([0; 32]),
+            outcome,
+            at: Timestamp::default(),
+        }
+    }
+
+    /// After a loss of power the file shows only its last change; that the one before happened must be durable by then.
+    #[test]
+    fn what_says_that_a_change_happened_is_durable_before_the_next() {
+        let dir = TempDir::new().unwrap();
+        let answers = Answers::open(Arc::new(Folder::open(dir.path()).unwrap())).unwrap();
+        let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
+        let then = || Then::Content(Digest::of(b"then"));
+        let is_unsettled = |notebook: &NotebookId| answers.state().is_unsettled(notebook);
+        answers.begin(&one, then, &[answer(1)]).unwrap().unwrap().happened();
+        assert!(is_unsettled(&one));
+        assert!(answers.begin(&other, then, &[]).unwrap().is_none());
+        assert!(is_unsettled(&one), "who sends no keys does not wait for those of others");
+        assert!(answers.begin(&one, then, &[]).unwrap().is_none());
+        assert!(!is_unsettled(&one));
+        answers.begin(&one, then, &[answer(2)]).unwrap().unwrap().happened();
+        let under_way = answers.begin(&other, then, &[answer(3)]).unwrap().unwrap();
+        assert!(!is_unsettled(&one), "any durable write of the log is good for all");
+        drop(under_way);
+        assert!(answers.find(&answer(3).user, answer(3).key, Timestamp::default()).is_none());
+    }
+
+    /// A second request waits for the first, and is decided by what became of it.
+    #[test]
+    fn of_two_under_one_key_the_second_waits() {
+        for happens in [true, false] {
+            let dir = TempDir::new().unwrap();
+            let answers = Answers::open(Arc::new(Folder::open(dir.path()).unwrap())).unwrap();
+            let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
+            let first = answers.begin(&one, || Then::Gone, &[answer(1)]).unwrap().unwrap();
+            let second = std::thread::scope(|scope| {
+                let second = scope.spawn(|| answers.begin(&other, || Then::Gone, &[answer(1)]).map(|_| ()));
+                // Whether it has begun to wait by now or not, the outcome is the same.
+                std::thread::yield_now();
+                if happens {
+                    first.happened();
+                } else {
+                    drop(first);
+                }
+                second.join().unwrap()
+            });
+            assert_eq!(matches!(second, Err(Error::Answered)), happens, "{second:?}");
+        }
+    }
+}

@@ -124,6 +124,14 @@ async fn damage_takes_only_what_it_hits() {
     assert_eq!(load(&served, "x").await.revision(), 3);
     let refused = served.keep(&answer("y", 2)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    // What cannot be answered again is not done either.
+    let file = served.read("x.json");
+    let mut view = load(&served, "x").await;
+    let refused = commit_answering(&served, &mut view, &[update("a", "4")], &[answer("x", 4)]).await;
+    assert!(matches!(refused, Err(StoreError::Backend { .. })), "{refused:?}");
+    assert!(served.delete(&id("x"), Some(&answer("x", 4))).await.is_err());
+    assert!(served.create(&notebook("z", "1"), Some(&answer("z", 1))).await.is_err());
+    assert_eq!((served.names(), served.read("x.json")), (vec!["x.json".to_owned()], file));
     edit(&served, "x", &[update("a", "4")]).await.unwrap();
 }
 
