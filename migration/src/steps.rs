@@ -23,6 +23,7 @@ pub static STEPS: &[Step] = &[
     step!("m20261125_090200_cells", Kind::Compatible),
     step!("m20261125_090300_cell_outputs", Kind::Compatible),
     step!("m20261125_090400_write_probe", Kind::Compatible),
+    step!("m20261125_150000_idempotency_keys", Kind::Compatible),
 ];
 
 /// [`STEPS`] for programs that use `sea-orm-migration`.

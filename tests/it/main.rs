@@ -10,4 +10,5 @@ mod full_disk;
 mod legacy_directory;
 mod monitoring;
 mod operations;
+mod retries;
 mod secrets;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use actix_web::web;
-use quire_domain::{CellId, Edit, NotebookId, Place, UserId, limits};
+use quire_domain::{CellId, Edit, NotebookId, Place, limits};
+use quire_service::NotebookService;
 
 use crate::answer::{Answer, json, resource};
-use crate::etag::{IfMatch, Precondition};
+use crate::etag::IfMatch;
 use crate::extract::{Body, CODE_BODY, OptionalBody};
-use crate::guard::Caller;
+use crate::once::{Keyed, marked};
 use crate::path::{CellPath, NotebookPath, cell_id};
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
@@ -32,13 +33,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     path = "/api/notebooks/{id}/cells",
     operation_id = "insertCell",
     tag = "Cells",
-    params(NotebookPath, IfMatch),
+    params(NotebookPath, IfMatch, Keyed),
     request_body = CellIn,
     responses((status = 200, description = "The new cell's id.", body = CreatedCellOut)),
 )]
 pub(crate) async fn insert(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(CellIn { r#type, code, after_cell_id, expected_revision }): Body<CellIn, CODE_BODY>,
@@ -48,10 +49,11 @@ pub(crate) async fn insert(
         None | Some("") => Place::End,
         Some(after) => Place::After(cell_id(after)?),
     };
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
-    let call = shared.service.insert_cell(&user, &id, precondition.expected, (r#type, code), place);
-    let created = shared.change(call).await.map_err(|problem| precondition.told(problem))?;
-    json(64, &CreatedCellOut { cell_id: created.cell.as_str() })
+    let call = async move |service: NotebookService, user, id, expected| {
+        service.insert_cell(&user, &id, expected, (r#type, code), place).await
+    };
+    let created = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    marked(created.is_replay, json(64, &CreatedCellOut { cell_id: created.outcome.cell.as_str() }))
 }
 
 /// Changes a cell's code.
@@ -60,21 +62,20 @@ pub(crate) async fn insert(
     path = "/api/notebooks/{id}/cells/{cell_id}",
     operation_id = "updateCell",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch),
+    params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = CodeIn,
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn update(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     Body(CodeIn { code, expected_revision, merge }): Body<CodeIn, CODE_BODY>,
 ) -> Answer {
     let edit = Edit::UpdateCell { id: cell, code: source(code)? };
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
-    apply(&shared, (&user, &id), precondition, edit).await
+    apply(&shared, keyed, id, (matched, expected_revision, merge), edit).await
 }
 
 /// Moves a cell.
@@ -83,13 +84,13 @@ pub(crate) async fn update(
     path = "/api/notebooks/{id}/cells/{cell_id}/move",
     operation_id = "moveCell",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch),
+    params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = MoveIn,
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn move_cell(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
@@ -97,8 +98,7 @@ pub(crate) async fn move_cell(
 ) -> Answer {
     let after: Option<CellId> = after_cell_id.as_deref().map(cell_id).transpose()?;
     let edit = Edit::MoveCell { id: cell, place: after.map_or(Place::Start, Place::After) };
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
-    apply(&shared, (&user, &id), precondition, edit).await
+    apply(&shared, keyed, id, (matched, expected_revision, merge), edit).await
 }
 
 /// Changes a cell's type.
@@ -107,20 +107,20 @@ pub(crate) async fn move_cell(
     path = "/api/notebooks/{id}/cells/{cell_id}/type",
     operation_id = "setCellType",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch),
+    params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = TypeIn,
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn set_type(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     Body(TypeIn { r#type, expected_revision, merge }): Body<TypeIn>,
 ) -> Answer {
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
-    apply(&shared, (&user, &id), precondition, Edit::SetCellType { id: cell, cell_type: r#type }).await
+    let edit = Edit::SetCellType { id: cell, cell_type: r#type };
+    apply(&shared, keyed, id, (matched, expected_revision, merge), edit).await
 }
 
 /// Deletes a cell.
@@ -129,25 +129,31 @@ pub(crate) async fn set_type(
     path = "/api/notebooks/{id}/cells/{cell_id}",
     operation_id = "deleteCell",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch),
+    params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = DeleteIn,
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn delete(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     OptionalBody(DeleteIn { expected_revision, merge }): OptionalBody<DeleteIn>,
 ) -> Answer {
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, merge).await?;
-    apply(&shared, (&user, &id), precondition, Edit::DeleteCell { id: cell }).await
+    apply(&shared, keyed, id, (matched, expected_revision, merge), Edit::DeleteCell { id: cell }).await
 }
 
-async fn apply(shared: &Shared, (user, id): (&UserId, &NotebookId), precondition: Precondition, edit: Edit) -> Answer {
-    let edited = shared.change(shared.service.edit(user, id, precondition.expected, edit)).await;
-    json(64, &EditedOut::new(&edited.map_err(|problem| precondition.told(problem))?))
+async fn apply(
+    shared: &Shared,
+    keyed: Keyed,
+    id: NotebookId,
+    condition: (IfMatch, Option<i64>, Option<bool>),
+    edit: Edit,
+) -> Answer {
+    let call = async move |service: NotebookService, user, id, expected| service.edit(&user, &id, expected, edit).await;
+    let edited = shared.once_if(keyed, id, condition, call).await?;
+    marked(edited.is_replay, json(64, &EditedOut::new(&edited.outcome)))
 }
 
 /// A cell's source as a client sent it. Checked here, so that megabytes are not analysed before they are refused, and

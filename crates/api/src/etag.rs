@@ -11,7 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{NotebookId, Revision, UserId};
-use quire_service::{Expected, Published};
+use quire_service::{Expected, NotebookService, Published};
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
@@ -88,7 +88,7 @@ impl IfMatch {
     /// What the header and the body together ask for.
     pub(crate) async fn with(
         self,
-        shared: &Shared,
+        service: &NotebookService,
         (user, id): (&UserId, &NotebookId),
         expected_revision: Option<i64>,
         merge: Option<bool>,
@@ -101,12 +101,10 @@ impl IfMatch {
                 let detail = "If-Match and `expected_revision` name different revisions.";
                 return Err(Problem::new(Code::BadRequest, detail));
             }
-            (Self::One { revision, generation }, _) if shared.service.generation().await == Some(generation) => {
-                Some(revision)
-            }
+            (Self::One { revision, generation }, _) if service.generation().await == Some(generation) => Some(revision),
             (Self::One { .. } | Self::Other, _) => {
                 // Whether the notebook is there, and the caller's, comes first.
-                let published = shared.read(shared.service.get(user, id)).await?;
+                let published = service.get(user, id).await?;
                 return Err(Problem::not_matching(published.notebook.revision));
             }
         };

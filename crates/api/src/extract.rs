@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::guard::{Caller, body_too_large};
+use crate::once::BodyNote;
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
@@ -114,10 +115,12 @@ fn read_body(
 ) -> impl Future<Output = Result<Option<Vec<u8>>, Problem>> + use<> {
     let limit = shared(request).map(|shared| shared.settings.body_timeout);
     let mut payload = payload.take();
+    let mut note = BodyNote::of(request);
     let read = async move {
         let (mut length, mut kept) = (0, Some(Vec::new()));
         while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
             length += chunk.len();
+            note.add(&chunk);
             if length > limits::BODY_BYTES {
                 return Err(body_too_large(limits::BODY_BYTES));
             }
@@ -126,6 +129,7 @@ fn read_body(
                 kept.extend_from_slice(&chunk);
             }
         }
+        note.end();
         Ok(kept)
     };
     async move {

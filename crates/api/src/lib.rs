@@ -17,6 +17,7 @@ mod health;
 mod in_flight;
 mod kept;
 mod notebooks;
+mod once;
 mod openapi;
 mod pages;
 mod path;

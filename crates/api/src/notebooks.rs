@@ -2,20 +2,22 @@
 
 use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
-use quire_domain::{ConnectionString, Edit, Notebook, limits::Invalid};
-use quire_service::{Duplicated, InvalidSort, ServiceError, Sort, SortCursor};
+use quire_domain::{ConnectionString, Edit, Notebook, NotebookId, limits::Invalid};
+use quire_service::{Answered, Duplicated, InvalidSort, NotebookService, ServiceError, Sort, SortCursor};
 use quire_storage::{InvalidCursor, PageRequest};
 
 use crate::answer::{Answer, json, json_bytes, read, render, resource};
 use crate::etag::{self, IfMatch};
-use crate::extract::{Body, IgnoredBody, Query};
+use crate::extract::{Body, IgnoredBody, OptionalBody, Query};
 use crate::guard::Caller;
+use crate::once::{Keyed, marked};
 use crate::openapi::IfNoneMatch;
 use crate::path::NotebookPath;
 use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::wire::{
-    ConnectionIn, CreatedNotebookOut, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut, PageIn, RenamedOut,
+    ConnectionIn, CreatedNotebookOut, DeleteNotebookIn, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut,
+    PageIn, RenamedOut,
 };
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -37,11 +39,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     path = "/api/notebooks",
     operation_id = "createNotebook",
     tag = "Notebooks",
+    params(Keyed),
     responses((status = 200, description = "The new notebook's id.", body = CreatedNotebookOut)),
 )]
-pub(crate) async fn create(shared: web::Data<Shared>, Caller(user): Caller, _: IgnoredBody) -> Answer {
-    let id = shared.change(shared.service.create(&user)).await?;
-    json(64, &CreatedNotebookOut { notebook_id: id.as_str() })
+pub(crate) async fn create(shared: web::Data<Shared>, keyed: Keyed, _: IgnoredBody) -> Answer {
+    let call = async move |service: NotebookService, user| Ok(service.create(&user).await?);
+    let made: Answered<NotebookId> = shared.once(keyed, call).await?;
+    marked(made.is_replay, json(64, &CreatedNotebookOut { notebook_id: made.outcome.as_str() }))
 }
 
 /// Lists your notebooks.
@@ -135,23 +139,25 @@ pub(crate) async fn get(
     path = "/api/notebooks/{id}/name",
     operation_id = "renameNotebook",
     tag = "Notebooks",
-    params(NotebookPath, IfMatch),
+    params(NotebookPath, IfMatch, Keyed),
     request_body = NameIn,
     responses((status = 200, description = "The name as it is now.", body = RenamedOut)),
 )]
 pub(crate) async fn rename(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(NameIn { name, expected_revision }): Body<NameIn>,
 ) -> Answer {
     let name = name.unwrap_or_default();
     let kept = Notebook::name_from(&name).map_err(invalid)?;
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
-    let call = shared.service.edit(&user, &id, precondition.expected, Edit::Rename { name });
-    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
-    json(512, &RenamedOut::new(kept.as_deref()))
+    let call = async move |service: NotebookService, user, id, expected| {
+        service.edit(&user, &id, expected, Edit::Rename { name }).await
+    };
+    let renamed = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    // The same request, hence the same name.
+    marked(renamed.is_replay, json(512, &RenamedOut::new(kept.as_deref())))
 }
 
 /// Sets the connection string that SQL cells use.
@@ -162,22 +168,23 @@ pub(crate) async fn rename(
     path = "/api/notebooks/{id}/db",
     operation_id = "setConnection",
     tag = "Notebooks",
-    params(NotebookPath, IfMatch),
+    params(NotebookPath, IfMatch, Keyed),
     request_body = ConnectionIn,
     responses((status = 200, description = "It is set.", body = DoneOut)),
 )]
 pub(crate) async fn connect(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(ConnectionIn { connection_string, expected_revision }): Body<ConnectionIn>,
 ) -> Answer {
     let entered = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
-    let precondition = matched.with(&shared, (&user, &id), expected_revision, None).await?;
-    let call = shared.service.set_connection(&user, &id, precondition.expected, entered);
-    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
-    json(32, &DoneOut::new())
+    let call = async move |service: NotebookService, user, id, expected| {
+        service.set_connection(&user, &id, expected, entered).await
+    };
+    let connected = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    marked(connected.is_replay, json(32, &DoneOut::new()))
 }
 
 /// Copies a notebook.
@@ -188,17 +195,19 @@ pub(crate) async fn connect(
     path = "/api/notebooks/{id}/duplicate",
     operation_id = "duplicateNotebook",
     tag = "Notebooks",
-    params(NotebookPath),
+    params(NotebookPath, Keyed),
     responses((status = 200, description = "The copy's id and name.", body = DuplicatedOut)),
 )]
 pub(crate) async fn duplicate(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     _: IgnoredBody,
 ) -> Answer {
-    let Duplicated { id, name, has_connection } = shared.change(shared.service.duplicate(&user, &id)).await?;
-    json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection })
+    let call = async move |service: NotebookService, user| Ok(service.duplicate(&user, &id).await?);
+    let Answered { outcome, is_replay } = shared.once(keyed, call).await?;
+    let Duplicated { id, name, has_connection } = outcome;
+    marked(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
 }
 
 /// Deletes a notebook for good.
@@ -207,20 +216,22 @@ pub(crate) async fn duplicate(
     path = "/api/notebooks/{id}",
     operation_id = "deleteNotebook",
     tag = "Notebooks",
-    params(NotebookPath, IfMatch),
+    params(NotebookPath, IfMatch, Keyed),
+    request_body = DeleteNotebookIn,
     responses((status = 200, description = "It is gone.", body = DoneOut)),
 )]
 pub(crate) async fn delete(
     shared: web::Data<Shared>,
-    Caller(user): Caller,
+    keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
+    OptionalBody(DeleteNotebookIn { expected_revision }): OptionalBody<DeleteNotebookIn>,
 ) -> Answer {
-    let precondition = matched.with(&shared, (&user, &id), None, None).await?;
-    let call = shared.service.delete_expecting(&user, &id, precondition.expected);
-    shared.change(call).await.map_err(|problem| precondition.told(problem))?;
+    let call =
+        async move |service: NotebookService, user, id, expected| service.delete_expecting(&user, &id, expected).await;
+    let deleted = shared.once_if(keyed, id.clone(), (matched, expected_revision, None), call).await?;
     shared.rendered.forget(&id);
-    json(32, &DoneOut::new())
+    marked(deleted.is_replay, json(32, &DoneOut::new()))
 }
 
 fn invalid(error: Invalid) -> Problem {

@@ -61,6 +61,7 @@ codes! {
     DoesNotFit = "does_not_fit", UNPROCESSABLE_ENTITY, "The request does not fit the route";
     PasswordMasked = "password_masked", UNPROCESSABLE_ENTITY, "The password must be entered again";
     NoSecretKey = "no_secret_key", UNPROCESSABLE_ENTITY, "The server cannot keep connection strings";
+    KeyReused = "key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
     BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
@@ -275,6 +276,8 @@ impl From<ServiceError> for Problem {
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
+            ServiceError::KeyReused => Self::new(Code::KeyReused, message),
+            ServiceError::Unfinished => Self::new(Code::OutcomeUnknown, message).after(5),
             ServiceError::ReadOnly => Self::new(Code::ReadOnly, message).after(60),
             ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
             ServiceError::Store(store) => store_problem(store, message),
@@ -312,6 +315,8 @@ fn store_problem(error: StoreError, message: String) -> Problem {
                 .after(5)
                 .caused_by(error)
         }
+        // Its answer was kept, and then not found: it has just expired.
+        StoreError::AlreadyAnswered => Problem::new(Code::Contended, message).after(1),
         StoreError::OutcomeUnknown { .. } => Problem::new(Code::OutcomeUnknown, message).after(5).caused_by(error),
         other => internal(other),
     }

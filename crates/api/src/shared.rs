@@ -46,19 +46,19 @@ impl Shared {
     }
 
     /// Waits for a call that changes something; it goes on when the wait is over.
-    pub(crate) async fn change<T>(&self, call: impl Future<Output = Result<T, ServiceError>>) -> Result<T, Problem> {
+    pub(crate) async fn change<T>(&self, call: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         let detail = "The change took too long and may still happen; read the notebook again to see.";
         within(self.settings.request_timeout, call, || Problem::new(Code::OutcomeUnknown, detail).after(5)).await
     }
 }
 
-async fn within<T>(
+async fn within<T, E: Into<Problem>>(
     limit: Duration,
-    call: impl Future<Output = Result<T, ServiceError>>,
+    call: impl Future<Output = Result<T, E>>,
     late: impl FnOnce() -> Problem,
 ) -> Result<T, Problem> {
     match timeout(limit, call).await {
-        Ok(outcome) => Ok(outcome?),
+        Ok(outcome) => outcome.map_err(Into::into),
         Err(_elapsed) => Err(late()),
     }
 }

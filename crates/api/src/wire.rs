@@ -127,6 +127,15 @@ pub(crate) struct DeleteIn {
     pub(crate) merge: Option<bool>,
 }
 
+/// What somebody who deletes a notebook may say, or leave out with the whole body.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = NotebookDeletion, example = json!({}))]
+pub(crate) struct DeleteNotebookIn {
+    /// The revision that you know; the change is refused when the notebook is at another.
+    #[serde(default)]
+    pub(crate) expected_revision: Option<i64>,
+}
+
 /// Which part of a list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

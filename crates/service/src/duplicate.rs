@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use quire_domain::{Cell, Notebook, NotebookId, Revision, Timestamp, limits};
+use serde::{Deserialize, Serialize};
 
 /// The answer to the wish for a copy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Duplicated {
     /// The copy.
     pub id: NotebookId,

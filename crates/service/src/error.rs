@@ -62,6 +62,12 @@ pub enum ServiceError {
     /// Others changed the notebook again and again while this edit was tried.
     #[error("notebook {0} is being changed too quickly by others; try again")]
     Contended(NotebookId),
+    /// The key of a request that was sent earlier, with another wish.
+    #[error("this key was used for another request; take a new key for a new request")]
+    KeyReused,
+    /// The work on a request with a key was cut off, or refused for a reason that may be the request's own earlier effect.
+    #[error("it is not known whether the request had its effect")]
+    Unfinished,
     /// The service was told to change nothing.
     #[error("the server is read-only while its notebooks are moved or looked after; nothing was changed")]
     ReadOnly,

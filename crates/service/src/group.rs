@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use quire_domain::{CellId, Change, Edit, EditError, Revision};
-use quire_storage::{Commit, CommitId, StoreError, Version};
+use quire_storage::{Commit, CommitId, KeptAnswer, StoreError, Version};
 use uuid::Uuid;
 
+use crate::command::{EditCommand, Wish};
 use crate::error::repeat;
-use crate::writer::{EditCommand, ROUNDS, Wish, Writer};
+use crate::writer::{ROUNDS, Writer};
 use crate::{Edited, ServiceError};
 
 /// How one attempt to commit a group ended.
@@ -87,6 +88,7 @@ impl Writer {
         let base = self.open.notebook().revision;
         let (mut changes, mut states) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(group.len());
+        let mut kept = Vec::new();
         for command in group {
             let applied = self.apply(command, &changes).await;
             answers.push(applied.map(|change| {
@@ -96,11 +98,20 @@ impl Writer {
                 }
                 Edited { revision: self.open.notebook().revision, change }
             }));
+            if let (Some(keep), Some(Ok(edited))) = (&command.keep, answers.last()) {
+                match keep.answer(edited, self.shared.clock.now()) {
+                    Ok(answer) => kept.push(answer),
+                    Err(error) => {
+                        self.take_back(&changes);
+                        return Attempt::Failed(error);
+                    }
+                }
+            }
         }
         if changes.is_empty() {
-            return Attempt::Done(answers);
+            return self.keep(answers, &kept).await;
         }
-        match self.store(base, &changes).await {
+        match self.store(base, &changes, &kept).await {
             Ok(version) => {
                 for change in &changes {
                     self.deletions.note(change);
@@ -109,11 +120,25 @@ impl Writer {
                 Attempt::Done(answers)
             }
             Err(error) => {
-                for change in changes.iter().rev() {
-                    self.open.undo(change);
-                }
+                self.take_back(&changes);
                 Attempt::Failed(error)
             }
+        }
+    }
+
+    /// Keeps the answers to edits that found nothing to change: repeated later, they may find something.
+    async fn keep(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[KeptAnswer]) -> Attempt {
+        for answer in kept {
+            if let Err(error) = self.shared.store.keep(answer).await {
+                return Attempt::Failed(error);
+            }
+        }
+        Attempt::Done(answers)
+    }
+
+    fn take_back(&mut self, changes: &[Arc<Change>]) {
+        for change in changes.iter().rev() {
+            self.open.undo(change);
         }
     }
 
@@ -163,8 +188,13 @@ impl Writer {
         ServiceError::Conflict { expected, current: notebook.revision, changed }
     }
 
-    async fn store(&self, base: Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
-        let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook() };
+    async fn store(
+        &self,
+        base: Revision,
+        changes: &[Arc<Change>],
+        answers: &[KeptAnswer],
+    ) -> Result<Version, StoreError> {
+        let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook(), answers };
         match self.shared.store.commit(commit).await {
             // By the commit's id the store knows whether it has happened, so asking again does not do it twice.
             Err(StoreError::OutcomeUnknown { .. }) => match self.shared.store.commit(commit).await {

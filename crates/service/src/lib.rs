@@ -2,31 +2,38 @@
 //! embed it; `examples/embed.rs` shows how.
 //!
 //! [`NotebookService`] is the whole interface. Each active notebook has one writer task with a queue, which is the only
-//! place where the notebook changes; readers share what it has published.
+//! place where the notebook changes; readers share what it has published. [`NotebookService::once`] is for requests that
+//! may be sent again.
 
 mod analyser;
+mod changing;
 mod clock;
+mod command;
 mod conflict;
 mod connection;
 mod duplicate;
 mod error;
 mod event;
 mod group;
+mod once;
 mod options;
 mod provision;
 mod quota;
+mod reading;
 mod recent;
 mod registry;
 mod service;
 mod sorted;
 mod writer;
 
+pub use changing::{Created, Edited};
 pub use clock::{Clock, SystemClock};
 pub use conflict::{ChangedCell, ChangedSince, Expected};
 pub use duplicate::Duplicated;
 pub use error::ServiceError;
 pub use event::{Event, EventKind, InvalidSeq, Published, Seq, Watch};
+pub use once::{Answered, RequestKey};
 pub use options::Options;
 pub use quota::Quota;
-pub use service::{Created, Edited, NotebookService};
+pub use service::NotebookService;
 pub use sorted::{InvalidSort, Sort, SortBy, SortCursor, SortedPage};

@@ -45,7 +45,7 @@ pub(crate) async fn provision(
 }
 
 async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<(), StoreError> {
-    match store.create(notebook).await {
+    match store.create(notebook, None).await {
         // Somebody else was faster: either way it exists.
         Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(()),
         Err(error) => Err(error),

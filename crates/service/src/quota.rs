@@ -13,7 +13,7 @@ use quire_storage::{NotebookStore, Usage};
 use tokio::time::Instant;
 
 use crate::ServiceError;
-use crate::writer::Wish;
+use crate::command::Wish;
 
 /// How much a user may keep; the default is any amount. What makes nothing more is never refused, nor are the two
 /// notebooks that every user has.

@@ -8,8 +8,8 @@ use quire_domain::NotebookId;
 use tokio::sync::{OnceCell, mpsc, watch};
 
 use crate::ServiceError;
+use crate::command::Command;
 use crate::event::Published;
-use crate::writer::Command;
 
 /// How others reach a notebook's writer.
 #[derive(Clone, Debug)]

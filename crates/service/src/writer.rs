@@ -4,20 +4,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quire_domain::{Change, ConnectionString, Edit, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
+use quire_domain::{Change, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
 use quire_storage::{Loaded, NotebookStore, StoreError, Version};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
+use crate::command::Command;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::once::{Tally, Ticket, Underway};
 use crate::quota::Quotas;
 use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::{Clock, Edited, ServiceError};
+use crate::{Clock, ServiceError};
 
 /// Commands that may wait for a writer; who sends one more waits too.
 const QUEUE: usize = 1_024;
@@ -45,56 +47,13 @@ pub(crate) struct Shared {
     pub(crate) events: AtomicU64,
     /// The store's generation as it was last found; nil while it is not known.
     pub(crate) generation: Mutex<Uuid>,
+    pub(crate) underway: Arc<Underway>,
+    pub(crate) tally: Tally,
 }
 
 impl Shared {
     fn next_seq(&self) -> Seq {
         Seq { epoch: self.epoch, number: self.events.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-/// What a writer is asked to do.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Apply an edit.
-    Edit(EditCommand),
-    /// Delete the notebook.
-    Delete { user: UserId, expected: Expected, reply: oneshot::Sender<Result<(), ServiceError>> },
-    /// Wake up and look for a hint that others changed the notebook.
-    Refresh,
-    /// Begin watching, or go on after the last event seen.
-    Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
-    /// End to make room, unless somebody watches.
-    Retire,
-    /// End.
-    Close,
-}
-
-/// One user's edit, waiting for its answer.
-#[derive(Debug)]
-pub(crate) struct EditCommand {
-    pub(crate) user: UserId,
-    pub(crate) expected: Expected,
-    pub(crate) wish: Wish,
-    pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
-}
-
-/// What a user wants changed.
-#[derive(Clone, Debug)]
-pub(crate) enum Wish {
-    /// This.
-    Edit(Edit),
-    /// The connection string that they entered; which edit that is depends on the one that there is.
-    Connect(ConnectionString),
-}
-
-impl From<Edit> for Wish {
-    fn from(edit: Edit) -> Self {
-        // One that is not sealed takes the way of one that was entered, whoever made the edit.
-        match &edit {
-            Edit::SetConnection { connection: Some(stored) } => stored.plain().map_or(Self::Edit(edit), Self::Connect),
-            _ => Self::Edit(edit),
-        }
     }
 }
 
@@ -213,8 +172,8 @@ impl Writer {
                     }
                     self.commit_group(group).await;
                 }
-                Command::Delete { user, expected, reply } => {
-                    let answer = self.delete(&user, expected).await;
+                Command::Delete { user, expected, ticket, reply } => {
+                    let answer = self.delete(&user, expected, ticket).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
                 Command::Refresh => {} // wakes the writer, which looks for the hint itself
@@ -248,7 +207,14 @@ impl Writer {
         Some(Watch::new(Arc::clone(&self.recent), self.news.subscribe(), self.published.subscribe(), last))
     }
 
-    async fn delete(&mut self, user: &UserId, expected: Expected) -> Result<(), ServiceError> {
+    async fn delete(
+        &mut self,
+        user: &UserId,
+        expected: Expected,
+        ticket: Option<Arc<Ticket>>,
+    ) -> Result<(), ServiceError> {
+        let now = self.shared.clock.now();
+        let answer = ticket.map(|ticket| ticket.answer(&(), now)).transpose()?;
         for _ in 0..ROUNDS {
             // Another server may have changed it since, and given it another owner; what is deleted is gone.
             self.refresh().await?;
@@ -260,7 +226,7 @@ impl Writer {
                 let changed = self.deletions.changed_since(expected, notebook, &[]);
                 return Err(ServiceError::Conflict { expected, current: notebook.revision, changed });
             }
-            let outcome = self.shared.store.delete(self.id()).await;
+            let outcome = self.shared.store.delete(self.id(), answer.as_ref()).await;
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
                 // Changed by somebody else just now.

@@ -38,7 +38,7 @@ fn notebook(id: &str) -> OpenNotebook {
 fn directory(runtime: &Runtime) -> TempDir {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path());
-    runtime.block_on(store.create(notebook("template").notebook())).unwrap();
+    runtime.block_on(store.create(notebook("template").notebook(), None)).unwrap();
     drop(store);
     let text = fs::read_to_string(dir.path().join("template.json")).unwrap();
     fs::remove_file(dir.path().join("template.json")).unwrap();
@@ -92,7 +92,7 @@ fn committing(c: &mut Criterion) {
     let dir = TempDir::new().unwrap();
     let store = open(dir.path());
     let mut editing = notebook("edited");
-    runtime.block_on(store.create(editing.notebook())).unwrap();
+    runtime.block_on(store.create(editing.notebook(), None)).unwrap();
     let bytes = fs::read(dir.path().join("edited.json")).unwrap();
     let mut group = c.benchmark_group("one edit of 10 cells");
     group.sample_size(60);
@@ -105,7 +105,7 @@ fn committing(c: &mut Criterion) {
             let at = editing.notebook().updated_at;
             let change = Arc::new(editing.apply(&edit, None, at).unwrap().unwrap());
             let id = CommitId(Uuid::new_v4());
-            let commit = Commit { id, base, changes: &[change], after: editing.notebook() };
+            let commit = Commit { id, base, changes: &[change], after: editing.notebook(), answers: &[] };
             runtime.block_on(store.commit(commit)).unwrap()
         });
     });

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of a file's bytes.
+/// SHA-256 of a file's bytes, or of what else there is to tell apart.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Digest([u8; 32]);
+pub(crate) struct Digest(pub(crate) [u8; 32]);
 
 impl Digest {
     pub(crate) fn of(bytes: &[u8]) -> Self {

@@ -47,6 +47,8 @@ pub(crate) enum Error {
     Exists,
     #[error("the notebook is no longer at revision {0}")]
     Mismatch(Revision),
+    #[error("the same request was answered before")]
+    Answered,
     #[error("the file is damaged: {0}")]
     Damaged(String),
     #[error("the change is in place, but may not survive a loss of power")]
@@ -73,6 +75,7 @@ impl Error {
             Self::NotFound => StoreError::NotFound { id },
             Self::Exists => StoreError::AlreadyExists { id },
             Self::Mismatch(expected) => StoreError::RevisionMismatch { id, expected },
+            Self::Answered => StoreError::AlreadyAnswered,
             Self::Damaged(reason) => StoreError::Damaged { id, reason },
             Self::Unsure(_) | Self::CutOff => StoreError::OutcomeUnknown { id },
             Self::TooLarge(_) => StoreError::Full { id, reason: self.to_string() },
@@ -81,6 +84,17 @@ impl Error {
                 StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(self) }
             }
             Self::Io(error) => io_error(error, id, verb),
+        }
+    }
+
+    /// For a caller for whom it was about answers, not about a notebook.
+    pub(crate) fn of_answers(self) -> StoreError {
+        match self {
+            Self::Answered => StoreError::AlreadyAnswered,
+            other => StoreError::Unavailable {
+                reason: "the log of answers cannot be written".into(),
+                source: Some(Box::new(other)),
+            },
         }
     }
 }

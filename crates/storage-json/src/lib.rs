@@ -7,8 +7,10 @@
 //! - `.quire/lock`: held by the store that serves the directory.
 //! - `.quire/index.jsonl`: what is known of the files, so that starting does not read them all; may be lost.
 //! - `.quire/outputs/`: results of runs; losing them loses no code.
+//! - `.quire/answers.log`: what was answered to requests that may come again; losing it loses no code.
 //! - `.quire/tmp/`: files being written.
 
+mod answers;
 mod digest;
 mod disk;
 mod engine;

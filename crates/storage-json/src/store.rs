@@ -5,10 +5,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, Revision, UserId};
+use quire_domain::{Notebook, NotebookId, Revision, Timestamp, UserId};
 use quire_storage::{
-    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
-    StoreEvent, Usage, Version,
+    AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
+    SearchText, StoreError, StoreEvent, Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -98,10 +98,12 @@ impl JsonNotebookStore {
 
 #[async_trait]
 impl NotebookStore for JsonNotebookStore {
-    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
-        let notebook = notebook.clone();
+    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+        let (notebook, answer) = (notebook.clone(), answer.cloned());
         let id = notebook.id.clone();
-        self.run(move |engine| engine.create(&notebook)).await.map_err(|error| error.of(&id, "create"))
+        self.run(move |engine| engine.create(&notebook, answer.as_slice()))
+            .await
+            .map_err(|error| error.of(&id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -121,6 +123,7 @@ impl NotebookStore for JsonNotebookStore {
             base: commit.base,
             changes: commit.changes.to_vec(),
             after: commit.after.clone(),
+            answers: commit.answers.to_vec(),
             whole: false,
         };
         self.run(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
@@ -140,9 +143,25 @@ impl NotebookStore for JsonNotebookStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
-        let owned = id.clone();
-        self.run(move |engine| engine.delete(&owned)).await.map_err(|error| error.of(id, "delete"))
+    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+        let (owned, answer) = (id.clone(), answer.cloned());
+        let deleted = self.run(move |engine| engine.delete(&owned, answer.as_slice())).await;
+        deleted.map_err(|error| error.of(id, "delete"))
+    }
+
+    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
+        let answer = [answer.clone()];
+        self.run(move |engine| engine.answers.keep(&answer)).await.map_err(Error::of_answers)
+    }
+
+    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        let (user, key) = (user.clone(), *key);
+        self.run(move |engine| Ok(engine.answers.find(&user, key, now))).await.map_err(Error::of_answers)
+    }
+
+    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        let users = users.to_vec();
+        self.run(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {

@@ -96,7 +96,8 @@ async fn times(store: &PostgresNotebookStore, notebooks: usize) {
         let cell: CellId = open.notebook().cells.get(sample % 20).unwrap().id.clone();
         let edit = Edit::UpdateCell { id: cell, code: format!("# {sample} {}", "x".repeat(590)).into() };
         let change = Arc::new(open.apply(&edit, None, Timestamp::default()).unwrap().unwrap());
-        let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes: &[change], after: open.notebook() };
+        let commit =
+            Commit { id: CommitId(Uuid::new_v4()), base, changes: &[change], after: open.notebook(), answers: &[] };
         let start = Instant::now();
         store.commit(commit).await.unwrap();
         edits.push(start.elapsed());

@@ -93,7 +93,7 @@ impl Author {
         let edit = update(usize::try_from(self.number % cells).unwrap(), self.number);
         let change = Arc::new(self.open.apply(&edit, None, Timestamp::default()).unwrap().unwrap());
         let id = CommitId(Uuid::new_v4());
-        let commit = Commit { id, base, changes: &[change], after: self.open.notebook() };
+        let commit = Commit { id, base, changes: &[change], after: self.open.notebook(), answers: &[] };
         self.store.commit(commit).await.unwrap();
     }
 }
@@ -101,7 +101,7 @@ impl Author {
 impl Bench {
     fn author(&self, id: &str, cells: usize) -> Author {
         let notebook = notebook(id, cells, &[]);
-        self.runtime.block_on(self.store.create(&notebook)).unwrap();
+        self.runtime.block_on(self.store.create(&notebook, None)).unwrap();
         Author { store: Arc::clone(&self.store), open: OpenNotebook::open(notebook), number: 0 }
     }
 
@@ -225,7 +225,7 @@ impl Bench {
         };
         let id = format!("load{output_bytes}");
         let notebook = notebook(&id, 20, &[output.clone(), output]);
-        self.runtime.block_on(self.store.create(&notebook)).unwrap();
+        self.runtime.block_on(self.store.create(&notebook, None)).unwrap();
         let bytes = 20 * (CODE_BYTES + 2 * output_bytes);
         let mut body = String::new();
         (0..bytes / 32).for_each(|n| write!(body, "{n:032x}").unwrap());

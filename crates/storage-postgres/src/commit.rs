@@ -4,6 +4,7 @@ use quire_domain::{NotebookId, Results, Revision};
 use quire_storage::{Commit, CommitId, Version};
 use uuid::Uuid;
 
+use crate::answers::{self, keeping};
 use crate::columns::{CellColumns, CellUpdate, OutputColumns, Statement, UpdateColumns};
 use crate::database::Database;
 use crate::doubt::Try;
@@ -15,6 +16,19 @@ use crate::rows;
 const TRIES: usize = 4;
 /// Commits that a notebook remembers.
 const REMEMBERED: usize = 16;
+
+const UPDATE_CELL: &str = concat!(include_str!("sql/update_cell.sql"), "SELECT version FROM bump");
+const UPDATE_CELL_ANSWERING: &str = concat!(
+    include_str!("sql/update_cell.sql"),
+    keeping!("bump", "$13", "$14", "$15", "$16", "$17"),
+    "SELECT version FROM bump"
+);
+const COMMIT: &str = concat!(include_str!("sql/commit.sql"), "SELECT version FROM bump");
+const COMMIT_ANSWERING: &str = concat!(
+    include_str!("sql/commit.sql"),
+    keeping!("bump", "$44", "$45", "$46", "$47", "$48"),
+    "SELECT version FROM bump"
+);
 
 /// Makes a commit durable; repeating it does it once.
 pub(crate) async fn commit(database: &Database, commit: &Commit<'_>) -> Result<Version, Error> {
@@ -132,12 +146,16 @@ impl Decided<'_> {
 fn statement(commit: &Commit<'_>) -> Result<Statement, serde_json::Error> {
     let effects = effect::of(commit.changes);
     let cells_alone = commit.changes.iter().all(|change| change.name.is_none() && change.connection.is_none());
-    match effects.as_slice() {
-        [Effect::Update(update)] if cells_alone && update.results.is_none() && update.extra.is_none() => {
-            Ok(update_cell(commit, update))
+    let is_short = |update: &CellUpdate<'_>| cells_alone && update.results.is_none() && update.extra.is_none();
+    // Who sends no keys has statements that know of none.
+    Ok(match (effects.as_slice(), commit.answers) {
+        ([Effect::Update(update)], []) if is_short(update) => update_cell(commit, update, UPDATE_CELL),
+        ([Effect::Update(update)], answers) if is_short(update) => {
+            answers::bind(update_cell(commit, update, UPDATE_CELL_ANSWERING), answers)
         }
-        _ => general(commit, &effects),
-    }
+        (_, []) => general(commit, &effects, COMMIT)?,
+        (_, answers) => answers::bind(general(commit, &effects, COMMIT_ANSWERING)?, answers),
+    })
 }
 
 fn head(commit: &Commit<'_>, sql: &'static str) -> Statement {
@@ -149,12 +167,12 @@ fn head(commit: &Commit<'_>, sql: &'static str) -> Statement {
         .bind(commit.id.0)
 }
 
-fn update_cell(commit: &Commit<'_>, update: &CellUpdate<'_>) -> Statement {
+fn update_cell(commit: &Commit<'_>, update: &CellUpdate<'_>, sql: &'static str) -> Statement {
     let names = |names: &Option<Vec<&str>>| {
         let names = names.as_ref()?.iter().map(|name| crate::text::encode(name).into_owned());
         Some(names.collect::<Vec<_>>())
     };
-    head(commit, include_str!("sql/update_cell.sql"))
+    head(commit, sql)
         .bind(update.id.as_str().to_owned())
         .bind(update.order_key.map(str::to_owned))
         .bind(update.cell_type)
@@ -164,7 +182,7 @@ fn update_cell(commit: &Commit<'_>, update: &CellUpdate<'_>) -> Statement {
         .bind(update.revision)
 }
 
-fn general(commit: &Commit<'_>, effects: &[Effect<'_>]) -> Result<Statement, serde_json::Error> {
+fn general(commit: &Commit<'_>, effects: &[Effect<'_>], sql: &'static str) -> Result<Statement, serde_json::Error> {
     let no_results = Results::default();
     let (mut updates, mut inserts) = (UpdateColumns::default(), CellColumns::default());
     let (mut deletes, mut outputs) = (Vec::new(), OutputColumns::default());
@@ -185,7 +203,7 @@ fn general(commit: &Commit<'_>, effects: &[Effect<'_>]) -> Result<Statement, ser
     }
     let name = commit.changes.iter().rev().find_map(|change| change.name.as_ref());
     let connection = commit.changes.iter().rev().find_map(|change| change.connection.as_ref());
-    let statement = head(commit, include_str!("sql/commit.sql"))
+    let statement = head(commit, sql)
         .bind(name.is_some())
         .bind(name.and_then(|name| name.after.as_deref().map(str::to_owned)))
         .bind(connection.is_some())

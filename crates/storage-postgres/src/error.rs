@@ -33,6 +33,8 @@ pub(crate) enum Error {
     Exists,
     #[error("the notebook is no longer at revision {0}")]
     Mismatch(Revision),
+    #[error("the same request was answered before")]
+    Answered,
     #[error("table {table}, column {column}{row}: {reason}", row = of_row(row.as_deref()))]
     Row { table: &'static str, column: &'static str, row: Option<String>, reason: String },
     #[error("a value cannot be written as JSON")]
@@ -89,6 +91,9 @@ impl Error {
                 Self::Lost(error)
             }
             (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(error),
+            (Some(answer), _) if answer.code() == "23505" && answer.constraint() == Some("idempotency_keys_pkey") => {
+                Self::Answered
+            }
             (Some(answer), _) => Self::Refused(Refusal::Answer {
                 code: answer.code().to_owned(),
                 constraint: answer.constraint().map(str::to_owned),
@@ -176,6 +181,7 @@ impl Error {
             source: Some(Box::<Self>::new(error)),
         };
         match self.code().as_deref().unwrap_or_default() {
+            _ if matches!(self, Self::Answered) => StoreError::AlreadyAnswered,
             "53300" => overloaded("the database takes no more connections", self),
             "53000" | "53200" | "53400" => overloaded("the database is short of resources", self),
             "55P03" | "57014" => overloaded("the database took too long", self),

@@ -4,6 +4,7 @@
 //! one round trip. Both run on connections that this crate keeps itself (`connections.rs`), because what becomes of one
 //! must be decided when no answer comes. `docs/schema.md` explains the tables.
 
+mod answers;
 mod columns;
 mod commit;
 mod connections;

@@ -1,10 +1,10 @@
 //! The store as callers see it.
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, Revision, SecretKeys, UserId};
+use quire_domain::{Notebook, NotebookId, Revision, SecretKeys, Timestamp, UserId};
 use quire_storage::{
-    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
-    StoreEvent, Usage, Version,
+    AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
+    SearchText, StoreError, StoreEvent, Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -12,7 +12,7 @@ use crate::database::{Database, Options};
 use crate::error::OpenError;
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
-use crate::{Resealed, commit, list, reseal, search, usage, whole};
+use crate::{Resealed, answers, commit, list, reseal, search, usage, whole};
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
@@ -73,8 +73,8 @@ impl PostgresNotebookStore {
 
 #[async_trait]
 impl NotebookStore for PostgresNotebookStore {
-    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
-        whole::create(&self.database, notebook).await.map_err(|error| error.of(&notebook.id, "create"))
+    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+        whole::create(&self.database, notebook, answer).await.map_err(|error| error.of(&notebook.id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -97,8 +97,21 @@ impl NotebookStore for PostgresNotebookStore {
         whole::digests(&self.database, ids).await.map_err(|error| error.of_read("read digests"))
     }
 
-    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
-        whole::delete(&self.database, id).await.map_err(|error| error.of(id, "delete"))
+    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+        whole::delete(&self.database, id, answer).await.map_err(|error| error.of(id, "delete"))
+    }
+
+    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
+        answers::keep(&self.database, answer).await.map_err(|error| error.of_read("keep an answer"))
+    }
+
+    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        let found = answers::find(&self.database, user, *key, now).await;
+        found.map_err(|error| error.of_read("look an answer up"))
+    }
+
+    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        answers::forget(&self.database, users, now).await.map_err(|error| error.of_read("forget answers"))
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {

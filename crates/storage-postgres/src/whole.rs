@@ -1,23 +1,39 @@
 //! Whole notebooks: creating, replacing, loading, digests.
 
 use quire_domain::{ContentDigest, Notebook, NotebookId, Revision, UserId};
-use quire_storage::{CommitId, Digested, Loaded, Version};
+use quire_storage::{CommitId, Digested, KeptAnswer, Loaded, Version};
 use uuid::Uuid;
 
+use crate::answers::{self, keeping};
 use crate::columns::{self, CellColumns, OutputColumns, Statement};
 use crate::commit::Decided;
 use crate::database::Database;
 use crate::error::Error;
 use crate::rows;
 
-const CREATE: &str = concat!(include_str!("sql/create.sql"), include_str!("sql/new_cells.sql"));
+const CREATE: &str =
+    concat!(include_str!("sql/create.sql"), include_str!("sql/new_cells.sql"), "SELECT version FROM stored");
+const CREATE_ANSWERING: &str = concat!(
+    include_str!("sql/create.sql"),
+    include_str!("sql/new_cells.sql"),
+    keeping!("stored", "$29", "$30", "$31", "$32", "$33"),
+    "SELECT version FROM stored"
+);
 const REPLACE: &str = concat!(include_str!("sql/replace.sql"), include_str!("sql/cells.sql"));
 
 /// Stores a new notebook.
-pub(crate) async fn create(database: &Database, notebook: &Notebook) -> Result<Version, Error> {
+pub(crate) async fn create(
+    database: &Database,
+    notebook: &Notebook,
+    answer: Option<&KeptAnswer>,
+) -> Result<Version, Error> {
     let commit = CommitId(Uuid::new_v4());
     let decided = Decided { database, id: &notebook.id, commit, base: None };
-    decided.run(|| statement(CREATE, notebook, commit)).await
+    let statement = || match answer {
+        None => statement(CREATE, notebook, commit),
+        Some(answer) => Ok(answers::bind(statement(CREATE_ANSWERING, notebook, commit)?, std::slice::from_ref(answer))),
+    };
+    decided.run(statement).await
 }
 
 /// Stores a notebook in the place of the one at this revision.
@@ -110,14 +126,30 @@ pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<V
 }
 
 /// Deletes a notebook with everything in it.
-pub(crate) async fn delete(database: &Database, id: &NotebookId) -> Result<(), Error> {
+pub(crate) async fn delete(database: &Database, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM notebooks WHERE id = $1 RETURNING id";
-    match database.fetch_optional(sqlx::query(SQL).bind(id.as_str())).await {
+    const ANSWERING: &str = concat!(
+        "WITH gone AS (DELETE FROM notebooks WHERE id = $1 RETURNING id)",
+        keeping!("gone", "$2", "$3", "$4", "$5", "$6"),
+        "SELECT id FROM gone"
+    );
+    let id_text = id.as_str().to_owned();
+    let statement = match answer {
+        None => sqlx::query(SQL).bind(id_text),
+        Some(answer) => answers::bind(sqlx::query(ANSWERING).bind(id_text), std::slice::from_ref(answer)),
+    };
+    match database.fetch_optional(statement).await {
         Ok(Some(_)) => Ok(()),
         Ok(None) => Err(Error::NotFound),
         // Gone is gone. If it is there, either nothing was deleted or somebody made another one since.
         Err(error) if error.is_in_doubt() => match exists(database, id).await {
-            Ok(false) => Ok(()),
+            Ok(false) => match answer {
+                None => Ok(()),
+                // Whether it was this that deleted it or not: what is answered now is to be answered again.
+                Some(answer) => {
+                    answers::keep_if_missing(database, answer).await.map_err(|error| Error::Unknown(Box::new(error)))
+                }
+            },
             Ok(true) => Err(error),
             Err(later) => Err(Error::Unknown(Box::new(later))),
         },

@@ -10,6 +10,7 @@
 //!
 //! - `conformance`: the module of that name, for the tests of implementations.
 
+mod answer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -18,6 +19,7 @@ mod search;
 mod store;
 mod users;
 
+pub use answer::{AnswerKey, KeptAnswer, RequestDigest};
 pub use error::StoreError;
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use quire_domain::{Change, ContentDigest, Notebook, NotebookId, Revision, UserId};
+use quire_domain::{Change, ContentDigest, Notebook, NotebookId, Revision, Timestamp, UserId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{ListFilter, Page, PageRequest, SearchPage, SearchText, StoreError};
+use crate::{AnswerKey, KeptAnswer, ListFilter, Page, PageRequest, SearchPage, SearchText, StoreError};
 
 /// A number that every commit of a store takes anew, of edits or of results: equal versions mean equal content.
 /// Comparable only within one [`Health::generation`].
@@ -40,6 +40,8 @@ pub struct Commit<'a> {
     pub changes: &'a [Arc<Change>],
     /// The notebook after all changes, for stores that write notebooks whole.
     pub after: &'a Notebook,
+    /// The answers to the requests that wanted the changes and may come again: kept if the changes are.
+    pub answers: &'a [KeptAnswer],
 }
 
 /// What is stored of a notebook, without its content.
@@ -122,6 +124,10 @@ pub struct StoreEvent {
 ///   [`StoreError::NotFound`].
 /// - **Damage.** What cannot be read is reported as [`StoreError::Damaged`] on load, commit, create and delete, and
 ///   among [`Page::damaged`] on list; it is left as it is, and harms nothing else.
+/// - **Answers.** The answers that come with a change are kept if it happens, and only then, by the same step. Where one is
+///   kept already under the key of one of them, that step is refused as a whole with [`StoreError::AlreadyAnswered`]; of
+///   two at once with one key, one is. Kept answers outlive their notebooks and the store's being closed. Losing an answer
+///   at which somebody else's hands were, such as an edit of a file, is allowed; keeping one of what did not happen is not.
 /// - **Order.** Lists are ordered by creation time, then id (as bytes), and complete without a limit.
 /// - Many callers may use one store at once; whether several processes may is the implementation's to say and enforce.
 #[async_trait]
@@ -130,8 +136,8 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] when there is one with this id, whoever owns it; of two calls at once exactly one
-    /// succeeds.
-    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError>;
+    /// succeeds. [`StoreError::AlreadyAnswered`].
+    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError>;
 
     /// Loads a notebook whole.
     ///
@@ -150,7 +156,7 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::RevisionMismatch`] when the stored revision is not the base, [`StoreError::NotFound`],
-    /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
+    /// [`StoreError::AlreadyAnswered`], [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError>;
 
     /// Puts this notebook, cells and results included, at the revision it has, in the place of the one that is stored:
@@ -173,8 +179,28 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not there; [`StoreError::RevisionMismatch`] when somebody else changed it
-    /// while it was being deleted, and it was left as it is.
-    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError>;
+    /// while it was being deleted, and it was left as it is; [`StoreError::AlreadyAnswered`].
+    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError>;
+
+    /// Keeps the answer to a request that found nothing to change.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyAnswered`], or when the store fails; it may be kept all the same.
+    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError>;
+
+    /// The answer that is kept of this user under this key. One that has expired by now is forgotten instead, and in
+    /// nobody's way any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError>;
+
+    /// Forgets answers that have expired by now, anybody's, and of each of these users all but the newest
+    /// [`KeptAnswer::MOST`]. A call does no more than takes a moment, and may leave some to the next.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError>;
 
     /// Lists notebooks without reading their cells.
     ///

@@ -165,7 +165,7 @@ impl Export {
                 copied.versions.contains_key(&id) || copied.failed.contains(&id)
             };
             if !wanted {
-                let (outcome, reason) = match self.to.delete(&id).await {
+                let (outcome, reason) = match self.to.delete(&id, None).await {
                     Ok(()) | Err(StoreError::NotFound { .. }) => (Outcome::Removed, None),
                     Err(error) => (Outcome::Failed, Some(chain(&error))),
                 };
@@ -194,7 +194,7 @@ async fn list(store: &dyn NotebookStore, owner: Option<&UserId>) -> Result<Vec<N
 /// Stores a notebook in the copy, unless exactly this is there.
 async fn put(store: &dyn NotebookStore, notebook: &Notebook) -> Result<Outcome, StoreError> {
     match store.load(&notebook.id).await? {
-        None => store.create(notebook).await?,
+        None => store.create(notebook, None).await?,
         Some(there) if is_exactly(&there.notebook, notebook) => return Ok(Outcome::Unchanged),
         Some(there) => store.replace(there.notebook.revision, notebook).await?,
     };

@@ -171,7 +171,7 @@ impl Import {
                     let happened = decision.outcome == Outcome::Unchanged;
                     return Ok(in_doubt.filter(|_| happened).unwrap_or(decision));
                 }
-                Action::Create => patiently(|| store.create(&prepared.notebook)).await,
+                Action::Create => patiently(|| store.create(&prepared.notebook, None)).await,
                 Action::Replace { base, notebook } => patiently(|| store.replace(*base, notebook)).await,
             };
             match done {

@@ -40,6 +40,11 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("cell_outputs_mime_type_length", "UPDATE cell_outputs SET mime_type = repeat('m', 101)"),
     ("write_probe_pkey", "INSERT INTO write_probe VALUES (1, now())"),
     ("write_probe_one_row", "UPDATE write_probe SET id = 2"),
+    ("idempotency_keys_pkey", "INSERT INTO idempotency_keys SELECT * FROM idempotency_keys"),
+    ("idempotency_keys_user_id_fkey", "UPDATE idempotency_keys SET user_id = 'nobody' WHERE user_id = 'bob'"),
+    ("idempotency_keys_key_length", "UPDATE idempotency_keys SET key = '\\x0f'"),
+    ("idempotency_keys_request_length", "UPDATE idempotency_keys SET request = '\\xf0'"),
+    ("idempotency_keys_outcome_length", "UPDATE idempotency_keys SET outcome = repeat('x', 4097)"),
     ("quire_migrations_pkey", "INSERT INTO quire_migrations SELECT * FROM quire_migrations"),
     ("quire_migrations_kind_known", "UPDATE quire_migrations SET kind = 'harmless'"),
 ];
@@ -50,6 +55,7 @@ const ALLOWED: &[&str] = &[
     "INSERT INTO users (id, clerk_user_id) VALUES ('no clerk', NULL)",
     "UPDATE notebooks SET name = repeat('é', 255), revision = 9007199254740991, db_conn_sealed = 'q1.' || repeat('a', 11261)",
     "UPDATE cells SET code = repeat('x', 1048576), revision = 9007199254740991, status = 'blocked'",
+    "UPDATE idempotency_keys SET outcome = repeat('x', 4096)",
     "UPDATE cell_outputs SET mime_type = repeat('m', 100), data = '\"\\u0000\"'",
 ];
 

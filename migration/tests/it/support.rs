@@ -93,6 +93,10 @@ pub(crate) fn rows_of(step: &str) -> &'static str {
              VALUES ('blank-alice', 'c1', 0, 'text/plain', '\"1\"', '{}'), ('blank-bob', 'c1', 0, 'text/plain', '\"2\"', '{}')"
         }
         "m20261125_090400_write_probe" => "INSERT INTO write_probe (id, written_at) VALUES (1, now())",
+        "m20261125_150000_idempotency_keys" => {
+            "INSERT INTO idempotency_keys (user_id, key, request, outcome, created_at) \
+             SELECT id, decode(repeat('0f', 32), 'hex'), decode(repeat('f0', 32), 'hex'), '{}', now() FROM users"
+        }
         other => {
             panic!("say here what rows there are after step {other}, so that its way down and up is tested with them")
         }

@@ -95,7 +95,7 @@ fn a_directory_that_a_server_serves_is_read_with_its_results_and_not_locked() {
     let _context = runtime().enter();
     let served = JsonNotebookStore::open(this.dir.path(), Options::default()).unwrap();
     for notebook in source.state() {
-        runtime().block_on(served.create(&notebook)).unwrap();
+        runtime().block_on(served.create(&notebook, None)).unwrap();
     }
     assert!(fs::read_dir(this.dir.path().join(".quire/outputs")).unwrap().count() > 0);
     let before = snapshot(this.dir.path());

@@ -106,7 +106,7 @@ proptest! {
         let this = Move::new();
         let store = this.store();
         for notebook in &notebooks {
-            let _ = runtime().block_on(store.create(notebook)); // an id may come twice
+            let _ = runtime().block_on(store.create(notebook, None)); // an id may come twice
         }
         let files = this.dir.path().join("files");
         let run = |this: &Move, arguments: &[&str]| {

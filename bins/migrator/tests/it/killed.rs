@@ -35,7 +35,7 @@ async fn a_killed_run_is_named_by_the_next_which_completes_it() {
     assert_eq!(next.code, Some(0), "{next:?}");
     assert!(next.out.contains(&format!("step {name} was begun at ")), "{next:?}");
     assert!(next.out.contains("and not finished; completing it"), "{next:?}");
-    assert_eq!(next.out.matches("\napplied m2").count(), 3, "{next:?}");
+    assert_eq!(next.out.matches("\napplied m2").count(), STEPS.len() - 2, "{next:?}");
     for command in ["status", "check"] {
         let ended = run(database.url(), &[command]);
         assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -36,7 +36,7 @@ async fn every_connection_string_is_under_the_new_key_afterwards() {
     let database = migrated(STEPS).await;
     let store = PostgresNotebookStore::new(DatabaseUrl::parse(database.url()).unwrap(), Options::default()).unwrap();
     for number in 0..NOTEBOOKS {
-        store.create(&notebook(number)).await.unwrap();
+        store.create(&notebook(number), None).await.unwrap();
     }
     // One that belongs to another notebook: it opens nowhere else.
     let moved = "UPDATE notebooks SET db_conn_sealed = (SELECT db_conn_sealed FROM notebooks WHERE id = 'n001')

@@ -6,6 +6,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::etag::IfMatch;
+use crate::once::{self, Keyed};
 use crate::path::{CellPath, NotebookPath};
 
 /// The header `If-None-Match`, which a handler reads by itself.
@@ -31,6 +32,15 @@ impl IntoParams for IfMatch {
         let description =
             "The `ETag` of the notebook as you know it: the change is refused when the notebook has been edited since.";
         vec![header("If-Match", description).schema(Some(etag)).build()]
+    }
+}
+
+impl IntoParams for Keyed {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = text().min_length(Some(1)).max_length(Some(once::MOST)).pattern(Some("^[ -~]+$"));
+        let description = "Any text, new for each request: sent again with the same one within 24 hours, the request is not done again but \
+            answered as it was.";
+        vec![header("Idempotency-Key", description).schema(Some(key)).build()]
     }
 }
 

@@ -24,6 +24,9 @@ impl Modify for Refusals {
                 for response in operation.responses.responses.values_mut() {
                     if let RefOr::T(response) = response {
                         add_header(response, &REQUEST_ID);
+                        if changes {
+                            add_header(response, &REPLAYED);
+                        }
                     }
                 }
                 let taken = Taken::by(path, changes, operation);
@@ -36,7 +39,7 @@ impl Modify for Refusals {
         }
         let components = api.components.get_or_insert_with(Components::new);
         components.responses.extend(errors.0.into_iter().map(|(name, _, response)| (name, response.into())));
-        for (name, kind, description) in [REQUEST_ID, RETRY_AFTER, SCHEME] {
+        for (name, kind, description) in [REQUEST_ID, REPLAYED, RETRY_AFTER, SCHEME] {
             let header = HeaderBuilder::new().schema(Some(ObjectBuilder::new().schema_type(kind)));
             components.headers.insert(name.to_owned(), header.description(Some(description)).build().into());
         }
@@ -47,6 +50,8 @@ impl Modify for Refusals {
 type AnswerHeader = (&'static str, Type, &'static str);
 
 const REQUEST_ID: AnswerHeader = ("X-Request-Id", Type::String, "What the log calls the request.");
+const REPLAYED: AnswerHeader =
+    ("Idempotency-Replayed", Type::String, "`true` when this is what was answered to the same request earlier.");
 const RETRY_AFTER: AnswerHeader =
     ("Retry-After", Type::Integer, "After how many seconds the same request may succeed.");
 const SCHEME: AnswerHeader = ("WWW-Authenticate", Type::String, "`Bearer`.");
@@ -114,7 +119,7 @@ impl<'a> Taken<'a> {
     /// Whether the operation can answer with this code. A new code must be thought of here.
     fn can_be(&self, code: Code) -> bool {
         match code {
-            Code::BadRequest => self.notebook || self.body || self.socket,
+            Code::BadRequest => self.notebook || self.changes || self.socket,
             // Without the headers of an upgrade, a socket's route is like any other.
             Code::NotSignedIn
             | Code::BadToken
@@ -139,7 +144,7 @@ impl<'a> Taken<'a> {
             }
             Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
             Code::Internal | Code::StoreUnavailable | Code::StoreOverloaded | Code::TookTooLong => self.signs_in,
-            Code::ReadOnly | Code::OutcomeUnknown => self.changes,
+            Code::KeyReused | Code::ReadOnly | Code::OutcomeUnknown => self.changes,
             Code::Contended => self.changes && self.notebook,
             // The first list of a user makes notebooks.
             Code::StorageFull => self.changes || self.id == "listNotebooks",

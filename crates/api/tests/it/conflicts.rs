@@ -184,6 +184,19 @@ async fn an_unchanged_notebook_is_304() {
     assert_ne!(reply.header("etag"), Some(&*first));
 }
 
+#[actix_web::test]
+async fn a_notebook_that_was_edited_since_is_not_deleted() {
+    let server = Server::start();
+    let (path, cells) = with_cells(&server, 1).await;
+    let known = server.get(&path).await.ok()["revision"].clone();
+    let expecting = |revision: &Value| json!({ "expected_revision": revision }).to_string();
+    server.put(&format!("{path}/cells/{}", cells[0]), r#"{"code": "later"}"#).await.ok();
+    delete_with(&server, &path, &expecting(&known)).await.problem(409, "revision_conflict");
+    let now = server.get(&path).await.ok()["revision"].clone();
+    delete_with(&server, &path, &expecting(&now)).await.ok();
+    server.get(&path).await.problem(404, "unknown_notebook");
+}
+
 /// Two clients edit one notebook, each knowing only what it has last read or been told, and ask for merging: whatever is
 /// answered with success is there at the end, and nothing else.
 #[actix_web::test]

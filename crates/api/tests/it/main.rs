@@ -13,6 +13,7 @@ mod limits;
 mod lists;
 mod notebooks;
 mod old_client;
+mod once;
 mod openapi;
 mod pages;
 mod routing;

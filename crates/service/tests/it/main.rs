@@ -10,6 +10,7 @@ mod connection;
 mod editing;
 mod failures;
 mod lifecycle;
+mod once;
 mod ownership;
 mod quota;
 mod read_only;

@@ -113,7 +113,7 @@ async fn any_id_that_begins_with_blank_counts_as_the_blank_one() {
     let mut other =
         quire_domain::Notebook::new(NotebookId::new("blank-older").unwrap(), ann(), quire_domain::Timestamp::default());
     other.name = Some("mine".into());
-    quire_storage::NotebookStore::create(&*world.store, &other).await.unwrap();
+    quire_storage::NotebookStore::create(&*world.store, &other, None).await.unwrap();
     assert_eq!(ids(&world).await, ["blank-older", "demo-ann"]);
 }
 

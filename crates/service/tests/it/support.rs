@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, Revision, UserId};
+use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, Revision, Timestamp, UserId};
 use quire_service::{NotebookService, Options};
 use quire_storage::{
-    Commit, Digested, Health, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError,
-    StoreEvent, Usage, Version,
+    AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
+    SearchText, StoreError, StoreEvent, Usage, Version,
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
@@ -45,6 +45,8 @@ pub(crate) struct Faulty {
     pub(crate) after_load: Mutex<Option<Hook>>,
     /// The next delete happens, and its answer is lost.
     pub(crate) lose_delete: AtomicBool,
+    /// The next look for a kept answer fails.
+    pub(crate) fail_look: AtomicBool,
 }
 
 pub(crate) type Hook = Box<dyn FnOnce() -> futures_util::future::BoxFuture<'static, ()> + Send>;
@@ -57,8 +59,8 @@ impl Debug for Faulty {
 
 #[async_trait]
 impl NotebookStore for Faulty {
-    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
-        self.inner.create(notebook).await
+    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+        self.inner.create(notebook, answer).await
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -111,12 +113,27 @@ impl NotebookStore for Faulty {
         self.inner.digests(ids).await
     }
 
-    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
-        self.inner.delete(id).await?;
+    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+        self.inner.delete(id, answer).await?;
         if self.lose_delete.swap(false, Ordering::SeqCst) {
             return Err(StoreError::OutcomeUnknown { id: id.clone() });
         }
         Ok(())
+    }
+
+    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
+        self.inner.keep(answer).await
+    }
+
+    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        if self.fail_look.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
+        }
+        self.inner.answer(user, key, now).await
+    }
+
+    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        self.inner.forget_answers(users, now).await
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
@@ -169,6 +186,7 @@ impl World {
             faults: Mutex::default(),
             after_load: Mutex::default(),
             lose_delete: AtomicBool::new(false),
+            fail_look: AtomicBool::new(false),
         });
         let service = NotebookService::new(Arc::clone(&store) as Arc<dyn NotebookStore>, options).unwrap();
         Self { service, store, dir }

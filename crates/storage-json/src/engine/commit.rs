@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_domain::{CellId, Change, Notebook, NotebookId, Results, Revision};
-use quire_storage::{CommitId, Version};
+use quire_storage::{CommitId, KeptAnswer, Version};
 
 use super::create::{entry_of, text_of};
 use super::look::{Current, Look, ROUNDS};
 use super::{Engine, Remembered, Slot, lock};
+use crate::answers::Then;
+use crate::digest::Digest;
 use crate::disk::{self, Meta, Replaced, Replacement};
 use crate::error::Error;
 use crate::results::{Record, ResultsFile};
@@ -20,6 +22,7 @@ pub(crate) struct OwnedCommit {
     pub(crate) base: Revision,
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
+    pub(crate) answers: Vec<KeptAnswer>,
     /// Whether more may be different than the changes say.
     pub(crate) whole: bool,
 }
@@ -45,6 +48,7 @@ impl Engine {
                 return Err(Error::Mismatch(commit.base));
             }
             if commit.changes.is_empty() && !commit.whole {
+                self.answers.keep(&commit.answers)?;
                 return Ok(current.known.version);
             }
             let committed = if edits || current.known.inline_results {
@@ -78,6 +82,8 @@ impl Engine {
         if !record.is_empty() {
             results.append(&record)?;
         }
+        // No change of the file shows that it has happened; doing it again leaves the same.
+        self.answers.keep(&commit.answers)?;
         Ok(Some((self.index().wrote_results(&current.file), Ok(()))))
     }
 
@@ -92,7 +98,14 @@ impl Engine {
         // Results first, since the file is what makes them true. For results that the old file holds inside, it also
         // means that they are in a safe place before they are gone from there.
         let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
-        let replaced = self.replace(notebook, text.as_bytes(), current);
+        let then = || Then::Content(Digest::of(text.as_bytes()));
+        let replaced = self.answers.begin(&notebook.id, then, &commit.answers).and_then(|changing| {
+            let replaced = self.replace(notebook, text.as_bytes(), current)?;
+            if let (Some(changing), Replaced::Done(_) | Replaced::Unsure(..)) = (changing, &replaced) {
+                changing.happened();
+            }
+            Ok(replaced)
+        });
         if let Some(mark) = mark
             && !matches!(replaced, Ok(Replaced::Done(_) | Replaced::Unsure(..)))
             && let Err(error) = results.take_back(mark)

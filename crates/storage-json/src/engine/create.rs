@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, Results};
-use quire_storage::Version;
+use quire_storage::{KeptAnswer, Version};
 
 use super::look::Look;
 use super::{Engine, Slot, lock};
+use crate::answers::Then;
 use crate::digest::Digest;
 use crate::disk::{self, Created, Meta, Removed, Replacement};
 use crate::error::Error;
@@ -16,7 +17,7 @@ use crate::results::{self, Latest, ResultsFile};
 use crate::{file, names};
 
 impl Engine {
-    pub(crate) fn create(&self, notebook: &Notebook) -> Result<Version, Error> {
+    pub(crate) fn create(&self, notebook: &Notebook, answers: &[KeptAnswer]) -> Result<Version, Error> {
         let slot = self.slot(&notebook.id);
         let mut slot = lock(&slot);
         if self.look(&notebook.id, Look::State)?.is_some() {
@@ -27,7 +28,14 @@ impl Engine {
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
-        let created = self.create_file(notebook, text.as_bytes());
+        let then = || Then::Content(Digest::of(text.as_bytes()));
+        let created = self.answers.begin(&notebook.id, then, answers).and_then(|changing| {
+            let created = self.create_file(notebook, text.as_bytes());
+            if let (Some(changing), Ok(_) | Err(Error::Unsure(_))) = (changing, &created) {
+                changing.happened();
+            }
+            created
+        });
         if created.is_err() && !matches!(created, Err(Error::Unsure(_))) {
             slot.results = None;
             let _ = self.outputs.remove(&results::file_name(&notebook.id)); // the next start finds it otherwise
@@ -63,10 +71,11 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn delete(&self, id: &NotebookId) -> Result<(), Error> {
+    pub(crate) fn delete(&self, id: &NotebookId, answers: &[KeptAnswer]) -> Result<(), Error> {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
         let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
+        let changing = self.answers.begin(id, || Then::Gone, answers)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
             Removed::Missing => {
@@ -80,6 +89,9 @@ impl Engine {
                 return Err(Error::Mismatch(base));
             }
         };
+        if let Some(changing) = changing {
+            changing.happened();
+        }
         self.index().deleted(&current.file);
         *slot = Slot::default();
         // Only now: results without a notebook harm nobody, and the next start removes them.

@@ -1,8 +1,8 @@
 //! The store's work, blocking: what the trait's methods do, one notebook at a time.
 //!
-//! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then the
-//! index. Whoever looks at a notebook's file in order to note what it holds has the notebook's slot, so that our own
-//! half-done commit is never taken for an edit from outside.
+//! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then that
+//! of the answers or the index's. Whoever looks at a notebook's file in order to note what it holds has the notebook's
+//! slot, so that our own half-done commit is never taken for an edit from outside.
 
 mod commit;
 mod create;
@@ -25,6 +25,7 @@ use uuid::Uuid;
 pub(crate) use commit::OwnedCommit;
 pub(crate) use look::{ROUNDS, what_it_is};
 
+use crate::answers::Answers;
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
 use crate::index::{Index, Known};
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     notebooks: Folder,
     temporaries: Folder,
     outputs: Arc<Folder>,
+    pub(crate) answers: Answers,
     index: Mutex<Index>,
     slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
     /// The directory's state when all names in it were last looked at; held while they are.

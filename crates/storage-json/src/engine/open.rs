@@ -13,8 +13,9 @@ use uuid::Uuid;
 use super::look::Seen;
 use super::{EVENTS, Engine, lock, scan};
 use crate::OpenError;
+use crate::answers::{Answers, Then};
 use crate::disk::{self, Folder, Name};
-use crate::index::{Entry, Index, Log};
+use crate::index::{Entry, Found, Index, Log};
 use crate::{names, results};
 
 /// What is ours in the directory.
@@ -28,11 +29,13 @@ impl Engine {
         let lock = crate::lock::take(&ours, &notebooks, dir)?;
         let folder = |name| ours.subfolder(name).map_err(failed("make folders in .quire"));
         let (temporaries, outputs) = (folder("tmp")?, Arc::new(folder("outputs")?));
-        let (log, remembered) = Log::open(Arc::new(ours)).map_err(failed("read the index"))?;
+        let ours = Arc::new(ours);
+        let (log, remembered) = Log::open(Arc::clone(&ours)).map_err(failed("read the index"))?;
         let engine = Self {
             notebooks,
             temporaries,
             outputs,
+            answers: Answers::open(ours).map_err(failed("read answers"))?,
             index: Mutex::new(Index::new(log)),
             slots: Mutex::new(HashMap::new()),
             names_seen: Mutex::new(None),
@@ -42,6 +45,11 @@ impl Engine {
             lock,
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
+        engine.answers.decide(|id, then| match (engine.index().find(id), then) {
+            (Found::Notebook(_, entry, _), Then::Content(digest)) => entry.digest == Some(digest),
+            (found, Then::Gone) => matches!(found, Found::Nothing),
+            (Found::Damaged(..) | Found::Nothing, Then::Content(_)) => false,
+        });
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
         Ok(engine)
     }

@@ -32,6 +32,7 @@ impl Engine {
             base,
             changes: vec![Arc::new(change)],
             after: notebook,
+            answers: Vec::new(),
             whole: true,
         })
     }

@@ -1,4 +1,5 @@
-//! A store that is killed at any moment has lost nothing that it acknowledged, and nothing is half done.
+//! A store that is killed at any moment has lost nothing that it acknowledged, and nothing is half done; what was answered is
+//! answered again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,7 +12,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{commit, insert, list, load, notebook, open, printed, try_load, update};
+use crate::support::{
+    answer, commit_answering, insert, is_kept, list, load, notebook, open, printed, try_load, update,
+};
 use quire_storage::NotebookStore as _;
 
 const KILLS: u32 = 200;
@@ -22,6 +25,11 @@ const NOTEBOOKS: usize = 3;
 fn code_at(revision: i64) -> String {
     let length = usize::try_from(revision * 7_919 % 90_000).unwrap();
     format!("revision = {revision}  # {}", "x".repeat(length))
+}
+
+/// Whether the commit that takes a notebook to, or over, this revision comes with an answer.
+fn is_answered(revision: i64) -> bool {
+    revision % 3 != 2
 }
 
 /// Run by the test below in a process of its own, until it is killed: saves, and says what was acknowledged.
@@ -36,7 +44,7 @@ fn saving_child() {
             for number in 0..NOTEBOOKS {
                 let name = format!("n{number}");
                 let Some(mut view) = try_load(&store, &name).await.unwrap() else {
-                    store.create(&notebook(&name, &code_at(1))).await.unwrap();
+                    store.create(&notebook(&name, &code_at(1)), Some(&answer(&name, 1))).await.unwrap();
                     println!("\nsaved {name} 1");
                     continue;
                 };
@@ -48,7 +56,8 @@ fn saving_child() {
                 if revision == 5 {
                     edits.push(insert("b", "a cell more"));
                 }
-                commit(&store, &mut view, &edits).await.unwrap();
+                let answers = is_answered(revision).then(|| answer(&name, revision));
+                commit_answering(&store, &mut view, &edits, answers.as_slice()).await.unwrap();
                 println!("\nsaved {name} {}", view.revision());
             }
         }
@@ -102,6 +111,11 @@ async fn check(dir: &Path, acknowledged: &mut HashMap<String, i64>) {
         let expected = if with_results == 0 { String::new() } else { code_at(with_results) };
         assert_eq!(view.stdout("a"), expected, "results of {name} at revision {revision}");
         assert_eq!(view.0.notebook().cells.len(), if revision >= 6 { 2 } else { 1 });
+        // An answer is there if and only if its change is. The commit that begins at 4 answers as the fifth.
+        for number in (1..=revision + 2).filter(|number| *number != 6) {
+            let expected = number <= revision && is_answered(number);
+            assert_eq!(is_kept(&store, name, number).await, expected, "answer {number} of {name} at {revision}");
+        }
         // What was seen is as good as acknowledged.
         *last = revision;
     }

@@ -103,8 +103,8 @@ async fn every_damage_is_named_with_its_place_and_nothing_is_touched() {
         let found = format!("the file x.json, {found}");
         let says_so = |answer: Result<(), StoreError>| matches!(&answer, Err(StoreError::Damaged { id, reason }) if id.as_str() == "x" && *reason == found);
         assert!(says_so(try_load(&served, "x").await.map(drop)), "load of {text:.60}");
-        assert!(says_so(served.create(&notebook("x", "1")).await.map(drop)), "create over {text:.60}");
-        assert!(says_so(served.delete(&id("x")).await), "delete of {text:.60}");
+        assert!(says_so(served.create(&notebook("x", "1"), None).await.map(drop)), "create over {text:.60}");
+        assert!(says_so(served.delete(&id("x"), None).await), "delete of {text:.60}");
         assert_eq!(served.read("x.json"), text);
 
         assert_eq!(listed(&served, "ann").await, ["sound"]);
@@ -115,7 +115,7 @@ async fn every_damage_is_named_with_its_place_and_nothing_is_touched() {
 #[tokio::test]
 async fn committing_to_a_notebook_that_was_damaged_meanwhile_is_refused() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     let mut view = load(&served, "x").await;
     served.write("x.json", "{\"id\":\"x\",");
     let answer = crate::support::commit(&served, &mut view, &[update("a", "2")]).await;
@@ -167,8 +167,11 @@ async fn what_is_no_file_is_named_and_never_waited_for() {
         for (name, _) in &expected {
             let name = name.strip_suffix(".json").unwrap();
             assert!(matches!(try_load(&served, name).await, Err(StoreError::Damaged { .. })), "{name}");
-            assert!(matches!(served.create(&notebook(name, "1")).await, Err(StoreError::Damaged { .. })), "{name}");
-            assert!(matches!(served.delete(&id(name)).await, Err(StoreError::Damaged { .. })), "{name}");
+            assert!(
+                matches!(served.create(&notebook(name, "1"), None).await, Err(StoreError::Damaged { .. })),
+                "{name}"
+            );
+            assert!(matches!(served.delete(&id(name), None).await, Err(StoreError::Damaged { .. })), "{name}");
         }
         served.scan_now().await.unwrap();
         assert_eq!(damaged(&served, "ann").await, expected);
@@ -224,8 +227,8 @@ async fn no_unreadable_file_is_written() {
         cell(&|cell| cell.code = "x".repeat(300_000).into()),
     ];
     for (index, bad) in bad.iter().enumerate() {
-        assert!(matches!(served.create(bad).await, Err(StoreError::Backend { .. })), "{index}");
+        assert!(matches!(served.create(bad, None).await, Err(StoreError::Backend { .. })), "{index}");
         assert!(served.names().is_empty(), "{index}");
     }
-    served.create(&sound).await.unwrap();
+    served.create(&sound, None).await.unwrap();
 }

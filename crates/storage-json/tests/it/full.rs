@@ -17,7 +17,7 @@ fn is_full<T>(answer: &Result<T, StoreError>, cause: &str) -> bool {
 /// Whatever does not fit is refused, and nothing changes; whatever fits goes on working.
 async fn check_when_full(dir: &Path, large: &str, cause: &str) {
     let store = open(dir);
-    store.create(&notebook("x", "small")).await.unwrap();
+    store.create(&notebook("x", "small"), None).await.unwrap();
     edit(&store, "x", &[printed("a", "printed")]).await.unwrap();
     let before = fs::read(dir.join("x.json")).unwrap();
 
@@ -27,7 +27,7 @@ async fn check_when_full(dir: &Path, large: &str, cause: &str) {
     assert!(is_full(&answer, cause), "a group");
     let answer = edit(&store, "x", &[printed("a", large)]).await;
     assert!(is_full(&answer, cause), "results");
-    let answer = store.create(&notebook("y", large)).await;
+    let answer = store.create(&notebook("y", large), None).await;
     assert!(is_full(&answer, cause), "a creation");
 
     assert_eq!(fs::read(dir.join("x.json")).unwrap(), before, "the old bytes stay");
@@ -38,8 +38,8 @@ async fn check_when_full(dir: &Path, large: &str, cause: &str) {
     assert!(try_load(&store, "y").await.unwrap().is_none());
 
     commit(&store, &mut view, &[insert("b", "still works"), printed("b", "too")]).await.unwrap();
-    store.create(&notebook("y", "small")).await.unwrap();
-    store.delete(&quire_domain::NotebookId::new("y").unwrap()).await.unwrap();
+    store.create(&notebook("y", "small"), None).await.unwrap();
+    store.delete(&quire_domain::NotebookId::new("y").unwrap(), None).await.unwrap();
     drop(store);
     let view = load(&open(dir), "x").await;
     assert_eq!((view.code("b"), view.stdout("a"), view.stdout("b")), ("still works", "printed", "too"));

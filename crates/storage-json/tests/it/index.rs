@@ -17,7 +17,7 @@ async fn without_a_usable_index_everything_is_found_all_the_same() {
     ] {
         let mut served = Served::new();
         for name in ["x", "y", "ä"] {
-            served.create(&notebook(name, "1")).await.unwrap();
+            served.create(&notebook(name, "1"), None).await.unwrap();
         }
         edit(&served, "x", &[update("a", "2")]).await.unwrap();
         served.restart_after(|dir| match spoil {
@@ -28,7 +28,7 @@ async fn without_a_usable_index_everything_is_found_all_the_same() {
         let view = load(&served, "x").await;
         assert_eq!((view.code("a"), view.revision()), ("2", 2));
         edit(&served, "x", &[update("a", "3")]).await.unwrap();
-        served.delete(&id("y")).await.unwrap();
+        served.delete(&id("y"), None).await.unwrap();
         served.restart_after(|_| {});
         assert_eq!(listed(&served, "ann").await, ["x", "ä"]);
         assert_eq!(load(&served, "x").await.revision(), 3);
@@ -39,15 +39,15 @@ async fn without_a_usable_index_everything_is_found_all_the_same() {
 #[tokio::test]
 async fn an_old_index_makes_no_edits_of_our_own_commits() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
-    served.create(&notebook("gone", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    served.create(&notebook("gone", "1"), None).await.unwrap();
     served.restart_after(|_| {});
     let old = fs::read(served.path(".quire/index.jsonl")).unwrap();
     for number in 2..5 {
         edit(&served, "x", &[update("a", &number.to_string())]).await.unwrap();
     }
-    served.delete(&id("gone")).await.unwrap();
-    served.create(&notebook("new", "1")).await.unwrap();
+    served.delete(&id("gone"), None).await.unwrap();
+    served.create(&notebook("new", "1"), None).await.unwrap();
     served.restart_after(|dir| fs::write(dir.join(".quire/index.jsonl"), &old).unwrap());
     let view = load(&served, "x").await;
     assert_eq!((view.code("a"), view.revision()), ("4", 4));
@@ -58,7 +58,7 @@ async fn an_old_index_makes_no_edits_of_our_own_commits() {
 #[tokio::test]
 async fn the_index_does_not_grow_without_bounds() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     for number in 0..1_200 {
         edit(&served, "x", &[update("a", &number.to_string())]).await.unwrap();
     }
@@ -69,7 +69,7 @@ async fn the_index_does_not_grow_without_bounds() {
 #[tokio::test]
 async fn nor_does_it_under_edits_from_outside() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     let text = served.read("x.json");
     for number in 0..1_200 {
         served.write("x.json", &text.replace("\"1\"", &format!("\"{number}\"")));

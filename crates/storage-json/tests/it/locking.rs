@@ -52,14 +52,14 @@ async fn a_directory_that_is_gone_is_told() {
     fs::remove_dir_all(served.dir()).unwrap();
     let health = served.health().await;
     assert!(!health.reads && !health.writes);
-    assert!(served.create(&notebook("x", "1")).await.is_err());
+    assert!(served.create(&notebook("x", "1"), None).await.is_err());
     assert!(!served.dir().exists());
 }
 
 #[tokio::test]
 async fn without_its_own_folders_a_store_says_so_and_keeps_others_out() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     fs::remove_dir_all(served.path(".quire")).unwrap();
     assert!(edit(&served, "x", &[update("a", "2")]).await.is_err());
     let health = served.health().await;
@@ -71,7 +71,7 @@ async fn without_its_own_folders_a_store_says_so_and_keeps_others_out() {
 #[tokio::test]
 async fn what_is_not_ours_in_our_folders_stays_and_stops_nothing() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     let strays = ["outputs/lost+found", "outputs/stray.results", "tmp/stray.tmp"].map(|name| format!(".quire/{name}"));
     served.restart_after(|dir| {
         strays.iter().try_for_each(|name| fs::create_dir(dir.join(name))).unwrap();

@@ -18,8 +18,8 @@ async fn ids_cannot_lead_out_of_the_directory() {
         ["../secret", "..", ".", "./x", "a/../../secret", &absolute, ".quire/lock", ".quire", "a/b", "=x", "a\nb"]
     {
         assert!(try_load(&store, odd).await.unwrap().is_none(), "{odd}");
-        assert!(matches!(store.delete(&id(odd)).await, Err(StoreError::NotFound { .. })), "{odd}");
-        store.create(&notebook(odd, "1")).await.unwrap();
+        assert!(matches!(store.delete(&id(odd), None).await, Err(StoreError::NotFound { .. })), "{odd}");
+        store.create(&notebook(odd, "1"), None).await.unwrap();
         edit(&store, odd, &[update("a", "2")]).await.unwrap();
         assert_eq!(load(&store, odd).await.code("a"), "2");
     }
@@ -30,7 +30,7 @@ async fn ids_cannot_lead_out_of_the_directory() {
     let inside = crate::support::names_in(&dir);
     assert!(inside.iter().all(|name| name.starts_with('=') && name.len() == 70), "{inside:?}");
     for odd in ["../secret", &absolute] {
-        store.delete(&id(odd)).await.unwrap();
+        store.delete(&id(odd), None).await.unwrap();
     }
     assert!(outer.path().join("secret.json").exists());
 }
@@ -38,15 +38,15 @@ async fn ids_cannot_lead_out_of_the_directory() {
 #[tokio::test]
 async fn a_copy_with_its_own_id_is_served_and_written_in_its_place() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     served.write("copy of x.json", &served.read("x.json").replace(r#""id": "x""#, r#""id": "y""#));
     assert_eq!(listed(&served, "ann").await, ["x", "y"]);
     edit(&served, "y", &[update("a", "2")]).await.unwrap();
     assert_eq!(load(&served, "y").await.code("a"), "2");
     assert_eq!(load(&served, "x").await.code("a"), "1");
     assert_eq!(served.names(), ["copy of x.json", "x.json"]);
-    assert!(matches!(served.create(&notebook("y", "3")).await, Err(StoreError::AlreadyExists { .. })));
-    served.delete(&id("y")).await.unwrap();
+    assert!(matches!(served.create(&notebook("y", "3"), None).await, Err(StoreError::AlreadyExists { .. })));
+    served.delete(&id("y"), None).await.unwrap();
     assert_eq!(served.names(), ["x.json"]);
 }
 
@@ -83,13 +83,13 @@ async fn of_two_files_with_one_id_the_first_by_name_serves() {
 async fn a_name_that_is_taken_by_another_id_is_avoided() {
     let mut served = Served::with_files([("a.json", r#"{"id":"A","user_id":"ann","cells":[]}"#)]);
     assert!(try_load(&served, "a").await.unwrap().is_none());
-    served.create(&notebook("a", "small")).await.unwrap();
+    served.create(&notebook("a", "small"), None).await.unwrap();
     served.restart_after(|_| {});
     assert_eq!(load(&served, "a").await.code("a"), "small");
     edit(&served, "A", &[insert("b", "big")]).await.unwrap();
     assert_eq!(load(&served, "A").await.code("b"), "big");
     assert_eq!(served.names().len(), 2);
-    served.delete(&id("A")).await.unwrap();
+    served.delete(&id("A"), None).await.unwrap();
     assert_eq!(load(&served, "a").await.code("a"), "small");
 }
 
@@ -106,7 +106,7 @@ async fn what_is_not_a_notebooks_name_is_left_alone() {
     served.scan_now().await.unwrap();
     assert!(listed(&served, "ann").await.is_empty());
     assert!(damaged(&served, "ann").await.is_empty());
-    served.create(&notebook("never", "1")).await.unwrap();
+    served.create(&notebook("never", "1"), None).await.unwrap();
     for name in others {
         assert_eq!(served.read(name), sound);
     }

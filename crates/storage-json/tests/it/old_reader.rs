@@ -54,7 +54,7 @@ async fn the_old_server_reads_what_we_write() {
     let served = Served::new();
     let mut first = notebook("x", "s = 'é 😀 \u{2028} \u{7f}'\n\ty = \"\\\\\"");
     first.name = Some("Ünïcode".into());
-    served.create(&first).await.unwrap();
+    served.create(&first, None).await.unwrap();
     edit(&served, "x", &[insert("b", ""), insert("c", "\u{1}\u{0}\u{FDD0}")]).await.unwrap();
     let path = served.path("x.json");
     let read = old_server(&[path.as_os_str()]);
@@ -66,7 +66,7 @@ async fn the_old_server_reads_what_we_write() {
 #[tokio::test]
 async fn what_the_old_server_writes_is_an_edit_from_outside() {
     let served = Served::new();
-    served.create(&notebook("x", "ours")).await.unwrap();
+    served.create(&notebook("x", "ours"), None).await.unwrap();
     let mut view = load(&served, "x").await;
     old_server(&[served.path("x.json").as_os_str(), "theirs".as_ref()]);
     assert!(commit(&served, &mut view, &[update("a", "late")]).await.is_err());

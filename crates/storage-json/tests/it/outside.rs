@@ -36,7 +36,7 @@ fn told(events: &mut tokio::sync::broadcast::Receiver<quire_storage::StoreEvent>
 async fn an_edit_from_outside_is_a_new_revision_and_refuses_older_commits() {
     for change in [change_in_place, change_by_renaming] {
         let served = Served::new();
-        served.create(&notebook("x", "x = 1")).await.unwrap();
+        served.create(&notebook("x", "x = 1"), None).await.unwrap();
         let mut events = served.subscribe();
         let mut view = load(&served, "x").await;
         let revision = view.revision();
@@ -59,14 +59,14 @@ async fn an_edit_from_outside_is_a_new_revision_and_refuses_older_commits() {
 #[tokio::test]
 async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
     let served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     let mut refused = false;
     for number in 0..200 {
         let (from, to) = if number % 2 == 0 { ("x = 1", "x = 7") } else { ("x = 7", "x = 1") };
         load(&served, "x").await;
         change_in_place(&served.path("x.json"), from, to);
-        match served.delete(&id("x")).await {
-            Ok(()) => served.create(&notebook("x", to)).await.map(drop).unwrap(), // noticed by the look
+        match served.delete(&id("x"), None).await {
+            Ok(()) => served.create(&notebook("x", to), None).await.map(drop).unwrap(), // noticed by the look
             Err(StoreError::RevisionMismatch { .. }) => {
                 assert_eq!(load(&served, "x").await.code("a"), to);
                 refused = true;
@@ -78,14 +78,14 @@ async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
     if !refused {
         eprintln!("the clock's ticks were too short for an edit that leaves no trace");
     }
-    served.delete(&id("x")).await.unwrap();
+    served.delete(&id("x"), None).await.unwrap();
     assert_eq!(served.names(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn results_for_an_older_revision_are_refused_too() {
     let served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     let mut view = load(&served, "x").await;
     change_in_place(&served.path("x.json"), "x = 1", "x = 7");
     let answer = commit(&served, &mut view, &[printed("a", "1")]).await;
@@ -96,7 +96,7 @@ async fn results_for_an_older_revision_are_refused_too() {
 #[tokio::test]
 async fn the_larger_of_file_and_memory_counts() {
     let served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     change_in_place(&served.path("x.json"), "\"revision\": 1,\n  \"cells\"", "\"revision\": 50,\n  \"cells\"");
     assert_eq!(load(&served, "x").await.revision(), 51);
     change_in_place(&served.path("x.json"), "\"revision\": 50,\n  \"cells\"", "\"revision\": 3,\n  \"cells\"");
@@ -106,7 +106,7 @@ async fn the_larger_of_file_and_memory_counts() {
 #[tokio::test]
 async fn a_touched_file_is_no_edit() {
     let served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     let mut events = served.subscribe();
     let mut view = load(&served, "x").await;
     let text = served.read("x.json");
@@ -122,7 +122,7 @@ async fn a_touched_file_is_no_edit() {
 #[tokio::test]
 async fn files_that_come_and_go_are_notebooks_that_come_and_go() {
     let served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     let mut events = served.subscribe();
     let mut view = load(&served, "x").await;
 
@@ -144,13 +144,13 @@ async fn files_that_come_and_go_are_notebooks_that_come_and_go() {
     assert_eq!(load(&served, "x").await.revision(), 2);
     assert_eq!(told(&mut events), [id("x")]);
     fs::remove_file(served.path("x.json")).unwrap();
-    served.create(&notebook("x", "new")).await.unwrap();
+    served.create(&notebook("x", "new"), None).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_renamed_file_stays_the_same_notebook() {
     let mut served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     edit(&served, "x", &[printed("a", "1")]).await.unwrap();
     let mut events = served.subscribe();
     let mut view = load(&served, "x").await;
@@ -168,7 +168,7 @@ async fn a_renamed_file_stays_the_same_notebook() {
 #[tokio::test]
 async fn edits_while_the_server_was_down_are_noticed() {
     let mut served = Served::new();
-    served.create(&notebook("x", "x = 1")).await.unwrap();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
     edit(&served, "x", &[update("a", "x = 2")]).await.unwrap();
     served.restart_after(|_| {});
     assert_eq!(load(&served, "x").await.revision(), 2, "no edit, no new revision");
@@ -188,7 +188,7 @@ async fn watchers_are_told_without_anybody_asking() {
     let dir = tempfile::TempDir::new().unwrap();
     let every = Some(Duration::from_millis(20));
     let store = JsonNotebookStore::open(dir.path(), Options { scan_every: every, ..Options::default() }).unwrap();
-    store.create(&notebook("x", "x = 1")).await.unwrap();
+    store.create(&notebook("x", "x = 1"), None).await.unwrap();
     let mut events = store.subscribe();
     for (from, to) in [("x = 1", "x = 2"), ("x = 2", "x = 3")] {
         change_in_place(&dir.path().join("x.json"), from, to);
@@ -205,7 +205,7 @@ async fn no_edit_from_outside_is_overwritten_unseen() {
     const OUTSIDE_EDITS: u32 = 300;
     let dir = tempfile::TempDir::new().unwrap();
     let store = open(dir.path());
-    store.create(&notebook("x", "outside 0")).await.unwrap();
+    store.create(&notebook("x", "outside 0"), None).await.unwrap();
     let path = dir.path().join("x.json");
     let template = fs::read_to_string(&path).unwrap();
     let stop = Arc::new(AtomicBool::new(false));

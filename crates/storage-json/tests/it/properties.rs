@@ -122,7 +122,7 @@ proptest! {
     fn a_notebook_survives_its_file(notebook in notebook()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let mut served = Served::new();
-        runtime.block_on(async { served.create(&notebook).await }).unwrap();
+        runtime.block_on(async { served.create(&notebook, None).await }).unwrap();
         let names = served.names();
         prop_assert_eq!(names.len(), 1);
         let text = served.read(&names[0]);

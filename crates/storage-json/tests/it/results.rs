@@ -53,7 +53,7 @@ async fn a_crash_while_results_are_moved_loses_none() {
 #[tokio::test]
 async fn a_crash_between_results_and_file_shows_neither() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     edit(&served, "x", &[printed("a", "one")]).await.unwrap();
     let before = served.read("x.json");
     let index = fs::read(served.path(".quire/index.jsonl")).unwrap();
@@ -86,7 +86,7 @@ async fn losing_results_loses_no_code() {
         },
     ] {
         let mut served = Served::new();
-        served.create(&notebook("x", "1")).await.unwrap();
+        served.create(&notebook("x", "1"), None).await.unwrap();
         edit(&served, "x", &[printed("a", "one")]).await.unwrap();
         served.restart_after(|dir| outputs(dir).iter().for_each(|path| spoil(path)));
         let view = load(&served, "x").await;
@@ -106,7 +106,7 @@ async fn results_lost_while_serving_lose_no_later_ones() {
         |path: &Path| fs::write(path, "quire").unwrap(),
     ] {
         let mut served = Served::new();
-        served.create(&notebook("x", "1")).await.unwrap();
+        served.create(&notebook("x", "1"), None).await.unwrap();
         edit(&served, "x", &[printed("a", "one")]).await.unwrap();
         for path in outputs(served.dir()) {
             spoil(&path);
@@ -126,7 +126,7 @@ async fn results_lost_while_serving_lose_no_later_ones() {
 #[tokio::test]
 async fn an_older_file_from_a_backup_loses_no_results() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     let old = served.read("x.json");
     edit(&served, "x", &[update("a", "2"), printed("a", "kept")]).await.unwrap();
     edit(&served, "x", &[insert("b", "3"), printed("b", "of b")]).await.unwrap();
@@ -137,7 +137,7 @@ async fn an_older_file_from_a_backup_loses_no_results() {
 #[tokio::test]
 async fn results_do_not_rewrite_the_file_and_do_not_pile_up() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     let before = fs::metadata(served.path("x.json")).unwrap();
     let large = "x".repeat(500_000);
     for number in 0..40 {
@@ -157,7 +157,7 @@ async fn results_do_not_rewrite_the_file_and_do_not_pile_up() {
 #[tokio::test]
 async fn results_of_cells_removed_from_outside_do_not_pile_up() {
     let served = Served::new();
-    served.create(&notebook("x", "1")).await.unwrap();
+    served.create(&notebook("x", "1"), None).await.unwrap();
     let large = "x".repeat(900_000);
     let mut cell = "a".to_owned();
     for number in 0..12 {
@@ -176,11 +176,11 @@ async fn results_of_cells_removed_from_outside_do_not_pile_up() {
 async fn deleting_removes_results_and_starting_removes_orphans() {
     let mut served = Served::new();
     for name in ["x", "y"] {
-        served.create(&notebook(name, "1")).await.unwrap();
+        served.create(&notebook(name, "1"), None).await.unwrap();
         edit(&served, name, &[printed("a", name)]).await.unwrap();
     }
     assert_eq!(outputs(served.dir()).len(), 2);
-    served.delete(&id("x")).await.unwrap();
+    served.delete(&id("x"), None).await.unwrap();
     assert_eq!(outputs(served.dir()).len(), 1);
     // As long as a file does not tell which notebook it is, it may be that of any results.
     served.restart_after(|dir| fs::rename(dir.join("y.json"), dir.join("=y.json")).unwrap());

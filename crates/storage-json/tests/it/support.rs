@@ -8,7 +8,10 @@ use std::sync::Arc;
 use quire_domain::{
     CellId, CellStatus, CellType, Edit, Notebook, NotebookId, OpenNotebook, Place, Results, Timestamp, UserId,
 };
-use quire_storage::{Commit, CommitId, ListFilter, NotebookStore as _, Page, PageRequest, StoreError, Version};
+use quire_storage::{
+    AnswerKey, Commit, CommitId, KeptAnswer, ListFilter, NotebookStore as _, Page, PageRequest, RequestDigest,
+    StoreError, Version,
+};
 use quire_storage_json::{JsonNotebookStore, Options};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -147,12 +150,39 @@ pub(crate) async fn try_load(store: &JsonNotebookStore, name: &str) -> Result<Op
 
 /// Applies edits to a view and commits them together.
 pub(crate) async fn commit(store: &JsonNotebookStore, view: &mut View, edits: &[Edit]) -> Result<Version, StoreError> {
+    commit_answering(store, view, edits, &[]).await
+}
+
+/// As [`commit`], with answers to keep.
+pub(crate) async fn commit_answering(
+    store: &JsonNotebookStore,
+    view: &mut View,
+    edits: &[Edit],
+    answers: &[KeptAnswer],
+) -> Result<Version, StoreError> {
     let base = view.0.notebook().revision;
     let now = view.0.notebook().updated_at;
     let changes: Vec<_> =
         edits.iter().map(|edit| Arc::new(view.0.apply(edit, None, now).unwrap().expect("a change"))).collect();
-    let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes: &changes, after: view.0.notebook() };
+    let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes: &changes, after: view.0.notebook(), answers };
     store.commit(commit).await
+}
+
+/// What is answered to the request that takes this notebook to, or over, this revision.
+pub(crate) fn answer(name: &str, revision: i64) -> KeptAnswer {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&revision.to_be_bytes());
+    key[8..8 + name.len()].copy_from_slice(name.as_bytes());
+    let outcome = format!("{name} {revision}").into();
+    KeptAnswer { user: user("ann"), key: AnswerKey(key), request: RequestDigest([1; 32]), outcome, at: at(revision) }
+}
+
+/// Whether that answer is kept, as it was.
+pub(crate) async fn is_kept(store: &JsonNotebookStore, name: &str, revision: i64) -> bool {
+    let expected = answer(name, revision);
+    let found = store.answer(&expected.user, &expected.key, at(0)).await.unwrap();
+    assert!(found.as_ref().is_none_or(|found| *found == expected), "{found:?}");
+    found.is_some()
 }
 
 /// Loads, edits and commits.

@@ -61,4 +61,3 @@ WITH bump AS (
     ON CONFLICT (notebook_id, cell_id, ordinal)
     DO UPDATE SET mime_type = excluded.mime_type, data = excluded.data, metadata = excluded.metadata
 )
-SELECT version FROM bump

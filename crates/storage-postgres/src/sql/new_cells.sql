@@ -19,4 +19,3 @@
     FROM stored, unnest($24::text[], $25::integer[], $26::text[], $27::text[], $28::text[])
         AS o (cell_id, ordinal, mime_type, data, metadata)
 )
-SELECT version FROM stored

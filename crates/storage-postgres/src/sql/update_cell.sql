@@ -13,4 +13,3 @@ WITH bump AS (
     FROM bump
     WHERE notebook_id = $1 AND id = $6
 )
-SELECT version FROM bump

@@ -137,7 +137,7 @@ fn everything_comes_back_as_the_same_text() {
             let mut made = notebook(&name, &[]);
             made.extra = unknown;
             made.cells = [first.clone()].into_iter().collect();
-            store.create(&made).await.unwrap();
+            store.create(&made, None).await.unwrap();
             let created = load(&*store, &made.id).await;
             prop_assert_eq!(kept(&created), kept(&made));
             let loaded = created.cells.get(0).unwrap();

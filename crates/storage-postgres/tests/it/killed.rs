@@ -142,13 +142,13 @@ async fn nothing_acknowledged_is_lost_by_twenty_kills() {
     };
     let names: Vec<String> = (0..WRITERS_OF_HOT).map(|writer| format!("w{writer}")).collect();
     let cells: Vec<_> = names.iter().map(|name| (&**name, "0")).collect();
-    world.store.create(&notebook("hot", &cells)).await.unwrap();
+    world.store.create(&notebook("hot", &cells), None).await.unwrap();
     for name in &names {
         writers.spawn(Arc::clone(&world).write(written("hot", name)));
     }
     for quiet in 0..QUIET {
         let (one, two) = (format!("quiet{quiet}"), format!("groups{quiet}"));
-        world.store.create(&notebook(&one, &[("a", "0")])).await.unwrap();
+        world.store.create(&notebook(&one, &[("a", "0")]), None).await.unwrap();
         let mut editor = Editor::create(&*world.store, notebook(&two, &[("a", ""), ("b", "")])).await;
         editor.commit(&*world.store, &[update("a", "0"), update("b", "0"), printed("b", "0", 0)]).await.unwrap();
         writers.spawn(Arc::clone(&world).write(written(&one, "a")));

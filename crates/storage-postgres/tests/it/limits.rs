@@ -22,7 +22,7 @@ async fn a_commit_that_waits_too_long_is_refused() {
         let answer = editor.commit(&*store, &edits).await;
         assert!(matches!(answer, Err(StoreError::Overloaded { .. })), "{answer:?}");
     }
-    let answer = store.delete(&notebook_id("x")).await;
+    let answer = store.delete(&notebook_id("x"), None).await;
     assert!(matches!(answer, Err(StoreError::Overloaded { .. })), "{answer:?}");
     sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
     assert_eq!(kept(&load(&*store, &notebook_id("x")).await), kept(editor.notebook()));
@@ -55,7 +55,7 @@ async fn a_full_disk_is_told_and_changes_nothing() {
     next.revision = next.revision.next().unwrap();
     let answer = store.replace(editor.notebook().revision, &next).await;
     assert!(matches!(answer, Err(StoreError::Full { .. })), "{answer:?}");
-    let answer = store.create(&notebook("y", &[("a", "")])).await;
+    let answer = store.create(&notebook("y", &[("a", "")]), None).await;
     assert!(matches!(answer, Err(StoreError::Full { .. })), "{answer:?}");
     assert_eq!(kept(&load(&*store, &notebook_id("x")).await), before);
     assert!(store.load(&notebook_id("y")).await.unwrap().is_none());

@@ -9,7 +9,8 @@ use quire_storage_postgres::Options;
 use quire_test_postgres::{Cut, Database, Proxy, Server};
 
 use crate::support::{
-    Editor, Random, cell_id, delete, insert, kept, load, notebook, notebook_id, open, open_with, printed, update,
+    Editor, Random, answer, cell_id, delete, insert, is_kept, kept, load, notebook, notebook_id, open, open_with,
+    printed, update,
 };
 
 /// An edit or a group of some kind; `number` makes it one of its own.
@@ -53,7 +54,11 @@ async fn seven_hundred_changes_are_each_made_once() {
             assert_eq!(stored.as_ref().map(kept), other.as_ref().map(kept), "whole notebook {number}");
         } else {
             let edits = edits(&mut random, number, editor.notebook());
-            last = editor.commit(cut, &edits).await.unwrap();
+            let mut group = editor.apply(&edits);
+            // Some of them with an answer, which must be kept once like the change.
+            group.answers.extend((number % 3 > 0).then(|| answer(number)));
+            last = group.commit(cut).await.unwrap();
+            assert_eq!(is_kept(direct, number).await, number % 3 > 0, "the answer to {number}");
             let loaded = direct.load(&notebook_id("edited")).await.unwrap().unwrap();
             assert_eq!(kept(&loaded.notebook), kept(editor.notebook()), "after {number}: {edits:?}");
             assert_eq!(loaded.version, last, "after {number}");
@@ -67,19 +72,21 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
     let mut next = notebook("other", &[("a", &format!("whole {number}")), ("b", "")]);
     match there {
         None => {
-            store.create(&next).await.unwrap();
+            store.create(&next, Some(&answer(number))).await.unwrap();
+            assert!(is_kept(store, number).await, "the answer to {number}");
             Some(next)
         }
         Some(there) if go => {
             // Of a deletion there is no trace to look for, so that it may have to say that it does not know.
-            match store.delete(&there.id).await {
+            match store.delete(&there.id, Some(&answer(number))).await {
                 Ok(()) => {}
-                Err(StoreError::OutcomeUnknown { .. }) => match store.delete(&there.id).await {
-                    Ok(()) | Err(StoreError::NotFound { .. }) => {}
+                Err(StoreError::OutcomeUnknown { .. }) => match store.delete(&there.id, Some(&answer(number))).await {
+                    Ok(()) | Err(StoreError::NotFound { .. } | StoreError::AlreadyAnswered) => {}
                     Err(error) => panic!("deleting again: {error:?}"),
                 },
                 Err(error) => panic!("deleting: {error:?}"),
             }
+            assert!(is_kept(store, number).await, "the answer to {number}");
             None
         }
         Some(there) => {
@@ -97,7 +104,7 @@ async fn three_hundred_changes_among_anothers_are_answered_truly() {
     let proxy = Proxy::start(Server::shared());
     let (cut, direct) = (open_with(&database.url_at(proxy.port()), Options::default()), open(&database));
     let id = notebook_id("shared");
-    direct.create(&notebook("shared", &[])).await.unwrap();
+    direct.create(&notebook("shared", &[]), None).await.unwrap();
     let rival = {
         let (direct, id) = (direct.clone(), id.clone());
         tokio::spawn(async move {

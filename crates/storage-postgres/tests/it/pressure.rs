@@ -35,9 +35,9 @@ async fn writes(store: &dyn NotebookStore, editor: &mut Editor) -> Vec<Result<()
     next.revision = next.revision.next().unwrap();
     vec![
         editor.commit(store, &[update("a", "refused")]).await.map(drop),
-        store.create(&notebook("y", &[])).await.map(drop),
+        store.create(&notebook("y", &[]), None).await.map(drop),
         store.replace(editor.notebook().revision, &next).await.map(drop),
-        store.delete(&notebook_id("x")).await,
+        store.delete(&notebook_id("x"), None).await,
     ]
 }
 

@@ -50,7 +50,7 @@ async fn data_rights_are_enough() {
     assert_eq!(store.digests(&[notebook_id("served")]).await.unwrap().len(), 1);
     let page = store.list(&ListFilter::of(ann()), &PageRequest::default()).await.unwrap();
     assert_eq!(page.notebooks.len(), 1);
-    store.delete(&notebook_id("served")).await.unwrap();
+    store.delete(&notebook_id("served"), None).await.unwrap();
 
     store.close().await;
     execute(&database, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
@@ -64,7 +64,7 @@ async fn a_replacement_must_be_a_later_revision() {
     let store = open(&database);
     let mut there = notebook("there", &[("a", "kept")]);
     there.revision = Revision(7);
-    store.create(&there).await.unwrap();
+    store.create(&there, None).await.unwrap();
     for revision in [0, 6, 7] {
         let mut other = notebook("there", &[("z", "not wanted")]);
         other.revision = Revision(revision);
@@ -86,7 +86,7 @@ async fn first_requests_at_once_make_one_user() {
             tokio::spawn(async move {
                 let owner = UserId::new(format!("user {round}")).unwrap();
                 let id = notebook_id(&format!("{round}-{number}"));
-                store.create(&Notebook::new(id, owner, time(0))).await
+                store.create(&Notebook::new(id, owner, time(0)), None).await
             })
         });
         for call in calls.collect::<Vec<_>>() {
@@ -173,8 +173,8 @@ async fn damaged_rows_are_named_and_harm_nothing_else() {
         let ids = [id.clone(), notebook_id("other")];
         let digests = store.digests(&ids).await.unwrap();
         assert_eq!(digests.iter().map(|digested| digested.id.clone()).collect::<Vec<_>>(), [notebook_id("other")]);
-        assert!(matches!(store.create(&notebook("damaged", &[])).await, Err(StoreError::AlreadyExists { .. })));
-        store.delete(&id).await.unwrap();
+        assert!(matches!(store.create(&notebook("damaged", &[]), None).await, Err(StoreError::AlreadyExists { .. })));
+        store.delete(&id, None).await.unwrap();
         assert!(store.load(&id).await.unwrap().is_none());
     }
 }

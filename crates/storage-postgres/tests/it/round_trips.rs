@@ -1,11 +1,13 @@
 //! How often each call talks to the database, counted where it passes: once, when all goes well.
 
 use quire_domain::{Edit, Place, Revision};
+use quire_service::{NotebookService, RequestKey, ServiceError};
 use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError};
 use quire_test_postgres::{Counts, Database, Proxy, Server};
 
 use crate::support::{
-    Editor, ann, cell_id, delete, insert, load, notebook, notebook_id, open_with, printed, update, with_connections,
+    Editor, ann, answer, cell_id, delete, insert, is_kept, load, notebook, notebook_id, open_with, printed, until,
+    update, with_connections,
 };
 
 /// What passes while a call is made. Its pings are counted apart: they come after it, in the background.
@@ -71,7 +73,7 @@ async fn each_call_is_one_round_trip() {
         check("a load of cells with outputs", counts);
 
         let mut whole = notebook("whole", &cells);
-        let (answer, counts) = counted(&proxy, store.create(&whole)).await;
+        let (answer, counts) = counted(&proxy, store.create(&whole, None)).await;
         answer.unwrap();
         check("a creation", counts);
         whole.revision = Revision(5);
@@ -81,9 +83,56 @@ async fn each_call_is_one_round_trip() {
         let (page, counts) = counted(&proxy, store.list(&ListFilter::of(ann()), &PageRequest::default())).await;
         assert_eq!(page.unwrap().notebooks.len(), 2);
         check("a list", counts);
-        let (answer, counts) = counted(&proxy, store.delete(&whole.id)).await;
+        let (answer, counts) = counted(&proxy, store.delete(&whole.id, None)).await;
         answer.unwrap();
         check("a deletion", counts);
+    }
+}
+
+/// An answer comes with its change; only the look for an earlier one is a round trip more.
+#[tokio::test]
+async fn an_answer_costs_one_round_trip() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::start(Server::shared());
+    let store = open_with(&database.url_at(proxy.port()), with_connections(1));
+    let service = NotebookService::new(store.clone(), quire_service::Options::default()).unwrap();
+    let id = notebook_id("edited");
+    let _ = Editor::create(&*store, notebook("edited", &[("a", "")])).await;
+    for number in 0..4 {
+        let kept = answer(number);
+        let key = (number > 0).then_some(RequestKey { key: kept.key, request: kept.request });
+        let (id, edit) = (id.clone(), update("a", &format!("x = {number}")));
+        let call = async move |service: NotebookService| service.edit(&ann(), &id, None, edit).await;
+        let (answered, counts) = counted(&proxy, service.once::<_, ServiceError, _>(&ann(), key, call)).await;
+        assert!(!answered.unwrap().is_replay);
+        // The first prepare their statements, and when the first answer is kept, old ones are forgotten in the background.
+        if number == 1 {
+            until("old answers are forgotten", async || proxy.counts().executions == 3).await;
+        } else if number > 1 {
+            assert_executed("an edit with a key", counts, 2);
+        }
+    }
+    let mut editor = Editor::load(&*store, &id).await;
+    for round in 0..2 {
+        let edits =
+            [update("a", "y"), Edit::Rename { name: format!("{round}") }, insert(&format!("{round}"), "", Place::End)];
+        let mut group = editor.apply(&edits);
+        group.answers = vec![answer(100 + 2 * round), answer(101 + 2 * round)];
+        let (committed, counts) = counted(&proxy, group.commit(&*store)).await;
+        committed.unwrap();
+        let whole = notebook(&format!("whole {round}"), &[]);
+        let (made, of_creation) = counted(&proxy, store.create(&whole, Some(&answer(200 + round)))).await;
+        made.unwrap();
+        let (gone, of_deletion) = counted(&proxy, store.delete(&whole.id, Some(&answer(300 + round)))).await;
+        gone.unwrap();
+        if round > 0 {
+            assert_executed("a group with answers", counts, 1);
+            assert_executed("a creation with an answer", of_creation, 1);
+            assert_executed("a deletion with an answer", of_deletion, 1);
+        }
+        for number in [100 + 2 * round, 101 + 2 * round, 200 + round, 300 + round] {
+            assert!(is_kept(&*store, number).await, "{number}");
+        }
     }
 }
 
@@ -104,7 +153,7 @@ async fn a_refusal_is_two_round_trips() {
             assert_executed("a refused edit", counts, 2);
         }
     }
-    let (answer, counts) = counted(&proxy, store.create(editor.notebook())).await;
+    let (answer, counts) = counted(&proxy, store.create(editor.notebook(), None)).await;
     assert!(matches!(answer, Err(StoreError::AlreadyExists { .. })), "{answer:?}");
     assert_executed("a refused creation", counts, 2);
     assert_eq!(&*load(store, &notebook_id("edited")).await.cells.get(0).unwrap().code, "first");

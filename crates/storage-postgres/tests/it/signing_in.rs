@@ -98,8 +98,8 @@ async fn a_wrong_password_is_told_without_it() {
     let store = role.store(PasswordSource::Text("hunter2".to_owned()));
     for error in [
         store.load(&notebook_id("x")).await.unwrap_err(),
-        store.create(&notebook("x", &[])).await.unwrap_err(),
-        store.delete(&notebook_id("x")).await.unwrap_err(),
+        store.create(&notebook("x", &[]), None).await.unwrap_err(),
+        store.delete(&notebook_id("x"), None).await.unwrap_err(),
     ] {
         assert!(matches!(&error, StoreError::Unavailable { .. }), "{error:?}");
         assert!(!told(&error).contains("hunter2"), "{}", told(&error));

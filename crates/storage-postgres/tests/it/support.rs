@@ -7,7 +7,7 @@ use quire_domain::{
     Cell, CellId, CellStatus, CellType, Change, Edit, Extra, Json, Notebook, NotebookId, OpenNotebook, OrderKey,
     Output, Place, Results, Revision, Timestamp, UserId,
 };
-use quire_storage::{Commit, CommitId, NotebookStore, StoreError, Version};
+use quire_storage::{AnswerKey, Commit, CommitId, KeptAnswer, NotebookStore, RequestDigest, StoreError, Version};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::Database;
 use uuid::Uuid;
@@ -113,6 +113,22 @@ impl Random {
     }
 }
 
+/// Ann's answer number so much.
+pub(crate) fn answer(number: usize) -> KeptAnswer {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
+    let (outcome, at) = (Arc::from(format!("{number}")), time(number.try_into().unwrap()));
+    KeptAnswer { user: ann(), key: AnswerKey(key), request: RequestDigest([1; 32]), outcome, at }
+}
+
+/// Whether that answer is kept.
+pub(crate) async fn is_kept(store: &dyn NotebookStore, number: usize) -> bool {
+    let expected = answer(number);
+    let found = store.answer(&ann(), &expected.key, expected.at).await.unwrap();
+    assert!(found.as_ref().is_none_or(|found| *found == expected), "{found:?}");
+    found.is_some()
+}
+
 /// Changes that were applied in memory and are to be stored, as often as need be.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -120,11 +136,20 @@ pub(crate) struct Group {
     base: Revision,
     changes: Vec<Arc<Change>>,
     after: Notebook,
+    pub(crate) answers: Vec<KeptAnswer>,
 }
 
 impl Group {
     pub(crate) async fn commit(&self, store: &dyn NotebookStore) -> Result<Version, StoreError> {
-        store.commit(Commit { id: self.id, base: self.base, changes: &self.changes, after: &self.after }).await
+        store
+            .commit(Commit {
+                id: self.id,
+                base: self.base,
+                changes: &self.changes,
+                after: &self.after,
+                answers: &self.answers,
+            })
+            .await
     }
 }
 
@@ -138,7 +163,7 @@ impl Editor {
     /// Stores a new notebook and edits it.
     pub(crate) async fn create(store: &dyn NotebookStore, notebook: Notebook) -> Self {
         let open = OpenNotebook::open(notebook);
-        store.create(open.notebook()).await.unwrap();
+        store.create(open.notebook(), None).await.unwrap();
         Self { open }
     }
 
@@ -163,7 +188,7 @@ impl Editor {
             self.open.apply(edit, None, later).unwrap().map(Arc::new)
         };
         let changes = edits.iter().filter_map(&mut apply).collect();
-        Group { id: CommitId(Uuid::new_v4()), base, changes, after: self.notebook().clone() }
+        Group { id: CommitId(Uuid::new_v4()), base, changes, after: self.notebook().clone(), answers: Vec::new() }
     }
 
     /// Takes back what could not be stored.

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quire_domain::{NotebookId, Revision};
-use quire_service::{NotebookService, ServiceError};
+use quire_service::{Edited, NotebookService, RequestKey, ServiceError};
 use quire_storage::NotebookStore as _;
 use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
 use tokio::task::JoinSet;
 
 use crate::history::{Kind, Operation, check};
-use crate::support::{ann, load, notebook, notebook_id, open, until, update};
+use crate::support::{ann, answer, load, notebook, notebook_id, open, until, update};
 
 const WRITERS: usize = 64;
 const EDITS: usize = 5;
@@ -91,12 +91,53 @@ async fn read(record: Arc<Record>, store: Arc<PostgresNotebookStore>, id: Notebo
     }
 }
 
+/// Fifty of one request at once, over both servers: one edit, and fifty times its answer. Some expect a revision, as most
+/// clients do; then those that come too late find a conflict before they find the answer.
+async fn twins(expected: Option<i64>) {
+    let database = Database::fresh().await;
+    let stores = [open(&database), open(&database)];
+    let services = stores.clone().map(|store| NotebookService::new(store, quire_service::Options::default()).unwrap());
+    let id = notebook_id("shared");
+    stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
+    for round in 0..10 {
+        let kept = answer(round);
+        let key = RequestKey { key: kept.key, request: kept.request };
+        let base = i64::try_from(round).unwrap();
+        let mut callers = JoinSet::new();
+        for twin in 0..50 {
+            let (service, id) = (services[twin % 2].clone(), id.clone());
+            let expected = expected.map(|expected| Revision(expected + base));
+            callers.spawn(async move {
+                let call = async move |service: NotebookService| {
+                    service.edit(&ann(), &id, expected, update("a", "twins")).await
+                };
+                let answered = service.once::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
+                (answered.outcome.revision, answered.is_replay)
+            });
+        }
+        let told = callers.join_all().await;
+        assert!(told.iter().all(|(revision, _)| revision.0 == base + 1), "round {round}: {told:?}");
+        assert_eq!(told.iter().filter(|(_, is_replay)| !is_replay).count(), 1, "round {round}: {told:?}");
+        assert_eq!(load(&*stores[0], &id).await.revision.0, base + 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_twins_who_expect_nothing_are_one_edit() {
+    twins(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_twins_who_expect_a_revision_are_one_edit() {
+    twins(Some(0)).await;
+}
+
 async fn run(expects: impl Fn(usize) -> bool) {
     let database = Database::fresh().await;
     let stores = [open(&database), open(&database)];
     let services = stores.clone().map(|store| NotebookService::new(store, quire_service::Options::default()).unwrap());
     let id = notebook_id("shared");
-    stores[0].create(&notebook("shared", &CELLS)).await.unwrap();
+    stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
     let record = Arc::new(Record::default());
     let mut callers = JoinSet::new();
     for writer in 0..WRITERS {

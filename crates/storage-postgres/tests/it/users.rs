@@ -13,7 +13,7 @@ async fn a_user_is_known_from_the_first_notebook_on_and_active_until_told_otherw
     store.set_email(&ann(), "ann@example.com").await.unwrap();
     assert_eq!(store.find(&ann()).await.unwrap(), None, "an address makes nobody known");
 
-    store.create(&notebook("n", &[])).await.unwrap();
+    store.create(&notebook("n", &[]), None).await.unwrap();
     assert_eq!(store.find(&ann()).await.unwrap(), Some(KnownUser { is_active: true, email: None }));
     for email in ["ann@example.com", "ann@example.com", "änn\u{FDD0}@example.com"] {
         store.set_email(&ann(), email).await.unwrap();
@@ -31,7 +31,7 @@ async fn a_user_is_known_from_the_first_notebook_on_and_active_until_told_otherw
 async fn an_address_is_written_only_when_it_is_another_one() {
     let database = Database::fresh().await;
     let store = open(&database);
-    store.create(&notebook("n", &[])).await.unwrap();
+    store.create(&notebook("n", &[]), None).await.unwrap();
     let mut connection = database.connect().await;
     let mut row = async || {
         let place: (String,) = sqlx::query_as("SELECT ctid::text FROM users").fetch_one(&mut connection).await.unwrap();

@@ -110,7 +110,7 @@ pub(super) fn exists(error: &StoreError) -> bool {
 /// A caller who edits one notebook.
 #[derive(Debug)]
 pub(super) struct Editor<'a> {
-    store: &'a dyn NotebookStore,
+    pub(super) store: &'a dyn NotebookStore,
     pub(super) open: OpenNotebook,
 }
 
@@ -118,7 +118,7 @@ impl<'a> Editor<'a> {
     /// Stores a new notebook and edits it.
     pub(super) async fn create(store: &'a dyn NotebookStore, notebook: Notebook) -> Result<Self, Failure> {
         let open = OpenNotebook::open(notebook);
-        store.create(open.notebook()).await?;
+        store.create(open.notebook(), None).await?;
         Ok(Self { store, open })
     }
 
@@ -159,7 +159,7 @@ impl<'a> Editor<'a> {
         base: Revision,
         changes: &[Arc<Change>],
     ) -> Result<Version, StoreError> {
-        self.store.commit(Commit { id, base, changes, after: self.notebook() }).await
+        self.store.commit(Commit { id, base, changes, after: self.notebook(), answers: &[] }).await
     }
 
     /// Applies and stores one edit.

@@ -20,7 +20,7 @@ use crate::{Commit, NotebookStore};
 pub async fn of_two_commits_on_one_base_one_succeeds<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let id = NotebookId::new("raced")?;
-    store.create(&with_cells("raced", &[("a", "")])?).await?;
+    store.create(&with_cells("raced", &[("a", "")])?, None).await?;
     for _ in 0..10 {
         let base = load(&*store, &id).await?.notebook.revision;
         let mut calls = Vec::new();
@@ -58,7 +58,7 @@ pub async fn of_two_commits_on_one_base_one_succeeds<B: StoreBuilder>(builder: &
 pub async fn many_writers_lose_nothing<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     const WRITERS: i64 = 32;
     let (store, _guard) = builder.build().await?;
-    store.create(&empty("shared")?).await?;
+    store.create(&empty("shared")?, None).await?;
     let mut calls = Vec::new();
     for writer in 0..WRITERS {
         let store = Arc::clone(&store);
@@ -92,7 +92,7 @@ pub async fn many_writers_lose_nothing<B: StoreBuilder>(builder: &B) -> Result<(
 pub async fn a_load_never_shows_half_a_group<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let id = NotebookId::new("whole")?;
-    store.create(&with_cells("whole", &[("a", "0"), ("b", "0")])?).await?;
+    store.create(&with_cells("whole", &[("a", "0"), ("b", "0")])?, None).await?;
     let done = Arc::new(AtomicBool::new(false));
     let mut readers = Vec::new();
     for _ in 0..2 {
@@ -145,7 +145,7 @@ async fn write_groups(store: &dyn NotebookStore, id: &NotebookId) -> Result<(), 
 pub async fn a_dropped_call_is_done_wholly_or_not_at_all<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let id = NotebookId::new("dropped")?;
-    store.create(&with_cells("dropped", &[("a", "0"), ("b", "0")])?).await?;
+    store.create(&with_cells("dropped", &[("a", "0"), ("b", "0")])?, None).await?;
     for round in 1..=20 {
         let mut editor = Editor::load(&*store, &id).await?;
         let before = editor.notebook().clone();
@@ -155,7 +155,8 @@ pub async fn a_dropped_call_is_done_wholly_or_not_at_all<B: StoreBuilder>(builde
             editor.apply(&update("b", &code)?)?,
             editor.apply(&results("a", printed(&code))?)?,
         ];
-        let commit = Commit { id: new_commit(), base: before.revision, changes: &group, after: editor.notebook() };
+        let commit =
+            Commit { id: new_commit(), base: before.revision, changes: &group, after: editor.notebook(), answers: &[] };
         drop_after(round % 5, store.commit(commit)).await;
 
         // The change may still come, but only wholly; a commit on top of what is there then succeeds.
@@ -213,7 +214,7 @@ pub async fn notebooks_do_not_disturb_each_other<B: StoreBuilder>(builder: &B) -
                 editor.edit(&insert(&format!("c{step}"), "", Place::Start)?).await?;
             }
             if number % 4 == 3 {
-                store.delete(&editor.notebook().id).await?;
+                store.delete(&editor.notebook().id, None).await?;
                 return Ok(None);
             }
             Ok::<_, Failure>(Some(editor.notebook().clone()))
@@ -235,7 +236,7 @@ pub async fn a_healthy_store_says_so<B: StoreBuilder>(builder: &B) -> Result<(),
     let (store, _guard) = builder.build().await?;
     let before = store.health().await;
     ensure!(before.reads && before.writes, "a fresh store is not healthy: {before:?}");
-    store.create(&empty("healthy")?).await?;
+    store.create(&empty("healthy")?, None).await?;
     let _events = store.subscribe();
     same("the health", &before, &store.health().await)
 }

@@ -17,16 +17,16 @@ pub async fn missing_notebooks_are_reported<B: StoreBuilder>(builder: &B) -> Res
     let (store, _guard) = builder.build().await?;
     let id = NotebookId::new("nowhere")?;
     ensure!(store.load(&id).await?.is_none(), "a notebook that was never stored was loaded");
-    refused("deleting a missing notebook", store.delete(&id).await, is_not_found)?;
+    refused("deleting a missing notebook", store.delete(&id, None).await, is_not_found)?;
     let mut editor = Editor::create(&*store, with_cells("nowhere", &[("a", "")])?).await?;
-    store.delete(&id).await?;
+    store.delete(&id, None).await?;
     let base = editor.notebook().revision;
     let change = editor.apply(&update("a", "x")?)?;
     refused("committing to a missing notebook", editor.commit(base, &[change]).await, is_not_found)?;
     let change = editor.apply(&results("a", printed("x"))?)?;
     refused("committing results to a missing notebook", editor.commit(base, &[change]).await, is_not_found)?;
     ensure!(store.load(&id).await?.is_none(), "a refused commit made a notebook");
-    refused("deleting a deleted notebook", store.delete(&id).await, is_not_found)
+    refused("deleting a deleted notebook", store.delete(&id, None).await, is_not_found)
 }
 
 /// A notebook's owner is told, also after it was replaced by another's, and nobody's when it is not there.
@@ -37,14 +37,14 @@ pub async fn the_owner_of_a_notebook_is_told<B: StoreBuilder>(builder: &B) -> Re
     let (store, mut guard) = builder.build().await?;
     let notebook = full("owned")?;
     same("the owner of what is not there", &None, &store.owner(&notebook.id).await?)?;
-    store.create(&notebook).await?;
+    store.create(&notebook, None).await?;
     same("the owner", &Some(notebook.owner.clone()), &store.owner(&notebook.id).await?)?;
     let mut next = full("owned")?;
     (next.owner, next.revision) = (UserId::new("somebody else")?, Revision(1_000));
     store.replace(notebook.revision, &next).await?;
     let store = builder.reopen(store, &mut guard).await?;
     same("the owner after another notebook took its place", &Some(next.owner), &store.owner(&notebook.id).await?)?;
-    store.delete(&notebook.id).await?;
+    store.delete(&notebook.id, None).await?;
     same("the owner of what was deleted", &None, &store.owner(&notebook.id).await?)
 }
 
@@ -55,11 +55,11 @@ pub async fn the_owner_of_a_notebook_is_told<B: StoreBuilder>(builder: &B) -> Re
 pub async fn an_existing_notebook_is_not_created_again<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let first = full("taken")?;
-    let version = store.create(&first).await?;
-    refused("creating the same notebook again", store.create(&first).await, exists)?;
+    let version = store.create(&first, None).await?;
+    refused("creating the same notebook again", store.create(&first, None).await, exists)?;
     let mut other = with_cells("taken", &[("other", "y = 2")])?;
     other.owner = UserId::new("somebody else")?;
-    refused("creating somebody else's notebook with a taken id", store.create(&other).await, exists)?;
+    refused("creating somebody else's notebook with a taken id", store.create(&other, None).await, exists)?;
     is_stored(&*store, &first).await?;
     same("the version", &version, &load(&*store, &first.id).await?.version)?;
     let listed = store.list(&ListFilter::of(other.owner), &PageRequest::default()).await?;
@@ -79,7 +79,7 @@ pub async fn of_concurrent_creations_one_succeeds<B: StoreBuilder>(builder: &B) 
             let mut notebook = with_cells(&format!("contested{round}"), &[(&format!("by{author}"), "x = 1")])?;
             notebook.owner = UserId::new(format!("author{author}"))?;
             let store = Arc::clone(&store);
-            calls.push(tokio::spawn(async move { store.create(&notebook).await.map(|_| notebook) }));
+            calls.push(tokio::spawn(async move { store.create(&notebook, None).await.map(|_| notebook) }));
         }
         let mut winners = Vec::new();
         for call in calls {
@@ -103,8 +103,8 @@ pub async fn of_concurrent_creations_one_succeeds<B: StoreBuilder>(builder: &B) 
 pub async fn deleting_leaves_nothing<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let notebook = full("again")?;
-    store.create(&notebook).await?;
-    store.delete(&notebook.id).await?;
+    store.create(&notebook, None).await?;
+    store.delete(&notebook.id, None).await?;
     ensure!(store.load(&notebook.id).await?.is_none(), "a deleted notebook was loaded");
     let listed = store.list(&ListFilter::of(notebook.owner.clone()), &PageRequest::default()).await?;
     ensure!(listed.notebooks.is_empty(), "a deleted notebook is listed");
@@ -131,6 +131,6 @@ pub async fn cells_belong_to_their_notebook<B: StoreBuilder>(builder: &B) -> Res
     one.edit(&Edit::DeleteCell { id: quire_domain::CellId::new("cell2")? }).await?;
     is_stored(&*store, one.notebook()).await?;
     is_stored(&*store, two.notebook()).await?;
-    store.delete(&one.notebook().id).await?;
+    store.delete(&one.notebook().id, None).await?;
     is_stored(&*store, two.notebook()).await
 }

@@ -16,7 +16,7 @@ use super::{Failure, StoreBuilder, ensure};
 pub async fn everything_in_a_notebook_is_kept<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let notebook = full("full")?;
-    let version = store.create(&notebook).await?;
+    let version = store.create(&notebook, None).await?;
     let loaded = load(&*store, &notebook.id).await?;
     same_notebook(&notebook, &loaded.notebook)?;
     same("the version", &version, &loaded.version)
@@ -71,7 +71,7 @@ pub async fn odd_ids_are_kept_apart<B: StoreBuilder>(builder: &B) -> Result<(), 
     for (index, id) in ids.iter().enumerate() {
         let mut notebook = with_cells(id, &[(*id, "x = 1")])?;
         notebook.revision = Revision(i64::try_from(index)?);
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
         stored.push(notebook);
     }
     for notebook in &stored {
@@ -86,7 +86,7 @@ pub async fn odd_ids_are_kept_apart<B: StoreBuilder>(builder: &B) -> Result<(), 
             notebook.id
         );
         if index % 2 == 0 {
-            store.delete(&notebook.id).await?;
+            store.delete(&notebook.id, None).await?;
         }
     }
     for (index, notebook) in stored.iter().enumerate() {
@@ -175,7 +175,7 @@ pub async fn values_at_the_limits_are_kept<B: StoreBuilder>(builder: &B) -> Resu
     });
     large.results.check()?;
     notebook.cells = [large].into_iter().collect();
-    store.create(&notebook).await?;
+    store.create(&notebook, None).await?;
     is_stored(&*store, &notebook).await
 }
 
@@ -228,7 +228,7 @@ pub async fn output_data_is_kept_as_text<B: StoreBuilder>(builder: &B) -> Result
     }
     let mut notebook = empty("outputs")?;
     notebook.cells = cells.into_iter().collect();
-    store.create(&notebook).await?;
+    store.create(&notebook, None).await?;
     is_stored(&*store, &notebook).await
 }
 
@@ -273,7 +273,7 @@ pub async fn times_are_kept<B: StoreBuilder>(builder: &B) -> Result<(), Failure>
         let at = Timestamp::from_timestamp_micros(micros).ok_or_else(|| Failure::new("no such time"))?;
         let mut notebook = empty(&format!("t{micros}"))?;
         (notebook.created_at, notebook.updated_at) = (at, at);
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
         is_stored(&*store, &notebook).await?;
     }
     Ok(())
@@ -289,10 +289,10 @@ pub async fn random_notebooks_are_kept<B: StoreBuilder>(builder: &B) -> Result<(
         let in_seed = |failure: Failure| Failure::new(format!("seed {seed}: {failure}"));
         let mut random = Random::new(seed);
         let notebook = random.notebook(&format!("random{seed}"))?;
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
         is_stored(&*store, &notebook).await.map_err(in_seed)?;
         // Anew, so that the names that cells read and write are those that opening finds.
-        store.delete(&notebook.id).await?;
+        store.delete(&notebook.id, None).await?;
         let mut editor = Editor::create(&*store, notebook).await?;
         for _ in 0..10 {
             let base = editor.notebook().revision;
@@ -315,11 +315,11 @@ pub async fn random_notebooks_are_kept<B: StoreBuilder>(builder: &B) -> Result<(
 /// When the store does not conform.
 pub async fn what_was_acknowledged_survives_reopening<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, mut guard) = builder.build().await?;
-    store.create(&empty("gone")?).await?;
+    store.create(&empty("gone")?, None).await?;
     let mut editor = Editor::create(&*store, full("kept")?).await?;
     editor.edit(&update("numbers", "x = 2")?).await?;
     editor.edit(&results("query", printed("rows"))?).await?;
-    store.delete(&NotebookId::new("gone")?).await?;
+    store.delete(&NotebookId::new("gone")?, None).await?;
     let expected = editor.notebook().clone();
     drop(editor);
 

@@ -37,7 +37,7 @@ async fn store_some(store: &dyn NotebookStore) -> Result<Vec<&'static str>, Fail
     for (id, micros) in some {
         let mut notebook = empty(id)?;
         notebook.created_at = time(micros);
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
     }
     let mut expected = some;
     expected.sort_by_key(|&(id, micros)| (micros, id));
@@ -72,7 +72,7 @@ pub async fn lists_show_the_owners_notebooks_only<B: StoreBuilder>(builder: &B) 
         for number in 0..3 {
             let mut notebook = empty(&format!("{owner}-{number}"))?;
             notebook.owner = UserId::new(owner)?;
-            store.create(&notebook).await?;
+            store.create(&notebook, None).await?;
         }
     }
     for owner in owners {
@@ -96,7 +96,7 @@ pub async fn a_list_without_an_owner_holds_everybodys<B: StoreBuilder>(builder: 
         let mut notebook = empty(&format!("{owner}-{number}"))?;
         notebook.owner = UserId::new(owner)?;
         notebook.created_at = time(i64::try_from(number / 3)?);
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
         expected.push((number / 3, notebook.id.to_string(), owner.to_owned()));
     }
     expected.sort();
@@ -156,7 +156,7 @@ pub async fn pages_make_up_the_list<B: StoreBuilder>(builder: &B) -> Result<(), 
     let expected = store_some(&*store).await?;
     let mut other = empty("other")?;
     other.owner = UserId::new("bob")?;
-    store.create(&other).await?;
+    store.create(&other, None).await?;
     for limit in [1, 2, 4, expected.len() - 1, expected.len(), expected.len() + 1] {
         let mut found = Vec::new();
         let mut after: Option<Cursor> = None;
@@ -184,8 +184,8 @@ pub async fn a_cursor_outlives_its_notebook<B: StoreBuilder>(builder: &B) -> Res
     let expected = store_some(&*store).await?;
     let first = list(&*store, "ann", &PageRequest { limit: Some(4), after: None }).await?;
     let after = first.next.ok_or_else(|| Failure::new("there is no next page"))?;
-    store.delete(&after.id).await?;
-    store.delete(&NotebookId::new("10")?).await?;
+    store.delete(&after.id, None).await?;
+    store.delete(&NotebookId::new("10")?, None).await?;
     let rest = list(&*store, "ann", &PageRequest { limit: None, after: Some(after) }).await?;
     let expected: Vec<_> = expected.into_iter().skip(4).filter(|id| *id != "10").collect();
     same("the rest of the list", &expected, &ids(&rest.notebooks))

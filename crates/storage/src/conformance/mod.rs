@@ -18,6 +18,7 @@
 //! and every wrapper around one, does everything. A new behaviour gets its function here and its line in the list below;
 //! `tests/` proves with a store that is wrong on purpose that the function notices.
 
+mod answers;
 mod check;
 mod concurrency;
 mod create;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use crate::NotebookStore;
 
+pub use answers::*;
 pub use concurrency::*;
 pub use create::*;
 pub use edits::*;
@@ -174,6 +176,15 @@ behaviours! { $
     results_and_edits_in_one_group_are_stored,
     edits_keep_results,
     a_deleted_cell_takes_its_results_along,
+    // Answers
+    an_answer_is_kept_with_its_change,
+    later_changes_leave_answers,
+    a_refused_change_keeps_no_answer,
+    an_answered_request_is_refused_as_a_whole,
+    a_repeated_commit_keeps_its_answer,
+    of_twins_at_once_one_has_its_effect,
+    an_answer_expires,
+    answers_are_bounded,
     // Lists
     lists_are_ordered_and_complete,
     lists_show_the_owners_notebooks_only,

@@ -34,7 +34,7 @@ pub async fn a_search_finds_names_and_code<B: StoreBuilder>(builder: &B) -> Resu
     first.created_at = time(1);
     let mut second = with_cells("second", &[("a", "nothing\0of\u{FDD0}it É 0 1")])?;
     (second.created_at, second.name) = (time(0), Some(Arc::from("All REVENUES é")));
-    store.create(&second).await?;
+    store.create(&second, None).await?;
     let mut editor = Editor::create(&*store, first).await?;
     for (text, expected) in [
         ("revenue", vec!["second true ", "first false a:2:y = Revenue_2026|c:1:revenue%"]),
@@ -76,7 +76,7 @@ pub async fn a_search_finds_the_owners_notebooks_only<B: StoreBuilder>(builder: 
         let mut notebook = with_cells(&format!("of-{owner}"), &[("a", "shared")])?;
         notebook.owner = UserId::new(owner)?;
         notebook.name = Some(Arc::from("shared"));
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
     }
     for owner in ["ann", "Ann", "bob", "a%"] {
         same(
@@ -106,7 +106,7 @@ pub async fn a_search_comes_in_pages<B: StoreBuilder>(builder: &B) -> Result<(),
             _ => empty(&format!("n{number}"))?,
         };
         notebook.created_at = time(-number / 2);
-        store.create(&notebook).await?;
+        store.create(&notebook, None).await?;
         expected.push((-number / 2, notebook.id.to_string()));
     }
     expected.retain(|(_, id)| ["n0", "n3", "n6"].contains(&id.as_str()));

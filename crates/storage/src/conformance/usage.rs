@@ -28,7 +28,7 @@ pub async fn usage_tells_what_an_owner_keeps<B: StoreBuilder>(builder: &B) -> Re
     same("what nobody keeps", &Usage::default(), &of(&*store, "ann").await?)?;
     let mut other = empty("other")?;
     other.owner = UserId::new("bob")?;
-    store.create(&other).await?;
+    store.create(&other, None).await?;
     let bobs = of(&*store, "bob").await?;
     same("what a user with nothing keeps", &Usage::default(), &of(&*store, "ann").await?)?;
 
@@ -52,7 +52,7 @@ pub async fn usage_tells_what_an_owner_keeps<B: StoreBuilder>(builder: &B) -> Re
 
     let store = builder.reopen(store, &mut guard).await?;
     same("what is kept after reopening", &with_results, &of(&*store, "ann").await?)?;
-    store.delete(&quire_domain::NotebookId::new("own")?).await?;
+    store.delete(&quire_domain::NotebookId::new("own")?, None).await?;
     same("what is kept after deleting", &Usage::default(), &of(&*store, "ann").await?)?;
     same("what another user keeps", &bobs, &of(&*store, "bob").await?)
 }

@@ -15,7 +15,7 @@ use crate::{Digested, ListFilter, NotebookStore, PageRequest};
 /// When the store does not conform.
 pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
-    let mut version = store.create(&full("whole")?).await?;
+    let mut version = store.create(&full("whole")?, None).await?;
     let mut others = vec![empty("whole")?, full("whole")?, with_cells("whole", &[("query", "x = 1"), ("new", "x")])?];
     for seed in 100..110 {
         others.push(Random::new(seed).notebook("whole")?);
@@ -85,7 +85,7 @@ pub async fn digests_tell_what_is_stored<B: StoreBuilder>(builder: &B) -> Result
     let (store, mut guard) = builder.build().await?;
     ensure!(store.digests(&[NotebookId::new("nowhere")?]).await?.is_empty(), "a missing notebook has a digest");
     let other = with_cells("other", &[("a", "x = 1")])?;
-    store.create(&other).await?;
+    store.create(&other, None).await?;
     let mut editor = Editor::create(&*store, full("digested")?).await?;
     digested(&*store, editor.notebook()).await?;
     for edit in [update("numbers", "x = 5")?, results("numbers", printed("5"))?, insert("last", "", Place::End)?] {

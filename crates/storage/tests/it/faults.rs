@@ -52,6 +52,15 @@ pub(crate) enum Fault {
     KeepsOldDigests,
     CountsEverybodysUsage,
     ForgetsOwners,
+    SharesAnswers,
+    ForgetsAnswersOfDeletions,
+    DropsAnswersOfDeletedNotebooks,
+    KeepsAnswersFirst,
+    AppliesTwins,
+    ChecksTwinsFirst,
+    RefusesOwnAnswers,
+    KeepsAnswersForEver,
+    ForgetsTheNewestAnswers,
 }
 
 impl Fault {
@@ -103,6 +112,15 @@ impl Fault {
         (Self::KeepsOldDigests, "digests_tell_what_is_stored"),
         (Self::ForgetsOwners, "the_owner_of_a_notebook_is_told"),
         (Self::CountsEverybodysUsage, "usage_tells_what_an_owner_keeps"),
+        (Self::SharesAnswers, "an_answer_is_kept_with_its_change"),
+        (Self::ForgetsAnswersOfDeletions, "an_answer_is_kept_with_its_change"),
+        (Self::DropsAnswersOfDeletedNotebooks, "later_changes_leave_answers"),
+        (Self::KeepsAnswersFirst, "a_refused_change_keeps_no_answer"),
+        (Self::AppliesTwins, "an_answered_request_is_refused_as_a_whole"),
+        (Self::ChecksTwinsFirst, "of_twins_at_once_one_has_its_effect"),
+        (Self::RefusesOwnAnswers, "a_repeated_commit_keeps_its_answer"),
+        (Self::KeepsAnswersForEver, "an_answer_expires"),
+        (Self::ForgetsTheNewestAnswers, "answers_are_bounded"),
     ];
 
     /// Under which id a notebook is kept.

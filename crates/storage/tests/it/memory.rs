@@ -1,15 +1,17 @@
 //! A store in memory, correct unless it is told to do something wrong. Results are kept apart from notebooks, as real
 //! stores do.
 
+mod answers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, UserId};
+use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, Timestamp, UserId};
 use quire_storage::{
-    Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, ListFilter, Loaded, NotebookStore, Page,
-    PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Usage, Version,
+    AnswerKey, Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, KeptAnswer, ListFilter, Loaded,
+    NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Usage, Version,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;
@@ -24,6 +26,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 struct Kept {
     notebooks: HashMap<NotebookId, Stored>,
     results: HashMap<(NotebookId, CellId), Arc<Results>>,
+    answers: HashMap<(UserId, AnswerKey), KeptAnswer>,
     version: i64,
 }
 
@@ -159,13 +162,17 @@ fn not_found(id: &NotebookId) -> StoreError {
     StoreError::NotFound { id: id.clone() }
 }
 
+fn slice(answer: Option<&KeptAnswer>) -> &[KeptAnswer] {
+    answer.map_or(&[], std::slice::from_ref)
+}
+
 async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(2)).await;
 }
 
 #[async_trait]
 impl NotebookStore for MemoryStore {
-    async fn create(&self, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
         let key = self.key(&notebook.id);
         let exists = || StoreError::AlreadyExists { id: notebook.id.clone() };
         if self.is(Fault::ChecksThenCreates) {
@@ -176,6 +183,10 @@ impl NotebookStore for MemoryStore {
         } else if !self.is(Fault::OverwritesOnCreate) && self.kept().notebooks.contains_key(&key) {
             return Err(exists());
         }
+        if self.is(Fault::ChecksTwinsFirst) {
+            self.check_answers(&self.kept(), slice(answer))?;
+            a_moment().await;
+        }
         let mut kept = self.kept();
         if !self.is(Fault::ChecksThenCreates)
             && !self.is(Fault::OverwritesOnCreate)
@@ -183,6 +194,10 @@ impl NotebookStore for MemoryStore {
         {
             return Err(exists());
         }
+        if !self.is(Fault::ChecksTwinsFirst) {
+            self.check_answers(&kept, slice(answer))?;
+        }
+        self.put_answers(&mut kept, slice(answer));
         let version = self.next_version(&mut kept);
         let notebook = self.spoil(notebook.clone());
         self.put_whole(&mut kept, key, notebook, version);
@@ -214,6 +229,9 @@ impl NotebookStore for MemoryStore {
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
         let id = &commit.after.id;
         let key = self.key(id);
+        if self.is(Fault::KeepsAnswersFirst) {
+            self.put_answers(&mut self.kept(), commit.answers);
+        }
         let checked = |kept: &Kept| {
             let stored = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.clone();
             let fits = stored.notebook.revision == commit.base || self.is(Fault::IgnoresBase);
@@ -226,7 +244,12 @@ impl NotebookStore for MemoryStore {
         };
         let before = checked(&self.kept())?;
         if before.last == Some(commit.id) {
-            return if self.is(Fault::RefusesRepetition) { Err(not_found(id)) } else { Ok(before.version) };
+            let refuses =
+                self.is(Fault::RefusesRepetition) || self.is(Fault::RefusesOwnAnswers) && !commit.answers.is_empty();
+            return if refuses { Err(not_found(id)) } else { Ok(before.version) };
+        }
+        if !self.is(Fault::KeepsAnswersFirst) {
+            self.check_answers(&self.kept(), commit.answers)?;
         }
         let after = self.after(&before.notebook, &commit);
         if self.is(Fault::LocksOutOthers) && self.working.try_lock().is_err() {
@@ -256,6 +279,7 @@ impl NotebookStore for MemoryStore {
             checked(&kept)?;
         }
         self.put_changed_results(&mut kept, id, commit.changes);
+        self.put_answers(&mut kept, commit.answers);
         let version = self.next_version(&mut kept);
         kept.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
         Ok(version)
@@ -292,14 +316,39 @@ impl NotebookStore for MemoryStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let mut kept = self.kept();
+        if kept.notebooks.contains_key(&self.key(id)) {
+            self.check_answers(&kept, slice(answer))?;
+        }
         if kept.notebooks.remove(&self.key(id)).is_none() && !self.is(Fault::DeletesWhatIsMissing) {
             return Err(not_found(id));
         }
         if !self.is(Fault::KeepsResultsOfDeletedNotebooks) {
             kept.results.retain(|(notebook, _), _| notebook != id);
         }
+        if self.is(Fault::DropsAnswersOfDeletedNotebooks) {
+            kept.answers.clear();
+        }
+        if !self.is(Fault::ForgetsAnswersOfDeletions) {
+            self.put_answers(&mut kept, slice(answer));
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        self.check_answers(&kept, std::slice::from_ref(answer))?;
+        self.put_answers(&mut kept, std::slice::from_ref(answer));
+        Ok(())
+    }
+
+    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+        Ok(self.find_answer(&mut self.kept(), user, key, now))
+    }
+
+    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        self.trim_answers(&mut self.kept(), users, now);
         Ok(())
     }
 

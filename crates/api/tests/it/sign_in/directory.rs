@@ -65,6 +65,21 @@ async fn they_get_403_on_every_route_and_in_development_mode_too() {
     }
 }
 
+/// What was answered to them while they were active is not theirs any more either.
+#[actix_web::test]
+async fn they_get_no_answer_again() {
+    let mut server = Server::start();
+    let authenticator = server.settings.authenticator.clone();
+    let make = || {
+        let request = actix_web::test::TestRequest::post().insert_header(("Idempotency-Key", "k"));
+        crate::support::to(request, "/api/notebooks")
+    };
+    for (is_active, status) in [(true, 200), (true, 200), (false, 403), (true, 200)] {
+        server.settings.authenticator = authenticator.clone().with_users(Users::of(&[("me", is_active)]));
+        assert_eq!(server.send(make()).await.status, status);
+    }
+}
+
 #[actix_web::test]
 async fn the_address_that_a_token_holds_is_noted() {
     let issuer = Issuer::start();

@@ -1,0 +1,209 @@
+//! `Idempotency-Key`: a request that is sent again, because its answer was lost, has its effect once and gets the answer
+//! that it had.
+//!
+//! Two requests are the same one when user, method, path, as it was sent, and key are; what they want must be the same
+//! then: body, query and `If-Match`. The service does the rest. A handler that changes something takes [`Keyed`] and makes
+//! its one call in [`Shared::once`]; a body is noted wherever it is read.
+
+use std::cell::Cell;
+use std::future::{Ready, ready};
+use std::rc::Rc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use quire_domain::{NotebookId, UserId};
+use quire_service::{Answered, Expected, NotebookService, RequestKey, ServiceError};
+use quire_storage::{AnswerKey, RequestDigest};
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::answer::Answer;
+use crate::etag::IfMatch;
+use crate::extract::caller;
+use crate::guard::Caller;
+use crate::problem::{Code, Problem};
+use crate::shared::Shared;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Characters of a key.
+pub(crate) const MOST: usize = 128;
+
+/// Who wants something changed, and under which key if any.
+pub(crate) struct Keyed {
+    pub(crate) user: UserId,
+    key: Option<Key>,
+}
+
+struct Key {
+    name: AnswerKey,
+    /// What is wanted, but for the body.
+    wish: Sha256,
+    body: BodyDigest,
+}
+
+impl FromRequest for Keyed {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(keyed(request))
+    }
+}
+
+fn keyed(request: &HttpRequest) -> Result<Keyed, Problem> {
+    let Caller(user) = caller(request)?;
+    let Some(text) = key(request.headers())? else { return Ok(Keyed { user, key: None }) };
+    let mut name = Sha256::new();
+    for part in [request.method().as_str().as_bytes(), request.uri().path().as_bytes(), text] {
+        add(&mut name, part);
+    }
+    let mut wish = Sha256::new();
+    add(&mut wish, request.query_string().as_bytes());
+    for value in request.headers().get_all(IF_MATCH) {
+        add(&mut wish, value.as_bytes());
+    }
+    let key = Key { name: AnswerKey(name.finalize().into()), wish, body: BodyDigest::of(request) };
+    Ok(Keyed { user, key: Some(key) })
+}
+
+/// Adds a part with its length in front, so that no two lists of parts are the same bytes.
+fn add(hasher: &mut Sha256, part: &[u8]) {
+    hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+    hasher.update(part);
+}
+
+/// The key that a request comes with.
+fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY);
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.as_bytes();
+    let is_printable = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if values.next().is_some() || !is_printable || text.is_empty() || text.len() > MOST {
+        let detail = format!("Idempotency-Key must be there once and hold 1 to {MOST} printable ASCII characters.");
+        return Err(Problem::new(Code::BadRequest, detail));
+    }
+    Ok(Some(text))
+}
+
+impl Keyed {
+    /// What makes the request the same as another, now that its body has been read.
+    fn request(self) -> (UserId, Option<RequestKey>) {
+        let key = self.key.map(|Key { name, mut wish, body }| {
+            add(&mut wish, &body.0.get().unwrap_or_default());
+            RequestKey { key: name, request: RequestDigest(wish.finalize().into()) }
+        });
+        (self.user, key)
+    }
+}
+
+/// The digest of a request's body, as soon as that has been read; shared by who reads it and who wants to know.
+#[derive(Clone, Default)]
+struct BodyDigest(Rc<Cell<Option<[u8; 32]>>>);
+
+impl BodyDigest {
+    fn of(request: &HttpRequest) -> Self {
+        let mut extensions = request.extensions_mut();
+        if let Some(there) = extensions.get::<Self>() {
+            return there.clone();
+        }
+        let new = Self::default();
+        extensions.insert(new.clone());
+        new
+    }
+}
+
+/// Takes note of a body while it is read, if that may have to be compared.
+pub(crate) struct BodyNote(Option<(Sha256, BodyDigest)>);
+
+impl BodyNote {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let is_keyed = request.headers().contains_key(IDEMPOTENCY_KEY);
+        Self(is_keyed.then(|| (Sha256::new(), BodyDigest::of(request))))
+    }
+
+    pub(crate) fn add(&mut self, chunk: &[u8]) {
+        if let Some((hasher, _)) = &mut self.0 {
+            hasher.update(chunk);
+        }
+    }
+
+    pub(crate) fn end(self) {
+        if let Some((hasher, digest)) = self.0 {
+            digest.0.set(Some(hasher.finalize().into()));
+        }
+    }
+}
+
+impl Shared {
+    /// Waits for a call that changes something, which goes on when the wait is over; a request that has a key, and was
+    /// answered before, gets that answer instead. `call` gets the service and the user.
+    pub(crate) async fn once<T, F>(
+        &self,
+        keyed: Keyed,
+        call: impl FnOnce(NotebookService, UserId) -> F + Send + 'static,
+    ) -> Result<Answered<T>, Problem>
+    where
+        T: DeserializeOwned + Send + 'static,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        let (user, key) = keyed.request();
+        let caller = user.clone();
+        self.change(self.service.once(&user, key, |service| call(service, caller))).await
+    }
+
+    /// As [`Self::once`], for a change of a notebook that may be wanted at one revision only.
+    pub(crate) async fn once_if<T, F>(
+        &self,
+        keyed: Keyed,
+        id: NotebookId,
+        (matched, expected_revision, merge): (IfMatch, Option<i64>, Option<bool>),
+        call: impl FnOnce(NotebookService, UserId, NotebookId, Expected) -> F + Send + 'static,
+    ) -> Result<Answered<T>, Problem>
+    where
+        T: DeserializeOwned + Send + 'static,
+        F: Future<Output = Result<T, ServiceError>> + Send + 'static,
+    {
+        self.once(keyed, move |service, user| async move {
+            // In here, because a repetition would not meet it any more.
+            let precondition = matched.with(&service, (&user, &id), expected_revision, merge).await?;
+            let outcome = call(service, user, id, precondition.expected).await;
+            outcome.map_err(|error| precondition.told(error.into()))
+        })
+        .await
+    }
+}
+
+/// Marks an answer that is given again.
+pub(crate) fn marked(is_replay: bool, answer: Answer) -> Answer {
+    let mut answer = answer?;
+    if is_replay {
+        answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_short_printable_and_single() {
+        let read = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value).unwrap());
+            }
+            key(&headers).map(|key| key.map(<[u8]>::to_vec)).map_err(|problem| problem.to_string())
+        };
+        assert_eq!(read(&[]), Ok(None));
+        let long = [b'~'; MOST + 1];
+        for good in [b"k".as_slice(), b"a b\"c\"", &long[1..]] {
+            assert_eq!(read(&[good]), Ok(Some(good.to_vec())));
+        }
+        for bad in [[b"".as_slice()].as_slice(), &[&long], &["é".as_bytes()], &[b"a\tb"], &[b"a", b"a"]] {
+            assert!(read(bad).is_err_and(|detail| detail.contains("Idempotency-Key")), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Use cases that change something.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use quire_domain::{CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, UserId};
+use quire_storage::{KeptAnswer, ListFilter, PageRequest};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::command::{Command, EditCommand, Keep, Wish};
+use crate::conflict::Expected;
+use crate::duplicate::{Duplicated, copy_of, name_of_copy};
+use crate::once::Ticket;
+use crate::provision::{new_cell_id, notebook_of};
+use crate::quota::{of_notebook, of_wish};
+use crate::{NotebookService, ServiceError};
+
+/// The answer to an edit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Edited {
+    /// The notebook's revision after the edit, durable.
+    pub revision: Revision,
+    /// What is different; absent when the notebook already was as the edit wanted it, and in an answer that is given again.
+    #[serde(skip)]
+    pub change: Option<Arc<Change>>,
+}
+
+/// The answer to an insertion.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Created {
+    /// The new cell.
+    pub cell: CellId,
+    /// The edit that made it.
+    #[serde(flatten)]
+    pub edited: Edited,
+}
+
+impl NotebookService {
+    /// Makes a notebook with one empty Python cell.
+    ///
+    /// # Errors
+    /// When the store refuses or fails.
+    pub async fn create(&self, user: &UserId) -> Result<NotebookId, ServiceError> {
+        self.check_may_change()?;
+        let id = NotebookId::new(Uuid::new_v4().to_string())?;
+        let notebook = notebook_of(id.clone(), user, self.shared.clock.now(), &[""])?;
+        self.keep(&notebook, &id).await?;
+        Ok(id)
+    }
+
+    /// Stores a new notebook, if its owner may keep one more, with the answer to the request.
+    pub(crate) async fn keep(&self, notebook: &Notebook, answer: &impl Serialize) -> Result<(), ServiceError> {
+        self.shared.quotas.admit(&*self.shared.store, &notebook.owner, of_notebook(notebook)).await?;
+        self.shared.store.create(notebook, self.answer(answer)?.as_ref()).await?;
+        Ok(())
+    }
+
+    /// Makes a copy of the notebook, results included, as a new notebook of the same owner. Its connection string is sealed
+    /// anew, since a sealed one is bound to its notebook.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when the store refuses.
+    pub async fn duplicate(&self, user: &UserId, id: &NotebookId) -> Result<Duplicated, ServiceError> {
+        self.check_may_change()?;
+        let original = self.get(user, id).await?;
+        let all = self.shared.store.list(&ListFilter::of(user.clone()), &PageRequest::default()).await?;
+        let taken: HashSet<&str> = all.notebooks.iter().filter_map(|summary| summary.name.as_deref()).collect();
+        let shown = original.notebook.name.as_deref().unwrap_or(id.as_str());
+        let name = name_of_copy(shown, |name| taken.contains(name));
+        let id = NotebookId::new(Uuid::new_v4().to_string())?;
+        let mut copy = copy_of(&original.notebook, id.clone(), Arc::clone(&name), self.shared.clock.now());
+        let has_connection = match self.shared.sealing.open(&original.notebook) {
+            Ok(Some(opened)) => {
+                copy.connection = self.shared.sealing.keep(&copy, &opened)?;
+                true
+            }
+            Ok(None) => true,
+            // The code is worth a copy all the same.
+            Err(_cannot_open) => false,
+        };
+        let duplicated = Duplicated { id, name, has_connection };
+        self.keep(&copy, &duplicated).await?;
+        Ok(duplicated)
+    }
+
+    /// Applies an edit and waits until it is durable. With `expected`, a revision or an [`Expected`], only if that holds.
+    /// When the returned future is dropped, the edit may still happen.
+    ///
+    /// # Errors
+    /// [`ServiceError`] says why; unless it wraps `OutcomeUnknown`, nothing was changed.
+    pub async fn edit(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: impl Into<Expected>,
+        edit: Edit,
+    ) -> Result<Edited, ServiceError> {
+        self.wish(user, id, expected.into(), edit.into(), None).await
+    }
+
+    /// Sets the connection string that the owner entered, sealed where it can be, or none; see [`Self::edit`]. The one that
+    /// there is, and exactly what was shown of that, change nothing.
+    ///
+    /// # Errors
+    /// As [`Self::edit`], and when the string cannot be what is meant or cannot be kept.
+    pub async fn set_connection(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: impl Into<Expected>,
+        entered: Option<ConnectionString>,
+    ) -> Result<Edited, ServiceError> {
+        let wish = entered.map_or(Wish::Edit(Edit::SetConnection { connection: None }), Wish::Connect);
+        self.wish(user, id, expected.into(), wish, None).await
+    }
+
+    /// Inserts a cell with an id of its own; see [`Self::edit`].
+    ///
+    /// # Errors
+    /// As [`Self::edit`].
+    pub async fn insert_cell(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: impl Into<Expected>,
+        (cell_type, code): (quire_domain::CellType, Arc<str>),
+        place: quire_domain::Place,
+    ) -> Result<Created, ServiceError> {
+        let cell = new_cell_id()?;
+        let edit = Edit::InsertCell { id: cell.clone(), cell_type, code, place };
+        let edited = self.wish(user, id, expected.into(), edit.into(), Some(&cell)).await?;
+        Ok(Created { cell, edited })
+    }
+
+    async fn wish(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Expected,
+        wish: Wish,
+        made: Option<&CellId>,
+    ) -> Result<Edited, ServiceError> {
+        self.check_may_change()?;
+        let more = of_wish(&wish, &self.open(user, id).await?.published.borrow().notebook);
+        self.shared.quotas.admit(&*self.shared.store, user, more).await?;
+        let command = |reply| {
+            Command::Edit(EditCommand {
+                user: user.clone(),
+                expected,
+                wish: wish.clone(),
+                keep: self.ticket.clone().map(|ticket| Keep { ticket, made: made.cloned() }),
+                reply,
+            })
+        };
+        self.ask(user, id, command).await
+    }
+
+    /// Deletes the notebook.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn delete(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
+        self.delete_expecting(user, id, Expected::Any).await
+    }
+
+    /// Deletes the notebook if it is at the revision that the user knows; another server's edit in the moment between looking
+    /// and deleting is not seen.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and [`ServiceError::Conflict`].
+    pub async fn delete_expecting(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Expected,
+    ) -> Result<(), ServiceError> {
+        self.check_may_change()?;
+        let command = |reply| Command::Delete { user: user.clone(), expected, ticket: self.ticket.clone(), reply };
+        self.ask(user, id, command).await?;
+        self.shared.quotas.forget(user);
+        Ok(())
+    }
+
+    /// The answer to keep with what is made at once, if this is for a request with a key.
+    pub(crate) fn answer(&self, outcome: &impl Serialize) -> Result<Option<KeptAnswer>, ServiceError> {
+        let answer = |ticket: &Arc<Ticket>| ticket.answer(outcome, self.shared.clock.now());
+        Ok(self.ticket.as_ref().map(answer).transpose()?)
+    }
+}

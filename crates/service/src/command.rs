@@ -1,0 +1,81 @@
+//! What a notebook's writer is asked to do.
+
+use std::sync::Arc;
+
+use quire_domain::{CellId, ConnectionString, Edit, Timestamp, UserId};
+use quire_storage::{KeptAnswer, StoreError};
+use tokio::sync::oneshot;
+
+use crate::conflict::Expected;
+use crate::event::{Seq, Watch};
+use crate::once::Ticket;
+use crate::{Created, Edited, ServiceError};
+
+/// What a writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Apply an edit.
+    Edit(EditCommand),
+    /// Delete the notebook.
+    Delete {
+        user: UserId,
+        expected: Expected,
+        ticket: Option<Arc<Ticket>>,
+        reply: oneshot::Sender<Result<(), ServiceError>>,
+    },
+    /// Wake up and look for a hint that others changed the notebook.
+    Refresh,
+    /// Begin watching, or go on after the last event seen.
+    Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
+    /// End to make room, unless somebody watches.
+    Retire,
+    /// End.
+    Close,
+}
+
+/// One user's edit, waiting for its answer.
+#[derive(Debug)]
+pub(crate) struct EditCommand {
+    pub(crate) user: UserId,
+    pub(crate) expected: Expected,
+    pub(crate) wish: Wish,
+    /// Whose answer is to be kept.
+    pub(crate) keep: Option<Keep>,
+    pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
+}
+
+/// A request whose answer is to be kept when the revision is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Keep {
+    pub(crate) ticket: Arc<Ticket>,
+    /// The cell that it makes.
+    pub(crate) made: Option<CellId>,
+}
+
+impl Keep {
+    pub(crate) fn answer(&self, edited: &Edited, at: Timestamp) -> Result<KeptAnswer, StoreError> {
+        match &self.made {
+            Some(cell) => self.ticket.answer(&Created { cell: cell.clone(), edited: edited.clone() }, at),
+            None => self.ticket.answer(edited, at),
+        }
+    }
+}
+
+/// What a user wants changed.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// This.
+    Edit(Edit),
+    /// The connection string that they entered; which edit that is depends on the one that there is.
+    Connect(ConnectionString),
+}
+
+impl From<Edit> for Wish {
+    fn from(edit: Edit) -> Self {
+        // One that is not sealed takes the way of one that was entered, whoever made the edit.
+        match &edit {
+            Edit::SetConnection { connection: Some(stored) } => stored.plain().map_or(Self::Edit(edit), Self::Connect),
+            _ => Self::Edit(edit),
+        }
+    }
+}

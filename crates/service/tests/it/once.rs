@@ -1,0 +1,339 @@
+//! Requests that come again: each has its effect once, and gets the answer that it had.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use futures_util::future::join_all;
+use quire_domain::{CellType, Edit, NotebookId, Place, Revision, Timestamp, UserId};
+use quire_service::{
+    Answered, Clock, Created, Duplicated, Edited, Expected, NotebookService, RequestKey, ServiceError,
+};
+use quire_storage::{AnswerKey, KeptAnswer, NotebookStore as _, RequestDigest, StoreError};
+
+use crate::support::{Fault, World, ann, bob, codes, full, insert, options, update};
+
+fn key(number: u16) -> RequestKey {
+    let mut name = [0; 32];
+    name[..2].copy_from_slice(&number.to_be_bytes());
+    RequestKey { key: AnswerKey(name), request: RequestDigest([1; 32]) }
+}
+
+async fn edit_as(
+    service: &NotebookService,
+    user: &UserId,
+    key: RequestKey,
+    (id, expected, edit): (&NotebookId, Option<i64>, Edit),
+) -> Result<Answered<Edited>, ServiceError> {
+    let (id, caller, expected) = (id.clone(), user.clone(), expected.map(Revision));
+    let call = async move |service: NotebookService| service.edit(&caller, &id, expected, edit).await;
+    service.once(user, Some(key), call).await
+}
+
+async fn edit(
+    service: &NotebookService,
+    key: RequestKey,
+    wanted: (&NotebookId, Option<i64>, Edit),
+) -> Result<Answered<Edited>, ServiceError> {
+    edit_as(service, &ann(), key, wanted).await
+}
+
+/// The revision of an answer, and whether it was given before.
+fn told(answered: Result<Answered<Edited>, ServiceError>) -> (i64, bool) {
+    let Answered { outcome, is_replay } = answered.unwrap();
+    (outcome.revision.0, is_replay)
+}
+
+#[tokio::test]
+async fn fifty_twins_at_once_are_one_edit() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let twins = (0..50).map(|_| edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))));
+    let told: Vec<_> = join_all(twins).await.into_iter().map(told).collect();
+    assert!(told.iter().all(|(revision, _)| *revision == 1), "{told:?}");
+    assert_eq!(told.iter().filter(|(_, is_replay)| !is_replay).count(), 1);
+    assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "x"]);
+}
+
+/// Two services over one store, each with a memory of its own, as two servers are: the second finds out in its commit.
+#[tokio::test]
+async fn twins_at_two_servers_are_one_edit() {
+    for expected in [None, Some(1)] {
+        let world = World::new();
+        let second = world.second();
+        let (id, cell) = world.notebook().await;
+        world.service.edit(&ann(), &id, None, update(&cell, "known to both")).await.unwrap();
+        second.get(&ann(), &id).await.unwrap();
+        world.close_gate();
+        let twin = |service: &NotebookService| {
+            let (service, id) = (service.clone(), id.clone());
+            tokio::spawn(async move { edit(&service, key(1), (&id, expected, insert("x", "x"))).await })
+        };
+        let twins = [twin(&world.service), twin(&second)];
+        world.commits_waiting(2).await;
+        world.open_gate();
+        let [one, other] = twins.map(async |twin| told(twin.await.unwrap()));
+        let (one, other) = tokio::join!(one, other);
+        assert_eq!((one.0, other.0), (2, 2), "expecting {expected:?}");
+        assert!(one.1 != other.1, "one of the two is the first");
+        assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["known to both", "x"]);
+    }
+}
+
+/// A later request of the same key at a server whose memory is behind.
+#[tokio::test]
+async fn a_repetition_at_another_server_gets_the_answer() {
+    let world = World::new();
+    let second = world.second();
+    let (id, _) = world.notebook().await;
+    second.get(&ann(), &id).await.unwrap();
+    assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, false));
+    assert_eq!(told(edit(&second, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
+}
+
+/// The client leaves while its edit is on its way to the disk; what it sends again waits for the first.
+#[tokio::test]
+async fn a_repetition_waits_for_the_first_whose_client_left() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    world.close_gate();
+    let send = || {
+        let (service, id) = (world.service.clone(), id.clone());
+        tokio::spawn(async move { edit(&service, key(1), (&id, None, insert("x", "x"))).await })
+    };
+    let first = send();
+    world.commits_waiting(1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let again = send();
+    world.open_gate();
+    assert_eq!(told(again.await.unwrap()), (1, true));
+    assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "x"]);
+}
+
+/// Repeated late, an edit that found nothing to change would undo what came since.
+#[tokio::test]
+async fn an_edit_that_changed_nothing_is_answered_again_too() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    let set = |cell_type| Edit::SetCellType { id: cell.clone(), cell_type };
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, set(CellType::Python))).await), (0, false));
+    world.service.edit(&ann(), &id, None, set(CellType::Sql)).await.unwrap();
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, set(CellType::Python))).await), (0, true));
+    let notebook = world.service.get(&ann(), &id).await.unwrap().notebook.clone();
+    assert_eq!(notebook.cells.get(0).unwrap().cell_type, CellType::Sql);
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_request_of_one_user() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    let other = RequestKey { request: RequestDigest([2; 32]), ..key(1) };
+    let reused = edit(&world.service, other, (&id, None, insert("y", "y"))).await;
+    assert!(matches!(reused, Err(ServiceError::KeyReused)));
+    // Nothing of ann's answer is bob's.
+    let foreign = edit_as(&world.service, &bob(), key(1), (&id, None, insert("z", "z"))).await;
+    assert!(matches!(foreign, Err(ServiceError::Foreign(_))));
+    let bobs = world.service.create(&bob()).await.unwrap();
+    assert_eq!(told(edit_as(&world.service, &bob(), key(1), (&bobs, None, insert("z", "z"))).await), (1, false));
+    assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "x"]);
+}
+
+#[tokio::test]
+async fn refusals_are_not_kept() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "1")).await.unwrap();
+    let conflict = edit(&world.service, key(1), (&id, Some(0), update(&cell, "2"))).await;
+    assert!(matches!(conflict, Err(ServiceError::Conflict { .. })));
+    world.fail_next(Fault::Refuse(full(&id)));
+    let refused = edit(&world.service, key(1), (&id, Some(1), update(&cell, "2"))).await;
+    assert!(matches!(refused, Err(ServiceError::Store(StoreError::Full { .. }))));
+    assert_eq!(told(edit(&world.service, key(1), (&id, Some(1), update(&cell, "2"))).await), (2, false));
+}
+
+/// The edit happened at another server, and whether it did cannot be looked up: no word of a conflict.
+#[tokio::test]
+async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
+    let world = World::new();
+    let (second, (id, cell)) = (world.second(), world.notebook().await);
+    world.store.fail_look.store(true, Ordering::SeqCst);
+    let before = edit(&world.service, key(1), (&id, Some(0), update(&cell, "1"))).await;
+    assert!(matches!(before, Err(ServiceError::Store(StoreError::Unavailable { .. }))), "nothing was done");
+    let (store, other) = (Arc::clone(&world.store), world.service.clone());
+    let at_second = async move |service: NotebookService| {
+        // The other server is faster, and does not know of this one.
+        told(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
+        store.fail_look.store(true, Ordering::SeqCst);
+        service.edit(&ann(), &id, Some(Revision(0)), update(&cell, "1")).await
+    };
+    let unknown: Result<Answered<Edited>, ServiceError> = second.once(&ann(), Some(key(1)), at_second).await;
+    assert!(matches!(unknown, Err(ServiceError::Unfinished)), "{unknown:?}");
+}
+
+/// Nobody knew what became of it, and the answer was kept with it.
+#[tokio::test]
+async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    world.fail_next(Fault::LoseAnswer);
+    world.fail_next(Fault::LoseAnswer);
+    assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
+    assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
+    world.store.lose_delete.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let id = id.clone();
+        let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
+        let deleted: Answered<()> = world.service.once(&ann(), Some(key(2)), call).await.unwrap();
+        assert!(deleted.is_replay);
+    }
+}
+
+/// Those that were made durable together, and those that had to be made durable singly.
+#[tokio::test]
+async fn edits_of_a_group_have_an_answer_each() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    for (round, refuses_groups) in [(0_u16, false), (1, true)] {
+        world.close_gate();
+        let send = |number: u16, edit_wanted: Edit| {
+            let (service, id) = (world.service.clone(), id.clone());
+            tokio::spawn(async move { edit(&service, key(round * 10 + number), (&id, None, edit_wanted)).await })
+        };
+        let wanted = |number: u16| match number {
+            3 => Edit::SetCellType { id: cell.clone(), cell_type: CellType::Python }, // nothing to change
+            _ => insert(&format!("c{round}{number}"), "x"),
+        };
+        let first = send(0, wanted(0));
+        world.commits_waiting(1).await;
+        let others: Vec<_> = (1..5).map(|number| send(number, wanted(number))).collect();
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        if refuses_groups {
+            world.fail_next(Fault::RefuseGroups);
+        }
+        world.open_gate();
+        let mut revisions = vec![told(first.await.unwrap())];
+        for other in others {
+            revisions.push(told(other.await.unwrap()));
+        }
+        for (number, (revision, is_replay)) in revisions.into_iter().enumerate() {
+            assert!(!is_replay, "round {round}, {number}");
+            let number = u16::try_from(number).unwrap();
+            let again = told(edit(&world.service, key(round * 10 + number), (&id, None, wanted(number))).await);
+            assert_eq!(again, (revision, true), "round {round}, {number}");
+        }
+    }
+    assert_eq!(world.service.get(&ann(), &id).await.unwrap().notebook.revision, Revision(8));
+}
+
+/// Sends a request to one server, and again to another.
+async fn twice<T, F>(world: &World, number: u16, call: impl Fn(NotebookService) -> F + Clone + Send + 'static) -> [T; 2]
+where
+    T: serde::de::DeserializeOwned + Send + 'static,
+    F: Future<Output = Result<T, ServiceError>> + Send + 'static,
+{
+    let first = world.service.once(&ann(), Some(key(number)), call.clone()).await.unwrap();
+    let again = world.second().once(&ann(), Some(key(number)), call).await.unwrap();
+    assert!(!first.is_replay && again.is_replay);
+    [first.outcome, again.outcome]
+}
+
+#[tokio::test]
+async fn every_use_case_that_changes_something_is_answered_again() {
+    let world = World::new();
+    let [id, again]: [NotebookId; 2] = twice(&world, 1, |service| async move { service.create(&ann()).await }).await;
+    assert_eq!(id, again);
+    let to = id.clone();
+    let insert = move |service: NotebookService| {
+        let id = to.clone();
+        async move { service.insert_cell(&ann(), &id, None, (CellType::Sql, "1".into()), Place::End).await }
+    };
+    let [made, again]: [Created; 2] = twice(&world, 2, insert).await;
+    assert_eq!((&made.cell, made.edited.revision), (&again.cell, again.edited.revision));
+    let to = id.clone();
+    let connect = move |service: NotebookService| {
+        let id = to.clone();
+        let entered = quire_domain::ConnectionString::new("postgres://db").unwrap();
+        async move { service.set_connection(&ann(), &id, Expected::Any, entered).await }
+    };
+    let [first, again]: [Edited; 2] = twice(&world, 3, connect).await;
+    assert_eq!((first.revision, again.revision), (Revision(2), Revision(2)));
+    let to = id.clone();
+    let duplicate = move |service: NotebookService| {
+        let id = to.clone();
+        async move { service.duplicate(&ann(), &id).await }
+    };
+    let [first, again]: [Duplicated; 2] = twice(&world, 4, duplicate).await;
+    assert_eq!((&first.id, &first.name, first.has_connection), (&again.id, &again.name, again.has_connection));
+    let delete = move |service: NotebookService| {
+        let id = id.clone();
+        async move { service.delete(&ann(), &id).await }
+    };
+    let [(), ()] = twice(&world, 5, delete).await;
+    let all = world.service.list(&ann(), &quire_storage::PageRequest::default()).await.unwrap().notebooks;
+    assert_eq!(all.len(), 3, "the copy, and the two that every user has");
+}
+
+#[tokio::test]
+async fn work_that_panics_leaves_its_key_free() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let panics = async |_: NotebookService| -> Result<Edited, ServiceError> { panic!("as a test wants it") };
+    let unfinished: Result<Answered<Edited>, ServiceError> = world.service.once(&ann(), Some(key(1)), panics).await;
+    assert!(matches!(unfinished, Err(ServiceError::Unfinished)));
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+}
+
+#[derive(Debug)]
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_timestamp_micros(self.0.fetch_add(1, Ordering::SeqCst)).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_after_a_day() {
+    let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000_000)));
+    let world = World::with(quire_service::Options { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..options() });
+    let (id, cell) = world.notebook().await;
+    let send = async || told(edit(&world.service, key(1), (&id, None, update(&cell, "mine"))).await);
+    assert_eq!(send().await, (1, false));
+    world.service.edit(&ann(), &id, None, update(&cell, "newer")).await.unwrap();
+    clock.0.fetch_add(23 * 3_600_000_000, Ordering::SeqCst);
+    assert_eq!(send().await, (1, true));
+    clock.0.fetch_add(3_600_000_000, Ordering::SeqCst);
+    assert_eq!(send().await, (3, false));
+}
+
+/// Nobody asks for an answer any more, and it does not stay for ever.
+#[tokio::test]
+async fn old_answers_are_forgotten_in_the_background() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    let RequestKey { key: name, request } = key(1);
+    let at = Timestamp::default();
+    let old = KeptAnswer { user: bob(), key: name, request, outcome: Arc::from("{}"), at };
+    world.store.keep(&old).await.unwrap();
+    let is_kept = async || world.store.answer(&bob(), &name, at).await.unwrap().is_some();
+    assert!(is_kept().await);
+    edit(&world.service, key(2), (&id, None, insert("x", "x"))).await.unwrap();
+    while is_kept().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Where nothing may be changed any more, what has been changed is still answered.
+#[tokio::test]
+async fn a_read_only_server_answers_again() {
+    let world = World::new();
+    let (id, _) = world.notebook().await;
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    let reader = world.another(quire_service::Options { read_only: true, ..options() });
+    assert_eq!(told(edit(&reader, key(1), (&id, None, insert("x", "x"))).await), (1, true));
+    let refused = edit(&reader, key(2), (&id, None, insert("y", "y"))).await;
+    assert!(matches!(refused, Err(ServiceError::ReadOnly)));
+}

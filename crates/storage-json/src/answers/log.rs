@@ -1,0 +1,118 @@
+//! The log of answers on disk: appended to, and now and then written anew.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use rustix::fs::{OFlags, RenameFlags};
+
+use super::record::Line;
+use crate::disk::{self, Folder, ReadFile};
+
+const NAME: &str = "answers.log";
+const NEW_NAME: &str = "answers.log.new";
+/// Bytes of what counts no more that are left in the file before it is written anew, at least.
+const SPARE_BYTES: u64 = 256 * 1024;
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Log {
+    folder: Arc<Folder>,
+    size: u64,
+    /// Bytes of it that counted when they were last looked at.
+    live_bytes: u64,
+    /// Whether the file may end in the middle of a line, which the next one must not become a part of.
+    cut_short: bool,
+    /// Whether it is durable that there is such a file.
+    pub(super) is_named: bool,
+    appended: u64,
+}
+
+/// See [`Log::syncing`].
+pub(super) struct Syncing {
+    file: File,
+    folder: Option<Arc<Folder>>,
+}
+
+impl Syncing {
+    pub(super) fn run(self) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.folder.map_or(Ok(()), |folder| folder.sync())
+    }
+}
+
+impl Log {
+    /// Reads all lines that can be read. What a crash has cut short, or somebody damaged, is left out.
+    pub(super) fn open(folder: Arc<Folder>) -> io::Result<(Self, Vec<Line>)> {
+        let bytes = match folder.read(NAME, u64::MAX)? {
+            ReadFile::Read(bytes, _) => bytes,
+            ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => Vec::new(),
+        };
+        let cut_short = bytes.last().is_some_and(|&byte| byte != b'\n');
+        let written: Vec<_> = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let lines: Vec<Line> = written.iter().filter_map(|line| Line::read(line)).collect();
+        if lines.len() < written.len() {
+            tracing::warn!(
+                file = NAME,
+                lines = written.len() - lines.len(),
+                "answers cut short or damaged are left out"
+            );
+        }
+        let size = bytes.len() as u64;
+        Ok((Self { folder, size, live_bytes: 0, cut_short, is_named: false, appended: 0 }, lines))
+    }
+
+    /// Appends lines, without waiting for the disk. Returns how many times something has been appended by now. When it
+    /// fails, the file is as it was before.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
+        let mut file = self.file()?;
+        let before = file.metadata()?.len();
+        let mut text = if self.cut_short && before > 0 { vec![b'\n'] } else { Vec::new() };
+        text.extend_from_slice(lines);
+        if let Err(error) = disk::append(&mut file, &text) {
+            self.cut_short |= file.set_len(before).is_err();
+            return Err(error);
+        }
+        self.cut_short = false;
+        self.size = before + text.len() as u64;
+        self.appended += 1;
+        Ok(self.appended)
+    }
+
+    /// How many times something has been appended.
+    pub(super) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// What makes durable all that has been appended; to be run without holding up others.
+    pub(super) fn syncing(&self) -> io::Result<Syncing> {
+        // A new file's name has to be durable too.
+        let folder = (!self.is_named).then(|| Arc::clone(&self.folder));
+        Ok(Syncing { file: self.file()?, folder })
+    }
+
+    fn file(&self) -> io::Result<File> {
+        self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)
+    }
+
+    /// Whether much of the file counts no more.
+    pub(super) fn is_wasteful(&self) -> bool {
+        self.size > 2 * self.live_bytes + SPARE_BYTES
+    }
+
+    /// Replaces the file by one with these lines alone, durably.
+    pub(super) fn rewrite(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.folder.remove(NEW_NAME)?;
+        let mut file = self.folder.create_file(NEW_NAME)?;
+        let written = disk::append(&mut file, lines).and_then(|()| file.sync_all());
+        let replace = |()| Ok(self.folder.rename(NEW_NAME, &self.folder, NAME, RenameFlags::empty())?);
+        if let Err(error) = written.and_then(replace) {
+            let _ = self.folder.remove(NEW_NAME); // the next rewriting does it otherwise
+            return Err(error);
+        }
+        self.size = lines.len() as u64;
+        self.live_bytes = self.size;
+        self.cut_short = false;
+        self.folder.sync()
+    }
+}

@@ -1,0 +1,152 @@
+//! What is known of answers: in memory, and as far as the log says it.
+
+use std::collections::HashMap;
+use std::io;
+
+use quire_domain::{NotebookId, Timestamp, UserId};
+use quire_storage::{AnswerKey, KeptAnswer};
+
+use super::log::Log;
+use super::record::{Line, Then, lines_of};
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) log: Log,
+    kept: HashMap<UserId, HashMap<AnswerKey, KeptAnswer>>,
+    /// Changes of which the log does not say that they have happened, from before the directory was opened.
+    pub(super) left_open: Vec<(u64, NotebookId, Then, Vec<KeptAnswer>)>,
+    /// Changes under way, by number.
+    pub(super) changing: HashMap<u64, Underway>,
+    pub(super) last_change: u64,
+    /// Changes that have happened without the log saying so yet.
+    pub(super) unsaid: Vec<(u64, NotebookId)>,
+    /// Notebooks of which it is not durable that the last change with an answer has happened, and with which part of the
+    /// log it will be.
+    pub(super) unsettled: HashMap<NotebookId, u64>,
+}
+
+/// A change under way, or answers that are being kept without one.
+#[derive(Debug)]
+pub(super) struct Underway {
+    pub(super) notebook: Option<NotebookId>,
+    pub(super) answers: Vec<KeptAnswer>,
+    /// What the log says of it.
+    pub(super) lines: Vec<u8>,
+}
+
+impl State {
+    pub(super) fn of(log: Log) -> Self {
+        Self {
+            log,
+            kept: HashMap::new(),
+            left_open: Vec::new(),
+            changing: HashMap::new(),
+            last_change: 0,
+            unsaid: Vec::new(),
+            unsettled: HashMap::new(),
+        }
+    }
+
+    pub(super) fn find(&self, user: &UserId, key: AnswerKey) -> Option<&KeptAnswer> {
+        self.kept.get(user)?.get(&key)
+    }
+
+    pub(super) fn put(&mut self, answer: KeptAnswer) {
+        self.kept.entry(answer.user.clone()).or_default().insert(answer.key, answer);
+    }
+
+    pub(super) fn put_if_missing(&mut self, answer: KeptAnswer) {
+        if self.find(&answer.user, answer.key).is_none() {
+            self.put(answer);
+        }
+    }
+
+    pub(super) fn remove(&mut self, user: &UserId, key: AnswerKey) {
+        if let Some(mine) = self.kept.get_mut(user) {
+            mine.remove(&key);
+        }
+    }
+
+    /// Forgets what was kept until then; says whether there was any.
+    pub(super) fn expire(&mut self, until: Timestamp) -> bool {
+        let mut have_expired = false;
+        self.kept.retain(|_, mine| {
+            let before = mine.len();
+            mine.retain(|_, answer| answer.at > until);
+            have_expired |= mine.len() < before;
+            !mine.is_empty()
+        });
+        have_expired
+    }
+
+    /// Leaves a user the newest answers.
+    pub(super) fn trim(&mut self, user: &UserId) {
+        if let Some(mine) = self.kept.get_mut(user) {
+            trim(mine);
+        }
+    }
+
+    /// Leaves everybody the newest answers.
+    pub(super) fn trim_all(&mut self) {
+        self.kept.values_mut().for_each(trim);
+    }
+
+    /// Whether something under way may come to be kept under the key of this answer.
+    pub(super) fn is_open(&self, answer: &KeptAnswer) -> bool {
+        let mut others = self.changing.values().flat_map(|underway| &underway.answers);
+        others.any(|other| (&other.user, other.key) == (&answer.user, answer.key))
+    }
+
+    /// What was under way has happened.
+    pub(super) fn end(&mut self, number: u64) {
+        let Some(Underway { notebook, answers, .. }) = self.changing.remove(&number) else { return };
+        for answer in answers {
+            self.put(answer);
+        }
+        self.unsaid.extend(notebook.map(|notebook| (number, notebook)));
+    }
+
+    /// Whether the log does not say durably that the last change of the notebook that had an answer has happened.
+    pub(super) fn is_unsettled(&self, notebook: &NotebookId) -> bool {
+        self.unsettled.contains_key(notebook) || self.unsaid.iter().any(|(_, unsaid)| unsaid == notebook)
+    }
+
+    /// Appends which changes have happened, without waiting for the disk.
+    pub(super) fn say(&mut self) -> io::Result<()> {
+        if self.unsaid.is_empty() {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for (change, _) in &self.unsaid {
+            lines.extend(Line::Happened(*change).to_bytes()?);
+        }
+        let appended = self.log.append(&lines)?;
+        self.unsettled.extend(self.unsaid.drain(..).map(|(_, notebook)| (notebook, appended)));
+        Ok(())
+    }
+
+    /// Writes the log anew: what is kept, and what is under way.
+    pub(super) fn rewrite(&mut self) -> io::Result<()> {
+        let mut lines = lines_of(self.kept.values().flat_map(HashMap::values))?;
+        for underway in self.changing.values() {
+            lines.extend_from_slice(&underway.lines);
+        }
+        self.log.rewrite(&lines)?;
+        // What has happened is kept as such.
+        self.unsaid.clear();
+        self.unsettled.clear();
+        Ok(())
+    }
+}
+
+fn trim(mine: &mut HashMap<AnswerKey, KeptAnswer>) {
+    let surplus = mine.len().saturating_sub(KeptAnswer::MOST);
+    if surplus == 0 {
+        return;
+    }
+    let mut by_age: Vec<(Timestamp, AnswerKey)> = mine.values().map(|answer| (answer.at, answer.key)).collect();
+    by_age.sort_unstable();
+    for (_, key) in by_age.into_iter().take(surplus) {
+        mine.remove(&key);
+    }
+}

@@ -1,0 +1,162 @@
+//! Answers in files: the log and the notebooks' files tell together what has happened, whatever a crash has left of them.
+
+use std::fs;
+use std::path::Path;
+
+use quire_storage::{KeptAnswer, NotebookStore as _, StoreError};
+
+use crate::support::{Served, answer, at, commit_answering, edit, id, is_kept, load, notebook, update, user};
+
+const LOG: &str = ".quire/answers.log";
+
+async fn save(served: &Served, revision: i64) {
+    let mut view = load(served, "x").await;
+    let code = format!("{revision}");
+    commit_answering(served, &mut view, &[update("a", &code)], &[answer("x", revision)]).await.unwrap();
+    assert_eq!(view.revision(), revision);
+}
+
+async fn kept(served: &Served, revisions: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    let mut kept = Vec::new();
+    for revision in revisions {
+        if is_kept(served, "x", revision).await {
+            kept.push(revision);
+        }
+    }
+    kept
+}
+
+fn lines(dir: &Path) -> Vec<String> {
+    fs::read_to_string(dir.join(LOG)).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn write_lines(dir: &Path, lines: &[String]) {
+    fs::write(dir.join(LOG), lines.join("\n") + "\n").unwrap();
+}
+
+/// A loss of power may take everything that was not waited for: here, that the last change has happened.
+#[tokio::test]
+async fn without_the_last_line_the_file_tells_whether_the_change_happened() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), Some(&answer("x", 1))).await.unwrap();
+    save(&served, 2).await;
+    let before = served.read("x.json");
+    save(&served, 3).await;
+    let after = served.read("x.json");
+    for (content, expected) in [(&after, vec![1, 2, 3]), (&before, vec![1, 2])] {
+        let mut lines_left = Vec::new();
+        served.restart_after(|dir| {
+            lines_left = lines(dir);
+            lines_left.retain(|line| !line.contains("happened\":3"));
+            write_lines(dir, &lines_left);
+            fs::write(dir.join("x.json"), content).unwrap();
+        });
+        assert_eq!(kept(&served, 1..5).await, expected);
+        // The log said so, of all but the last.
+        assert!(lines_left.last().unwrap().contains("\"change\":3"), "{lines_left:?}");
+        write_lines(served.dir(), &lines_left);
+    }
+}
+
+/// A change without an answer makes the file tell nothing of the change before; so the log must say it by then.
+#[tokio::test]
+async fn a_change_without_an_answer_takes_none_away() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), Some(&answer("x", 1))).await.unwrap();
+    save(&served, 2).await;
+    edit(&served, "x", &[update("a", "3")]).await.unwrap();
+    edit(&served, "x", &[update("a", "4")]).await.unwrap();
+    save(&served, 5).await;
+    served.delete(&id("x"), Some(&answer("x", 6))).await.unwrap();
+    served.restart_after(|_| {});
+    assert_eq!(kept(&served, 0..8).await, [1, 2, 5, 6]);
+    served.create(&notebook("x", "again"), None).await.unwrap();
+    served.restart_after(|_| {});
+    assert_eq!(kept(&served, 0..8).await, [1, 2, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_only_written_down_has_not_happened() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    let file = served.read("x.json");
+    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap();
+    served.restart_after(|dir| {
+        let mut left = lines(dir);
+        left.retain(|line| !line.contains("happened"));
+        write_lines(dir, &left);
+        fs::write(dir.join("x.json"), file).unwrap();
+    });
+    assert!(!is_kept(&served, "x", 2).await);
+    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap();
+    assert!(is_kept(&served, "x", 2).await);
+}
+
+/// Whatever is cut off or overwritten, the directory opens, the other answers are there, and new ones are kept.
+#[tokio::test]
+async fn damage_takes_only_what_it_hits() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), Some(&answer("x", 1))).await.unwrap();
+    save(&served, 2).await;
+    save(&served, 3).await;
+    let whole = fs::read(served.path(LOG)).unwrap();
+    for cut in 0..whole.len() {
+        served.restart_after(|dir| fs::write(dir.join(LOG), &whole[..cut]).unwrap());
+        let left = kept(&served, 1..4).await;
+        // The file tells of the last change by itself, once it is written down.
+        assert!([vec![], vec![1], vec![1, 2], vec![1, 2, 3]].contains(&left), "cut at {cut}: {left:?}");
+        served.keep(&answer("y", 1)).await.unwrap();
+        served.restart_after(|_| {});
+        assert!(is_kept(&served, "y", 1).await, "cut at {cut}");
+        assert_eq!(kept(&served, 1..4).await, left, "cut at {cut}");
+    }
+    for at in (0..whole.len()).step_by(7) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x15;
+        served.restart_after(|dir| fs::write(dir.join(LOG), &damaged).unwrap());
+        let left = kept(&served, 1..4).await;
+        assert!(left.len() >= 2, "damaged at {at}: {left:?}");
+    }
+    served.restart_after(|dir| {
+        fs::remove_file(dir.join(LOG)).unwrap();
+        fs::create_dir(dir.join(LOG)).unwrap();
+    });
+    assert_eq!(load(&served, "x").await.revision(), 3);
+    let refused = served.keep(&answer("y", 2)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
+    // What cannot be answered again is not done either.
+    let file = served.read("x.json");
+    let mut view = load(&served, "x").await;
+    let refused = commit_answering(&served, &mut view, &[update("a", "4")], &[answer("x", 4)]).await;
+    assert!(matches!(refused, Err(StoreError::Backend { .. })), "{refused:?}");
+    assert!(served.delete(&id("x"), Some(&answer("x", 4))).await.is_err());
+    assert!(served.create(&notebook("z", "1"), Some(&answer("z", 1))).await.is_err());
+    assert_eq!((served.names(), served.read("x.json")), (vec!["x.json".to_owned()], file));
+    edit(&served, "x", &[update("a", "4")]).await.unwrap();
+}
+
+/// The log does not grow for ever: what counts no more leaves it.
+#[tokio::test]
+async fn the_log_is_written_anew_when_most_of_it_counts_no_more() {
+    let mut served = Served::new();
+    let outcome = "x".repeat(KeptAnswer::OUTCOME_BYTES).into();
+    let large = KeptAnswer { outcome, ..answer("large", 0) };
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    let mut view = load(&served, "x").await;
+    let many = |from: i64| {
+        (from..from + 200).map(|number| KeptAnswer { key: answer("y", number).key, at: at(number), ..large.clone() })
+    };
+    commit_answering(&served, &mut view, &[update("a", "2")], &many(0).collect::<Vec<_>>()).await.unwrap();
+    let size = || fs::metadata(served.path(LOG)).unwrap().len();
+    let full = size();
+    assert!(full > 200 * 4_096);
+    let later = at(150) + KeptAnswer::LIFE;
+    served.forget_answers(&[user("ann")], later).await.unwrap();
+    assert!(size() < full / 3, "{} of {full} bytes are left", size());
+    commit_answering(&served, &mut view, &[update("a", "3")], &[answer("x", 3)]).await.unwrap();
+    served.restart_after(|_| {});
+    assert!(is_kept(&served, "x", 3).await);
+    let found = served.answer(&large.user, &answer("y", 199).key, at(0)).await.unwrap();
+    assert_eq!(found.map(|found| found.outcome), Some(large.outcome));
+    assert!(served.answer(&large.user, &answer("y", 150).key, at(0)).await.unwrap().is_none());
+}

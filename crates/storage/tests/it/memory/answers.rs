@@ -1,0 +1,58 @@
+//! Kept answers in memory.
+
+use quire_domain::{Timestamp, UserId};
+use quire_storage::{AnswerKey, KeptAnswer, StoreError};
+
+use super::{Kept, MemoryStore};
+use crate::faults::Fault;
+
+impl MemoryStore {
+    fn answer_key(&self, user: &UserId, key: &AnswerKey) -> (UserId, AnswerKey) {
+        let user = if self.is(Fault::SharesAnswers) { UserId::new("any").unwrap() } else { user.clone() };
+        (user, *key)
+    }
+
+    /// Refuses what comes with the key of a kept answer.
+    pub(super) fn check_answers(&self, kept: &Kept, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        let is_kept = |answer: &KeptAnswer| kept.answers.contains_key(&self.answer_key(&answer.user, &answer.key));
+        if answers.iter().any(is_kept) && !self.is(Fault::AppliesTwins) {
+            return Err(StoreError::AlreadyAnswered);
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_answers(&self, kept: &mut Kept, answers: &[KeptAnswer]) {
+        for answer in answers {
+            let key = self.answer_key(&answer.user, &answer.key);
+            kept.answers.insert(key, answer.clone());
+        }
+    }
+
+    pub(super) fn find_answer(
+        &self,
+        kept: &mut Kept,
+        user: &UserId,
+        key: &AnswerKey,
+        now: Timestamp,
+    ) -> Option<KeptAnswer> {
+        let key = self.answer_key(user, key);
+        if kept.answers.get(&key)?.has_expired(now) && !self.is(Fault::KeepsAnswersForEver) {
+            kept.answers.remove(&key);
+        }
+        kept.answers.get(&key).cloned()
+    }
+
+    pub(super) fn trim_answers(&self, kept: &mut Kept, users: &[UserId], now: Timestamp) {
+        kept.answers.retain(|_, answer| !answer.has_expired(now));
+        for user in users {
+            let mut mine: Vec<_> = kept.answers.values().filter(|answer| answer.user == *user).cloned().collect();
+            mine.sort_by_key(|answer| answer.at);
+            if !self.is(Fault::ForgetsTheNewestAnswers) {
+                mine.reverse();
+            }
+            for answer in mine.iter().skip(KeptAnswer::MOST) {
+                kept.answers.remove(&self.answer_key(&answer.user, &answer.key));
+            }
+        }
+    }
+}
