@@ -1,14 +1,17 @@
 //! The server as a whole: built, listening, and stopped without losing what it promised.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::HttpServer;
-use actix_web::dev::Server;
+use actix_web::dev::{Extensions, Server};
+use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::timeout;
 use anyhow::Context as _;
 use quire_api::{Api, Authenticator, Settings};
 use quire_service::NotebookService;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
@@ -145,10 +148,24 @@ fn listen(api: &Api, config: &Config) -> std::io::Result<(Server, SocketAddr)> {
         .keep_alive(config.keep_alive)
         .client_request_timeout(config.head_timeout)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .on_connect(limit_sending(config.send_timeout))
         // What must be waited for has been waited for when the server is told to stop.
         .shutdown_timeout(1)
         .disable_signals()
         .bind(config.listen)?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);
     Ok((server.run(), address))
+}
+
+/// Ends connections whose client takes nothing of what is sent to it for so long. The HTTP library would wait for ever:
+/// while a client that reads nothing goes on saying that it is there, so does its connection (RFC 9293, 3.8.6.1).
+fn limit_sending(limit: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
+    let limit_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+    move |connection, _| {
+        if let Some(connection) = connection.downcast_ref::<TcpStream>()
+            && let Err(error) = set_tcp_user_timeout(connection, limit_ms)
+        {
+            tracing::warn!(%error, "cannot limit how long a client may take to read");
+        }
+    }
 }

@@ -51,6 +51,8 @@ pub(crate) async fn pass(
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     line.end(request.as_ref(), answer.status(), failure.as_deref());
+    // A socket is waited for by its own task, which gives up a client that does not read.
+    let entered = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(entered);
     let answer = answer.map_body(|_, answer| keep(answer, entered, body));
     match request {
         Some(request) => Ok(ServiceResponse::new(request, answer)),

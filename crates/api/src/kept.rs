@@ -46,13 +46,13 @@ impl Stream for Kept {
 }
 
 /// The body of an answer, which keeps these until it has been sent.
-pub(crate) fn keep(body: BoxBody, entered: Entered, kept: Option<Kept>) -> BoxBody {
+pub(crate) fn keep(body: BoxBody, entered: Option<Entered>, kept: Option<Kept>) -> BoxBody {
     BoxBody::new(Answer { body, _entered: entered, _kept: kept })
 }
 
 struct Answer {
     body: BoxBody,
-    _entered: Entered,
+    _entered: Option<Entered>,
     _kept: Option<Kept>,
 }
 

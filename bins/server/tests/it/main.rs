@@ -9,3 +9,4 @@ mod sockets;
 mod start;
 mod stop;
 mod support;
+mod unread;

@@ -126,9 +126,8 @@ impl Standings {
         });
         match found {
             Ok(Some(found)) if found.is_active => self.note(user, &found, email).await,
-            Ok(_) => {}
             Err(error) if next == Next::Refuse => return Err(AuthError::NoDirectory(error)),
-            Err(_) => {}
+            _ => {}
         }
         answer(next == Next::Take(true))
     }

@@ -76,7 +76,8 @@ impl Socket {
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
         let settings = &self.shared.settings.sockets;
         let waiting = self.shared.sockets.seats.wait(address, settings).map_err(full)?;
-        let (_seat, signed_in, resume) = self.sign_in(waiting).await?;
+        let (seat, signed_in, resume) = self.sign_in(waiting).await?;
+        self.outbox.keep(seat);
         self.user = Some(signed_in.user.clone());
         self.outbox.push(messages::authenticated(signed_in.user.as_str()).map_err(unwritable)?);
         self.outbox.send().await?;
