@@ -28,6 +28,9 @@ fn token(issuer: &Issuer, lives: i64) -> String {
     issuer.signer.sign(&header(), &with(issuer.claims("me"), json!({"exp": seconds(lives)})))
 }
 
+/// Seconds that a token lives which is to end within the test; signing in with it takes less.
+const ENDS_SOON: i64 = 5;
+
 async fn watch(listening: &Listening, token: &str) -> Client {
     let mut client = listening.connect("/api/notebooks/blank").await;
     client.say(&json!({"type": "authenticate", "token": token})).await;
@@ -58,7 +61,7 @@ async fn a_socket_that_has_refreshed_ends_with_its_last_token() {
     let issuer = Issuer::start();
     let listening = Listening::of(server(&issuer, |_| {}));
     let mut client = watch(&listening, &token(&issuer, 60)).await;
-    client.say(&json!({"type": "refresh_auth", "token": token(&issuer, 2)})).await;
+    client.say(&json!({"type": "refresh_auth", "token": token(&issuer, ENDS_SOON)})).await;
     assert_eq!(client.hear().await, json!({"type": "auth_refreshed"}));
     client.is_served().await;
     assert_eq!(client.end().await, (4401, None));
@@ -72,7 +75,7 @@ async fn a_socket_that_never_refreshed_lives_on() {
     let listening = Listening::of(server(&issuer, |_| {}));
     let strict = Listening::of(server(&issuer, |sockets| sockets.unrefreshed_max = Duration::ZERO));
     let (mut client, mut strictly) =
-        (watch(&listening, &token(&issuer, 2)).await, watch(&strict, &token(&issuer, 2)).await);
+        (watch(&listening, &token(&issuer, ENDS_SOON)).await, watch(&strict, &token(&issuer, ENDS_SOON)).await);
     assert_eq!(strictly.end().await, (4401, None));
     client.is_served().await;
     listening.stop().await;
