@@ -1,7 +1,6 @@
 //! Signing in by the first message, and again later.
 
-use actix_web::rt::time::{sleep, timeout};
-
+use actix_web::rt::time::sleep;
 use quire_domain::UserId;
 
 use super::end::End;
@@ -81,12 +80,12 @@ impl Socket {
 
 /// Waits until the user may not use the server any more.
 pub(crate) async fn inactive(shared: &Shared, user: &UserId) -> End {
-    let (authenticator, limit) = (&shared.settings.authenticator, shared.settings.request_timeout);
+    let authenticator = &shared.settings.authenticator;
     let mut checks = ticks(shared.settings.sockets.check_every);
     loop {
         checks.tick().await;
         // That it cannot be said now is no reason to throw anybody out.
-        if let Ok(Err(error @ AuthError::Inactive)) = timeout(limit, authenticator.check_active(user)).await {
+        if let Err(error @ AuthError::Inactive) = authenticator.check_active(user).await {
             return failed(&error.into());
         }
     }
