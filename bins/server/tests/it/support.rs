@@ -1,6 +1,6 @@
 //! A server process, and raw conversations with it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -217,11 +217,10 @@ impl Talk {
 
     /// Whether the server ends the connection without another word.
     pub(crate) fn is_ended(&mut self) -> bool {
-        match self.0.read(&mut [0; 1]) {
-            Ok(read) => read == 0,
-            // The end too, where the server had not read all that was sent.
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-        }
+        // Unlike `read`, this goes on when a signal interrupts it.
+        let Err(error) = self.0.read_exact(&mut [0; 1]) else { return false };
+        // A reset is the end too, where the server had not read all that was sent.
+        matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
     }
 }
 
