@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) head_timeout: Duration,
     /// How long a body may take.
     pub(crate) body_timeout: Duration,
+    /// How long a client may take nothing of what is sent to it.
+    pub(crate) send_timeout: Duration,
     /// How long handling a request may take.
     pub(crate) request_timeout: Duration,
     /// How WebSockets behave.
@@ -149,6 +151,7 @@ impl Config {
             keep_alive: Duration::from_millis(sources.get("keep_alive_ms", |text| number(text, 60_001, 3_600_000))?),
             head_timeout: ms("head_timeout_ms")?,
             body_timeout: ms("body_timeout_ms")?,
+            send_timeout: ms("send_timeout_ms")?,
             request_timeout: ms("request_timeout_ms")?,
             sockets: SocketSettings {
                 most: count("ws_max_sockets", 1, 1_000_000)?.min(max_connections * 2 / 3).max(1),

@@ -267,6 +267,15 @@ pub(crate) const KEYS: &[Key] = &[
         switch: false,
     },
     Key {
+        name: "send_timeout_ms",
+        flag: "send-timeout-ms",
+        variables: &["QUIRE_SEND_TIMEOUT_MS"],
+        value: "MS",
+        default: "60000",
+        help: "End a connection whose client takes nothing for so long of what is sent to it",
+        switch: false,
+    },
+    Key {
         name: "request_timeout_ms",
         flag: "request-timeout-ms",
         variables: &["QUIRE_REQUEST_TIMEOUT_MS"],

@@ -10,6 +10,7 @@ use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service,
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use quire_api::Api;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpSocket;
 
 use crate::config::Config;
@@ -42,6 +43,7 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
     let stopping = server.graceful_shutdown_signal();
     let (api, config) = (api.clone(), config.clone());
     let limit = silence(&config);
+    let send_limit = u32::try_from(config.send_timeout.as_millis()).unwrap_or(u32::MAX);
     let server = server.listen("http", listener, move || {
         let stopping = stopping.clone();
         let app = api.app().into_factory().map_err(|error| error.error_response());
@@ -56,6 +58,9 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
             .local_addr(address)
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| async move {
+            // The HTTP library would wait for ever: a client that reads nothing goes on saying that it is there, and so its
+            // connection lives (RFC 9293, section 3.8.6.1).
+            set_tcp_user_timeout(&stream, send_limit).map_err(io::Error::from)?;
             let peer = stream.peer_addr().ok();
             Ok((Connection::new(stream, limit), peer))
         })

@@ -32,7 +32,7 @@ pub(crate) fn preflight() -> HttpResponse {
 }
 
 /// Puts the headers on any answer, errors included.
-pub(crate) fn tell(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+pub(crate) fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.append(VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin else { return };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

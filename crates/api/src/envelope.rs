@@ -13,7 +13,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 
 use crate::guard::Admitted;
-use crate::kept::{Kept, keep};
+use crate::kept::{ReceivingEnd, keep};
 use crate::problem::Problem;
 use crate::request_log::{Line, RequestId};
 use crate::shared::Shared;
@@ -30,7 +30,7 @@ pub(crate) async fn pass(
     let settings = &shared.settings;
     let line = Line::begin(request.method().clone(), id);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
-    let body = Kept::take(&mut request);
+    let body = ReceivingEnd::take(&mut request);
     let answer = match guard::admit(&request, &shared).await {
         Err(problem) => Ok(request.error_response(problem)),
         Ok(Admitted::Preflight) => Ok(request.into_response(cors::preflight())),
@@ -46,11 +46,13 @@ pub(crate) async fn pass(
         Err(error) => (None, HttpResponse::from_error(error)),
     };
     let failure = finish(&mut answer, &line.id);
-    cors::tell(answer.headers_mut(), origin);
+    cors::add_headers(answer.headers_mut(), origin);
     if shared.in_flight.is_draining() {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     line.end(request.as_ref(), answer.status(), failure.as_deref());
+    // A socket is waited for by its own task, which gives up a client that does not read.
+    let entered = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(entered);
     let answer = answer.map_body(|_, answer| keep(answer, entered, body));
     match request {
         Some(request) => Ok(ServiceResponse::new(request, answer)),

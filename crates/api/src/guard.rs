@@ -55,14 +55,9 @@ pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<A
 }
 
 async fn sign_in(headers: &HeaderMap, shared: &Shared) -> Result<Caller, Problem> {
-    let authenticator = &shared.settings.authenticator;
     // In development mode a client's token, if it sends one, means nothing.
-    let token = if authenticator.is_development() { "" } else { bearer(headers)? };
-    let user = authenticator.authenticate(token).await?.user;
-    if let Some(limiter) = &shared.limiter {
-        limiter.count(&user)?;
-    }
-    Ok(Caller(user))
+    let token = if shared.settings.authenticator.is_development() { "" } else { bearer(headers)? };
+    Ok(Caller(shared.sign_in(token).await?.user))
 }
 
 /// The token that the request shows (RFC 6750, 2.1); the only place where one may stand.

@@ -23,9 +23,9 @@ use crate::in_flight::Entered;
 
 /// The receiving end of a body of chunks, shared by whoever reads it and the answer.
 #[derive(Clone)]
-pub(crate) struct Kept(Rc<RefCell<Payload>>);
+pub(crate) struct ReceivingEnd(Rc<RefCell<Payload>>);
 
-impl Kept {
+impl ReceivingEnd {
     /// Takes hold of the request's body if it comes in chunks.
     pub(crate) fn take(request: &mut ServiceRequest) -> Option<Self> {
         if !request.headers().contains_key(TRANSFER_ENCODING) {
@@ -37,7 +37,7 @@ impl Kept {
     }
 }
 
-impl Stream for Kept {
+impl Stream for ReceivingEnd {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -46,14 +46,14 @@ impl Stream for Kept {
 }
 
 /// The body of an answer, which keeps these until it has been sent.
-pub(crate) fn keep(body: BoxBody, entered: Entered, kept: Option<Kept>) -> BoxBody {
+pub(crate) fn keep(body: BoxBody, entered: Option<Entered>, kept: Option<ReceivingEnd>) -> BoxBody {
     BoxBody::new(Answer { body, _entered: entered, _kept: kept })
 }
 
 struct Answer {
     body: BoxBody,
-    _entered: Entered,
-    _kept: Option<Kept>,
+    _entered: Option<Entered>,
+    _kept: Option<ReceivingEnd>,
 }
 
 impl MessageBody for Answer {

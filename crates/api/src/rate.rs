@@ -1,4 +1,4 @@
-//! How many requests a user may make.
+//! How many requests a user may make. To sign in on a socket, at first and again, is one too.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -7,6 +7,7 @@ use actix_web::rt::time::timeout;
 use quire_service::{NotebookService, ServiceError};
 
 use crate::Settings;
+use crate::auth::SignedIn;
 use crate::in_flight::InFlight;
 use crate::problem::{Code, Problem};
 use crate::rate::Limiter;
@@ -39,6 +40,18 @@ impl Shared {
         }
     }
 
+    /// Says whose token this is, and counts what the user asks for: the one way in, for requests and for sockets.
+    pub(crate) async fn sign_in(&self, token: &str) -> Result<SignedIn, Problem> {
+        let detail = "Signing in takes too long for the moment; try again.";
+        let late = || Problem::new(Code::SignInUnavailable, detail).after(5);
+        let signed_in =
+            within(self.settings.request_timeout, self.settings.authenticator.authenticate(token), late).await?;
+        if let Some(limiter) = &self.limiter {
+            limiter.count(&signed_in.user)?;
+        }
+        Ok(signed_in)
+    }
+
     /// Waits for a call that changes nothing.
     pub(crate) async fn read<T>(&self, call: impl Future<Output = Result<T, ServiceError>>) -> Result<T, Problem> {
         let late = || Problem::new(Code::TookTooLong, "The server took too long to answer; try again.").after(5);
@@ -58,7 +71,7 @@ async fn within<T, E: Into<Problem>>(
     late: impl FnOnce() -> Problem,
 ) -> Result<T, Problem> {
     match timeout(limit, call).await {
-        Ok(outcome) => outcome.map_err(Into::into),
+        Ok(outcome) => outcome.map_err(E::into),
         Err(_elapsed) => Err(late()),
     }
 }

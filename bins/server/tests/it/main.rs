@@ -10,3 +10,4 @@ mod start;
 mod stop;
 mod story;
 mod support;
+mod unread;

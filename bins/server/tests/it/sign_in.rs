@@ -12,14 +12,19 @@ use tokio::runtime::Runtime;
 
 use crate::support::{Reply, Server, quire_server, run};
 
-const PEM: &str = include_str!("../../../../crates/api/tests/it/keys/issuer.pem");
+pub(crate) const PEM: &str = include_str!("../../../../crates/api/tests/it/keys/issuer.pem");
 const DER: &[u8] = include_bytes!("../../../../crates/api/tests/it/keys/issuer.der");
-const ISSUER: &str = "https://clerk.example.com";
+pub(crate) const ISSUER: &str = "https://clerk.example.com";
 
 /// A token of this user that does not end in this century's first half.
 fn token(user: &str) -> String {
+    token_until(user, 2_500_000_000)
+}
+
+/// A token of this user that ends so many seconds after 1970 began.
+pub(crate) fn token_until(user: &str, exp: u64) -> String {
     let claims = json!({
-        "iss": ISSUER, "sub": user, "azp": "http://localhost:3000", "exp": 2_500_000_000_u32,
+        "iss": ISSUER, "sub": user, "azp": "http://localhost:3000", "exp": exp,
         "email": format!("{user}@example.com")
     });
     let parts = [json!({"alg": "RS256", "typ": "JWT", "kid": "any"}), claims];

@@ -3,7 +3,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::support::Server;
+use crate::support::{Server, large_notebook};
 
 #[test]
 fn an_acknowledged_edit_survives_kill_9() {
@@ -84,18 +84,11 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!((&last["message"], &last["signal"]), (&json!("told to stop again: ending at once"), &json!("SIGINT")));
 }
 
-/// A client that reads slowly what is larger than everything between it and the server can hold.
+/// To a client that reads slowly.
 #[test]
 fn a_large_answer_under_way_is_sent_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
-    let code = "#".repeat(256 * 1024);
-    let cells: Vec<_> = (0..64)
-        .map(|n| json!({"id": format!("c{n}"), "type": "python", "code": code, "reads": [], "writes": []}))
-        .collect();
-    let notebook = json!({
-        "id": "n", "user_id": "local", "name": null, "db_conn_string": null, "revision": 0, "cells": cells,
-    });
-    std::fs::write(dir.path().join("n.json"), notebook.to_string()).unwrap();
+    large_notebook(dir.path());
     let mut server = Server::start(dir.path());
     let mut talk = server.connect();
     talk.say("GET /api/notebooks/n HTTP/1.1\r\nHost: localhost\r\n\r\n");

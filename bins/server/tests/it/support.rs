@@ -1,12 +1,13 @@
 //! A server process, and raw conversations with it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -33,6 +34,18 @@ pub(crate) fn quire_server() -> Command {
 pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A notebook of 16 MiB, larger than everything between a server and its client can hold.
+pub(crate) fn large_notebook(dir: &Path) {
+    let code = "#".repeat(256 * 1024);
+    let cells: Vec<_> = (0..64)
+        .map(|n| serde_json::json!({"id": format!("c{n}"), "type": "python", "code": code, "reads": [], "writes": []}))
+        .collect();
+    let notebook = serde_json::json!({
+        "id": "n", "user_id": "local", "name": null, "db_conn_string": null, "revision": 0, "cells": cells,
+    });
+    std::fs::write(dir.join("n.json"), notebook.to_string()).unwrap();
 }
 
 impl Server {
@@ -87,6 +100,18 @@ impl Server {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Talk(BufReader::new(stream))
+    }
+
+    /// A WebSocket of a notebook, on a connection with little room for what is not read.
+    pub(crate) fn socket(&self, notebook: &str) -> Talk {
+        let mut talk = self.connect();
+        set_socket_recv_buffer_size(talk.0.get_ref(), 4096).unwrap();
+        talk.say(&format!(
+            "GET /api/ws/notebooks/{notebook} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        ));
+        assert_eq!(talk.head().status, 101);
+        talk
     }
 
     /// One request on a connection of its own.
@@ -161,13 +186,41 @@ impl Talk {
         String::from_utf8(body).unwrap()
     }
 
+    /// Sends a text message on a WebSocket (RFC 6455, 5.2), masked with zeros.
+    pub(crate) fn say_message(&mut self, message: &Value) {
+        let text = message.to_string();
+        let length = u16::try_from(text.len()).unwrap().to_be_bytes();
+        let head = [&[0x81, 0x80 | 0x7e][..], &length, &[0; 4]].concat();
+        self.0.get_mut().write_all(&[&head, text.as_bytes()].concat()).unwrap();
+    }
+
+    /// The next message on a WebSocket, or the code with which it is closed.
+    pub(crate) fn hear_message(&mut self) -> Result<Value, u16> {
+        let mut head = [0; 2];
+        self.0.read_exact(&mut head).unwrap();
+        let length = match head[1] {
+            0x7e => {
+                let mut length = [0; 2];
+                self.0.read_exact(&mut length).unwrap();
+                u16::from_be_bytes(length).into()
+            }
+            short => usize::from(short),
+        };
+        let mut payload = vec![0; length];
+        self.0.read_exact(&mut payload).unwrap();
+        match head[0] {
+            0x81 => Ok(serde_json::from_slice(&payload).unwrap()),
+            0x88 => Err(u16::from_be_bytes([payload[0], payload[1]])),
+            other => panic!("{other:x}"),
+        }
+    }
+
     /// Whether the server ends the connection without another word.
     pub(crate) fn is_ended(&mut self) -> bool {
-        match self.0.read(&mut [0; 1]) {
-            Ok(read) => read == 0,
-            // The end too, where the server had not read all that was sent.
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-        }
+        // Unlike `read`, this goes on when a signal interrupts it.
+        let Err(error) = self.0.read_exact(&mut [0; 1]) else { return false };
+        // A reset is the end too, where the server had not read all that was sent.
+        matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::DecodingKey;
+use tokio::sync::OwnedMutexGuard;
 
 use super::fetch::{FetchError, KeySet, fetch};
 
@@ -21,7 +22,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub(super) struct FetchedKeys {
     url: Arc<str>,
     known: Arc<Mutex<Known>>,
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Why there is no key.
@@ -29,7 +30,7 @@ pub(super) struct FetchedKeys {
 pub(super) enum Missing {
     /// The issuer has none of that id.
     Unknown,
-    /// The issuer cannot be asked, and what it last said is too old.
+    /// The issuer cannot be asked, and what it last said is too old, or does not tell of that id.
     Unavailable,
 }
 
@@ -40,7 +41,7 @@ struct Known {
     fetched: Option<Instant>,
     /// When the last fetch that failed ended, unless one has succeeded since.
     failed: Option<Instant>,
-    /// When a key was last looked for that was not known.
+    /// When the issuer last said what it has because of a key that was not known.
     looked: Option<Instant>,
 }
 
@@ -60,12 +61,14 @@ impl Known {
         match self.find(id, now) {
             Ok(key) if is_within(now, self.fetched, FRESH) || !may_retry => Next::Use(key),
             Ok(key) => Next::Fetch(Some(key)),
-            Err(Missing::Unavailable) if may_retry => Next::Fetch(None),
-            Err(Missing::Unknown) if self.fetched.is_some_and(|fetched| fetched >= asked) => {
+            Err(Missing::Unknown)
+                if self.fetched.is_some_and(|fetched| fetched >= asked)
+                    || is_within(now, self.looked, UNKNOWN_EVERY) =>
+            {
                 Next::Refuse(Missing::Unknown)
             }
-            Err(Missing::Unknown) if !is_within(now, self.looked, UNKNOWN_EVERY) => Next::Fetch(None),
-            Err(missing) => Next::Refuse(missing),
+            Err(_) if may_retry => Next::Fetch(None),
+            Err(_) => Next::Refuse(Missing::Unavailable),
         }
     }
 
@@ -77,9 +80,13 @@ impl Known {
         self.keys.get(id).cloned().ok_or(Missing::Unknown)
     }
 
-    fn learn(&mut self, fetched: Result<KeySet, FetchError>, now: Instant) {
+    /// Takes what was fetched, and whether that was because of a key that was not known.
+    fn learn(&mut self, fetched: Result<KeySet, FetchError>, is_look: bool, now: Instant) {
         match fetched {
-            Ok(keys) => *self = Self { keys, fetched: Some(now), failed: None, looked: self.looked },
+            Ok(keys) => {
+                let looked = if is_look { Some(now) } else { self.looked };
+                *self = Self { keys, fetched: Some(now), failed: None, looked };
+            }
             Err(error) => {
                 self.failed = Some(now);
                 let error = &error as &dyn std::error::Error;
@@ -95,7 +102,7 @@ fn is_within(now: Instant, since: Option<Instant>, limit: Duration) -> bool {
 
 impl FetchedKeys {
     pub(super) fn new(url: String) -> Self {
-        Self { url: url.into(), known: Arc::default(), fetching: tokio::sync::Mutex::default() }
+        Self { url: url.into(), known: Arc::default(), fetching: Arc::default() }
     }
 
     /// The key of this id.
@@ -109,40 +116,42 @@ impl FetchedKeys {
                 Next::Fetch(old) => (old, known.failed.is_some()),
             }
         };
-        let _turn = match (old, self.fetching.try_lock()) {
+        let turn = match (old, Arc::clone(&self.fetching).try_lock_owned()) {
             (_, Ok(turn)) => turn,
             // The issuer was away before: one request waits to see whether it is back, the others go on.
             (Some(old), Err(_)) if is_failing => return Ok(old),
-            _ => self.fetching.lock().await,
+            _ => Arc::clone(&self.fetching).lock_owned().await,
         };
-        {
+        let is_look = {
             // Whoever had the turn before may have fetched it.
-            let (now, mut known) = (Instant::now(), self.lock());
+            let (now, known) = (Instant::now(), self.lock());
             match known.next(id, asked, now) {
                 Next::Use(key) => return Ok(key),
                 Next::Refuse(missing) => return Err(missing),
-                Next::Fetch(None) if known.find(id, now).is_err_and(|missing| missing == Missing::Unknown) => {
-                    known.looked = Some(now);
-                }
-                Next::Fetch(_) => {}
+                Next::Fetch(_) => known.find(id, now).is_err_and(|missing| missing == Missing::Unknown),
             }
+        };
+        self.fetch(turn, is_look).await;
+        match self.lock().next(id, asked, Instant::now()) {
+            Next::Use(key) => Ok(key),
+            Next::Refuse(missing) => Err(missing),
+            Next::Fetch(old) => old.ok_or(Missing::Unavailable),
         }
-        self.fetch().await;
-        self.lock().find(id, Instant::now())
     }
 
     /// Fetches the keys.
     pub(super) async fn warm_up(&self) {
-        let _turn = self.fetching.lock().await;
-        self.fetch().await;
+        let turn = Arc::clone(&self.fetching).lock_owned().await;
+        self.fetch(turn, false).await;
     }
 
-    /// Goes on when whoever waits goes away, so that what has been asked for is not asked for again.
-    async fn fetch(&self) {
+    /// Goes on, and keeps the turn, when whoever waits goes away, so that what has been asked for is not asked for again.
+    async fn fetch(&self, turn: OwnedMutexGuard<()>, is_look: bool) {
         let (url, known) = (Arc::clone(&self.url), Arc::clone(&self.known));
         let fetched = tokio::task::spawn_blocking(move || {
             let fetched = fetch(&url);
-            lock(&known).learn(fetched, Instant::now());
+            lock(&known).learn(fetched, is_look, Instant::now());
+            drop(turn);
         });
         if fetched.await.is_err() {
             self.lock().failed = Some(Instant::now());
@@ -184,20 +193,20 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut known = Known::default();
         assert_eq!(done(&known, "a", start), "fetch");
-        known.learn(Err(FetchError::None), start);
+        known.learn(Err(FetchError::None), false, start);
         assert_eq!(done(&known, "a", at(9)), "unavailable");
         assert_eq!(done(&known, "a", at(10)), "fetch");
-        known.learn(Ok(set(&["a"])), start);
+        known.learn(Ok(set(&["a"])), false, start);
         assert_eq!(done(&known, "a", at(3_599)), "use");
         assert_eq!(done(&known, "a", at(3_600)), "fetch, has old");
-        known.learn(Err(FetchError::None), at(3_600));
+        known.learn(Err(FetchError::None), false, at(3_600));
         assert_eq!(done(&known, "a", at(3_609)), "use");
         assert_eq!(done(&known, "a", at(3_610)), "fetch, has old");
-        known.learn(Err(FetchError::None), at(86_399));
+        known.learn(Err(FetchError::None), false, at(86_399));
         assert_eq!(done(&known, "a", at(86_399)), "use");
         assert_eq!(done(&known, "a", at(86_400)), "unavailable");
         assert_eq!(done(&known, "a", at(86_409)), "fetch");
-        known.learn(Ok(set(&["b"])), at(86_410));
+        known.learn(Ok(set(&["b"])), false, at(86_410));
         assert!(known.find("a", at(86_410)).is_err(), "what the issuer has withdrawn is gone");
     }
 
@@ -206,16 +215,18 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut known = Known::default();
-        known.learn(Ok(set(&["a"])), start);
+        known.learn(Ok(set(&["a"])), false, start);
         assert_eq!(done(&known, "x", start), "unknown", "the keys are from after it was asked for");
         assert_eq!(done(&known, "x", at(1)), "fetch");
-        known.looked = Some(at(1));
-        known.learn(Ok(set(&["a"])), at(1));
+        known.learn(Ok(set(&["a"])), true, at(1));
         assert_eq!(done(&known, "y", at(300)), "unknown");
         assert_eq!(done(&known, "y", at(301)), "fetch");
-        known.looked = Some(at(301));
-        known.learn(Err(FetchError::None), at(301));
-        assert_eq!(done(&known, "y", at(600)), "unknown", "a failure changes nothing");
-        assert_eq!(done(&known, "a", at(600)), "use");
+        known.learn(Err(FetchError::None), true, at(301));
+        assert_eq!(done(&known, "y", at(310)), "unavailable", "the issuer has not said that it has no such key");
+        assert_eq!(done(&known, "a", at(310)), "use");
+        assert_eq!(done(&known, "y", at(311)), "fetch");
+        known.learn(Ok(set(&["a"])), true, at(311));
+        assert_eq!(done(&known, "y", at(610)), "unknown");
+        assert_eq!(done(&known, "y", at(611)), "fetch");
     }
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use actix_web::rt::time::timeout;
 use quire_domain::UserId;
-use quire_storage::{StoreError, UserDirectory};
+use quire_storage::{KnownUser, StoreError, UserDirectory};
 
 use super::AuthError;
 
@@ -13,35 +14,75 @@ use super::AuthError;
 const FRESH: Duration = Duration::from_secs(5);
 /// How long it still counts while the directory cannot be asked, so that notebooks in memory can be read meanwhile.
 const USABLE: Duration = Duration::from_hours(24);
-/// How long a directory that failed is left alone for a user of whom something is known.
+/// How long the directory may take; after that it has failed.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a directory that failed for a user is not asked for that user again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Users remembered at most.
 const MOST_USERS: usize = 10_000;
 
-/// Users, as the directory knows them.
+/// Users, as the directory knows them. It is asked once at a time for each.
 #[derive(Debug)]
 pub(super) struct Standings {
     directory: Arc<dyn UserDirectory>,
-    remembered: Mutex<HashMap<UserId, Standing>>,
+    remembered: Mutex<HashMap<UserId, Remembered>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Default)]
+struct Remembered {
+    standing: Standing,
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What is known of one user. Time is an argument.
+#[derive(Clone, Copy, Debug, Default)]
 struct Standing {
-    is_active: bool,
-    learned: Instant,
-    /// When the directory last failed to say.
+    /// Whether the user is active, as the directory last said, and when it did.
+    said: Option<(bool, Instant)>,
+    /// When the directory last failed to say, unless it has said something since.
     failed: Option<Instant>,
 }
 
+/// What to do about a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// To take the user for active, or not.
+    Take(bool),
+    /// To ask the directory; until then there may be something that can be taken.
+    Ask(Option<bool>),
+    /// To refuse to say.
+    Refuse,
+}
+
 impl Standing {
-    fn is_fresh(&self, now: Instant) -> bool {
-        let since = |then: Instant| now.duration_since(then);
-        since(self.learned) < FRESH
-            || (self.is_usable(now) && self.failed.is_some_and(|failed| since(failed) < AGAIN_AFTER))
+    fn next(&self, now: Instant) -> Next {
+        let is_within = |then: Instant, limit| now.duration_since(then) < limit;
+        let may_ask = self.failed.is_none_or(|failed| !is_within(failed, AGAIN_AFTER));
+        match self.said {
+            Some((is_active, said)) if is_within(said, FRESH) => Next::Take(is_active),
+            Some((is_active, said)) if is_within(said, USABLE) => {
+                if may_ask {
+                    Next::Ask(Some(is_active))
+                } else {
+                    Next::Take(is_active)
+                }
+            }
+            _ => {
+                if may_ask {
+                    Next::Ask(None)
+                } else {
+                    Next::Refuse
+                }
+            }
+        }
     }
 
-    fn is_usable(&self, now: Instant) -> bool {
-        now.duration_since(self.learned) < USABLE
+    /// Takes what the directory said, if it did.
+    fn learn(&mut self, is_active: Option<bool>, now: Instant) {
+        match is_active {
+            Some(is_active) => *self = Self { said: Some((is_active, now)), failed: None },
+            None => self.failed = Some(now),
+        }
     }
 }
 
@@ -52,59 +93,215 @@ impl Standings {
 
     /// Whether the user is active; also notes the e-mail address, if one is known.
     pub(super) async fn check(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
-        let remembered = self.lock().get(user).copied();
-        let is_active = match remembered {
-            Some(standing) if standing.is_fresh(Instant::now()) => standing.is_active,
-            _ => match self.ask(user, email).await {
-                Ok(is_active) => is_active,
-                Err(error) => self.go_on(user, remembered, error)?,
-            },
+        let (next, is_failing, asking) = self.with(user, |Remembered { standing, asking }, now| {
+            (standing.next(now), standing.failed.is_some(), Arc::clone(asking))
+        });
+        let known = match next {
+            Next::Take(is_active) => return answer(is_active),
+            Next::Refuse => return Err(just_failed()),
+            Next::Ask(known) => known,
         };
-        if is_active { Ok(()) } else { Err(AuthError::Inactive) }
+        let _turn = match (known, asking.try_lock()) {
+            (_, Ok(turn)) => turn,
+            // The directory was away before: one request waits to see whether it is back, the others go on.
+            (Some(is_active), Err(_)) if is_failing => return answer(is_active),
+            _ => asking.lock().await,
+        };
+        // Whoever had the turn before may have asked.
+        match self.with(user, |remembered, now| remembered.standing.next(now)) {
+            Next::Take(is_active) => answer(is_active),
+            Next::Refuse => Err(just_failed()),
+            Next::Ask(_) => self.ask(user, email).await,
+        }
     }
 
-    async fn ask(&self, user: &UserId, email: Option<&str>) -> Result<bool, StoreError> {
-        let found = self.directory.find(user).await?;
+    async fn ask(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
+        let found = within_limit(self.directory.find(user)).await;
         // Of one whom the directory does not know nothing speaks against them: it knows who has a notebook.
-        let is_active = found.as_ref().is_none_or(|found| found.is_active);
-        self.remember(user, Standing { is_active, learned: Instant::now(), failed: None });
-        if let (Some(found), Some(email)) = (found, email)
-            && is_active
-            && found.email.as_deref() != Some(email)
-            // The address is for the operator; nobody is kept out because it cannot be noted, as on a replica.
-            && let Err(error) = self.directory.set_email(user, email).await
+        let is_active = found.as_ref().ok().map(|found| found.as_ref().is_none_or(|found| found.is_active));
+        // What is remembered by now counts, which need not be what it was before.
+        let next = self.with(user, |Remembered { standing, .. }, now| {
+            standing.learn(is_active, now);
+            standing.next(now)
+        });
+        match found {
+            Ok(Some(found)) if found.is_active => self.note(user, &found, email).await,
+            Err(error) if next == Next::Refuse => return Err(AuthError::NoDirectory(error)),
+            _ => {}
+        }
+        answer(next == Next::Take(true))
+    }
+
+    /// Notes the e-mail address. It is for the operator; nobody is kept out because it cannot be noted, as on a replica.
+    async fn note(&self, user: &UserId, found: &KnownUser, email: Option<&str>) {
+        if let Some(email) = email.filter(|email| found.email.as_deref() != Some(email))
+            && let Err(error) = within_limit(self.directory.set_email(user, email)).await
         {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(%user, error, "cannot note the user's e-mail address");
         }
-        Ok(is_active)
     }
 
-    /// What the directory said last still counts for a while.
-    fn go_on(&self, user: &UserId, remembered: Option<Standing>, error: StoreError) -> Result<bool, AuthError> {
-        let now = Instant::now();
-        match remembered.filter(|standing| standing.is_usable(now)) {
-            Some(standing) => {
-                self.remember(user, Standing { failed: Some(now), ..standing });
-                Ok(standing.is_active)
-            }
-            None => Err(AuthError::NoDirectory(error)),
-        }
-    }
-
-    fn remember(&self, user: &UserId, standing: Standing) {
+    /// Looks at what is remembered of a user, and now.
+    fn with<T>(&self, user: &UserId, look: impl FnOnce(&mut Remembered, Instant) -> T) -> T {
         let mut remembered = self.lock();
+        let now = Instant::now();
         if remembered.len() >= MOST_USERS && !remembered.contains_key(user) {
-            remembered.retain(|_, standing| standing.is_fresh(Instant::now()));
+            remembered.retain(|_, remembered| matches!(remembered.standing.next(now), Next::Take(_)));
             if remembered.len() >= MOST_USERS {
                 remembered.clear(); // the directory knows
             }
         }
-        remembered.insert(user.clone(), standing);
+        look(remembered.entry(user.clone()).or_default(), now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Standing>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Remembered>> {
         // Nothing in here can panic half-way.
         self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer(is_active: bool) -> Result<(), AuthError> {
+    if is_active { Ok(()) } else { Err(AuthError::Inactive) }
+}
+
+fn just_failed() -> AuthError {
+    AuthError::NoDirectory(unavailable("it failed a moment ago"))
+}
+
+fn unavailable(reason: &str) -> StoreError {
+    StoreError::Unavailable { reason: reason.to_owned(), source: None }
+}
+
+async fn within_limit<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(TIMEOUT, call).await.unwrap_or_else(|_elapsed| Err(unavailable("it took more than 5 s to answer")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use futures_util::FutureExt as _;
+    use futures_util::future::join_all;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn what_the_directory_said_counts_for_5_s_and_for_a_day_while_it_is_away() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for is_active in [true, false] {
+            let mut standing = Standing::default();
+            assert_eq!(standing.next(start), Next::Ask(None));
+            standing.learn(None, start);
+            assert_eq!(standing.next(at(4)), Next::Refuse);
+            assert_eq!(standing.next(at(5)), Next::Ask(None));
+            standing.learn(Some(is_active), at(5));
+            assert_eq!(standing.next(at(9)), Next::Take(is_active));
+            assert_eq!(standing.next(at(10)), Next::Ask(Some(is_active)));
+            standing.learn(None, at(10));
+            assert_eq!(standing.next(at(14)), Next::Take(is_active));
+            assert_eq!(standing.next(at(15)), Next::Ask(Some(is_active)));
+            standing.learn(None, at(86_404));
+            assert_eq!(standing.next(at(86_404)), Next::Take(is_active));
+            assert_eq!(standing.next(at(86_405)), Next::Refuse);
+            assert_eq!(standing.next(at(86_409)), Next::Ask(None));
+            standing.learn(Some(!is_active), at(86_409));
+            assert_eq!(standing.next(at(86_409)), Next::Take(!is_active));
+        }
+    }
+
+    /// Answers as often as it is let; without answers it fails.
+    #[derive(Debug)]
+    struct Directory {
+        answers: Option<bool>,
+        let_through: Semaphore,
+        asked: AtomicUsize,
+    }
+
+    impl Directory {
+        fn with(answers: Option<bool>) -> (Arc<Self>, Standings) {
+            let directory = Arc::new(Self { answers, let_through: Semaphore::new(0), asked: AtomicUsize::new(0) });
+            (Arc::clone(&directory), Standings::new(directory))
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    #[async_trait]
+    impl UserDirectory for Directory {
+        async fn find(&self, _: &UserId) -> Result<Option<KnownUser>, StoreError> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            self.let_through.acquire().await.unwrap().forget();
+            let known = |is_active| Some(KnownUser { is_active, email: None });
+            self.answers.map(known).ok_or_else(|| unavailable("it is away"))
+        }
+
+        async fn set_email(&self, _: &UserId, _: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn ann() -> UserId {
+        UserId::new("ann").unwrap()
+    }
+
+    /// What was known of Ann 10 s ago.
+    fn ago(is_active: bool, failed: bool) -> Standing {
+        let then = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
+        Standing { said: Some((is_active, then)), failed: failed.then_some(then) }
+    }
+
+    #[tokio::test]
+    async fn it_is_asked_once_for_many_who_wait_and_they_take_its_failure_too() {
+        for answers in [Some(true), None] {
+            let (directory, standings) = Directory::with(answers);
+            directory.let_through.add_permits(1);
+            let user = ann();
+            let outcomes = join_all((0..50).map(|_| standings.check(&user, None))).await;
+            assert!(outcomes.iter().all(|outcome| outcome.is_ok() == answers.is_some()), "{outcomes:?}");
+            assert_eq!(directory.asked(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_waits_for_a_directory_that_was_away_and_the_others_go_on() {
+        let (directory, standings) = Directory::with(Some(false));
+        let user = ann();
+        standings.with(&user, |remembered, _| remembered.standing = ago(true, true));
+        let mut first = Box::pin(standings.check(&user, None));
+        assert!(first.as_mut().now_or_never().is_none());
+        assert!(standings.check(&user, None).now_or_never().unwrap().is_ok());
+        directory.let_through.add_permits(1);
+        assert!(matches!(first.await, Err(AuthError::Inactive)));
+        assert!(matches!(standings.check(&user, None).await, Err(AuthError::Inactive)));
+        assert_eq!(directory.asked(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_known_before_a_failure_replaces_nothing_that_was_learned_meanwhile() {
+        let (directory, standings) = Directory::with(None);
+        let user = ann();
+        standings.with(&user, |remembered, _| remembered.standing = ago(true, false));
+        let mut asking = Box::pin(standings.check(&user, None));
+        assert!(asking.as_mut().now_or_never().is_none());
+        standings.with(&user, |remembered, now| remembered.standing.learn(Some(false), now));
+        directory.let_through.add_permits(1);
+        assert!(matches!(asking.await, Err(AuthError::Inactive)));
+        assert!(matches!(standings.check(&user, None).await, Err(AuthError::Inactive)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_does_not_answer_has_failed() {
+        let (directory, standings) = Directory::with(Some(true));
+        let user = ann();
+        assert!(matches!(standings.check(&user, None).await, Err(AuthError::NoDirectory(_))));
+        standings.with(&user, |remembered, _| remembered.standing = ago(true, false));
+        assert!(standings.check(&user, None).await.is_ok());
+        assert_eq!(directory.asked(), 2);
     }
 }

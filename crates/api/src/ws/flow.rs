@@ -1,7 +1,7 @@
 //! How much is on its way to a client. The library takes all that it is given; a client that does not read would have
 //! everything pile up for it. So what is given is counted, and goes on being counted until the connection takes it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 use tokio::sync::Notify;
+
+use super::seats::Seat;
 
 /// While so much is on its way, nothing is added. A message itself may be larger.
 const MOST_BYTES: usize = 64 * 1024;
@@ -22,6 +24,9 @@ pub(crate) struct Flow {
     messages: Cell<usize>,
     bytes: Cell<usize>,
     taken: Notify,
+    /// The socket's place. A client that reads nothing holds its connection for a while after it has been given up; so long
+    /// the place is not free.
+    seat: OnceCell<Seat>,
 }
 
 impl Flow {
@@ -34,6 +39,11 @@ impl Flow {
     /// Whether one more may be given.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes.get() < MOST_BYTES && self.messages.get() < MOST_MESSAGES
+    }
+
+    /// Keeps the place until both the socket's task and its connection have ended.
+    pub(crate) fn keep(&self, seat: Seat) {
+        let _ = self.seat.set(seat); // a socket signs in once
     }
 
     fn take_all(&self) {

@@ -128,20 +128,25 @@ fn tell_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) ->
     for cell in change.cells.iter().filter(|cell| cell.before.is_some() && is_replaced(cell)) {
         texts.push(text(&Out::CellDeleted { cell_id: cell.id.as_str() })?);
     }
-    let mut created = HashSet::new();
+    // Whose status is told already.
+    let mut told = HashSet::new();
     for CellChange { after, index, .. } in change.cells.iter().filter(|cell| is_replaced(cell)) {
         if let Some(cell) = after {
             let (cell_id, out) = (cell.id.as_str(), CellOut::new(notebook, cell));
             texts.push(text(&Out::CellCreated { cell_id, cell: out, index: *index })?);
-            created.insert(&cell.id);
+            told.insert(&cell.id);
         }
     }
     for cell in change.cells.iter().filter(|cell| !is_replaced(cell)) {
         if let (Some(before), Some(after)) = (&cell.before, &cell.after) {
-            tell_update(texts, before, after, notebook)?;
+            tell_edit(texts, before, after, notebook)?;
+            if before.results != after.results {
+                tell_results(texts, after, notebook)?;
+                told.insert(&after.id);
+            }
         }
     }
-    tell_cycles(texts, change, notebook, &created)
+    tell_cycles(texts, change, notebook, &told)
 }
 
 /// Whether the cell is another one to a client, to whom places and languages do not change.
@@ -152,47 +157,48 @@ fn is_replaced(cell: &CellChange) -> bool {
     }
 }
 
-fn tell_update(
+fn tell_edit(
     texts: &mut Vec<String>,
     before: &Cell,
     after: &Cell,
     notebook: &Notebook,
 ) -> Result<(), serde_json::Error> {
-    let cell_id = after.id.as_str();
     // An edit is told even when the code stays the same, since whoever made it waits for its echo. A cell that only had to
     // make room among equal order keys keeps its revision.
     let names_stay = before.reads().eq(after.reads()) && before.writes().eq(after.writes());
     if before.revision != after.revision || before.code != after.code || !names_stay {
         let (status, error) = notebook.shown_status(after);
         let cell = UpdatedOut { code: &after.code, reads: Reads(after), writes: Writes(after), status, error };
-        texts.push(text(&Out::CellUpdated { cell_id, cell })?);
-    }
-    if before.results != after.results {
-        // As of a run that begins and ends at once: `running` is what clears the results before.
-        texts.push(text(&Out::CellStatus { cell_id, status: CellStatus::Running })?);
-        if !after.results.stdout.is_empty() {
-            texts.push(text(&Out::CellStdout { cell_id, data: &after.results.stdout })?);
-        }
-        for output in &after.results.outputs {
-            texts.push(text(&Out::CellOutput { cell_id, output: OutputOut::new(output) })?);
-        }
-        tell_status(texts, after, notebook)?;
+        texts.push(text(&Out::CellUpdated { cell_id: after.id.as_str(), cell })?);
     }
     Ok(())
 }
 
-/// The cells that came onto a cycle, or went off one, and are not told whole.
+/// New results, as of a run that begins and ends at once: `running` is what clears the results before.
+fn tell_results(texts: &mut Vec<String>, cell: &Cell, notebook: &Notebook) -> Result<(), serde_json::Error> {
+    let (cell_id, results) = (cell.id.as_str(), &cell.results);
+    texts.push(text(&Out::CellStatus { cell_id, status: CellStatus::Running })?);
+    if !results.stdout.is_empty() {
+        texts.push(text(&Out::CellStdout { cell_id, data: &results.stdout })?);
+    }
+    for output in &results.outputs {
+        texts.push(text(&Out::CellOutput { cell_id, output: OutputOut::new(output) })?);
+    }
+    tell_status(texts, cell, notebook)
+}
+
+/// The cells that came onto a cycle, or went off one, and whose status is not told already.
 fn tell_cycles(
     texts: &mut Vec<String>,
     change: &Change,
     notebook: &Notebook,
-    created: &HashSet<&CellId>,
+    told: &HashSet<&CellId>,
 ) -> Result<(), serde_json::Error> {
     if change.cycles.is_empty() {
         return Ok(());
     }
     let cells: HashMap<&CellId, _> = notebook.cells.iter().map(|cell| (&cell.id, cell)).collect();
-    for cycle in change.cycles.iter().filter(|cycle| !created.contains(&cycle.id)) {
+    for cycle in change.cycles.iter().filter(|cycle| !told.contains(&cycle.id)) {
         if let Some(cell) = cells.get(&cycle.id) {
             tell_status(texts, cell, notebook)?;
         }
@@ -216,4 +222,59 @@ fn tell_status(texts: &mut Vec<String>, cell: &Cell, notebook: &Notebook) -> Res
         texts.push(text(&Out::CellError { cell_id, error: &error })?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quire_domain::{CellType, Edit, NotebookId, OpenNotebook, Place, Results, Timestamp, UserId};
+    use serde_json::Value;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// What is told of these edits when they come as one change, as from another server: each type, and whose.
+    fn told(before: &[(&str, &str)], edits: impl IntoIterator<Item = Edit>) -> Vec<(String, String)> {
+        let (id, owner) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
+        let mut open = OpenNotebook::open(Notebook::new(id, owner, Timestamp::UNIX_EPOCH));
+        let apply = |open: &mut OpenNotebook, edit: &Edit| open.apply(edit, None, Timestamp::UNIX_EPOCH).unwrap();
+        for (id, code) in before {
+            let (id, code) = (CellId::new(*id).unwrap(), (*code).into());
+            apply(&mut open, &Edit::InsertCell { id, cell_type: CellType::Python, code, place: Place::End });
+        }
+        let before = open.notebook().clone();
+        for edit in edits {
+            apply(&mut open, &edit);
+        }
+        let notebook = open.notebook().clone();
+        let kind = EventKind::Changed(Arc::new(Change::between(&before, &notebook).unwrap()));
+        let seq = Seq { epoch: Uuid::nil(), number: 1 };
+        let texts = write(&Event { seq, kind, notebook }).unwrap();
+        let brief = |text: &ByteString| {
+            let message: Value = serde_json::from_str(text).unwrap();
+            let of = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+            (format!("{} {}", of("type"), of("status")).trim().to_owned(), of("cellId"))
+        };
+        texts.iter().map(brief).collect()
+    }
+
+    #[test]
+    fn a_cell_with_new_results_that_came_onto_a_cycle_is_told_once_how_it_is() {
+        let results = Results { status: CellStatus::Success, stdout: "1".to_owned(), ..Results::default() };
+        let [a, b] = ["a", "b"].map(|id| CellId::new(id).unwrap());
+        let edits =
+            [Edit::SetResults { id: a, results: results.into() }, Edit::UpdateCell { id: b, code: "y = x".into() }];
+        let expected = [
+            ("cell_status running", "a"),
+            ("cell_stdout", "a"),
+            ("cell_status error", "a"),
+            ("cell_error", "a"),
+            ("cell_updated", "b"),
+            ("cell_status error", "b"),
+            ("cell_error", "b"),
+        ];
+        let expected = expected.map(|(message, cell)| (message.to_owned(), cell.to_owned()));
+        assert_eq!(told(&[("a", "x = y"), ("b", "y = 1")], edits), expected);
+    }
 }

@@ -85,6 +85,10 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
     let address = request.peer_addr().map(|address| address.ip());
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
     let socket = Socket::new(shared.into_inner(), session, stream, flow);
-    actix_web::rt::spawn(socket.run(address, path));
+    let entered = socket.shared.in_flight.enter();
+    actix_web::rt::spawn(async move {
+        socket.run(address, path).await;
+        drop(entered);
+    });
     Ok(answer)
 }

@@ -9,6 +9,7 @@ use bytestring::ByteString;
 
 use super::end::End;
 use super::flow::Flow;
+use super::seats::Seat;
 
 /// The messages that wait for the client to read those before them.
 pub(crate) struct Outbox {
@@ -22,6 +23,11 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn new(session: Session, flow: Rc<Flow>) -> Self {
         Self { session, flow, texts: VecDeque::new(), pong: None }
+    }
+
+    /// Keeps the socket's place as long as there is a connection.
+    pub(crate) fn keep(&self, seat: Seat) {
+        self.flow.keep(seat);
     }
 
     /// Puts a message behind the others.

@@ -1,5 +1,5 @@
-//! How many sockets there may be. Whoever has not signed in yet has no claim to a place: the oldest of them makes room, so
-//! that any number of silent sockets keeps nobody out, not even from the same address, as behind a proxy.
+//! How many sockets there may be. Whoever has not shown a token yet has no claim to a place: the oldest of them makes room,
+//! so that any number of silent sockets keeps nobody out, not even from the same address, as behind a proxy.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -18,11 +18,12 @@ pub(crate) struct Seats {
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// Those that have not signed in, in the order in which they came.
+    /// Those that have not shown a token, in the order in which they came.
     waiting: std::collections::BTreeMap<u64, (Source, oneshot::Sender<()>)>,
     by_source: HashMap<Source, BTreeSet<u64>>,
+    /// How many there are beside those.
+    seated: usize,
     signed_in: HashMap<UserId, usize>,
-    signed_in_all: usize,
     next: u64,
 }
 
@@ -52,7 +53,7 @@ pub(crate) enum Full {
     User,
 }
 
-/// The place of a socket that has not signed in; `evicted` ends with a message when it must go.
+/// The place of a socket that has not shown a token; `evicted` ends with a message when it must go.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     seats: Arc<Seats>,
@@ -60,11 +61,12 @@ pub(crate) struct Waiting {
     pub(crate) evicted: oneshot::Receiver<()>,
 }
 
-/// The place of a socket that has signed in.
+/// The place of a socket that has shown a token: no other takes it.
 #[derive(Debug)]
 pub(crate) struct Seat {
     seats: Arc<Seats>,
-    user: UserId,
+    /// Whose it is, once the token has been checked.
+    user: Option<UserId>,
 }
 
 impl Seats {
@@ -76,7 +78,7 @@ impl Seats {
             let oldest = taken.by_source.get(&source).and_then(BTreeSet::first).copied();
             taken.evict(oldest);
         }
-        if taken.waiting.len() + taken.signed_in_all >= settings.most {
+        if taken.waiting.len() + taken.seated >= settings.most {
             let oldest = taken.waiting.keys().next().copied();
             if oldest.is_none() {
                 return Err(Full::Server);
@@ -117,20 +119,15 @@ impl Taken {
 }
 
 impl Waiting {
-    /// The place of the user who has signed in, in exchange for this one.
-    pub(crate) fn sign_in(self, user: &UserId, settings: &SocketSettings) -> Result<Seat, Full> {
+    /// A place for good, in exchange for this one. Checking a token may take a while, which is not the client's fault.
+    pub(crate) fn show_token(self) -> Result<Seat, Full> {
         let mut taken = self.seats.lock();
         if taken.remove(self.ticket).is_none() {
             return Err(Full::Server); // evicted just now
         }
-        let of_user = taken.signed_in.entry(user.clone()).or_default();
-        if *of_user >= settings.most_per_user {
-            return Err(Full::User);
-        }
-        *of_user += 1;
-        taken.signed_in_all += 1;
+        taken.seated += 1;
         drop(taken);
-        Ok(Seat { seats: Arc::clone(&self.seats), user: user.clone() })
+        Ok(Seat { seats: Arc::clone(&self.seats), user: None })
     }
 }
 
@@ -140,14 +137,30 @@ impl Drop for Waiting {
     }
 }
 
+impl Seat {
+    /// Makes it this user's.
+    pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), Full> {
+        let mut taken = self.seats.lock();
+        let of_user = taken.signed_in.entry(user.clone()).or_default();
+        if *of_user >= settings.most_per_user {
+            return Err(Full::User);
+        }
+        *of_user += 1;
+        self.user = Some(user.clone());
+        Ok(())
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.lock();
-        taken.signed_in_all -= 1;
-        if let Some(of_user) = taken.signed_in.get_mut(&self.user) {
+        taken.seated -= 1;
+        if let Some(user) = &self.user
+            && let Some(of_user) = taken.signed_in.get_mut(user)
+        {
             *of_user -= 1;
             if *of_user == 0 {
-                taken.signed_in.remove(&self.user);
+                taken.signed_in.remove(user);
             }
         }
     }
@@ -169,6 +182,11 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
+    fn sign_in(waiting: Waiting, name: &str, settings: &SocketSettings) -> Result<Seat, Full> {
+        let mut seat = waiting.show_token()?;
+        seat.sign_in(&user(name), settings).map(|()| seat)
+    }
+
     #[test]
     fn the_oldest_silent_socket_of_an_address_makes_room() {
         let (seats, settings) = (Arc::new(Seats::default()), settings(100, 100, 2));
@@ -177,7 +195,7 @@ mod tests {
         let mut second = seats.wait(Some(address(1)), &settings).unwrap();
         let third = seats.wait(Some(address(1)), &settings).unwrap();
         assert!(first.evicted.try_recv().is_ok() && elsewhere.evicted.try_recv().is_err());
-        assert_eq!(first.sign_in(&user("late"), &settings).unwrap_err(), Full::Server);
+        assert_eq!(first.show_token().unwrap_err(), Full::Server);
         drop(third);
         let _fourth = seats.wait(Some(address(1)), &settings).unwrap();
         assert!(second.evicted.try_recv().is_err());
@@ -186,9 +204,9 @@ mod tests {
     #[test]
     fn signed_in_sockets_never_make_room() {
         let (seats, settings) = (Arc::new(Seats::default()), settings(2, 100, 100));
-        let ann = seats.wait(Some(address(1)), &settings).unwrap().sign_in(&user("ann"), &settings).unwrap();
+        let ann = sign_in(seats.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
         let mut silent = seats.wait(Some(address(2)), &settings).unwrap();
-        let bob = seats.wait(Some(address(1)), &settings).unwrap().sign_in(&user("bob"), &settings).unwrap();
+        let bob = sign_in(seats.wait(Some(address(1)), &settings).unwrap(), "bob", &settings).unwrap();
         assert!(silent.evicted.try_recv().is_ok());
         assert_eq!(seats.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
         drop(ann);
@@ -199,9 +217,22 @@ mod tests {
     }
 
     #[test]
+    fn nor_do_those_whose_token_is_being_checked() {
+        let (seats, settings) = (Arc::new(Seats::default()), settings(2, 100, 1));
+        let slow = seats.wait(Some(address(1)), &settings).unwrap().show_token().unwrap();
+        let mut silent = seats.wait(Some(address(1)), &settings).unwrap();
+        let other = seats.wait(Some(address(2)), &settings).unwrap().show_token().unwrap();
+        assert!(silent.evicted.try_recv().is_ok());
+        assert_eq!(seats.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        drop((slow, other, silent));
+        let taken = seats.lock();
+        assert!(taken.waiting.is_empty() && taken.by_source.is_empty() && taken.seated == 0);
+    }
+
+    #[test]
     fn a_user_has_so_many_and_no_more() {
         let (seats, settings) = (Arc::new(Seats::default()), settings(100, 2, 100));
-        let sign_in = |name| seats.wait(Some(address(1)), &settings).unwrap().sign_in(&user(name), &settings);
+        let sign_in = |name| sign_in(seats.wait(Some(address(1)), &settings).unwrap(), name, &settings);
         let (first, _second) = (sign_in("ann").unwrap(), sign_in("ann").unwrap());
         assert_eq!(sign_in("ann").unwrap_err(), Full::User);
         sign_in("bob").unwrap();

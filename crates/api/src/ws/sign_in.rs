@@ -1,21 +1,25 @@
 //! Signing in by the first message, and again later.
 
-use actix_web::rt::time::{sleep, timeout};
+use actix_web::rt::time::sleep;
+use quire_domain::UserId;
 
 use super::end::End;
 use super::lifetime::Lifetime;
 use super::messages::{self, In};
-use super::seats::Waiting;
-use super::socket::{Frame, Socket, failed, stopped, unwritable};
+use super::seats::{Seat, Waiting};
+use super::socket::{Frame, Socket, failed, full, stopped, unwritable};
+use super::watching::ticks;
 use crate::auth::{AuthError, SignedIn};
 use crate::problem::Problem;
+use crate::shared::Shared;
 
 impl Socket {
-    /// Waits for the client to sign in. Returns who it is and what it has seen when it was last here.
-    pub(crate) async fn sign_in(&mut self, mut waiting: Waiting) -> Result<(Waiting, SignedIn, Option<String>), End> {
-        let (mut stopping, limit) = (self.stopping.clone(), self.shared.settings.sockets.sign_in_within);
-        let (signed_in, resume) = tokio::select! {
-            signed_in = self.authenticate() => signed_in?,
+    /// Waits for the client to sign in. Returns its place, who it is, and what it has seen when it was last here.
+    pub(crate) async fn sign_in(&mut self, mut waiting: Waiting) -> Result<(Seat, SignedIn, Option<String>), End> {
+        let (shared, mut stopping) = (self.shared.clone(), self.stopping.clone());
+        let limit = shared.settings.sockets.sign_in_within;
+        let (token, resume) = tokio::select! {
+            shown = self.token() => shown?,
             _ = &mut waiting.evicted => {
                 return Err(End::overloaded("Too many sockets have not signed in; sign in at once after connecting."));
             }
@@ -24,11 +28,18 @@ impl Socket {
                 return Err(End::refused(format!("Sign in within {} s: nothing to that end has come.", limit.as_secs())));
             }
         };
-        Ok((waiting, signed_in, resume))
+        let mut seat = waiting.show_token().map_err(full)?;
+        let signed_in = tokio::select! {
+            signed_in = shared.sign_in(&token) => signed_in.map_err(|problem| failed(&problem))?,
+            () = stopped(&mut stopping) => return Err(End::restart()),
+        };
+        seat.sign_in(&signed_in.user, &shared.settings.sockets).map_err(full)?;
+        Ok((seat, signed_in, resume))
     }
 
-    async fn authenticate(&mut self) -> Result<(SignedIn, Option<String>), End> {
-        let (token, resume) = loop {
+    /// Waits for the client's token.
+    async fn token(&mut self) -> Result<(String, Option<String>), End> {
+        loop {
             self.outbox.send().await?;
             let frame = tokio::select! {
                 frame = self.stream.recv() => frame,
@@ -41,43 +52,41 @@ impl Socket {
             match frame {
                 None => {}
                 Some(Frame::Text(text)) => match serde_json::from_str(&text) {
-                    Ok(In::Authenticate { token, resume }) => break (token, resume),
-                    // The old client may ask before it has an answer.
+                    Ok(In::Authenticate { token, resume }) => return Ok((token, resume)),
+                    // The old client may ask before it has an answer. Nothing runs cells yet.
                     Ok(In::RunCell {}) => {}
                     _ => return Err(not_signed_in()),
                 },
                 Some(Frame::Binary) => return Err(not_signed_in()),
             }
-        };
-        let signed_in = self.shared.settings.authenticator.authenticate(&token).await;
-        Ok((signed_in.map_err(|error| failed(&error.into()))?, resume))
+        }
     }
 
-    /// Takes another token of the same user.
-    pub(crate) async fn refresh(&mut self, token: &str, lifetime: &mut Lifetime) -> Result<(), End> {
-        let (authenticator, limit) = (&self.shared.settings.authenticator, self.shared.settings.request_timeout);
-        let told = match timeout(limit, authenticator.authenticate(token)).await {
-            Ok(Ok(signed_in)) if Some(&signed_in.user) == self.user.as_ref() => {
+    /// Goes on with another token of the same user, or as before.
+    pub(crate) fn refresh(&mut self, renewed: Result<SignedIn, Problem>, lifetime: &mut Lifetime) -> Result<(), End> {
+        let told = match renewed {
+            Ok(signed_in) if Some(&signed_in.user) == self.user.as_ref() => {
                 lifetime.refresh(signed_in.expires_at);
                 messages::auth_refreshed()
             }
-            Ok(Ok(_)) => messages::error("The token is another user's; the socket stays as it was."),
-            Ok(Err(error @ AuthError::Inactive)) => return Err(failed(&error.into())),
-            Ok(Err(error)) => messages::error(&Problem::from(error).to_string()),
-            Err(_elapsed) => messages::error("Signing in takes too long for the moment; try again."),
+            Ok(_) => messages::error("The token is another user's; the socket stays as it was."),
+            Err(problem) if problem.name() == "inactive_user" => return Err(failed(&problem)),
+            Err(problem) => messages::error(&problem.to_string()),
         };
         self.outbox.push(told.map_err(unwritable)?);
         Ok(())
     }
+}
 
-    /// Ends the socket of a user who may not use the server any more.
-    pub(crate) async fn check_active(&self) -> Result<(), End> {
-        let Some(user) = &self.user else { return Ok(()) };
-        let (authenticator, limit) = (&self.shared.settings.authenticator, self.shared.settings.request_timeout);
-        match timeout(limit, authenticator.check_active(user)).await {
-            Ok(Err(error @ AuthError::Inactive)) => Err(failed(&error.into())),
-            // That it cannot be said now is no reason to throw anybody out.
-            _ => Ok(()),
+/// Waits until the user may not use the server any more.
+pub(crate) async fn inactive(shared: &Shared, user: &UserId) -> End {
+    let authenticator = &shared.settings.authenticator;
+    let mut checks = ticks(shared.settings.sockets.check_every);
+    loop {
+        checks.tick().await;
+        // That it cannot be said now is no reason to throw anybody out.
+        if let Err(error @ AuthError::Inactive) = authenticator.check_active(user).await {
+            return failed(&error.into());
         }
     }
 }

@@ -76,8 +76,8 @@ impl Socket {
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
         let settings = &self.shared.settings.sockets;
         let waiting = self.shared.sockets.seats.wait(address, settings).map_err(full)?;
-        let (waiting, signed_in, resume) = self.sign_in(waiting).await?;
-        let _seat = waiting.sign_in(&signed_in.user, &self.shared.settings.sockets).map_err(full)?;
+        let (seat, signed_in, resume) = self.sign_in(waiting).await?;
+        self.outbox.keep(seat);
         self.user = Some(signed_in.user.clone());
         self.outbox.push(messages::authenticated(signed_in.user.as_str()).map_err(unwritable)?);
         self.outbox.send().await?;
@@ -111,7 +111,7 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-fn full(full: Full) -> End {
+pub(crate) fn full(full: Full) -> End {
     End::overloaded(match full {
         Full::Server => "The server has as many sockets as it can hold; try again.",
         Full::User => "You have as many sockets open as you may; close some.",
@@ -129,6 +129,10 @@ pub(crate) fn failed(problem: &Problem) -> End {
     let failure = problem.chain().map(|chain| chain.to_string());
     match problem.status_code() {
         _ if problem.name() == "shutting_down" => End::restart(),
+        StatusCode::TOO_MANY_REQUESTS => {
+            tracing::info!(code = problem.name(), "a socket was refused");
+            End::overloaded(message)
+        }
         StatusCode::SERVICE_UNAVAILABLE => {
             tracing::warn!(code = problem.name(), failure, "a socket could not be served");
             End::overloaded(message)

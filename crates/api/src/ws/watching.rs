@@ -1,9 +1,12 @@
 //! A socket that has signed in: what happens to the notebook goes out, what the client wants comes in.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::{interval_at, sleep_until};
+use futures_util::FutureExt as _;
+use futures_util::future::{Fuse, FusedFuture as _};
 use quire_domain::UserId;
 use quire_service::{Event, EventKind, Seq, ServiceError, Watch};
 use tokio::time::MissedTickBehavior;
@@ -13,6 +16,7 @@ use super::end::End;
 use super::lifetime::Lifetime;
 use super::messages::{self, In, write};
 use super::position::Position;
+use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
 use crate::auth::SignedIn;
 use crate::path::decode;
@@ -36,14 +40,23 @@ impl Socket {
         let mut watch = opened.map_err(|problem| failed(&problem))?;
         let settings = &shared.settings.sockets;
         let mut lifetime = Lifetime::new(Instant::now(), expires_at);
-        let (mut pings, mut checks) = (ticks(settings.ping_every), ticks(settings.check_every));
+        let mut pings = ticks(settings.ping_every);
+        let mut inactive = pin!(inactive(&shared, &user));
+        let mut renewal = pin!(Fuse::terminated());
         loop {
             self.outbox.send().await?;
             let idle = self.outbox.is_empty();
             tokio::select! {
-                frame = self.stream.recv(), if idle => if let Some(frame) = self.received(frame)? {
-                    self.act(frame, &mut lifetime).await?;
-                },
+                frame = self.stream.recv(), if idle && renewal.is_terminated() => {
+                    if let Some(frame) = self.received(frame)?
+                        && let Some(token) = self.act(&frame)?
+                    {
+                        // Nothing waits for this but what the client says next.
+                        let shared = &shared;
+                        renewal.set(async move { shared.sign_in(&token).await }.fuse());
+                    }
+                }
+                renewed = &mut renewal => self.refresh(renewed, &mut lifetime)?,
                 event = watch.next(), if idle => self.tell(event.as_deref(), resume.take())?,
                 // A client that takes what it is sent is there.
                 () = self.outbox.room() => self.heard = Instant::now(),
@@ -53,7 +66,7 @@ impl Socket {
                     }
                     self.outbox.ping().await?;
                 }
-                _ = checks.tick() => self.check_active().await?,
+                end = &mut inactive => return Err(end),
                 () = until(lifetime.ends(settings)) => return Err(End::expired()),
                 () = stopped(&mut self.stopping) => return Err(End::restart()),
             }
@@ -103,13 +116,14 @@ impl Socket {
         Ok(())
     }
 
-    async fn act(&mut self, frame: Frame, lifetime: &mut Lifetime) -> Result<(), End> {
-        let said = match &frame {
+    /// Does what the client wants. Returns the token with which it renews its sign-in, if it does.
+    fn act(&mut self, frame: &Frame) -> Result<Option<String>, End> {
+        let said = match frame {
             Frame::Text(text) => serde_json::from_str(text).ok(),
             Frame::Binary => None,
         };
         match said {
-            Some(In::RefreshAuth { token }) => self.refresh(&token, lifetime).await?,
+            Some(In::RefreshAuth { token }) => return Ok(Some(token)),
             // Nothing runs cells yet. Of cells and types that are not known the client is told nothing anyway.
             Some(In::RunCell {} | In::Unknown) => {}
             Some(In::Authenticate { .. }) => {
@@ -122,11 +136,11 @@ impl Socket {
                 self.outbox.push(told.map_err(unwritable)?);
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 
-fn ticks(period: Duration) -> actix_web::rt::time::Interval {
+pub(crate) fn ticks(period: Duration) -> actix_web::rt::time::Interval {
     let period = period.max(Duration::from_millis(1)); // the timer knows no shorter one
     let mut ticks = interval_at(actix_web::rt::time::Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -11,7 +11,7 @@ use crate::ws_client::{Client, Listening};
 /// "Bad first frame, missing or bad token, silence: `{type: "error", message}` and close 1008."
 #[actix_web::test]
 async fn whoever_does_not_sign_in_first_is_sent_away() {
-    let listening = Listening::with(|sockets| sockets.sign_in_within = Duration::from_millis(300));
+    let listening = Listening::start();
     let notebook = listening.server.notebook().await;
     for first in [
         "",
@@ -34,6 +34,10 @@ async fn whoever_does_not_sign_in_first_is_sent_away() {
     let mut binary = listening.connect(&notebook).await;
     futures_util::SinkExt::send(&mut binary.socket, Message::Binary(Bytes::from_static(b"{}"))).await.unwrap();
     assert_eq!(binary.end().await.0, 1008);
+    listening.stop().await;
+
+    let listening = Listening::with(|sockets| sockets.sign_in_within = Duration::from_millis(300));
+    let notebook = listening.server.notebook().await;
     let mut silent = listening.connect(&notebook).await;
     let (code, error) = silent.end().await;
     assert_eq!(code, 1008);
@@ -45,14 +49,15 @@ async fn whoever_does_not_sign_in_first_is_sent_away() {
     listening.stop().await;
 }
 
-/// "Within 10 s `{type: "authenticate", token}`; answer `{type: "authenticated", user_id}`", and "`run_cell` sent before
-/// `authenticated` is queued": it does not count as a bad first frame.
+/// "Within 10 s `{type: "authenticate", token}`; answer `{type: "authenticated", user_id}`". "`run_cell` sent before
+/// `authenticated` is queued": so far it only does not count as a bad first frame, since nothing runs cells yet.
 #[actix_web::test]
-async fn a_client_may_ask_before_it_has_signed_in() {
+async fn run_cell_before_signing_in_is_accepted_and_does_nothing_yet() {
     let listening = Listening::start();
     let notebook = listening.server.notebook().await;
     let mut client = listening.connect(&notebook).await;
-    client.say(&json!({"type": "run_cell", "cellId": "x"})).await;
+    let cell = listening.server.first_cell(&notebook).await;
+    client.say(&json!({"type": "run_cell", "cellId": cell})).await;
     client.sign_in().await;
     client.is_served().await;
     listening.stop().await;

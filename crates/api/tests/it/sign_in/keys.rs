@@ -1,5 +1,6 @@
 //! When the issuer's keys are fetched. How long they are kept is a matter of time, which `auth::keys` tests by itself.
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use quire_api::AuthError;
 use serde_json::json;
@@ -18,6 +19,15 @@ async fn they_are_fetched_once_for_many_who_sign_in_at_once() {
     let clone = authenticator.clone();
     assert!(clone.authenticate(&tokens[0]).await.is_ok());
     assert_eq!(issuer.asked(), 1, "a clone has the same keys");
+}
+
+#[actix_web::test]
+async fn they_are_fetched_once_even_when_whoever_asked_first_goes_away() {
+    let issuer = Issuer::start();
+    let (authenticator, token) = (issuer.authenticator(), issuer.token("user_1"));
+    assert!(authenticator.authenticate(&token).now_or_never().is_none());
+    assert!(authenticator.authenticate(&token).await.is_ok());
+    assert_eq!(issuer.asked(), 1);
 }
 
 #[actix_web::test]
@@ -67,7 +77,12 @@ async fn keys_that_are_there_serve_while_the_issuer_is_away() {
     let authenticator = issuer.authenticator();
     authenticator.warm_up().await;
     issuer.fall_silent();
+    // Whether the issuer has this one cannot be said meanwhile.
     let unknown = issuer.signer.sign(&with(header(), json!({"kid": "other"})), &issuer.claims("user_1"));
-    assert_eq!(refusal(&authenticator, &unknown).await, "the issuer has no such key (kid)");
+    for _ in 0..3 {
+        let answer = authenticator.authenticate(&unknown).await;
+        assert!(matches!(answer, Err(AuthError::NoKeys)), "{answer:?}");
+    }
+    assert_eq!(issuer.asked(), 2);
     assert!(authenticator.authenticate(&issuer.token("user_1")).await.is_ok());
 }
