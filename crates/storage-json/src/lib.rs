@@ -13,7 +13,6 @@ mod digest;
 mod disk;
 mod engine;
 mod error;
-mod file;
 mod index;
 mod lock;
 mod names;

@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use quire_domain::{Notebook, NotebookId, UserId};
+use quire_files::quire::{self, Defaults};
 
 use crate::disk::{Folder, Meta, ReadFile};
 use crate::engine::{ROUNDS, what_it_is};
-use crate::file::{self, Defaults};
 use crate::{MAX_FILE_BYTES, OpenError, names, results};
 
 /// Where Quire's own directories keep results, seen from the notebooks.
@@ -178,7 +178,7 @@ impl NotebookDirectory {
 
     fn parse(&self, name: &str, bytes: &[u8], meta: &Meta, folder: &Path) -> Result<ReadNotebook, Unread> {
         let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
-        let read = file::read(bytes, &Defaults { owner, time: meta.fingerprint.modified_at() });
+        let read = quire::read(bytes, &Defaults { id: None, owner, time: meta.fingerprint.modified_at() });
         let mut notebook = read
             .map_err(|damage| Unread {
                 what: Unreadable::Content,
