@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::JUPYTER;
+use super::pretty::compact;
 use crate::fields::{self, Fields};
 
 /// The fields of the object `jupyter` among unknown fields.
@@ -62,9 +63,9 @@ pub(super) fn tie(code_digest: &str, results: &Results) -> String {
     add(results.error.as_deref().unwrap_or_default());
     for output in &results.outputs {
         add(&output.mime_type);
-        // A file may have written the characters in another way meanwhile.
-        add(&output.data.with_plain_characters());
-        add(&output.metadata.with_plain_characters());
+        // A file may have written characters and blanks in another way meanwhile.
+        add(&compact(&output.data.with_plain_characters()));
+        add(&compact(&output.metadata.with_plain_characters()));
     }
     hex(hasher.finalize().get(..16).unwrap_or_default())
 }

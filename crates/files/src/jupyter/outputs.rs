@@ -4,11 +4,10 @@
 //! several MIME types the first of [`DRAWN`] that is there is shown; what none of them can show is shown in its first type,
 //! which existing clients call unsupported. What is written to other streams is kept and not shown.
 
-use std::fmt::Write as _;
-
 use quire_domain::{CellStatus, Json, Output, Results, limits};
 use serde_json::value::RawValue;
 
+use super::pretty::compact;
 use super::{kept, lines};
 use crate::fields::{self, Fields, Taken, write_object, write_text};
 use crate::problem::Problem;
@@ -25,6 +24,9 @@ const DRAWN: [&str; 7] = [
     "application/json",
     "text/plain",
 ];
+
+/// Names and values of an object that is being put together.
+pub(super) type Written = Vec<(String, String)>;
 
 /// What a cell's outputs were read as.
 #[derive(Default)]
@@ -111,7 +113,7 @@ fn value(output: &Fields<'_>, sanitised: &mut Sanitised) -> Result<Option<(Outpu
     sanitised.changed += usize::from(changed);
     let metadata = kept::get(output, "metadata").filter(|metadata| metadata.get().starts_with('{'));
     let of_output = match metadata {
-        Some(metadata) => Json::from_raw(metadata.to_owned()).map_err(|error| Problem::beyond(metadata, error))?,
+        Some(metadata) => Json::parse(&compact(metadata.get())).map_err(|error| Problem::beyond(metadata, error))?,
         None => Json::parse("{}").map_err(|error| Problem::beyond(data, error))?,
     };
     let others = bundle.iter().filter(|(name, _)| **name != mime_type);
@@ -130,7 +132,7 @@ fn choose(bundle: &Fields<'_>, sanitised: &mut Sanitised) -> Result<Option<(Stri
     let mut blank = None;
     for (name, value) in drawn.chain(others).filter(|(name, _)| short(name)) {
         let text = if lines::is_json(name) { value.get().into() } else { lines::join(value) };
-        let data = Json::parse(&text).map_err(|error| Problem::beyond(value, error))?;
+        let data = Json::parse(&compact(&text)).map_err(|error| Problem::beyond(value, error))?;
         let Some(safe) = safe::data(name, &data, &mut sanitised.effort) else { continue };
         let changed = *safe != data;
         let is_blank = changed && safe.as_str().trim_matches('"').replace("\\n", "").trim().is_empty();
@@ -183,23 +185,37 @@ fn without_colours(text: &str) -> String {
 pub(super) fn of_results(results: &Results) -> Vec<String> {
     let mut outputs = Vec::new();
     if !results.stdout.is_empty() {
-        outputs.push(stream(&results.stdout, ""));
+        outputs.push(stream(&results.stdout, Written::new()));
     }
     for Output { mime_type, data, metadata } in &results.outputs {
-        let data = bundle(mime_type, data, "");
+        let data = bundle(mime_type, data, Written::new());
         outputs.push(format!(r#"{{"data":{data},"metadata":{},"output_type":"display_data"}}"#, metadata.as_str()));
     }
     outputs.extend(results.error.as_deref().map(error));
     outputs
 }
 
-fn stream(text: &str, more: &str) -> String {
-    format!(r#"{{{more}"name":"stdout","output_type":"stream","text":{}}}"#, lines::write(text))
+fn stream(text: &str, more: Written) -> String {
+    let mut written = more;
+    written.extend([
+        ("name".to_owned(), write_text("stdout")),
+        ("output_type".to_owned(), write_text("stream")),
+        ("text".to_owned(), lines::write(text)),
+    ]);
+    sorted(written)
 }
 
-fn bundle(mime_type: &str, data: &Json, others: &str) -> String {
+fn bundle(mime_type: &str, data: &Json, others: Written) -> String {
     let value = if lines::is_json(mime_type) { data.as_str().into() } else { lines::split(data.as_str()) };
-    format!("{{{others}{}:{value}}}", write_text(mime_type))
+    let mut written = others;
+    written.push((mime_type.to_owned(), value.into_owned()));
+    sorted(written)
+}
+
+/// An object with its fields in the order in which Jupyter writes them.
+fn sorted(mut written: Written) -> String {
+    written.sort_by(|(a, _), (b, _)| a.cmp(b));
+    write_object(written.iter().map(|(name, value)| (&**name, &**value)))
 }
 
 /// The last line of a traceback says what went wrong.
@@ -227,7 +243,7 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results) -> Option<Vec<St
             (kind, length) if kind == "stdout" => {
                 let (text, rest) = stdout.split_at_checked(length.get().parse().ok()?)?;
                 stdout = rest;
-                stream(text, &inner(kept::get(&entry, "more"))?)
+                stream(text, written_of(kept::get(&entry, "more"))?)
             }
             (kind, rest) if kind == "shown" => whole(&kept::object(rest.get())?, shown.next()?)?,
             (kind, whole) if kind == "kept" && whole.get().starts_with('{') => written_as_lines(whole),
@@ -238,33 +254,36 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results) -> Option<Vec<St
     (stdout.is_empty() && shown.next().is_none()).then_some(outputs)
 }
 
+/// The fields of an object; none when there is no object.
+fn written_of(object: Option<&RawValue>) -> Option<Written> {
+    let Some(object) = object else { return Some(Written::new()) };
+    let fields = kept::object(object.get())?;
+    Some(fields.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect())
+}
+
 /// An output with what is shown of it.
 fn whole(rest: &Fields<'_>, Output { mime_type, data, metadata }: &Output) -> Option<String> {
-    let mut text = String::from("{");
+    let mut written = Written::new();
     for (name, value) in rest {
         let value = if name == "data" {
-            let others = with_lines(&kept::object(value.get())?);
-            bundle(mime_type, data, &others)
+            bundle(mime_type, data, with_lines(&kept::object(value.get())?))
         } else {
             value.get().to_owned()
         };
-        let _ = write!(text, "{}:{value},", write_text(name)); // writing to a String cannot fail
+        written.push((name.to_string(), value));
     }
     if kept::get(rest, "metadata").is_none() {
-        let _ = write!(text, r#""metadata":{},"#, metadata.as_str());
+        written.push(("metadata".to_owned(), metadata.as_str().to_owned()));
     }
-    text.pop();
-    text.push('}');
-    Some(text)
+    Some(sorted(written))
 }
 
-/// The fields of a MIME bundle, each with a comma behind it, their texts as lists of lines.
-fn with_lines(bundle: &Fields<'_>) -> String {
-    bundle.iter().fold(String::new(), |mut text, (name, value)| {
-        let value = if lines::is_json(name) { value.get().into() } else { lines::split(value.get()) };
-        let _ = write!(text, "{}:{value},", write_text(name)); // writing to a String cannot fail
-        text
-    })
+/// The fields of a MIME bundle, their texts as lists of lines.
+fn with_lines(bundle: &Fields<'_>) -> Written {
+    let value = |name: &str, value: &RawValue| {
+        if lines::is_json(name) { value.get().to_owned() } else { lines::split(value.get()).into_owned() }
+    };
+    bundle.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect()
 }
 
 /// An output that was kept whole; the text of a stream as a list of lines.
@@ -273,24 +292,10 @@ fn written_as_lines(output: &RawValue) -> String {
     if kept::text(&fields, "output_type").as_deref() != Some("stream") {
         return output.get().to_owned();
     }
-    let written: Vec<(&str, String)> = fields
-        .iter()
-        .map(|(name, value)| match &**name {
-            "text" => ("text", lines::split(value.get()).into_owned()),
-            other => (other, value.get().to_owned()),
-        })
-        .collect();
-    write_object(written.iter().map(|(name, value)| (*name, &**value)))
-}
-
-/// The fields of an object, each with a comma behind it; none when there is no object.
-fn inner(object: Option<&RawValue>) -> Option<String> {
-    let Some(object) = object else { return Some(String::new()) };
-    let fields = kept::object(object.get())?;
-    Some(fields.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = write!(text, "{}:{},", write_text(name), value.get()); // writing to a String cannot fail
-        text
-    }))
+    let value = |name: &str, value: &RawValue| {
+        if name == "text" { lines::split(value.get()).into_owned() } else { value.get().to_owned() }
+    };
+    sorted(fields.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,23 @@
-//! JSON as Jupyter writes it: one blank of indentation for each level, so that changes show line by line.
+//! JSON with and without blanks between its parts: Jupyter writes one of indentation for each level, so that changes show
+//! line by line, and a list of numbers takes a line for each; what we keep has none.
+
+/// Writes valid JSON anew without blanks; strings and numbers stay as they are written.
+pub(super) fn compact(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find(['"', ' ', '\n', '\r', '\t']) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let length = if special.starts_with('"') { string_length(special) } else { 1 };
+        let (token, behind) = special.split_at(length);
+        if length > 1 {
+            out.push_str(token);
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
 
 /// Writes valid JSON anew with line breaks; strings and numbers stay as they are written.
 pub(super) fn pretty(json: &str) -> String {
@@ -68,7 +87,7 @@ fn string_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::pretty;
+    use super::{compact, pretty};
 
     #[test]
     fn levels_are_indented_and_values_are_as_they_were() {
@@ -76,5 +95,7 @@ mod tests {
         let expected = "{\n \"a\": [],\n \"b\": [\n  1e2,\n  {\n   \"c\": \"x: [\\\" ,\"\n  }\n ],\n \"d\": {},\n \"e\": [\n  [\n   -0\n  ]\n ]\n}\n";
         assert_eq!(pretty(json), expected);
         assert_eq!(pretty(expected), expected);
+        assert_eq!(compact(expected), compact(json));
+        assert_eq!(compact(json), r#"{"a":[],"b":[1e2,{"c":"x: [\" ,"}],"d":{},"e":[[-0]]}"#);
     }
 }

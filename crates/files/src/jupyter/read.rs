@@ -8,6 +8,7 @@ use quire_domain::{
 use serde_json::value::RawValue;
 
 use super::outputs::Read;
+use super::pretty::compact;
 use super::text::{Kind, from_code, to_code};
 use super::{JUPYTER, QUIRE, ids, kept, lines, outputs, v3};
 use crate::Imported;
@@ -50,7 +51,11 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     let metadata = fields.take("metadata")?;
     let is_3 = version.get() == "3";
     let cells = match version.get() {
-        "3" => v3::cells(&mut fields)?,
+        "3" => {
+            fields.take("orig_nbformat")?;
+            fields.take("orig_nbformat_minor")?;
+            v3::cells(&mut fields)?
+        }
         "4" => {
             let list = fields.take("cells")?.ok_or_else(|| Problem::whole("`cells` is missing"))?;
             fields::array(list.get()).or(Err(Problem::at(list, "`cells` is not a list")))?
@@ -128,7 +133,7 @@ pub(super) fn name_of<'a>(metadata: &Fields<'a>) -> Option<(&'a RawValue, String
 }
 
 fn extra_of_notebook(metadata: Metadata<'_>, minor: u32, others: Taken<'_>) -> Result<Extra, Problem> {
-    let others: Fields<'_> = others.rest().filter(|(name, _)| !matches!(&**name, "orig_nbformat")).collect();
+    let others: Fields<'_> = others.rest().collect();
     let others = write_object(others.iter().map(|(name, value)| (&**name, value.get())));
     let minor = (minor > MINOR).then(|| minor.to_string());
     let fields = [
@@ -143,14 +148,14 @@ fn extra_of_notebook(metadata: Metadata<'_>, minor: u32, others: Taken<'_>) -> R
 fn unknown_fields(ours: &Fields<'_>, is_known: impl Fn(&str) -> bool) -> Vec<(Box<str>, Json)> {
     let noted = kept::get(ours, "extra").and_then(|noted| kept::object(noted.get())).unwrap_or_default();
     let fields = noted.into_iter().filter(|(name, _)| !is_known(name) && name != JUPYTER);
-    fields.filter_map(|(name, value)| Some((Box::from(&*name), Json::from_raw(value.to_owned()).ok()?))).collect()
+    fields.filter_map(|(name, value)| Some((Box::from(&*name), Json::parse(&compact(value.get())).ok()?))).collect()
 }
 
 /// Unknown fields with what is kept of Jupyter's, if anything is.
 fn extra(jupyter: &[(&str, Option<&str>)], mut others: Vec<(Box<str>, Json)>) -> Result<Extra, Problem> {
     let kept = write_object(jupyter.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
     if kept != "{}" {
-        let kept = Json::parse(&kept).map_err(|error| Problem::whole_beyond(&error))?;
+        let kept = Json::parse(&compact(&kept)).map_err(|error| Problem::whole_beyond(&error))?;
         others.push((Box::from(JUPYTER), kept));
     }
     Ok(Extra::new(others))

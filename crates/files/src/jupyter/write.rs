@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use quire_domain::{Cell, CellType, Extra, Notebook, Results};
 use serde_json::value::RawValue;
 
+use super::outputs::Written;
 use super::pretty::pretty;
 use super::read::{MINOR, name_of};
 use super::text::from_code;
@@ -25,9 +26,6 @@ pub enum Identity {
     /// It does not.
     LeftOut,
 }
-
-/// Names and values of an object that is being put together.
-type Written = Vec<(String, String)>;
 
 /// Writes a notebook with its results, as Jupyter would, without its connection string.
 #[must_use]
