@@ -45,7 +45,7 @@ pub struct Created {
 /// The use cases of notebooks, over one store. A clone is the same service.
 #[derive(Clone, Debug)]
 pub struct NotebookService {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     closing: Arc<AtomicBool>,
     most_active: usize,
     read_only: bool,
@@ -377,7 +377,7 @@ impl NotebookService {
         if self.is_closing() { Err(ServiceError::Closing) } else { Ok(()) }
     }
 
-    fn check_may_change(&self) -> Result<(), ServiceError> {
+    pub(crate) fn check_may_change(&self) -> Result<(), ServiceError> {
         self.check_open()?;
         if self.read_only { Err(ServiceError::ReadOnly) } else { Ok(()) }
     }

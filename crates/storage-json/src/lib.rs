@@ -22,7 +22,8 @@ mod store;
 mod watch;
 
 pub use error::OpenError;
-pub use reader::{FileEntry, NotebookDirectory, ReadNotebook, Unread, Unreadable};
+pub use names::file_stems;
+pub use reader::{FileBytes, FileEntry, NotebookDirectory, ReadNotebook, Unread, Unreadable};
 pub use store::{JsonNotebookStore, Options};
 
 /// The largest file that is read or written. A file is held in memory whole; this keeps one that grew by mistake from

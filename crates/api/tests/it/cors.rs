@@ -8,7 +8,10 @@ const ORIGIN: &str = "https://quire.example";
 fn check_told(reply: &Reply) {
     assert_eq!(reply.header("access-control-allow-origin"), Some(ORIGIN));
     assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
-    assert_eq!(reply.header("access-control-expose-headers"), Some("ETag, Retry-After, X-Request-Id"));
+    assert_eq!(
+        reply.header("access-control-expose-headers"),
+        Some("Content-Disposition, ETag, Retry-After, X-Request-Id")
+    );
     reply.check_envelope();
 }
 

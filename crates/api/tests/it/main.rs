@@ -5,6 +5,7 @@ mod arranging;
 mod cells;
 mod conflicts;
 mod cors;
+mod exchange;
 mod fuzz;
 mod guard;
 mod health;
