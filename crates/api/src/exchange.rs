@@ -1,5 +1,7 @@
 //! Notebooks as files: taking one out, making one of one.
 
+use std::fmt::Write as _;
+
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use quire_files::Format;
@@ -109,7 +111,7 @@ fn attachment(name: &str, ending: &str) -> HeaderValue {
             if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
                 text.push(char::from(byte));
             } else {
-                text.push_str(&format!("%{byte:02X}"));
+                let _ = write!(text, "%{byte:02X}"); // writing to a String cannot fail
             }
         }
     }

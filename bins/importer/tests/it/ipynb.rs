@@ -41,9 +41,9 @@ fn a_directory_of_jupyter_notebooks_is_imported_once_and_verified() {
     this.write("broken.ipynb", "{\"nbformat\": 4, \"cells\": [{}]}");
     this.notebook("ours", 1, &["not read"]);
     let before = snapshot(this.dir.path());
-    let plan = this.expect(1, &with(&["run", "--recursive", "--dry-run"], &["--owner", "user_ann"]));
+    let dry_run = this.expect(1, &with(&["run", "--recursive", "--dry-run"], &["--owner", "user_ann"]));
     let run = this.expect(1, &with(&["run", "--recursive"], &["--owner", "user_ann"]));
-    assert_eq!(plan.lines(), run.lines());
+    assert_eq!(dry_run.lines(), run.lines());
     let imported = rows(&[
         ("My analysis.ipynb", "imported"),
         ("broken.ipynb", "invalid"),

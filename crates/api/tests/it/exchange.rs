@@ -309,7 +309,8 @@ async fn a_large_file_is_taken_and_given() {
     let made = import(&server, &file).await;
     let back = exported(&server, &path_of(&made), "ipynb").await;
     assert_eq!(back["cells"][4]["outputs"][0]["data"]["text/plain"][0].as_str().unwrap().len(), 3_000_000);
-    let bomb: String = (0..200_000).map(|n| format!("<p><b a={n}></p>")).collect();
+    let bomb: Vec<String> = (0..200_000).map(|n| format!("<p><b a={n}></p>")).collect();
+    let bomb = bomb.concat();
     let output = json!({"output_type": "display_data", "metadata": {}, "data": {"text/html": bomb, "text/plain": "p"}});
     let cell = json!({"cell_type": "code", "metadata": {}, "source": "", "outputs": [output]});
     let made = import(&server, &json!({"nbformat": 4, "metadata": {}, "cells": [cell]})).await;

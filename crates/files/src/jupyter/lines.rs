@@ -1,6 +1,7 @@
 //! Texts that may be written as one JSON string or as a list of lines.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
@@ -41,12 +42,12 @@ pub(super) fn split(json: &str) -> Cow<'_, str> {
         let escape = at + found;
         at = escape + 2; // whatever is escaped, its second character begins no escape
         if body.as_bytes().get(escape + 1) == Some(&b'n') && at < body.len() {
-            list.push_str(&format!("\"{}\",", &body[copied..at]));
+            let _ = write!(list, "\"{}\",", &body[copied..at]); // writing to a String cannot fail
             copied = at;
         }
     }
     if !body.is_empty() {
-        list.push_str(&format!("\"{}\"", &body[copied..]));
+        let _ = write!(list, "\"{}\"", &body[copied..]); // writing to a String cannot fail
     }
     list.push(']');
     Cow::Owned(list)

@@ -31,7 +31,7 @@ pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Imported, Damage> {
     Ok(imported)
 }
 
-/// The id that [`super::write`] noted, if this is such a file.
+/// The id that [`super::write()`] noted, if this is such a file.
 #[must_use]
 pub fn noted_id(bytes: &[u8]) -> Option<NotebookId> {
     let noted = read_text(bytes, |text, found| {
@@ -66,8 +66,8 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     let mut notebook = Notebook::new(id, defaults.owner.clone(), defaults.time);
     // The name and the signature of version 3 are in no later one.
     let metadata = Metadata::of(metadata, if is_3 { &["name", "signature"] } else { &[] })?;
-    notebook.name = metadata.name.clone();
-    notebook.extra = extra_of_notebook(metadata, minor, fields)?;
+    notebook.name.clone_from(&metadata.name);
+    notebook.extra = extra_of_notebook(&metadata, minor, fields)?;
     limits::at_most("the notebook", "cells", limits::CELLS, cells.len())
         .map_err(|error| Problem::beyond(version, error))?;
 
@@ -132,7 +132,7 @@ pub(super) fn name_of<'a>(metadata: &Fields<'a>) -> Option<(&'a RawValue, String
     name("title").or_else(|| name("name"))
 }
 
-fn extra_of_notebook(metadata: Metadata<'_>, minor: u32, others: Taken<'_>) -> Result<Extra, Problem> {
+fn extra_of_notebook(metadata: &Metadata<'_>, minor: u32, others: Taken<'_>) -> Result<Extra, Problem> {
     let others: Fields<'_> = others.rest().collect();
     let others = write_object(others.iter().map(|(name, value)| (&**name, value.get())));
     let minor = (minor > MINOR).then(|| minor.to_string());

@@ -38,7 +38,7 @@ pub fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
 /// Writes a notebook with its results in its cells, where older readers look for them.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_with_results(notebook: &Notebook) -> Result<String, UnwritableField> {
     write_notebook(notebook, true)
 }
