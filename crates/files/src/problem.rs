@@ -26,6 +26,13 @@ pub struct Damage {
     pub offset: Option<usize>,
 }
 
+impl Damage {
+    /// Something is beyond a limit, wherever it stands.
+    pub(crate) fn of_limit(reason: String) -> Self {
+        Self { id: None, owner: None, kind: DamageKind::Limit, reason, offset: None }
+    }
+}
+
 /// What kind of wrong something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DamageKind {

@@ -11,8 +11,7 @@ use super::pretty::compact;
 use super::{kept, lines};
 use crate::fields::{self, Fields, Taken, write_object, write_text};
 use crate::problem::Problem;
-use crate::quire::Sanitised;
-use crate::safe;
+use crate::safe::Sanitiser;
 
 /// What existing clients draw, richest first; a picture before HTML, which may have lost what made it one.
 const DRAWN: [&str; 7] = [
@@ -37,21 +36,21 @@ pub(super) struct Read {
 }
 
 /// Reads a code cell's outputs.
-pub(super) fn read(list: &[&RawValue], has_run: bool, sanitised: &mut Sanitised) -> Result<Read, Problem> {
+pub(super) fn read(list: &[&RawValue], has_run: bool, sanitiser: &mut Sanitiser) -> Result<Read, Problem> {
     let mut read = Read::default();
     for output in list {
-        one(&mut read, output, sanitised)?;
+        one(&mut read, output, sanitiser)?;
     }
     let results = &mut read.results;
     results.status = match &results.error {
         Some(_) => CellStatus::Error,
-        None if has_run || !results.stdout.is_empty() || !results.outputs.is_empty() => CellStatus::Success,
+        None if has_run || !list.is_empty() => CellStatus::Success,
         None => CellStatus::Idle,
     };
     Ok(read)
 }
 
-fn one(read: &mut Read, output: &RawValue, sanitised: &mut Sanitised) -> Result<(), Problem> {
+fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<(), Problem> {
     let mut found = Fields::new();
     fields::object(output.get(), &mut found).or(Err(Problem::at(output, "an output is not an object")))?;
     let mut fields = Taken::new(found.clone());
@@ -81,7 +80,7 @@ fn one(read: &mut Read, output: &RawValue, sanitised: &mut Sanitised) -> Result<
                 }
             })
         }
-        "display_data" | "execute_result" => match value(&found, sanitised)? {
+        "display_data" | "execute_result" => match value(&found, sanitiser)? {
             Some((output, entry)) => {
                 read.results.outputs.push(output);
                 Some(entry)
@@ -103,14 +102,14 @@ fn one(read: &mut Read, output: &RawValue, sanitised: &mut Sanitised) -> Result<
 }
 
 /// What is shown of a value, and what is kept of it beside that; `None` when nothing can be shown.
-fn value(output: &Fields<'_>, sanitised: &mut Sanitised) -> Result<Option<(Output, String)>, Problem> {
+fn value(output: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(Output, String)>, Problem> {
     let Some(data) = kept::get(output, "data") else { return Ok(None) };
     let Some(bundle) = kept::object(data.get()) else { return Ok(None) };
-    let Some((mime_type, shown, changed)) = choose(&bundle, sanitised)? else {
-        sanitised.left_out += usize::from(!bundle.is_empty());
+    let Some((mime_type, shown, changed)) = choose(&bundle, sanitiser)? else {
+        sanitiser.left_out += usize::from(!bundle.is_empty());
         return Ok(None);
     };
-    sanitised.changed += usize::from(changed);
+    sanitiser.changed += usize::from(changed);
     let metadata = kept::get(output, "metadata").filter(|metadata| metadata.get().starts_with('{'));
     let of_output = match metadata {
         Some(metadata) => Json::parse(&compact(metadata.get())).map_err(|error| Problem::beyond(metadata, error))?,
@@ -125,7 +124,7 @@ fn value(output: &Fields<'_>, sanitised: &mut Sanitised) -> Result<Option<(Outpu
 }
 
 /// The MIME type to show, its data, and whether that had to be changed.
-fn choose(bundle: &Fields<'_>, sanitised: &mut Sanitised) -> Result<Option<(String, Json, bool)>, Problem> {
+fn choose(bundle: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(String, Json, bool)>, Problem> {
     let drawn = DRAWN.iter().filter_map(|name| bundle.iter().rfind(|(key, _)| key == name));
     let others = bundle.iter().filter(|(name, _)| !DRAWN.contains(&&**name));
     let short = |name: &str| limits::short_text("", limits::MIME_TYPE_CHARS, name).is_ok() && !name.is_empty();
@@ -133,7 +132,7 @@ fn choose(bundle: &Fields<'_>, sanitised: &mut Sanitised) -> Result<Option<(Stri
     for (name, value) in drawn.chain(others).filter(|(name, _)| short(name)) {
         let text = if lines::is_json(name) { value.get().into() } else { lines::join(value) };
         let data = Json::parse(&compact(&text)).map_err(|error| Problem::beyond(value, error))?;
-        let Some(safe) = safe::data(name, &data, &mut sanitised.effort) else { continue };
+        let Some(safe) = sanitiser.data(name, &data) else { continue };
         let changed = *safe != data;
         let is_blank = changed && safe.as_str().trim_matches('"').replace("\\n", "").trim().is_empty();
         let shown = (name.clone().into_owned(), safe.into_owned(), changed);

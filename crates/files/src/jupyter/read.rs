@@ -14,7 +14,8 @@ use super::{JUPYTER, QUIRE, ids, kept, lines, outputs, v3};
 use crate::Imported;
 use crate::fields::{self, Fields, Taken, write_object, write_text};
 use crate::problem::{Damage, Problem, read_text};
-use crate::quire::{Defaults, NAN, Sanitised, is_cell_field, is_notebook_field, read_digest};
+use crate::quire::{Defaults, NAN, is_cell_field, is_notebook_field, read_digest};
+use crate::safe::Sanitiser;
 
 /// The last minor version of the format that is written.
 pub(super) const MINOR: u32 = 5;
@@ -71,14 +72,14 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     limits::at_most("the notebook", "cells", limits::CELLS, cells.len())
         .map_err(|error| Problem::beyond(version, error))?;
 
-    let mut sanitised = Sanitised::default();
+    let mut sanitiser = Sanitiser::default();
     let mut drafts = Vec::with_capacity(cells.len());
     for (index, text) in cells.into_iter().enumerate() {
         let draft = if is_3 {
             // What is wrong with it then lies in another text.
-            v3::cell(text).and_then(|cell| draft(&cell, &mut sanitised).map_err(|problem| problem.moved_to(text)))
+            v3::cell(text).and_then(|cell| draft(&cell, &mut sanitiser).map_err(|problem| problem.moved_to(text)))
         } else {
-            draft(text, &mut sanitised)
+            draft(text, &mut sanitiser)
         };
         drafts.push(draft.map_err(|problem| problem.in_cell(index + 1))?);
     }
@@ -86,7 +87,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     let (ids, lost) = ids::distinct(drafts.iter().map(|draft| draft.id.clone()).collect());
     notebook.cells =
         ids.into_iter().zip(drafts).enumerate().map(|(index, (id, draft))| draft.cell(index, id)).collect();
-    let mut notices: Vec<String> = sanitised.notices().collect();
+    let mut notices: Vec<String> = sanitiser.notices().collect();
     match invalid + lost {
         0 => {}
         1 => notices.push("1 cell got another id: its own was invalid or another cell's".to_owned()),
@@ -187,7 +188,7 @@ impl Draft {
     }
 }
 
-fn draft(text: &RawValue, sanitised: &mut Sanitised) -> Result<Draft, Problem> {
+fn draft(text: &RawValue, sanitiser: &mut Sanitiser) -> Result<Draft, Problem> {
     let mut found = Fields::new();
     fields::object(text.get(), &mut found).or(Err(Problem::at(text, "not an object")))?;
     let mut fields = Taken::new(found);
@@ -226,9 +227,14 @@ fn draft(text: &RawValue, sanitised: &mut Sanitised) -> Result<Draft, Problem> {
         Some(list) => fields::array(list.get()).or(Err(Problem::at(list, "`outputs` is not a list")))?,
         None => Vec::new(),
     };
-    let Read { mut results, entries } = outputs::read(&outputs, count.is_some(), sanitised)?;
-    let digest = quire_domain::Cell::digest_of(cell_type, &code);
-    apply_run(ours, &digest, &mut results);
+    let Read { mut results, entries } = outputs::read(&outputs, count.is_some(), sanitiser)?;
+    let digest = Cell::digest_of(cell_type, &code);
+    if let Some(run) = kept::get(ours, "run").and_then(|run| kept::object(run.get())) {
+        let as_written = outputs::read(&outputs, count.is_some(), &mut Sanitiser::trusting())?.results;
+        if kept::text(&run, "tie") == Some(kept::tie(&digest, &as_written)) {
+            apply_run(&run, &mut results);
+        }
+    }
     results.check().map_err(|error| Problem::beyond(list.unwrap_or(text), error))?;
 
     let others: Fields<'_> = fields.rest().collect();
@@ -252,18 +258,14 @@ fn draft(text: &RawValue, sanitised: &mut Sanitised) -> Result<Draft, Problem> {
     Ok(Draft { id: noted.or(valid), has_invalid_id, cell_type, code, results, extra })
 }
 
-/// Takes over what we noted of the last run, if code and outputs are still those that we wrote.
-fn apply_run(ours: &Fields<'_>, code_digest: &str, results: &mut Results) {
-    let Some(run) = kept::get(ours, "run").and_then(|run| kept::object(run.get())) else { return };
-    if kept::text(&run, "tie") != Some(kept::tie(code_digest, results)) {
-        return;
-    }
-    let status = kept::get(&run, "status").and_then(|status| serde_json::from_str::<CellStatus>(status.get()).ok());
+/// Takes over what we noted of the last run, where code and outputs are still those that we wrote.
+fn apply_run(run: &Fields<'_>, results: &mut Results) {
+    let status = kept::get(run, "status").and_then(|status| serde_json::from_str::<CellStatus>(status.get()).ok());
     if let Some(status) = status.filter(|status| *status != CellStatus::Running) {
         results.status = status;
     }
-    if let Some(error) = kept::text(&run, "error") {
+    if let Some(error) = kept::text(run, "error") {
         results.error = Some(error);
     }
-    results.code_digest = kept::text(&run, "code_digest").and_then(|digest| read_digest(&digest));
+    results.code_digest = kept::text(run, "code_digest").and_then(|digest| read_digest(&digest));
 }

@@ -11,7 +11,8 @@ use super::read::{MINOR, name_of};
 use super::text::from_code;
 use super::{JUPYTER, QUIRE, ids, kept, lines, outputs};
 use crate::fields::{Fields, write_object, write_text};
-use crate::quire::{Sanitised, write_run};
+use crate::quire::write_run;
+use crate::safe::Sanitiser;
 
 /// What notebooks that were never Jupyter's say of their language.
 const METADATA: &str = r#"{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"},"language_info":{"name":"python"}}"#;
@@ -133,7 +134,7 @@ fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
     let raw: Vec<Box<RawValue>> =
         outputs.iter().map(|output| RawValue::from_string(output.clone())).collect::<Result<_, _>>().ok()?;
     let raw: Vec<&RawValue> = raw.iter().map(|output| &**output).collect();
-    let told = outputs::read(&raw, has_run, &mut Sanitised::default()).ok()?.results;
+    let told = outputs::read(&raw, has_run, &mut Sanitiser::trusting()).ok()?.results;
     let Results { status, error, code_digest, .. } = &*cell.results;
     if told.status == *status && told.error == *error && code_digest.is_none() {
         return None;

@@ -8,7 +8,7 @@ use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
 use crate::Imported;
 use crate::fields::{self, Fields};
 use crate::problem::Damage;
-use crate::safe::{self, Effort};
+use crate::safe::Sanitiser;
 
 /// The field of a cell that says what its results alone do not: how the run ended, and which code ran.
 pub(crate) const RUN: &str = "run";
@@ -33,47 +33,24 @@ pub fn import(bytes: &[u8], defaults: &Defaults) -> Result<Imported, Damage> {
     if nan {
         notices.push(NAN.to_owned());
     }
-    let mut sanitised = Sanitised::default();
-    notebook.cells = notebook.cells.iter().map(|cell| imported(cell, &mut sanitised)).collect();
-    notices.extend(sanitised.notices());
+    let mut sanitiser = Sanitiser::default();
+    let cells = notebook.cells.iter().enumerate().map(|(index, cell)| {
+        let cell = imported(cell, &mut sanitiser);
+        // What was made safe may have become longer.
+        cell.results.check().map_err(|limit| Damage::of_limit(format!("cell {}: {limit}", index + 1)))?;
+        Ok(cell)
+    });
+    notebook.cells = cells.collect::<Result<Vec<Cell>, Damage>>()?.into_iter().collect();
+    notices.extend(sanitiser.notices());
     Ok(Imported { notebook, notices })
 }
 
 /// What is said of words that are not JSON.
 pub(crate) const NAN: &str = "`NaN` and `Infinity`, which JSON has not, were read as null";
 
-/// How many outputs were changed, and how many left out.
-#[derive(Default)]
-pub(crate) struct Sanitised {
-    pub(crate) effort: Effort,
-    pub(crate) changed: usize,
-    pub(crate) left_out: usize,
-}
-
-impl Sanitised {
-    pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
-        let say = |count: usize, what: &str| {
-            let outputs = if count == 1 { "1 output".to_owned() } else { format!("{count} outputs") };
-            (count > 0).then(|| format!("{outputs} {what}"))
-        };
-        let changed = say(self.changed, "lost what could have run in a page");
-        changed.into_iter().chain(say(self.left_out, "could not be made safe to show and had to be left out"))
-    }
-
-    /// The output as it may be shown.
-    fn output(&mut self, output: &Output) -> Option<Output> {
-        let Some(data) = safe::data(&output.mime_type, &output.data, &mut self.effort) else {
-            self.left_out += 1;
-            return None;
-        };
-        self.changed += usize::from(*data != output.data);
-        Some(Output { data: data.into_owned(), ..output.clone() })
-    }
-}
-
-fn imported(cell: &Cell, sanitised: &mut Sanitised) -> Cell {
+fn imported(cell: &Cell, sanitiser: &mut Sanitiser) -> Cell {
     let mut results = Results::clone(&cell.results);
-    results.outputs = results.outputs.iter().filter_map(|output| sanitised.output(output)).collect();
+    results.outputs = results.outputs.iter().filter_map(|output| safe(output, sanitiser)).collect();
     let run = cell.extra.iter().find(|(name, _)| *name == RUN).and_then(|(_, run)| read_run(run));
     let mut extra = cell.extra.clone();
     if let Some((status, code_digest)) = run {
@@ -81,6 +58,16 @@ fn imported(cell: &Cell, sanitised: &mut Sanitised) -> Cell {
         extra = Extra::new(others(cell).collect());
     }
     Cell { results: Arc::new(results), extra, ..cell.clone() }
+}
+
+/// The output as it may be shown.
+fn safe(output: &Output, sanitiser: &mut Sanitiser) -> Option<Output> {
+    let Some(data) = sanitiser.data(&output.mime_type, &output.data) else {
+        sanitiser.left_out += 1;
+        return None;
+    };
+    sanitiser.changed += usize::from(*data != output.data);
+    Some(Output { data: data.into_owned(), ..output.clone() })
 }
 
 fn others(cell: &Cell) -> impl Iterator<Item = (Box<str>, Json)> {
@@ -104,6 +91,8 @@ fn with_run(cell: &Cell) -> Extra {
 
 /// How a run ended, and which code ran, as JSON.
 pub(crate) fn write_run(status: CellStatus, code_digest: Option<&str>) -> String {
+    // Where it will be read, nothing runs yet.
+    let status = if status == CellStatus::Running { CellStatus::Idle } else { status };
     let mut written = vec![("status", fields::write_text(status.as_str()))];
     written.extend(code_digest.map(|digest| ("code_digest", fields::write_text(digest))));
     fields::write_object(written.iter().map(|(name, value)| (*name, &**value)))
@@ -122,7 +111,6 @@ fn read_run(run: &Json) -> Option<(CellStatus, Option<String>)> {
             _ => return None,
         }
     }
-    // Nothing runs here yet.
     status.filter(|status| *status != CellStatus::Running).map(|status| (status, code_digest))
 }
 

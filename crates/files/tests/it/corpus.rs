@@ -1,5 +1,5 @@
-//! Notebooks that people and programs wrote: what is read and written again is what was there, but for the list in the
-//! documentation of `quire_files::jupyter`, whose numbers are here.
+//! Notebooks that people and programs wrote: what is read and written again is what was there, but for the list in
+//! `docs/jupyter.md`, whose numbers are here.
 
 use std::collections::HashSet;
 use std::fs;
