@@ -196,11 +196,26 @@ mod tests {
 
     #[test]
     fn hostile_nesting_takes_no_time_and_no_stack() {
-        for tag in ["<div>", "<b>", "<a>", "<p><b>", "<table><td>", "<svg><foreignObject>", "<select><option>"] {
-            assert_eq!(shown("text/html", &format!("\"{}\"", tag.repeat(2_000_000 / tag.len()))), None);
-            // About the deepest that is cleaned.
-            let depth = if tag.contains("<b>") || tag.contains("<a>") { 600 } else { 6_000 / tag.matches('<').count() };
-            cleaned(&tag.repeat(depth));
+        let html = |text: &str| shown("text/html", &serde_json::to_string(text).unwrap());
+        for tag in
+            ["<div>", "<b>", "<a>", "<p><b>", "<table><td>", "<svg><foreignObject>", "<select><option>", "<table>"]
+        {
+            assert_eq!(html(&tag.repeat(2_000_000 / tag.len())), None);
+            // About the most that is cleaned.
+            let depths = [200, 400, 600, 900, 1_500, 3_000, 6_000, 9_000].into_iter();
+            let most = depths.filter(|depth| Effort::default().spend(&tag.repeat(*depth))).max().unwrap();
+            assert!(most >= 600 && html(&tag.repeat(most)).is_some(), "{tag}: {most}");
+        }
+        for text in [
+            format!("<p style=\"text-align: {}\">x</p>", "(".repeat(1_000_000)),
+            format!("<p style=\"{}\">x</p>", "text-align: left;".repeat(100_000)),
+            format!("<a href=\"{}\">x</a>", "http://[".repeat(100_000)),
+            format!("<div><table>{}</table></div>", "<tr><td>x</td></tr>".repeat(50_000)),
+            "&".repeat(20_000),
+            "<!--".repeat(300_000),
+            "<".repeat(50_000),
+        ] {
+            assert!(html(&text).is_some(), "{}", &text[..20]);
         }
     }
 
