@@ -6,10 +6,12 @@
 //! happens while elements are nested well, apart from the ends that HTML lets one leave out, and in tables stands what
 //! belongs there. So only such HTML is counted as it is; of any other, the worst is taken.
 
-/// Nodes that may be made of the HTML of one notebook.
+/// Nodes that may be made of one output, which are in memory together.
 const MOST_NODES: u64 = 500_000;
-/// Elements and attributes that may be looked at.
+/// Elements and attributes that may be looked at in one notebook.
 const MOST_LOOKS: u64 = 20_000_000;
+/// Looks in the time of which a node is made.
+const LOOKS_A_NODE: u64 = 4;
 
 /// Bytes that are copied in about the time of one look.
 const BYTES_A_LOOK: u64 = 10_000;
@@ -79,7 +81,8 @@ impl Default for Effort {
 impl Effort {
     /// Takes the work for this HTML, if so much is left.
     pub(super) fn spend(&mut self, html: &str) -> bool {
-        let left = self
+        let fresh = Self { nodes: MOST_NODES, ..*self };
+        let left = fresh
             .after_characters(html)
             .and_then(|left| well_nested(html, left).unwrap_or_else(|Other| left.at_worst(html)));
         *self = left.unwrap_or(*self);
@@ -104,6 +107,7 @@ impl Effort {
     }
 
     fn less(self, nodes: u64, looks: u64) -> Option<Self> {
+        let looks = looks.saturating_add(nodes.saturating_mul(LOOKS_A_NODE));
         Some(Self { nodes: self.nodes.checked_sub(nodes)?, looks: self.looks.checked_sub(looks)? })
     }
 }
@@ -303,6 +307,6 @@ mod tests {
             assert!(!Effort::default().spend(&bomb), "{}", &bomb[..40]);
         }
         let mut effort = Effort::default();
-        assert!((0..200).any(|_| !effort.spend(&row.repeat(1_000))));
+        assert!((0..2_000).any(|_| !effort.spend(&row.repeat(1_000))));
     }
 }
