@@ -79,6 +79,32 @@ fn a_directory_of_jupyter_notebooks_is_imported_once_and_verified() {
     assert_eq!(other.line("plain.ipynb")["result"], "skipped");
 }
 
+/// Of what people and programs wrote, everything is stored exactly: attachments, metadata, NUL and halves of characters.
+#[test]
+fn what_others_wrote_is_in_the_database_as_it_was_read() {
+    let this = Move::new();
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/files/tests/fixtures/jupyter");
+    let mut same = 0;
+    for folder in ["nbformat", "nbconvert", "nbclient", "own"] {
+        let from = corpus.join(folder);
+        let arguments = with(
+            &["run", "--verify", "--on-conflict", "overwrite", "--json"],
+            &["--notebooks-dir", from.to_str().unwrap()],
+        );
+        let run = this.run(&arguments);
+        let results = run.results();
+        same += results.iter().filter(|(_, result)| result == "same").count();
+        let odd: Vec<_> = results
+            .iter()
+            .filter(|(_, result)| !["imported", "updated", "same", "invalid"].contains(&&**result))
+            .collect();
+        assert_eq!(odd, Vec::<&(String, String)>::new(), "{run:?}");
+        let invalid = results.iter().filter(|(_, result)| result == "invalid").count();
+        assert_eq!(invalid, if folder == "nbformat" { 2 * 3 } else { 0 }, "{run:?}");
+    }
+    assert!(same >= 60, "{same}");
+}
+
 #[test]
 fn what_is_exported_as_jupyter_notebooks_comes_back_under_its_ids() {
     let this = Move::new();

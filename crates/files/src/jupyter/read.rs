@@ -65,9 +65,12 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     };
     let id = defaults.id.clone().ok_or_else(|| Problem::whole("no id is given"))?;
     let mut notebook = Notebook::new(id, defaults.owner.clone(), defaults.time);
+    let named = metadata.and_then(|metadata| name_of(&kept::object(metadata.get())?));
+    if let Some((value, name)) = named {
+        notebook.name = Notebook::name_from(&name).map_err(|error| Problem::beyond(value, error))?;
+    }
     // The name and the signature of version 3 are in no later one.
     let metadata = Metadata::of(metadata, if is_3 { &["name", "signature"] } else { &[] })?;
-    notebook.name.clone_from(&metadata.name);
     notebook.extra = extra_of_notebook(&metadata, minor, fields)?;
     limits::at_most("the notebook", "cells", limits::CELLS, cells.len())
         .map_err(|error| Problem::beyond(version, error))?;
@@ -102,17 +105,13 @@ struct Metadata<'a> {
     ours: Fields<'a>,
     /// Everything else, as JSON.
     others: String,
-    /// The name of the notebook that it gives.
-    name: Option<Arc<str>>,
 }
 
 impl<'a> Metadata<'a> {
     fn of(metadata: Option<&'a RawValue>, dropped: &[&str]) -> Result<Self, Problem> {
         let mut found = Fields::new();
-        let Some(metadata) = metadata else { return Ok(Self { ours: found, others: "{}".to_owned(), name: None }) };
+        let Some(metadata) = metadata else { return Ok(Self { ours: found, others: "{}".to_owned() }) };
         fields::object(metadata.get(), &mut found).or(Err(Problem::at(metadata, "`metadata` is not an object")))?;
-        let name = name_of(&found)
-            .map(|(value, name)| Notebook::name_from(&name).map_err(|error| Problem::beyond(value, error)));
         let ours = kept::get(&found, QUIRE).and_then(|ours| kept::object(ours.get()));
         let dropped = |name: &str| dropped.contains(&name) || (name == QUIRE && ours.is_some());
         let others = if found.iter().any(|(name, _)| dropped(name)) {
@@ -120,7 +119,7 @@ impl<'a> Metadata<'a> {
         } else {
             metadata.get().to_owned()
         };
-        Ok(Self { ours: ours.unwrap_or_default(), others, name: name.transpose()?.flatten() })
+        Ok(Self { ours: ours.unwrap_or_default(), others })
     }
 }
 

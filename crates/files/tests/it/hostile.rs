@@ -110,7 +110,7 @@ fn fields_of_ours_in_foreign_metadata_do_no_harm() {
         {"cell_type": "code", "id": "a", "metadata": {"quire": {"id": long, "type": "sql", "code": "x", "run": {"status": "running", "tie": "x"},
             "extra": {"id": 1, "code": 2, "stdout": "x", "outputs": [], "jupyter": {}, "later": 3}}}, "source": "", "outputs": []},
         {"cell_type": "markdown", "id": "b", "metadata": {"quire": {"code": "import os", "type": "sql"}}, "source": "x"},
-        {"cell_type": "code", "id": "c", "metadata": {"quire": [1]}, "source": "", "outputs": []},
+        {"cell_type": "code", "id": "c", "metadata": {"quire": [1], "name": long, "title": long}, "source": "", "outputs": []},
         {"cell_type": "code", "id": "d", "metadata": {"quire": {"id": "a"}}, "source": "", "outputs": []},
     ]));
     let imported = import(&text).unwrap();
