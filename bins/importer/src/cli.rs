@@ -74,6 +74,9 @@ pub(crate) enum Command {
         /// Only the notebooks of this user
         #[arg(long, value_name = "NAME", value_parser = user)]
         user: Option<UserId>,
+        /// What to write: Quire's own files, or Jupyter notebooks, which have no owner, no revision and no connection string
+        #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+        format: FormatArg,
         /// Keep connection strings sealed, leave them out, or write them as plain text
         #[arg(long, value_enum, default_value_t, value_name = "HOW")]
         secrets: SecretsArg,
@@ -90,6 +93,9 @@ pub(crate) struct FilesArgs {
     /// The directory with the notebook files
     #[arg(long, value_name = "DIR", env = "QUIRE_NOTEBOOKS_DIR", default_value = "./notebooks")]
     pub(crate) notebooks_dir: PathBuf,
+    /// What to read: Quire's own files (*.json), or Jupyter notebooks (*.ipynb)
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) format: FormatArg,
     /// Read the directories below it too
     #[arg(long)]
     pub(crate) recursive: bool,
@@ -125,6 +131,26 @@ pub(crate) struct DatabaseArgs {
     /// A file that holds the URL, in place of DATABASE_URL
     #[arg(long, value_name = "FILE")]
     pub(crate) database_url_file: Option<PathBuf>,
+}
+
+/// A format of notebook files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// Quire's own, which older servers wrote too
+    #[default]
+    Json,
+    /// Jupyter's
+    Ipynb,
+}
+
+impl FormatArg {
+    /// As it is written.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ipynb => "ipynb",
+        }
+    }
 }
 
 /// [`OnConflict`] on the command line.

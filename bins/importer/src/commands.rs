@@ -7,10 +7,11 @@ use quire_domain::Timestamp;
 use quire_storage::NotebookStore;
 use quire_transfer::{Export, Import, Outcome, Secrets, Source, Summary, Verify};
 
-use crate::cli::{Command, DatabaseArgs, FilesArgs, WorkArgs};
+use crate::cli::{Command, DatabaseArgs, FilesArgs, FormatArg, WorkArgs};
 use crate::database;
 use crate::destination::Destination;
 use crate::files::Files;
+use crate::ipynb::IpynbFiles;
 use crate::outcome::{Exit, Failure};
 use crate::screen::Screen;
 
@@ -57,14 +58,19 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
             let screen = Screen::new(&work, "verifying", false)?;
             verified(Verify { store, source, keys: database::keys()?, jobs: work.jobs.get() }, screen).await
         }
-        Command::Export { to, user, secrets, work, database } => {
+        Command::Export { to, user, format, secrets, work, database } => {
             let from = database::open(&database, work.jobs.get()).await?;
             let keys = database::keys()?;
             let secrets = Secrets::from(secrets);
             if secrets == Secrets::Plain && keys.is_none() {
                 return Err(Failure::usage("--secrets plain needs QUIRE_SECRET_KEY, to open what is sealed"));
             }
-            let (destination, to) = Destination::open(&to)?;
+            if secrets == Secrets::Plain && format == FormatArg::Ipynb {
+                return Err(Failure::usage(
+                    "--secrets plain needs --format json: Jupyter notebooks have no connection string",
+                ));
+            }
+            let (destination, to) = Destination::open(&to, format)?;
             let mut screen = Screen::new(&work, "exporting", false)?;
             let export = Export { from, to, owner: user, secrets, keys, jobs: work.jobs.get(), now };
             let exported = export.run(&mut screen).await.map_err(Failure::of)?;
@@ -98,7 +104,10 @@ async fn open(
     database: &DatabaseArgs,
     work: &WorkArgs,
 ) -> Result<(Arc<dyn Source>, Arc<dyn NotebookStore>), Failure> {
-    let source = Arc::new(Files::open(files)?);
+    let source: Arc<dyn Source> = match files.format {
+        FormatArg::Json => Arc::new(Files::open(files)?),
+        FormatArg::Ipynb => Arc::new(IpynbFiles::open(files)?),
+    };
     Ok((source, database::open(database, work.jobs.get()).await?))
 }
 

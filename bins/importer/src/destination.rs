@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::SecondsFormat;
-use quire_storage::NotebookStore;
 use quire_storage_json::{JsonNotebookStore, Options};
-use quire_transfer::Exported;
+use quire_transfer::{Exported, StoreTarget, Target};
 use serde_json::{Value, json};
 
+use crate::cli::FormatArg;
+use crate::ipynb_folder::IpynbFolder;
 use crate::outcome::{Exit, Failure};
 
 /// What tells an export's directory from a directory that has a life of its own, whose notebooks must not be replaced.
@@ -19,12 +20,13 @@ const MARK: &str = ".quire/export.json";
 /// A directory that an export writes.
 pub(crate) struct Destination {
     dir: PathBuf,
+    format: FormatArg,
 }
 
 impl Destination {
     /// Takes a directory, making it when it is missing.
-    pub(crate) fn open(dir: &Path) -> Result<(Self, Arc<dyn NotebookStore>), Failure> {
-        let this = Self { dir: dir.to_owned() };
+    pub(crate) fn open(dir: &Path, format: FormatArg) -> Result<(Self, Arc<dyn Target>), Failure> {
+        let this = Self { dir: dir.to_owned(), format };
         let failed = |action: &str, error: io::Error| {
             Failure::new(Exit::Failed, format!("cannot {action} the directory {}: {error}", dir.display()))
         };
@@ -36,11 +38,16 @@ impl Destination {
             );
             return Err(Failure::usage(message));
         }
-        // Nobody looks for new files while it is written.
-        let options = Options { scan_every: None, ..Options::default() };
-        let store = JsonNotebookStore::open(dir, options).map_err(Failure::of)?;
-        this.mark(&json!({"complete": false})).map_err(|error| failed("write in", error))?;
-        Ok((this, Arc::new(store)))
+        let target: Arc<dyn Target> = match format {
+            FormatArg::Json => {
+                // Nobody looks for new files while it is written.
+                let options = Options { scan_every: None, ..Options::default() };
+                Arc::new(StoreTarget(Arc::new(JsonNotebookStore::open(dir, options).map_err(Failure::of)?)))
+            }
+            FormatArg::Ipynb => Arc::new(IpynbFolder::open(dir).map_err(|error| failed("write in", error))?),
+        };
+        this.mark(json!({"complete": false})).map_err(|error| failed("write in", error))?;
+        Ok((this, target))
     }
 
     /// Notes that the export is whole, so that no other one is written over it.
@@ -50,7 +57,7 @@ impl Destination {
             "began": exported.began.to_rfc3339_opts(SecondsFormat::Micros, true),
             "reflects": exported.reflects.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
         });
-        self.mark(&mark).map_err(|error| {
+        self.mark(mark).map_err(|error| {
             Failure::new(
                 Exit::Failed,
                 format!("cannot note in {} that the export is whole: {error}", self.dir.display()),
@@ -65,7 +72,10 @@ impl Destination {
             Err(error) => return Err(error),
         };
         match fs::read(self.dir.join(MARK)) {
-            Ok(mark) => Ok(serde_json::from_slice::<Value>(&mark).is_ok_and(|mark| mark["complete"] == false)),
+            Ok(mark) => Ok(serde_json::from_slice::<Value>(&mark).is_ok_and(|mark| {
+                let format = mark["format"].as_str().unwrap_or(FormatArg::default().as_str());
+                mark["complete"] == false && format == self.format.as_str()
+            })),
             // Empty but for what is hidden, as after an export that was cut off before its first step was done.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut hidden = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().starts_with('.')));
@@ -76,7 +86,8 @@ impl Destination {
     }
 
     /// Writes the mark whole or not at all, and durably.
-    fn mark(&self, mark: &Value) -> io::Result<()> {
+    fn mark(&self, mut mark: Value) -> io::Result<()> {
+        mark["format"] = self.format.as_str().into();
         let (new, path) = (self.dir.join(format!("{MARK}.new")), self.dir.join(MARK));
         let mut file = fs::File::create(&new)?;
         file.write_all(format!("{mark}\n").as_bytes())?;

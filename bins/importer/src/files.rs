@@ -35,7 +35,7 @@ impl Source for Files {
     }
 }
 
-fn fault(unread: Unread) -> Fault {
+pub(crate) fn fault(unread: Unread) -> Fault {
     let kind = match unread.what {
         Unreadable::Content => FaultKind::Invalid,
         Unreadable::File => FaultKind::Failed,

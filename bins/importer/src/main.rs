@@ -5,6 +5,8 @@ mod commands;
 mod database;
 mod destination;
 mod files;
+mod ipynb;
+mod ipynb_folder;
 mod outcome;
 mod report;
 mod screen;

@@ -39,6 +39,6 @@ pub(crate) fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>) 
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("ETag, Idempotency-Replayed, Retry-After, X-Request-Id"),
+        HeaderValue::from_static("Content-Disposition, ETag, Idempotency-Replayed, Retry-After, X-Request-Id"),
     );
 }

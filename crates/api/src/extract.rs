@@ -28,6 +28,9 @@ pub(crate) struct Body<T, const MOST: usize = SMALL_BODY>(pub(crate) T);
 /// A JSON object as the body, or no body.
 pub(crate) struct OptionalBody<T>(pub(crate) T);
 
+/// A body of any kind, which has at most as many bytes as any body may have.
+pub(crate) struct RawBody(pub(crate) Vec<u8>);
+
 /// A body that is read, so that the connection can go on, and means nothing.
 pub(crate) struct IgnoredBody;
 
@@ -56,6 +59,16 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
             let bytes = bytes.await?.ok_or_else(|| body_too_large(SMALL_BODY))?;
             if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
         })
+    }
+}
+
+impl FromRequest for RawBody {
+    type Error = Problem;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = read_body(request, payload, limits::BODY_BYTES);
+        Box::pin(async move { bytes.await?.map(Self).ok_or_else(|| body_too_large(limits::BODY_BYTES)) })
     }
 }
 

@@ -10,6 +10,7 @@ mod cells;
 mod cors;
 mod envelope;
 mod etag;
+mod exchange;
 mod extract;
 mod graph;
 mod guard;
@@ -87,6 +88,8 @@ impl Api {
         App::new()
             .app_data(web::Data::from(Arc::clone(&self.shared)))
             .configure(health::configure)
+            // Before the notebooks, so that `import` is no notebook's id.
+            .configure(exchange::configure)
             .configure(notebooks::configure)
             .configure(cells::configure)
             .configure(graph::configure)

@@ -8,6 +8,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use quire_domain::Revision;
+use quire_files::DamageKind;
 use quire_service::{ChangedCell, ChangedSince, ServiceError};
 use quire_storage::StoreError;
 use serde::Serialize;
@@ -232,7 +233,7 @@ pub(crate) struct Body<'a> {
 }
 
 /// An error's message as a sentence for people: our errors are lower case without a full stop.
-fn sentence(error: &dyn fmt::Display) -> String {
+pub(crate) fn sentence(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
     let mut rest = text.chars();
     let mut sentence: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -275,6 +276,7 @@ impl From<ServiceError> for Problem {
             ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
+            ServiceError::NoNotebook(damage) => Self::new(of_damage(damage.kind), message),
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
             ServiceError::KeyReused => Self::new(Code::KeyReused, message),
             ServiceError::Unfinished => Self::new(Code::OutcomeUnknown, message).after(5),
@@ -296,6 +298,15 @@ impl From<AuthError> for Problem {
             AuthError::NoKeys => Self::new(Code::SignInUnavailable, message).after(10),
             AuthError::NoDirectory(store) => Self::new(Code::SignInUnavailable, message).after(5).caused_by(store),
         }
+    }
+}
+
+/// What a file that is no notebook is called: as a body that is none.
+fn of_damage(kind: DamageKind) -> Code {
+    match kind {
+        DamageKind::Syntax => Code::MalformedJson,
+        DamageKind::Shape => Code::DoesNotFit,
+        DamageKind::Limit => Code::BeyondLimit,
     }
 }
 

@@ -117,7 +117,13 @@ impl Cell {
     /// The digest that ties results to the code that made them: SHA-256 over type, NUL and code, as 64 hex digits.
     #[must_use]
     pub fn code_digest(&self) -> String {
-        let digest = Sha256::new().chain_update(self.cell_type.as_str()).chain_update([0]).chain_update(&*self.code);
+        Self::digest_of(self.cell_type, &self.code)
+    }
+
+    /// [`Self::code_digest`] of a cell of this type with this code.
+    #[must_use]
+    pub fn digest_of(cell_type: CellType, code: &str) -> String {
+        let digest = Sha256::new().chain_update(cell_type.as_str()).chain_update([0]).chain_update(code);
         digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
             hex

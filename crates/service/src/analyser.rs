@@ -63,7 +63,7 @@ impl Analyser {
     }
 
     /// Does the work for a notebook on a thread where it holds up nobody, when its turn comes.
-    async fn aside<T: Send + 'static>(
+    pub(crate) async fn aside<T: Send + 'static>(
         &self,
         id: &NotebookId,
         work: impl FnOnce() -> T + Send + 'static,

@@ -2,6 +2,7 @@
 
 use quire_domain::limits::Invalid;
 use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection};
+use quire_files::Damage;
 use quire_storage::StoreError;
 
 use crate::ChangedSince;
@@ -59,6 +60,9 @@ pub enum ServiceError {
         "the server has no secret key and so cannot keep a connection string; its operator must set QUIRE_SECRET_KEY"
     )]
     NoSecretKey,
+    /// A file is no notebook, or one beyond a limit.
+    #[error(transparent)]
+    NoNotebook(#[from] Damage),
     /// Others changed the notebook again and again while this edit was tried.
     #[error("notebook {0} is being changed too quickly by others; try again")]
     Contended(NotebookId),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use quire_domain::{Cell, CellId, CellType, Extra, Notebook, NotebookId, OrderKey, Timestamp, UserId};
 use quire_storage::{NotebookStore, StoreError, Summary};
 use uuid::Uuid;
@@ -27,27 +28,38 @@ pub(crate) async fn provision(
     owned: &[Summary],
 ) -> Result<bool, ServiceError> {
     let (blank, demo) = (NotebookId::blank_of(user)?, NotebookId::demo_of(user)?);
-    let mut wanted = Vec::new();
-    if !owned.iter().any(|summary| summary.id.as_str().starts_with("blank-")) {
-        let mut notebook = notebook_of(blank, user, clock.now(), &[""])?;
-        notebook.name = Some(Arc::from("Blank Notebook"));
-        wanted.push(notebook);
-    }
-    if !owned.iter().any(|summary| summary.id == demo) {
-        wanted.push(notebook_of(demo, user, clock.now(), &DEMO)?);
-    }
+    let has_demo = owned.iter().any(|summary| summary.id == demo);
+    let blanks = owned.iter().filter(|summary| summary.id.as_str().starts_with("blank-"));
+    let mut made_at = blanks.map(|summary| summary.created_at).min();
+    let has_blank = made_at.is_some();
     // Where one cannot be made, its file being damaged for example, the user still gets the other.
     let mut failed = None;
-    for notebook in &wanted {
-        failed = failed.or(create(store, notebook).await.err());
+    if !has_blank {
+        let mut notebook = notebook_of(blank, user, clock.now(), &[""])?;
+        notebook.name = Some(Arc::from("Blank Notebook"));
+        match create(store, &notebook).await {
+            Ok(at) => made_at = Some(at),
+            Err(error) => failed = Some(error),
+        }
     }
-    failed.map_or(Ok(!wanted.is_empty()), |error| Err(error.into()))
+    if !has_demo {
+        // Lists are in the order of creation, and begin with the blank one, whoever made it and by which clock.
+        let after = made_at.and_then(|at| at.checked_add_signed(TimeDelta::microseconds(1)));
+        let at = after.map_or(clock.now(), |after| clock.now().max(after));
+        let notebook = notebook_of(demo, user, at, &DEMO)?;
+        failed = failed.or(create(store, &notebook).await.err());
+    }
+    failed.map_or(Ok(!(has_blank && has_demo)), |error| Err(error.into()))
 }
 
-async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<(), StoreError> {
+/// Stores a notebook, unless somebody else was faster; returns when the one that is there was made.
+async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<Timestamp, StoreError> {
     match store.create(notebook, None).await {
-        // Somebody else was faster: either way it exists.
-        Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(()),
+        Ok(_) => Ok(notebook.created_at),
+        Err(StoreError::AlreadyExists { .. }) => {
+            let there = store.load(&notebook.id).await?;
+            Ok(there.map_or(notebook.created_at, |there| there.notebook.created_at))
+        }
         Err(error) => Err(error),
     }
 }

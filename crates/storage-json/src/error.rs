@@ -4,10 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use quire_domain::{NotebookId, Revision};
+use quire_files::quire::UnwritableField;
 use quire_storage::StoreError;
 use rustix::io::Errno;
-
-use crate::file::UnwritableField;
 
 /// Why a directory of notebooks cannot be opened.
 #[derive(Debug, thiserror::Error)]

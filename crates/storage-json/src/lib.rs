@@ -15,7 +15,6 @@ mod digest;
 mod disk;
 mod engine;
 mod error;
-mod file;
 mod index;
 mod lock;
 mod names;
@@ -25,7 +24,8 @@ mod store;
 mod watch;
 
 pub use error::OpenError;
-pub use reader::{FileEntry, NotebookDirectory, ReadNotebook, Unread, Unreadable};
+pub use names::file_stems;
+pub use reader::{FileBytes, FileEntry, NotebookDirectory, ReadNotebook, Unread, Unreadable};
 pub use store::{JsonNotebookStore, Options};
 
 /// The largest file that is read or written. A file is held in memory whole; this keeps one that grew by mistake from

@@ -6,29 +6,40 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::hex;
 
 /// How the names of notebook files end.
-const SUFFIX: &str = ".json";
+pub(crate) const SUFFIX: &str = ".json";
+
+/// The names, without ending, under which a file of this notebook is looked for and made, in this order: the id, if it is
+/// one that may stand in a file name as it is; and `=` with the id's SHA-256, for all other ids, and where the first name is
+/// taken. No id that may stand in a file name begins with `=`.
+pub fn file_stems(id: &NotebookId) -> impl Iterator<Item = String> {
+    let plain = is_plain(id).then(|| id.as_str().to_owned());
+    plain.into_iter().chain([format!("={}", hex(&Sha256::digest(id.as_str())))])
+}
+
+fn is_plain(id: &NotebookId) -> bool {
+    let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+    let Some((first, rest)) = id.as_str().as_bytes().split_first() else { return false };
+    word(*first) && rest.len() < 200 && rest.iter().all(|&c| word(c) || c == b'.')
+}
 
 /// `<id>.json`, when the id is one that may stand in a file name as it is.
 pub(crate) fn plain(id: &NotebookId) -> Option<String> {
-    let word = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
-    let (first, rest) = id.as_str().as_bytes().split_first()?;
-    let safe = word(*first) && rest.len() < 200 && rest.iter().all(|&c| word(c) || c == b'.');
-    safe.then(|| format!("{id}{SUFFIX}"))
-}
-
-/// `=<sha256 of the id>.json`, for all other ids, and where the plain name is taken. No plain name begins with `=`.
-pub(crate) fn hashed(id: &NotebookId) -> String {
-    format!("={}{SUFFIX}", hex(&Sha256::digest(id.as_str())))
+    is_plain(id).then(|| format!("{id}{SUFFIX}"))
 }
 
 /// The names under which a file of this notebook is looked for and made, in this order.
 pub(crate) fn candidates(id: &NotebookId) -> impl Iterator<Item = String> {
-    plain(id).into_iter().chain([hashed(id)])
+    file_stems(id).map(|stem| format!("{stem}{SUFFIX}"))
 }
 
 /// Whether a directory entry of this name should be a notebook.
 pub(crate) fn is_notebook(name: &str) -> bool {
-    !name.starts_with('.') && name.len() > SUFFIX.len() && name.ends_with(SUFFIX)
+    has_ending(name, SUFFIX)
+}
+
+/// Whether a directory entry of this name is no hidden file and has this ending.
+pub(crate) fn has_ending(name: &str, ending: &str) -> bool {
+    !name.starts_with('.') && name.len() > ending.len() && name.ends_with(ending)
 }
 
 /// The name without its ending.
@@ -68,7 +79,7 @@ mod tests {
         }
         for odd in [".hidden", "..", "../x", "a/b", "a\\b", "a b", "ä", "=x", "a\n", "a:b", "~"] {
             assert_eq!(plain(&id(odd)), None, "{odd}");
-            let hashed = hashed(&id(odd));
+            let hashed = candidates(&id(odd)).next().unwrap();
             assert!(is_notebook(&hashed) && !hashed.contains('/') && hashed.len() == 1 + 64 + 5);
         }
     }

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use quire_domain::{Notebook, NotebookId, UserId};
+use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
+use quire_files::quire::{self, Defaults};
 
 use crate::disk::{Folder, Meta, ReadFile};
 use crate::engine::{ROUNDS, what_it_is};
-use crate::file::{self, Defaults};
 use crate::{MAX_FILE_BYTES, OpenError, names, results};
 
 /// Where Quire's own directories keep results, seen from the notebooks.
@@ -42,6 +42,15 @@ pub struct ReadNotebook {
     pub notebook: Notebook,
     /// Whether some of those were left out, because they were cut short or damaged.
     pub results_incomplete: bool,
+}
+
+/// A file as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct FileBytes {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// When it was last changed.
+    pub modified_at: Timestamp,
 }
 
 /// Why a file gave no notebook, for people: no content, no secret.
@@ -88,11 +97,19 @@ impl NotebookDirectory {
     /// # Errors
     /// When the directory itself cannot be read; one below that cannot is an entry.
     pub fn entries(&self, recursive: bool) -> Result<Vec<FileEntry>, OpenError> {
+        self.entries_ending(recursive, names::SUFFIX)
+    }
+
+    /// As [`Self::entries`], of files in another format, whose names have this ending; no name says an id.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub fn entries_ending(&self, recursive: bool, ending: &str) -> Result<Vec<FileEntry>, OpenError> {
         let failed = |source| OpenError::Io { dir: self.root.clone(), action: "list files", source };
         let mut entries = Vec::new();
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
-            match self.entries_in(&folder, recursive, &mut entries, &mut folders) {
+            match self.entries_in(&folder, (recursive, ending), &mut entries, &mut folders) {
                 Ok(()) => {}
                 Err(error) if folder.is_empty() => return Err(failed(error)),
                 Err(error) => {
@@ -111,7 +128,7 @@ impl NotebookDirectory {
     fn entries_in(
         &self,
         folder: &str,
-        recursive: bool,
+        (recursive, ending): (bool, &str),
         entries: &mut Vec<FileEntry>,
         folders: &mut Vec<String>,
     ) -> io::Result<()> {
@@ -124,7 +141,7 @@ impl NotebookDirectory {
             }
             let file = if folder.is_empty() { shown.clone().into_owned() } else { format!("{folder}/{shown}") };
             let kind = entry.file_type()?;
-            let is_notebook = names::is_notebook(&shown);
+            let is_notebook = names::has_ending(&shown, ending);
             let leads_to_folder =
                 || kind.is_symlink() && std::fs::metadata(entry.path()).is_ok_and(|meta| meta.is_dir());
             if recursive && kind.is_dir() {
@@ -154,6 +171,25 @@ impl NotebookDirectory {
     /// # Errors
     /// [`Unread`] says why there is none.
     pub fn read(&self, file: &str) -> Result<ReadNotebook, Unread> {
+        self.read_steadily(file, |name, bytes, meta, folder| self.parse(name, bytes, meta, folder))
+    }
+
+    /// Reads a file, named by its path below the directory, as it is at one moment.
+    ///
+    /// # Errors
+    /// [`Unread`] says why it cannot be read.
+    pub fn read_bytes(&self, file: &str) -> Result<FileBytes, Unread> {
+        self.read_steadily(file, |_, bytes, meta, _| {
+            Ok(FileBytes { bytes: bytes.to_vec(), modified_at: meta.fingerprint.modified_at() })
+        })
+    }
+
+    /// Makes something of a file's bytes, again if the file was changed meanwhile.
+    fn read_steadily<T>(
+        &self,
+        file: &str,
+        make: impl Fn(&str, &[u8], &Meta, &Path) -> Result<T, Unread>,
+    ) -> Result<T, Unread> {
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
         let unread = |what, reason: String| Unread { what, id: names::id_of(name), reason, offset: None };
         let path = self.root.join(folder);
@@ -168,7 +204,7 @@ impl NotebookDirectory {
                     return Err(unread(Unreadable::Content, format!("has more than {MAX_FILE_BYTES} bytes")));
                 }
             };
-            let read = self.parse(name, &bytes, &meta, &path);
+            let read = make(name, &bytes, &meta, &path);
             if is_unchanged(&folder, name, &bytes, &meta).map_err(cannot)? {
                 return read;
             }
@@ -178,7 +214,7 @@ impl NotebookDirectory {
 
     fn parse(&self, name: &str, bytes: &[u8], meta: &Meta, folder: &Path) -> Result<ReadNotebook, Unread> {
         let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
-        let read = file::read(bytes, &Defaults { owner, time: meta.fingerprint.modified_at() });
+        let read = quire::read(bytes, &Defaults { id: None, owner, time: meta.fingerprint.modified_at() });
         let mut notebook = read
             .map_err(|damage| Unread {
                 what: Unreadable::Content,

@@ -1,9 +1,9 @@
-//! Copying notebooks from one store into another: the way back from the database to files.
+//! Copying notebooks out of a store: the way back from the database to files.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::{Notebook, NotebookId, SecretKeys, Timestamp, UserId};
+use quire_domain::{NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError, Version};
 
 use crate::TransferError;
@@ -12,6 +12,7 @@ use crate::error::chain;
 use crate::line::{Line, Outcome, Summary, Watch};
 use crate::pipeline::{Job, Pipeline, Worked};
 use crate::stored::{Trouble, patiently};
+use crate::target::Target;
 
 /// Notebooks of one page of the list. Large, since a list of everybody's is sorted anew for each page.
 const PAGE: usize = 10_000;
@@ -20,16 +21,16 @@ const BATCH: usize = 500;
 /// Rounds through the store in which what others change meanwhile is copied again.
 const ROUNDS: usize = 5;
 
-/// An export: the notebooks of one store into another, which then has these and no others of the same owners.
+/// An export: the notebooks of a store to another place, which then has these and no others of the same owners.
 ///
 /// It may be cut off anywhere, and repeated into the same place: what is there already is recognised and left alone.
-/// Nobody else may be using the other store.
+/// Nobody else may be using that place.
 #[derive(Clone, Debug)]
 pub struct Export {
     /// Where the notebooks are.
     pub from: Arc<dyn NotebookStore>,
     /// Where they are put.
-    pub to: Arc<dyn NotebookStore>,
+    pub to: Arc<dyn Target>,
     /// Whose; absent means everybody's.
     pub owner: Option<UserId>,
     /// What becomes of connection strings.
@@ -150,22 +151,22 @@ impl Export {
         let Some(loaded) = loaded else { return Ok((None, Outcome::Removed)) };
         let mut notebook = loaded.notebook;
         connection::for_export(&mut notebook, self.secrets, &self.keys).map_err(Trouble::One)?;
-        let outcome = put(&*self.to, &notebook).await.map_err(|error| match error {
+        let is_new = self.to.put(&notebook).await.map_err(|error| match error {
             StoreError::Full { .. } => Trouble::All(to_failed(error)),
             other => Trouble::of("export's directory", other),
         })?;
-        Ok((Some(loaded.version), outcome))
+        Ok((Some(loaded.version), if is_new { Outcome::Exported } else { Outcome::Unchanged }))
     }
 
     /// Removes what an earlier attempt copied and is no longer there.
     async fn remove_others(&self, copied: &Mutex<Copied>, pipeline: &mut Pipeline<'_>) -> Result<(), TransferError> {
-        for id in list(&*self.to, self.owner.as_ref()).await.map_err(to_failed)? {
+        for id in self.to.ids(self.owner.as_ref()).await.map_err(to_failed)? {
             let wanted = {
                 let copied = lock(copied);
                 copied.versions.contains_key(&id) || copied.failed.contains(&id)
             };
             if !wanted {
-                let (outcome, reason) = match self.to.delete(&id, None).await {
+                let (outcome, reason) = match self.to.delete(&id).await {
                     Ok(()) | Err(StoreError::NotFound { .. }) => (Outcome::Removed, None),
                     Err(error) => (Outcome::Failed, Some(chain(&error))),
                 };
@@ -177,7 +178,7 @@ impl Export {
 }
 
 /// The ids of all notebooks, or of one owner's.
-async fn list(store: &dyn NotebookStore, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
+pub(crate) async fn list(store: &dyn NotebookStore, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
     let filter = ListFilter { owner: owner.cloned() };
     let mut ids = Vec::new();
     let mut page = PageRequest { limit: Some(PAGE), after: None };
@@ -189,25 +190,6 @@ async fn list(store: &dyn NotebookStore, owner: Option<&UserId>) -> Result<Vec<N
             return Ok(ids);
         }
     }
-}
-
-/// Stores a notebook in the copy, unless exactly this is there.
-async fn put(store: &dyn NotebookStore, notebook: &Notebook) -> Result<Outcome, StoreError> {
-    match store.load(&notebook.id).await? {
-        None => store.create(notebook, None).await?,
-        Some(there) if is_exactly(&there.notebook, notebook) => return Ok(Outcome::Unchanged),
-        Some(there) => store.replace(there.notebook.revision, notebook).await?,
-    };
-    Ok(Outcome::Exported)
-}
-
-fn is_exactly(there: &Notebook, wanted: &Notebook) -> bool {
-    let beside = |notebook: &Notebook| {
-        (notebook.revision, notebook.created_at, notebook.updated_at, notebook.connection.clone())
-    };
-    beside(there) == beside(wanted)
-        && there.content_digest() == wanted.content_digest()
-        && there.cells.iter().map(|cell| cell.revision).eq(wanted.cells.iter().map(|cell| cell.revision))
 }
 
 fn line(id: NotebookId, outcome: Outcome, reason: Option<String>) -> Line {

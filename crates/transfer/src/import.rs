@@ -206,9 +206,11 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
     let mut notebook = found.notebook;
     let mut notices: Vec<String> = found.notice.into_iter().collect();
     let id = notebook.id.clone();
-    if matches!(id.as_str(), "demo" | "blank") {
-        notices
-            .push(format!("shadowed: `{id}` is short for each user's own `{id}-…`, so nobody can open it by its id"));
+    match id.as_str() {
+        "demo" | "blank" => notices
+            .push(format!("shadowed: `{id}` is short for each user's own `{id}-…`, so nobody can open it by its id")),
+        "import" => notices.push("shadowed: `import` is no id in the API, so nobody can open it by its id".to_owned()),
+        _ => {}
     }
     let wrong = notebook.cells.iter().find_map(|cell| cell.results.check().err());
     if let Some(limit) = wrong {

@@ -3,9 +3,9 @@
 //! - [`Import`] reads notebooks from a [`Source`] and stores them, one call to the store for each; or, as a dry run, says
 //!   what it would do. Both decide by the same function.
 //! - [`Verify`] compares every notebook of a source completely with the one that is stored.
-//! - [`Export`] copies notebooks from one store into another, and says the moment that the copy reflects.
+//! - [`Export`] copies notebooks from a store to a [`Target`], and says the moment that the copy reflects.
 //!
-//! No store and no file format is named here: programs choose the stores, and hand in a source for each format. What
+//! No store and no file format is named here: programs choose the stores, and hand in a source and a target for each format. What
 //! happens to each notebook is told to a [`Watch`], one [`Line`] each, in the source's order.
 
 mod compare;
@@ -18,6 +18,7 @@ mod line;
 mod pipeline;
 mod source;
 mod stored;
+mod target;
 mod verify;
 
 pub use connection::Secrets;
@@ -27,4 +28,5 @@ pub use export::{Export, Exported};
 pub use import::Import;
 pub use line::{Line, Outcome, Summary, Watch};
 pub use source::{Candidate, Fault, FaultKind, Found, Source};
+pub use target::{StoreTarget, Target};
 pub use verify::Verify;

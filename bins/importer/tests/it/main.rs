@@ -8,6 +8,7 @@
 mod conflicts;
 mod exports;
 mod files;
+mod ipynb;
 mod killed;
 mod oddities;
 mod reports;

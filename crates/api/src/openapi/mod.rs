@@ -16,10 +16,10 @@ use utoipa::{Modify, OpenApi as _};
 
 use crate::answer::{Answer, json_bytes, read, resource};
 use crate::problem::{Body, Problem};
-use crate::{cells, graph, health, notebooks, search, ws};
+use crate::{cells, exchange, graph, health, notebooks, search, ws};
 
 pub(crate) use names::{
-    CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, OkName, ProbeName, SortName,
+    CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, FormatName, OkName, ProbeName, SortName,
 };
 pub(crate) use parameters::IfNoneMatch;
 
@@ -49,6 +49,8 @@ use refusals::Refusals;
         notebooks::rename,
         notebooks::connect,
         notebooks::duplicate,
+        exchange::import,
+        exchange::export,
         graph::get,
         search::search,
         cells::insert,
@@ -58,9 +60,9 @@ use refusals::Refusals;
         cells::set_type,
         ws::upgrade,
     ),
-    components(schemas(Body, SortName)),
+    components(schemas(Body, SortName, FormatName)),
     tags(
-        (name = "Notebooks", description = "Making, listing, reading, searching, naming, connecting, copying, deleting."),
+        (name = "Notebooks", description = "Making, listing, reading, searching, naming, connecting, copying, importing, exporting, deleting."),
         (name = "Cells", description = "Adding, changing, moving and deleting the cells of a notebook."),
         (name = "Watching", description = "Being told what happens, as it happens."),
         (name = "Server", description = "How the server is, and this description."),

@@ -47,6 +47,8 @@ names! {
     EdgeKindName as "GraphEdgeKind",
         "`eager`: while the cell itself runs; `deferred`: only in its functions; `table`: by SQL.":
         ["eager", "deferred", "table"];
+    /// [`quire_files::Format`] in a query.
+    FormatName as "Format", "A format of files.": ["json", "ipynb"];
     /// What a successful change says.
     OkName as "Ok", "It is done.": ["ok"];
     /// What probes say.

@@ -140,7 +140,10 @@ impl<'a> Taken<'a> {
             Code::PasswordMasked => self.id == "setConnection",
             Code::NoSecretKey => matches!(self.id, "setConnection" | "duplicateNotebook"),
             Code::OverQuota => {
-                matches!(self.id, "createNotebook" | "duplicateNotebook" | "insertCell" | "updateCell")
+                matches!(
+                    self.id,
+                    "createNotebook" | "duplicateNotebook" | "importNotebook" | "insertCell" | "updateCell"
+                )
             }
             Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
             Code::Internal | Code::StoreUnavailable | Code::StoreOverloaded | Code::TookTooLong => self.signs_in,

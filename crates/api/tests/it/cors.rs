@@ -10,7 +10,7 @@ fn check_told(reply: &Reply) {
     assert_eq!(reply.header("access-control-allow-credentials"), Some("true"));
     assert_eq!(
         reply.header("access-control-expose-headers"),
-        Some("ETag, Idempotency-Replayed, Retry-After, X-Request-Id")
+        Some("Content-Disposition, ETag, Idempotency-Replayed, Retry-After, X-Request-Id")
     );
     reply.check_envelope();
 }

@@ -23,9 +23,10 @@ fn id() -> impl Strategy<Value = String> {
 fn path() -> impl Strategy<Value = String> {
     let known = prop_oneof![
         Just("/api/notebooks".to_owned()),
+        Just("/api/notebooks/import".to_owned()),
         Just("/health".to_owned()),
         id().prop_map(|id| format!("/api/notebooks/{id}")),
-        (id(), "name|db|cells").prop_map(|(id, rest)| format!("/api/notebooks/{id}/{rest}")),
+        (id(), "name|db|cells|export").prop_map(|(id, rest)| format!("/api/notebooks/{id}/{rest}")),
         (id(), id()).prop_map(|(id, cell)| format!("/api/notebooks/{id}/cells/{cell}")),
         "/[ -~]{0,40}",
     ];

@@ -6,6 +6,7 @@ mod cells;
 mod conflicts;
 mod cors;
 mod described;
+mod exchange;
 mod fuzz;
 mod guard;
 mod health;

@@ -36,6 +36,8 @@ async fn wrong_methods_are_405_and_name_the_right_ones() {
     let routes = [
         ("/api/notebooks", "GET, HEAD, POST"),
         ("/api/notebooks/x", "GET, HEAD, DELETE"),
+        ("/api/notebooks/import", "POST"),
+        ("/api/notebooks/x/export", "GET, HEAD"),
         ("/api/notebooks/x/name", "PUT"),
         ("/api/notebooks/x/db", "PUT"),
         ("/api/notebooks/x/cells", "POST"),

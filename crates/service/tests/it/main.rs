@@ -8,6 +8,7 @@
 mod conflicts;
 mod connection;
 mod editing;
+mod exchange;
 mod failures;
 mod lifecycle;
 mod once;

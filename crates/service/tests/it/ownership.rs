@@ -1,10 +1,11 @@
 //! Who may do what, and what everybody has.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use quire_domain::{Edit, NotebookId};
-use quire_service::{NotebookService, Options, ServiceError};
-use quire_storage::PageRequest;
+use quire_domain::{Edit, Notebook, NotebookId, Timestamp};
+use quire_service::{Clock, NotebookService, Options, ServiceError};
+use quire_storage::{NotebookStore as _, PageRequest};
 
 use crate::support::{World, ann, bob, codes, options, update};
 
@@ -94,6 +95,25 @@ async fn many_first_lists_at_once_on_two_services_make_one_of_each() {
     for list in lists {
         assert_eq!(list.await.unwrap(), 2);
     }
+    assert_eq!(ids(&world).await, ["blank-ann", "demo-ann"]);
+}
+
+/// A clock that another server's is ahead of.
+#[derive(Debug)]
+struct Behind;
+
+impl Clock for Behind {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_timestamp_micros(50).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn blank_is_first_whichever_servers_clock_is_ahead() {
+    let world = World::with(Options { clock: Arc::new(Behind), ..options() });
+    let ahead = Timestamp::from_timestamp_micros(100).unwrap();
+    let blank = Notebook::new(NotebookId::new("blank-ann").unwrap(), ann(), ahead);
+    world.store.create(&blank, None).await.unwrap();
     assert_eq!(ids(&world).await, ["blank-ann", "demo-ann"]);
 }
 

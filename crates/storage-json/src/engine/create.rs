@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, Results};
+use quire_files::quire::{self, Defaults};
 use quire_storage::{KeptAnswer, Version};
 
 use super::look::Look;
@@ -11,10 +12,9 @@ use crate::answers::Then;
 use crate::digest::Digest;
 use crate::disk::{self, Created, Meta, Removed, Replacement};
 use crate::error::Error;
-use crate::file::Defaults;
 use crate::index::{Content, Entry};
+use crate::names;
 use crate::results::{self, Latest, ResultsFile};
-use crate::{file, names};
 
 impl Engine {
     pub(crate) fn create(&self, notebook: &Notebook, answers: &[KeptAnswer]) -> Result<Version, Error> {
@@ -106,8 +106,8 @@ impl Engine {
 /// limits, and what could not be read is better refused now.
 pub(super) fn checked_text_of(notebook: &Notebook) -> Result<String, Error> {
     let text = text_of(notebook)?;
-    let defaults = Defaults { owner: notebook.owner.clone(), time: notebook.created_at };
-    let read = file::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
+    let defaults = Defaults { id: None, owner: notebook.owner.clone(), time: notebook.created_at };
+    let read = quire::read(text.as_bytes(), &defaults).map_err(|damage| Error::Unreadable(damage.reason))?;
     if read.inline_results {
         return Err(Error::Unreadable("an unknown field of a cell would be taken for results".into()));
     }
@@ -116,7 +116,7 @@ pub(super) fn checked_text_of(notebook: &Notebook) -> Result<String, Error> {
 
 /// A notebook's text, if it is not too long.
 pub(super) fn text_of(notebook: &Notebook) -> Result<String, Error> {
-    let text = file::write(notebook)?;
+    let text = quire::write(notebook)?;
     let size = text.len() as u64;
     if size > crate::MAX_FILE_BYTES { Err(Error::TooLarge(size)) } else { Ok(text) }
 }

@@ -3,13 +3,14 @@
 use std::io;
 
 use quire_domain::NotebookId;
+use quire_files::quire::{self, Defaults, Parsed};
+use quire_files::{Damage, DamageKind};
 use rustix::io::Errno;
 
 use super::Engine;
 use crate::digest::Digest;
 use crate::disk::{Kind, Meta, ReadFile};
 use crate::error::Error;
-use crate::file::{self, Damage, Defaults, Parsed};
 use crate::index::{Content, Entry, Found, Known};
 use crate::{MAX_FILE_BYTES, names};
 
@@ -118,7 +119,7 @@ impl Engine {
             return Ok(Some(Seen { entry: Entry::new(&meta, Some(digest), known.content.clone()), parsed: None }));
         }
         let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
-        let read = file::read(&bytes, &Defaults { owner, time: meta.fingerprint.modified_at() });
+        let read = quire::read(&bytes, &Defaults { id: None, owner, time: meta.fingerprint.modified_at() });
         let read = read.map_err(|damage| with_name(name, damage));
         let entry = Entry::new(&meta, Some(digest), Content::of(&read));
         Ok(Some(Seen { entry, parsed: read.ok() }))
@@ -170,7 +171,10 @@ fn is_ours(error: &io::Error) -> bool {
 }
 
 fn unreadable(name: &str, meta: &Meta, reason: &str) -> Seen {
-    let damage = with_name(name, Damage { id: None, owner: None, reason: reason.to_owned(), offset: None });
+    let damage = with_name(
+        name,
+        Damage { id: None, owner: None, kind: DamageKind::Shape, reason: reason.to_owned(), offset: None },
+    );
     Seen { entry: Entry::new(meta, None, Content::of(&Err(damage))), parsed: None }
 }
 

@@ -1,12 +1,13 @@
 //! What is known of one file.
 
 use quire_domain::{Notebook, NotebookId, Revision, Timestamp, UserId};
+use quire_files::Damage;
+use quire_files::quire::Parsed;
 use quire_storage::{Summary, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::disk::{Fingerprint, Meta};
-use crate::file::{Damage, Parsed};
 
 /// What is known of one file, and the state it was in then.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use quire_domain::{CellStatus, Json, Output, Results};
 use serde_json::value::RawValue;
 
-use super::fields::{self, Fields, Taken};
-use super::read::Problem;
+use crate::fields::{self, Fields, Taken};
+use crate::problem::Problem;
 
 /// Takes `stdout`, `outputs` and `error` out; absent when they say nothing. What has another shape than we know is left
 /// among the fields that we don't know.
@@ -23,7 +23,7 @@ pub(super) fn take(fields: &mut Taken<'_>, cell: &RawValue) -> Result<Option<Res
     if results.stdout.is_empty() && results.error.is_none() && results.outputs.is_empty() {
         return Ok(None);
     }
-    results.check().map_err(|error| Problem::at(cell, error.to_string()))?;
+    results.check().map_err(|error| Problem::beyond(cell, error))?;
     Ok(Some(results))
 }
 

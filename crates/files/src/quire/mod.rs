@@ -1,4 +1,4 @@
-//! The format of notebook files, as text: reading every past shape, writing the present one. No I/O.
+//! Quire's own format: reading every past shape, writing the present one.
 //!
 //! ```json
 //! {
@@ -21,12 +21,13 @@
 //! What cannot be kept is refused rather than changed unseen: a field of ours that appears twice, a negative revision,
 //! half a surrogate pair in code, two cells with one id, anything beyond the limits.
 
-mod fields;
-mod position;
-mod python;
+mod exchange;
 mod read;
 mod results;
 mod write;
 
-pub(crate) use read::{Damage, Defaults, Parsed, read};
-pub(crate) use write::{UnwritableField, write};
+pub(crate) use exchange::{NAN, read_digest, write_run};
+pub use exchange::{export, import};
+pub use read::{Defaults, Parsed, read};
+pub use write::{UnwritableField, write, write_with_results};
+pub(crate) use write::{is_cell_field, is_notebook_field};

@@ -6,21 +6,21 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::read::Problem;
+use crate::problem::Problem;
 
 /// The fields of an object, in order, duplicates included.
-pub(super) type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+pub(crate) type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// The fields of an object. What was read before an error is in `found`, so that a file cut short still tells whose it
 /// is.
-pub(super) fn object<'a>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()> {
+pub(crate) fn object<'a>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(text);
     ObjectInto(found).deserialize(&mut json)?;
     json.end()
 }
 
 /// The elements of an array.
-pub(super) fn array(text: &str) -> serde_json::Result<Vec<&RawValue>> {
+pub(crate) fn array(text: &str) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::from_str(text)
 }
 
@@ -77,17 +77,17 @@ impl<'de> Visitor<'de> for Text {
 }
 
 /// The fields of an object in the order in which they are asked for by name; what nobody asked for is left over.
-pub(super) struct Taken<'a> {
+pub(crate) struct Taken<'a> {
     fields: Vec<Option<(Cow<'a, str>, &'a RawValue)>>,
 }
 
 impl<'a> Taken<'a> {
-    pub(super) fn new(fields: Fields<'a>) -> Self {
+    pub(crate) fn new(fields: Fields<'a>) -> Self {
         Self { fields: fields.into_iter().map(Some).collect() }
     }
 
     /// Takes a field out; absent when it is missing or null.
-    pub(super) fn take(&mut self, name: &str) -> Result<Option<&'a RawValue>, Problem> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Option<&'a RawValue>, Problem> {
         let mut found = None;
         for field in &mut self.fields {
             if field.as_ref().is_some_and(|(key, _)| key == name)
@@ -101,18 +101,18 @@ impl<'a> Taken<'a> {
     }
 
     /// Puts a field back at the end of what nobody asked for.
-    pub(super) fn leave(&mut self, name: &'a str, value: &'a RawValue) {
+    pub(crate) fn leave(&mut self, name: &'a str, value: &'a RawValue) {
         self.fields.push(Some((Cow::Borrowed(name), value)));
     }
 
     /// What nobody asked for, in order.
-    pub(super) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
+    pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
         self.fields.into_iter().flatten()
     }
 }
 
 /// A JSON string's text.
-pub(super) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, Problem> {
+pub(crate) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, Problem> {
     let mut json = serde_json::Deserializer::from_str(value.get());
     if !value.get().starts_with('"') {
         return Err(Problem::at(value, format!("{what} is not a text")));
@@ -124,8 +124,28 @@ pub(super) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, 
 }
 
 /// A list of texts.
-pub(super) fn texts(value: Option<&RawValue>, what: &str) -> Result<Vec<String>, Problem> {
+pub(crate) fn texts(value: Option<&RawValue>, what: &str) -> Result<Vec<String>, Problem> {
     let Some(value) = value else { return Ok(Vec::new()) };
     let elements = array(value.get()).or(Err(Problem::at(value, format!("{what} is not a list"))))?;
     elements.into_iter().map(|element| text(element, what).map(Cow::into_owned)).collect()
+}
+
+/// A JSON object of these fields, whose values are JSON texts.
+pub(crate) fn write_object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::from("{");
+    for (name, value) in fields {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&write_text(name));
+        text.push(':');
+        text.push_str(value);
+    }
+    text.push('}');
+    text
+}
+
+/// A text as a JSON string.
+pub(crate) fn write_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

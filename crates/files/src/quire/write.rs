@@ -1,12 +1,12 @@
 //! From a notebook to a file's text: what Python's `json.dump(…, indent=2)` would write.
 
 use chrono::SecondsFormat;
-use quire_domain::{Cell, Extra, Notebook, Timestamp};
+use quire_domain::{Cell, Json, Notebook, Output, Results, Timestamp};
 
 /// A field that we are said not to know has the name of one of ours, so that the file could not be read again.
 #[derive(Debug, thiserror::Error)]
 #[error("the unknown field `{0}` has the name of a known one")]
-pub(crate) struct UnwritableField(String);
+pub struct UnwritableField(String);
 
 /// The fields of a notebook.
 const NOTEBOOK: [&str; 8] =
@@ -14,10 +14,38 @@ const NOTEBOOK: [&str; 8] =
 /// The fields of a cell. Results of older files are not among them: they are among the unknown when we cannot read them.
 const CELL: [&str; 6] = ["id", "type", "code", "reads", "writes", "revision"];
 
+/// The fields that hold a cell's results, where they are in the file.
+const RESULTS: [&str; 3] = ["stdout", "outputs", "error"];
+
+/// Whether a notebook's field of this name is one that we know.
+pub(crate) fn is_notebook_field(name: &str) -> bool {
+    NOTEBOOK.contains(&name)
+}
+
+/// Whether a cell's field of this name is one that we know, or that a reader may take for results.
+pub(crate) fn is_cell_field(name: &str) -> bool {
+    CELL.contains(&name) || RESULTS.contains(&name)
+}
+
 /// Writes a notebook without its results.
-pub(crate) fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
+///
+/// # Errors
+/// When an unknown field has the name of a known one.
+pub fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
+    write_notebook(notebook, false)
+}
+
+/// Writes a notebook with its results in its cells, where older readers look for them.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_with_results(notebook: &Notebook) -> Result<String, UnwritableField> {
+    write_notebook(notebook, true)
+}
+
+fn write_notebook(notebook: &Notebook, with_results: bool) -> Result<String, UnwritableField> {
     let code: usize = notebook.cells.iter().map(|cell| cell.code.len() + 256).sum();
-    let mut out = Writer { text: String::with_capacity(code + code / 8 + 512) };
+    let mut out = Writer { text: String::with_capacity(code + code / 8 + 512), with_results };
     out.text.push('{');
     out.field(1, "id", true);
     out.string(notebook.id.as_str());
@@ -40,14 +68,20 @@ pub(crate) fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
     out.time(notebook.created_at);
     out.field(1, "updated_at", false);
     out.time(notebook.updated_at);
-    out.extra(1, &notebook.extra, &NOTEBOOK)?;
+    out.extra(1, notebook.extra.iter(), &NOTEBOOK)?;
     out.line(0);
     out.text.push('}');
     Ok(out.text)
 }
 
+/// Whether a reader would find any results in the three fields.
+fn has_content(results: &Results) -> bool {
+    !results.stdout.is_empty() || !results.outputs.is_empty() || results.error.as_ref().is_some_and(|it| !it.is_empty())
+}
+
 struct Writer {
     text: String,
+    with_results: bool,
 }
 
 impl Writer {
@@ -59,13 +93,19 @@ impl Writer {
         self.string(cell.cell_type.as_str());
         self.field(3, "code", false);
         self.string(&cell.code);
+        let has_results = self.with_results && has_content(&cell.results);
+        if has_results {
+            self.results(&cell.results);
+        }
         self.field(3, "reads", false);
         self.strings(cell.reads());
         self.field(3, "writes", false);
         self.strings(cell.writes());
         self.field(3, "revision", false);
         self.text.push_str(&cell.revision.to_string());
-        self.extra(3, &cell.extra, &CELL)?;
+        // What could not be read as results, in an older file, is no longer true when there are some.
+        let kept = cell.extra.iter().filter(|(name, _)| !(has_results && RESULTS.contains(name)));
+        self.extra(3, kept, &CELL)?;
         self.line(2);
         self.text.push('}');
         Ok(())
@@ -81,16 +121,47 @@ impl Writer {
         self.end_list(3, empty);
     }
 
-    fn extra(&mut self, depth: usize, extra: &Extra, known: &[&str]) -> Result<(), UnwritableField> {
-        for (name, value) in extra.iter() {
+    fn results(&mut self, results: &Results) {
+        self.field(3, "stdout", false);
+        self.string(&results.stdout);
+        self.field(3, "outputs", false);
+        self.text.push('[');
+        for (index, Output { mime_type, data, metadata }) in results.outputs.iter().enumerate() {
+            self.element(4, index == 0);
+            self.text.push('{');
+            self.field(5, "mime_type", true);
+            self.string(mime_type);
+            self.field(5, "data", false);
+            self.json(data);
+            self.field(5, "metadata", false);
+            self.json(metadata);
+            self.line(4);
+            self.text.push('}');
+        }
+        self.end_list(3, results.outputs.is_empty());
+        self.field(3, "error", false);
+        self.string_or_null(results.error.as_deref());
+    }
+
+    fn extra<'a>(
+        &mut self,
+        depth: usize,
+        extra: impl Iterator<Item = (&'a str, &'a Json)>,
+        known: &[&str],
+    ) -> Result<(), UnwritableField> {
+        for (name, value) in extra {
             if known.contains(&name) {
                 return Err(UnwritableField(name.to_owned()));
             }
             self.field(depth, name, false);
-            // Beyond ASCII there is nothing outside the strings of a JSON text, so escaping needs no parsing.
-            value.as_str().chars().for_each(|c| self.ascii(c));
+            self.json(value);
         }
         Ok(())
+    }
+
+    fn json(&mut self, value: &Json) {
+        // Beyond ASCII there is nothing outside the strings of a JSON text, so escaping needs no parsing.
+        value.as_str().chars().for_each(|c| self.ascii(c));
     }
 
     fn field(&mut self, depth: usize, name: &str, first: bool) {

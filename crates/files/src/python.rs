@@ -2,7 +2,7 @@
 
 /// The text with `null` in place of each of those words outside strings; `None` when there are none. The second part
 /// says at which offset of the new text how many bytes of the old one are missing, or too many, from there on.
-pub(super) fn without_nan(text: &str) -> Option<(String, Shifts)> {
+pub(crate) fn without_nan(text: &str) -> Option<(String, Shifts)> {
     let mut fixed = String::new();
     let mut shifts = Shifts::default();
     let mut copied = 0;
@@ -49,10 +49,10 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
 
 /// From offsets in the fixed text to offsets in the text as it is in the file.
 #[derive(Debug, Default)]
-pub(super) struct Shifts(Vec<(usize, usize)>);
+pub(crate) struct Shifts(Vec<(usize, usize)>);
 
 impl Shifts {
-    pub(super) fn original(&self, offset: usize) -> usize {
+    pub(crate) fn original(&self, offset: usize) -> usize {
         let after = self.0.partition_point(|&(fixed, _)| fixed <= offset);
         match after.checked_sub(1).and_then(|last| self.0.get(last)) {
             Some(&(fixed, original)) => original + (offset - fixed),

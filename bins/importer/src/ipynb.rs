@@ -1,0 +1,104 @@
+//! A directory of Jupyter notebooks as a source of notebooks.
+
+use std::fmt::Write as _;
+
+use quire_domain::{Notebook, NotebookId, UserId};
+use quire_files::quire::Defaults;
+use quire_files::{Damage, Imported, jupyter};
+use quire_storage_json::{FileBytes, FileEntry, NotebookDirectory, file_stems};
+use quire_transfer::{Candidate, Fault, FaultKind, Found, Source};
+use sha2::{Digest as _, Sha256};
+
+use crate::cli::FilesArgs;
+use crate::files::fault;
+use crate::outcome::Failure;
+
+/// How the names of Jupyter notebooks end.
+pub(crate) const ENDING: &str = ".ipynb";
+
+/// Jupyter notebooks in a directory, and perhaps those below it. They say neither whose they are nor, but for those that an
+/// export wrote, what their ids are: the ids come from the files' names, so that importing them again finds them again.
+#[derive(Debug)]
+pub(crate) struct IpynbFiles {
+    directory: NotebookDirectory,
+    recursive: bool,
+    owner: UserId,
+}
+
+impl IpynbFiles {
+    /// The files that the command line names.
+    pub(crate) fn open(arguments: &FilesArgs) -> Result<Self, Failure> {
+        let directory = NotebookDirectory::open(&arguments.notebooks_dir, None).map_err(Failure::of)?;
+        let owner = arguments.owner.clone().map_or_else(|| UserId::new("system"), Ok).map_err(Failure::of)?;
+        Ok(Self { directory, recursive: arguments.recursive, owner })
+    }
+}
+
+impl Source for IpynbFiles {
+    fn candidates(&self) -> Result<Vec<Candidate>, String> {
+        let entries = self.directory.entries_ending(self.recursive, ENDING);
+        let entries = entries.map_err(|error| Failure::of(error).to_string())?;
+        let candidate = |FileEntry { file, refusal, .. }| {
+            let id = id_of(stem_of(&file)).ok();
+            Candidate { file, id, fault: refusal.map(fault) }
+        };
+        Ok(entries.into_iter().map(candidate).collect())
+    }
+
+    fn read(&self, candidate: &Candidate) -> Result<Found, Fault> {
+        let FileBytes { bytes, modified_at } = self.directory.read_bytes(&candidate.file).map_err(fault)?;
+        let stem = stem_of(&candidate.file);
+        let invalid = |reason, offset| Fault { kind: FaultKind::Invalid, id: candidate.id.clone(), reason, offset };
+        let noted = jupyter::noted_id(&bytes);
+        // One that was copied to another name is another notebook.
+        let is_exported = noted.as_ref().is_some_and(|id| file_stems(id).any(|name| name == stem));
+        let id = match noted.filter(|_| is_exported) {
+            Some(id) => id,
+            None => id_of(stem).map_err(|error| invalid(error.to_string(), None))?,
+        };
+        let defaults = Defaults { id: Some(id), owner: self.owner.clone(), time: modified_at };
+        let read = jupyter::read(&bytes, &defaults);
+        let Imported { mut notebook, notices } =
+            read.map_err(|Damage { reason, offset, .. }| invalid(reason, offset.map(|offset| offset as u64)))?;
+        if notebook.name.is_none() && !is_exported {
+            notebook.name = Notebook::name_from(stem).ok().flatten();
+        }
+        Ok(Found { notebook, notice: (!notices.is_empty()).then(|| notices.join("; ")) })
+    }
+}
+
+fn stem_of(file: &str) -> &str {
+    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
+    name.strip_suffix(ENDING).unwrap_or(name)
+}
+
+/// The id of a notebook in a file of this name: the name itself, where it needs no escaping anywhere; for others a digest of
+/// it.
+fn id_of(stem: &str) -> Result<NotebookId, quire_domain::InvalidId> {
+    let id = NotebookId::new(stem);
+    if let Ok(id) = id
+        && file_stems(&id).next().as_deref() == Some(stem)
+    {
+        return Ok(id);
+    }
+    let digest = Sha256::digest(stem);
+    NotebookId::new(digest.iter().take(16).fold("ipynb-".to_owned(), |mut id, byte| {
+        let _ = write!(id, "{byte:02x}"); // writing to a String cannot fail
+        id
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_names_where_names_are_plain() {
+        let id = |stem| id_of(stem).unwrap().to_string();
+        assert_eq!(id("Untitled-1.v2"), "Untitled-1.v2");
+        assert_eq!(id("My analysis"), id("My analysis"));
+        assert!(id("My analysis").starts_with("ipynb-") && id("My analysis") != id("My analysis 2"));
+        assert!(id(&"x".repeat(250)).starts_with("ipynb-"));
+        assert_eq!(stem_of("a/b.c/d.e.ipynb"), "d.e");
+    }
+}

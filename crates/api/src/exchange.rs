@@ -1,0 +1,222 @@
+//! Notebooks as files: taking one out, making one of one.
+
+use std::fmt::Write as _;
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use quire_files::Format;
+use quire_service::{Answered, ImportFile, ImportedNotebook, NotebookService};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::answer::{Answer, json, read, resource};
+use crate::etag;
+use crate::extract::{Query, RawBody};
+use crate::guard::Caller;
+use crate::once::{Keyed, marked};
+use crate::openapi::{FormatName, IfNoneMatch};
+use crate::path::NotebookPath;
+use crate::problem::{Problem, sentence};
+use crate::shared::Shared;
+
+/// Characters of a file's name, without its ending.
+const FILE_NAME_CHARS: usize = 100;
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/api/notebooks/import", "POST").route(web::post().to(import)))
+        .service(resource("/api/notebooks/{id}/export", "GET, HEAD").route(read().to(export)));
+}
+
+/// Which format to write.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExportIn {
+    /// `json` when absent.
+    #[param(value_type = FormatName, required = false, nullable = false)]
+    format: Option<String>,
+}
+
+/// Which format the body has, if not the one that its content says, and what to call a notebook without a name.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ImportIn {
+    /// What the file's content says, when absent.
+    #[param(value_type = FormatName, required = false, nullable = false)]
+    format: Option<String>,
+    /// What to call the notebook if the file gives no name.
+    #[param(max_length = 255, pattern = r"^[^\u0000]*$", nullable = false)]
+    name: Option<String>,
+}
+
+/// A notebook made of a file.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Imported)]
+pub(crate) struct ImportedOut<'a> {
+    /// A new one, whatever the file says.
+    notebook_id: &'a str,
+    #[schema(required)]
+    name: Option<&'a str>,
+    /// How many it has.
+    cells: usize,
+    /// Sentences for people: what is not as it was in the file.
+    notices: Vec<String>,
+}
+
+/// Gives a notebook as a file.
+///
+/// Outputs are in it; the connection string, which is a secret, is not.
+#[utoipa::path(
+    get,
+    path = "/api/notebooks/{id}/export",
+    operation_id = "exportNotebook",
+    tag = "Notebooks",
+    params(NotebookPath, ExportIn, IfNoneMatch),
+    responses(
+        (
+            status = 200,
+            description = "The file.",
+            content((Object = "application/json"), (Object = "application/x-ipynb+json")),
+            headers(
+                ("Content-Disposition" = String, description = "The name to save it under."),
+                ("ETag" = String, description = "The notebook's state, as in `GET`."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "It is as `If-None-Match` says.",
+            headers(("ETag" = String, description = "The same as in the request.")),
+        ),
+    ),
+)]
+pub(crate) async fn export(
+    shared: web::Data<Shared>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+    Query(ExportIn { format: wanted }): Query<ExportIn>,
+    request: HttpRequest,
+) -> Answer {
+    let published = shared.read(shared.service.get(&user, &id)).await?;
+    // After the notebook, so that a stranger is told the same whatever they ask for.
+    let format = format(wanted.as_deref())?.unwrap_or(Format::Json);
+    let etag = etag::of(&shared, &published).await;
+    if let Some(etag) = &etag
+        && etag::is_known(request.headers(), etag)
+    {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish());
+    }
+    let text = shared.read(shared.service.export(&published, format)).await?;
+    let (media_type, ending) = match format {
+        Format::Json => ("application/json", "json"),
+        Format::Ipynb => ("application/x-ipynb+json", "ipynb"),
+    };
+    let name = published.notebook.name.as_deref().unwrap_or(published.notebook.id.as_str());
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, attachment(name, ending)));
+    if let Some(etag) = etag {
+        answer.insert_header((ETAG, etag));
+    }
+    Ok(answer.body(text))
+}
+
+/// Makes a notebook of a file.
+///
+/// The file is the body: a notebook as Quire or Jupyter (3 to 4.5) writes it. It becomes a new notebook of yours, whatever it
+/// says of id and owner.
+#[utoipa::path(
+    post,
+    path = "/api/notebooks/import",
+    operation_id = "importNotebook",
+    tag = "Notebooks",
+    params(ImportIn, Keyed),
+    request_body(
+        description = "The file; announced as any kind of JSON.",
+        content((Object = "application/json"), (Object = "application/x-ipynb+json")),
+    ),
+    responses((status = 200, description = "The new notebook, and what is not as it was in the file.", body = ImportedOut)),
+)]
+pub(crate) async fn import(
+    shared: web::Data<Shared>,
+    keyed: Keyed,
+    Query(ImportIn { format: told, name }): Query<ImportIn>,
+    RawBody(bytes): RawBody,
+) -> Answer {
+    let file = ImportFile { bytes, format: format(told.as_deref())?, name };
+    let call = async move |service: NotebookService, user| Ok(service.import(&user, file).await?);
+    let Answered { outcome, is_replay } = shared.once(keyed, call).await?;
+    let ImportedNotebook { id, name, cells, notices } = outcome;
+    let notices = notices.iter().map(|notice| sentence(notice)).collect();
+    marked(is_replay, json(512, &ImportedOut { notebook_id: id.as_str(), name: name.as_deref(), cells, notices }))
+}
+
+fn format(text: Option<&str>) -> Result<Option<Format>, Problem> {
+    match text {
+        None => Ok(None),
+        Some("json") => Ok(Some(Format::Json)),
+        Some("ipynb") => Ok(Some(Format::Ipynb)),
+        Some(_) => Err(Problem::unfit_query("format", &"it is neither json nor ipynb")),
+    }
+}
+
+/// Tells a browser to save the answer under a name (RFC 6266), which is given twice where it is not ASCII, the second time
+/// encoded (RFC 8187).
+fn attachment(name: &str, ending: &str) -> HeaderValue {
+    let name = format!("{}.{ending}", file_name(name));
+    let ascii: String = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
+    let mut text = format!("attachment; filename=\"{ascii}\"");
+    if ascii != name {
+        text.push_str("; filename*=UTF-8''");
+        for byte in name.bytes() {
+            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                let _ = write!(text, "%{byte:02X}"); // writing to a String cannot fail
+            }
+        }
+    }
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("attachment"))
+}
+
+/// A notebook's name as one that a file may have anywhere: without what file systems and headers give a meaning to.
+fn file_name(name: &str) -> String {
+    let is_special = |c: char| c.is_control() || is_direction(c) || r#"/\:*?"<>|%"#.contains(c);
+    let safe: String = name.chars().map(|c| if is_special(c) { '_' } else { c }).take(FILE_NAME_CHARS).collect();
+    let safe = safe.trim_matches(|c: char| c == '.' || c.is_whitespace());
+    if safe.is_empty() {
+        return "notebook".to_owned();
+    }
+    // Names of devices, whatever follows their first dot.
+    let device = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let is_numbered = |kind: &str| device.strip_prefix(kind).is_some_and(|rest| rest.len() == 1);
+    let is_device = ["CON", "PRN", "AUX", "NUL"].contains(&&*device) || is_numbered("COM") || is_numbered("LPT");
+    if is_device { format!("_{safe}") } else { safe.to_owned() }
+}
+
+/// Characters that turn the direction of what follows, so that a name could seem to have another ending.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_and_say_what_they_can() {
+        for (name, expected) in [
+            ("Sales 2026", r#"attachment; filename="Sales 2026.json""#),
+            ("Übung", "attachment; filename=\"_bung.json\"; filename*=UTF-8''%C3%9Cbung.json"),
+            ("a/b\\c:\"d\"\r\nX-Evil: 1", r#"attachment; filename="a_b_c__d___X-Evil_ 1.json""#),
+            ("../../etc/passwd", r#"attachment; filename="_.._etc_passwd.json""#),
+            ("...", r#"attachment; filename="notebook.json""#),
+            ("con.txt", r#"attachment; filename="_con.txt.json""#),
+            ("COM7", r#"attachment; filename="_COM7.json""#),
+            ("x\u{202E}gpj", r#"attachment; filename="x_gpj.json""#),
+            ("100%", r#"attachment; filename="100_.json""#),
+        ] {
+            assert_eq!(attachment(name, "json").to_str().unwrap(), expected, "{name}");
+        }
+        let long = attachment(&"ä".repeat(255), "ipynb");
+        assert_eq!(long.to_str().unwrap().matches("%C3%A4").count(), FILE_NAME_CHARS);
+    }
+}

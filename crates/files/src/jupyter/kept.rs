@@ -1,0 +1,85 @@
+//! What a Quire notebook keeps of the Jupyter notebook that it was read from, in the unknown field `jupyter`.
+//!
+//! Of the notebook: `metadata`, `nbformat_minor` if it is later than what we write, and in `other` all fields that we don't
+//! know. Of a cell, each only where it says something:
+//!
+//! - `cell_type`: `code`, of a code cell whose code looks like a Markdown or raw cell of ours;
+//! - `metadata`, `execution_count`, and in `other` attachments and all fields that we don't know;
+//! - `outputs`: each output in order, without what the cell's results hold: `{"stdout": bytes}`, one that takes so much of
+//!   the standard output; `{"shown": {…}}`, one whose metadata and one of whose MIME types are the next of the results' outputs;
+//!   `{"kept": {…}}`, any other, whole;
+//! - `tie`: a digest of the code and the results that belong to those outputs.
+//!
+//! It may have been written by anybody, so what does not fit is taken for absent.
+
+use quire_domain::{Cell, Extra, Json, Results};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::JUPYTER;
+use super::pretty::compact;
+use crate::fields::{self, Fields};
+
+/// The fields of the object `jupyter` among unknown fields.
+pub(super) fn fields_of(extra: &Extra) -> Option<Fields<'_>> {
+    let (_, json) = extra.iter().find(|(name, _)| *name == JUPYTER)?;
+    object(json.as_str())
+}
+
+/// The fields of an object.
+pub(super) fn object(text: &str) -> Option<Fields<'_>> {
+    let mut found = Fields::new();
+    fields::object(text, &mut found).ok()?;
+    Some(found)
+}
+
+/// A field's value.
+pub(super) fn get<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a RawValue> {
+    fields.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+}
+
+/// A field's value if it is a text.
+pub(super) fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
+    Some(fields::text(get(fields, name)?, name).ok()?.into_owned())
+}
+
+/// Unknown fields without those of these names.
+pub(super) fn without(extra: &Extra, names: &[&str]) -> Vec<(Box<str>, Json)> {
+    let others = extra.iter().filter(|(name, _)| !names.contains(name));
+    others.map(|(name, value)| (Box::from(name), value.clone())).collect()
+}
+
+/// What ties outputs to the code and the results that they are of. How a run ended and which digest of code it noted is
+/// left out: neither is in the outputs.
+pub(super) fn tie(code_digest: &str, results: &Results) -> String {
+    let mut hasher = Sha256::new();
+    let mut add = |text: &str| {
+        hasher.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hasher.update(text);
+    };
+    add(code_digest);
+    add(&results.stdout);
+    add(if results.error.is_some() { "error" } else { "" });
+    add(results.error.as_deref().unwrap_or_default());
+    for output in &results.outputs {
+        add(&output.mime_type);
+        // A file may have written characters and blanks in another way meanwhile.
+        add(&compact(&output.data.with_plain_characters()));
+        add(&compact(&output.metadata.with_plain_characters()));
+    }
+    hex(hasher.finalize().get(..16).unwrap_or_default())
+}
+
+/// As [`tie`], of a cell.
+pub(super) fn tie_of(cell: &Cell) -> String {
+    tie(&cell.code_digest(), &cell.results)
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
+        hex
+    })
+}

@@ -1,0 +1,92 @@
+//! Texts that may be written as one JSON string or as a list of lines.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde_json::value::RawValue;
+
+use crate::fields::{self, write_text};
+use crate::problem::Problem;
+
+/// The text of a string or of a list of strings.
+pub(super) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, Problem> {
+    if value.get().starts_with('"') {
+        return fields::text(value, what);
+    }
+    let not_text = || Problem::at(value, format!("{what} is neither a text nor a list of texts"));
+    let elements = fields::array(value.get()).or(Err(not_text()))?;
+    let mut text = String::new();
+    for element in elements {
+        if !element.get().starts_with('"') {
+            return Err(not_text());
+        }
+        text.push_str(&fields::text(element, what)?);
+    }
+    Ok(Cow::Owned(text))
+}
+
+/// A text as a list of lines, each with its end.
+pub(super) fn write(text: &str) -> String {
+    let lines: Vec<String> = text.split_inclusive('\n').map(write_text).collect();
+    format!("[{}]", lines.join(","))
+}
+
+/// The list of lines that a JSON string would be, without a change in how its characters are written; of anything else,
+/// the text as it is.
+pub(super) fn split(json: &str) -> Cow<'_, str> {
+    let Some(body) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Cow::Borrowed(json) };
+    let mut list = String::with_capacity(json.len() + 16);
+    list.push('[');
+    let (mut copied, mut at) = (0, 0);
+    while let Some(found) = body.get(at..).and_then(|rest| rest.find('\\')) {
+        let escape = at + found;
+        at = escape + 2; // whatever is escaped, its second character begins no escape
+        if body.as_bytes().get(escape + 1) == Some(&b'n') && at < body.len() {
+            let _ = write!(list, "\"{}\",", &body[copied..at]); // writing to a String cannot fail
+            copied = at;
+        }
+    }
+    if !body.is_empty() {
+        let _ = write!(list, "\"{}\"", &body[copied..]); // writing to a String cannot fail
+    }
+    list.push(']');
+    Cow::Owned(list)
+}
+
+/// The JSON string that a list of strings is the lines of; of anything else, the text as it is.
+pub(super) fn join(value: &RawValue) -> Cow<'_, str> {
+    let Ok(elements) = fields::array(value.get()) else { return Cow::Borrowed(value.get()) };
+    let body = |element: &&RawValue| Some(element.get().strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    match elements.iter().map(body).collect::<Option<Vec<String>>>() {
+        Some(bodies) => Cow::Owned(format!("\"{}\"", bodies.concat())),
+        None => Cow::Borrowed(value.get()),
+    }
+}
+
+/// Whether values of this MIME type are JSON, whose lists are lists and no lines.
+pub(super) fn is_json(mime_type: &str) -> bool {
+    mime_type == "application/json" || (mime_type.starts_with("application/") && mime_type.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splitting_and_joining_keep_every_character_as_it_is_written() {
+        for (string, list) in [
+            (r#""a\nb\u00e9\\n\n""#, r#"["a\n","b\u00e9\\n\n"]"#),
+            (r#""""#, "[]"),
+            (r#""\n\n""#, r#"["\n","\n"]"#),
+            (r#""\\""#, r#"["\\"]"#),
+        ] {
+            assert_eq!(split(string), list);
+            let list = RawValue::from_string(list.to_owned()).unwrap();
+            assert_eq!(join(&list), string);
+        }
+        for other in ["7", "{}", r#"["a",1]"#, "null"] {
+            assert_eq!(split(other), other);
+            assert_eq!(join(&RawValue::from_string(other.to_owned()).unwrap()), other);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! From a code cell's outputs to a cell's results, and back.
+//!
+//! What is printed becomes standard output, an error the error, without the codes that colour it on a terminal. Of a value in
+//! several MIME types the first of [`DRAWN`] that is there is shown; what none of them can show is shown in its first type,
+//! which existing clients call unsupported. What is written to other streams is kept and not shown.
+
+use quire_domain::{CellStatus, Json, Output, Results, limits};
+use serde_json::value::RawValue;
+
+use super::pretty::compact;
+use super::{kept, lines};
+use crate::fields::{self, Fields, Taken, write_object, write_text};
+use crate::problem::Problem;
+use crate::safe::Sanitiser;
+
+/// What existing clients draw, richest first; a picture before HTML, which may have lost what made it one.
+const DRAWN: [&str; 7] = [
+    "application/vnd.plotly.v1+json",
+    "application/vnd.vegalite.v6+json",
+    "application/vnd.vegalite.v5+json",
+    "image/png",
+    "text/html",
+    "application/json",
+    "text/plain",
+];
+
+/// Names and values of an object that is being put together.
+pub(super) type Written = Vec<(String, String)>;
+
+/// What a cell's outputs were read as.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) results: Results,
+    /// What is kept of each output, as JSON; see [`kept`].
+    pub(super) entries: Vec<String>,
+}
+
+/// Reads a code cell's outputs.
+pub(super) fn read(list: &[&RawValue], has_run: bool, sanitiser: &mut Sanitiser) -> Result<Read, Problem> {
+    let mut read = Read::default();
+    for output in list {
+        one(&mut read, output, sanitiser)?;
+    }
+    let results = &mut read.results;
+    results.status = match &results.error {
+        Some(_) => CellStatus::Error,
+        None if has_run || !list.is_empty() => CellStatus::Success,
+        None => CellStatus::Idle,
+    };
+    Ok(read)
+}
+
+fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<(), Problem> {
+    let mut found = Fields::new();
+    fields::object(output.get(), &mut found).or(Err(Problem::at(output, "an output is not an object")))?;
+    let mut fields = Taken::new(found.clone());
+    let output_type = match fields.take("output_type")? {
+        Some(value) => fields::text(value, "`output_type`")?,
+        None => return Err(Problem::at(output, "an output has no `output_type`")),
+    };
+    let entry = match &*output_type {
+        "stream" => {
+            let name = match fields.take("name")? {
+                Some(value) => fields::text(value, "`name`")?,
+                None => "stdout".into(),
+            };
+            let text = match fields.take("text")? {
+                Some(value) => lines::text(value, "`text`")?,
+                None => "".into(),
+            };
+            (name == "stdout").then(|| {
+                read.results.stdout.push_str(&text);
+                let more: Fields<'_> = fields.rest().collect();
+                let more = write_object(more.iter().map(|(name, value)| (&**name, value.get())));
+                let length = text.len();
+                if more == "{}" {
+                    format!(r#"{{"stdout":{length}}}"#)
+                } else {
+                    format!(r#"{{"stdout":{length},"more":{more}}}"#)
+                }
+            })
+        }
+        "display_data" | "execute_result" => match value(&found, sanitiser)? {
+            Some((output, entry)) => {
+                read.results.outputs.push(output);
+                Some(entry)
+            }
+            None => None,
+        },
+        "error" => {
+            let text = error_text(&mut fields)?;
+            read.results.error = Some(match read.results.error.take() {
+                Some(earlier) => format!("{earlier}\n{text}"),
+                None => text,
+            });
+            None
+        }
+        _ => None,
+    };
+    read.entries.push(entry.unwrap_or_else(|| format!(r#"{{"kept":{}}}"#, output.get())));
+    Ok(())
+}
+
+/// What is shown of a value, and what is kept of it beside that; `None` when nothing can be shown.
+fn value(output: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(Output, String)>, Problem> {
+    let Some(data) = kept::get(output, "data") else { return Ok(None) };
+    let Some(bundle) = kept::object(data.get()) else { return Ok(None) };
+    let Some((mime_type, shown, changed)) = choose(&bundle, sanitiser)? else {
+        sanitiser.left_out += usize::from(!bundle.is_empty());
+        return Ok(None);
+    };
+    sanitiser.changed += usize::from(changed);
+    let metadata = kept::get(output, "metadata").filter(|metadata| metadata.get().starts_with('{'));
+    let of_output = match metadata {
+        Some(metadata) => Json::parse(&compact(metadata.get())).map_err(|error| Problem::beyond(metadata, error))?,
+        None => Json::parse("{}").map_err(|error| Problem::beyond(data, error))?,
+    };
+    let others = bundle.iter().filter(|(name, _)| **name != mime_type);
+    let others = write_object(others.map(|(name, value)| (&**name, value.get())));
+    let rest = output.iter().filter(|(name, _)| !(name == "metadata" && metadata.is_some()));
+    let rest = rest.map(|(name, value)| (&**name, if name == "data" { others.as_str() } else { value.get() }));
+    let entry = format!(r#"{{"shown":{}}}"#, write_object(rest));
+    Ok(Some((Output { mime_type, data: shown, metadata: of_output }, entry)))
+}
+
+/// The MIME type to show, its data, and whether that had to be changed.
+fn choose(bundle: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(String, Json, bool)>, Problem> {
+    let drawn = DRAWN.iter().filter_map(|name| bundle.iter().rfind(|(key, _)| key == name));
+    let others = bundle.iter().filter(|(name, _)| !DRAWN.contains(&&**name));
+    let short = |name: &str| limits::short_text("", limits::MIME_TYPE_CHARS, name).is_ok() && !name.is_empty();
+    let mut blank = None;
+    for (name, value) in drawn.chain(others).filter(|(name, _)| short(name)) {
+        let text = if lines::is_json(name) { value.get().into() } else { lines::join(value) };
+        let data = Json::parse(&compact(&text)).map_err(|error| Problem::beyond(value, error))?;
+        let Some(safe) = sanitiser.data(name, &data) else { continue };
+        let changed = *safe != data;
+        let is_blank = changed && safe.as_str().trim_matches('"').replace("\\n", "").trim().is_empty();
+        let shown = (name.clone().into_owned(), safe.into_owned(), changed);
+        // What made up all of it could have run: another type says more.
+        if is_blank {
+            blank = blank.or(Some(shown));
+        } else {
+            return Ok(Some(shown));
+        }
+    }
+    Ok(blank)
+}
+
+fn error_text(fields: &mut Taken<'_>) -> Result<String, Problem> {
+    let mut text = |name: &str| {
+        let value = fields.take(name)?;
+        value.map_or(Ok(String::new()), |value| lines::text(value, &format!("`{name}`")).map(Into::into))
+    };
+    let (name, value) = (text("ename")?, text("evalue")?);
+    let traceback = fields.take("traceback")?.filter(|list| list.get().starts_with('['));
+    let lines = fields::texts(traceback, "`traceback`")?;
+    if lines.is_empty() {
+        return Ok(format!("{name}: {value}"));
+    }
+    Ok(without_colours(&lines.join("\n")))
+}
+
+/// A text without the escape sequences of terminals (ECMA-48: CSI, and OSC with its text).
+fn without_colours(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        rest = if let Some(sequence) = rest.strip_prefix('[') {
+            let end = sequence.find(|c: char| !(' '..='?').contains(&c));
+            end.map_or("", |end| &sequence[end + sequence[end..].chars().next().map_or(0, char::len_utf8)..])
+        } else if let Some(command) = rest.strip_prefix(']') {
+            command.find(['\u{7}', '\u{1b}']).map_or("", |end| command[end..].trim_start_matches(['\u{7}']))
+        } else {
+            rest
+        };
+    }
+    plain.push_str(rest);
+    plain
+}
+
+/// The outputs of a cell whose results are these, as JSON.
+pub(super) fn of_results(results: &Results) -> Vec<String> {
+    let mut outputs = Vec::new();
+    if !results.stdout.is_empty() {
+        outputs.push(stream(&results.stdout, Written::new()));
+    }
+    for Output { mime_type, data, metadata } in &results.outputs {
+        let data = bundle(mime_type, data, Written::new());
+        outputs.push(format!(r#"{{"data":{data},"metadata":{},"output_type":"display_data"}}"#, metadata.as_str()));
+    }
+    outputs.extend(results.error.as_deref().map(error));
+    outputs
+}
+
+fn stream(text: &str, more: Written) -> String {
+    let mut written = more;
+    written.extend([
+        ("name".to_owned(), write_text("stdout")),
+        ("output_type".to_owned(), write_text("stream")),
+        ("text".to_owned(), lines::write(text)),
+    ]);
+    sorted(written)
+}
+
+fn bundle(mime_type: &str, data: &Json, others: Written) -> String {
+    let value = if lines::is_json(mime_type) { data.as_str().into() } else { lines::split(data.as_str()) };
+    let mut written = others;
+    written.push((mime_type.to_owned(), value.into_owned()));
+    sorted(written)
+}
+
+/// An object with its fields in the order in which Jupyter writes them.
+fn sorted(mut written: Written) -> String {
+    written.sort_by(|(a, _), (b, _)| a.cmp(b));
+    write_object(written.iter().map(|(name, value)| (&**name, &**value)))
+}
+
+/// The last line of a traceback says what went wrong.
+fn error(text: &str) -> String {
+    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let (name, value) = last.split_once(": ").filter(|(name, _)| is_name(name)).unwrap_or(("Error", last));
+    let lines: Vec<String> = text.split('\n').map(write_text).collect();
+    format!(
+        r#"{{"ename":{},"evalue":{},"output_type":"error","traceback":[{}]}}"#,
+        write_text(name),
+        write_text(value),
+        lines.join(",")
+    )
+}
+
+/// The outputs that were read, put together from the results and what was kept; `None` when the two do not fit, as when
+/// somebody has changed what was kept.
+pub(super) fn of_kept(entries: &[&RawValue], results: &Results) -> Option<Vec<String>> {
+    let (mut stdout, mut shown) = (results.stdout.as_str(), results.outputs.iter());
+    let mut outputs = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let entry = kept::object(entry.get())?;
+        let output = match entry.first()? {
+            (kind, length) if kind == "stdout" => {
+                let (text, rest) = stdout.split_at_checked(length.get().parse().ok()?)?;
+                stdout = rest;
+                stream(text, written_of(kept::get(&entry, "more"))?)
+            }
+            (kind, rest) if kind == "shown" => whole(&kept::object(rest.get())?, shown.next()?)?,
+            (kind, whole) if kind == "kept" && whole.get().starts_with('{') => written_as_lines(whole),
+            _ => return None,
+        };
+        outputs.push(output);
+    }
+    (stdout.is_empty() && shown.next().is_none()).then_some(outputs)
+}
+
+/// The fields of an object; none when there is no object.
+fn written_of(object: Option<&RawValue>) -> Option<Written> {
+    let Some(object) = object else { return Some(Written::new()) };
+    let fields = kept::object(object.get())?;
+    Some(fields.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect())
+}
+
+/// An output with what is shown of it.
+fn whole(rest: &Fields<'_>, Output { mime_type, data, metadata }: &Output) -> Option<String> {
+    let mut written = Written::new();
+    for (name, value) in rest {
+        let value = if name == "data" {
+            bundle(mime_type, data, with_lines(&kept::object(value.get())?))
+        } else {
+            value.get().to_owned()
+        };
+        written.push((name.to_string(), value));
+    }
+    if kept::get(rest, "metadata").is_none() {
+        written.push(("metadata".to_owned(), metadata.as_str().to_owned()));
+    }
+    Some(sorted(written))
+}
+
+/// The fields of a MIME bundle, their texts as lists of lines.
+fn with_lines(bundle: &Fields<'_>) -> Written {
+    let value = |name: &str, value: &RawValue| {
+        if lines::is_json(name) { value.get().to_owned() } else { lines::split(value.get()).into_owned() }
+    };
+    bundle.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect()
+}
+
+/// An output that was kept whole; the text of a stream as a list of lines.
+fn written_as_lines(output: &RawValue) -> String {
+    let Some(fields) = kept::object(output.get()) else { return output.get().to_owned() };
+    if kept::text(&fields, "output_type").as_deref() != Some("stream") {
+        return output.get().to_owned();
+    }
+    let value = |name: &str, value: &RawValue| {
+        if name == "text" { lines::split(value.get()).into_owned() } else { value.get().to_owned() }
+    };
+    sorted(fields.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_colours;
+
+    #[test]
+    fn colours_are_no_text() {
+        for (text, plain) in [
+            ("\u{1b}[0;31mZeroDivisionError\u{1b}[0m: x", "ZeroDivisionError: x"),
+            ("\u{1b}[1;32m", ""),
+            ("a\u{1b}[", "a"),
+            ("a\u{1b}[ä", "a"),
+            ("\u{1b}]8;;http://x\u{7}link", "link"),
+            ("\u{1b}", ""),
+            ("none", "none"),
+        ] {
+            assert_eq!(without_colours(text), plain, "{text:?}");
+        }
+    }
+}

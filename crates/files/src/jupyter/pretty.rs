@@ -1,0 +1,101 @@
+//! JSON with and without blanks between its parts: Jupyter writes one of indentation for each level, so that changes show
+//! line by line, and a list of numbers takes a line for each; what we keep has none.
+
+/// Writes valid JSON anew without blanks; strings and numbers stay as they are written.
+pub(super) fn compact(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find(['"', ' ', '\n', '\r', '\t']) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let length = if special.starts_with('"') { string_length(special) } else { 1 };
+        let (token, behind) = special.split_at(length);
+        if length > 1 {
+            out.push_str(token);
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Writes valid JSON anew with line breaks; strings and numbers stay as they are written.
+pub(super) fn pretty(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + json.len() / 4);
+    let mut depth = 0_usize;
+    let mut rest = json;
+    // Whether a line has been begun in the list or object that is open, so that empty ones stay on one line.
+    let mut is_empty = false;
+    while let Some(byte) = rest.bytes().next() {
+        let length = match byte {
+            b'"' => string_length(rest),
+            b' ' | b'\n' | b'\r' | b'\t' | b'{' | b'[' | b'}' | b']' | b',' | b':' => 1,
+            _ => rest.find([',', '}', ']', ' ', '\n', '\r', '\t', ':']).unwrap_or(rest.len()),
+        };
+        let (token, behind) = rest.split_at(length);
+        rest = behind;
+        match byte {
+            b' ' | b'\n' | b'\r' | b'\t' => continue,
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                if !is_empty {
+                    line(&mut out, depth);
+                }
+                is_empty = false;
+                out.push_str(token);
+                continue;
+            }
+            _ => {}
+        }
+        if is_empty {
+            line(&mut out, depth);
+            is_empty = false;
+        }
+        out.push_str(token);
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                is_empty = true;
+            }
+            b',' => line(&mut out, depth),
+            b':' => out.push(' '),
+            _ => {}
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n(' ', depth));
+}
+
+/// Bytes of the string that a text begins with.
+fn string_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{compact, pretty};
+
+    #[test]
+    fn levels_are_indented_and_values_are_as_they_were() {
+        let json = r#"{"a":[],"b" : [1e2,{"c":"x: [\" ,"}],"d":{ },"e":[[-0]]}"#;
+        let expected = "{\n \"a\": [],\n \"b\": [\n  1e2,\n  {\n   \"c\": \"x: [\\\" ,\"\n  }\n ],\n \"d\": {},\n \"e\": [\n  [\n   -0\n  ]\n ]\n}\n";
+        assert_eq!(pretty(json), expected);
+        assert_eq!(pretty(expected), expected);
+        assert_eq!(compact(expected), compact(json));
+        assert_eq!(compact(json), r#"{"a":[],"b":[1e2,{"c":"x: [\" ,"}],"d":{},"e":[[-0]]}"#);
+    }
+}

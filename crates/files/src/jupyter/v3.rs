@@ -1,0 +1,156 @@
+//! From version 3 to version 4, as Jupyter's own `nbformat` goes (`nbformat/v4/convert.py`).
+
+use serde_json::value::RawValue;
+
+use super::lines;
+use crate::fields::{self, Fields, Taken, write_object, write_text};
+use crate::problem::Problem;
+
+/// The short names of MIME types.
+const MIME_TYPES: [(&str, &str); 8] = [
+    ("text", "text/plain"),
+    ("html", "text/html"),
+    ("svg", "image/svg+xml"),
+    ("png", "image/png"),
+    ("jpeg", "image/jpeg"),
+    ("latex", "text/latex"),
+    ("json", "application/json"),
+    ("javascript", "application/javascript"),
+];
+
+/// Names and values of a new object.
+type Written = Vec<(String, String)>;
+
+/// The cells of all worksheets.
+pub(super) fn cells<'a>(fields: &mut Taken<'a>) -> Result<Vec<&'a RawValue>, Problem> {
+    let Some(list) = fields.take("worksheets")? else { return Ok(Vec::new()) };
+    let mut cells = Vec::new();
+    for sheet in fields::array(list.get()).or(Err(Problem::at(list, "`worksheets` is not a list")))? {
+        let mut found = Fields::new();
+        fields::object(sheet.get(), &mut found).or(Err(Problem::at(sheet, "a worksheet is not an object")))?;
+        if let Some(list) = Taken::new(found).take("cells")? {
+            cells.extend(fields::array(list.get()).or(Err(Problem::at(list, "`cells` is not a list")))?);
+        }
+    }
+    Ok(cells)
+}
+
+/// A cell of version 4 for one of version 3.
+pub(super) fn cell(text: &RawValue) -> Result<Box<RawValue>, Problem> {
+    let mut found = Fields::new();
+    fields::object(text.get(), &mut found).or(Err(Problem::at(text, "not an object")))?;
+    let mut fields = Taken::new(found);
+    let cell_type = match fields.take("cell_type")? {
+        Some(value) => fields::text(value, "`cell_type`")?,
+        None => return Err(Problem::at(text, "`cell_type` is missing")),
+    };
+    let mut written: Written = Vec::new();
+    let mut add = |name: &str, value: String| written.push((name.to_owned(), value));
+    match &*cell_type {
+        "code" => {
+            add("cell_type", write_text("code"));
+            add("source", fields.take("input")?.map_or("\"\"", RawValue::get).to_owned());
+            add("execution_count", fields.take("prompt_number")?.map_or("null", RawValue::get).to_owned());
+            fields.take("language")?;
+            add("metadata", metadata(fields.take("metadata")?, fields.take("collapsed")?)?);
+            let outputs = match fields.take("outputs")? {
+                Some(list) => fields::array(list.get()).or(Err(Problem::at(list, "`outputs` is not a list")))?,
+                None => Vec::new(),
+            };
+            let outputs: Vec<String> = outputs.into_iter().map(output).collect::<Result<_, _>>()?;
+            add("outputs", format!("[{}]", outputs.join(",")));
+        }
+        "heading" => {
+            add("cell_type", write_text("markdown"));
+            let level = fields.take("level")?.map_or(Ok(1), |level| {
+                let level = level.get().parse::<usize>().ok().filter(|level| *level <= 6);
+                level.ok_or_else(|| Problem::at(text, "`level` is not a number up to 6"))
+            })?;
+            let source = match fields.take("source")? {
+                Some(source) => lines::text(source, "`source`")?,
+                None => "".into(),
+            };
+            let line = source.lines().collect::<Vec<_>>().join(" ");
+            add("source", write_text(&format!("{} {line}", "#".repeat(level))));
+        }
+        "html" => add("cell_type", write_text("markdown")),
+        other => add("cell_type", write_text(other)),
+    }
+    written.extend(fields.rest().map(|(name, value)| (name.into_owned(), value.get().to_owned())));
+    raw(text, &written)
+}
+
+/// A code cell's metadata, to which `collapsed` moves.
+fn metadata(metadata: Option<&RawValue>, collapsed: Option<&RawValue>) -> Result<String, Problem> {
+    let mut found = Fields::new();
+    if let Some(metadata) = metadata {
+        fields::object(metadata.get(), &mut found).or(Err(Problem::at(metadata, "`metadata` is not an object")))?;
+    }
+    if let Some(collapsed) = collapsed {
+        found.retain(|(name, _)| name != "collapsed");
+        found.push(("collapsed".into(), collapsed));
+    }
+    Ok(write_object(found.iter().map(|(name, value)| (&**name, value.get()))))
+}
+
+fn output(text: &RawValue) -> Result<String, Problem> {
+    let mut found = Fields::new();
+    fields::object(text.get(), &mut found).or(Err(Problem::at(text, "an output is not an object")))?;
+    let mut fields = Taken::new(found);
+    let output_type = match fields.take("output_type")? {
+        Some(value) => fields::text(value, "`output_type`")?,
+        None => return Err(Problem::at(text, "an output has no `output_type`")),
+    };
+    let mut written: Written = Vec::new();
+    let mut add = |name: &str, value: String| written.push((name.to_owned(), value));
+    match &*output_type {
+        "pyout" | "display_data" => {
+            if output_type == "pyout" {
+                add("output_type", write_text("execute_result"));
+                add("execution_count", fields.take("prompt_number")?.map_or("null", RawValue::get).to_owned());
+            } else {
+                add("output_type", write_text("display_data"));
+            }
+            let mut of_output = Fields::new();
+            if let Some(metadata) = fields.take("metadata")? {
+                fields::object(metadata.get(), &mut of_output)
+                    .or(Err(Problem::at(metadata, "`metadata` is not an object")))?;
+            }
+            let renamed = of_output.iter().map(|(name, value)| (mime_type(name), value.get()));
+            add("metadata", write_object(renamed));
+            let data: Written = fields
+                .rest()
+                .map(|(name, value)| (mime_type(&name).to_owned(), data(mime_type(&name), value)))
+                .collect();
+            add("data", write_object(data.iter().map(|(name, value)| (&**name, &**value))));
+            return Ok(write_object(written.iter().map(|(name, value)| (&**name, &**value))));
+        }
+        "pyerr" => add("output_type", write_text("error")),
+        "stream" => {
+            add("output_type", write_text("stream"));
+            add("name", fields.take("stream")?.map_or("\"stdout\"", RawValue::get).to_owned());
+        }
+        other => add("output_type", write_text(other)),
+    }
+    written.extend(fields.rest().map(|(name, value)| (name.into_owned(), value.get().to_owned())));
+    Ok(write_object(written.iter().map(|(name, value)| (&**name, &**value))))
+}
+
+fn mime_type(name: &str) -> &str {
+    MIME_TYPES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long)
+}
+
+/// A value under its MIME type: JSON was a text that held JSON.
+fn data(mime_type: &str, value: &RawValue) -> String {
+    let inner = || {
+        let text = lines::text(value, "").ok()?;
+        serde_json::from_str::<&RawValue>(&text).ok().map(|inner| inner.get().to_owned())
+    };
+    let inner = if mime_type == "application/json" { inner() } else { None };
+    inner.unwrap_or_else(|| value.get().to_owned())
+}
+
+fn raw(of: &RawValue, written: &Written) -> Result<Box<RawValue>, Problem> {
+    let text = write_object(written.iter().map(|(name, value)| (&**name, &**value)));
+    RawValue::from_string(text).map_err(|_not_json| Problem::at(of, "not an object"))
+}

@@ -1,0 +1,180 @@
+//! From a notebook to an `.ipynb` of version 4.5.
+
+use std::collections::HashSet;
+
+use quire_domain::{Cell, CellType, Extra, Notebook, Results};
+use serde_json::value::RawValue;
+
+use super::outputs::Written;
+use super::pretty::pretty;
+use super::read::{MINOR, name_of};
+use super::text::from_code;
+use super::{JUPYTER, QUIRE, ids, kept, lines, outputs};
+use crate::fields::{Fields, write_object, write_text};
+use crate::quire::write_run;
+use crate::safe::Sanitiser;
+
+/// What notebooks that were never Jupyter's say of their language.
+const METADATA: &str = r#"{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"},"language_info":{"name":"python"}}"#;
+/// What editors that know several languages in one notebook look at.
+const LANGUAGE_HINT: (&str, &str) = ("vscode", r#"{"languageId":"sql"}"#);
+
+/// Whether the file says which notebook it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// It notes the id, for whoever brings it back under the same.
+    Noted,
+    /// It does not.
+    LeftOut,
+}
+
+/// Writes a notebook with its results, as Jupyter would, without its connection string.
+#[must_use]
+pub fn write(notebook: &Notebook, identity: Identity) -> String {
+    let kept = kept::fields_of(&notebook.extra).unwrap_or_default();
+    let mut taken = HashSet::with_capacity(notebook.cells.len());
+    let cells: Vec<String> = notebook.cells.iter().map(|cell| write_cell(cell, &mut taken)).collect();
+    let minor = kept::get(&kept, "nbformat_minor").and_then(|minor| minor.get().parse().ok()).unwrap_or(MINOR);
+    let mut written: Written = vec![
+        ("cells".into(), format!("[{}]", cells.join(","))),
+        ("metadata".into(), metadata_of(notebook, &kept, identity)),
+        ("nbformat".into(), "4".into()),
+        ("nbformat_minor".into(), minor.max(MINOR).to_string()),
+    ];
+    add_others(&mut written, &kept);
+    pretty(&object(&written))
+}
+
+/// The notebook's metadata, with its name as it is now.
+fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity) -> String {
+    let kept = kept::get(kept, "metadata").and_then(|metadata| kept::object(metadata.get()));
+    let metadata = kept.or_else(|| kept::object(METADATA)).unwrap_or_default();
+    let told = name_of(&metadata).and_then(|(_, name)| Notebook::name_from(&name).ok().flatten());
+    let is_told = told == notebook.name;
+    let others = metadata.iter().filter(|(name, _)| is_told || !matches!(&**name, "title" | "name"));
+    let mut written: Written = others.map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+    if !is_told && let Some(name) = &notebook.name {
+        written.push(("title".into(), write_text(name)));
+    }
+    let mut ours: Written = Vec::new();
+    if identity == Identity::Noted {
+        ours.push(("id".into(), write_text(notebook.id.as_str())));
+    }
+    add_extra(&mut ours, &notebook.extra);
+    add_ours(&mut written, &ours);
+    object(&written)
+}
+
+fn write_cell(cell: &Cell, taken: &mut HashSet<String>) -> String {
+    let kept = kept::fields_of(&cell.extra).unwrap_or_default();
+    let kept_kind = kept::text(&kept, "cell_type");
+    let has_outputs =
+        !cell.results.stdout.is_empty() || !cell.results.outputs.is_empty() || cell.results.error.is_some();
+    let may_be_text = cell.cell_type == CellType::Python && kept_kind.as_deref() != Some("code") && !has_outputs;
+    let text = if may_be_text { from_code(&cell.code) } else { None };
+
+    let mut ours: Written = Vec::new();
+    let id = ids::written(&cell.id, taken);
+    if id != cell.id.as_str() {
+        ours.push(("id".into(), write_text(cell.id.as_str())));
+    }
+    if cell.cell_type == CellType::Sql {
+        ours.push(("type".into(), write_text("sql")));
+    }
+    if let Some((kind, text)) = &text
+        && super::text::to_code(*kind, text) != *cell.code
+    {
+        ours.push(("code".into(), write_text(&cell.code)));
+    }
+    let (count, outputs) = if text.is_some() { (None, Vec::new()) } else { outputs_of(cell, &kept) };
+    ours.extend(run(cell, &outputs, count.is_some()).map(|run| ("run".into(), run)));
+    add_extra(&mut ours, &cell.extra);
+
+    let metadata = kept::get(&kept, "metadata").and_then(|metadata| kept::object(metadata.get())).unwrap_or_default();
+    let mut metadata: Written =
+        metadata.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+    if cell.cell_type == CellType::Sql && !metadata.iter().any(|(name, _)| name == LANGUAGE_HINT.0) {
+        metadata.push((LANGUAGE_HINT.0.into(), LANGUAGE_HINT.1.into()));
+    }
+    add_ours(&mut metadata, &ours);
+
+    let kind = text.as_ref().map_or("code", |(kind, _)| kind.as_str());
+    let mut written: Written = vec![("cell_type".into(), write_text(kind))];
+    if text.is_none() {
+        written.push(("execution_count".into(), count.map_or("null", RawValue::get).to_owned()));
+    }
+    written.push(("id".into(), write_text(&id)));
+    written.push(("metadata".into(), object(&metadata)));
+    if text.is_none() {
+        written.push(("outputs".into(), format!("[{}]", outputs.join(","))));
+    }
+    let source = text.as_ref().map_or(&*cell.code, |(_, text)| text);
+    written.push(("source".into(), lines::write(source)));
+    // Attachments, for one, belong to text only.
+    if kept_kind.as_deref() == Some(kind) {
+        add_others(&mut written, &kept);
+    }
+    object(&written)
+}
+
+/// The cell's outputs and which run they are of: those that were read, as long as they are the cell's.
+fn outputs_of<'a>(cell: &Cell, kept: &Fields<'a>) -> (Option<&'a RawValue>, Vec<String>) {
+    if kept::text(kept, "tie") == Some(kept::tie_of(cell)) {
+        let entries = kept::get(kept, "outputs").map_or("[]", RawValue::get);
+        let entries: Result<Vec<&RawValue>, _> = serde_json::from_str(entries);
+        if let Some(outputs) = entries.ok().and_then(|entries| outputs::of_kept(&entries, &cell.results)) {
+            return (kept::get(kept, "execution_count"), outputs);
+        }
+    }
+    (None, outputs::of_results(&cell.results))
+}
+
+/// What a reader would not find out from the outputs, if there is something.
+fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
+    let raw: Vec<Box<RawValue>> =
+        outputs.iter().map(|output| RawValue::from_string(output.clone())).collect::<Result<_, _>>().ok()?;
+    let raw: Vec<&RawValue> = raw.iter().map(|output| &**output).collect();
+    let told = outputs::read(&raw, has_run, &mut Sanitiser::trusting()).ok()?.results;
+    let Results { status, error, code_digest, .. } = &*cell.results;
+    if told.status == *status && told.error == *error && code_digest.is_none() {
+        return None;
+    }
+    let run = write_run(*status, code_digest.as_deref());
+    let mut written: Written =
+        kept::object(&run)?.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+    if told.error != *error {
+        written.extend(error.as_deref().map(|error| ("error".to_owned(), write_text(error))));
+    }
+    written.push(("tie".into(), write_text(&kept::tie(&cell.code_digest(), &told))));
+    Some(object(&written))
+}
+
+/// Adds the fields that we didn't know when we read them.
+fn add_others(written: &mut Written, kept: &Fields<'_>) {
+    let others = kept::get(kept, "other").and_then(|other| kept::object(other.get())).unwrap_or_default();
+    for (name, value) in others {
+        if !written.iter().any(|(known, _)| *known == name) {
+            written.push((name.into_owned(), value.get().to_owned()));
+        }
+    }
+}
+
+/// Adds the unknown fields of a Quire notebook, but for what is Jupyter's, to what we note.
+fn add_extra(ours: &mut Written, extra: &Extra) {
+    let others = kept::without(extra, &[JUPYTER]);
+    if !others.is_empty() {
+        ours.push(("extra".into(), write_object(others.iter().map(|(name, value)| (&**name, value.as_str())))));
+    }
+}
+
+/// Adds what we note, if anything, to metadata.
+fn add_ours(metadata: &mut Written, ours: &Written) {
+    if !ours.is_empty() {
+        metadata.retain(|(name, _)| name != QUIRE);
+        metadata.push((QUIRE.into(), object(ours)));
+    }
+}
+
+fn object(written: &Written) -> String {
+    write_object(written.iter().map(|(name, value)| (&**name, &**value)))
+}

@@ -1,0 +1,57 @@
+//! Notebooks as the text of files. Pure: bytes go in and come out, no file is opened.
+//!
+//! - [`quire`] is Quire's own format, which is that of older servers too: what a directory of notebooks holds.
+//! - [`jupyter`] is Jupyter's `.ipynb`: versions 3 to 4.5 are read, 4.5 is written.
+//! - [`import`] reads either, from anywhere, and leaves nothing in it that could run in the page of whoever opens it.
+
+mod fields;
+pub mod jupyter;
+mod position;
+mod problem;
+mod python;
+pub mod quire;
+mod safe;
+
+use quire_domain::Notebook;
+
+use crate::fields::Fields;
+pub use crate::problem::{Damage, DamageKind};
+use crate::quire::Defaults;
+
+/// A format of notebook files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// [`quire`].
+    Json,
+    /// [`jupyter`].
+    Ipynb,
+}
+
+/// A notebook that came from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The notebook, with what the file or the defaults say of id, owner and times.
+    pub notebook: Notebook,
+    /// What is not as it was in the file: clauses for people, without content.
+    pub notices: Vec<String>,
+}
+
+/// Reads a notebook from elsewhere, by default in the format that its content says: only Jupyter's has `nbformat`.
+///
+/// # Errors
+/// [`Damage`] says what is wrong and where.
+pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Result<Imported, Damage> {
+    match format.unwrap_or_else(|| recognise(bytes)) {
+        Format::Json => quire::import(bytes, defaults),
+        Format::Ipynb => jupyter::read(bytes, defaults),
+    }
+}
+
+fn recognise(bytes: &[u8]) -> Format {
+    let has_nbformat = problem::read_text(bytes, |text, found: &mut Fields<'_>| {
+        fields::object(text, found).map_err(|error| problem::Problem::no_object(&error))?;
+        Ok(found.iter().any(|(name, _)| name == "nbformat"))
+    });
+    // What cannot be read is told by the reader.
+    if matches!(has_nbformat, Ok((true, _))) { Format::Ipynb } else { Format::Json }
+}

@@ -1,0 +1,167 @@
+//! What can be wrong with a file, and where.
+
+use quire_domain::{NotebookId, UserId};
+use serde_json::value::RawValue;
+
+use crate::fields::{self, Fields};
+use crate::position::Position;
+use crate::python;
+
+/// The byte-order mark that some editors put before a text.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A file that is no notebook, and as much as could be told of whose it is.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Damage {
+    /// The notebook's id, if the file gives one.
+    pub id: Option<NotebookId>,
+    /// The notebook's owner, if the file gives one.
+    pub owner: Option<UserId>,
+    /// What kind of wrong it is.
+    pub kind: DamageKind,
+    /// What is wrong and where, without content.
+    pub reason: String,
+    /// At which byte of the file; absent when it was not read.
+    pub offset: Option<usize>,
+}
+
+impl Damage {
+    /// Something is beyond a limit, wherever it stands.
+    pub(crate) fn of_limit(reason: String) -> Self {
+        Self { id: None, owner: None, kind: DamageKind::Limit, reason, offset: None }
+    }
+}
+
+/// What kind of wrong something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The file is not JSON.
+    Syntax,
+    /// The JSON is no notebook.
+    Shape,
+    /// The notebook is beyond a limit.
+    Limit,
+}
+
+/// What is wrong, without content.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) reason: String,
+    place: Place,
+    kind: DamageKind,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Where in memory the wrong text lies: a part of the file's text.
+    Address(usize),
+    LineAndColumn(usize, usize),
+}
+
+impl Problem {
+    /// Something wrong with this value.
+    pub(crate) fn at(value: &RawValue, reason: impl Into<String>) -> Self {
+        Self::behind(value, 0, reason)
+    }
+
+    /// Something wrong so many bytes behind the value's beginning.
+    pub(crate) fn behind(value: &RawValue, bytes: usize, reason: impl Into<String>) -> Self {
+        let address = value.get().as_ptr().addr() + bytes;
+        Self { reason: reason.into(), place: Place::Address(address), kind: DamageKind::Shape }
+    }
+
+    /// Something with this value is beyond a limit.
+    #[expect(clippy::needless_pass_by_value, reason = "errors come by value from `map_err`")]
+    pub(crate) fn beyond(value: &RawValue, limit: impl ToString) -> Self {
+        Self { kind: DamageKind::Limit, ..Self::at(value, limit.to_string()) }
+    }
+
+    /// Something wrong with the whole.
+    pub(crate) fn whole(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), place: Place::LineAndColumn(1, 1), kind: DamageKind::Shape }
+    }
+
+    /// Something about the whole is beyond a limit.
+    pub(crate) fn whole_beyond(limit: &impl ToString) -> Self {
+        Self { kind: DamageKind::Limit, ..Self::whole(limit.to_string()) }
+    }
+
+    /// The same, where what is wrong was made from this value.
+    pub(crate) fn moved_to(self, value: &RawValue) -> Self {
+        Self { place: Place::Address(value.get().as_ptr().addr()), ..self }
+    }
+
+    /// The same in a cell, by its number from 1.
+    pub(crate) fn in_cell(self, number: usize) -> Self {
+        Self { reason: format!("cell {number}: {}", self.reason), ..self }
+    }
+
+    /// The text is not an object.
+    pub(crate) fn no_object(error: &serde_json::Error) -> Self {
+        // The only thing asked for is an object.
+        if error.is_data() { Self::whole("not an object") } else { Self::syntax(error) }
+    }
+
+    /// The file is not JSON. The parser's messages about syntax name no content.
+    fn syntax(error: &serde_json::Error) -> Self {
+        let message = error.to_string();
+        let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
+        Self { reason, place: Place::LineAndColumn(error.line(), error.column()), kind: DamageKind::Syntax }
+    }
+
+    fn offset_in(&self, text: &str) -> usize {
+        match self.place {
+            Place::Address(address) => address.saturating_sub(text.as_ptr().addr()).min(text.len()),
+            Place::LineAndColumn(line, column) => {
+                let lines = text.split_inclusive('\n').take(line.saturating_sub(1));
+                let before: usize = lines.map(str::len).sum();
+                let offset = (before + column.saturating_sub(1)).min(text.len());
+                (0..=offset).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Reads a file's bytes, whose text `parse` takes apart: into the first the fields of the object that it is, and then those
+/// into what is wanted. Gives too whether there were words in the text that are not JSON and were read as null.
+pub(crate) fn read_text<T>(
+    bytes: &[u8],
+    parse: impl for<'a> Fn(&'a str, &mut Fields<'a>) -> Result<T, Problem>,
+) -> Result<(T, bool), Damage> {
+    let (mark, bytes) = bytes.strip_prefix(MARK).map_or((0, bytes), |rest| (MARK.len(), rest));
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let offset = mark + error.valid_up_to();
+        let reason = format!("byte {offset} is not UTF-8");
+        Damage { id: None, owner: None, kind: DamageKind::Syntax, reason, offset: Some(offset) }
+    })?;
+    let damage = |found: &Fields<'_>, offset, problem: &Problem| {
+        let position = Position::at(text, offset, mark);
+        let value = |name: &str| {
+            let (_, value) = found.iter().find(|(key, _)| key == name)?;
+            fields::text(value, name).ok()
+        };
+        Damage {
+            id: value("id").and_then(|id| NotebookId::new(id).ok()),
+            owner: value("user_id").and_then(|owner| UserId::new(owner).ok()),
+            kind: problem.kind,
+            reason: format!("{position}: {}", problem.reason),
+            offset: Some(position.offset()),
+        }
+    };
+    let mut found = Fields::new();
+    let first = match parse(text, &mut found) {
+        Ok(parsed) => return Ok((parsed, false)),
+        Err(problem) => problem,
+    };
+    // Only now, since hardly any file has them.
+    if first.kind == DamageKind::Syntax
+        && let Some((fixed, shifts)) = python::without_nan(text)
+    {
+        let mut found = Fields::new();
+        return parse(&fixed, &mut found)
+            .map(|parsed| (parsed, true))
+            .map_err(|problem| damage(&found, shifts.original(problem.offset_in(&fixed)), &problem));
+    }
+    Err(damage(&found, first.offset_in(text), &first))
+}

@@ -1,0 +1,120 @@
+//! Quire's format on its way to and from users: one file that has all, results included, and no secret.
+
+use std::sync::Arc;
+
+use quire_domain::{Cell, CellStatus, Extra, Json, Notebook, Output, Results};
+
+use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
+use crate::Imported;
+use crate::fields::{self, Fields};
+use crate::problem::Damage;
+use crate::safe::Sanitiser;
+
+/// The field of a cell that says what its results alone do not: how the run ended, and which code ran.
+pub(crate) const RUN: &str = "run";
+
+/// A notebook as a file for its owner: with the results of runs, without the connection string.
+///
+/// # Errors
+/// When an unknown field has the name of a known one.
+pub fn export(notebook: &Notebook) -> Result<String, UnwritableField> {
+    let cells = notebook.cells.iter().map(|cell| Cell { extra: with_run(cell), ..Cell::clone(cell) });
+    write_with_results(&Notebook { connection: None, cells: cells.collect(), ..notebook.clone() })
+}
+
+/// Reads what [`export`] or an older server wrote, or what this API answers, from somebody who is not trusted with what
+/// may run in a page.
+///
+/// # Errors
+/// [`Damage`] says what is wrong and where.
+pub fn import(bytes: &[u8], defaults: &Defaults) -> Result<Imported, Damage> {
+    let Parsed { mut notebook, nan, .. } = read(bytes, defaults)?;
+    let mut notices = Vec::new();
+    if nan {
+        notices.push(NAN.to_owned());
+    }
+    let mut sanitiser = Sanitiser::default();
+    let cells = notebook.cells.iter().enumerate().map(|(index, cell)| {
+        let cell = imported(cell, &mut sanitiser);
+        // What was made safe may have become longer.
+        cell.results.check().map_err(|limit| Damage::of_limit(format!("cell {}: {limit}", index + 1)))?;
+        Ok(cell)
+    });
+    notebook.cells = cells.collect::<Result<Vec<Cell>, Damage>>()?.into_iter().collect();
+    notices.extend(sanitiser.notices());
+    Ok(Imported { notebook, notices })
+}
+
+/// What is said of words that are not JSON.
+pub(crate) const NAN: &str = "`NaN` and `Infinity`, which JSON has not, were read as null";
+
+fn imported(cell: &Cell, sanitiser: &mut Sanitiser) -> Cell {
+    let mut results = Results::clone(&cell.results);
+    results.outputs = results.outputs.iter().filter_map(|output| safe(output, sanitiser)).collect();
+    let run = cell.extra.iter().find(|(name, _)| *name == RUN).and_then(|(_, run)| read_run(run));
+    let mut extra = cell.extra.clone();
+    if let Some((status, code_digest)) = run {
+        (results.status, results.code_digest) = (status, code_digest);
+        extra = Extra::new(others(cell).collect());
+    }
+    Cell { results: Arc::new(results), extra, ..cell.clone() }
+}
+
+/// The output as it may be shown.
+fn safe(output: &Output, sanitiser: &mut Sanitiser) -> Option<Output> {
+    let Some(data) = sanitiser.data(&output.mime_type, &output.data) else {
+        sanitiser.left_out += 1;
+        return None;
+    };
+    sanitiser.changed += usize::from(*data != output.data);
+    Some(Output { data: data.into_owned(), ..output.clone() })
+}
+
+fn others(cell: &Cell) -> impl Iterator<Item = (Box<str>, Json)> {
+    cell.extra.iter().filter(|(name, _)| *name != RUN).map(|(name, value)| (Box::from(name), value.clone()))
+}
+
+/// The cell's unknown fields, and what a reader would not find out from the results.
+fn with_run(cell: &Cell) -> Extra {
+    let Results { status, error, code_digest, stdout, outputs } = &*cell.results;
+    let told = match error {
+        Some(error) if !error.is_empty() => CellStatus::Error,
+        _ if stdout.is_empty() && outputs.is_empty() => CellStatus::Idle,
+        _ => CellStatus::Success,
+    };
+    let is_told = told == *status && code_digest.is_none();
+    match Json::parse(&write_run(*status, code_digest.as_deref())) {
+        Ok(run) if !is_told => Extra::new(others(cell).chain([(Box::from(RUN), run)]).collect()),
+        _ => cell.extra.clone(),
+    }
+}
+
+/// How a run ended, and which code ran, as JSON.
+pub(crate) fn write_run(status: CellStatus, code_digest: Option<&str>) -> String {
+    // Where it will be read, nothing runs yet.
+    let status = if status == CellStatus::Running { CellStatus::Idle } else { status };
+    let mut written = vec![("status", fields::write_text(status.as_str()))];
+    written.extend(code_digest.map(|digest| ("code_digest", fields::write_text(digest))));
+    fields::write_object(written.iter().map(|(name, value)| (*name, &**value)))
+}
+
+/// What [`write_run`] wrote; `None` when it is something else.
+fn read_run(run: &Json) -> Option<(CellStatus, Option<String>)> {
+    let mut found = Fields::new();
+    fields::object(run.as_str(), &mut found).ok()?;
+    let mut code_digest = None;
+    let mut status = None;
+    for (name, value) in &found {
+        match &**name {
+            "status" => status = Some(serde_json::from_str::<CellStatus>(value.get()).ok()?),
+            "code_digest" => code_digest = Some(read_digest(&fields::text(value, "").ok()?)?),
+            _ => return None,
+        }
+    }
+    status.filter(|status| *status != CellStatus::Running).map(|status| (status, code_digest))
+}
+
+/// A digest of code, if it is one.
+pub(crate) fn read_digest(text: &str) -> Option<String> {
+    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_owned())
+}

@@ -1,0 +1,312 @@
+//! How much work it is at most to find out what HTML means, without doing it.
+//!
+//! A parser that follows the rules of HTML makes something of everything. It repeats each `<b>` that was not closed in every
+//! further paragraph, moves what should not be in a table before it, looks through all open elements at each tag, and
+//! compares each attribute of a tag with all others: a few kilobytes can make gigabytes and minutes of it. None of that
+//! happens while elements are nested well, apart from the ends that HTML lets one leave out, and in tables stands what
+//! belongs there. So only such HTML is counted as it is; of any other, the worst is taken.
+
+/// Nodes that may be made of one output, which are in memory together.
+const MOST_NODES: u64 = 500_000;
+/// Elements and attributes that may be looked at in one notebook.
+const MOST_LOOKS: u64 = 20_000_000;
+/// Looks in the time of which a node is made.
+const LOOKS_A_NODE: u64 = 4;
+
+/// Bytes that are copied in about the time of one look.
+const BYTES_A_LOOK: u64 = 10_000;
+
+/// Elements that come back where they were not closed.
+const FORMATTING: [&str; 14] =
+    ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
+/// Elements that have no end.
+const VOID: [&str; 12] = ["area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
+/// Elements whose end may be left out before the end of one of [`CLOSING`].
+const OPTIONAL_END: [&str; 12] =
+    ["p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "colgroup", "caption"];
+const CLOSING: [&str; 17] = [
+    "div",
+    "ul",
+    "ol",
+    "dl",
+    "table",
+    "tbody",
+    "thead",
+    "tfoot",
+    "tr",
+    "td",
+    "th",
+    "li",
+    "section",
+    "article",
+    "main",
+    "blockquote",
+    "body",
+];
+/// Elements in which only [`IN_TABLE`] may stand.
+const TABLE: [&str; 6] = ["table", "tbody", "thead", "tfoot", "tr", "colgroup"];
+const IN_TABLE: [&str; 11] =
+    ["caption", "colgroup", "col", "tbody", "thead", "tfoot", "tr", "td", "th", "script", "style"];
+/// Elements in which other rules hold, so that tags there may be none.
+const OTHER_RULES: [&str; 14] = [
+    "frameset",
+    "iframe",
+    "math",
+    "noembed",
+    "noframes",
+    "noscript",
+    "plaintext",
+    "select",
+    "svg",
+    "template",
+    "textarea",
+    "title",
+    "xmp",
+    "button",
+];
+
+/// What is left of the work that may be done for one notebook.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort {
+    nodes: u64,
+    looks: u64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { nodes: MOST_NODES, looks: MOST_LOOKS }
+    }
+}
+
+impl Effort {
+    /// Takes the work for this HTML, if so much is left.
+    pub(super) fn spend(&mut self, html: &str) -> bool {
+        let fresh = Self { nodes: MOST_NODES, ..*self };
+        let left = fresh
+            .after_characters(html)
+            .and_then(|left| well_nested(html, left).unwrap_or_else(|Other| left.at_worst(html)));
+        *self = left.unwrap_or(*self);
+        left.is_some()
+    }
+
+    /// What is left after putting texts together again behind each `&`, which may copy all of a text before it.
+    fn after_characters(self, html: &str) -> Option<Self> {
+        let breaks = html.bytes().filter(|byte| *byte == b'&').fold(0_u64, |n, _| n + 1);
+        self.less(0, breaks.saturating_mul(html.len() as u64) / BYTES_A_LOOK)
+    }
+
+    /// What is left when every tag stays open, and all attributes are of one tag.
+    fn at_worst(self, html: &str) -> Option<Self> {
+        let count = |is_one: &dyn Fn(u8) -> bool| html.bytes().filter(|byte| is_one(*byte)).fold(0_u64, |n, _| n + 1);
+        let tags = count(&|byte| byte == b'<');
+        let attributes = count(&|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'\''));
+        let opened = html.match_indices('<').filter_map(|(at, _)| html.get(at + 1..));
+        let formatting = opened.filter(|tag| FORMATTING.contains(&&*name_of(tag))).fold(0_u64, |n, _| n + 1);
+        let looks = tags.saturating_mul(tags).saturating_add(attributes.saturating_mul(attributes));
+        self.less(tags.saturating_mul(1 + formatting), looks)
+    }
+
+    fn less(self, nodes: u64, looks: u64) -> Option<Self> {
+        let looks = looks.saturating_add(nodes.saturating_mul(LOOKS_A_NODE));
+        Some(Self { nodes: self.nodes.checked_sub(nodes)?, looks: self.looks.checked_sub(looks)? })
+    }
+}
+
+/// HTML that is not so simple.
+struct Other;
+
+/// What is left after HTML that is nested well; `Ok(None)` when it is not enough.
+fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
+    let mut left = effort;
+    let mut open: Vec<String> = Vec::new();
+    let mut formatting: u64 = 0;
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        let tag = tag.get(1..).unwrap_or_default();
+        let in_table = open.last().is_some_and(|name| TABLE.contains(&&**name));
+        if in_table && !text.trim_ascii().is_empty() {
+            return Err(Other);
+        }
+        let mut attributes = 0;
+        if let Some(comment) = tag.strip_prefix("!--") {
+            // It may end with the dashes that it begins with.
+            let from_dashes = tag.get(1..).unwrap_or(comment);
+            rest = behind(from_dashes, "--", |rest| rest.starts_with('>') || rest.starts_with("!>"));
+            rest = rest.split_once('>').map_or("", |(_, rest)| rest);
+        } else if tag.starts_with('!') || tag.starts_with('?') {
+            if tag.starts_with("![") {
+                return Err(Other);
+            }
+            rest = tag.split_once('>').map_or("", |(_, rest)| rest);
+        } else if let Some(end) = tag.strip_prefix('/') {
+            if !end.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                return Err(Other);
+            }
+            let name = name_of(end);
+            (attributes, rest) = skip_attributes(end.get(name.len()..).unwrap_or_default());
+            close(&mut open, &name)?;
+            formatting -= u64::from(FORMATTING.contains(&&*name));
+        } else if tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            let name = name_of(tag);
+            if OTHER_RULES.contains(&&*name) || (in_table && !IN_TABLE.contains(&&*name)) {
+                return Err(Other);
+            }
+            (attributes, rest) = skip_attributes(tag.get(name.len()..).unwrap_or_default());
+            if matches!(&*name, "script" | "style") {
+                rest = skip_raw(rest, &name)?;
+            } else if !VOID.contains(&&*name) {
+                formatting += u64::from(FORMATTING.contains(&&*name));
+                open.push(name);
+            }
+        } else {
+            if in_table {
+                return Err(Other); // it is a text
+            }
+            rest = tag;
+        }
+        let (depth, attributes) = (open.len() as u64, attributes as u64);
+        // An element that may not be in a paragraph ends it, and what was open in it comes back.
+        match left.less(1 + formatting, 1 + depth + attributes * attributes / 2) {
+            Some(less) => left = less,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(left))
+}
+
+/// Closes an element that is the innermost, but for those whose ends may be left out.
+fn close(open: &mut Vec<String>, name: &str) -> Result<(), Other> {
+    if CLOSING.contains(&name) {
+        while open.last().is_some_and(|last| last != name && OPTIONAL_END.contains(&&**last)) {
+            open.pop();
+        }
+    }
+    if open.pop().as_deref() == Some(name) { Ok(()) } else { Err(Other) }
+}
+
+/// A tag's name, in lower case.
+fn name_of(tag: &str) -> String {
+    let end = tag.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')).unwrap_or(tag.len());
+    tag.get(..end).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// How many attributes follow a tag's name, and what follows the tag (HTML, 13.2.5.32 to 13.2.5.40).
+fn skip_attributes(text: &str) -> (usize, &str) {
+    let is_blank = |c: char| c.is_ascii_whitespace();
+    let (mut count, mut rest) = (0, text);
+    loop {
+        rest = rest.trim_start_matches(|c| is_blank(c) || c == '/');
+        if rest.is_empty() {
+            return (count, rest);
+        }
+        if let Some(behind) = rest.strip_prefix('>') {
+            return (count, behind);
+        }
+        count += 1;
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let name = rest.get(first..).unwrap_or_default();
+        rest = name.trim_start_matches(|c| !is_blank(c) && !matches!(c, '/' | '>' | '='));
+        let Some(value) = rest.trim_start_matches(is_blank).strip_prefix('=') else { continue };
+        let value = value.trim_start_matches(is_blank);
+        rest = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => {
+                value.get(1..).and_then(|it| it.split_once(quote)).map_or("", |(_, rest)| rest)
+            }
+            _ => value.trim_start_matches(|c| !is_blank(c) && c != '>'),
+        };
+    }
+}
+
+/// What follows a script or a style, whose text is no HTML up to its own end.
+fn skip_raw<'a>(text: &'a str, name: &str) -> Result<&'a str, Other> {
+    let is_end = |rest: &str| {
+        let (this, next) = rest.split_at_checked(name.len()).unwrap_or(("", ""));
+        this.eq_ignore_ascii_case(name) && next.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'))
+    };
+    let rest = behind(text, "</", is_end);
+    // In a script, what looks like a comment may hide its end.
+    if name == "script" && text.get(..text.len() - rest.len()).is_some_and(|script| script.contains("<!--")) {
+        return Err(Other);
+    }
+    Ok(skip_attributes(rest.get(name.len()..).unwrap_or_default()).1)
+}
+
+/// What follows the first of these marks that is one; nothing when none is.
+fn behind<'a>(text: &'a str, mark: &str, is_one: impl Fn(&str) -> bool) -> &'a str {
+    let mut rest = text;
+    while let Some(at) = rest.find(mark) {
+        // From the mark's second character on, since marks may overlap.
+        let (next, behind) = (rest.get(at + 1..).unwrap_or_default(), rest.get(at + mark.len()..).unwrap_or_default());
+        if is_one(behind) {
+            return behind;
+        }
+        rest = next;
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_well_nested(html: &str) -> bool {
+        well_nested(html, Effort::default()).is_ok()
+    }
+
+    #[test]
+    fn well_nested_is_what_no_parser_rearranges() {
+        for html in [
+            "<div><p><b>x</b></p></div>",
+            "<DIV CLASS='a>b'></div ><br><img src=x/><hr/>",
+            "<ul><li>a<li>b</ul><table><tr><td>1<td>2<tr><td>3</table>",
+            "<table>\n <thead><tr><th></th></tr></thead> <!-- x --> </table>",
+            "<style>td > b { content: '</b>' }</STYLE ><script>if (a < b) { '<b>' }</script>x < y",
+            "<!doctype html><!-- <b> --><!--><b></b><!---><i></i><!----!><u></u>",
+            "<style></stylex><x a=\"</style><b>\"></b>",
+            "<div title=\"</div>\" a = b c=\"<b>\"></div>",
+        ] {
+            assert!(is_well_nested(html), "{html}");
+        }
+        for html in [
+            "<b><p></b>",
+            "<p><b></p>",
+            "<div><table></div></table>",
+            "<span><div></span></div>",
+            "<table><b></b></table>",
+            "<table>x</table>",
+            "<table>< </table>",
+            "</div>",
+            "</ div>",
+            "<div><textarea></div></textarea>",
+            "<svg><style><b></style></svg>",
+            "<![CDATA[x]]>",
+            "<script><!--<script></script><x a=\"</script><b>\">",
+        ] {
+            assert!(!is_well_nested(html), "{html}");
+        }
+    }
+
+    #[test]
+    fn a_large_table_is_little_work_and_a_small_bomb_is_too_much() {
+        let row = "<tr style=\"text-align: right;\"><th>1</th><td>2</td><td><a href=\"x\">3</a></td></tr>";
+        assert!(Effort::default().spend(&format!("<div><table><tbody>{}</tbody></table></div>", row.repeat(20_000))));
+        let numbered = |html: &str| (0..20_000).map(|n| html.replace('#', &n.to_string())).collect::<Vec<_>>().concat();
+        for bomb in [
+            numbered("<p><b a=#></p>"),
+            numbered("<p><b a=#><div>").chars().take(30_000).collect(),
+            numbered("<p><b a=#><table></b></table></p>"),
+            numbered("<div>"),
+            numbered("<div><table></div></table>"),
+            numbered("<span><div></span></div>"),
+            format!("<table>{}</table>", numbered("x<i></i>")),
+            format!("<div {}></div>", numbered(" a#")),
+            "&".repeat(1_000_000),
+            format!("<textarea><x a=\"</textarea>{}\">", numbered("<b a=#>")),
+        ] {
+            assert!(!Effort::default().spend(&bomb), "{}", &bomb[..40]);
+        }
+        let mut effort = Effort::default();
+        assert!((0..2_000).any(|_| !effort.spend(&row.repeat(1_000))));
+    }
+}

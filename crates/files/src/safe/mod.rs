@@ -1,0 +1,236 @@
+//! Outputs from elsewhere, made so that nothing in them can run in the page of whoever opens the notebook.
+//!
+//! Existing clients put `text/html` into the page as it is. Of what else they draw, a picture could break out of its
+//! attribute if it were not base 64, and a Vega-Lite chart can bring options for the program that draws it, some of which
+//! are HTML. Plotly sanitises its texts itself, and all the rest is shown as text or not at all.
+
+mod effort;
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use ammonia::{Builder, UrlRelative};
+use quire_domain::Json;
+use serde_json::value::RawValue;
+
+use self::effort::Effort;
+use crate::fields::{self, Fields};
+
+/// Makes the outputs of one notebook safe, and counts what became of them.
+#[derive(Debug, Default)]
+pub(crate) struct Sanitiser {
+    effort: Effort,
+    trusts: bool,
+    /// Outputs that are not what they were.
+    pub(crate) changed: usize,
+    /// Outputs that are not shown.
+    pub(crate) left_out: usize,
+}
+
+impl Sanitiser {
+    /// One that takes everything as it is, for finding out how outputs would be read whose origin does not matter.
+    pub(crate) fn trusting() -> Self {
+        Self { trusts: true, ..Self::default() }
+    }
+
+    /// What is safe of an output's data; `None` when nothing is.
+    pub(crate) fn data<'a>(&mut self, mime_type: &str, json: &'a Json) -> Option<Cow<'a, Json>> {
+        if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.effort) }
+    }
+
+    /// What a person should know of the counts, in clauses.
+    pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
+        let say = |count: usize, what: &str| {
+            let outputs = if count == 1 { "1 output".to_owned() } else { format!("{count} outputs") };
+            (count > 0).then(|| format!("{outputs} {what}"))
+        };
+        let changed = say(self.changed, "lost what could have run in a page");
+        changed.into_iter().chain(say(self.left_out, "could not be made safe to show and had to be left out"))
+    }
+}
+
+fn data<'a>(mime_type: &str, data: &'a Json, effort: &mut Effort) -> Option<Cow<'a, Json>> {
+    let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match &*essence {
+        "text/html" => html(data, effort).map(Cow::Owned),
+        "image/png" => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
+        _ if essence.starts_with("application/vnd.vega") => without_options(data),
+        _ => Some(Cow::Borrowed(data)),
+    }
+}
+
+/// The HTML in a string, or in a list of strings, which a page would put together; `None` when it would be too much work.
+fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
+    let text = match serde_json::from_str::<String>(data.as_str()) {
+        Ok(text) => text,
+        Err(_) => serde_json::from_str::<Vec<String>>(data.as_str()).ok()?.concat(),
+    };
+    let clean = effort.spend(&text).then(|| CLEANER.clean(&text).to_string())?;
+    Json::parse(&serde_json::to_string(&clean).ok()?).ok()
+}
+
+static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
+        // Pictures that are in the text itself; the filter below lets nothing else begin with `data:`.
+        .add_url_schemes(&["data"])
+        .url_relative(UrlRelative::Deny)
+        // What data frames have.
+        .add_tag_attributes("table", &["border"])
+        .allowed_classes(HashMap::from([("table", HashSet::from(["dataframe"]))]))
+        .add_generic_attributes(&["style"])
+        .filter_style_properties(HashSet::from(["text-align"]))
+        .attribute_filter(|element, attribute, value| {
+            let start: String = value.trim_start().chars().take(40).collect::<String>().to_ascii_lowercase();
+            let is_data = start.starts_with("data");
+            let is_picture = ["png", "jpeg", "gif", "webp"].iter().any(|kind| {
+                start
+                    .strip_prefix("data:image/")
+                    .and_then(|rest| rest.strip_prefix(kind))
+                    .is_some_and(|rest| rest.starts_with(";base64,"))
+            });
+            (!is_data || !matches!(attribute, "src" | "href" | "cite") || (element == "img" && is_picture))
+                .then_some(Cow::Borrowed(value))
+        });
+    builder
+});
+
+/// Whether a JSON text is a string of base 64, perhaps in lines.
+fn is_base64(json: &str) -> bool {
+    let Some(text) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    text.replace("\\n", "").bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+}
+
+/// A chart without the options for the program that draws it.
+fn without_options(data: &Json) -> Option<Cow<'_, Json>> {
+    let mut found = Fields::new();
+    if fields::object(data.as_str(), &mut found).is_err() {
+        return Some(Cow::Borrowed(data)); // no object is no chart
+    }
+    if !found.iter().any(|(name, _)| name == "usermeta") {
+        return Some(Cow::Borrowed(data));
+    }
+    let without = |text: &RawValue, name: &str| -> Option<String> {
+        let mut found = Fields::new();
+        fields::object(text.get(), &mut found).ok()?;
+        let kept = found.iter().filter(|(key, _)| key != name);
+        Some(fields::write_object(kept.map(|(key, value)| (&**key, value.get()))))
+    };
+    let cleaned: Vec<(&str, String)> = found
+        .iter()
+        .filter_map(|(name, value)| match &**name {
+            "usermeta" => Some(("usermeta", without(value, "embedOptions")?)),
+            other => Some((other, value.get().to_owned())),
+        })
+        .collect();
+    let text = fields::write_object(cleaned.iter().map(|(name, value)| (*name, &**value)));
+    Json::parse(&text).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(mime_type: &str, json: &str) -> Option<String> {
+        let json = Json::parse(json).unwrap();
+        data(mime_type, &json, &mut Effort::default()).map(|data| data.as_str().to_owned())
+    }
+
+    fn cleaned(html: &str) -> String {
+        let json = serde_json::to_string(html).unwrap();
+        serde_json::from_str(&shown("text/html", &json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn nothing_that_runs_stays_in_html() {
+        for hostile in [
+            "<script>alert(1)</script>",
+            "<img src=x onerror=alert(1)>",
+            "<svg onload=alert(1)><script>alert(1)</script></svg>",
+            "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+            "<a href='javascript:alert(1)'>x</a>",
+            "<a href=' java\nscript:alert(1)'>x</a>",
+            "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+            "<img src='data:image/svg+xml;base64,PHN2Zz4='>",
+            "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+            "<form action='javascript:alert(1)'><button>x</button></form>",
+            "<style>@import 'javascript:alert(1)'</style>",
+            "<div style='background: url(javascript:alert(1))'>x</div>",
+            "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
+            "<object data='x.swf'></object><embed src='x'><base href='//evil'>",
+        ] {
+            let clean = cleaned(hostile).to_ascii_lowercase();
+            for bad in
+                ["<script", "<svg", "<iframe", "<style", "javascript:", "data:", "<form", "<object", "<embed", "<base"]
+            {
+                assert!(!clean.contains(bad), "{hostile}: {clean}");
+            }
+            // Where `onerror` is left, it is inside a text.
+            assert!(!clean.contains("<img src") || !clean.contains("onerror"), "{hostile}: {clean}");
+        }
+    }
+
+    #[test]
+    fn tables_and_pictures_stay() {
+        let frame = "<table border=\"1\" class=\"dataframe evil\"><tbody><tr style=\"text-align: right;\"><td>1</td></tr></tbody></table>";
+        let clean = cleaned(frame);
+        assert_eq!(clean.matches("<td>1</td>").count(), 1);
+        assert!(clean.contains("class=\"dataframe\"") && clean.contains("border=\"1\""), "{clean}");
+        assert!(clean.contains("text-align:"), "{clean}");
+        let picture = "<img src=\"data:image/png;base64,iVBORw0KGgo=\">";
+        assert_eq!(cleaned(picture), picture);
+        assert_eq!(cleaned(&cleaned(frame)), clean);
+    }
+
+    #[test]
+    fn html_is_cleaned_whatever_it_is_called_and_however_it_is_written() {
+        for mime_type in ["Text/HTML", "text/html; charset=utf-8", " text/html"] {
+            assert_eq!(shown(mime_type, r#""<script>x</script>""#).as_deref(), Some(r#""""#));
+        }
+        assert_eq!(shown("text/html", r#"["<scr", "ipt>x</script>y"]"#).as_deref(), Some(r#""y""#));
+        for nothing in ["{}", "7", "null", r#"[["<script>"]]"#] {
+            assert_eq!(shown("text/html", nothing), None);
+        }
+    }
+
+    #[test]
+    fn hostile_nesting_takes_no_time_and_no_stack() {
+        let html = |text: &str| shown("text/html", &serde_json::to_string(text).unwrap());
+        for tag in
+            ["<div>", "<b>", "<a>", "<p><b>", "<table><td>", "<svg><foreignObject>", "<select><option>", "<table>"]
+        {
+            assert_eq!(html(&tag.repeat(2_000_000 / tag.len())), None);
+            // About the most that is cleaned.
+            let depths = [200, 400, 600, 900, 1_500, 3_000, 6_000, 9_000].into_iter();
+            let most = depths.filter(|depth| Effort::default().spend(&tag.repeat(*depth))).max().unwrap();
+            assert!(most >= 600 && html(&tag.repeat(most)).is_some(), "{tag}: {most}");
+        }
+        for text in [
+            format!("<p style=\"text-align: {}\">x</p>", "(".repeat(1_000_000)),
+            format!("<p style=\"{}\">x</p>", "text-align: left;".repeat(100_000)),
+            format!("<a href=\"{}\">x</a>", "http://[".repeat(100_000)),
+            format!("<div><table>{}</table></div>", "<tr><td>x</td></tr>".repeat(50_000)),
+            "&".repeat(20_000),
+            "<!--".repeat(300_000),
+            "<".repeat(50_000),
+        ] {
+            assert!(html(&text).is_some(), "{}", &text[..20]);
+        }
+    }
+
+    #[test]
+    fn pictures_are_base64_and_charts_bring_no_options() {
+        assert!(shown("image/png", r#""iVBO\nRw0K+/=\n""#).is_some());
+        for bad in [r#""x\" onerror=\"alert(1)""#, "7", r#"["iVBO"]"#, "{}"] {
+            assert_eq!(shown("image/png", bad), None, "{bad}");
+        }
+        let chart = r#"{"mark": "bar", "user\u006deta": {"embedOptions": {"sourceHeader": "<script>"}, "a": 1}}"#;
+        assert_eq!(
+            shown("application/vnd.vegalite.v5+json", chart).as_deref(),
+            Some(r#"{"mark":"bar","usermeta":{"a":1}}"#)
+        );
+        let plain = r#"{"mark": "bar", "usermeta_": 1}"#;
+        assert_eq!(shown("application/vnd.vegalite.v6+json", plain).as_deref(), Some(plain));
+    }
+}

@@ -1,0 +1,7 @@
+//! Files of both formats, as users have them and as nobody should.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, like tests")]
+
+mod corpus;
+mod hostile;
+mod properties;
+mod support;

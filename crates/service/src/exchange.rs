@@ -1,0 +1,104 @@
+//! Notebooks to and from files that users have.
+
+use std::sync::Arc;
+
+use quire_domain::{Cell, ConnectionString, Notebook, NotebookId, Revision, UserId};
+use quire_files::jupyter::{self, Identity};
+use quire_files::quire::{self, Defaults};
+use quire_files::{Damage, Format, Imported};
+use quire_storage::StoreError;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::Published;
+use crate::{NotebookService, ServiceError};
+
+/// A file to make a notebook of.
+#[derive(Clone, Debug)]
+pub struct ImportFile {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// Its format; without one, its content says.
+    pub format: Option<Format>,
+    /// What to call the notebook if the file gives no name.
+    pub name: Option<String>,
+}
+
+/// The notebook that was made of a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImportedNotebook {
+    /// A new one, whatever the file says.
+    pub id: NotebookId,
+    /// Its name.
+    pub name: Option<Arc<str>>,
+    /// How many cells it has.
+    pub cells: usize,
+    /// What is not as it was in the file: clauses for people, without content.
+    pub notices: Vec<String>,
+}
+
+impl NotebookService {
+    /// The notebook as a file: results included, the connection string, which is a secret, left out.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
+        let (id, published) = (published.notebook.id.clone(), Arc::clone(published));
+        let write = move || match format {
+            Format::Json => quire::export(&published.notebook),
+            Format::Ipynb => Ok(jupyter::write(&published.notebook, Identity::LeftOut)),
+        };
+        let written = self.shared.analyser.aside(&id, write).await?;
+        written.map_err(|error| {
+            let action = format!("write notebook {id} as a file");
+            ServiceError::Store(StoreError::Backend { action, source: Box::new(error) })
+        })
+    }
+
+    /// Makes a notebook of a file: a new one of this user, whatever the file says of id and owner. What could run in the
+    /// page of whoever opens it is taken out.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoNotebook`] says what is wrong with the file; and when the store refuses.
+    pub async fn import(&self, user: &UserId, file: ImportFile) -> Result<ImportedNotebook, ServiceError> {
+        self.check_may_change()?;
+        let id = NotebookId::new(Uuid::new_v4().to_string())?;
+        let name = file.name.as_deref().map_or(Ok(None), Notebook::name_from)?;
+        let now = self.shared.clock.now();
+        let defaults = Defaults { id: Some(id.clone()), owner: user.clone(), time: now };
+        let read = move || quire_files::import(&file.bytes, file.format, &defaults);
+        let read: Result<Imported, Damage> = self.shared.analyser.aside(&id, read).await?;
+        let Imported { notebook: read, mut notices } = read?;
+
+        let mut notebook = Notebook {
+            name: read.name.clone().or(name),
+            extra: read.extra.clone(),
+            cells: read.cells.iter().map(|cell| Cell { revision: Revision::default(), ..Cell::clone(cell) }).collect(),
+            ..Notebook::new(id.clone(), user.clone(), now)
+        };
+        if let Err(reason) = self.connect(&mut notebook, &read)? {
+            notices.push(format!("the connection string was left out: {reason}"));
+        }
+        // Opening finds what the cells read and write, which files do not say truly.
+        let open = self.shared.analyser.open(notebook, None).await?;
+        let Notebook { name, cells, .. } = open.notebook();
+        let imported = ImportedNotebook { id, name: name.clone(), cells: cells.len(), notices };
+        self.keep(open.notebook(), &imported).await?;
+        Ok(imported)
+    }
+
+    /// Gives the notebook the connection string that was read, sealed for it where it can be; or says why not.
+    fn connect(&self, notebook: &mut Notebook, read: &Notebook) -> Result<Result<(), &'static str>, ServiceError> {
+        let Some(stored) = &read.connection else { return Ok(Ok(())) };
+        let Some(entered) = stored.plain() else { return Ok(Err("it is sealed for another notebook")) };
+        if ConnectionString::is_masked(&entered) {
+            return Ok(Err("its password is masked"));
+        }
+        match self.shared.sealing.keep(notebook, &entered) {
+            Ok(kept) => notebook.connection = kept,
+            Err(ServiceError::NoSecretKey) => return Ok(Err("the server has no secret key to seal it with")),
+            Err(error) => return Err(error),
+        }
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,65 @@
+//! Where notebooks are exported to.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use quire_domain::{Notebook, NotebookId, UserId};
+use quire_storage::{NotebookStore, StoreError};
+
+use crate::export::list;
+
+/// A place for copies of notebooks: a store, or files in some format. Another format is another implementation.
+#[async_trait]
+pub trait Target: Debug + Send + Sync + 'static {
+    /// The notebooks that are there; of this owner, where the place knows owners.
+    ///
+    /// # Errors
+    /// When they cannot be found out.
+    async fn ids(&self, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError>;
+
+    /// Puts a notebook there, in the place of an earlier copy. Says whether that was another one than this.
+    ///
+    /// # Errors
+    /// When it cannot be put there; what was there then stays.
+    async fn put(&self, notebook: &Notebook) -> Result<bool, StoreError>;
+
+    /// Takes a notebook away.
+    ///
+    /// # Errors
+    /// When it cannot be taken away, or is not there.
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError>;
+}
+
+/// A store as a place for copies.
+#[derive(Clone, Debug)]
+pub struct StoreTarget(pub Arc<dyn NotebookStore>);
+
+#[async_trait]
+impl Target for StoreTarget {
+    async fn ids(&self, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
+        list(&*self.0, owner).await
+    }
+
+    async fn put(&self, notebook: &Notebook) -> Result<bool, StoreError> {
+        match self.0.load(&notebook.id).await? {
+            None => self.0.create(notebook, None).await?,
+            Some(there) if is_exactly(&there.notebook, notebook) => return Ok(false),
+            Some(there) => self.0.replace(there.notebook.revision, notebook).await?,
+        };
+        Ok(true)
+    }
+
+    async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+        self.0.delete(id, None).await
+    }
+}
+
+fn is_exactly(there: &Notebook, wanted: &Notebook) -> bool {
+    let beside = |notebook: &Notebook| {
+        (notebook.revision, notebook.created_at, notebook.updated_at, notebook.connection.clone())
+    };
+    beside(there) == beside(wanted)
+        && there.content_digest() == wanted.content_digest()
+        && there.cells.iter().map(|cell| cell.revision).eq(wanted.cells.iter().map(|cell| cell.revision))
+}
