@@ -70,7 +70,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
                     "--secrets plain needs --format json: Jupyter notebooks have no connection string",
                 ));
             }
-            let (destination, to) = Destination::open(&to, format)?;
+            let (destination, to) = Destination::open(&to, format, user.clone())?;
             let mut screen = Screen::new(&work, "exporting", false)?;
             let export = Export { from, to, owner: user, secrets, keys, jobs: work.jobs.get(), now };
             let exported = export.run(&mut screen).await.map_err(Failure::of)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::SecondsFormat;
+use quire_domain::UserId;
 use quire_storage_json::{JsonNotebookStore, Options};
 use quire_transfer::{Exported, StoreTarget, Target};
 use serde_json::{Value, json};
@@ -21,19 +22,25 @@ const MARK: &str = ".quire/export.json";
 pub(crate) struct Destination {
     dir: PathBuf,
     format: FormatArg,
+    /// Whose notebooks alone.
+    user: Option<UserId>,
 }
 
 impl Destination {
     /// Takes a directory, making it when it is missing.
-    pub(crate) fn open(dir: &Path, format: FormatArg) -> Result<(Self, Arc<dyn Target>), Failure> {
-        let this = Self { dir: dir.to_owned(), format };
+    pub(crate) fn open(
+        dir: &Path,
+        format: FormatArg,
+        user: Option<UserId>,
+    ) -> Result<(Self, Arc<dyn Target>), Failure> {
+        let this = Self { dir: dir.to_owned(), format, user };
         let failed = |action: &str, error: io::Error| {
             Failure::new(Exit::Failed, format!("cannot {action} the directory {}: {error}", dir.display()))
         };
         if !this.is_ours().map_err(|error| failed("read", error))? {
             let message = format!(
-                "the directory {} holds files that are not of an unfinished export, and would be replaced: name an empty \
-                 directory",
+                "the directory {} holds files that are not of an unfinished export of the same --format and --user, and would be \
+                 replaced: name an empty directory",
                 dir.display()
             );
             return Err(Failure::usage(message));
@@ -74,7 +81,7 @@ impl Destination {
         match fs::read(self.dir.join(MARK)) {
             Ok(mark) => Ok(serde_json::from_slice::<Value>(&mark).is_ok_and(|mark| {
                 let format = mark["format"].as_str().unwrap_or(FormatArg::default().as_str());
-                mark["complete"] == false && format == self.format.as_str()
+                mark["complete"] == false && format == self.format.as_str() && mark["user"] == self.user()
             })),
             // Empty but for what is hidden, as after an export that was cut off before its first step was done.
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -85,9 +92,13 @@ impl Destination {
         }
     }
 
+    fn user(&self) -> Value {
+        self.user.as_ref().map_or(Value::Null, |user| user.as_str().into())
+    }
+
     /// Writes the mark whole or not at all, and durably.
     fn mark(&self, mut mark: Value) -> io::Result<()> {
-        mark["format"] = self.format.as_str().into();
+        (mark["format"], mark["user"]) = (self.format.as_str().into(), self.user());
         let (new, path) = (self.dir.join(format!("{MARK}.new")), self.dir.join(MARK));
         let mut file = fs::File::create(&new)?;
         file.write_all(format!("{mark}\n").as_bytes())?;

@@ -82,6 +82,21 @@ fn an_unfinished_export_goes_on_with_what_there_is_now() {
 }
 
 #[test]
+fn an_unfinished_export_of_one_user_is_not_mixed_with_anothers() {
+    let this = two_users();
+    this.sql("UPDATE cells SET order_key = 'broken!' WHERE notebook_id = 'a2'");
+    export(&this, 1, "out", &["--user", "user_ann"]);
+    for other in [["--user", "user_bob"].as_slice(), &[]] {
+        let ended = export(&this, 2, "out", other);
+        assert!(ended.err.contains("name an empty directory"), "{ended:?}");
+    }
+    this.sql("UPDATE cells SET order_key = 'a0' WHERE notebook_id = 'a2'");
+    export(&this, 0, "out", &["--user", "user_ann"]);
+    let exported = ["out/a1.json", "out/a2.json"].map(|file| this.dir.path().join(file).exists());
+    assert_eq!(exported, [true, true]);
+}
+
+#[test]
 fn strings_written_in_one_way_do_not_stay_when_another_is_wanted() {
     use crate::support::KEY;
     let this = Move::new();

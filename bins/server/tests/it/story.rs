@@ -50,7 +50,11 @@ fn it_is_as_it_is_told() {
     }
     let script = script.replace("localhost:8000", &format!("127.0.0.1:{}", server.port));
     let mut bash = Command::new("bash");
-    bash.args(["-c", &script]).env("folder", dir.path()).env_remove("token").stdout(Stdio::null());
+    bash.args(["-c", &script])
+        .current_dir(dir.path())
+        .env("folder", dir.path())
+        .env_remove("token")
+        .stdout(Stdio::null());
     let status = bash.status().expect("bash and curl are there: the packages bash and curl");
     let answers = std::fs::read_to_string(dir.path().join("answers")).unwrap();
     assert!(status.success(), "after {answers}");
