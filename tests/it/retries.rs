@@ -237,7 +237,7 @@ fn killed_servers(store: &Store) {
             }
             answer.join().unwrap()
         });
-        kill(&server);
+        server.kill(); // and waits, since the next one is refused while this one is there
         let server = store.serve();
         let again = put(&server).unwrap();
         if let Ok(answer) = answer {
