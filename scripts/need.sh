@@ -54,16 +54,17 @@ need_python() {
 # it was made from, and it gets that name when it is complete, so that an interrupted installation is never used.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/quire
 environment() {
-    local sum folder
+    local sum folder new
     sum=$(cat - "$2" <<<"$(python3 --version)" | sha256sum)
     folder=$cache/$1-${sum:0:16}
     if [ ! -d "$folder" ]; then
         echo "$0: installing the packages of $2" >&2
         mkdir -p "$cache"
-        rm -rf "$folder.new"
-        python3 -m venv --copies "$folder.new" >&2
-        "$folder.new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2" >&2
-        mv "$folder.new" "$folder"
+        new=$(mktemp -d "$folder.XXXXXX")
+        python3 -m venv --copies "$new" >&2
+        "$new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2" >&2
+        # Somebody else may have been faster.
+        mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new"
     fi
     echo "$folder"
 }

@@ -131,7 +131,10 @@ pub(crate) async fn export(
     params(ImportIn, Keyed),
     request_body(
         description = "The file; announced as any kind of JSON.",
-        content((Object = "application/json"), (Object = "application/x-ipynb+json")),
+        content(
+            (Object = "application/json", example = json!({"name": "Prices", "cells": [{"type": "python", "code": "price = 4"}]})),
+            (Object = "application/x-ipynb+json", example = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})),
+        ),
     ),
     responses((status = 200, description = "The new notebook, and what is not as it was in the file.", body = ImportedOut)),
 )]
