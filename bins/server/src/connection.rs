@@ -19,6 +19,8 @@ pub(crate) struct Connection<T> {
     limit: Duration,
     /// When something was last sent, or the connection began.
     sent: Instant,
+    /// Whether something waits to be sent: how long that may take is another's to say.
+    is_sending: bool,
     /// Goes off at the earliest when the silence may have been too long; moved on only then, since sending is frequent.
     timer: Pin<Box<Sleep>>,
 }
@@ -27,11 +29,14 @@ impl<T> Connection<T> {
     /// Ends the stream when nothing can be sent for so long.
     pub(crate) fn new(stream: T, limit: Duration) -> Self {
         let sent = Instant::now();
-        Self { stream, limit, sent, timer: Box::pin(sleep_until(sent + limit)) }
+        Self { stream, limit, sent, is_sending: false, timer: Box::pin(sleep_until(sent + limit)) }
     }
 
     /// Ready with the error once the silence has been too long.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_sending {
+            return Poll::Pending; // and is looked at again when it was sent
+        }
         loop {
             ready!(self.timer.as_mut().poll(context));
             let until = self.sent + self.limit;
@@ -43,6 +48,7 @@ impl<T> Connection<T> {
     }
 
     fn note(&mut self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.is_sending = sent.is_pending();
         if sent.is_ready() {
             self.sent = Instant::now();
         }
@@ -133,6 +139,22 @@ mod tests {
             client.read_exact(&mut answer).await.unwrap();
             assert!(look(&mut server).is_pending());
         }
+        advance(LIMIT).await;
+        assert!(look(&mut server).is_ready());
+    }
+
+    #[actix_web::test]
+    async fn a_slow_reader_is_not_silent() {
+        let (mut client, mut server) = pair();
+        let (mut chunk, mut context) = ([0; 16], Context::from_waker(std::task::Waker::noop()));
+        server.write_all(&[0; 16]).await.unwrap(); // as much as there is room for
+        assert!(Pin::new(&mut server).poll_write(&mut context, b"more").is_pending());
+        advance(2 * LIMIT).await;
+        assert!(look(&mut server).is_pending());
+        client.read_exact(&mut chunk).await.unwrap();
+        server.write_all(b"more").await.unwrap();
+        advance(LIMIT / 2).await;
+        assert!(look(&mut server).is_pending());
         advance(LIMIT).await;
         assert!(look(&mut server).is_ready());
     }

@@ -69,8 +69,8 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
     Ok((server.run(), address))
 }
 
-/// Longer than everything that may rightly happen without a byte going out: waiting for a request, and all of it, in which the
-/// service may be called twice.
+/// Longer than everything that may rightly happen without a byte going out: waiting for a request, and all of it: signing in, opening
+/// a notebook, and writing it as a file.
 fn silence(config: &Config) -> Duration {
-    config.keep_alive + config.head_timeout + config.body_timeout + 2 * config.request_timeout
+    config.keep_alive + config.head_timeout + config.body_timeout + 3 * config.request_timeout
 }

@@ -170,6 +170,12 @@ impl Extra {
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
+
+    /// What names and values come to, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.iter().map(|(name, value)| name.len() + value.as_str().len()).sum()
+    }
 }
 
 impl Serialize for Extra {

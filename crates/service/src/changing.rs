@@ -13,7 +13,7 @@ use crate::conflict::Expected;
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
 use crate::once::Ticket;
 use crate::provision::{new_cell_id, notebook_of};
-use crate::quota::{of_notebook, of_wish};
+use crate::quota::{makes_room, of_notebook, of_wish};
 use crate::{NotebookService, ServiceError};
 
 /// The answer to an edit.
@@ -153,7 +153,11 @@ impl NotebookService {
                 reply,
             })
         };
-        self.ask(user, id, command).await
+        let edited = self.ask(user, id, command).await?;
+        if makes_room(&wish, more) {
+            self.shared.quotas.made_room(user);
+        }
+        Ok(edited)
     }
 
     /// Deletes the notebook.
@@ -178,7 +182,7 @@ impl NotebookService {
         self.check_may_change()?;
         let command = |reply| Command::Delete { user: user.clone(), expected, ticket: self.ticket.clone(), reply };
         self.ask(user, id, command).await?;
-        self.shared.quotas.forget(user);
+        self.shared.quotas.made_room(user);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! other servers let in within that minute, and by as many requests as are under way at once.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Quota {
 const COUNTED_FOR: Duration = Duration::from_mins(1);
 /// A refusal is given only on what was counted within such a time: whoever has just made room shall have it.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
+/// Users whom the store counts for at once, at most.
+const RECOUNTS: usize = 16;
 /// Users whose counts are kept before old ones are forgotten.
 const MOST_USERS: usize = 10_000;
 
@@ -37,17 +40,27 @@ const MOST_USERS: usize = 10_000;
 pub(crate) struct Quotas {
     quota: Quota,
     counted: Mutex<HashMap<UserId, Counted>>,
+    /// Held while the store counts; each user has one of them.
+    recounts: [tokio::sync::Mutex<()>; RECOUNTS],
+    hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Counted {
     usage: Usage,
     at: Instant,
+    /// Whether the user has made room since.
+    is_less: bool,
 }
 
 impl Quotas {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self { quota, counted: Mutex::default() }
+        Self {
+            quota,
+            counted: Mutex::default(),
+            recounts: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Lets the user keep so much more, and counts it.
@@ -62,42 +75,51 @@ impl Quotas {
     ) -> Result<(), ServiceError> {
         let is_limited =
             self.quota.notebooks.is_some() && more.notebooks > 0 || self.quota.bytes.is_some() && more.bytes > 0;
-        if !is_limited || matches!(self.count(user, more, COUNTED_FOR), Some(Ok(()))) {
+        if !is_limited {
             return Ok(());
         }
-        if let Some(refused @ Err(_)) = self.count(user, more, REFUSED_FOR) {
-            return refused;
+        if let Some(counted) = self.count(user, more) {
+            return counted;
+        }
+        // One at a time, so that many who come at once have it counted once.
+        let place = usize::try_from(self.hasher.hash_one(user) % RECOUNTS as u64).unwrap_or_default();
+        let _alone = self.recounts[place].lock().await;
+        if let Some(counted) = self.count(user, more) {
+            return counted;
         }
         let usage = store.usage(user).await?;
         let mut counted = self.counted();
         if counted.len() >= MOST_USERS {
             counted.retain(|_, counted| counted.at.elapsed() < COUNTED_FOR);
         }
-        counted.insert(user.clone(), Counted { usage, at: Instant::now() });
+        counted.insert(user.clone(), Counted { usage, at: Instant::now(), is_less: false });
         drop(counted);
-        self.count(user, more, COUNTED_FOR).unwrap_or(Ok(()))
+        self.count(user, more).unwrap_or(Ok(()))
     }
 
     /// Takes account of something that the user keeps no more.
-    pub(crate) fn forget(&self, user: &UserId) {
-        self.counted().remove(user);
+    pub(crate) fn made_room(&self, user: &UserId) {
+        if let Some(counted) = self.counted().get_mut(user) {
+            counted.is_less = true;
+        }
     }
 
-    /// Counts so much more if it may be kept, else says why not; nothing when the last count is older than `fresh`.
-    fn count(&self, user: &UserId, more: Usage, fresh: Duration) -> Option<Result<(), ServiceError>> {
+    /// Counts so much more if it may be kept, else says why not; nothing when what is known is too old for that.
+    fn count(&self, user: &UserId, more: Usage) -> Option<Result<(), ServiceError>> {
         let mut counted = self.counted();
-        let counted = counted.get_mut(user).filter(|counted| counted.at.elapsed() < fresh)?;
-        let sum = |has: u64, more: u64| has.saturating_add(more);
+        let counted = counted.get_mut(user).filter(|counted| counted.at.elapsed() < COUNTED_FOR)?;
+        let has = counted.usage;
         let after = Usage {
-            notebooks: sum(counted.usage.notebooks, more.notebooks),
-            bytes: sum(counted.usage.bytes, more.bytes),
+            notebooks: has.notebooks.saturating_add(more.notebooks),
+            bytes: has.bytes.saturating_add(more.bytes),
         };
         let over = |limit: Option<u64>, more: u64, after: u64| limit.filter(|limit| more > 0 && after > *limit);
-        if let Some(most) = over(self.quota.notebooks, more.notebooks, after.notebooks) {
-            return Some(Err(ServiceError::OverQuota { what: "notebooks", has: counted.usage.notebooks, most }));
-        }
-        if let Some(most) = over(self.quota.bytes, more.bytes, after.bytes) {
-            return Some(Err(ServiceError::OverQuota { what: "bytes", has: counted.usage.bytes, most }));
+        let notebooks =
+            over(self.quota.notebooks, more.notebooks, after.notebooks).map(|most| ("notebooks", has.notebooks, most));
+        let bytes = || over(self.quota.bytes, more.bytes, after.bytes).map(|most| ("bytes", has.bytes, most));
+        if let Some((what, has, most)) = notebooks.or_else(bytes) {
+            let is_true = counted.at.elapsed() < REFUSED_FOR && !counted.is_less;
+            return is_true.then_some(Err(ServiceError::OverQuota { what, has, most }));
         }
         counted.usage = after;
         Some(Ok(()))
@@ -111,8 +133,14 @@ impl Quotas {
 
 /// What a new notebook adds.
 pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
-    let bytes = notebook.cells.iter().map(|cell| (cell.code.len() + cell.results.bytes()) as u64).sum();
-    Usage { notebooks: 1, bytes }
+    let of_cell = |cell: &quire_domain::Cell| cell.code.len() + cell.results.bytes() + cell.extra.bytes();
+    let bytes = notebook.extra.bytes() + notebook.cells.iter().map(|cell| of_cell(cell)).sum::<usize>();
+    Usage { notebooks: 1, bytes: bytes as u64 }
+}
+
+/// Whether an edit that happened may have left less than there was.
+pub(crate) fn makes_room(wish: &Wish, more: Usage) -> bool {
+    more.bytes == 0 && matches!(wish, Wish::Edit(Edit::DeleteCell { .. } | Edit::UpdateCell { .. }))
 }
 
 /// What an edit adds to the notebook as it was last seen.

@@ -79,7 +79,7 @@ fn a_place_is_free_when_the_connection_is_gone_and_not_before() {
     let mut server = Server::spawn(command.args(flags));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let later = token_until("ann", now + 3_600);
-    let unread = watch(&server, "blank", &token_until("ann", now + 5));
+    let unread = watch(&server, "blank", &token_until("ann", now + 12));
     let authorization = format!("Bearer {later}");
     let mut notebook =
         ureq::get(server.url("/api/notebooks/blank")).header("Authorization", &authorization).call().unwrap();

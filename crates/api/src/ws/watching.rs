@@ -56,12 +56,16 @@ impl Socket {
                         renewal.set(async move { shared.sign_in(&token).await }.fuse());
                     }
                 }
-                renewed = &mut renewal => self.refresh(renewed, &mut lifetime)?,
+                renewed = &mut renewal => {
+                    self.heard = Instant::now();
+                    self.refresh(renewed, &mut lifetime)?;
+                }
                 event = watch.next(), if idle => self.tell(event.as_deref(), resume.take())?,
                 // A client that takes what it is sent is there.
                 () = self.outbox.room() => self.heard = Instant::now(),
                 _ = pings.tick() => {
-                    if self.heard.elapsed() > settings.ping_every * MISSED_PINGS {
+                    // While it is not listened to, it can give no sign.
+                    if renewal.is_terminated() && self.heard.elapsed() > settings.ping_every * MISSED_PINGS {
                         return Err(End::gone());
                     }
                     self.outbox.ping().await?;

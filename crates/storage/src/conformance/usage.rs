@@ -3,7 +3,7 @@
 use quire_domain::UserId;
 
 use super::check::{Editor, same};
-use super::samples::{empty, insert, output, results, with_cells};
+use super::samples::{empty, extra, insert, output, results, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 use crate::{NotebookStore, Usage};
 
@@ -49,6 +49,14 @@ pub async fn usage_tells_what_an_owner_keeps<B: StoreBuilder>(builder: &B) -> Re
     let with_results = of(&*store, "ann").await?;
     let more = with_results.bytes.saturating_sub(with_code.bytes);
     ensure!(is_long(more), "{LONG} characters of output count as {more} bytes");
+
+    let mut imported = with_cells("imported", &[("a", "1")])?;
+    imported.extra = extra(&[("unknown", &format!("\"{text}\""))])?;
+    store.create(&imported, None).await?;
+    let with_extra = of(&*store, "ann").await?;
+    let more = with_extra.bytes.saturating_sub(with_results.bytes);
+    ensure!(is_long(more), "{LONG} characters of unknown fields count as {more} bytes");
+    store.delete(&imported.id, None).await?;
 
     let store = builder.reopen(store, &mut guard).await?;
     same("what is kept after reopening", &with_results, &of(&*store, "ann").await?)?;

@@ -425,6 +425,7 @@ impl NotebookStore for MemoryStore {
         let mut usage = Usage::default();
         for notebook in own {
             usage.notebooks += 1;
+            usage.bytes += notebook.extra.bytes() as u64;
             usage.bytes += notebook.cells.iter().map(|cell| cell.code.len() as u64).sum::<u64>();
             let results = kept.results.iter().filter(|((id, _), _)| *id == notebook.id);
             usage.bytes += results.map(|(_, results)| format!("{results:?}").len() as u64).sum::<u64>();
