@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod cells;
+mod code;
 mod cors;
 mod envelope;
 mod etag;

@@ -1,5 +1,4 @@
-//! The one error type of the API, and the one table of codes, statuses and titles.
-//! `docs/http-status-codes.md` gives the reasons.
+//! The one error type of the API.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -15,70 +14,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::AuthError;
+pub(crate) use crate::code::Code;
 use crate::openapi::CodeName;
 use crate::wire::{ChangedOut, List};
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
-        /// What went wrong, as a client can tell it apart: stable, while titles and details may change.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Code {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Code {
-            /// All there are, in the order of the table.
-            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// The name on the wire, the status and the title.
-            pub(crate) const fn row(self) -> (&'static str, StatusCode, &'static str) {
-                match self {
-                    $(Self::$name => ($code, StatusCode::$status, $title),)*
-                }
-            }
-        }
-    };
-}
-
-codes! {
-    BadRequest = "bad_request", BAD_REQUEST, "The request is not well formed";
-    NotSignedIn = "not_signed_in", UNAUTHORIZED, "The request is not signed in";
-    BadToken = "bad_token", UNAUTHORIZED, "The token is not valid";
-    InactiveUser = "inactive_user", FORBIDDEN, "The user is not active";
-    ForbiddenHost = "forbidden_host", FORBIDDEN, "The host is not allowed";
-    ForbiddenOrigin = "forbidden_origin", FORBIDDEN, "The origin is not allowed";
-    ForbiddenContentType = "forbidden_content_type", FORBIDDEN, "The body is not announced as JSON";
-    ForeignNotebook = "foreign_notebook", FORBIDDEN, "The notebook belongs to somebody else";
-    OverQuota = "over_quota", FORBIDDEN, "The user keeps too much";
-    UnknownRoute = "unknown_route", NOT_FOUND, "There is no such route";
-    UnknownNotebook = "unknown_notebook", NOT_FOUND, "There is no such notebook";
-    UnknownCell = "unknown_cell", NOT_FOUND, "There is no such cell";
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
-    SlowBody = "slow_body", REQUEST_TIMEOUT, "The body took too long";
-    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The notebook is not as If-Match says";
-    RevisionConflict = "revision_conflict", CONFLICT, "The notebook has changed";
-    TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
-    MalformedJson = "malformed_json", UNPROCESSABLE_ENTITY, "The body is not JSON";
-    DoesNotFit = "does_not_fit", UNPROCESSABLE_ENTITY, "The request does not fit the route";
-    PasswordMasked = "password_masked", UNPROCESSABLE_ENTITY, "The password must be entered again";
-    NoSecretKey = "no_secret_key", UNPROCESSABLE_ENTITY, "The server cannot keep connection strings";
-    KeyReused = "key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
-    BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
-    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
-    Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
-    NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
-    Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
-    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The server is read-only";
-    ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
-    SignInUnavailable = "sign_in_unavailable", SERVICE_UNAVAILABLE, "Signing in does not work for the moment";
-    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
-    StoreOverloaded = "store_overloaded", SERVICE_UNAVAILABLE, "The notebook store is overloaded";
-    OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether the change happened";
-    TookTooLong = "took_too_long", SERVICE_UNAVAILABLE, "The answer took too long";
-    StorageFull = "storage_full", INSUFFICIENT_STORAGE, "There is no room to store the change";
-    /// An error that the HTTP library answered by itself; the status is the library's.
-    Other = "other", INTERNAL_SERVER_ERROR, "The request was refused";
-}
 
 /// An error on its way to the client. [`crate::envelope`] renders and logs it.
 #[derive(Debug)]
