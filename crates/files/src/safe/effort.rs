@@ -100,10 +100,11 @@ impl Effort {
         let count = |is_one: &dyn Fn(u8) -> bool| html.bytes().filter(|byte| is_one(*byte)).fold(0_u64, |n, _| n + 1);
         let tags = count(&|byte| byte == b'<');
         let attributes = count(&|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'\''));
-        let opened = html.match_indices('<').filter_map(|(at, _)| html.get(at + 1..));
-        let formatting = opened.filter(|tag| FORMATTING.contains(&&*name_of(tag))).fold(0_u64, |n, _| n + 1);
         let looks = tags.saturating_mul(tags).saturating_add(attributes.saturating_mul(attributes));
-        self.less(tags.saturating_mul(1 + formatting), looks)
+        let left = self.less(tags, looks)?;
+        let opened = html.match_indices('<').filter_map(|(at, _)| html.get(at + 1..));
+        let formatting = opened.filter(|tag| is_formatting(tag)).fold(0_u64, |n, _| n + 1);
+        left.less(tags.saturating_mul(formatting), 0)
     }
 
     fn less(self, nodes: u64, looks: u64) -> Option<Self> {
@@ -189,6 +190,17 @@ fn close(open: &mut Vec<String>, name: &str) -> Result<(), Other> {
 fn name_of(tag: &str) -> String {
     let end = tag.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')).unwrap_or(tag.len());
     tag.get(..end).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Whether a tag is one of [`FORMATTING`]. Looks at no more of it than their names are long: the name of each `<` in
+/// `<<<<` goes on to the end of the text.
+fn is_formatting(tag: &str) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>');
+    FORMATTING.iter().any(|name| {
+        let start = tag.as_bytes().split_at_checked(name.len());
+        start
+            .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name.as_bytes()) && rest.first().is_none_or(is_end))
+    })
 }
 
 /// How many attributes follow a tag's name, and what follows the tag (HTML, 13.2.5.32 to 13.2.5.40).
@@ -285,6 +297,33 @@ mod tests {
         ] {
             assert!(!is_well_nested(html), "{html}");
         }
+    }
+
+    #[test]
+    fn formatting_is_told_by_its_whole_name() {
+        for (tag, is) in [
+            ("b>", true),
+            ("STRONG a=1>", true),
+            ("tt/", true),
+            ("a", true),
+            ("br>", false),
+            ("", false),
+            ("/b>", false),
+            ("bé>", false),
+            ("é", false),
+        ] {
+            assert_eq!(is_formatting(tag), is, "{tag}");
+        }
+    }
+
+    /// Were what is looked at behind each `<` not bounded, this would take days.
+    #[test]
+    fn finding_out_that_it_is_too_much_work_is_little_work() {
+        for end in ["", "<b>"] {
+            assert!(!Effort::default().spend(&format!("</div>{}{end}", "<".repeat(16_000_000))));
+        }
+        // Few enough to be counted, and each with a name as long as the text.
+        assert!(Effort::default().spend(&format!("</div>{}{}", "<b".repeat(4_000), "b".repeat(16_000_000))));
     }
 
     #[test]
