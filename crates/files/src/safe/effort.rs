@@ -121,6 +121,8 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
     let mut left = effort;
     let mut open: Vec<String> = Vec::new();
     let mut formatting: u64 = 0;
+    // Attributes of all `html` and `body`, whose elements are one each: every further tag's are compared with those.
+    let mut merged: u64 = 0;
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         let (text, tag) = rest.split_at(at);
@@ -129,7 +131,7 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
         if in_table && !text.trim_ascii().is_empty() {
             return Err(Other);
         }
-        let mut attributes = 0;
+        let (mut attributes, mut compared) = (0, 0);
         if let Some(comment) = tag.strip_prefix("!--") {
             // It may end with the dashes that it begins with.
             let from_dashes = tag.get(1..).unwrap_or(comment);
@@ -154,6 +156,10 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
                 return Err(Other);
             }
             (attributes, rest) = skip_attributes(tag.get(name.len()..).unwrap_or_default());
+            if matches!(&*name, "html" | "body") {
+                merged += attributes as u64;
+                compared = merged.saturating_mul(LOOKS_A_NODE); // they are copied, too
+            }
             if matches!(&*name, "script" | "style") {
                 rest = skip_raw(rest, &name)?;
             } else if !VOID.contains(&&*name) {
@@ -168,7 +174,7 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
         }
         let (depth, attributes) = (open.len() as u64, attributes as u64);
         // An element that may not be in a paragraph ends it, and what was open in it comes back.
-        match left.less(1 + formatting, 1 + depth + attributes * attributes / 2) {
+        match left.less(1 + formatting, 1 + depth + attributes * attributes / 2 + compared) {
             Some(less) => left = less,
             None => return Ok(None),
         }
@@ -330,6 +336,10 @@ mod tests {
     fn a_large_table_is_little_work_and_a_small_bomb_is_too_much() {
         let row = "<tr style=\"text-align: right;\"><th>1</th><td>2</td><td><a href=\"x\">3</a></td></tr>";
         assert!(Effort::default().spend(&format!("<div><table><tbody>{}</tbody></table></div>", row.repeat(20_000))));
+        assert!(
+            Effort::default()
+                .spend(&format!("<html a=1><head b=2></head><body c=3>{}</body></html>", row.repeat(20_000)))
+        );
         let numbered = |html: &str| (0..20_000).map(|n| html.replace('#', &n.to_string())).collect::<Vec<_>>().concat();
         for bomb in [
             numbered("<p><b a=#></p>"),
@@ -340,6 +350,15 @@ mod tests {
             numbered("<span><div></span></div>"),
             format!("<table>{}</table>", numbered("x<i></i>")),
             format!("<div {}></div>", numbered(" a#")),
+            numbered("<html a#></html>"),
+            numbered("<body a#></body>"),
+            format!(
+                "<html {}></html>{}",
+                numbered(" a#").chars().take(20_000).collect::<String>(),
+                "<html></html>".repeat(20_000)
+            ),
+            numbered("<div><body a#></body></div>"),
+            numbered("<frameset a#></frameset>"),
             "&".repeat(1_000_000),
             format!("<textarea><x a=\"</textarea>{}\">", numbered("<b a=#>")),
         ] {
