@@ -55,6 +55,7 @@ fn data<'a>(mime_type: &str, data: &'a Json, effort: &mut Effort) -> Option<Cow<
     match &*essence {
         "text/html" => html(data, effort).map(Cow::Owned),
         "image/png" => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
+        "application/vnd.plotly.v1+json" => data.as_str().starts_with('{').then_some(Cow::Borrowed(data)),
         _ if essence.starts_with("application/vnd.vega") => without_options(data),
         _ => Some(Cow::Borrowed(data)),
     }
@@ -102,12 +103,11 @@ fn is_base64(json: &str) -> bool {
     text.replace("\\n", "").bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
-/// A chart without the options for the program that draws it.
+/// A chart without the options for the program that draws it; `None` when it is no object: a string would be the address
+/// of a chart, which comes with its options.
 fn without_options(data: &Json) -> Option<Cow<'_, Json>> {
     let mut found = Fields::new();
-    if fields::object(data.as_str(), &mut found).is_err() {
-        return Some(Cow::Borrowed(data)); // no object is no chart
-    }
+    fields::object(data.as_str(), &mut found).ok()?;
     if !found.iter().any(|(name, _)| name == "usermeta") {
         return Some(Cow::Borrowed(data));
     }
@@ -230,6 +230,14 @@ mod tests {
             shown("application/vnd.vegalite.v5+json", chart).as_deref(),
             Some(r#"{"mark":"bar","usermeta":{"a":1}}"#)
         );
+        // What cannot be read as an object may be one for others.
+        for bad in
+            [r#""https://example.com/chart.json""#, "[]", "7", r#"{"usermeta": {"embedOptions": {}}, "\ud800": 1}"#]
+        {
+            assert_eq!(shown("application/vnd.vegalite.v6+json", bad), None, "{bad}");
+        }
+        assert_eq!(shown("application/vnd.plotly.v1+json", r#""https://example.com/figure.json""#), None);
+        assert!(shown("application/vnd.plotly.v1+json", r#"{"data": []}"#).is_some());
         let plain = r#"{"mark": "bar", "usermeta_": 1}"#;
         assert_eq!(shown("application/vnd.vegalite.v6+json", plain).as_deref(), Some(plain));
     }
