@@ -74,7 +74,7 @@ fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
 static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
-        // Pictures that are in the text itself; the filter below lets nothing else begin with `data:`.
+        // Pictures that are in the text itself; the filter below lets no others through, and nothing else begin with `data:`.
         .add_url_schemes(&["data"])
         .url_relative(UrlRelative::Deny)
         // What data frames have.
@@ -83,7 +83,9 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .add_generic_attributes(&["style"])
         .filter_style_properties(HashSet::from(["text-align"]))
         .attribute_filter(|element, attribute, value| {
-            let start: String = value.trim_start().chars().take(40).collect::<String>().to_ascii_lowercase();
+            // Browsers skip blanks and control characters before an address, and some of them anywhere.
+            let seen = value.chars().filter(|c| *c > ' ').take(40);
+            let start = seen.collect::<String>().to_ascii_lowercase();
             let is_data = start.starts_with("data");
             let is_picture = ["png", "jpeg", "gif", "webp"].iter().any(|kind| {
                 start
@@ -91,8 +93,13 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
                     .and_then(|rest| rest.strip_prefix(kind))
                     .is_some_and(|rest| rest.starts_with(";base64,"))
             });
-            (!is_data || !matches!(attribute, "src" | "href" | "cite") || (element == "img" && is_picture))
-                .then_some(Cow::Borrowed(value))
+            let stays = match attribute {
+                // From elsewhere, a picture would tell its author who opens the notebook, and when.
+                "src" => element == "img" && is_picture,
+                "href" | "cite" => !is_data,
+                _ => true,
+            };
+            stays.then_some(Cow::Borrowed(value))
         });
     builder
 });
@@ -152,7 +159,13 @@ mod tests {
             "<a href='javascript:alert(1)'>x</a>",
             "<a href=' java\nscript:alert(1)'>x</a>",
             "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+            "<a href='&#1;data:text/html,<script>alert(1)</script>'>x</a>",
+            "<a href='&#1;\u{b} da&#9;t&#10;a:text/html,x'>x</a>",
+            "<a href='&#31; &#127; DA&#9;TA:text/html,x'>x</a>",
+            "<a href='&#x1f;java&#9;script:alert(1)'>x</a>",
+            "<blockquote cite='&#2;data:text/html,x'>x</blockquote>",
             "<img src='data:image/svg+xml;base64,PHN2Zz4='>",
+            "<img src='da&#9;ta:image/svg+xml;base64,PHN2Zz4='>",
             "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
             "<form action='javascript:alert(1)'><button>x</button></form>",
             "<style>@import 'javascript:alert(1)'</style>",
@@ -161,6 +174,7 @@ mod tests {
             "<object data='x.swf'></object><embed src='x'><base href='//evil'>",
         ] {
             let clean = cleaned(hostile).to_ascii_lowercase();
+            let clean = clean.replace(|c: char| c.is_ascii_control(), "").replace("&#9;", "");
             for bad in
                 ["<script", "<svg", "<iframe", "<style", "javascript:", "data:", "<form", "<object", "<embed", "<base"]
             {
@@ -181,6 +195,22 @@ mod tests {
         let picture = "<img src=\"data:image/png;base64,iVBORw0KGgo=\">";
         assert_eq!(cleaned(picture), picture);
         assert_eq!(cleaned(&cleaned(frame)), clean);
+    }
+
+    #[test]
+    fn showing_html_tells_nobody() {
+        for address in [
+            "https://example.com/p?victim",
+            "http://example.com/p.png",
+            "//example.com/p",
+            "p.png",
+            "ftp://example.com/p",
+            "data:text/html,x",
+            " https://example.com/p",
+        ] {
+            assert_eq!(cleaned(&format!("<img alt=\"a\" src=\"{address}\">")), "<img alt=\"a\">", "{address}");
+        }
+        assert!(cleaned("<a href=\"https://example.com/\">x</a>").contains("https://example.com/"));
     }
 
     #[test]
