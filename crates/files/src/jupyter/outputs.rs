@@ -89,10 +89,14 @@ fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<
         },
         "error" => {
             let text = error_text(&mut fields)?;
-            read.results.error = Some(match read.results.error.take() {
-                Some(earlier) => format!("{earlier}\n{text}"),
-                None => text,
-            });
+            // There may be a million.
+            match &mut read.results.error {
+                Some(earlier) => {
+                    earlier.push('\n');
+                    earlier.push_str(&text);
+                }
+                none => *none = Some(text),
+            }
             None
         }
         _ => None,

@@ -132,3 +132,12 @@ fn a_million_unknown_fields_are_written_once_each() {
     let written = jupyter::write(&imported.notebook, jupyter::Identity::LeftOut);
     assert_eq!(written.lines().filter(|line| line.ends_with("\": 0,") || line.ends_with("\": 0")).count(), 1_000_000);
 }
+
+/// Were all earlier ones copied for each, this would take minutes.
+#[test]
+fn half_a_million_errors_are_put_together_at_once() {
+    let text = notebook(&json!([code("", &json!([]))]))
+        .replace("\"outputs\":[]", &format!("\"outputs\":[{}{{}}]", r#"{"output_type":"error"},"#.repeat(500_000)));
+    let damage = import(&text).unwrap_err();
+    assert!(damage.reason.ends_with("an output has no `output_type`"), "{damage}");
+}
