@@ -175,7 +175,8 @@ fn without_colours(text: &str) -> String {
             let end = sequence.find(|c: char| !(' '..='?').contains(&c));
             end.map_or("", |end| &sequence[end + sequence[end..].chars().next().map_or(0, char::len_utf8)..])
         } else if let Some(command) = rest.strip_prefix(']') {
-            command.find(['\u{7}', '\u{1b}']).map_or("", |end| command[end..].trim_start_matches(['\u{7}']))
+            let end = command.find(['\u{7}', '\u{1b}']).map_or("", |end| &command[end..]);
+            end.strip_prefix('\u{7}').or_else(|| end.strip_prefix("\u{1b}\\")).unwrap_or(end)
         } else {
             rest
         };
@@ -313,6 +314,9 @@ mod tests {
             ("a\u{1b}[", "a"),
             ("a\u{1b}[ä", "a"),
             ("\u{1b}]8;;http://x\u{7}link", "link"),
+            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\.", "link."),
+            ("\u{1b}]0;title\u{1b}[1mx", "x"),
+            ("\u{1b}]0;title", ""),
             ("\u{1b}", ""),
             ("none", "none"),
         ] {
