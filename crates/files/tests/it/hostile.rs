@@ -126,7 +126,7 @@ fn fields_of_ours_in_foreign_metadata_do_no_harm() {
 /// Were each compared with all others, this would take an hour.
 #[test]
 fn a_million_unknown_fields_are_written_once_each() {
-    let fields: String = (0..1_000_000).map(|n| format!("\"{n}\":0,")).collect();
+    let fields = (0..1_000_000).map(|n| format!("\"{n}\":0,")).collect::<Vec<_>>().concat();
     let text = format!("{{{fields}\"7\":1,\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{{}},\"cells\":[]}}");
     let imported = import(&text).unwrap();
     let written = jupyter::write(&imported.notebook, jupyter::Identity::LeftOut);
