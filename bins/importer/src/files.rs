@@ -33,6 +33,10 @@ impl Source for Files {
         let notice = "some results beside it were cut short or damaged, and are left out";
         Ok(Found { notebook, notice: results_incomplete.then(|| notice.to_owned()) })
     }
+
+    fn tells_owners(&self) -> bool {
+        true
+    }
 }
 
 pub(crate) fn fault(unread: Unread) -> Fault {

@@ -65,6 +65,10 @@ impl Source for IpynbFiles {
         }
         Ok(Found { notebook, notice: (!notices.is_empty()).then(|| notices.join("; ")) })
     }
+
+    fn tells_owners(&self) -> bool {
+        false
+    }
 }
 
 fn stem_of(file: &str) -> &str {

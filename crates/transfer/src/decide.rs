@@ -1,6 +1,6 @@
 //! What to do with a notebook that was read: the one decision of a dry run and of a live one.
 
-use quire_domain::{Cell, ContentDigest, Notebook, Revision};
+use quire_domain::{Cell, ContentDigest, Notebook, Revision, UserId};
 use quire_storage::{Digested, Loaded, NotebookStore, StoreError};
 
 use crate::connection::{self, Keys};
@@ -40,15 +40,19 @@ pub(crate) enum Action {
     },
 }
 
-/// Decides what becomes of a notebook, by what is stored of it.
+/// Decides what becomes of a notebook, by what is stored of it. A stored one must belong to `only_of`, if that is given.
 pub(crate) async fn decide(
     store: &dyn NotebookStore,
     (read, digest): (&Notebook, ContentDigest),
     stored: Option<&Digested>,
+    only_of: Option<&UserId>,
     on_conflict: OnConflict,
     keys: &Keys,
 ) -> Result<Decision, StoreError> {
     let Some(stored) = stored else { return Ok(create()) };
+    if let Some(refused) = refuse_others(only_of, &stored.owner) {
+        return Ok(refused);
+    }
     let same_content = stored.digest == digest;
     // Strings, which digests leave out, have to be opened to be compared.
     let no_strings = read.connection.is_none() && !stored.has_connection;
@@ -60,6 +64,9 @@ pub(crate) async fn decide(
     }
     // Seldom enough: the other cases need the stored notebook itself.
     let Some(Loaded { notebook: stored, .. }) = patiently(|| store.load(&read.id)).await? else { return Ok(create()) };
+    if let Some(refused) = refuse_others(only_of, &stored.owner) {
+        return Ok(refused);
+    }
     let what = match (stored.content_digest() == digest, connection::is_same(read, &stored, keys)) {
         (true, true) if stored.revision >= read.revision => return Ok(unchanged()),
         // Edited and edited back: the same content, but whoever counts revisions must not go back.
@@ -90,6 +97,15 @@ fn over(stored: &Notebook, read: &Notebook, revision: Revision) -> Notebook {
         cells: read.cells.iter().map(|cell| Cell { revision, ..Cell::clone(cell) }).collect(),
         ..read.clone()
     }
+}
+
+fn refuse_others(only_of: Option<&UserId>, owner: &UserId) -> Option<Decision> {
+    only_of.filter(|only| *only != owner)?;
+    let reason = format!(
+        "belongs to another user in the database, {owner}, and the file does not say whose it is: give the file another \
+         name, or {owner} as its owner"
+    );
+    Some(leave(OnConflict::Fail, &reason))
 }
 
 fn conflict(read: &Notebook, stored: Revision, what: &str) -> String {

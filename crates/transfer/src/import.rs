@@ -164,7 +164,9 @@ impl Import {
         let mut in_doubt: Option<Decision> = None;
         for _ in 0..ROUNDS {
             let read = (&prepared.notebook, prepared.digest);
-            let decision = decide(store, read, stored.as_ref(), self.on_conflict, &self.keys).await.map_err(failed)?;
+            let only_of = (!self.source.tells_owners()).then_some(&prepared.notebook.owner);
+            let decision = decide(store, read, stored.as_ref(), only_of, self.on_conflict, &self.keys);
+            let decision = decision.await.map_err(failed)?;
             let done = match &decision.action {
                 _ if self.dry_run => return Ok(decision),
                 Action::Nothing => {

@@ -20,6 +20,10 @@ pub trait Source: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Fault`] says why it gives no notebook; that stops nothing else.
     fn read(&self, candidate: &Candidate) -> Result<Found, Fault>;
+
+    /// Whether notebooks here say whose they are. Where they do not, none takes the place of another user's: that it has
+    /// the same id, which may be no more than the name of a file, is chance or bad intent.
+    fn tells_owners(&self) -> bool;
 }
 
 /// Something that should be a notebook.

@@ -74,9 +74,38 @@ fn a_directory_of_jupyter_notebooks_is_imported_once_and_verified() {
     let verify = this.expect(3, &with(&["verify", "--recursive"], &["--owner", "user_ann"]));
     assert_eq!(verify.line("plain.ipynb")["result"], "different");
     assert_eq!(snapshot(this.dir.path()).len(), before.len());
-    // The same file is another user's only when it has another name.
-    let other = this.expect(1, &with(&["run"], &["--owner", "user_bob"]));
-    assert_eq!(other.line("plain.ipynb")["result"], "skipped");
+}
+
+/// A name is all that makes a file a notebook, and anybody may give it.
+#[test]
+fn a_file_never_takes_another_users_notebook() {
+    let this = Move::new();
+    this.write("plain.ipynb", jupyter("x = 1").to_string());
+    this.expect(0, &with(&["run"], &["--owner", "user_ann"]));
+    let before = this.state();
+    for content in ["x = 1", "x = 2"] {
+        this.write("plain.ipynb", jupyter(content).to_string());
+        for on_conflict in ["skip", "overwrite", "fail"] {
+            let arguments = ["--owner", "user_bob", "--on-conflict", on_conflict];
+            let plan = this.expect(1, &with(&["run", "--dry-run"], &arguments));
+            let run = this.expect(1, &with(&["run"], &arguments));
+            assert_eq!(run.lines(), plan.lines());
+            let line = run.line("plain.ipynb");
+            assert_eq!(line["result"], "failed");
+            assert!(
+                line["reason"].as_str().unwrap().contains("belongs to another user in the database, user_ann"),
+                "{line}"
+            );
+        }
+    }
+    // Nor under an id that the file claims.
+    let mut claims = jupyter("x = 3");
+    claims["metadata"]["quire"] = json!({"id": "plain"});
+    this.write("plain.ipynb", claims.to_string());
+    this.expect(1, &with(&["run"], &["--owner", "user_bob", "--on-conflict", "overwrite"]));
+    assert_eq!(this.state(), before);
+    let own = this.expect(0, &with(&["run"], &["--owner", "user_ann", "--on-conflict", "overwrite"]));
+    assert_eq!(own.line("plain.ipynb")["result"], "updated");
 }
 
 /// Of what people and programs wrote, everything is stored exactly: attachments, metadata, NUL and halves of characters.

@@ -89,10 +89,14 @@ fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<
         },
         "error" => {
             let text = error_text(&mut fields)?;
-            read.results.error = Some(match read.results.error.take() {
-                Some(earlier) => format!("{earlier}\n{text}"),
-                None => text,
-            });
+            // There may be a million.
+            match &mut read.results.error {
+                Some(earlier) => {
+                    earlier.push('\n');
+                    earlier.push_str(&text);
+                }
+                none => *none = Some(text),
+            }
             None
         }
         _ => None,
@@ -171,7 +175,8 @@ fn without_colours(text: &str) -> String {
             let end = sequence.find(|c: char| !(' '..='?').contains(&c));
             end.map_or("", |end| &sequence[end + sequence[end..].chars().next().map_or(0, char::len_utf8)..])
         } else if let Some(command) = rest.strip_prefix(']') {
-            command.find(['\u{7}', '\u{1b}']).map_or("", |end| command[end..].trim_start_matches(['\u{7}']))
+            let end = command.find(['\u{7}', '\u{1b}']).map_or("", |end| &command[end..]);
+            end.strip_prefix('\u{7}').or_else(|| end.strip_prefix("\u{1b}\\")).unwrap_or(end)
         } else {
             rest
         };
@@ -309,6 +314,9 @@ mod tests {
             ("a\u{1b}[", "a"),
             ("a\u{1b}[ä", "a"),
             ("\u{1b}]8;;http://x\u{7}link", "link"),
+            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\.", "link."),
+            ("\u{1b}]0;title\u{1b}[1mx", "x"),
+            ("\u{1b}]0;title", ""),
             ("\u{1b}", ""),
             ("none", "none"),
         ] {

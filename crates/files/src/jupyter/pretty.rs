@@ -1,5 +1,10 @@
 //! JSON with and without blanks between its parts: Jupyter writes one of indentation for each level, so that changes show
-//! line by line, and a list of numbers takes a line for each; what we keep has none.
+//! line by line; what we keep has none. Deeper than [`LEVELS`] we write none either, where Jupyter does: anybody's values
+//! are there, and a list of zeros a hundred levels deep would grow fiftyfold.
+
+/// Levels whose parts get lines of their own: as deep as the lines of texts in outputs are (notebook, cells, cell, outputs,
+/// output, data, text).
+const LEVELS: usize = 7;
 
 /// Writes valid JSON anew without blanks; strings and numbers stay as they are written.
 pub(super) fn compact(json: &str) -> String {
@@ -37,18 +42,22 @@ pub(super) fn pretty(json: &str) -> String {
         match byte {
             b' ' | b'\n' | b'\r' | b'\t' => continue,
             b'}' | b']' => {
-                depth = depth.saturating_sub(1);
-                if !is_empty {
-                    line(&mut out, depth);
+                let outer = depth.saturating_sub(1);
+                if !is_empty && depth <= LEVELS {
+                    line(&mut out, outer);
                 }
+                depth = outer;
                 is_empty = false;
                 out.push_str(token);
                 continue;
             }
             _ => {}
         }
+        let has_lines = depth <= LEVELS;
         if is_empty {
-            line(&mut out, depth);
+            if has_lines {
+                line(&mut out, depth);
+            }
             is_empty = false;
         }
         out.push_str(token);
@@ -57,8 +66,8 @@ pub(super) fn pretty(json: &str) -> String {
                 depth += 1;
                 is_empty = true;
             }
-            b',' => line(&mut out, depth),
-            b':' => out.push(' '),
+            b',' if has_lines => line(&mut out, depth),
+            b':' if has_lines => out.push(' '),
             _ => {}
         }
     }
@@ -88,6 +97,20 @@ fn string_length(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{compact, pretty};
+
+    #[test]
+    fn what_is_deep_does_not_grow() {
+        assert_eq!(
+            pretty(r#"[[[[[[[ "line", {"a": [1, [], 2]} ]]]]]]]"#),
+            "[\n [\n  [\n   [\n    [\n     [\n      [\n       \"line\",\n       {\"a\":[1,[],2]}\n      ]\n     ]\n    ]\n   ]\n  ]\n ]\n]\n"
+        );
+        for depth in 1..=128 {
+            let json = format!("{}{}0{}", "[".repeat(depth), "0,".repeat(1_000), "]".repeat(depth));
+            let grown = pretty(&json);
+            assert!(grown.len() <= 6 * json.len(), "{depth}: {}", grown.len());
+            assert_eq!(compact(&grown), json);
+        }
+    }
 
     #[test]
     fn levels_are_indented_and_values_are_as_they_were() {

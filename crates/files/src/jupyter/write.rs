@@ -152,8 +152,10 @@ fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
 /// Adds the fields that we didn't know when we read them.
 fn add_others(written: &mut Written, kept: &Fields<'_>) {
     let others = kept::get(kept, "other").and_then(|other| kept::object(other.get())).unwrap_or_default();
+    // They may be a million.
+    let mut names: HashSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
     for (name, value) in others {
-        if !written.iter().any(|(known, _)| *known == name) {
+        if names.insert(name.to_string()) {
             written.push((name.into_owned(), value.get().to_owned()));
         }
     }

@@ -100,10 +100,11 @@ impl Effort {
         let count = |is_one: &dyn Fn(u8) -> bool| html.bytes().filter(|byte| is_one(*byte)).fold(0_u64, |n, _| n + 1);
         let tags = count(&|byte| byte == b'<');
         let attributes = count(&|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'\''));
-        let opened = html.match_indices('<').filter_map(|(at, _)| html.get(at + 1..));
-        let formatting = opened.filter(|tag| FORMATTING.contains(&&*name_of(tag))).fold(0_u64, |n, _| n + 1);
         let looks = tags.saturating_mul(tags).saturating_add(attributes.saturating_mul(attributes));
-        self.less(tags.saturating_mul(1 + formatting), looks)
+        let left = self.less(tags, looks)?;
+        let opened = html.match_indices('<').filter_map(|(at, _)| html.get(at + 1..));
+        let formatting = opened.filter(|tag| is_formatting(tag)).fold(0_u64, |n, _| n + 1);
+        left.less(tags.saturating_mul(formatting), 0)
     }
 
     fn less(self, nodes: u64, looks: u64) -> Option<Self> {
@@ -120,6 +121,8 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
     let mut left = effort;
     let mut open: Vec<String> = Vec::new();
     let mut formatting: u64 = 0;
+    // Attributes of all `html` and `body`, whose elements are one each: every further tag's are compared with those.
+    let mut merged: u64 = 0;
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         let (text, tag) = rest.split_at(at);
@@ -128,7 +131,7 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
         if in_table && !text.trim_ascii().is_empty() {
             return Err(Other);
         }
-        let mut attributes = 0;
+        let (mut attributes, mut compared) = (0, 0);
         if let Some(comment) = tag.strip_prefix("!--") {
             // It may end with the dashes that it begins with.
             let from_dashes = tag.get(1..).unwrap_or(comment);
@@ -153,6 +156,10 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
                 return Err(Other);
             }
             (attributes, rest) = skip_attributes(tag.get(name.len()..).unwrap_or_default());
+            if matches!(&*name, "html" | "body") {
+                merged += attributes as u64;
+                compared = merged.saturating_mul(LOOKS_A_NODE); // they are copied, too
+            }
             if matches!(&*name, "script" | "style") {
                 rest = skip_raw(rest, &name)?;
             } else if !VOID.contains(&&*name) {
@@ -167,7 +174,7 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
         }
         let (depth, attributes) = (open.len() as u64, attributes as u64);
         // An element that may not be in a paragraph ends it, and what was open in it comes back.
-        match left.less(1 + formatting, 1 + depth + attributes * attributes / 2) {
+        match left.less(1 + formatting, 1 + depth + attributes * attributes / 2 + compared) {
             Some(less) => left = less,
             None => return Ok(None),
         }
@@ -189,6 +196,17 @@ fn close(open: &mut Vec<String>, name: &str) -> Result<(), Other> {
 fn name_of(tag: &str) -> String {
     let end = tag.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')).unwrap_or(tag.len());
     tag.get(..end).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Whether a tag is one of [`FORMATTING`]. Looks at no more of it than their names are long: the name of each `<` in
+/// `<<<<` goes on to the end of the text.
+fn is_formatting(tag: &str) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>');
+    FORMATTING.iter().any(|name| {
+        let start = tag.as_bytes().split_at_checked(name.len());
+        start
+            .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(name.as_bytes()) && rest.first().is_none_or(is_end))
+    })
 }
 
 /// How many attributes follow a tag's name, and what follows the tag (HTML, 13.2.5.32 to 13.2.5.40).
@@ -288,9 +306,40 @@ mod tests {
     }
 
     #[test]
+    fn formatting_is_told_by_its_whole_name() {
+        for (tag, is) in [
+            ("b>", true),
+            ("STRONG a=1>", true),
+            ("tt/", true),
+            ("a", true),
+            ("br>", false),
+            ("", false),
+            ("/b>", false),
+            ("bé>", false),
+            ("é", false),
+        ] {
+            assert_eq!(is_formatting(tag), is, "{tag}");
+        }
+    }
+
+    /// Were what is looked at behind each `<` not bounded, this would take days.
+    #[test]
+    fn finding_out_that_it_is_too_much_work_is_little_work() {
+        for end in ["", "<b>"] {
+            assert!(!Effort::default().spend(&format!("</div>{}{end}", "<".repeat(16_000_000))));
+        }
+        // Few enough to be counted, and each with a name as long as the text.
+        assert!(Effort::default().spend(&format!("</div>{}{}", "<b".repeat(4_000), "b".repeat(16_000_000))));
+    }
+
+    #[test]
     fn a_large_table_is_little_work_and_a_small_bomb_is_too_much() {
         let row = "<tr style=\"text-align: right;\"><th>1</th><td>2</td><td><a href=\"x\">3</a></td></tr>";
         assert!(Effort::default().spend(&format!("<div><table><tbody>{}</tbody></table></div>", row.repeat(20_000))));
+        assert!(
+            Effort::default()
+                .spend(&format!("<html a=1><head b=2></head><body c=3>{}</body></html>", row.repeat(20_000)))
+        );
         let numbered = |html: &str| (0..20_000).map(|n| html.replace('#', &n.to_string())).collect::<Vec<_>>().concat();
         for bomb in [
             numbered("<p><b a=#></p>"),
@@ -301,6 +350,15 @@ mod tests {
             numbered("<span><div></span></div>"),
             format!("<table>{}</table>", numbered("x<i></i>")),
             format!("<div {}></div>", numbered(" a#")),
+            numbered("<html a#></html>"),
+            numbered("<body a#></body>"),
+            format!(
+                "<html {}></html>{}",
+                numbered(" a#").chars().take(20_000).collect::<String>(),
+                "<html></html>".repeat(20_000)
+            ),
+            numbered("<div><body a#></body></div>"),
+            numbered("<frameset a#></frameset>"),
             "&".repeat(1_000_000),
             format!("<textarea><x a=\"</textarea>{}\">", numbered("<b a=#>")),
         ] {

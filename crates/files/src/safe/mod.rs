@@ -55,6 +55,7 @@ fn data<'a>(mime_type: &str, data: &'a Json, effort: &mut Effort) -> Option<Cow<
     match &*essence {
         "text/html" => html(data, effort).map(Cow::Owned),
         "image/png" => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
+        "application/vnd.plotly.v1+json" => data.as_str().starts_with('{').then_some(Cow::Borrowed(data)),
         _ if essence.starts_with("application/vnd.vega") => without_options(data),
         _ => Some(Cow::Borrowed(data)),
     }
@@ -73,7 +74,7 @@ fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
 static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
-        // Pictures that are in the text itself; the filter below lets nothing else begin with `data:`.
+        // Pictures that are in the text itself; the filter below lets no others through, and nothing else begin with `data:`.
         .add_url_schemes(&["data"])
         .url_relative(UrlRelative::Deny)
         // What data frames have.
@@ -82,7 +83,9 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .add_generic_attributes(&["style"])
         .filter_style_properties(HashSet::from(["text-align"]))
         .attribute_filter(|element, attribute, value| {
-            let start: String = value.trim_start().chars().take(40).collect::<String>().to_ascii_lowercase();
+            // Browsers skip blanks and control characters before an address, and some of them anywhere.
+            let seen = value.chars().filter(|c| *c > ' ').take(40);
+            let start = seen.collect::<String>().to_ascii_lowercase();
             let is_data = start.starts_with("data");
             let is_picture = ["png", "jpeg", "gif", "webp"].iter().any(|kind| {
                 start
@@ -90,8 +93,13 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
                     .and_then(|rest| rest.strip_prefix(kind))
                     .is_some_and(|rest| rest.starts_with(";base64,"))
             });
-            (!is_data || !matches!(attribute, "src" | "href" | "cite") || (element == "img" && is_picture))
-                .then_some(Cow::Borrowed(value))
+            let stays = match attribute {
+                // From elsewhere, a picture would tell its author who opens the notebook, and when.
+                "src" => element == "img" && is_picture,
+                "href" | "cite" => !is_data,
+                _ => true,
+            };
+            stays.then_some(Cow::Borrowed(value))
         });
     builder
 });
@@ -102,12 +110,11 @@ fn is_base64(json: &str) -> bool {
     text.replace("\\n", "").bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
-/// A chart without the options for the program that draws it.
+/// A chart without the options for the program that draws it; `None` when it is no object: a string would be the address
+/// of a chart, which comes with its options.
 fn without_options(data: &Json) -> Option<Cow<'_, Json>> {
     let mut found = Fields::new();
-    if fields::object(data.as_str(), &mut found).is_err() {
-        return Some(Cow::Borrowed(data)); // no object is no chart
-    }
+    fields::object(data.as_str(), &mut found).ok()?;
     if !found.iter().any(|(name, _)| name == "usermeta") {
         return Some(Cow::Borrowed(data));
     }
@@ -152,7 +159,13 @@ mod tests {
             "<a href='javascript:alert(1)'>x</a>",
             "<a href=' java\nscript:alert(1)'>x</a>",
             "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+            "<a href='&#1;data:text/html,<script>alert(1)</script>'>x</a>",
+            "<a href='&#1;\u{b} da&#9;t&#10;a:text/html,x'>x</a>",
+            "<a href='&#31; &#127; DA&#9;TA:text/html,x'>x</a>",
+            "<a href='&#x1f;java&#9;script:alert(1)'>x</a>",
+            "<blockquote cite='&#2;data:text/html,x'>x</blockquote>",
             "<img src='data:image/svg+xml;base64,PHN2Zz4='>",
+            "<img src='da&#9;ta:image/svg+xml;base64,PHN2Zz4='>",
             "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
             "<form action='javascript:alert(1)'><button>x</button></form>",
             "<style>@import 'javascript:alert(1)'</style>",
@@ -161,6 +174,7 @@ mod tests {
             "<object data='x.swf'></object><embed src='x'><base href='//evil'>",
         ] {
             let clean = cleaned(hostile).to_ascii_lowercase();
+            let clean = clean.replace(|c: char| c.is_ascii_control(), "").replace("&#9;", "");
             for bad in
                 ["<script", "<svg", "<iframe", "<style", "javascript:", "data:", "<form", "<object", "<embed", "<base"]
             {
@@ -181,6 +195,22 @@ mod tests {
         let picture = "<img src=\"data:image/png;base64,iVBORw0KGgo=\">";
         assert_eq!(cleaned(picture), picture);
         assert_eq!(cleaned(&cleaned(frame)), clean);
+    }
+
+    #[test]
+    fn showing_html_tells_nobody() {
+        for address in [
+            "https://example.com/p?victim",
+            "http://example.com/p.png",
+            "//example.com/p",
+            "p.png",
+            "ftp://example.com/p",
+            "data:text/html,x",
+            " https://example.com/p",
+        ] {
+            assert_eq!(cleaned(&format!("<img alt=\"a\" src=\"{address}\">")), "<img alt=\"a\">", "{address}");
+        }
+        assert!(cleaned("<a href=\"https://example.com/\">x</a>").contains("https://example.com/"));
     }
 
     #[test]
@@ -230,6 +260,14 @@ mod tests {
             shown("application/vnd.vegalite.v5+json", chart).as_deref(),
             Some(r#"{"mark":"bar","usermeta":{"a":1}}"#)
         );
+        // What cannot be read as an object may be one for others.
+        for bad in
+            [r#""https://example.com/chart.json""#, "[]", "7", r#"{"usermeta": {"embedOptions": {}}, "\ud800": 1}"#]
+        {
+            assert_eq!(shown("application/vnd.vegalite.v6+json", bad), None, "{bad}");
+        }
+        assert_eq!(shown("application/vnd.plotly.v1+json", r#""https://example.com/figure.json""#), None);
+        assert!(shown("application/vnd.plotly.v1+json", r#"{"data": []}"#).is_some());
         let plain = r#"{"mark": "bar", "usermeta_": 1}"#;
         assert_eq!(shown("application/vnd.vegalite.v6+json", plain).as_deref(), Some(plain));
     }

@@ -1,6 +1,6 @@
 //! Files that somebody made to do harm, or that go beyond a limit.
 
-use quire_files::DamageKind;
+use quire_files::{DamageKind, jupyter};
 use serde_json::{Value, json};
 
 use crate::support::import;
@@ -121,4 +121,23 @@ fn fields_of_ours_in_foreign_metadata_do_no_harm() {
     assert_eq!(extra, [("later", "3")]);
     assert_eq!(&*cells[1].code, "# %% [markdown]\n# x");
     assert!(quire_files::quire::write(&imported.notebook).is_ok());
+}
+
+/// Were each compared with all others, this would take an hour.
+#[test]
+fn a_million_unknown_fields_are_written_once_each() {
+    let fields = (0..1_000_000).map(|n| format!("\"{n}\":0,")).collect::<Vec<_>>().concat();
+    let text = format!("{{{fields}\"7\":1,\"nbformat\":4,\"nbformat_minor\":5,\"metadata\":{{}},\"cells\":[]}}");
+    let imported = import(&text).unwrap();
+    let written = jupyter::write(&imported.notebook, jupyter::Identity::LeftOut);
+    assert_eq!(written.lines().filter(|line| line.ends_with("\": 0,") || line.ends_with("\": 0")).count(), 1_000_000);
+}
+
+/// Were all earlier ones copied for each, this would take minutes.
+#[test]
+fn half_a_million_errors_are_put_together_at_once() {
+    let text = notebook(&json!([code("", &json!([]))]))
+        .replace("\"outputs\":[]", &format!("\"outputs\":[{}{{}}]", r#"{"output_type":"error"},"#.repeat(500_000)));
+    let damage = import(&text).unwrap_err();
+    assert!(damage.reason.ends_with("an output has no `output_type`"), "{damage}");
 }

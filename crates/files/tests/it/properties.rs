@@ -39,13 +39,17 @@ fn text() -> impl Strategy<Value = Json> {
     "(?s).{0,20}|[a-z\n]{0,20}".prop_map(|text| Json::parse(&serde_json::to_string(&text).unwrap()).unwrap())
 }
 
+fn figure(data: &Json) -> Json {
+    Json::parse(&format!("{{\"data\":{}}}", data.as_str())).unwrap()
+}
+
 fn output() -> impl Strategy<Value = Output> {
     let value = prop_oneof![
         (Just("text/plain".to_owned()), text()),
         (Just("image/png".to_owned()), Just(Json::parse(r#""iVBORw0KGgo=""#).unwrap())),
         (Just("text/html".to_owned()), Just(Json::parse(r#""<b>x</b>\ny""#).unwrap())),
         (Just("application/json".to_owned()), json()),
-        (Just("application/vnd.plotly.v1+json".to_owned()), json()),
+        (Just("application/vnd.plotly.v1+json".to_owned()), json().prop_map(|data| figure(&data))),
         ("[a-z]{1,9}/[a-z]{1,9}", text()),
     ];
     (value, json()).prop_map(|((mime_type, data), metadata)| {

@@ -31,6 +31,10 @@ impl Source for Names {
         let notebook = Notebook::new(id, UserId::new("ann").unwrap(), Timestamp::default());
         Ok(Found { notebook, notice: None })
     }
+
+    fn tells_owners(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Default)]
