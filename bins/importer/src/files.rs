@@ -34,7 +34,7 @@ impl Source for Files {
         Ok(Found { notebook, notice: results_incomplete.then(|| notice.to_owned()) })
     }
 
-    fn tells_owners(&self) -> bool {
+    fn is_whole(&self) -> bool {
         true
     }
 }

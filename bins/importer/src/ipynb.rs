@@ -66,7 +66,7 @@ impl Source for IpynbFiles {
         Ok(Found { notebook, notice: (!notices.is_empty()).then(|| notices.join("; ")) })
     }
 
-    fn tells_owners(&self) -> bool {
+    fn is_whole(&self) -> bool {
         false
     }
 }

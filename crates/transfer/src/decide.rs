@@ -40,22 +40,23 @@ pub(crate) enum Action {
     },
 }
 
-/// Decides what becomes of a notebook, by what is stored of it. A stored one must belong to `only_of`, if that is given.
+/// Decides what becomes of a notebook, by what is stored of it. `is_whole` says whether its file tells the owner and the
+/// connection string: else those that are stored stay, and another owner's notebook is left alone.
 pub(crate) async fn decide(
     store: &dyn NotebookStore,
     (read, digest): (&Notebook, ContentDigest),
     stored: Option<&Digested>,
-    only_of: Option<&UserId>,
+    is_whole: bool,
     on_conflict: OnConflict,
     keys: &Keys,
 ) -> Result<Decision, StoreError> {
     let Some(stored) = stored else { return Ok(create()) };
-    if let Some(refused) = refuse_others(only_of, &stored.owner) {
-        return Ok(refused);
+    if !is_whole && stored.owner != read.owner {
+        return Ok(belongs_to(&stored.owner));
     }
     let same_content = stored.digest == digest;
     // Strings, which digests leave out, have to be opened to be compared.
-    let no_strings = read.connection.is_none() && !stored.has_connection;
+    let no_strings = !is_whole || (read.connection.is_none() && !stored.has_connection);
     if same_content && no_strings && stored.revision >= read.revision {
         return Ok(unchanged());
     }
@@ -64,9 +65,16 @@ pub(crate) async fn decide(
     }
     // Seldom enough: the other cases need the stored notebook itself.
     let Some(Loaded { notebook: stored, .. }) = patiently(|| store.load(&read.id)).await? else { return Ok(create()) };
-    if let Some(refused) = refuse_others(only_of, &stored.owner) {
-        return Ok(refused);
+    if !is_whole && stored.owner != read.owner {
+        return Ok(belongs_to(&stored.owner));
     }
+    let completed;
+    let read = if is_whole {
+        read
+    } else {
+        completed = Notebook { connection: stored.connection.clone(), ..read.clone() };
+        &completed
+    };
     let what = match (stored.content_digest() == digest, connection::is_same(read, &stored, keys)) {
         (true, true) if stored.revision >= read.revision => return Ok(unchanged()),
         // Edited and edited back: the same content, but whoever counts revisions must not go back.
@@ -99,13 +107,12 @@ fn over(stored: &Notebook, read: &Notebook, revision: Revision) -> Notebook {
     }
 }
 
-fn refuse_others(only_of: Option<&UserId>, owner: &UserId) -> Option<Decision> {
-    only_of.filter(|only| *only != owner)?;
+fn belongs_to(owner: &UserId) -> Decision {
     let reason = format!(
         "belongs to another user in the database, {owner}, and the file does not say whose it is: give the file another \
          name, or {owner} as its owner"
     );
-    Some(leave(OnConflict::Fail, &reason))
+    leave(OnConflict::Fail, &reason)
 }
 
 fn conflict(read: &Notebook, stored: Revision, what: &str) -> String {

@@ -164,8 +164,8 @@ impl Import {
         let mut in_doubt: Option<Decision> = None;
         for _ in 0..ROUNDS {
             let read = (&prepared.notebook, prepared.digest);
-            let only_of = (!self.source.tells_owners()).then_some(&prepared.notebook.owner);
-            let decision = decide(store, read, stored.as_ref(), only_of, self.on_conflict, &self.keys);
+            let is_whole = self.source.is_whole();
+            let decision = decide(store, read, stored.as_ref(), is_whole, self.on_conflict, &self.keys);
             let decision = decision.await.map_err(failed)?;
             let done = match &decision.action {
                 _ if self.dry_run => return Ok(decision),

@@ -21,9 +21,10 @@ pub trait Source: Debug + Send + Sync + 'static {
     /// [`Fault`] says why it gives no notebook; that stops nothing else.
     fn read(&self, candidate: &Candidate) -> Result<Found, Fault>;
 
-    /// Whether notebooks here say whose they are. Where they do not, none takes the place of another user's: that it has
-    /// the same id, which may be no more than the name of a file, is chance or bad intent.
-    fn tells_owners(&self) -> bool;
+    /// Whether notebooks here say whose they are and have their connection strings. Where they do not, none takes the place of
+    /// another user's, since that it has the same id, which may be no more than the name of a file, is chance or bad intent;
+    /// and the string that is stored stays.
+    fn is_whole(&self) -> bool;
 }
 
 /// Something that should be a notebook.

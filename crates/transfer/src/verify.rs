@@ -59,7 +59,7 @@ impl Verify {
             Ok(found) => found,
             Err(fault) => return Ok(Line::of_fault(&candidate.file, fault)),
         };
-        let (read, notice) = (read.notebook, read.notice);
+        let (mut read, notice) = (read.notebook, read.notice);
         let line = |id, outcome, reason| Line { file: Some(candidate.file.clone()), id, outcome, reason, offset: None };
         let id = Some(read.id.clone());
         let stored = match patiently(|| self.store.load(&read.id)).await {
@@ -70,6 +70,9 @@ impl Verify {
                 return Ok(line(id, Outcome::Failed, Some(reason)));
             }
         };
+        if !self.source.is_whole() {
+            read.connection.clone_from(&stored.connection);
+        }
         let keys = self.keys.clone();
         let (outcome, reasons) = blocking(move || {
             let mut different = compare(&read, &stored, &keys);

@@ -226,3 +226,21 @@ fn names(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+#[test]
+fn a_stored_connection_string_outlives_what_files_without_one_bring() {
+    let this = Move::new();
+    this.write("n.ipynb", jupyter("x = 1").to_string());
+    this.expect(0, &with(&["run"], &["--owner", "user_ann"]));
+    this.sql("UPDATE notebooks SET db_conn_sealed = 'q1.k.c29tZXRoaW5n'");
+    let again = this.expect(0, &with(&["run", "--on-conflict", "overwrite"], &["--owner", "user_ann"]));
+    assert_eq!(again.results(), rows(&[("n.ipynb", "unchanged")]));
+    this.expect(0, &with(&["verify"], &["--owner", "user_ann"]));
+    this.write("n.ipynb", jupyter("x = 2").to_string());
+    let other = this.expect(0, &with(&["run", "--on-conflict", "overwrite"], &["--owner", "user_ann"]));
+    assert_eq!(other.results(), rows(&[("n.ipynb", "updated")]));
+    let stored = this.load("n").unwrap();
+    assert_eq!(stored.connection.unwrap().expose(), "q1.k.c29tZXRoaW5n");
+    assert!(stored.cells.iter().any(|cell| &*cell.code == "x = 2"));
+    this.expect(0, &with(&["verify"], &["--owner", "user_ann"]));
+}

@@ -32,7 +32,7 @@ impl Source for Names {
         Ok(Found { notebook, notice: None })
     }
 
-    fn tells_owners(&self) -> bool {
+    fn is_whole(&self) -> bool {
         true
     }
 }
