@@ -156,7 +156,7 @@ impl NotebookStore for JsonNotebookStore {
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
         let (user, key) = (user.clone(), *key);
-        self.run(move |engine| Ok(engine.answers.find(&user, key, now))).await.map_err(Error::of_answers)
+        self.run(move |engine| engine.answer(&user, key, now)).await.map_err(Error::of_answers)
     }
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {

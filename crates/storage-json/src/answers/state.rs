@@ -15,7 +15,7 @@ pub(super) struct State {
     kept: HashMap<UserId, HashMap<AnswerKey, KeptAnswer>>,
     /// Changes of which the log does not say that they have happened, from before the directory was opened.
     pub(super) left_open: Vec<(u64, NotebookId, Then, Vec<KeptAnswer>)>,
-    /// Changes under way, by number.
+    /// Changes under way, and those that are unsure, by number.
     pub(super) changing: HashMap<u64, Underway>,
     pub(super) last_change: u64,
     /// Changes that have happened without the log saying so yet.
@@ -32,6 +32,14 @@ pub(super) struct Underway {
     pub(super) answers: Vec<KeptAnswer>,
     /// What the log says of it.
     pub(super) lines: Vec<u8>,
+    /// It shows, but may not last.
+    pub(super) is_unsure: bool,
+}
+
+impl Underway {
+    fn has(&self, user: &UserId, key: AnswerKey) -> bool {
+        self.answers.iter().any(|answer| (&answer.user, answer.key) == (user, key))
+    }
 }
 
 impl State {
@@ -93,8 +101,36 @@ impl State {
 
     /// Whether something under way may come to be kept under the key of this answer.
     pub(super) fn is_open(&self, answer: &KeptAnswer) -> bool {
-        let mut others = self.changing.values().flat_map(|underway| &underway.answers);
-        others.any(|other| (&other.user, other.key) == (&answer.user, answer.key))
+        self.changing.values().any(|underway| !underway.is_unsure && underway.has(&answer.user, answer.key))
+    }
+
+    /// Whether the answer under this key is held back, because its change is unsure.
+    pub(super) fn is_held(&self, user: &UserId, key: AnswerKey) -> bool {
+        self.changing.values().any(|underway| underway.is_unsure && underway.has(user, key))
+    }
+
+    /// Whether an answered change of this notebook is unsure.
+    pub(super) fn is_unsure(&self, notebook: &NotebookId) -> bool {
+        self.changing.values().any(|underway| underway.is_unsure && underway.notebook.as_ref() == Some(notebook))
+    }
+
+    /// The answered changes that are unsure.
+    pub(super) fn unsure(&self) -> Vec<u64> {
+        self.changing.iter().filter(|(_, underway)| underway.is_unsure).map(|(number, _)| *number).collect()
+    }
+
+    /// What was under way is unsure.
+    pub(super) fn hold(&mut self, number: u64) {
+        if let Some(underway) = self.changing.get_mut(&number) {
+            underway.is_unsure = true;
+        }
+    }
+
+    /// What is still under way has not happened.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if self.changing.get(&number).is_some_and(|underway| !underway.is_unsure) {
+            self.changing.remove(&number);
+        }
     }
 
     /// What was under way has happened.
@@ -123,6 +159,13 @@ impl State {
         let appended = self.log.append(&lines)?;
         self.unsettled.extend(self.unsaid.drain(..).map(|(_, notebook)| (notebook, appended)));
         Ok(())
+    }
+
+    /// As [`Self::say`]; where it fails, the files show it, and before they are changed again, it is said.
+    pub(super) fn try_to_say(&mut self) {
+        if let Err(error) = self.say() {
+            tracing::warn!(%error, "cannot write that an answered change has happened");
+        }
     }
 
     /// Writes the log anew: what is kept, and what is under way.
