@@ -7,9 +7,10 @@ use quire_domain::CellChange;
 
 use crate::event::{Event, EventKind};
 
-/// Events that are kept at most.
+/// Events that are kept at most, or those that were published together last.
 const MOST_EVENTS: usize = 256;
-/// Bytes that they hold at most beyond what the notebook itself holds, or one event if that holds more.
+/// Bytes that they hold at most beyond what the notebook itself holds, or those that were published together last if these
+/// hold more.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// What an event weighs besides texts: its own fields, and the pages of the cells' list that it does not share.
 const EVENT_BYTES: usize = 2 * 1024;
@@ -43,16 +44,21 @@ impl Recent {
         Self(Mutex::new(Kept { events: VecDeque::new(), bytes: 0, from }))
     }
 
-    /// Keeps one more event, and forgets as many of the oldest as make room.
-    pub(crate) fn push(&self, event: Arc<Event>) {
+    /// Keeps what was published together, and forgets as many of the events before it as make room. None of its own, whatever
+    /// they hold: whoever has heard everything so far hears all of this too.
+    pub(crate) fn push(&self, events: Vec<Arc<Event>>) {
         let mut kept = self.kept();
-        let bytes = weight(&event);
-        kept.bytes += bytes;
-        kept.events.push_back((event, bytes));
-        while kept.events.len() > MOST_EVENTS || (kept.bytes > MOST_BYTES && kept.events.len() > 1) {
+        let mut older = kept.events.len();
+        for event in events {
+            let bytes = weight(&event);
+            kept.bytes += bytes;
+            kept.events.push_back((event, bytes));
+        }
+        while older > 0 && (kept.events.len() > MOST_EVENTS || kept.bytes > MOST_BYTES) {
             let Some((oldest, bytes)) = kept.events.pop_front() else { return };
             kept.bytes -= bytes;
             kept.from = oldest.seq.number;
+            older -= 1;
         }
     }
 

@@ -291,9 +291,7 @@ impl Writer {
         // The state first: whoever has heard of an event and then reads must find it.
         let (notebook, connection) = (self.open.notebook().clone(), self.shown_connection());
         self.published.send_replace(Arc::new(Published { notebook, connection, version, seq }));
-        for event in events {
-            self.recent.push(event);
-        }
+        self.recent.push(events);
         self.news.send_replace(());
     }
 
@@ -313,7 +311,7 @@ impl Writer {
         self.commands.close();
         let notebook = self.open.notebook().clone();
         let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted, notebook };
-        self.recent.push(Arc::new(event));
+        self.recent.push(vec![Arc::new(event)]);
         self.news.send_replace(());
     }
 }

@@ -215,6 +215,29 @@ impl World {
         self.store.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
+    /// Makes these edits in one commit, by sending them while the commit of the first is held.
+    pub(crate) async fn together(&self, id: &NotebookId, first: Edit, others: Vec<Edit>) {
+        self.close_gate();
+        self.store.waiting.forget_permits(usize::MAX); // of earlier commits
+        let send = |edit| {
+            let (service, id) = (self.service.clone(), id.clone());
+            tokio::spawn(async move { service.edit(&ann(), &id, None, edit).await.unwrap() })
+        };
+        let count = others.len();
+        let mut sent = vec![send(first)];
+        self.commits_waiting(1).await;
+        sent.extend(others.into_iter().map(send));
+        // None of them waits for anything before it is in the queue, so once round would do.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.open_gate();
+        for edit in sent {
+            edit.await.unwrap();
+        }
+        assert_eq!(self.store.commits.lock().unwrap().last(), Some(&count));
+    }
+
     /// Waits until so many commits have come as far as the gate since the last call.
     pub(crate) async fn commits_waiting(&self, count: u32) {
         self.store.waiting.acquire_many(count).await.unwrap().forget();
