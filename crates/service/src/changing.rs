@@ -52,7 +52,7 @@ impl NotebookService {
     /// Stores a new notebook, if its owner may keep one more, with the answer to the request.
     pub(crate) async fn keep(&self, notebook: &Notebook, answer: &impl Serialize) -> Result<(), ServiceError> {
         self.shared.quotas.admit(&*self.shared.store, &notebook.owner, of_notebook(notebook)).await?;
-        self.shared.store.create(notebook, self.answer(answer)?.as_ref()).await?;
+        self.shared.store.create(notebook, self.answer(&notebook.id, answer)?.as_ref()).await?;
         Ok(())
     }
 
@@ -183,8 +183,12 @@ impl NotebookService {
     }
 
     /// The answer to keep with what is made at once, if this is for a request with a key.
-    pub(crate) fn answer(&self, outcome: &impl Serialize) -> Result<Option<KeptAnswer>, ServiceError> {
-        let answer = |ticket: &Arc<Ticket>| ticket.answer(outcome, self.shared.clock.now());
+    pub(crate) fn answer(
+        &self,
+        notebook: &NotebookId,
+        outcome: &impl Serialize,
+    ) -> Result<Option<KeptAnswer>, ServiceError> {
+        let answer = |ticket: &Arc<Ticket>| ticket.answer(notebook, outcome, self.shared.clock.now());
         Ok(self.ticket.as_ref().map(answer).transpose()?)
     }
 }

@@ -73,7 +73,11 @@ impl Writer {
                 // The edits, not the changes, are applied again: those whose expected revision no longer fits conflict.
                 Attempt::Failed(StoreError::RevisionMismatch { .. }) => self.refresh().await?,
                 Attempt::Failed(error) => {
-                    if matches!(error, StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. }) {
+                    // What was answered before was done at another server.
+                    if matches!(
+                        error,
+                        StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. } | StoreError::AlreadyAnswered
+                    ) {
                         self.doubt().await;
                     }
                     return Err(error);
@@ -99,7 +103,7 @@ impl Writer {
                 Edited { revision: self.open.notebook().revision, change }
             }));
             if let (Some(keep), Some(Ok(edited))) = (&command.keep, answers.last()) {
-                match keep.answer(edited, self.shared.clock.now()) {
+                match keep.answer(self.id(), edited, self.shared.clock.now()) {
                     Ok(answer) => kept.push(answer),
                     Err(error) => {
                         self.take_back(&changes);

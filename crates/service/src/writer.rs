@@ -176,7 +176,12 @@ impl Writer {
                     let answer = self.delete(&user, expected, ticket).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
-                Command::Refresh => {} // wakes the writer, which looks for the hint itself
+                Command::Refresh { reply } => {
+                    if self.registered.take_hint() {
+                        self.doubt().await;
+                    }
+                    let _ = reply.map(|reply| reply.send(())); // nobody may be waiting any more
+                }
                 Command::Watch { last, reply } => {
                     let _ = reply.send(Ok(self.watch(last))); // nobody may be waiting any more
                 }
@@ -214,7 +219,7 @@ impl Writer {
         ticket: Option<Arc<Ticket>>,
     ) -> Result<(), ServiceError> {
         let now = self.shared.clock.now();
-        let answer = ticket.map(|ticket| ticket.answer(&(), now)).transpose()?;
+        let answer = ticket.map(|ticket| ticket.answer(self.id(), &(), now)).transpose()?;
         for _ in 0..ROUNDS {
             // Another server may have changed it since, and given it another owner; what is deleted is gone.
             self.refresh().await?;

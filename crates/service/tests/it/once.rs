@@ -90,6 +90,30 @@ async fn a_repetition_at_another_server_gets_the_answer() {
     assert_eq!(told(edit(&second, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
 }
 
+/// The second server has the notebook in memory, as it was before the edit that it is asked for once more. The store is one,
+/// which does not hint at what comes from its own callers, so nothing else tells the second service.
+#[tokio::test]
+async fn after_a_repetition_the_edit_is_seen_at_that_server_too() {
+    let world = World::new();
+    let second = world.second();
+    let (id, _) = world.notebook().await;
+    let mut watch = second.watch(&ann(), &id).await.unwrap();
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    assert_eq!(told(edit(&second, key(1), (&id, None, insert("x", "x"))).await), (1, true));
+    assert_eq!(codes(&second.get(&ann(), &id).await.unwrap().notebook), ["", "x"]);
+    assert_eq!(codes(&watch.next().await.unwrap().notebook), ["", "x"]);
+    let delete = |service: &NotebookService| {
+        let (service, id) = (service.clone(), id.clone());
+        async move {
+            let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
+            service.once::<(), ServiceError, _>(&ann(), Some(key(2)), call).await.unwrap().is_replay
+        }
+    };
+    assert!(!delete(&world.service).await);
+    assert!(delete(&second).await);
+    assert!(matches!(second.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
+}
+
 /// The client leaves while its edit is on its way to the disk; what it sends again waits for the first.
 #[tokio::test]
 async fn a_repetition_waits_for_the_first_whose_client_left() {
