@@ -92,7 +92,7 @@ impl Answers {
                 continue;
             }
             for answer in answers {
-                state.put_if_missing(answer);
+                state.put_unless_newer(answer);
             }
             state.unsaid.push((change, notebook));
         }

@@ -63,8 +63,9 @@ impl State {
         self.kept.entry(answer.user.clone()).or_default().insert(answer.key, answer);
     }
 
-    pub(super) fn put_if_missing(&mut self, answer: KeptAnswer) {
-        if self.find(&answer.user, answer.key).is_none() {
+    /// Unless a newer one is there; an older one has expired since.
+    pub(super) fn put_unless_newer(&mut self, answer: KeptAnswer) {
+        if self.find(&answer.user, answer.key).is_none_or(|there| there.at < answer.at) {
             self.put(answer);
         }
     }

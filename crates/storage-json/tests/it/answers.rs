@@ -58,6 +58,26 @@ async fn without_the_last_line_the_file_tells_whether_the_change_happened() {
     }
 }
 
+/// The key was free again, and the crash came before the log said that its new change had happened.
+#[tokio::test]
+async fn of_a_key_used_again_the_new_answer_is_kept() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    let old = answer("x", 2);
+    served.keep(&old).await.unwrap();
+    let later = old.at + KeptAnswer::LIFE;
+    assert!(served.answer(&old.user, &old.key, later).await.unwrap().is_none());
+    let new = KeptAnswer { outcome: "new".into(), at: later, ..old };
+    let mut view = load(&served, "x").await;
+    commit_answering(&served, &mut view, &[update("a", "2")], std::slice::from_ref(&new)).await.unwrap();
+    served.restart_after(|dir| {
+        let mut left = lines(dir);
+        left.retain(|line| !line.contains("happened"));
+        write_lines(dir, &left);
+    });
+    assert_eq!(served.answer(&new.user, &new.key, later).await.unwrap(), Some(new));
+}
+
 /// A change without an answer makes the file tell nothing of the change before; so the log must say it by then.
 #[tokio::test]
 async fn a_change_without_an_answer_takes_none_away() {
