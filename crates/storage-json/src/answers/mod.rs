@@ -186,9 +186,9 @@ impl Answers {
     /// Makes durable what has been appended until then.
     fn sync(&self, appended: u64) -> io::Result<()> {
         let syncing = self.state().log.syncing()?;
-        syncing.run()?;
+        let names_too = syncing.run()?;
         let mut state = self.state();
-        state.log.is_named = true;
+        state.log.is_named |= names_too;
         state.unsettled.retain(|_, said| *said > appended);
         Ok(())
     }
