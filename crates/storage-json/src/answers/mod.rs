@@ -1,7 +1,7 @@
 //! Kept answers. They are in memory, and in a log on disk, `.quire/answers.log`, which is written as follows.
 //!
 //! Before a notebook's file is exchanged, its answers are appended, durably, with what the file will then be: its digest,
-//! or that it is gone. When the exchange is done, a line says so, which is not waited for: it survives the death of the
+//! or that it is gone. When the exchange is done, or has failed, a line says so, which is not waited for: it survives the death of the
 //! process, and the next durable write of the log makes it durable. When the directory is opened, answers count whose
 //! change is said to have happened, or shows in the notebook's file. So an answer is there after a crash if and only if
 //! its change is.
@@ -17,7 +17,7 @@ mod log;
 mod record;
 mod state;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -52,8 +52,12 @@ impl Answers {
     /// Reads the answers that are kept in `.quire`. [`Self::decide`] comes next.
     pub(crate) fn open(ours: Arc<Folder>) -> io::Result<Self> {
         let (log, lines) = Log::open(ours)?;
-        let as_said = |line: &Line| if let Line::Happened(change) = line { Some(*change) } else { None };
-        let happened: HashSet<u64> = lines.iter().filter_map(as_said).collect();
+        let as_said = |line: &Line| match line {
+            Line::Happened(change) => Some((*change, true)),
+            Line::Failed(change) => Some((*change, false)),
+            _ => None,
+        };
+        let said: HashMap<u64, bool> = lines.iter().filter_map(as_said).collect();
         let mut state = State::of(log);
         for line in lines {
             match line {
@@ -61,15 +65,13 @@ impl Answers {
                 Line::Before { change, notebook, then, answers } => {
                     state.last_change = state.last_change.max(change);
                     let answers = answers.into_iter().map(KeptAnswer::from);
-                    if happened.contains(&change) {
-                        for answer in answers {
-                            state.put(answer);
-                        }
-                    } else {
-                        state.left_open.push((change, notebook, then, answers.collect()));
+                    match said.get(&change) {
+                        Some(true) => answers.for_each(|answer| state.put(answer)),
+                        Some(false) => {}
+                        None => state.left_open.push((change, notebook, then, answers.collect())),
                     }
                 }
-                Line::Happened(change) => state.last_change = state.last_change.max(change),
+                Line::Happened(change) | Line::Failed(change) => state.last_change = state.last_change.max(change),
                 Line::Expired(until) => drop(state.expire(until)),
             }
         }
@@ -89,13 +91,16 @@ impl Answers {
         }
         for (change, notebook, then, answers) in std::mem::take(&mut state.left_open) {
             if !is_so(&notebook, then) {
+                // Said, so that it does not come to be so later by other hands.
+                state.unsaid.push((Line::Failed(change), notebook));
                 continue;
             }
             for answer in answers {
                 state.put_unless_newer(answer);
             }
-            state.unsaid.push((change, notebook));
+            state.unsaid.push((Line::Happened(change), notebook));
         }
+        state.try_to_say();
         state.trim_all();
         if state.log.is_wasteful()
             && let Err(error) = state.rewrite()
@@ -267,7 +272,10 @@ impl Changing<'_> {
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        self.answers.state().give_up(self.number);
+        let mut state = self.answers.state();
+        state.give_up(self.number);
+        state.try_to_say();
+        drop(state);
         self.answers.ended.notify_all();
     }
 }

@@ -18,10 +18,10 @@ pub(super) struct State {
     /// Changes under way, and those that are unsure, by number.
     pub(super) changing: HashMap<u64, Underway>,
     pub(super) last_change: u64,
-    /// Changes that have happened without the log saying so yet.
-    pub(super) unsaid: Vec<(u64, NotebookId)>,
-    /// Notebooks of which it is not durable that the last change with an answer has happened, and with which part of the
-    /// log it will be.
+    /// Of which changes the log does not say yet that they have happened, or that they have not.
+    pub(super) unsaid: Vec<(Line, NotebookId)>,
+    /// Notebooks of which it is not durable what became of the last change with an answer, and with which part of the log
+    /// it will be.
     pub(super) unsettled: HashMap<NotebookId, u64>,
 }
 
@@ -129,8 +129,10 @@ impl State {
 
     /// What is still under way has not happened.
     pub(super) fn give_up(&mut self, number: u64) {
-        if self.changing.get(&number).is_some_and(|underway| !underway.is_unsure) {
-            self.changing.remove(&number);
+        if self.changing.get(&number).is_some_and(|underway| !underway.is_unsure)
+            && let Some(Underway { notebook: Some(notebook), .. }) = self.changing.remove(&number)
+        {
+            self.unsaid.push((Line::Failed(number), notebook));
         }
     }
 
@@ -140,22 +142,22 @@ impl State {
         for answer in answers {
             self.put(answer);
         }
-        self.unsaid.extend(notebook.map(|notebook| (number, notebook)));
+        self.unsaid.extend(notebook.map(|notebook| (Line::Happened(number), notebook)));
     }
 
-    /// Whether the log does not say durably that the last change of the notebook that had an answer has happened.
+    /// Whether the log does not say durably what became of the last change of the notebook that had an answer.
     pub(super) fn is_unsettled(&self, notebook: &NotebookId) -> bool {
         self.unsettled.contains_key(notebook) || self.unsaid.iter().any(|(_, unsaid)| unsaid == notebook)
     }
 
-    /// Appends which changes have happened, without waiting for the disk.
+    /// Appends which changes have happened and which have not, without waiting for the disk.
     pub(super) fn say(&mut self) -> io::Result<()> {
         if self.unsaid.is_empty() {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for (change, _) in &self.unsaid {
-            lines.extend(Line::Happened(*change).to_bytes()?);
+        for (line, _) in &self.unsaid {
+            lines.extend(line.to_bytes()?);
         }
         let appended = self.log.append(&lines)?;
         self.unsettled.extend(self.unsaid.drain(..).map(|(_, notebook)| (notebook, appended)));
@@ -165,7 +167,7 @@ impl State {
     /// As [`Self::say`]; where it fails, the files show it, and before they are changed again, it is said.
     pub(super) fn try_to_say(&mut self) {
         if let Err(error) = self.say() {
-            tracing::warn!(%error, "cannot write that an answered change has happened");
+            tracing::warn!(%error, "cannot write what became of an answered change");
         }
     }
 
@@ -176,7 +178,7 @@ impl State {
             lines.extend_from_slice(&underway.lines);
         }
         self.log.rewrite(&lines)?;
-        // What has happened is kept as such.
+        // What has happened is kept as such, and of what has not there is no word any more.
         self.unsaid.clear();
         self.unsettled.clear();
         Ok(())

@@ -27,7 +27,7 @@ async fn kept(served: &Served, revisions: impl IntoIterator<Item = i64>) -> Vec<
 }
 
 fn lines(dir: &Path) -> Vec<String> {
-    fs::read_to_string(dir.join(LOG)).unwrap().lines().map(str::to_owned).collect()
+    fs::read_to_string(dir.join(LOG)).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 fn write_lines(dir: &Path, lines: &[String]) {
@@ -110,6 +110,25 @@ async fn a_deletion_that_was_only_written_down_has_not_happened() {
     assert!(!is_kept(&served, "x", 2).await);
     served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap();
     assert!(is_kept(&served, "x", 2).await);
+}
+
+/// What somebody else does later is not taken for the change that failed.
+#[tokio::test]
+async fn a_deletion_that_failed_does_not_happen_later_by_other_hands() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    let before = lines(served.dir()).len();
+    fs::remove_dir(served.path(".quire/tmp")).unwrap();
+    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap_err();
+    let written = lines(served.dir()).split_off(before);
+    served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
+    assert!(!is_kept(&served, "x", 2).await);
+    // Nor when the process died before it could say that it failed.
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    served.restart_after(|dir| write_lines(dir, &written[..1]));
+    assert!(!is_kept(&served, "x", 2).await);
+    served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
+    assert!(!is_kept(&served, "x", 2).await);
 }
 
 /// Whatever is cut off or overwritten, the directory opens, the other answers are there, and new ones are kept.
