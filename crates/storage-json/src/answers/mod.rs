@@ -135,6 +135,12 @@ impl Answers {
         Ok(Some(changing))
     }
 
+    /// Refuses answers under whose keys others are kept.
+    pub(crate) fn check_free(&self, answers: &[KeptAnswer]) -> Result<(), Error> {
+        let state = self.state();
+        if answers.iter().any(|answer| state.has(answer)) { Err(Error::Answered) } else { Ok(()) }
+    }
+
     /// Keeps answers to what changed nothing.
     pub(crate) fn keep(&self, answers: &[KeptAnswer]) -> Result<(), Error> {
         if answers.is_empty() {
@@ -157,11 +163,7 @@ impl Answers {
         let is_open = |state: &mut State| answers.iter().any(|answer| state.is_open(answer));
         let waited = self.ended.wait_while(self.state(), is_open);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        // What is unsure is not told, and not done once more either.
-        let is_there = |answer: &KeptAnswer| {
-            state.find(&answer.user, answer.key).is_some() || state.is_held(&answer.user, answer.key)
-        };
-        if answers.iter().any(is_there) {
+        if answers.iter().any(|answer| state.has(answer)) {
             return Err(Error::Answered);
         }
         let number = state.last_change + 1;

@@ -110,6 +110,11 @@ impl State {
         self.changing.values().any(|underway| underway.is_unsure && underway.has(user, key))
     }
 
+    /// Whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
+    pub(super) fn has(&self, answer: &KeptAnswer) -> bool {
+        self.find(&answer.user, answer.key).is_some() || self.is_held(&answer.user, answer.key)
+    }
+
     /// Whether an answered change of this notebook is unsure.
     pub(super) fn is_unsure(&self, notebook: &NotebookId) -> bool {
         self.changing.values().any(|underway| underway.is_unsure && underway.notebook.as_ref() == Some(notebook))

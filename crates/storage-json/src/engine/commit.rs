@@ -78,6 +78,7 @@ impl Engine {
 
     /// Changes of results alone, which the notebook's file does not hold.
     fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &Current) -> Result<Committed, Error> {
+        self.answers.check_free(&commit.answers)?;
         let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
         let record = record_of(&commit.changes, BTreeMap::new(), results, None);
         if !record.is_empty() {
