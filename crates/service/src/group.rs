@@ -113,7 +113,7 @@ impl Writer {
             }
         }
         if changes.is_empty() {
-            return self.keep(answers, &kept).await;
+            return self.keep_answers(answers, &kept).await;
         }
         match self.store(base, &changes, &kept).await {
             Ok(version) => {
@@ -131,13 +131,14 @@ impl Writer {
     }
 
     /// Keeps the answers to edits that found nothing to change: repeated later, they may find something.
-    async fn keep(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[KeptAnswer]) -> Attempt {
-        for answer in kept {
-            if let Err(error) = self.shared.store.keep(answer).await {
-                return Attempt::Failed(error);
-            }
+    async fn keep_answers(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[KeptAnswer]) -> Attempt {
+        if kept.is_empty() {
+            return Attempt::Done(answers);
         }
-        Attempt::Done(answers)
+        match self.shared.store.keep(kept).await {
+            Ok(()) => Attempt::Done(answers),
+            Err(error) => Attempt::Failed(error),
+        }
     }
 
     fn take_back(&mut self, changes: &[Arc<Change>]) {

@@ -149,9 +149,9 @@ impl NotebookStore for JsonNotebookStore {
         deleted.map_err(|error| error.of(id, "delete"))
     }
 
-    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
-        let answer = [answer.clone()];
-        self.run(move |engine| engine.answers.keep(&answer)).await.map_err(Error::of_answers)
+    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        let answers = answers.to_vec();
+        self.run(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {

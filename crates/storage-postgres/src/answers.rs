@@ -47,20 +47,20 @@ pub(crate) fn bind(statement: Statement, answers: &[KeptAnswer]) -> Statement {
         .bind(answers.iter().map(|answer| answer.at).collect::<Vec<_>>())
 }
 
-/// Keeps an answer to what changed nothing.
-pub(crate) async fn keep(database: &Database, answer: &KeptAnswer) -> Result<(), Error> {
+/// Keeps answers to what changed nothing.
+pub(crate) async fn keep(database: &Database, answers: &[KeptAnswer]) -> Result<(), Error> {
     const SQL: &str = concat!(
         "WITH nothing AS (SELECT)",
         keeping!("nothing", "$1", "$2", "$3", "$4", "$5"),
         "SELECT" // what it keeps does not depend on what it returns
     );
-    database.fetch_optional(bind(sqlx::query(SQL), std::slice::from_ref(answer))).await?;
+    database.fetch_optional(bind(sqlx::query(SQL), answers)).await?;
     Ok(())
 }
 
 /// Keeps an answer unless one is kept already.
 pub(crate) async fn keep_if_missing(database: &Database, answer: &KeptAnswer) -> Result<(), Error> {
-    match keep(database, answer).await {
+    match keep(database, std::slice::from_ref(answer)).await {
         Err(Error::Answered) => Ok(()),
         kept => kept,
     }

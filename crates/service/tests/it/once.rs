@@ -220,6 +220,7 @@ async fn edits_of_a_group_have_an_answer_each() {
     let (id, cell) = world.notebook().await;
     for (round, refuses_groups) in [(0_u16, false), (1, true)] {
         world.close_gate();
+        world.store.looks.forget_permits(usize::MAX); // of the round before
         let send = |number: u16, edit_wanted: Edit| {
             let (service, id) = (world.service.clone(), id.clone());
             tokio::spawn(async move { edit(&service, key(round * 10 + number), (&id, None, edit_wanted)).await })
@@ -231,7 +232,8 @@ async fn edits_of_a_group_have_an_answer_each() {
         let first = send(0, wanted(0));
         world.commits_waiting(1).await;
         let others: Vec<_> = (1..5).map(|number| send(number, wanted(number))).collect();
-        for _ in 0..1_000 {
+        world.looks(5).await;
+        for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         if refuses_groups {
@@ -242,6 +244,8 @@ async fn edits_of_a_group_have_an_answer_each() {
         for other in others {
             revisions.push(told(other.await.unwrap()));
         }
+        let commits = std::mem::take(&mut *world.store.commits.lock().unwrap());
+        assert_eq!(commits, if refuses_groups { vec![1, 1, 1, 1] } else { vec![1, 3] }, "round {round}");
         for (number, (revision, is_replay)) in revisions.into_iter().enumerate() {
             assert!(!is_replay, "round {round}, {number}");
             let number = u16::try_from(number).unwrap();
@@ -250,6 +254,32 @@ async fn edits_of_a_group_have_an_answer_each() {
         }
     }
     assert_eq!(world.service.get(&ann(), &id).await.unwrap().notebook.revision, Revision(8));
+}
+
+/// As above, where none of them finds anything to change.
+#[tokio::test]
+async fn answers_of_a_group_that_changes_nothing_are_kept_together() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.close_gate();
+    let send = |number: u16, edit_wanted: Edit| {
+        let (service, id) = (world.service.clone(), id.clone());
+        tokio::spawn(async move { told(edit(&service, key(number), (&id, None, edit_wanted)).await) })
+    };
+    let mut sent = vec![send(0, insert("x", "x"))];
+    world.commits_waiting(1).await;
+    let same = || Edit::SetCellType { id: cell.clone(), cell_type: CellType::Python };
+    sent.extend((1..5).map(|number| send(number, same())));
+    // Each has its look for an answer behind it, and nothing but the queue ahead.
+    world.looks(5).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    world.open_gate();
+    for task in sent {
+        assert_eq!(task.await.unwrap(), (1, false));
+    }
+    assert_eq!(*world.store.keeps.lock().unwrap(), [4]);
 }
 
 /// Sends a request to one server, and again to another.
@@ -341,13 +371,16 @@ async fn old_answers_are_forgotten_in_the_background() {
     let RequestKey { key: name, request } = key(1);
     let at = Timestamp::default();
     let old = KeptAnswer { user: bob(), key: name, request, outcome: Arc::from("{}"), at };
-    world.store.keep(&old).await.unwrap();
+    world.store.keep(&[old]).await.unwrap();
     let is_kept = async || world.store.answer(&bob(), &name, at).await.unwrap().is_some();
     assert!(is_kept().await);
     edit(&world.service, key(2), (&id, None, insert("x", "x"))).await.unwrap();
-    while is_kept().await {
-        tokio::task::yield_now().await;
-    }
+    let forgotten = async {
+        while is_kept().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), forgotten).await.expect("it is forgotten at last");
 }
 
 /// Where nothing may be changed any more, what has been changed is still answered.

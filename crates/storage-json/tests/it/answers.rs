@@ -64,7 +64,7 @@ async fn of_a_key_used_again_the_new_answer_is_kept() {
     let mut served = Served::new();
     served.create(&notebook("x", "1"), None).await.unwrap();
     let old = answer("x", 2);
-    served.keep(&old).await.unwrap();
+    served.keep(std::slice::from_ref(&old)).await.unwrap();
     let later = old.at + KeptAnswer::LIFE;
     assert!(served.answer(&old.user, &old.key, later).await.unwrap().is_none());
     let new = KeptAnswer { outcome: "new".into(), at: later, ..old };
@@ -144,7 +144,7 @@ async fn damage_takes_only_what_it_hits() {
         let left = kept(&served, 1..4).await;
         // The file tells of the last change by itself, once it is written down.
         assert!([vec![], vec![1], vec![1, 2], vec![1, 2, 3]].contains(&left), "cut at {cut}: {left:?}");
-        served.keep(&answer("y", 1)).await.unwrap();
+        served.keep(&[answer("y", 1)]).await.unwrap();
         served.restart_after(|_| {});
         assert!(is_kept(&served, "y", 1).await, "cut at {cut}");
         assert_eq!(kept(&served, 1..4).await, left, "cut at {cut}");
@@ -161,7 +161,7 @@ async fn damage_takes_only_what_it_hits() {
         fs::create_dir(dir.join(LOG)).unwrap();
     });
     assert_eq!(load(&served, "x").await.revision(), 3);
-    let refused = served.keep(&answer("y", 2)).await;
+    let refused = served.keep(&[answer("y", 2)]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     // What cannot be answered again is not done either.
     let file = served.read("x.json");

@@ -75,7 +75,7 @@ pub async fn an_answer_is_kept_with_its_change<B: StoreBuilder>(builder: &B) -> 
     editor.edit_answering("x = 2", &answers[1..2]).await?;
     editor.edit_answering("x = 3", &answers[2..4]).await?;
     is_stored(&*store, editor.notebook()).await?;
-    store.keep(&answers[4]).await?;
+    store.keep(&answers[4..5]).await?;
     store.delete(&notebook.id, Some(&answers[5])).await?;
     for kept in &answers {
         is_kept(&*store, kept).await?;
@@ -158,7 +158,7 @@ pub async fn an_answered_request_is_refused_as_a_whole<B: StoreBuilder>(builder:
     refused("committing answered results", editor.answering(printing, &twins).await, is_answered)?;
     refused("creating by an answered request", store.create(&empty("again")?, Some(&twin)).await, is_answered)?;
     refused("deleting by an answered request", store.delete(&notebook.id, Some(&twin)).await, is_answered)?;
-    refused("keeping an answer again", store.keep(&twin).await, is_answered)?;
+    refused("keeping an answer again", store.keep(&twins).await, is_answered)?;
     is_kept(&*store, &kept).await?;
     is_not_kept(&*store, &other).await?;
     is_stored(&*store, editor.notebook()).await?;
@@ -248,8 +248,7 @@ pub async fn answers_are_bounded<B: StoreBuilder>(builder: &B) -> Result<(), Fai
     // A user is one who has made a notebook.
     store.create(&Notebook { owner: UserId::new("bob")?, ..empty("bobs")? }, None).await?;
     editor.edit_answering("many", &many).await?;
-    store.keep(&old).await?;
-    store.keep(&fresh).await?;
+    store.keep(&[old.clone(), fresh.clone()]).await?;
     store.forget_answers(&[UserId::new("ann")?], soon()).await?;
     let store = builder.reopen(store, &mut guard).await?;
     for (index, kept) in many.iter().enumerate() {
