@@ -73,7 +73,9 @@ pub(crate) async fn find(
     key: AnswerKey,
     now: Timestamp,
 ) -> Result<Option<KeptAnswer>, Error> {
-    const FIND: &str = "SELECT request, outcome, created_at FROM idempotency_keys WHERE user_id = $1 AND key = $2";
+    const FIND: &str =
+        "SELECT request, outcome, created_at, current_setting('transaction_read_only')::bool AS read_only
+        FROM idempotency_keys WHERE user_id = $1 AND key = $2";
     const FORGET: &str = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at <= $3";
     let found = database.read(|| sqlx::query(FIND).bind(user.as_str()).bind(&key.0[..])).await?.pop();
     let Some(row) = found else { return Ok(None) };
@@ -87,8 +89,11 @@ pub(crate) async fn find(
         at: rows::column(&row, TABLE, "created_at")?,
     };
     if answer.has_expired(now) {
-        let oldest = KeptAnswer::oldest(now);
-        database.read(|| sqlx::query(FORGET).bind(user.as_str()).bind(&key.0[..]).bind(oldest)).await?;
+        // Where nothing can be written, nothing needs the place, and to try would cost the connections their trust.
+        if !rows::column::<bool>(&row, TABLE, "read_only")? {
+            let oldest = KeptAnswer::oldest(now);
+            database.read(|| sqlx::query(FORGET).bind(user.as_str()).bind(&key.0[..]).bind(oldest)).await?;
+        }
         return Ok(None);
     }
     Ok(Some(answer))
