@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::CellChange;
+use quire_domain::{Analysis, CellChange};
 
 use crate::event::{Event, EventKind};
 
@@ -14,6 +14,8 @@ const MOST_EVENTS: usize = 256;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// What an event weighs besides texts: its own fields, and the pages of the cells' list that it does not share.
 const EVENT_BYTES: usize = 2 * 1024;
+/// What each name that a cell's analysis holds weighs, about: a short code may have very many.
+const NAME_BYTES: usize = 64;
 
 /// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
 /// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
@@ -89,5 +91,13 @@ fn weight_of_cell(CellChange { before, after, .. }: &CellChange) -> usize {
         after.as_ref().is_some_and(|after| std::ptr::eq(of(before), of(after)))
     };
     let code = if is_shared(|cell| cell.code.as_ptr()) { 0 } else { before.code.len() };
-    code + if is_shared(|cell| Arc::as_ptr(&cell.results).cast()) { 0 } else { before.results.bytes() }
+    let results = if is_shared(|cell| Arc::as_ptr(&cell.results).cast()) { 0 } else { before.results.bytes() };
+    let names = if is_shared(|cell| Arc::as_ptr(&cell.analysis).cast()) { 0 } else { names_in(&before.analysis) };
+    code + results + names * NAME_BYTES
+}
+
+fn names_in(analysis: &Analysis) -> usize {
+    let Analysis { reads, builtins_read, writes, deletes, tables_read, tables_written, diagnostics, .. } = analysis;
+    let texts = [writes, deletes, tables_read, tables_written].map(Vec::len);
+    texts.into_iter().sum::<usize>() + reads.len() + builtins_read.len() + diagnostics.len()
 }
