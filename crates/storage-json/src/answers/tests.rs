@@ -51,9 +51,18 @@ fn of_two_under_one_key_the_second_waits() {
         let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
         let first = answers.begin(&folder, &one, || Then::Gone, &[answer(1)]).unwrap().unwrap();
         let second = std::thread::scope(|scope| {
-            let second = scope.spawn(|| answers.begin(&folder, &other, || Then::Gone, &[answer(1)]).map(|_| ()));
-            // Whether it has begun to wait by now or not, the outcome is the same.
-            std::thread::yield_now();
+            let (arrives, arrived) = std::sync::mpsc::channel();
+            let then = move || {
+                arrives.send(()).unwrap();
+                Then::Gone
+            };
+            let second = scope.spawn(|| answers.begin(&folder, &other, then, &[answer(1)]).map(|_| ()));
+            // From there it is a few steps to the waiting; whoever does not wait has an end after a few more, and another one.
+            arrived.recv().unwrap();
+            for _ in 0..1_000 {
+                std::thread::yield_now();
+                assert!(!second.is_finished(), "the first is still under way");
+            }
             if happens {
                 first.happened();
             } else {
