@@ -266,17 +266,17 @@ async fn answers_of_a_group_that_changes_nothing_are_kept_together() {
         let (service, id) = (world.service.clone(), id.clone());
         tokio::spawn(async move { told(edit(&service, key(number), (&id, None, edit_wanted)).await) })
     };
-    let mut sent = vec![send(0, insert("x", "x"))];
+    let mut tasks = vec![send(0, insert("x", "x"))];
     world.commits_waiting(1).await;
     let same = || Edit::SetCellType { id: cell.clone(), cell_type: CellType::Python };
-    sent.extend((1..5).map(|number| send(number, same())));
+    tasks.extend((1..5).map(|number| send(number, same())));
     // Each has its look for an answer behind it, and nothing but the queue ahead.
     world.looks(5).await;
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     world.open_gate();
-    for task in sent {
+    for task in tasks {
         assert_eq!(task.await.unwrap(), (1, false));
     }
     assert_eq!(*world.store.keeps.lock().unwrap(), [4]);

@@ -233,15 +233,15 @@ impl World {
             tokio::spawn(async move { service.edit(&ann(), &id, None, edit).await.unwrap() })
         };
         let count = others.len();
-        let mut sent = vec![send(first)];
+        let mut edits = vec![send(first)];
         self.commits_waiting(1).await;
-        sent.extend(others.into_iter().map(send));
+        edits.extend(others.into_iter().map(send));
         // None of them waits for anything before it is in the queue, so once round would do.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         self.open_gate();
-        for edit in sent {
+        for edit in edits {
             edit.await.unwrap();
         }
         assert_eq!(self.store.commits.lock().unwrap().last(), Some(&count));

@@ -10,8 +10,8 @@
 //! them, and nobody does the same once more, until the file system has said so after all.
 //!
 //! That a change shows in the file is true only until the next change of the notebook, whether that has an answer or not.
-//! Hence, before a notebook's file is changed again, what says that the last change happened is made
-//! durable. Who sends no keys never pays for this.
+//! Hence, before a notebook's file is changed again, what says that the last change happened is made durable. An edit
+//! without a key pays for that only where it follows one with a key to the same notebook.
 
 mod log;
 mod record;
@@ -28,7 +28,7 @@ pub(crate) use record::Then;
 
 use self::log::Log;
 use self::record::{AnswerV1, Line, lines_of};
-use self::state::{State, Underway};
+use self::state::{OpenChange, State};
 use crate::disk::Folder;
 use crate::error::Error;
 
@@ -173,7 +173,7 @@ impl Answers {
         state.last_change = number;
         state.changing.insert(
             number,
-            Underway { notebook: notebook.cloned(), answers: answers.to_vec(), lines, is_unsure: false },
+            OpenChange { notebook: notebook.cloned(), answers: answers.to_vec(), lines, is_unsure: false },
         );
         Ok((Changing { answers: self, number }, appended))
     }

@@ -16,7 +16,7 @@ pub(super) struct State {
     /// Changes of which the log does not say that they have happened, from before the directory was opened.
     pub(super) left_open: Vec<(u64, NotebookId, Then, Vec<KeptAnswer>)>,
     /// Changes under way, and those that are unsure, by number.
-    pub(super) changing: HashMap<u64, Underway>,
+    pub(super) changing: HashMap<u64, OpenChange>,
     pub(super) last_change: u64,
     /// Of which changes the log does not say yet that they have happened, or that they have not.
     pub(super) unsaid: Vec<(Line, NotebookId)>,
@@ -27,7 +27,7 @@ pub(super) struct State {
 
 /// A change under way, or answers that are being kept without one.
 #[derive(Debug)]
-pub(super) struct Underway {
+pub(super) struct OpenChange {
     pub(super) notebook: Option<NotebookId>,
     pub(super) answers: Vec<KeptAnswer>,
     /// What the log says of it.
@@ -36,7 +36,7 @@ pub(super) struct Underway {
     pub(super) is_unsure: bool,
 }
 
-impl Underway {
+impl OpenChange {
     fn has(&self, user: &UserId, key: AnswerKey) -> bool {
         self.answers.iter().any(|answer| (&answer.user, answer.key) == (user, key))
     }
@@ -102,12 +102,12 @@ impl State {
 
     /// Whether something under way may come to be kept under the key of this answer.
     pub(super) fn is_open(&self, answer: &KeptAnswer) -> bool {
-        self.changing.values().any(|underway| !underway.is_unsure && underway.has(&answer.user, answer.key))
+        self.changing.values().any(|open| !open.is_unsure && open.has(&answer.user, answer.key))
     }
 
     /// Whether the answer under this key is held back, because its change is unsure.
     pub(super) fn is_held(&self, user: &UserId, key: AnswerKey) -> bool {
-        self.changing.values().any(|underway| underway.is_unsure && underway.has(user, key))
+        self.changing.values().any(|open| open.is_unsure && open.has(user, key))
     }
 
     /// Whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
@@ -117,25 +117,25 @@ impl State {
 
     /// Whether an answered change of this notebook is unsure.
     pub(super) fn is_unsure(&self, notebook: &NotebookId) -> bool {
-        self.changing.values().any(|underway| underway.is_unsure && underway.notebook.as_ref() == Some(notebook))
+        self.changing.values().any(|open| open.is_unsure && open.notebook.as_ref() == Some(notebook))
     }
 
     /// The answered changes that are unsure.
     pub(super) fn unsure(&self) -> Vec<u64> {
-        self.changing.iter().filter(|(_, underway)| underway.is_unsure).map(|(number, _)| *number).collect()
+        self.changing.iter().filter(|(_, open)| open.is_unsure).map(|(number, _)| *number).collect()
     }
 
     /// What was under way is unsure.
     pub(super) fn hold(&mut self, number: u64) {
-        if let Some(underway) = self.changing.get_mut(&number) {
-            underway.is_unsure = true;
+        if let Some(open) = self.changing.get_mut(&number) {
+            open.is_unsure = true;
         }
     }
 
     /// What is still under way has not happened.
     pub(super) fn give_up(&mut self, number: u64) {
-        if self.changing.get(&number).is_some_and(|underway| !underway.is_unsure)
-            && let Some(Underway { notebook: Some(notebook), .. }) = self.changing.remove(&number)
+        if self.changing.get(&number).is_some_and(|open| !open.is_unsure)
+            && let Some(OpenChange { notebook: Some(notebook), .. }) = self.changing.remove(&number)
         {
             self.unsaid.push((Line::Failed(number), notebook));
         }
@@ -143,7 +143,7 @@ impl State {
 
     /// What was under way has happened.
     pub(super) fn end(&mut self, number: u64) {
-        let Some(Underway { notebook, answers, .. }) = self.changing.remove(&number) else { return };
+        let Some(OpenChange { notebook, answers, .. }) = self.changing.remove(&number) else { return };
         for answer in answers {
             self.put(answer);
         }
@@ -179,8 +179,8 @@ impl State {
     /// Writes the log anew: what is kept, and what is under way.
     pub(super) fn rewrite(&mut self) -> io::Result<()> {
         let mut lines = lines_of(self.kept.values().flat_map(HashMap::values))?;
-        for underway in self.changing.values() {
-            lines.extend_from_slice(&underway.lines);
+        for open in self.changing.values() {
+            lines.extend_from_slice(&open.lines);
         }
         self.log.rewrite(&lines)?;
         // What has happened is kept as such, and of what has not there is no word any more.

@@ -51,14 +51,14 @@ fn of_two_under_one_key_the_second_waits() {
         let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
         let first = answers.begin(&folder, &one, || Then::Gone, &[answer(1)]).unwrap().unwrap();
         let second = std::thread::scope(|scope| {
-            let (arrives, arrived) = std::sync::mpsc::channel();
+            let (arrives, has_arrived) = std::sync::mpsc::channel();
             let then = move || {
                 arrives.send(()).unwrap();
                 Then::Gone
             };
             let second = scope.spawn(|| answers.begin(&folder, &other, then, &[answer(1)]).map(|_| ()));
             // From there it is a few steps to the waiting; whoever does not wait has an end after a few more, and another one.
-            arrived.recv().unwrap();
+            has_arrived.recv().unwrap();
             for _ in 0..1_000 {
                 std::thread::yield_now();
                 assert!(!second.is_finished(), "the first is still under way");
