@@ -45,14 +45,14 @@ impl NotebookService {
         self.check_may_change()?;
         let id = NotebookId::new(Uuid::new_v4().to_string())?;
         let notebook = notebook_of(id.clone(), user, self.shared.clock.now(), &[""])?;
-        self.keep(&notebook, &id).await?;
+        self.store_new(&notebook, &id).await?;
         Ok(id)
     }
 
     /// Stores a new notebook, if its owner may keep one more, with the answer to the request.
-    pub(crate) async fn keep(&self, notebook: &Notebook, answer: &impl Serialize) -> Result<(), ServiceError> {
+    pub(crate) async fn store_new(&self, notebook: &Notebook, answer: &impl Serialize) -> Result<(), ServiceError> {
         self.shared.quotas.admit(&*self.shared.store, &notebook.owner, of_notebook(notebook)).await?;
-        self.shared.store.create(notebook, self.answer(answer)?.as_ref()).await?;
+        self.shared.store.create(notebook, self.answer(&notebook.id, answer)?.as_ref()).await?;
         Ok(())
     }
 
@@ -80,7 +80,7 @@ impl NotebookService {
             Err(_cannot_open) => false,
         };
         let duplicated = Duplicated { id, name, has_connection };
-        self.keep(&copy, &duplicated).await?;
+        self.store_new(&copy, &duplicated).await?;
         Ok(duplicated)
     }
 
@@ -187,8 +187,12 @@ impl NotebookService {
     }
 
     /// The answer to keep with what is made at once, if this is for a request with a key.
-    pub(crate) fn answer(&self, outcome: &impl Serialize) -> Result<Option<KeptAnswer>, ServiceError> {
-        let answer = |ticket: &Arc<Ticket>| ticket.answer(outcome, self.shared.clock.now());
+    pub(crate) fn answer(
+        &self,
+        notebook: &NotebookId,
+        outcome: &impl Serialize,
+    ) -> Result<Option<KeptAnswer>, ServiceError> {
+        let answer = |ticket: &Arc<Ticket>| ticket.answer(notebook, outcome, self.shared.clock.now());
         Ok(self.ticket.as_ref().map(answer).transpose()?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CellId, ConnectionString, Edit, Timestamp, UserId};
+use quire_domain::{CellId, ConnectionString, Edit, NotebookId, Timestamp, UserId};
 use quire_storage::{KeptAnswer, StoreError};
 use tokio::sync::oneshot;
 
@@ -23,8 +23,8 @@ pub(crate) enum Command {
         ticket: Option<Arc<Ticket>>,
         reply: oneshot::Sender<Result<(), ServiceError>>,
     },
-    /// Wake up and look for a hint that others changed the notebook.
-    Refresh,
+    /// Look for a hint that others changed the notebook, then tell whoever waits for that.
+    Refresh { reply: Option<oneshot::Sender<()>> },
     /// Begin watching, or go on after the last event seen.
     Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
     /// End to make room, unless somebody watches.
@@ -53,10 +53,15 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    pub(crate) fn answer(&self, edited: &Edited, at: Timestamp) -> Result<KeptAnswer, StoreError> {
+    pub(crate) fn answer(
+        &self,
+        notebook: &NotebookId,
+        edited: &Edited,
+        at: Timestamp,
+    ) -> Result<KeptAnswer, StoreError> {
         match &self.made {
-            Some(cell) => self.ticket.answer(&Created { cell: cell.clone(), edited: edited.clone() }, at),
-            None => self.ticket.answer(edited, at),
+            Some(cell) => self.ticket.answer(notebook, &Created { cell: cell.clone(), edited: edited.clone() }, at),
+            None => self.ticket.answer(notebook, edited, at),
         }
     }
 }

@@ -83,7 +83,7 @@ impl NotebookService {
         let open = self.shared.analyser.open(notebook, None).await?;
         let Notebook { name, cells, .. } = open.notebook();
         let imported = ImportedNotebook { id, name: name.clone(), cells: cells.len(), notices };
-        self.keep(open.notebook(), &imported).await?;
+        self.store_new(open.notebook(), &imported).await?;
         Ok(imported)
     }
 

@@ -73,7 +73,11 @@ impl Writer {
                 // The edits, not the changes, are applied again: those whose expected revision no longer fits conflict.
                 Attempt::Failed(StoreError::RevisionMismatch { .. }) => self.refresh().await?,
                 Attempt::Failed(error) => {
-                    if matches!(error, StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. }) {
+                    // What was answered before was done at another server.
+                    if matches!(
+                        error,
+                        StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. } | StoreError::AlreadyAnswered
+                    ) {
                         self.doubt().await;
                     }
                     return Err(error);
@@ -99,7 +103,7 @@ impl Writer {
                 Edited { revision: self.open.notebook().revision, change }
             }));
             if let (Some(keep), Some(Ok(edited))) = (&command.keep, answers.last()) {
-                match keep.answer(edited, self.shared.clock.now()) {
+                match keep.answer(self.id(), edited, self.shared.clock.now()) {
                     Ok(answer) => kept.push(answer),
                     Err(error) => {
                         self.take_back(&changes);
@@ -109,7 +113,7 @@ impl Writer {
             }
         }
         if changes.is_empty() {
-            return self.keep(answers, &kept).await;
+            return self.keep_answers(answers, &kept).await;
         }
         match self.store(base, &changes, &kept).await {
             Ok(version) => {
@@ -127,13 +131,14 @@ impl Writer {
     }
 
     /// Keeps the answers to edits that found nothing to change: repeated later, they may find something.
-    async fn keep(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[KeptAnswer]) -> Attempt {
-        for answer in kept {
-            if let Err(error) = self.shared.store.keep(answer).await {
-                return Attempt::Failed(error);
-            }
+    async fn keep_answers(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[KeptAnswer]) -> Attempt {
+        if kept.is_empty() {
+            return Attempt::Done(answers);
         }
-        Attempt::Done(answers)
+        match self.shared.store.keep(kept).await {
+            Ok(()) => Attempt::Done(answers),
+            Err(error) => Attempt::Failed(error),
+        }
     }
 
     fn take_back(&mut self, changes: &[Arc<Change>]) {

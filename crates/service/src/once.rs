@@ -8,10 +8,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::{Timestamp, UserId};
+use quire_domain::{NotebookId, Timestamp, UserId};
 use quire_storage::{AnswerKey, KeptAnswer, RequestDigest, StoreError};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{NotebookService, ServiceError};
@@ -39,6 +39,14 @@ pub struct Answered<T> {
     pub is_replay: bool,
 }
 
+/// What is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Done<T> {
+    /// The notebook that was changed, perhaps at another server.
+    notebook: NotebookId,
+    outcome: T,
+}
+
 /// A request whose answer is to be kept with its change.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -47,9 +55,15 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The answer to keep.
-    pub(crate) fn answer(&self, outcome: &impl Serialize, at: Timestamp) -> Result<KeptAnswer, StoreError> {
-        let outcome = serde_json::to_string(outcome).map_err(|error| StoreError::Backend {
+    /// The answer to keep, of something that was done to this notebook.
+    pub(crate) fn answer(
+        &self,
+        notebook: &NotebookId,
+        outcome: &impl Serialize,
+        at: Timestamp,
+    ) -> Result<KeptAnswer, StoreError> {
+        let done = Done { notebook: notebook.clone(), outcome };
+        let outcome = serde_json::to_string(&done).map_err(|error| StoreError::Backend {
             action: "write an answer down".to_owned(),
             source: Box::new(error),
         })?;
@@ -123,10 +137,12 @@ impl NotebookService {
         if kept.request != ticket.key.request {
             return Err(ServiceError::KeyReused);
         }
-        let outcome = serde_json::from_str(&kept.outcome).map_err(|error| StoreError::Backend {
+        let Done { notebook, outcome } = serde_json::from_str(&kept.outcome).map_err(|error| StoreError::Backend {
             action: "read a kept answer".to_owned(),
             source: Box::new(error),
         })?;
+        // It may have been changed at another server: whoever has the answer must find the change here too.
+        self.shared.registry.catch_up(&notebook).await;
         Ok(Some(Answered { outcome, is_replay: true }))
     }
 

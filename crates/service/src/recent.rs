@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::CellChange;
+use quire_domain::{Analysis, CellChange};
 
 use crate::event::{Event, EventKind};
 
-/// Events that are kept at most.
+/// Events that are kept at most, or those that were published together last.
 const MOST_EVENTS: usize = 256;
-/// Bytes that they hold at most beyond what the notebook itself holds, or one event if that holds more.
+/// Bytes that they hold at most beyond what the notebook itself holds, or those that were published together last if these
+/// hold more.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// What an event weighs besides texts: its own fields, and the pages of the cells' list that it does not share.
 const EVENT_BYTES: usize = 2 * 1024;
+/// What each name that a cell's analysis holds weighs, about: a short code may have very many.
+const NAME_BYTES: usize = 64;
 
 /// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
 /// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
@@ -43,16 +46,21 @@ impl Recent {
         Self(Mutex::new(Kept { events: VecDeque::new(), bytes: 0, from }))
     }
 
-    /// Keeps one more event, and forgets as many of the oldest as make room.
-    pub(crate) fn push(&self, event: Arc<Event>) {
+    /// Keeps what was published together, and forgets as many of the events before it as make room. None of its own, whatever
+    /// they hold: whoever has heard everything so far hears all of this too.
+    pub(crate) fn push(&self, events: Vec<Arc<Event>>) {
         let mut kept = self.kept();
-        let bytes = weight(&event);
-        kept.bytes += bytes;
-        kept.events.push_back((event, bytes));
-        while kept.events.len() > MOST_EVENTS || (kept.bytes > MOST_BYTES && kept.events.len() > 1) {
+        let mut older = kept.events.len();
+        for event in events {
+            let bytes = weight(&event);
+            kept.bytes += bytes;
+            kept.events.push_back((event, bytes));
+        }
+        while older > 0 && (kept.events.len() > MOST_EVENTS || kept.bytes > MOST_BYTES) {
             let Some((oldest, bytes)) = kept.events.pop_front() else { return };
             kept.bytes -= bytes;
             kept.from = oldest.seq.number;
+            older -= 1;
         }
     }
 
@@ -83,5 +91,13 @@ fn weight_of_cell(CellChange { before, after, .. }: &CellChange) -> usize {
         after.as_ref().is_some_and(|after| std::ptr::eq(of(before), of(after)))
     };
     let code = if is_shared(|cell| cell.code.as_ptr()) { 0 } else { before.code.len() };
-    code + if is_shared(|cell| Arc::as_ptr(&cell.results).cast()) { 0 } else { before.results.bytes() }
+    let results = if is_shared(|cell| Arc::as_ptr(&cell.results).cast()) { 0 } else { before.results.bytes() };
+    let names = if is_shared(|cell| Arc::as_ptr(&cell.analysis).cast()) { 0 } else { names_in(&before.analysis) };
+    code + results + names * NAME_BYTES
+}
+
+fn names_in(analysis: &Analysis) -> usize {
+    let Analysis { reads, builtins_read, writes, deletes, tables_read, tables_written, diagnostics, .. } = analysis;
+    let texts = [writes, deletes, tables_read, tables_written].map(Vec::len);
+    texts.into_iter().sum::<usize>() + reads.len() + builtins_read.len() + diagnostics.len()
 }

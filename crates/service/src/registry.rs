@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::NotebookId;
-use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
 use crate::ServiceError;
 use crate::command::Command;
@@ -155,8 +155,20 @@ impl Registry {
             // hints when it begins.
             slot.hinted.store(true, Ordering::SeqCst);
             if let Some(handle) = slot.handle.get() {
-                let _ = handle.commands.try_send(Command::Refresh); // a writer with a full queue is awake
+                let _ = handle.commands.try_send(Command::Refresh { reply: None }); // with a full queue it is awake
             }
+        }
+    }
+
+    /// As [`Self::hint`]; waits until the writer, if there is one, has looked.
+    pub(crate) async fn catch_up(&self, id: &NotebookId) {
+        self.hint(Some(id));
+        let handle = self.lock().by_id.get(id).and_then(|slot| slot.handle.get().cloned());
+        let Some(handle) = handle else { return };
+        let (reply, has_looked) = oneshot::channel();
+        // A writer that has ended needs not look any more.
+        if handle.commands.send(Command::Refresh { reply: Some(reply) }).await.is_ok() {
+            let _ = has_looked.await;
         }
     }
 

@@ -176,7 +176,12 @@ impl Writer {
                     let answer = self.delete(&user, expected, ticket).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
-                Command::Refresh => {} // wakes the writer, which looks for the hint itself
+                Command::Refresh { reply } => {
+                    if self.registered.take_hint() {
+                        self.doubt().await;
+                    }
+                    let _ = reply.map(|reply| reply.send(())); // nobody may be waiting any more
+                }
                 Command::Watch { last, reply } => {
                     let _ = reply.send(Ok(self.watch(last))); // nobody may be waiting any more
                 }
@@ -214,7 +219,7 @@ impl Writer {
         ticket: Option<Arc<Ticket>>,
     ) -> Result<(), ServiceError> {
         let now = self.shared.clock.now();
-        let answer = ticket.map(|ticket| ticket.answer(&(), now)).transpose()?;
+        let answer = ticket.map(|ticket| ticket.answer(self.id(), &(), now)).transpose()?;
         for _ in 0..ROUNDS {
             // Another server may have changed it since, and given it another owner; what is deleted is gone.
             self.refresh().await?;
@@ -291,9 +296,7 @@ impl Writer {
         // The state first: whoever has heard of an event and then reads must find it.
         let (notebook, connection) = (self.open.notebook().clone(), self.shown_connection());
         self.published.send_replace(Arc::new(Published { notebook, connection, version, seq }));
-        for event in events {
-            self.recent.push(event);
-        }
+        self.recent.push(events);
         self.news.send_replace(());
     }
 
@@ -313,7 +316,7 @@ impl Writer {
         self.commands.close();
         let notebook = self.open.notebook().clone();
         let event = Event { seq: self.shared.next_seq(), kind: EventKind::Deleted, notebook };
-        self.recent.push(Arc::new(event));
+        self.recent.push(vec![Arc::new(event)]);
         self.news.send_replace(());
     }
 }

@@ -90,6 +90,10 @@ impl Error {
     pub(crate) fn of_answers(self) -> StoreError {
         match self {
             Self::Answered => StoreError::AlreadyAnswered,
+            Self::Unsure(_) => StoreError::Unavailable {
+                reason: "whether the answered change survives a loss of power is not known".into(),
+                source: Some(Box::new(self)),
+            },
             other => StoreError::Unavailable {
                 reason: "the log of answers cannot be written".into(),
                 source: Some(Box::new(other)),

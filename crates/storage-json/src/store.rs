@@ -149,14 +149,14 @@ impl NotebookStore for JsonNotebookStore {
         deleted.map_err(|error| error.of(id, "delete"))
     }
 
-    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
-        let answer = [answer.clone()];
-        self.run(move |engine| engine.answers.keep(&answer)).await.map_err(Error::of_answers)
+    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        let answers = answers.to_vec();
+        self.run(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
         let (user, key) = (user.clone(), *key);
-        self.run(move |engine| Ok(engine.answers.find(&user, key, now))).await.map_err(Error::of_answers)
+        self.run(move |engine| engine.answer(&user, key, now)).await.map_err(Error::of_answers)
     }
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {

@@ -47,20 +47,20 @@ pub(crate) fn bind(statement: Statement, answers: &[KeptAnswer]) -> Statement {
         .bind(answers.iter().map(|answer| answer.at).collect::<Vec<_>>())
 }
 
-/// Keeps an answer to what changed nothing.
-pub(crate) async fn keep(database: &Database, answer: &KeptAnswer) -> Result<(), Error> {
+/// Keeps answers to what changed nothing.
+pub(crate) async fn keep(database: &Database, answers: &[KeptAnswer]) -> Result<(), Error> {
     const SQL: &str = concat!(
         "WITH nothing AS (SELECT)",
         keeping!("nothing", "$1", "$2", "$3", "$4", "$5"),
         "SELECT" // what it keeps does not depend on what it returns
     );
-    database.fetch_optional(bind(sqlx::query(SQL), std::slice::from_ref(answer))).await?;
+    database.fetch_optional(bind(sqlx::query(SQL), answers)).await?;
     Ok(())
 }
 
 /// Keeps an answer unless one is kept already.
 pub(crate) async fn keep_if_missing(database: &Database, answer: &KeptAnswer) -> Result<(), Error> {
-    match keep(database, answer).await {
+    match keep(database, std::slice::from_ref(answer)).await {
         Err(Error::Answered) => Ok(()),
         kept => kept,
     }
@@ -73,7 +73,9 @@ pub(crate) async fn find(
     key: AnswerKey,
     now: Timestamp,
 ) -> Result<Option<KeptAnswer>, Error> {
-    const FIND: &str = "SELECT request, outcome, created_at FROM idempotency_keys WHERE user_id = $1 AND key = $2";
+    const FIND: &str =
+        "SELECT request, outcome, created_at, current_setting('transaction_read_only')::bool AS read_only
+        FROM idempotency_keys WHERE user_id = $1 AND key = $2";
     const FORGET: &str = "DELETE FROM idempotency_keys WHERE user_id = $1 AND key = $2 AND created_at <= $3";
     let found = database.read(|| sqlx::query(FIND).bind(user.as_str()).bind(&key.0[..])).await?.pop();
     let Some(row) = found else { return Ok(None) };
@@ -87,8 +89,11 @@ pub(crate) async fn find(
         at: rows::column(&row, TABLE, "created_at")?,
     };
     if answer.has_expired(now) {
-        let oldest = KeptAnswer::oldest(now);
-        database.read(|| sqlx::query(FORGET).bind(user.as_str()).bind(&key.0[..]).bind(oldest)).await?;
+        // Where nothing can be written, nothing needs the place, and to try would cost the connections their trust.
+        if !rows::column::<bool>(&row, TABLE, "read_only")? {
+            let oldest = KeptAnswer::oldest(now);
+            database.read(|| sqlx::query(FORGET).bind(user.as_str()).bind(&key.0[..]).bind(oldest)).await?;
+        }
         return Ok(None);
     }
     Ok(Some(answer))

@@ -101,8 +101,8 @@ impl NotebookStore for PostgresNotebookStore {
         whole::delete(&self.database, id, answer).await.map_err(|error| error.of(id, "delete"))
     }
 
-    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
-        answers::keep(&self.database, answer).await.map_err(|error| error.of_read("keep an answer"))
+    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        answers::keep(&self.database, answers).await.map_err(|error| error.of_read("keep answers"))
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {

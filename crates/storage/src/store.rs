@@ -182,11 +182,11 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// while it was being deleted, and it was left as it is; [`StoreError::AlreadyAnswered`].
     async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError>;
 
-    /// Keeps the answer to a request that found nothing to change.
+    /// Keeps the answers to requests that found nothing to change, all or none.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyAnswered`], or when the store fails; it may be kept all the same.
-    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError>;
+    /// [`StoreError::AlreadyAnswered`], or when the store fails; they may be kept all the same.
+    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError>;
 
     /// The answer that is kept of this user under this key. One that has expired by now is forgotten instead, and in
     /// nobody's way any more.

@@ -90,6 +90,30 @@ async fn a_repetition_at_another_server_gets_the_answer() {
     assert_eq!(told(edit(&second, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
 }
 
+/// The second server has the notebook in memory, as it was before the edit that it is asked for once more. The store is one,
+/// which does not hint at what comes from its own callers, so nothing else tells the second service.
+#[tokio::test]
+async fn after_a_repetition_the_edit_is_seen_at_that_server_too() {
+    let world = World::new();
+    let second = world.second();
+    let (id, _) = world.notebook().await;
+    let mut watch = second.watch(&ann(), &id).await.unwrap();
+    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    assert_eq!(told(edit(&second, key(1), (&id, None, insert("x", "x"))).await), (1, true));
+    assert_eq!(codes(&second.get(&ann(), &id).await.unwrap().notebook), ["", "x"]);
+    assert_eq!(codes(&watch.next().await.unwrap().notebook), ["", "x"]);
+    let delete = |service: &NotebookService| {
+        let (service, id) = (service.clone(), id.clone());
+        async move {
+            let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
+            service.once::<(), ServiceError, _>(&ann(), Some(key(2)), call).await.unwrap().is_replay
+        }
+    };
+    assert!(!delete(&world.service).await);
+    assert!(delete(&second).await);
+    assert!(matches!(second.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
+}
+
 /// The client leaves while its edit is on its way to the disk; what it sends again waits for the first.
 #[tokio::test]
 async fn a_repetition_waits_for_the_first_whose_client_left() {
@@ -196,6 +220,7 @@ async fn edits_of_a_group_have_an_answer_each() {
     let (id, cell) = world.notebook().await;
     for (round, refuses_groups) in [(0_u16, false), (1, true)] {
         world.close_gate();
+        world.store.looks.forget_permits(usize::MAX); // of the round before
         let send = |number: u16, edit_wanted: Edit| {
             let (service, id) = (world.service.clone(), id.clone());
             tokio::spawn(async move { edit(&service, key(round * 10 + number), (&id, None, edit_wanted)).await })
@@ -207,7 +232,8 @@ async fn edits_of_a_group_have_an_answer_each() {
         let first = send(0, wanted(0));
         world.commits_waiting(1).await;
         let others: Vec<_> = (1..5).map(|number| send(number, wanted(number))).collect();
-        for _ in 0..1_000 {
+        world.looks(5).await;
+        for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         if refuses_groups {
@@ -218,6 +244,8 @@ async fn edits_of_a_group_have_an_answer_each() {
         for other in others {
             revisions.push(told(other.await.unwrap()));
         }
+        let commits = std::mem::take(&mut *world.store.commits.lock().unwrap());
+        assert_eq!(commits, if refuses_groups { vec![1, 1, 1, 1] } else { vec![1, 3] }, "round {round}");
         for (number, (revision, is_replay)) in revisions.into_iter().enumerate() {
             assert!(!is_replay, "round {round}, {number}");
             let number = u16::try_from(number).unwrap();
@@ -226,6 +254,32 @@ async fn edits_of_a_group_have_an_answer_each() {
         }
     }
     assert_eq!(world.service.get(&ann(), &id).await.unwrap().notebook.revision, Revision(8));
+}
+
+/// As above, where none of them finds anything to change.
+#[tokio::test]
+async fn answers_of_a_group_that_changes_nothing_are_kept_together() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.close_gate();
+    let send = |number: u16, edit_wanted: Edit| {
+        let (service, id) = (world.service.clone(), id.clone());
+        tokio::spawn(async move { told(edit(&service, key(number), (&id, None, edit_wanted)).await) })
+    };
+    let mut tasks = vec![send(0, insert("x", "x"))];
+    world.commits_waiting(1).await;
+    let same = || Edit::SetCellType { id: cell.clone(), cell_type: CellType::Python };
+    tasks.extend((1..5).map(|number| send(number, same())));
+    // Each has its look for an answer behind it, and nothing but the queue ahead.
+    world.looks(5).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    world.open_gate();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), (1, false));
+    }
+    assert_eq!(*world.store.keeps.lock().unwrap(), [4]);
 }
 
 /// Sends a request to one server, and again to another.
@@ -317,13 +371,16 @@ async fn old_answers_are_forgotten_in_the_background() {
     let RequestKey { key: name, request } = key(1);
     let at = Timestamp::default();
     let old = KeptAnswer { user: bob(), key: name, request, outcome: Arc::from("{}"), at };
-    world.store.keep(&old).await.unwrap();
+    world.store.keep(&[old]).await.unwrap();
     let is_kept = async || world.store.answer(&bob(), &name, at).await.unwrap().is_some();
     assert!(is_kept().await);
     edit(&world.service, key(2), (&id, None, insert("x", "x"))).await.unwrap();
-    while is_kept().await {
-        tokio::task::yield_now().await;
-    }
+    let forgotten = async {
+        while is_kept().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), forgotten).await.expect("it is forgotten at last");
 }
 
 /// Where nothing may be changed any more, what has been changed is still answered.

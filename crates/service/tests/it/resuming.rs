@@ -116,6 +116,19 @@ async fn what_is_kept_is_bounded_in_bytes() {
     assert_eq!((first(&mut slow), first(&mut slow)), (First::Change(Revision(34)), First::Nothing));
 }
 
+/// What is known of a code can be much larger than the code.
+#[tokio::test]
+async fn what_is_kept_is_bounded_in_names() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    let start = world.service.get(&ann(), &id).await.unwrap().seq;
+    for edit in 0..5 {
+        let names: Vec<_> = (0..20_000).map(|name| format!("n{edit}_{name}")).collect();
+        world.service.edit(&ann(), &id, None, update(&cell, &names.join("\n"))).await.unwrap();
+    }
+    assert_eq!(resumed(&world, &id, start).await, First::Resync);
+}
+
 #[tokio::test]
 async fn a_notebook_that_left_memory_gives_a_resync() {
     let world = World::with(Options { most_active: 1, ..options() });

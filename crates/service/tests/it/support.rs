@@ -36,10 +36,14 @@ pub(crate) struct Faulty {
     pub(crate) failing_loads: AtomicUsize,
     /// How many changes each successful commit had.
     pub(crate) commits: Mutex<Vec<usize>>,
+    /// How many answers each call kept that kept answers alone.
+    pub(crate) keeps: Mutex<Vec<usize>>,
     /// A commit takes a permit and keeps it.
     pub(crate) gate: Semaphore,
     /// A commit that waits for the gate adds a permit here, so that a test can wait for it.
     pub(crate) waiting: Semaphore,
+    /// A look for a kept answer adds a permit here when it is done.
+    pub(crate) looks: Semaphore,
     pub(crate) faults: Mutex<VecDeque<Fault>>,
     /// Runs after the next load, before its answer.
     pub(crate) after_load: Mutex<Option<Hook>>,
@@ -121,15 +125,18 @@ impl NotebookStore for Faulty {
         Ok(())
     }
 
-    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
-        self.inner.keep(answer).await
+    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        self.keeps.lock().unwrap().push(answers.len());
+        self.inner.keep(answers).await
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
         if self.fail_look.swap(false, Ordering::SeqCst) {
             return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
         }
-        self.inner.answer(user, key, now).await
+        let found = self.inner.answer(user, key, now).await;
+        self.looks.add_permits(1);
+        found
     }
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
@@ -181,8 +188,10 @@ impl World {
             owners: AtomicUsize::new(0),
             failing_loads: AtomicUsize::new(0),
             commits: Mutex::default(),
+            keeps: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             waiting: Semaphore::new(0),
+            looks: Semaphore::new(0),
             faults: Mutex::default(),
             after_load: Mutex::default(),
             lose_delete: AtomicBool::new(false),
@@ -215,9 +224,37 @@ impl World {
         self.store.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
+    /// Makes these edits in one commit, by sending them while the commit of the first is held.
+    pub(crate) async fn together(&self, id: &NotebookId, first: Edit, others: Vec<Edit>) {
+        self.close_gate();
+        self.store.waiting.forget_permits(usize::MAX); // of earlier commits
+        let send = |edit| {
+            let (service, id) = (self.service.clone(), id.clone());
+            tokio::spawn(async move { service.edit(&ann(), &id, None, edit).await.unwrap() })
+        };
+        let count = others.len();
+        let mut edits = vec![send(first)];
+        self.commits_waiting(1).await;
+        edits.extend(others.into_iter().map(send));
+        // None of them waits for anything before it is in the queue, so once round would do.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.open_gate();
+        for edit in edits {
+            edit.await.unwrap();
+        }
+        assert_eq!(self.store.commits.lock().unwrap().last(), Some(&count));
+    }
+
     /// Waits until so many commits have come as far as the gate since the last call.
     pub(crate) async fn commits_waiting(&self, count: u32) {
         self.store.waiting.acquire_many(count).await.unwrap().forget();
+    }
+
+    /// Waits until so many looks for a kept answer are done since the last call.
+    pub(crate) async fn looks(&self, count: u32) {
+        self.store.looks.acquire_many(count).await.unwrap().forget();
     }
 
     /// Holds the next load before its answer: the first end says that it has come so far, the second lets it go on.

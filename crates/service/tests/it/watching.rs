@@ -1,6 +1,6 @@
 //! Events: in commit order, exactly once, or one resync.
 
-use quire_domain::{Change, Edit, Revision};
+use quire_domain::{CellId, Change, Edit, Json, Output, Results, Revision};
 use quire_service::EventKind;
 
 use crate::support::{World, ann, codes, insert, update};
@@ -74,6 +74,31 @@ async fn an_edit_of_the_file_from_outside_reaches_readers_and_watchers() {
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["outside"]);
 }
 
+/// What goes together can be more than is kept of what was before.
+#[tokio::test]
+async fn a_watcher_hears_all_of_a_group_that_lets_go_of_much() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    let json = |text: &str| Json::parse(text).unwrap();
+    let data = json(&format!("\"{}\"", "x".repeat(3_000_000)));
+    let output = Output { mime_type: "text/plain".to_owned(), data, metadata: json("{}") };
+    let large = std::sync::Arc::new(Results { outputs: vec![output], ..Results::default() });
+    for name in ["one", "two"] {
+        world.service.edit(&ann(), &id, None, insert(name, "x")).await.unwrap();
+        let set = Edit::SetResults { id: CellId::new(name).unwrap(), results: std::sync::Arc::clone(&large) };
+        world.service.edit(&ann(), &id, None, set).await.unwrap();
+    }
+    let mut watch = world.service.watch(&ann(), &id).await.unwrap();
+    let watcher = tokio::spawn(async move {
+        for expected in 3..=5 {
+            assert_eq!(change(&watch.next().await.unwrap().kind).revision.after, Revision(expected));
+        }
+    });
+    let edits = ["one", "two"].map(|name| Edit::DeleteCell { id: CellId::new(name).unwrap() });
+    world.together(&id, update(&cell, "first"), edits.to_vec()).await;
+    watcher.await.unwrap();
+}
+
 /// The hint comes when the notebook has been read and its writer is not there yet.
 #[tokio::test]
 async fn an_edit_from_outside_during_the_opening_is_not_missed() {
@@ -141,7 +166,7 @@ async fn a_cycle_made_by_an_edit_is_in_its_change() {
     let (status, error) = published.notebook.shown_status(published.notebook.cells.get(0).unwrap());
     assert_eq!(status, quire_domain::CellStatus::Error);
     assert!(error.unwrap().contains("second"));
-    let edit = Edit::DeleteCell { id: quire_domain::CellId::new("second").unwrap() };
+    let edit = Edit::DeleteCell { id: CellId::new("second").unwrap() };
     let ended = world.service.edit(&ann(), &id, None, edit).await.unwrap().change.unwrap();
     assert_eq!(ended.cycles.iter().map(|change| &change.cycle).collect::<Vec<_>>(), [&None]);
 }

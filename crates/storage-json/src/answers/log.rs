@@ -35,9 +35,12 @@ pub(super) struct Syncing {
 }
 
 impl Syncing {
-    pub(super) fn run(self) -> io::Result<()> {
+    /// Returns whether the file's name was made durable too.
+    pub(super) fn run(self) -> io::Result<bool> {
         self.file.sync_data()?;
-        self.folder.map_or(Ok(()), |folder| folder.sync())
+        let Some(folder) = self.folder else { return Ok(false) };
+        folder.sync()?;
+        Ok(true)
     }
 }
 
@@ -105,6 +108,8 @@ impl Log {
         self.folder.remove(NEW_NAME)?;
         let mut file = self.folder.create_file(NEW_NAME)?;
         let written = disk::append(&mut file, lines).and_then(|()| file.sync_all());
+        // Until the end, a loss of power may bring the old file back, without what is appended to the new one.
+        self.is_named = false;
         let replace = |()| Ok(self.folder.rename(NEW_NAME, &self.folder, NAME, RenameFlags::empty())?);
         if let Err(error) = written.and_then(replace) {
             let _ = self.folder.remove(NEW_NAME); // the next rewriting does it otherwise
@@ -113,6 +118,30 @@ impl Log {
         self.size = lines.len() as u64;
         self.live_bytes = self.size;
         self.cut_short = false;
-        self.folder.sync()
+        self.folder.sync()?;
+        self.is_named = true;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn after_a_rewriting_that_may_not_last_the_name_is_made_durable_with_the_next_lines() {
+        let dir = TempDir::new().unwrap();
+        let sound = Arc::new(Folder::open(dir.path()).unwrap());
+        let (mut log, _) = Log::open(Arc::clone(&sound)).unwrap();
+        log.rewrite(b"").unwrap();
+        assert!(log.is_named);
+        log.folder = Arc::new(Folder::unsyncable(dir.path()));
+        log.rewrite(b"").unwrap_err();
+        log.append(b"x\n").unwrap();
+        log.syncing().unwrap().run().unwrap_err();
+        log.folder = sound;
+        log.syncing().unwrap().run().unwrap();
     }
 }

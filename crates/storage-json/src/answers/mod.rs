@@ -1,20 +1,23 @@
 //! Kept answers. They are in memory, and in a log on disk, `.quire/answers.log`, which is written as follows.
 //!
 //! Before a notebook's file is exchanged, its answers are appended, durably, with what the file will then be: its digest,
-//! or that it is gone. When the exchange is done, a line says so, which is not waited for: it survives the death of the
+//! or that it is gone. When the exchange is done, or has failed, a line says so, which is not waited for: it survives the death of the
 //! process, and the next durable write of the log makes it durable. When the directory is opened, answers count whose
 //! change is said to have happened, or shows in the notebook's file. So an answer is there after a crash if and only if
 //! its change is.
 //!
+//! Where the file system does not say whether a change will last, its answers are held back, as unsure: nobody is told
+//! them, and nobody does the same once more, until the file system has said so after all.
+//!
 //! That a change shows in the file is true only until the next change of the notebook, whether that has an answer or not.
-//! Hence, before a notebook's file is changed again, what says that the last change happened is made
-//! durable. Who sends no keys never pays for this.
+//! Hence, before a notebook's file is changed again, what says that the last change happened is made durable. An edit
+//! without a key pays for that only where it follows one with a key to the same notebook.
 
 mod log;
 mod record;
 mod state;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +28,7 @@ pub(crate) use record::Then;
 
 use self::log::Log;
 use self::record::{AnswerV1, Line, lines_of};
-use self::state::{State, Underway};
+use self::state::{OpenChange, State};
 use crate::disk::Folder;
 use crate::error::Error;
 
@@ -49,8 +52,12 @@ impl Answers {
     /// Reads the answers that are kept in `.quire`. [`Self::decide`] comes next.
     pub(crate) fn open(ours: Arc<Folder>) -> io::Result<Self> {
         let (log, lines) = Log::open(ours)?;
-        let as_said = |line: &Line| if let Line::Happened(change) = line { Some(*change) } else { None };
-        let happened: HashSet<u64> = lines.iter().filter_map(as_said).collect();
+        let as_said = |line: &Line| match line {
+            Line::Happened(change) => Some((*change, true)),
+            Line::Failed(change) => Some((*change, false)),
+            _ => None,
+        };
+        let said: HashMap<u64, bool> = lines.iter().filter_map(as_said).collect();
         let mut state = State::of(log);
         for line in lines {
             match line {
@@ -58,15 +65,13 @@ impl Answers {
                 Line::Before { change, notebook, then, answers } => {
                     state.last_change = state.last_change.max(change);
                     let answers = answers.into_iter().map(KeptAnswer::from);
-                    if happened.contains(&change) {
-                        for answer in answers {
-                            state.put(answer);
-                        }
-                    } else {
-                        state.left_open.push((change, notebook, then, answers.collect()));
+                    match said.get(&change) {
+                        Some(true) => answers.for_each(|answer| state.put(answer)),
+                        Some(false) => {}
+                        None => state.left_open.push((change, notebook, then, answers.collect())),
                     }
                 }
-                Line::Happened(change) => state.last_change = state.last_change.max(change),
+                Line::Happened(change) | Line::Failed(change) => state.last_change = state.last_change.max(change),
                 Line::Expired(until) => drop(state.expire(until)),
             }
         }
@@ -75,33 +80,48 @@ impl Answers {
 
     /// Decides which of the changes have happened that a crash, or a failure, has left open. `is_so` says whether a
     /// notebook's file shows it.
-    pub(crate) fn decide(&self, is_so: impl Fn(&NotebookId, Then) -> bool) {
+    ///
+    /// # Errors
+    /// When it cannot be made durable that they have happened.
+    pub(crate) fn decide(&self, notebooks: &Folder, is_so: impl Fn(&NotebookId, Then) -> bool) -> io::Result<()> {
         let mut state = self.state();
+        if !state.left_open.is_empty() {
+            // What shows after the death of the process alone may not have been waited for.
+            notebooks.sync()?;
+        }
         for (change, notebook, then, answers) in std::mem::take(&mut state.left_open) {
             if !is_so(&notebook, then) {
+                // Said, so that it does not come to be so later by other hands.
+                state.unsaid.push((Line::Failed(change), notebook));
                 continue;
             }
             for answer in answers {
-                state.put_if_missing(answer);
+                state.put_unless_newer(answer);
             }
-            state.unsaid.push((change, notebook));
+            state.unsaid.push((Line::Happened(change), notebook));
         }
+        state.try_to_say();
         state.trim_all();
         if state.log.is_wasteful()
             && let Err(error) = state.rewrite()
         {
             tracing::warn!(%error, "cannot write the log of answers anew");
         }
+        Ok(())
     }
 
     /// To be called before a notebook's file is changed. Writes down what is to be answered, and how the file will show
     /// then that it was changed; `None` when there is no answer.
     pub(crate) fn begin(
         &self,
+        notebooks: &Folder,
         notebook: &NotebookId,
         then: impl FnOnce() -> Then,
         answers: &[KeptAnswer],
     ) -> Result<Option<Changing<'_>>, Error> {
+        if self.state().is_unsure(notebook) {
+            self.confirm(notebooks)?;
+        }
         if answers.is_empty() {
             self.settle(notebook)?;
             return Ok(None);
@@ -113,6 +133,12 @@ impl Answers {
         })?;
         self.sync(appended)?;
         Ok(Some(changing))
+    }
+
+    /// Refuses answers under whose keys others are kept.
+    pub(crate) fn check_free(&self, answers: &[KeptAnswer]) -> Result<(), Error> {
+        let state = self.state();
+        if answers.iter().any(|answer| state.has(answer)) { Err(Error::Answered) } else { Ok(()) }
     }
 
     /// Keeps answers to what changed nothing.
@@ -137,7 +163,7 @@ impl Answers {
         let is_open = |state: &mut State| answers.iter().any(|answer| state.is_open(answer));
         let waited = self.ended.wait_while(self.state(), is_open);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if answers.iter().any(|answer| state.find(&answer.user, answer.key).is_some()) {
+        if answers.iter().any(|answer| state.has(answer)) {
             return Err(Error::Answered);
         }
         let number = state.last_change + 1;
@@ -145,7 +171,10 @@ impl Answers {
         state.say()?;
         let appended = state.log.append(&lines)?;
         state.last_change = number;
-        state.changing.insert(number, Underway { notebook: notebook.cloned(), answers: answers.to_vec(), lines });
+        state.changing.insert(
+            number,
+            OpenChange { notebook: notebook.cloned(), answers: answers.to_vec(), lines, is_unsure: false },
+        );
         Ok((Changing { answers: self, number }, appended))
     }
 
@@ -164,20 +193,44 @@ impl Answers {
     /// Makes durable what has been appended until then.
     fn sync(&self, appended: u64) -> io::Result<()> {
         let syncing = self.state().log.syncing()?;
-        syncing.run()?;
+        let names_too = syncing.run()?;
         let mut state = self.state();
-        state.log.is_named = true;
+        state.log.is_named |= names_too;
         state.unsettled.retain(|_, said| *said > appended);
         Ok(())
     }
 
-    /// The answer that is kept there, unless it has expired by now.
-    pub(crate) fn find(&self, user: &UserId, key: AnswerKey, now: Timestamp) -> Option<KeptAnswer> {
+    /// Makes durable what is unsure, if the file system does by now.
+    pub(crate) fn confirm(&self, notebooks: &Folder) -> io::Result<()> {
+        let unsure = self.state().unsure();
+        if unsure.is_empty() {
+            return Ok(());
+        }
+        notebooks.sync()?;
         let mut state = self.state();
-        if state.find(user, key)?.has_expired(now) {
+        for number in unsure {
+            state.end(number);
+        }
+        state.try_to_say();
+        Ok(())
+    }
+
+    /// The answer that is kept there, unless it has expired by now; [`Error::Unsure`] while its change is.
+    pub(crate) fn find(
+        &self,
+        notebooks: &Folder,
+        user: &UserId,
+        key: AnswerKey,
+        now: Timestamp,
+    ) -> Result<Option<KeptAnswer>, Error> {
+        if self.state().is_held(user, key) {
+            self.confirm(notebooks).map_err(Error::Unsure)?;
+        }
+        let mut state = self.state();
+        if state.find(user, key).is_some_and(|answer| answer.has_expired(now)) {
             state.remove(user, key);
         }
-        state.find(user, key).cloned()
+        Ok(state.find(user, key).cloned())
     }
 
     /// Forgets what has expired, and what is too much of these users.
@@ -206,84 +259,28 @@ impl Answers {
 }
 
 impl Changing<'_> {
-    /// The change has happened.
+    /// The change has happened, durably.
     pub(crate) fn happened(self) {
         let mut state = self.answers.state();
         state.end(self.number);
-        if let Err(error) = state.say() {
-            // It shows in the file; before that is changed again, the log must say it.
-            tracing::warn!(%error, "cannot write that an answered change has happened");
-        }
+        state.try_to_say();
+    }
+
+    /// The change shows, but may not last.
+    pub(crate) fn unsure(self) {
+        self.answers.state().hold(self.number);
     }
 }
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        self.answers.state().changing.remove(&self.number);
+        let mut state = self.answers.state();
+        state.give_up(self.number);
+        state.try_to_say();
+        drop(state);
         self.answers.ended.notify_all();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use quire_storage::RequestDigest;
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::digest::Digest;
-
-    fn answer(key: u8) -> KeptAnswer {
-        let (user, outcome) = (UserId::new("ann").unwrap(), "{}".into());
-        KeptAnswer {
-            user,
-            key: AnswerKey([key; 32]),
-            request: RequestDigest([0; 32]),
-            outcome,
-            at: Timestamp::default(),
-        }
-    }
-
-    /// After a loss of power the file shows only its last change; that the one before happened must be durable by then.
-    #[test]
-    fn what_says_that_a_change_happened_is_durable_before_the_next() {
-        let dir = TempDir::new().unwrap();
-        let answers = Answers::open(Arc::new(Folder::open(dir.path()).unwrap())).unwrap();
-        let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
-        let then = || Then::Content(Digest::of(b"then"));
-        let is_unsettled = |notebook: &NotebookId| answers.state().is_unsettled(notebook);
-        answers.begin(&one, then, &[answer(1)]).unwrap().unwrap().happened();
-        assert!(is_unsettled(&one));
-        assert!(answers.begin(&other, then, &[]).unwrap().is_none());
-        assert!(is_unsettled(&one), "who sends no keys does not wait for those of others");
-        assert!(answers.begin(&one, then, &[]).unwrap().is_none());
-        assert!(!is_unsettled(&one));
-        answers.begin(&one, then, &[answer(2)]).unwrap().unwrap().happened();
-        let under_way = answers.begin(&other, then, &[answer(3)]).unwrap().unwrap();
-        assert!(!is_unsettled(&one), "any durable write of the log is good for all");
-        drop(under_way);
-        assert!(answers.find(&answer(3).user, answer(3).key, Timestamp::default()).is_none());
-    }
-
-    /// A second request waits for the first, and is decided by what became of it.
-    #[test]
-    fn of_two_under_one_key_the_second_waits() {
-        for happens in [true, false] {
-            let dir = TempDir::new().unwrap();
-            let answers = Answers::open(Arc::new(Folder::open(dir.path()).unwrap())).unwrap();
-            let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
-            let first = answers.begin(&one, || Then::Gone, &[answer(1)]).unwrap().unwrap();
-            let second = std::thread::scope(|scope| {
-                let second = scope.spawn(|| answers.begin(&other, || Then::Gone, &[answer(1)]).map(|_| ()));
-                // Whether it has begun to wait by now or not, the outcome is the same.
-                std::thread::yield_now();
-                if happens {
-                    first.happened();
-                } else {
-                    drop(first);
-                }
-                second.join().unwrap()
-            });
-            assert_eq!(matches!(second, Err(Error::Answered)), happens, "{second:?}");
-        }
-    }
-}
+mod tests;

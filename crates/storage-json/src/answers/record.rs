@@ -18,6 +18,8 @@ pub(super) enum Line {
     Before { change: u64, notebook: NotebookId, then: Then, answers: Vec<AnswerV1> },
     /// The change of that number has happened.
     Happened(u64),
+    /// The change of that number has not happened, and will not.
+    Failed(u64),
     /// What was kept until then counts no more.
     Expired(Timestamp),
 }

@@ -15,23 +15,31 @@ pub(super) struct State {
     kept: HashMap<UserId, HashMap<AnswerKey, KeptAnswer>>,
     /// Changes of which the log does not say that they have happened, from before the directory was opened.
     pub(super) left_open: Vec<(u64, NotebookId, Then, Vec<KeptAnswer>)>,
-    /// Changes under way, by number.
-    pub(super) changing: HashMap<u64, Underway>,
+    /// Changes under way, and those that are unsure, by number.
+    pub(super) changing: HashMap<u64, OpenChange>,
     pub(super) last_change: u64,
-    /// Changes that have happened without the log saying so yet.
-    pub(super) unsaid: Vec<(u64, NotebookId)>,
-    /// Notebooks of which it is not durable that the last change with an answer has happened, and with which part of the
-    /// log it will be.
+    /// Of which changes the log does not say yet that they have happened, or that they have not.
+    pub(super) unsaid: Vec<(Line, NotebookId)>,
+    /// Notebooks of which it is not durable what became of the last change with an answer, and with which part of the log
+    /// it will be.
     pub(super) unsettled: HashMap<NotebookId, u64>,
 }
 
 /// A change under way, or answers that are being kept without one.
 #[derive(Debug)]
-pub(super) struct Underway {
+pub(super) struct OpenChange {
     pub(super) notebook: Option<NotebookId>,
     pub(super) answers: Vec<KeptAnswer>,
     /// What the log says of it.
     pub(super) lines: Vec<u8>,
+    /// It shows, but may not last.
+    pub(super) is_unsure: bool,
+}
+
+impl OpenChange {
+    fn has(&self, user: &UserId, key: AnswerKey) -> bool {
+        self.answers.iter().any(|answer| (&answer.user, answer.key) == (user, key))
+    }
 }
 
 impl State {
@@ -55,8 +63,9 @@ impl State {
         self.kept.entry(answer.user.clone()).or_default().insert(answer.key, answer);
     }
 
-    pub(super) fn put_if_missing(&mut self, answer: KeptAnswer) {
-        if self.find(&answer.user, answer.key).is_none() {
+    /// Unless a newer one is there; an older one has expired since.
+    pub(super) fn put_unless_newer(&mut self, answer: KeptAnswer) {
+        if self.find(&answer.user, answer.key).is_none_or(|there| there.at < answer.at) {
             self.put(answer);
         }
     }
@@ -93,46 +102,88 @@ impl State {
 
     /// Whether something under way may come to be kept under the key of this answer.
     pub(super) fn is_open(&self, answer: &KeptAnswer) -> bool {
-        let mut others = self.changing.values().flat_map(|underway| &underway.answers);
-        others.any(|other| (&other.user, other.key) == (&answer.user, answer.key))
+        self.changing.values().any(|open| !open.is_unsure && open.has(&answer.user, answer.key))
+    }
+
+    /// Whether the answer under this key is held back, because its change is unsure.
+    pub(super) fn is_held(&self, user: &UserId, key: AnswerKey) -> bool {
+        self.changing.values().any(|open| open.is_unsure && open.has(user, key))
+    }
+
+    /// Whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
+    pub(super) fn has(&self, answer: &KeptAnswer) -> bool {
+        self.find(&answer.user, answer.key).is_some() || self.is_held(&answer.user, answer.key)
+    }
+
+    /// Whether an answered change of this notebook is unsure.
+    pub(super) fn is_unsure(&self, notebook: &NotebookId) -> bool {
+        self.changing.values().any(|open| open.is_unsure && open.notebook.as_ref() == Some(notebook))
+    }
+
+    /// The answered changes that are unsure.
+    pub(super) fn unsure(&self) -> Vec<u64> {
+        self.changing.iter().filter(|(_, open)| open.is_unsure).map(|(number, _)| *number).collect()
+    }
+
+    /// What was under way is unsure.
+    pub(super) fn hold(&mut self, number: u64) {
+        if let Some(open) = self.changing.get_mut(&number) {
+            open.is_unsure = true;
+        }
+    }
+
+    /// What is still under way has not happened.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if self.changing.get(&number).is_some_and(|open| !open.is_unsure)
+            && let Some(OpenChange { notebook: Some(notebook), .. }) = self.changing.remove(&number)
+        {
+            self.unsaid.push((Line::Failed(number), notebook));
+        }
     }
 
     /// What was under way has happened.
     pub(super) fn end(&mut self, number: u64) {
-        let Some(Underway { notebook, answers, .. }) = self.changing.remove(&number) else { return };
+        let Some(OpenChange { notebook, answers, .. }) = self.changing.remove(&number) else { return };
         for answer in answers {
             self.put(answer);
         }
-        self.unsaid.extend(notebook.map(|notebook| (number, notebook)));
+        self.unsaid.extend(notebook.map(|notebook| (Line::Happened(number), notebook)));
     }
 
-    /// Whether the log does not say durably that the last change of the notebook that had an answer has happened.
+    /// Whether the log does not say durably what became of the last change of the notebook that had an answer.
     pub(super) fn is_unsettled(&self, notebook: &NotebookId) -> bool {
         self.unsettled.contains_key(notebook) || self.unsaid.iter().any(|(_, unsaid)| unsaid == notebook)
     }
 
-    /// Appends which changes have happened, without waiting for the disk.
+    /// Appends which changes have happened and which have not, without waiting for the disk.
     pub(super) fn say(&mut self) -> io::Result<()> {
         if self.unsaid.is_empty() {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for (change, _) in &self.unsaid {
-            lines.extend(Line::Happened(*change).to_bytes()?);
+        for (line, _) in &self.unsaid {
+            lines.extend(line.to_bytes()?);
         }
         let appended = self.log.append(&lines)?;
         self.unsettled.extend(self.unsaid.drain(..).map(|(_, notebook)| (notebook, appended)));
         Ok(())
     }
 
+    /// As [`Self::say`]; where it fails, the files show it, and before they are changed again, it is said.
+    pub(super) fn try_to_say(&mut self) {
+        if let Err(error) = self.say() {
+            tracing::warn!(%error, "cannot write what became of an answered change");
+        }
+    }
+
     /// Writes the log anew: what is kept, and what is under way.
     pub(super) fn rewrite(&mut self) -> io::Result<()> {
         let mut lines = lines_of(self.kept.values().flat_map(HashMap::values))?;
-        for underway in self.changing.values() {
-            lines.extend_from_slice(&underway.lines);
+        for open in self.changing.values() {
+            lines.extend_from_slice(&open.lines);
         }
         self.log.rewrite(&lines)?;
-        // What has happened is kept as such.
+        // What has happened is kept as such, and of what has not there is no word any more.
         self.unsaid.clear();
         self.unsettled.clear();
         Ok(())

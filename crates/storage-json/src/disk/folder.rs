@@ -49,6 +49,12 @@ impl Folder {
         Ok(Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
     }
 
+    /// A directory in which everything works but making it durable.
+    #[cfg(test)]
+    pub(crate) fn unsyncable(path: &Path) -> Self {
+        Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH, Mode::empty()).unwrap())
+    }
+
     /// Opens a directory in this one, making it when it is missing.
     pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
         match fs::mkdirat(&self.0, name, Mode::RWXU) {

@@ -36,6 +36,7 @@ impl Engine {
             if !done.durable {
                 self.notebooks.sync().map_err(Error::Unsure)?;
                 done.durable = true;
+                self.answers.confirm(&self.notebooks).map_err(Error::Unsure)?;
             }
             return Ok(done.version);
         }
@@ -77,6 +78,7 @@ impl Engine {
 
     /// Changes of results alone, which the notebook's file does not hold.
     fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &Current) -> Result<Committed, Error> {
+        self.answers.check_free(&commit.answers)?;
         let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
         let record = record_of(&commit.changes, BTreeMap::new(), results, None);
         if !record.is_empty() {
@@ -99,10 +101,13 @@ impl Engine {
         // means that they are in a safe place before they are gone from there.
         let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
         let then = || Then::Content(Digest::of(text.as_bytes()));
-        let replaced = self.answers.begin(&notebook.id, then, &commit.answers).and_then(|changing| {
+        let begun = self.answers.begin(&self.notebooks, &notebook.id, then, &commit.answers);
+        let replaced = begun.and_then(|changing| {
             let replaced = self.replace(notebook, text.as_bytes(), current)?;
-            if let (Some(changing), Replaced::Done(_) | Replaced::Unsure(..)) = (changing, &replaced) {
-                changing.happened();
+            match (changing, &replaced) {
+                (Some(changing), Replaced::Done(_)) => changing.happened(),
+                (Some(changing), Replaced::Unsure(..)) => changing.unsure(),
+                _ => {}
             }
             Ok(replaced)
         });

@@ -29,10 +29,12 @@ impl Engine {
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
         let then = || Then::Content(Digest::of(text.as_bytes()));
-        let created = self.answers.begin(&notebook.id, then, answers).and_then(|changing| {
+        let created = self.answers.begin(&self.notebooks, &notebook.id, then, answers).and_then(|changing| {
             let created = self.create_file(notebook, text.as_bytes());
-            if let (Some(changing), Ok(_) | Err(Error::Unsure(_))) = (changing, &created) {
-                changing.happened();
+            match (changing, &created) {
+                (Some(changing), Ok(_)) => changing.happened(),
+                (Some(changing), Err(Error::Unsure(_))) => changing.unsure(),
+                _ => {}
             }
             created
         });
@@ -75,7 +77,7 @@ impl Engine {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
         let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
-        let changing = self.answers.begin(id, || Then::Gone, answers)?;
+        let changing = self.answers.begin(&self.notebooks, id, || Then::Gone, answers)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
             Removed::Missing => {
@@ -89,8 +91,10 @@ impl Engine {
                 return Err(Error::Mismatch(base));
             }
         };
-        if let Some(changing) = changing {
-            changing.happened();
+        match (changing, &synced) {
+            (Some(changing), Ok(())) => changing.happened(),
+            (Some(changing), Err(_)) => changing.unsure(),
+            (None, _) => {}
         }
         self.index().deleted(&current.file);
         *slot = Slot::default();

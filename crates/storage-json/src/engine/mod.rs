@@ -17,8 +17,10 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::{NotebookId, Revision, UserId};
-use quire_storage::{CommitId, Health, ListFilter, Page, PageRequest, StoreEvent, Usage, Version};
+use quire_domain::{NotebookId, Revision, Timestamp, UserId};
+use quire_storage::{
+    AnswerKey, CommitId, Health, KeptAnswer, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
+};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -99,6 +101,11 @@ impl Engine {
         Ok(self.index().list(filter.owner.as_ref(), page))
     }
 
+    /// The answer that is kept there.
+    pub(crate) fn answer(&self, user: &UserId, key: AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, Error> {
+        self.answers.find(&self.notebooks, user, key, now)
+    }
+
     /// What an owner's notebooks take on disk, with their results.
     pub(crate) fn usage(&self, owner: &UserId) -> Result<Usage, Error> {
         self.scan_names()?;
@@ -175,6 +182,9 @@ impl Drop for Engine {
         let _ = self.lock.unlock();
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Takes a lock. A panic elsewhere leaves nothing half done that these locks protect: the state is changed only after
 /// the disk has been, in single steps.

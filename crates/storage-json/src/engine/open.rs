@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use quire_domain::UserId;
+use quire_domain::{NotebookId, UserId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -45,11 +45,12 @@ impl Engine {
             lock,
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
-        engine.answers.decide(|id, then| match (engine.index().find(id), then) {
+        let is_so = |id: &NotebookId, then| match (engine.index().find(id), then) {
             (Found::Notebook(_, entry, _), Then::Content(digest)) => entry.digest == Some(digest),
             (found, Then::Gone) => matches!(found, Found::Nothing),
             (Found::Damaged(..) | Found::Nothing, Then::Content(_)) => false,
-        });
+        };
+        engine.answers.decide(&engine.notebooks, is_so).map_err(failed("sync the names"))?;
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
         Ok(engine)
     }

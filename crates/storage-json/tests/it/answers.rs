@@ -27,7 +27,7 @@ async fn kept(served: &Served, revisions: impl IntoIterator<Item = i64>) -> Vec<
 }
 
 fn lines(dir: &Path) -> Vec<String> {
-    fs::read_to_string(dir.join(LOG)).unwrap().lines().map(str::to_owned).collect()
+    fs::read_to_string(dir.join(LOG)).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 fn write_lines(dir: &Path, lines: &[String]) {
@@ -56,6 +56,26 @@ async fn without_the_last_line_the_file_tells_whether_the_change_happened() {
         assert!(lines_left.last().unwrap().contains("\"change\":3"), "{lines_left:?}");
         write_lines(served.dir(), &lines_left);
     }
+}
+
+/// The key was free again, and the crash came before the log said that its new change had happened.
+#[tokio::test]
+async fn of_a_key_used_again_the_new_answer_is_kept() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    let old = answer("x", 2);
+    served.keep(std::slice::from_ref(&old)).await.unwrap();
+    let later = old.at + KeptAnswer::LIFE;
+    assert!(served.answer(&old.user, &old.key, later).await.unwrap().is_none());
+    let new = KeptAnswer { outcome: "new".into(), at: later, ..old };
+    let mut view = load(&served, "x").await;
+    commit_answering(&served, &mut view, &[update("a", "2")], std::slice::from_ref(&new)).await.unwrap();
+    served.restart_after(|dir| {
+        let mut left = lines(dir);
+        left.retain(|line| !line.contains("happened"));
+        write_lines(dir, &left);
+    });
+    assert_eq!(served.answer(&new.user, &new.key, later).await.unwrap(), Some(new));
 }
 
 /// A change without an answer makes the file tell nothing of the change before; so the log must say it by then.
@@ -92,6 +112,25 @@ async fn a_deletion_that_was_only_written_down_has_not_happened() {
     assert!(is_kept(&served, "x", 2).await);
 }
 
+/// What somebody else does later is not taken for the change that failed.
+#[tokio::test]
+async fn a_deletion_that_failed_does_not_happen_later_by_other_hands() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    let before = lines(served.dir()).len();
+    fs::remove_dir(served.path(".quire/tmp")).unwrap();
+    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap_err();
+    let written = lines(served.dir()).split_off(before);
+    served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
+    assert!(!is_kept(&served, "x", 2).await);
+    // Nor when the process died before it could say that it failed.
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    served.restart_after(|dir| write_lines(dir, &written[..1]));
+    assert!(!is_kept(&served, "x", 2).await);
+    served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
+    assert!(!is_kept(&served, "x", 2).await);
+}
+
 /// Whatever is cut off or overwritten, the directory opens, the other answers are there, and new ones are kept.
 #[tokio::test]
 async fn damage_takes_only_what_it_hits() {
@@ -105,7 +144,7 @@ async fn damage_takes_only_what_it_hits() {
         let left = kept(&served, 1..4).await;
         // The file tells of the last change by itself, once it is written down.
         assert!([vec![], vec![1], vec![1, 2], vec![1, 2, 3]].contains(&left), "cut at {cut}: {left:?}");
-        served.keep(&answer("y", 1)).await.unwrap();
+        served.keep(&[answer("y", 1)]).await.unwrap();
         served.restart_after(|_| {});
         assert!(is_kept(&served, "y", 1).await, "cut at {cut}");
         assert_eq!(kept(&served, 1..4).await, left, "cut at {cut}");
@@ -122,7 +161,7 @@ async fn damage_takes_only_what_it_hits() {
         fs::create_dir(dir.join(LOG)).unwrap();
     });
     assert_eq!(load(&served, "x").await.revision(), 3);
-    let refused = served.keep(&answer("y", 2)).await;
+    let refused = served.keep(&[answer("y", 2)]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     // What cannot be answered again is not done either.
     let file = served.read("x.json");

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quire_storage::{DatabaseState, ListFilter, NotebookStore, PageRequest, StoreError};
+use quire_storage::{DatabaseState, KeptAnswer, ListFilter, NotebookStore, PageRequest, StoreError};
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-use crate::support::{Editor, ann, load, notebook, notebook_id, open, open_with, until, update};
+use crate::support::{Editor, ann, answer, load, notebook, notebook_id, open, open_with, until, update};
 
 /// One that gives up soon.
 fn hasty() -> Options {
@@ -145,6 +145,22 @@ async fn a_stopped_server_is_unavailable_until_it_is_back() {
     becomes(&store, DatabaseState::Connected).await;
     assert_eq!(store.health().await.generation, generation);
     assert_eq!(load(&*store, &notebook_id("x")).await.revision.0, 1);
+}
+
+/// A server that only reads, for a database that does, still looks for answers.
+#[tokio::test]
+async fn an_expired_answer_in_a_read_only_database_is_none() {
+    let database = Database::fresh().await;
+    let name = database.name();
+    let (writer, old) = (open(&database), answer(1));
+    writer.create(&notebook("x", &[]), Some(&old)).await.unwrap();
+    let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database.connect().await).await.unwrap();
+    let reader = open(&database);
+    let look = async |now| reader.answer(&old.user, &old.key, now).await.unwrap();
+    assert_eq!(look(old.at).await.as_ref(), Some(&old));
+    assert_eq!(look(old.at + KeptAnswer::LIFE).await, None);
+    assert_eq!(look(old.at).await.as_ref(), Some(&old), "it is where it was");
 }
 
 /// As after a failover, when the connections lead to what is a replica now.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quire_domain::{NotebookId, Revision};
-use quire_service::{Edited, NotebookService, RequestKey, ServiceError};
+use quire_service::{Edited, NotebookService, Options, RequestKey, ServiceError};
 use quire_storage::NotebookStore as _;
 use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
@@ -96,7 +96,7 @@ async fn read(record: Arc<Record>, store: Arc<PostgresNotebookStore>, id: Notebo
 async fn twins(expected: Option<i64>) {
     let database = Database::fresh().await;
     let stores = [open(&database), open(&database)];
-    let services = stores.clone().map(|store| NotebookService::new(store, quire_service::Options::default()).unwrap());
+    let services = stores.clone().map(|store| NotebookService::new(store, Options::default()).unwrap());
     let id = notebook_id("shared");
     stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
     for round in 0..10 {
@@ -132,10 +132,29 @@ async fn fifty_twins_who_expect_a_revision_are_one_edit() {
     twins(Some(0)).await;
 }
 
+/// A request that was answered at one server comes again at another, which has the notebook in memory as it was before.
+#[tokio::test]
+async fn a_repetition_at_another_server_shows_the_edit_there() {
+    let database = Database::fresh().await;
+    let stores = [open(&database), open(&database)];
+    let [first, second] = stores.clone().map(|store| NotebookService::new(store, Options::default()).unwrap());
+    let (id, kept) = (notebook_id("shared"), answer(1));
+    stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
+    let mut watch = second.watch(&ann(), &id).await.unwrap();
+    for (service, is_repetition) in [(&first, false), (&second, true)] {
+        let (key, id) = (RequestKey { key: kept.key, request: kept.request }, id.clone());
+        let call = async move |service: NotebookService| service.edit(&ann(), &id, None, update("a", "edited")).await;
+        let answered = service.once::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
+        assert_eq!((answered.outcome.revision, answered.is_replay), (Revision(1), is_repetition));
+    }
+    assert_eq!(contents(&second.get(&ann(), &id).await.unwrap().notebook)["a"], "edited");
+    assert_eq!(contents(&watch.next().await.unwrap().notebook)["a"], "edited");
+}
+
 async fn run(expects: impl Fn(usize) -> bool) {
     let database = Database::fresh().await;
     let stores = [open(&database), open(&database)];
-    let services = stores.clone().map(|store| NotebookService::new(store, quire_service::Options::default()).unwrap());
+    let services = stores.clone().map(|store| NotebookService::new(store, Options::default()).unwrap());
     let id = notebook_id("shared");
     stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
     let record = Arc::new(Record::default());

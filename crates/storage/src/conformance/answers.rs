@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
+use quire_domain::{Edit, Notebook, NotebookId, Timestamp, UserId};
 
 use super::check::{Editor, exists, is_mismatch, is_not_found, is_stored, load, new_commit, refused, same, time};
-use super::samples::{empty, update, with_cells};
+use super::samples::{empty, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 use crate::{AnswerKey, Commit, KeptAnswer, ListFilter, NotebookStore, PageRequest, RequestDigest, StoreError};
 
@@ -41,12 +41,15 @@ fn is_answered(error: &StoreError) -> bool {
 }
 
 impl Editor<'_> {
-    /// Applies an edit and stores it with answers; takes it back in memory when it is refused.
+    /// Edits the code and stores that with answers; takes it back in memory when it is refused.
     async fn edit_answering(&mut self, code: &str, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+        self.answering(update("a", code), answers).await
+    }
+
+    async fn answering(&mut self, edit: Result<Edit, Failure>, answers: &[KeptAnswer]) -> Result<(), StoreError> {
         let base = self.notebook().revision;
         let failed = |Failure(reason)| StoreError::Backend { action: "make an edit".into(), source: reason.into() };
-        let edit = update("a", code).map_err(failed)?;
-        let change = self.apply(&edit).map_err(failed)?;
+        let change = self.apply(&edit.map_err(failed)?).map_err(failed)?;
         let changes = [Arc::clone(&change)];
         let commit = Commit { id: new_commit(), base, changes: &changes, after: self.notebook(), answers };
         let outcome = self.store.commit(commit).await;
@@ -72,7 +75,7 @@ pub async fn an_answer_is_kept_with_its_change<B: StoreBuilder>(builder: &B) -> 
     editor.edit_answering("x = 2", &answers[1..2]).await?;
     editor.edit_answering("x = 3", &answers[2..4]).await?;
     is_stored(&*store, editor.notebook()).await?;
-    store.keep(&answers[4]).await?;
+    store.keep(&answers[4..5]).await?;
     store.delete(&notebook.id, Some(&answers[5])).await?;
     for kept in &answers {
         is_kept(&*store, kept).await?;
@@ -151,9 +154,11 @@ pub async fn an_answered_request_is_refused_as_a_whole<B: StoreBuilder>(builder:
     editor.edit_answering("once", std::slice::from_ref(&kept)).await?;
     let twins = [other.clone(), twin.clone()];
     refused("committing an answered edit", editor.edit_answering("twice", &twins).await, is_answered)?;
+    let printing = results("a", printed("twice"));
+    refused("committing answered results", editor.answering(printing, &twins).await, is_answered)?;
     refused("creating by an answered request", store.create(&empty("again")?, Some(&twin)).await, is_answered)?;
     refused("deleting by an answered request", store.delete(&notebook.id, Some(&twin)).await, is_answered)?;
-    refused("keeping an answer again", store.keep(&twin).await, is_answered)?;
+    refused("keeping an answer again", store.keep(&twins).await, is_answered)?;
     is_kept(&*store, &kept).await?;
     is_not_kept(&*store, &other).await?;
     is_stored(&*store, editor.notebook()).await?;
@@ -243,8 +248,7 @@ pub async fn answers_are_bounded<B: StoreBuilder>(builder: &B) -> Result<(), Fai
     // A user is one who has made a notebook.
     store.create(&Notebook { owner: UserId::new("bob")?, ..empty("bobs")? }, None).await?;
     editor.edit_answering("many", &many).await?;
-    store.keep(&old).await?;
-    store.keep(&fresh).await?;
+    store.keep(&[old.clone(), fresh.clone()]).await?;
     store.forget_answers(&[UserId::new("ann")?], soon()).await?;
     let store = builder.reopen(store, &mut guard).await?;
     for (index, kept) in many.iter().enumerate() {

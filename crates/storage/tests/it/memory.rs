@@ -336,10 +336,10 @@ impl NotebookStore for MemoryStore {
         Ok(())
     }
 
-    async fn keep(&self, answer: &KeptAnswer) -> Result<(), StoreError> {
+    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        self.check_answers(&kept, std::slice::from_ref(answer))?;
-        self.put_answers(&mut kept, std::slice::from_ref(answer));
+        self.check_answers(&kept, answers)?;
+        self.put_answers(&mut kept, answers);
         Ok(())
     }
 

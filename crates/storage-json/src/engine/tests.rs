@@ -1,0 +1,66 @@
+//! A directory whose names cannot be made durable for a while.
+
+use quire_domain::{CellId, CellType, Edit, Notebook, OpenNotebook, Place};
+use quire_storage::RequestDigest;
+use tempfile::TempDir;
+
+use super::*;
+
+fn answer(key: u8) -> KeptAnswer {
+    let user = UserId::new("ann").unwrap();
+    let (key, request) = (AnswerKey([key; 32]), RequestDigest([0; 32]));
+    KeptAnswer { user, key, request, outcome: "{}".into(), at: Timestamp::default() }
+}
+
+/// An edit that inserts a cell.
+fn edit(open: &mut OpenNotebook, key: u8) -> OwnedCommit {
+    let base = open.notebook().revision;
+    let (cell_type, code) = (CellType::Python, "x".into());
+    let insert = Edit::InsertCell { id: CellId::new(format!("c{key}")).unwrap(), cell_type, code, place: Place::End };
+    let change = open.apply(&insert, None, Timestamp::default()).unwrap().unwrap();
+    let (id, after, answers) = (CommitId(Uuid::new_v4()), open.notebook().clone(), vec![answer(key)]);
+    OwnedCommit { id, base, changes: vec![Arc::new(change)], after, answers, whole: false }
+}
+
+/// A change that a loss of power may still take is answered to nobody, and done by nobody once more.
+#[test]
+fn what_may_not_last_is_not_answered_until_it_does() {
+    let dir = TempDir::new().unwrap();
+    let mut engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
+    let sound = || Folder::open(dir.path()).unwrap();
+    let unsound = || Folder::unsyncable(dir.path());
+    let look = |engine: &Engine, key| engine.answer(&answer(key).user, answer(key).key, Timestamp::default());
+    let new = |id: &str| {
+        let id = NotebookId::new(id).unwrap();
+        Notebook::new(id, UserId::new("ann").unwrap(), Timestamp::default())
+    };
+
+    engine.notebooks = unsound();
+    let made = engine.create(&new("x"), &[answer(1)]);
+    assert!(matches!(made, Err(Error::Unsure(_))), "{made:?}");
+    assert!(matches!(look(&engine, 1), Err(Error::Unsure(_))));
+    let twin = engine.create(&new("y"), &[answer(1)]);
+    assert!(matches!(twin, Err(Error::Answered)), "{twin:?}");
+    // What is done next would take from the file what it shows of this.
+    let mut open = OpenNotebook::open(new("x"));
+    let first = edit(&mut open, 2);
+    assert!(matches!(engine.commit(&first), Err(Error::Io(_))));
+    assert!(look(&engine, 2).unwrap().is_none());
+    engine.notebooks = sound();
+    assert!(look(&engine, 1).unwrap().is_some());
+
+    engine.notebooks = unsound();
+    assert!(matches!(engine.commit(&first), Err(Error::Unsure(_))));
+    assert!(matches!(engine.commit(&first), Err(Error::Unsure(_))), "the same again");
+    assert!(matches!(look(&engine, 2), Err(Error::Unsure(_))));
+    engine.notebooks = sound();
+    engine.commit(&first).unwrap();
+    assert!(look(&engine, 2).unwrap().is_some());
+
+    engine.notebooks = unsound();
+    let gone = engine.delete(&NotebookId::new("x").unwrap(), &[answer(3)]);
+    assert!(matches!(gone, Err(Error::Unsure(_))), "{gone:?}");
+    assert!(matches!(look(&engine, 3), Err(Error::Unsure(_))));
+    engine.notebooks = sound();
+    assert!(look(&engine, 3).unwrap().is_some());
+}
