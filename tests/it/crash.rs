@@ -59,6 +59,8 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
             let killed = std::process::Command::new("kill").args(["-9", &server.process().to_string()]).status();
             assert!(killed.unwrap().success());
         });
+        // Waits until it is gone, since the next one is refused while this one is there.
+        Arc::into_inner(server).unwrap().kill();
 
         let server = Server::on(dir.path());
         let found = server.ok("GET", &format!("/api/notebooks/{notebook}"), None);
