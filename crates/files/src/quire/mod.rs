@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Fields that we don't know follow ours, in the order they were found, each value as its exact text but for characters
-//! beyond ASCII, which are written as `\uXXXX` like everywhere in the file, because the old reader decodes by locale.
+//! beyond ASCII, which are escaped (`\u00e9`) like everywhere in the file, because the old reader decodes by locale.
 //!
 //! What older files lack is filled in: `revision` is 0, `reads` and `writes` are empty, a cell's `revision` is the
 //! notebook's (the last edit that may have touched it), the owner comes from the file's name, times from the file's
