@@ -81,15 +81,17 @@ class Module:
 
 
 class Configuration:
-    """All modules and examples."""
+    """The root, its modules, and what each environment puts in."""
 
     def __init__(self, root=TERRAFORM):
+        self.root = Module(root)
         self.modules = {folder.name: Module(folder) for folder in sorted((root / "modules").iterdir())}
-        self.examples = {folder.name: Module(folder) for folder in sorted((root / "examples").iterdir())}
+        self.environments = {file.stem: clean(parsed(file.read_text())) for file in sorted(root.glob("*.tfvars"))}
+        self.backends = {file.stem: clean(parsed(file.read_text())) for file in sorted(root.glob("*.tfbackend"))}
 
     def __iter__(self):
+        yield self.root
         yield from self.modules.values()
-        yield from self.examples.values()
 
     def blocks(self, type_=None, kind="resource"):
         return [b for m in self for b in m.blocks if b.kind == kind and (type_ is None or b.type == type_)]

@@ -25,7 +25,7 @@ def found(folder, *frameworks):
     result = {"failed_checks": set(), "skipped_checks": set(), "passed": 0}
     for part in report if isinstance(report, list) else [report]:
         for key in ("failed_checks", "skipped_checks"):
-            # The same module stands in both examples.
+            # A module's resources are named by the way to them.
             result[key] |= {(item["check_id"], item["resource"].split(".module.")[-1]) for item in part["results"][key]}
         result["passed"] += part["summary"]["passed"]
     return result

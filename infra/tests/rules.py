@@ -42,7 +42,7 @@ def database_is_private(config):
     for block in config.blocks("aws_route"):
         if "route_table.database" in block.body.get("route_table_id", ""):
             wrong.append(f"{block}: a way out of the database's subnets")
-    if config.modules["quire"].calls["database"].get("subnet_ids") != "module.network.database_subnet_ids":
+    if config.root.calls["database"].get("subnet_ids") != "module.network.database_subnet_ids":
         wrong.append("the database is not in the database's subnets")
     return wrong
 
@@ -51,7 +51,7 @@ def database_is_private(config):
 def database_is_kept(config):
     """Encrypted, backed up, protected; fault: `engine_version = "16.1"`."""
     wrong = differ("the database", config.one("aws_db_instance"), {
-        "engine": "postgres", "engine_version": "16", "auto_minor_version_upgrade": True, "allow_major_version_upgrade": False,
+        "engine": "postgres", "engine_version": "16", "engine_lifecycle_support": "open-source-rds-extended-support-disabled", "auto_minor_version_upgrade": True, "allow_major_version_upgrade": False,
         "storage_type": "gp3", "storage_encrypted": True, "max_allocated_storage": "var.max_allocated_storage_gb",
         "backup_retention_period": 7, "backup_window": "03:00-04:00", "delete_automated_backups": False,
         "maintenance_window": "mon:04:00-mon:05:00", "performance_insights_enabled": True,
@@ -61,7 +61,7 @@ def database_is_kept(config):
     for name, value in {"deletion_protection": True, "instance_class": "db.t4g.micro", "allocated_storage_gb": 20, "max_connections": 100}.items():
         if config.default("database", name) != value:
             wrong.append(f"the database's {name} is {config.default('database', name)!r} by default, not {value!r}")
-    if config.examples["production"].calls["quire"].get("multi_az") is not True:
+    if config.environments["production"].get("multi_az") is not True:
         wrong.append("production has no standby of the database")
     return wrong
 
@@ -169,7 +169,7 @@ def policies_are_narrow(config):
             for statement in block.body["statement"]:
                 if not set(statement["actions"]) <= {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}:
                     wrong.append(f"{block}: {statement.get('sid')} is more than taking and putting files")
-                if not all(resource.startswith("arn:aws:s3:::${coalesce(var.data_bucket,") for resource in statement["resources"]):
+                if not all(resource.startswith("arn:${data.aws_partition.current.partition}:s3:::${coalesce(var.data_bucket,") for resource in statement["resources"]):
                     wrong.append(f"{block}: {statement.get('sid')} is for other buckets")
     reads = {
         "server": ['var.role_secret_arns["server"]', "var.secret_key_arn"], "migrator": ['var.role_secret_arns["owner"]', "var.secret_key_arn"],
@@ -219,6 +219,7 @@ ALARMS = {
         "load-balancer-5xx": {"metric": "HTTPCode_ELB_5XX_Count"},
         "service-p95": {"metric": "TargetResponseTime", "extended": "p95"},
         "service-unhealthy": {"metric": "UnHealthyHostCount"},
+        "service-memory": {"metric": "MemoryUtilization", "threshold": 85, "comparison": "GreaterThanThreshold"},
         "service-tasks": {"metric": "RunningTaskCount", "missing": "breaching"},
     },
 }
@@ -299,7 +300,7 @@ def connections_suffice(config):
             return [f"the check of connections cannot be read: {error}"]
     if config.modules["compute"].outputs["connections_needed"]["value"].replace(" ", "") not in conditions[0].replace(" ", ""):
         wrong.append("the alarm counts connections by another formula")
-    call = config.modules["quire"].calls["compute"]
+    call = config.root.calls["compute"]
     if call.get("database_max_connections") != "module.database.max_connections":
         wrong.append("the check of connections is not about the database's number")
     return wrong
@@ -319,7 +320,16 @@ def deployments_are_safe(config):
         if block.body.get("skip_destroy") is not True:
             wrong.append(f"{block}: the revision that is running would be deregistered")
     wrong += differ("the probe", config.one("aws_lb_target_group").get("health_check", [{}])[0], {
-        "path": "/health", "matcher": "200", "interval": 30, "timeout": 5})
+        "path": "/readyz", "matcher": "200", "interval": 30, "timeout": 5})
+    # ECS ends a task that either of them finds unwell, so neither may ask the database: a new task could not even start then.
+    command = config.modules["compute"].locals.get("server_container", {}).get("healthCheck", {}).get("command")
+    if command != ["CMD", "/usr/local/bin/quire-health", "/livez"]:
+        wrong.append(f"the container is well by {command}")
+    restart = config.modules["compute"].locals.get("server_container", {}).get("restartPolicy")
+    if restart != {"enabled": True, "restartAttemptPeriod": 60}:
+        wrong.append(f"a server that fails is started again by {restart}")
+    if service.get("enable_ecs_managed_tags") is not True:
+        wrong.append("the bill cannot be split by service")
     return wrong
 
 
@@ -440,13 +450,51 @@ def logs_end(config):
 def clients_are_encrypted(config):
     """HTTPS with a certificate from outside; HTTP only says where to go."""
     wrong = differ("the HTTPS listener", config.one("aws_lb_listener", "https"), {"protocol": "HTTPS", "port": 443, "certificate_arn": "var.certificate_arn"})
-    if "TLS13" not in config.one("aws_lb_listener", "https").get("ssl_policy", ""):
-        wrong.append("the HTTPS listener takes old versions of TLS")
+    if config.one("aws_lb_listener", "https").get("ssl_policy") != "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09":
+        wrong.append("the HTTPS listener takes old versions of TLS, or weak ciphers")
     for block in config.blocks("aws_lb_listener"):
         action = block.body.get("default_action", [{}])[0]
         if block.body.get("protocol") != "HTTPS" and (action.get("type") != "redirect" or action.get("redirect", [{}])[0].get("protocol") != "HTTPS"):
             wrong.append(f"{block}: serves without encryption")
     return wrong
+
+
+@rule
+def clients_are_on_record(config):
+    """The load balancer writes an access log into a closed bucket that ends what it keeps, and the server believes the one proxy there is."""
+    wrong = differ("the access log", config.one("aws_lb").get("access_logs", [{}])[0], {"bucket": "aws_s3_bucket.access_log.id", "enabled": True})
+    wrong += differ("the access log's bucket", config.one("aws_s3_bucket_public_access_block", "access_log"), dict.fromkeys(
+        ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"), True))
+    rules = config.one("aws_s3_bucket_lifecycle_configuration", "access_log").get("rule", [{}])
+    if rules[0].get("expiration") != [{"days": "var.access_log_retention_days"}] or rules[0].get("status") != "Enabled":
+        wrong.append("addresses of clients are kept for ever")
+    if not re.search(r'\bQUIRE_TRUSTED_PROXIES\s*= "1"', config.modules["compute"].text):
+        wrong.append("the server takes the load balancer's address for its clients'")
+    if config.one("aws_wafv2_web_acl_association").get("resource_arn") != "aws_lb.this.arn":
+        wrong.append("a firewall that is asked for stands before nothing")
+    return wrong
+
+
+@rule
+def roles_are_for_this_account(config):
+    """fault: a service that acts for somebody else's account takes our role or writes to our bucket."""
+    wrong = []
+    for block in config.blocks("aws_iam_policy_document", "data"):
+        for statement in block.body.get("statement", []):
+            if "principals" not in statement:
+                continue
+            conditions = [condition for condition in statement.get("condition", []) if condition.get("variable") == "aws:SourceAccount"]
+            if not conditions or conditions[0].get("values") != ["data.aws_caller_identity.current.account_id"] or conditions[0].get("test") != "StringEquals":
+                wrong.append(f"{block}: services act for other accounts too")
+    return wrong
+
+
+@rule
+def partitions_are_asked_for(config):
+    """fault: arn:aws, which is another word in China and for the government."""
+    return [f"{module.name}: {'.'.join(map(str, path))} names a partition: {value}" for module in config
+            for path, value in walk([module.locals] + [block.body for block in module.blocks])
+            if isinstance(value, str) and re.search(r"arn:aws\b|\bcom\.amazonaws\.\$", value)]
 
 
 @rule
@@ -460,9 +508,13 @@ def versions_and_state(config):
         providers = settings.get("required_providers", [{}])[0]
         if not providers or any(not str(provider.get("version", "")).startswith("~> ") for provider in providers.values()):
             wrong.append(f"{module.name}: a provider's version is not pinned")
-    for name, example in config.examples.items():
-        backend = next((entry["backend"][0].get("s3", {}) for entry in example.terraform if "backend" in entry), {})
-        wrong += differ(f"{name}: the state", backend, {"encrypt": True, "use_lockfile": True})
+    backend = next((entry["backend"][0].get("s3", {}) for entry in config.root.terraform if "backend" in entry), {})
+    wrong += differ("the state", backend, {"encrypt": True, "use_lockfile": True})
+    for name in config.environments:
+        wrong += differ(f"{name}: the state", config.backends.get(name, {}), {"key": f"quire/{name}.tfstate"})
+    ignored = (config.root.folder / ".gitignore").read_text().split()
+    if any("tfvars" in line or "tfbackend" in line for line in ignored):
+        wrong.append("what an environment is made from is on one machine only")
     return wrong
 
 
@@ -472,10 +524,9 @@ def inputs_and_outputs_are_described(config):
     for module in config:
         for kind, named in (("variable", module.variables), ("output", module.outputs)):
             wrong += [f"{module.name}: the {kind} {name} has no description" for name, body in named.items() if not body.get("description")]
-    for example in config.examples.values():
-        for name in ("service_url", "database_endpoint", "database_name", "url_parameter_names", "database_security_group_id", "database_instance_id", "deploy"):
-            if name not in example.outputs:
-                wrong.append(f"{example.name}: no output {name}")
+    for name in ("service_url", "database_endpoint", "database_name", "url_parameter_names", "database_security_group_id", "database_instance_id", "deploy"):
+        if name not in config.root.outputs:
+            wrong.append(f"no output {name}")
     return wrong
 
 

@@ -4,7 +4,7 @@
 # limit and the 10 s for queued edits. The sending of an answer has no limit: who reads one slowly may be cut off after both.
 
 resource "aws_lb" "this" {
-  # checkov:skip=CKV2_AWS_28: every route but the probe asks for a signed token; a firewall is the account's decision
+  # checkov:skip=CKV2_AWS_28: by input; modules/compute/firewall.tf has a rule on rates and takes the account's own firewall
   name                       = var.name
   load_balancer_type         = "application"
   internal                   = false
@@ -14,14 +14,12 @@ resource "aws_lb" "this" {
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
 
-  dynamic "access_logs" {
-    for_each = var.access_log_bucket == null ? [] : [var.access_log_bucket]
-    content {
-      bucket  = access_logs.value
-      prefix  = var.name
-      enabled = true
-    }
+  access_logs {
+    bucket  = aws_s3_bucket.access_log.id
+    enabled = true
   }
+  # AWS writes a test file when logging begins, for which it needs the permission.
+  depends_on = [aws_s3_bucket_policy.access_log]
 }
 
 resource "aws_lb_target_group" "this" {
@@ -32,9 +30,10 @@ resource "aws_lb_target_group" "this" {
   port                 = var.server_port
   deregistration_delay = var.deregistration_delay_seconds
 
-  # `degraded` is 200 too: a task that still serves reads is not replaced by one that would be no better.
+  # Never asks the database: ECS replaces what is unhealthy here, and while the database is away a new task could not start,
+  # though the old one shows notebooks from memory. It is 503 only while the server shuts down.
   health_check {
-    path                = "/health"
+    path                = "/readyz"
     protocol            = "HTTP"
     matcher             = "200"
     interval            = 30
@@ -48,8 +47,10 @@ resource "aws_lb_listener" "https" {
   load_balancer_arn = aws_lb.this.arn
   port              = 443
   protocol          = "HTTPS"
-  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-  certificate_arn   = var.certificate_arn
+  # TLS 1.2 and 1.3 with forward secrecy and authenticated encryption only; keys are exchanged in a way that quantum computers do not
+  # open, with clients that can.
+  ssl_policy      = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+  certificate_arn = var.certificate_arn
   default_action {
     type             = "forward"
     target_group_arn = aws_lb_target_group.this.arn

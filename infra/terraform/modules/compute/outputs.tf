@@ -47,3 +47,8 @@ output "connections_needed" {
   description = "The connections in use at most: all pools, twice during a deployment, and the reserve."
   value       = var.max_tasks * (var.pool_size + 1) * 2 + var.reserved_connections
 }
+
+output "access_log_bucket" {
+  description = "The bucket of the load balancer's access log."
+  value       = aws_s3_bucket.access_log.id
+}

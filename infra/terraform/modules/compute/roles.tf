@@ -4,6 +4,7 @@
 # runs beside the database has another one: it takes files from a bucket and puts files there, if there is one.
 
 data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
 
 data "aws_iam_policy_document" "trust" {
   statement {
@@ -37,12 +38,12 @@ data "aws_iam_policy_document" "data" {
     # Without the list, what is not there looks like what is forbidden.
     sid       = "SeeFiles"
     actions   = ["s3:ListBucket"]
-    resources = ["arn:aws:s3:::${coalesce(var.data_bucket, "none")}"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::${coalesce(var.data_bucket, "none")}"]
   }
   statement {
     sid       = "TakeAndPutFiles"
     actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["arn:aws:s3:::${coalesce(var.data_bucket, "none")}/*"]
+    resources = ["arn:${data.aws_partition.current.partition}:s3:::${coalesce(var.data_bucket, "none")}/*"]
   }
 }
 

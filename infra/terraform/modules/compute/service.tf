@@ -14,6 +14,8 @@ resource "aws_ecs_service" "this" {
   desired_count   = var.min_tasks
   launch_type     = "FARGATE"
   propagate_tags  = "SERVICE"
+  # Tags of ECS's own (cluster, service), by which the bill can be split.
+  enable_ecs_managed_tags = true
 
   # New tasks first, old ones go when those are well: for a while there are twice as many, which the number of
   # connections has to allow for.

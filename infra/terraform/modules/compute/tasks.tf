@@ -34,8 +34,10 @@ locals {
   }
 
   server_environment = merge({ for name, value in local.clerk : name => value if value != null }, {
-    QUIRE_HOST                 = "0.0.0.0"
-    QUIRE_PORT                 = tostring(var.server_port)
+    QUIRE_HOST = "0.0.0.0"
+    QUIRE_PORT = tostring(var.server_port)
+    # The load balancer, which adds the address it was called from to X-Forwarded-For.
+    QUIRE_TRUSTED_PROXIES      = "1"
     QUIRE_LOG_FORMAT           = "json"
     ALLOWED_ORIGINS            = join(",", var.allowed_origins)
     QUIRE_DATABASE_CONNECTIONS = tostring(var.pool_size)
@@ -58,9 +60,12 @@ locals {
   )
 
   server_container = {
-    name                   = "server"
-    image                  = var.images.server
-    essential              = true
+    name      = "server"
+    image     = var.images.server
+    essential = true
+    # A server that ran for a minute and fails is started again where it is. One that fails at once ends its task, so that a
+    # bad release is noticed and rolled back.
+    restartPolicy          = { enabled = true, restartAttemptPeriod = 60 }
     user                   = "10001:10001"
     readonlyRootFilesystem = true
     linuxParameters        = { initProcessEnabled = true, capabilities = { drop = ["ALL"] } }
@@ -72,7 +77,7 @@ locals {
       { name = "DATABASE_PASSWORD", valueFrom = "${var.role_secret_arns["server"]}:password::" },
     ])
     mountPoints      = [for volume, path in local.writable : { sourceVolume = volume, containerPath = path, readOnly = false }]
-    healthCheck      = { command = ["CMD", "/usr/local/bin/quire-health"], interval = 30, timeout = 5, retries = 3, startPeriod = 30 }
+    healthCheck      = { command = ["CMD", "/usr/local/bin/quire-health", "/livez"], interval = 30, timeout = 5, retries = 3, startPeriod = 30 }
     logConfiguration = local.log["server"]
   }
 

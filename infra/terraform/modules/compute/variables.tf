@@ -2,8 +2,12 @@ variable "name" {
   description = "Begins the name of everything; at most 24 characters, since names of load balancers have 32."
   type        = string
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
-    error_message = "name must be 3 to 24 lower-case letters, digits and hyphens, such as quire-staging."
+    condition     = can(regex("^[a-z](-?[a-z0-9])+$", var.name)) && length(var.name) >= 3 && length(var.name) <= 24
+    error_message = "name must be 3 to 24 lower-case letters, digits and single hyphens, such as quire-staging."
+  }
+  validation {
+    condition     = !startswith(var.name, "internal-")
+    error_message = "name must not begin with internal-, which load balancers keep for themselves."
   }
 }
 
@@ -97,12 +101,33 @@ variable "cpu" {
   description = "Processor of a task, in 1/1024."
   type        = number
   default     = 512
+  validation {
+    condition     = contains(keys(local.fargate_memory_gib), tostring(var.cpu))
+    error_message = "cpu must be one of ${join(", ", keys(local.fargate_memory_gib))}, which are the sizes of Fargate's tasks."
+  }
 }
 
 variable "memory_mib" {
   description = "Memory of a task."
   type        = number
   default     = 1024
+  validation {
+    condition     = contains([for gib in lookup(local.fargate_memory_gib, tostring(var.cpu), []) : gib * 1024], var.memory_mib)
+    error_message = "memory_mib (${var.memory_mib}) must be what Fargate has for cpu = ${var.cpu}: ${join(", ", [for gib in lookup(local.fargate_memory_gib, tostring(var.cpu), []) : gib * 1024])}."
+  }
+}
+
+locals {
+  # What Fargate takes together: for each size of processor, GiB of memory.
+  fargate_memory_gib = {
+    "256"   = [0.5, 1, 2]
+    "512"   = range(1, 5)
+    "1024"  = range(2, 9)
+    "2048"  = range(4, 17)
+    "4096"  = range(8, 31)
+    "8192"  = range(16, 61, 4)
+    "16384" = range(32, 121, 8)
+  }
 }
 
 variable "cpu_architecture" {
@@ -203,14 +228,42 @@ variable "data_bucket" {
   }
 }
 
-variable "access_log_bucket" {
-  description = "A bucket for the load balancer's access log, or null for none."
+variable "access_log_retention_days" {
+  description = "How long the load balancer's access log is kept. It holds addresses of clients, so no longer than it is of use."
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.access_log_retention_days >= 1 && floor(var.access_log_retention_days) == var.access_log_retention_days
+    error_message = "access_log_retention_days must be a whole number of days, at least 1."
+  }
+}
+
+variable "web_acl_arn" {
+  description = "A web ACL of the account's for the load balancer, or null for none."
   type        = string
   default     = null
+  validation {
+    condition     = var.web_acl_arn == null || can(regex("^arn:aws[a-z-]*:wafv2:${var.region}:[0-9]{12}:regional/webacl/.+$", var.web_acl_arn))
+    error_message = "web_acl_arn must be the ARN of a regional web ACL of WAFv2 in the region ${var.region}."
+  }
+}
+
+variable "max_requests_per_client" {
+  description = "Requests of one address in five minutes, above which it is refused with 429; null for no such rule. It costs about 6 dollars a month, and 0.60 for a million requests."
+  type        = number
+  default     = null
+  validation {
+    condition     = var.max_requests_per_client == null || try(var.max_requests_per_client >= 10 && var.max_requests_per_client <= 2000000000, false)
+    error_message = "max_requests_per_client must be from 10 to 2000000000, which is what WAF takes, or null."
+  }
+  validation {
+    condition     = var.max_requests_per_client == null || var.web_acl_arn == null
+    error_message = "max_requests_per_client makes a web ACL, and a load balancer takes one: put the rule into the one that web_acl_arn names."
+  }
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the load balancer."
+  description = "Refuse to delete the load balancer; without it, images and access log are deleted with the rest."
   type        = bool
   default     = true
 }

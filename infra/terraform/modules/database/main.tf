@@ -54,12 +54,14 @@ resource "aws_db_instance" "this" {
   # checkov:skip=CKV2_AWS_69: rds.force_ssl is set in a parameter group whose parameters the check does not expand
   # checkov:skip=CKV_AWS_161: roles sign in with passwords from Secrets Manager; the server knows no IAM tokens
   # checkov:skip=CKV_AWS_354: Performance Insights is encrypted with the account's own key, like the data
-  # checkov:skip=CKV_AWS_157: by input; the production example says true
+  # checkov:skip=CKV_AWS_157: by input; production.tfvars says true
   identifier = var.name
   db_name    = var.database_name
   # Minor versions are RDS's: naming one here would fight its upgrades.
-  engine                      = "postgres"
-  engine_version              = "16"
+  engine         = "postgres"
+  engine_version = "16"
+  # No extended support, which is charged for by the hour: RDS upgrades what is still 16 when its standard support has ended.
+  engine_lifecycle_support    = "open-source-rds-extended-support-disabled"
   auto_minor_version_upgrade  = true
   allow_major_version_upgrade = false
   instance_class              = var.instance_class
@@ -114,12 +116,20 @@ resource "aws_cloudwatch_log_group" "this" {
   retention_in_days = var.log_retention_days
 }
 
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
 data "aws_iam_policy_document" "monitoring_trust" {
   statement {
     actions = ["sts:AssumeRole"]
     principals {
       type        = "Service"
       identifiers = ["monitoring.rds.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
     }
   }
 }
@@ -131,11 +141,11 @@ resource "aws_iam_role" "monitoring" {
 
 resource "aws_iam_role_policy_attachment" "monitoring" {
   role       = aws_iam_role.monitoring.name
-  policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
 }
 
 # URLs without passwords: those come from Secrets Manager beside them. The certificate is checked against the bundle in
-# the image, so a proxy in between is noticed.
+# the image, so a proxy in between is noticed. No SecureString, since nothing in them is secret (docs/adr/0012-aws.md).
 resource "aws_ssm_parameter" "url" {
   # checkov:skip=CKV2_AWS_34: holds no secret, which is why it is text
   for_each    = { owner = "quire_owner", server = "quire_server" }

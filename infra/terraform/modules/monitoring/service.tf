@@ -22,9 +22,15 @@ locals {
       comparison  = "GreaterThanThreshold", threshold = var.p95_seconds, period = 300, periods = 3, missing = "notBreaching"
     }
     "service-unhealthy" = {
-      description = "A task does not pass the probe on /health."
+      description = "A task does not pass the probe on /readyz."
       namespace   = "AWS/ApplicationELB", dimensions = local.targets, metric = "UnHealthyHostCount", statistic = "Maximum", extended = null
       comparison  = "GreaterThanThreshold", threshold = 0, period = 60, periods = 3, missing = "notBreaching"
+    }
+    # A kernel or a large notebook can fill a task, which is then ended in the middle of its work.
+    "service-memory" = {
+      description = "The tasks used more than 85 % of their memory for a quarter of an hour: raise memory_mib."
+      namespace   = "AWS/ECS", dimensions = local.tasks, metric = "MemoryUtilization", statistic = "Maximum", extended = null
+      comparison  = "GreaterThanThreshold", threshold = 85, period = 300, periods = 3, missing = "notBreaching"
     }
     "service-tasks" = {
       description = "Fewer than ${var.service.min_tasks} tasks are running."

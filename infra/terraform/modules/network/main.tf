@@ -114,10 +114,16 @@ resource "aws_route_table_association" "database" {
   route_table_id = aws_route_table.database.id
 }
 
-# The layers of images come from S3. This way they cost nothing and do not pass the NAT gateway.
+# The layers of images come from S3. This way they cost nothing and do not pass the NAT gateway. The service's name begins
+# with another prefix in some partitions, so AWS is asked for it.
+data "aws_vpc_endpoint_service" "s3" {
+  service      = "s3"
+  service_type = "Gateway"
+}
+
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
-  service_name      = "com.amazonaws.${var.region}.s3"
+  service_name      = data.aws_vpc_endpoint_service.s3.service_name
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [for table in aws_route_table.private : table.id]
   tags              = { Name = "${var.name}-s3" }

@@ -16,6 +16,10 @@ variable "cidr" {
     condition     = can(cidrnetmask(var.cidr)) && try(tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 20, false)
     error_message = "cidr must be an IPv4 block from /16 to /20, such as 10.40.0.0/16."
   }
+  validation {
+    condition     = try(cidrhost(var.cidr, 0) == split("/", var.cidr)[0], false)
+    error_message = "cidr must begin with the block's first address, such as 10.40.0.0/16 and not 10.40.0.1/16: EC2 stores it so, and every later plan would change it."
+  }
 }
 
 variable "availability_zones" {

@@ -67,7 +67,7 @@ resource "aws_vpc_security_group_ingress_rule" "from_load_balancer" {
 
 resource "aws_vpc_security_group_egress_rule" "to_database" {
   security_group_id            = aws_security_group.tasks.id
-  description                  = "Quire's own database"
+  description                  = "The database of Quire"
   referenced_security_group_id = aws_security_group.database.id
   ip_protocol                  = "tcp"
   from_port                    = 5432
@@ -86,7 +86,7 @@ resource "aws_vpc_security_group_egress_rule" "to_https" {
 
 # What SQL cells may reach. Nothing, unless it is named: a cell is code of a user.
 resource "aws_vpc_security_group_egress_rule" "to_sql" {
-  for_each          = { for target in var.sql_cell_targets : "${target.cidr}:${target.port}" => target }
+  for_each          = { for target in distinct(var.sql_cell_targets) : "${target.cidr}:${target.port}" => target }
   security_group_id = aws_security_group.tasks.id
   description       = "Databases of SQL cells"
   cidr_ipv4         = each.value.cidr

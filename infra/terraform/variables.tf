@@ -1,4 +1,13 @@
-# Passed on as they are; the modules check them, and their messages say what is wrong.
+# Passed on as they are; the modules check them, and their messages say what is wrong. What no module looks at is checked here.
+
+variable "account_id" {
+  description = "The AWS account this belongs to; in any other, Terraform refuses."
+  type        = string
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be the 12 digits of an AWS account."
+  }
+}
 
 variable "name" {
   description = "Begins the name of everything, such as quire-staging; at most 24 characters."
@@ -6,13 +15,21 @@ variable "name" {
 }
 
 variable "region" {
-  description = "The region."
+  description = "The region, such as eu-central-1."
   type        = string
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be the name of a region, such as eu-central-1."
+  }
 }
 
 variable "domain_name" {
-  description = "The name that clients use. Its record is an alias of the output load_balancer_dns_name."
+  description = "The name that clients use, such as api.example.com. Its record is an alias of the output load_balancer."
   type        = string
+  validation {
+    condition     = can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.domain_name))
+    error_message = "domain_name must be a host name, such as api.example.com, without scheme and path."
+  }
 }
 
 variable "cidr" {
@@ -169,9 +186,21 @@ variable "data_bucket" {
   default     = null
 }
 
-variable "access_log_bucket" {
-  description = "A bucket for the load balancer's access log, or null."
+variable "access_log_retention_days" {
+  description = "How long the load balancer's access log is kept."
+  type        = number
+  default     = 30
+}
+
+variable "web_acl_arn" {
+  description = "A web ACL of the account's for the load balancer, or null for none."
   type        = string
+  default     = null
+}
+
+variable "max_requests_per_client" {
+  description = "Requests of one address in five minutes, above which it is refused; null for no such rule."
+  type        = number
   default     = null
 }
 

@@ -66,6 +66,16 @@ output "dashboard_name" {
   value       = module.monitoring.dashboard_name
 }
 
+output "data_bucket" {
+  description = "The bucket of an operator's commands beside the database."
+  value       = var.data_bucket
+}
+
+output "access_log_bucket" {
+  description = "The bucket of the load balancer's access log."
+  value       = module.compute.access_log_bucket
+}
+
 # What scripts/deploy reads.
 output "deploy" {
   description = "Cluster, service, task families, logs, and the network that jobs run in."

@@ -1,11 +1,12 @@
-# The five modules, wired together once, so that what staging tries is what production runs.
+# The five modules, wired together once, so that what staging tries is what production runs. An environment is a file of
+# inputs, a state, and nothing else; scripts/terraform keeps each with its own.
 
 locals {
   server_port = 8000
 }
 
 module "network" {
-  source             = "../network"
+  source             = "./modules/network"
   name               = var.name
   region             = var.region
   cidr               = var.cidr
@@ -14,7 +15,7 @@ module "network" {
 }
 
 module "security" {
-  source                = "../security"
+  source                = "./modules/security"
   name                  = var.name
   vpc_id                = module.network.vpc_id
   server_port           = local.server_port
@@ -25,7 +26,7 @@ module "security" {
 }
 
 module "database" {
-  source                   = "../database"
+  source                   = "./modules/database"
   name                     = var.name
   subnet_ids               = module.network.database_subnet_ids
   security_group_id        = module.security.database_security_group_id
@@ -38,7 +39,7 @@ module "database" {
 }
 
 module "compute" {
-  source                          = "../compute"
+  source                          = "./modules/compute"
   name                            = var.name
   region                          = var.region
   vpc_id                          = module.network.vpc_id
@@ -67,12 +68,14 @@ module "compute" {
   clerk                           = var.clerk
   certificate_arn                 = var.certificate_arn
   data_bucket                     = var.data_bucket
-  access_log_bucket               = var.access_log_bucket
+  access_log_retention_days       = var.access_log_retention_days
+  web_acl_arn                     = var.web_acl_arn
+  max_requests_per_client         = var.max_requests_per_client
   deletion_protection             = var.deletion_protection
 }
 
 module "monitoring" {
-  source             = "../monitoring"
+  source             = "./modules/monitoring"
   name               = var.name
   region             = var.region
   alarm_topic_arn    = var.alarm_topic_arn

@@ -1,3 +1,17 @@
+# Nothing whose loss stops everything: a standby of the database, a NAT gateway in each zone.
+#
+# One task, until instances can share notebooks live; then min_tasks = 2 and max_tasks = 4, for which 4 × (10 + 1) × 2 + 12 = 100
+# connections are needed, which is what the database takes.
+#
+# Every value is an example: put your own in, and commit them. None is secret.
+
+name                     = "quire-production"
+nat_in_each_zone         = true
+multi_az                 = true
+max_allocated_storage_gb = 200
+min_tasks                = 1
+max_tasks                = 1
+
 account_id         = "123456789012"
 region             = "eu-central-1"
 availability_zones = ["eu-central-1a", "eu-central-1b"]
@@ -9,9 +23,12 @@ alarm_topic_arn = "arn:aws:sns:eu-central-1:123456789012:quire-alarms"
 # Notebook files on their way in and out, and dumps: private, encrypted, emptied after thirty days. Or leave it out.
 data_bucket = "example-quire-data"
 
-allowed_origins       = ["https://app.example.com"]
-clerk_issuer          = "https://clerk.example.com"
-clerk_publishable_key = "pk_live_example"
+allowed_origins = ["https://app.example.com"]
+clerk = {
+  issuer          = "https://clerk.example.com"
+  jwks_url        = "https://clerk.example.com/.well-known/jwks.json"
+  publishable_key = "pk_live_example"
+}
 
 # What `docker push` said after `@`; scripts/deploy rolls out later ones.
 images = {

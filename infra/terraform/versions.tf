@@ -12,9 +12,8 @@ terraform {
     }
   }
 
-  # The bucket and the region are given to `terraform init`; docs/infrastructure.md shows how the bucket is made.
+  # Bucket, key and region are those of the environment: staging.tfbackend and production.tfbackend.
   backend "s3" {
-    key          = "quire/staging.tfstate"
     encrypt      = true
     use_lockfile = true
   }
@@ -24,6 +23,6 @@ provider "aws" {
   region              = var.region
   allowed_account_ids = [var.account_id]
   default_tags {
-    tags = { Application = "quire", Environment = "staging", ManagedBy = "terraform" }
+    tags = { Application = "quire", Environment = var.name, ManagedBy = "terraform" }
   }
 }
