@@ -39,10 +39,37 @@ def struct_of(annotation, structs):
     return max(names, key=len) if names else None
 
 
+def type_of(annotation):
+    """An argument's or attribute's type in Terraform's words."""
+    text = ast.unparse(annotation)
+    if "typing.Any" in text and "Dict" not in text:
+        return "any"
+    item = "number" if "jsii.Number" in text else "bool" if "builtins.bool" in text or text.endswith(".IResolvable") or "BooleanMap" in text else "string"
+    if "Mapping[" in text or text.endswith("Map"):
+        return f"map({item})"
+    return f"list({item})" if "Sequence[" in text or "typing.List[" in text else item
+
+
+def properties(node):
+    """What can be read of a class: each property and the type it has."""
+    return {item.name: item.returns for item in node.body if isinstance(item, ast.FunctionDef) and any(ast.unparse(d).startswith("builtins.property") for d in item.decorator_list)}
+
+
+def read_only(annotation, classes):
+    """An attribute's type; blocks that AWS alone fills are lists of objects."""
+    named = ast.unparse(annotation).strip("'\"")
+    if named.endswith("List") and named[:-len("List")] + "OutputReference" in classes:
+        return [{name: read_only(inner, classes) for name, inner in classes[named[:-len("List")] + "OutputReference"].items() if name not in ("fqn", "internal_value")}]
+    return type_of(annotation)
+
+
 def schema(source):
-    """A type's arguments, for each whether it is required and, if it is a block, the block's own; and its attributes."""
-    structs, attributes = {}, set()
-    for node in ast.parse(source).body:
+    """A type's arguments, for each whether it is required, its type or the block's own arguments, and of a block whether there may be
+    many; and its attributes."""
+    structs, attributes = {}, {}
+    tree = ast.parse(source)
+    classes = {node.name: properties(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
         is_struct = any(isinstance(d, ast.Call) and ast.unparse(d.func) == "jsii.data_type" for d in node.decorator_list)
@@ -51,7 +78,7 @@ def schema(source):
             defaults = initialiser.args.kw_defaults
             structs[node.name] = [(a.arg.rstrip("_"), a.annotation, d is None) for a, d in zip(initialiser.args.kwonlyargs, defaults)]
         elif any("TerraformResource" in ast.unparse(base) or "TerraformDataSource" in ast.unparse(base) for base in node.bases):
-            attributes = {item.name for item in node.body if isinstance(item, ast.FunctionDef) and any(ast.unparse(d).startswith("builtins.property") for d in item.decorator_list)}
+            attributes = {name: read_only(returns, classes) for name, returns in classes[node.name].items() if not name.endswith("_input")}
     meta = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"}
 
     def arguments(struct):
@@ -60,11 +87,11 @@ def schema(source):
             if argument in meta and struct == config:
                 continue
             inner = struct_of(annotation, structs)
-            found[argument] = [required, arguments(inner) if inner else None]
+            found[argument] = [required, arguments(inner), "Sequence[" in ast.unparse(annotation)] if inner else [required, type_of(annotation)]
         return found
 
-    config = next(name for name in structs if name.endswith("Config") and any(a[0] == "lifecycle" for a in structs[name]))
-    return {"arguments": arguments(config), "attributes": sorted(a for a in attributes if not a.endswith("_input"))}
+    config = next(name for name in structs if "Config" in name and any(a[0] == "lifecycle" for a in structs[name]))
+    return {"arguments": arguments(config), "attributes": attributes}
 
 
 def read(wheel):

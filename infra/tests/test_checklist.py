@@ -39,7 +39,7 @@ class Checklist(unittest.TestCase):
 
     def test_options_and_outputs_exist(self):
         options = set(re.findall(r"scripts/deploy --environment \S+ (--[a-z-]+)", CHECKLIST))
-        known = set(re.findall(r"^#   scripts/deploy --environment DIR (--[a-z-]+)", (ROOT / "scripts/deploy").read_text(), re.MULTILINE))
+        known = set(re.findall(r"^#   scripts/deploy --environment NAME (--[a-z-]+)", (ROOT / "scripts/deploy").read_text(), re.MULTILINE))
         self.assertEqual(options - known, set())
         self.assertIn("--data", options)
         outputs = set(re.findall(r"\$\(out (\w+)", CHECKLIST))

@@ -82,7 +82,7 @@ class Deploy(unittest.TestCase):
             return done.returncode, done.stdout + done.stderr, calls
 
     def release(self, **state):
-        return self.run_it("--environment", str(ROOT), "--server", NEW, "--migrator", NEW, **state)
+        return self.run_it("--environment", "staging", "--server", NEW, "--migrator", NEW, **state)
 
     def test_the_migrator_goes_first(self):
         code, said, calls = self.release()
@@ -136,7 +136,7 @@ class Deploy(unittest.TestCase):
 
     def test_a_command_beside_the_database(self):
         command = ["bash", "-c", 'echo "$1"', "-", "it's\n--roles"]
-        code, said, calls = self.run_it("--environment", str(ROOT), "--data", *command, exit_code=3)
+        code, said, calls = self.run_it("--environment", "staging", "--data", *command, exit_code=3)
         self.assertEqual(code, 3, said)
         run = next(call for call in calls if call[1] == "run-task")
         self.assertEqual(run[run.index("--task-definition") + 1], "quire-staging-data")
@@ -145,18 +145,18 @@ class Deploy(unittest.TestCase):
         self.assertNotIn("update-service", [call[1] for call in calls])
 
     def test_jobs_and_status(self):
-        code, said, calls = self.run_it("--environment", str(ROOT), "--roles")
+        code, said, calls = self.run_it("--environment", "staging", "--roles")
         self.assertEqual((code, [call[1] for call in calls if call[1] == "update-service"]), (0, []), said)
-        code, said, calls = self.run_it("--environment", str(ROOT), "--close-roles")
+        code, said, calls = self.run_it("--environment", "staging", "--close-roles")
         self.assertIn('"command": ["/usr/local/bin/quire-roles", "close"]', str(calls))
-        code, said, _ = self.run_it("--environment", str(ROOT), "--status")
+        code, said, _ = self.run_it("--environment", "staging", "--status")
         self.assertIn("@" + OLD, said)
         self.assertIn("1 of 1 tasks running", said)
 
     def test_usage(self):
-        for arguments in ([], ["--environment", "/nowhere"], ["--environment", str(ROOT)],
-                          ["--environment", str(ROOT), "--server", "latest", "--migrator", NEW], ["--what"], ["--server"],
-                          ["--environment", str(ROOT), "--data"]):
+        for arguments in ([], ["--environment", "/nowhere"], ["--environment", "staging"],
+                          ["--environment", "staging", "--server", "latest", "--migrator", NEW], ["--what"], ["--server"],
+                          ["--environment", "staging", "--data"]):
             code, said, calls = self.run_it(*arguments)
             self.assertEqual((code, calls), (2, []), said)
 

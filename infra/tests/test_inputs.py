@@ -51,6 +51,15 @@ BAD = [
     ("compute", {"certificate_arn": "arn:aws:acm:us-east-1:123456789012:certificate/1"}, "in ACM in the region eu-central-1"),
     ("compute", {"data_bucket": "s3://example-quire-data/"}, "data_bucket must be a bucket's name"),
     ("compute", {"name": "Quire_production_of_a_long_name"}, "name must be 3 to 24"),
+    ("compute", {"name": "quire--staging"}, "single hyphens"),
+    ("compute", {"name": "internal-quire"}, "name must not begin with internal-"),
+    ("compute", {"cpu": 300}, "cpu must be one of 1024, 16384, 2048, 256, 4096, 512, 8192"),
+    ("compute", {"cpu": 256, "memory_mib": 4096}, "memory_mib (4096) must be what Fargate has for cpu = 256: 512, 1024, 2048."),
+    ("compute", {"memory_mib": 1000}, "must be what Fargate has for cpu = 512: 1024, 2048, 3072, 4096."),
+    ("compute", {"access_log_retention_days": 0}, "access_log_retention_days must be a whole number"),
+    ("compute", {"web_acl_arn": "arn:aws:wafv2:us-east-1:123456789012:global/webacl/q/1"}, "regional web ACL of WAFv2 in the region eu-central-1"),
+    ("compute", {"max_requests_per_client": 5}, "from 10 to 2000000000"),
+    ("compute", {"max_requests_per_client": 100, "web_acl_arn": "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/q/1"}, "a load balancer takes one"),
     ("compute", {"keep_alive_seconds": 60}, "keep_alive_seconds (60) must be above idle_timeout_seconds (60)"),
     ("compute", {"idle_timeout_seconds": 80}, "requests are lost on connections"),
     ("compute", {"stop_timeout_seconds": 40}, "stop_timeout_seconds (40) must be above shutdown_timeout_seconds + 10 (40)"),
@@ -67,6 +76,11 @@ BAD = [
     ("network", {"availability_zones": ["us-east-1a", "us-east-1b"]}, "zones of the region eu-central-1"),
     ("network", {"cidr": "10.0.0.0/28"}, "from /16 to /20"),
     ("network", {"cidr": "quire"}, "from /16 to /20"),
+    ("network", {"cidr": "10.0.0.1/16"}, "begin with the block's first address"),
+    ("security", {"client_cidrs": ["203.0.113.7/24"]}, "begin with their first address"),
+    ("security", {"sql_cell_targets": [{"cidr": "0.0.0.0/1", "port": 5432}, {"cidr": "128.0.0.0/1", "port": 5432}]}, "a cell is code of a user"),
+    ("security", {"sql_cell_targets": [{"cidr": "10.50.0.1/16", "port": 5432}]}, "begin with their first address"),
+    ("security", {"sql_cell_targets": [{"cidr": "10.50.0.0/16", "port": 0}]}, "ports from 1 to 65535"),
     ("security", {"client_cidrs": []}, "client_cidrs must be IPv4 blocks"),
     ("security", {"sql_cell_targets": [{"cidr": "0.0.0.0/0", "port": 5432}]}, "a cell is code of a user"),
     ("monitoring", {"alarm_topic_arn": ""}, "nobody is told"),
@@ -107,7 +121,10 @@ class Inputs(unittest.TestCase):
                 self.assertEqual(code, 0, said)
 
     def test_the_most_that_fits(self):
-        code, said = plan("compute", {**COMPUTE, "min_tasks": 2, "max_tasks": 4, "data_bucket": "example-quire-data"})
+        most = {"min_tasks": 2, "max_tasks": 4, "data_bucket": "example-quire-data", "cpu": 16384, "memory_mib": 122880, "max_requests_per_client": 10}
+        code, said = plan("compute", {**COMPUTE, **most})
+        self.assertEqual(code, 0, said)
+        code, said = plan("security", {**SECURITY, "sql_cell_targets": [{"cidr": "10.50.0.0/16", "port": 5432}], "client_cidrs": ["203.0.113.0/24"]})
         self.assertEqual(code, 0, said)
 
     def test_bad_inputs_are_refused(self):

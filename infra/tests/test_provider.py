@@ -28,7 +28,7 @@ def complaints(where, raw, known):
                     inner = clean(inner)
                     given.add(inner)
                     block = known.get(inner, [None, None])[1]
-                    if block is None:
+                    if not isinstance(block, dict):
                         wrong.append(f"{where}: there is no block {inner}")
                     else:
                         for content in dynamic["content"]:
@@ -39,13 +39,16 @@ def complaints(where, raw, known):
             wrong.append(f"{where}: there is no argument {name}")
             continue
         block = known[name][1]
+        if block == "any":
+            # Larger than the bindings write down; aws_calls.py looks at what becomes of it.
+            continue
         is_block = isinstance(value, list) and bool(value) and all(isinstance(item, dict) and item.get("__is_block__") for item in value)
-        if is_block and block is None:
+        if is_block and not isinstance(block, dict):
             wrong.append(f"{where}: {name} is an argument, not a block")
         elif is_block:
             for item in value:
                 wrong += complaints(f"{where}.{name}", item, block)
-    missing = {name for name, (required, _) in known.items() if required} - given
+    missing = {name for name, (required, *_) in known.items() if required} - given
     return wrong + [f"{where}: {name} is missing" for name in sorted(missing)]
 
 
