@@ -51,10 +51,10 @@ class Set(list):
 
 
 def pairs(value):
-    """What a for goes over: keys and values."""
+    """What a for goes over: keys and values, of a map in the order of its keys."""
     if isinstance(value, Set):
         return [(item, item) for item in value]
-    return list(value.items()) if hasattr(value, "items") else list(enumerate(value))
+    return sorted(value.items(), key=lambda pair: pair[0]) if hasattr(value, "items") else list(enumerate(value))
 
 
 def merge(*maps):

@@ -1,6 +1,6 @@
 """What Terraform would make of the configuration: every resource with its arguments as values.
 
-What only AWS knows (ARNs, identifiers, addresses) is made up here, in the form that it has.
+What only AWS knows (ARNs, identifiers, addresses) is made up, in the form that it has.
 """
 
 import json
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluation import converted, evaluate, identifier, pairs, parse, parts, plain
+from made_up import made_up
 
-ACCOUNT, REGION, PARTITION = "123456789012", "eu-central-1", "aws"
 META = {"count", "for_each", "depends_on", "lifecycle", "provider"}
 
 parse = lru_cache(maxsize=None)(parse)
@@ -52,71 +52,9 @@ class Planned:
         return f"{self.module}: {self.type}.{self.name}{key}"
 
     def __getitem__(self, attribute):
-        return self.values[attribute] if self.values.get(attribute) is not None else made_up(self, attribute)
-
-
-def policy(statements):
-    """The JSON that a policy document comes to."""
-    def short(values):
-        return values[0] if len(values) == 1 else values
-
-    found = []
-    for statement in statements:
-        one = {"Effect": statement.get("effect", "Allow"), "Action": short(statement["actions"])}
-        if "sid" in statement:
-            one["Sid"] = statement["sid"]
-        if "resources" in statement:
-            one["Resource"] = short(statement["resources"])
-        for principal in statement.get("principals", []):
-            one.setdefault("Principal", {})[principal["type"]] = short(principal["identifiers"])
-        for condition in statement.get("condition", []):
-            one.setdefault("Condition", {}).setdefault(condition["test"], {})[condition["variable"]] = short(condition["values"])
-        found.append(one)
-    return json.dumps({"Version": "2012-10-17", "Statement": found})
-
-
-def made_up(resource, attribute):
-    """An attribute's value that only AWS knows, in its form."""
-    kind = resource.type[len("aws_"):]
-    name = resource.values.get("name") or resource.values.get("identifier") or resource.values.get("bucket") or f"{resource.name}-{resource.key or 0}"
-    special = {
-        "data.aws_caller_identity.account_id": ACCOUNT,
-        "data.aws_partition.partition": PARTITION,
-        "data.aws_vpc_endpoint_service.service_name": f"com.amazonaws.{REGION}.s3",
-        "aws_ecs_task_definition.arn": f"arn:{PARTITION}:ecs:{REGION}:{ACCOUNT}:task-definition/{resource.values.get('family')}:1",
-        "aws_iam_role.arn": f"arn:{PARTITION}:iam::{ACCOUNT}:role/{name}",
-        "aws_iam_role.id": name,
-        "aws_s3_bucket.arn": f"arn:{PARTITION}:s3:::{name}",
-        "aws_s3_bucket.id": name,
-        "aws_wafv2_web_acl.arn": f"arn:{PARTITION}:wafv2:{REGION}:{ACCOUNT}:regional/webacl/{name}/{'0' * 36}",
-        "aws_lb.arn": f"arn:{PARTITION}:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/app/{name}/{'0' * 16}",
-        "aws_lb.arn_suffix": f"app/{name}/{'0' * 16}",
-        "aws_lb_target_group.arn": f"arn:{PARTITION}:elasticloadbalancing:{REGION}:{ACCOUNT}:targetgroup/{name}/{'0' * 16}",
-        "aws_lb_target_group.arn_suffix": f"targetgroup/{name}/{'0' * 16}",
-        "aws_lb.dns_name": f"{name}-1234567890.{REGION}.elb.amazonaws.com",
-        "aws_lb.zone_id": "Z0123456789ABCDEFGHIJ",
-        "aws_db_instance.address": f"{name}.0123456789ab.{REGION}.rds.amazonaws.com",
-        "aws_db_instance.endpoint": f"{name}.0123456789ab.{REGION}.rds.amazonaws.com:5432",
-        "aws_db_instance.master_user_secret": [{"secret_arn": f"arn:{PARTITION}:secretsmanager:{REGION}:{ACCOUNT}:secret:rds!db-{'0' * 36}-abcdef"}],
-        "aws_db_parameter_group.name": f"{resource.values.get('name_prefix')}20260131120000000000000001",
-        "aws_ecr_repository.repository_url": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}",
-        "aws_secretsmanager_secret.arn": f"arn:{PARTITION}:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-abcdef",
-        "aws_ssm_parameter.arn": f"arn:{PARTITION}:ssm:{REGION}:{ACCOUNT}:parameter{name}",
-        "aws_cloudwatch_log_group.arn": f"arn:{PARTITION}:logs:{REGION}:{ACCOUNT}:log-group:{name}",
-        "random_id.hex": "0a1b2c3d",
-        "ephemeral.random_password.result": "a" * resource.values.get("length", 0),
-    }
-    prefix = "" if resource.kind == "resource" else resource.kind + "."
-    found = special.get(f"{prefix}{resource.type}.{attribute}")
-    if found is not None:
-        return found
-    if resource.type == "aws_iam_policy_document" and attribute == "json":
-        return policy(resource.values["statement"])
-    if attribute == "arn":
-        return f"arn:{PARTITION}:{kind.split('_')[0]}:{REGION}:{ACCOUNT}:{name}"
-    if attribute == "id":
-        return f"{kind.split('_')[-1]}-0123456789abcdef0"
-    raise KeyError(f"{resource} has no {attribute} that is known before it is made")
+        if self.values.get(attribute) is not None:
+            return self.values[attribute]
+        return made_up(self.type if self.kind == "resource" else f"{self.kind}.{self.type}", self.values, attribute)
 
 
 class Scope:
