@@ -10,7 +10,7 @@ from pathlib import Path
 from aws_calls import CALLS, NOTHING, calls_of, models_refuse
 from aws_documented import LIMITS, documents_refuse
 from aws_models import refused, service
-from configuration import TERRAFORM, walk
+from configuration import ROOT, TERRAFORM, walk
 from planned import plan, variables
 
 ENVIRONMENTS = ("staging", "production")
@@ -161,6 +161,10 @@ class Requests(unittest.TestCase):
     def test_aws_takes_everything_that_inputs_can_add(self):
         self.assertEqual(refusals(self.everything, self.tags), [])
         self.assertEqual({one.type for one in self.everything}, set(CALLS) | NOTHING, "each type is looked at, and none is listed in vain")
+
+    def test_the_cost_counts_the_alarms(self):
+        alarms = [one for one in resources(variables(TERRAFORM / "staging.tfvars"))[0] if one.type == "aws_cloudwatch_metric_alarm"]
+        self.assertIn(f"\n| alarms | {len(alarms)} | ", (ROOT / "docs/cost.md").read_text())
 
     def test_each_fault_is_noticed(self):
         for type_, way, value, words in FAULTS:

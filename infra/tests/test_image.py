@@ -29,7 +29,7 @@ class Image(unittest.TestCase):
                 self.assertNotIn("USER root", stage(name))
 
     def test_health_needs_no_other_program(self):
-        self.assertIn('CMD ["/usr/local/bin/quire-health"]', stage("server"))
+        self.assertIn('CMD ["/usr/local/bin/quire-health", "/livez"]', stage("server"))
         self.assertNotRegex(DOCKERFILE, r"apt-get install[^&]*\b(curl|wget)\b")
 
     def test_the_bundle_is_compared_with_a_checksum(self):
@@ -114,6 +114,26 @@ class Compose(unittest.TestCase):
 
     def test_stopping_takes_longer_than_the_server(self):
         self.assertGreater(int(COMPOSE["services"]["server-1"]["stop_grace_period"].rstrip("s")), 40)
+
+    def test_health_is_what_the_image_asks(self):
+        """Whether the process is alive: whoever asks the database instead ends servers that still show notebooks."""
+        self.assertFalse([name for name, service in COMPOSE["services"].items() if name.startswith("server") and "healthcheck" in service])
+        self.assertIn("path=${1:-/livez}", (INFRA / "image/quire-health").read_text())
+
+    def test_the_key_is_drawn_once(self):
+        """A second `up` with another key would open no connection string that the first one stored."""
+        commands = re.findall(r"(?m)^#   (.*)$", (INFRA / "compose.yaml").read_text())
+        self.assertEqual(len(commands), 2)
+        self.assertNotIn("QUIRE_SECRET_KEY", commands[1])
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "infra").mkdir()
+            kept = []
+            for _ in range(2):
+                subprocess.run(["sh", "-euc", commands[0]], cwd=folder, check=True)
+                kept.append((Path(folder) / "infra/.env").read_text())
+            self.assertEqual((Path(folder) / "infra/.env").stat().st_mode & 0o777, 0o600)
+        self.assertRegex(kept[0], r"^QUIRE_SECRET_KEY=[A-Za-z0-9+/]{43}=\n$")
+        self.assertEqual(*kept)
 
     def test_targets_exist(self):
         for name, service in COMPOSE["services"].items():
