@@ -45,6 +45,21 @@ class Checklist(unittest.TestCase):
         outputs = set(re.findall(r"\$\(out (\w+)", CHECKLIST))
         self.assertEqual(outputs - set(Configuration().root.outputs), set())
 
+    def test_terraform_is_run_for_an_environment(self):
+        """No document runs Terraform past scripts/terraform, or names an input's file, a module or a resource that is not there."""
+        config = Configuration()
+        known = {f"module.{block.module}.{block.type}.{block.name}" for block in config.blocks()}
+        bare = re.compile(r"(?<!scripts/)\bterraform (?:-chdir|init|validate|plan|apply|destroy|import|state|output)\b")
+        for file in sorted((ROOT / "docs").rglob("*.md")):
+            with self.subTest(file.name):
+                text = file.read_text()
+                self.assertEqual(bare.findall(text), [])
+                named = set(re.findall(r"scripts/terraform ([a-z]+) ", text)) | set(re.findall(r'scripts/deploy --environment ([^\s$…`"]+)', text))
+                self.assertEqual(named - set(config.environments), set())
+                self.assertEqual(set(re.findall(r"(\w+)\.tfvars", text)) - set(config.environments), set())
+                self.assertEqual(set(re.findall(r"module\.\w+\.(?:\w+\.)*aws_\w+\.\w+", text)) - known, set())
+                self.assertEqual([path for path in re.findall(r"infra/terraform/[\w./-]*\w", text) if not (ROOT / path).exists()], [])
+
     def test_folders_of_the_image(self):
         dockerfile = (ROOT / "infra/Dockerfile").read_text()
         for text in (CHECKLIST, (ROOT / "docs/infrastructure.md").read_text()):

@@ -161,5 +161,35 @@ class Deploy(unittest.TestCase):
             self.assertEqual((code, calls), (2, []), said)
 
 
+class Environments(unittest.TestCase):
+    def run_it(self, *arguments):
+        """What scripts/terraform ended with, said, and ran."""
+        with tempfile.TemporaryDirectory() as folder:
+            stand_in = Path(folder) / "terraform"
+            stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$TF_DATA_DIR" "$@"\n')
+            stand_in.chmod(0o755)
+            environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+            done = subprocess.run([ROOT / "scripts" / "terraform", *arguments], env=environment, capture_output=True, text=True, check=False)
+            return done.returncode, done.stderr, done.stdout.splitlines()
+
+    def test_each_has_its_own(self):
+        folder = ROOT / "infra" / "terraform"
+        for name in ("staging", "production"):
+            inputs = f"-var-file={name}.tfvars"
+            for arguments, wanted in (
+                (["init"], ["init", f"-backend-config={name}.tfbackend"]), (["plan", "-out=a"], ["plan", inputs, "-out=a"]), (["apply"], ["apply", inputs]),
+                (["apply", "-target=module.compute"], ["apply", inputs, "-target=module.compute"]), (["apply", "a.tfplan"], ["apply", "a.tfplan"]),
+                (["destroy"], ["destroy", inputs]), (["import", "a", "b"], ["import", inputs, "a", "b"]), (["output", "-raw", "a"], ["output", "-raw", "a"]),
+            ):
+                code, said, ran = self.run_it(name, *arguments)
+                self.assertEqual((code, ran), (0, [f"{folder}/.terraform/{name}", f"-chdir={folder}", *wanted]), said)
+
+    def test_usage(self):
+        for arguments in ([], ["staging"], ["nowhere", "plan"], ["../terraform/staging", "plan"]):
+            code, said, ran = self.run_it(*arguments)
+            self.assertEqual((code, ran), (2, []))
+            self.assertIn("production staging", said)
+
+
 if __name__ == "__main__":
     unittest.main()
