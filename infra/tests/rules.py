@@ -483,6 +483,9 @@ def roles_are_for_this_account(config):
         for statement in block.body.get("statement", []):
             if "principals" not in statement:
                 continue
+            if statement.get("actions") == ["s3:PutObject"] and statement.get("resources") == ["${aws_s3_bucket.access_log.arn}/AWSLogs/${data.aws_caller_identity.current.account_id}/*"]:
+                # The folder says whose load balancer it is.
+                continue
             conditions = [condition for condition in statement.get("condition", []) if condition.get("variable") == "aws:SourceAccount"]
             if not conditions or conditions[0].get("values") != ["data.aws_caller_identity.current.account_id"] or conditions[0].get("test") != "StringEquals":
                 wrong.append(f"{block}: services act for other accounts too")

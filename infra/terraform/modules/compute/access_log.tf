@@ -39,17 +39,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "access_log" {
 
 data "aws_iam_policy_document" "access_log" {
   statement {
+    # The service writes to the folder of the account whose load balancer it is, so this one is for ours alone. No condition on
+    # aws:SourceAccount: AWS does not say that the service sends it, and without it nothing would be written.
     sid       = "LoadBalancersOfThisAccountWrite"
     actions   = ["s3:PutObject"]
     resources = ["${aws_s3_bucket.access_log.arn}/AWSLogs/${data.aws_caller_identity.current.account_id}/*"]
     principals {
       type        = "Service"
       identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
     }
   }
 }
