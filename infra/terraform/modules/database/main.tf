@@ -54,7 +54,6 @@ resource "aws_db_instance" "this" {
   # checkov:skip=CKV2_AWS_69: rds.force_ssl is set in a parameter group whose parameters the check does not expand
   # checkov:skip=CKV_AWS_161: roles sign in with passwords from Secrets Manager; the server knows no IAM tokens
   # checkov:skip=CKV_AWS_354: Performance Insights is encrypted with the account's own key, like the data
-  # checkov:skip=CKV_AWS_157: by input; production.tfvars says true
   identifier = var.name
   db_name    = var.database_name
   # Minor versions are RDS's: naming one here would fight its upgrades.
