@@ -55,8 +55,8 @@ pub(crate) struct ProbeOut {
     tag = "Server",
     security(()),
     responses(
-        (status = 200, description = "Healthy, or degraded: some things do not work.", body = HealthOut),
-        (status = 503, description = "Unhealthy: it shuts down, or nothing works.", body = HealthOut),
+        (status = 200, description = "Healthy, or degraded: some notebooks can be read, and other things do not work.", body = HealthOut),
+        (status = 503, description = "Unhealthy: the server shuts down, or no notebook can be read.", body = HealthOut),
     ),
 )]
 pub(crate) async fn health(shared: web::Data<Shared>) -> Answer {

@@ -41,6 +41,19 @@ impl PostgresNotebookStore {
         Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
     }
 
+    /// Refuses every call as [`StoreError::Unavailable`], from now on until [`Self::release`], and says that the database is
+    /// disconnected: for a program that serves before it could check the database's schema.
+    pub fn hold(&self) {
+        self.database.hold(true);
+        self.doctor.hold(true);
+    }
+
+    /// Ends [`Self::hold`].
+    pub fn release(&self) {
+        self.database.hold(false);
+        self.doctor.hold(false);
+    }
+
     /// Waits until the database has answered.
     ///
     /// # Errors
