@@ -226,6 +226,31 @@ fn a_backup_is_proved() {
     assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
 }
 
+/// A database whose sequence has lagged behind would give versions out twice, and no count of rows shows it.
+#[test]
+fn a_backup_that_would_give_versions_out_again_is_none() {
+    let backup = Backup::make(0);
+    let (code, told) = backup.check_with("dump", None, |check| check.env("PGPASSWORD", &backup.password).arg("--keep"));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("move its versions on"), "{told}");
+    let kept = backup.databases();
+    let [name] = kept.as_slice() else { panic!("{kept:?}") };
+    let set_back = async {
+        let mut connection = backup.postgres.options().database(name).connect().await.unwrap();
+        execute(&mut connection, "SELECT setval('notebook_versions', 1)").await.unwrap();
+    };
+    Runtime::new().unwrap().block_on(set_back);
+    let mut dump = Command::new("pg_dump");
+    dump.args(["--format=custom", "--file"]).arg(backup.folder.path().join("behind"));
+    dump.args(["--host=127.0.0.1", &format!("--port={}", backup.postgres.port())]);
+    dump.args(["--username", backup.postgres.options().get_username()]);
+    let dumped = dump.arg(name).env("PGPASSWORD", &backup.password).output().unwrap();
+    assert!(dumped.status.success(), "{}", said(&dumped));
+    let (code, told) = backup.check("behind", None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("notebook_versions would give out again"), "{told}");
+}
+
 /// The image's health check asks a real server with nothing but the shell.
 #[test]
 fn the_health_check_tells_a_server_from_none() {

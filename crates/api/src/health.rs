@@ -136,6 +136,8 @@ mod tests {
             (health(true, false, DatabaseState::NotConfigured), Status::Degraded),
             (health(true, false, DatabaseState::ReadOnly), Status::Degraded),
             (health(true, true, DatabaseState::Disconnected), Status::Degraded),
+            // Away, and notebooks in memory can be read.
+            (health(true, false, DatabaseState::Disconnected), Status::Degraded),
             (health(false, true, DatabaseState::Connected), Status::Degraded),
             (health(false, false, DatabaseState::Disconnected), Status::Unhealthy),
         ];
