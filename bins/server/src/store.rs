@@ -1,18 +1,24 @@
 //! Which store holds the notebooks: the choice that the configuration makes, and what must be true before it is served.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use quire_migration::{Limits, Progress, STEPS};
 use quire_storage::{NotebookStore, UserDirectory};
 use quire_storage_json::JsonNotebookStore;
 use quire_storage_postgres::{Options, PostgresNotebookStore};
+use tokio::time::timeout;
 
 use crate::config::{Config, DatabaseConfig};
 use crate::waiting::Waiting;
 
 /// What the database's views call this program.
 const APPLICATION_NAME: &str = "quire-server";
+
+/// Maximum time for reading which steps of the schema are applied. A database that takes longer counts as away.
+const SCHEMA_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a store gives.
 pub(crate) struct Opened {
@@ -80,7 +86,8 @@ async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
         quire_migration::up(&options, STEPS, &limits, &mut tell).await.context("cannot bring the schema up to date")?;
     }
     let mut connection = quire_migration::connect(&options, limits.connect).await?;
-    let state = quire_migration::state(&mut connection, STEPS).await?;
+    let state = timeout(SCHEMA_TIMEOUT, quire_migration::state(&mut connection, STEPS)).await;
+    let state = state.map_err(|_elapsed| sqlx::Error::from(std::io::Error::from(ErrorKind::TimedOut)))??;
     if let Some(advice) = state.advice() {
         bail!("{state}: {advice}");
     }

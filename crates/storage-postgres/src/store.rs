@@ -9,7 +9,7 @@ use quire_storage::{
 use tokio::sync::broadcast;
 
 use crate::database::{Database, Options};
-use crate::error::OpenError;
+use crate::error::{Error, OpenError};
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
 use crate::{Resealed, answers, commit, list, reseal, search, usage, whole};
@@ -59,7 +59,7 @@ impl PostgresNotebookStore {
     /// # Errors
     /// When it cannot be reached or refuses.
     pub async fn connect(&self) -> Result<(), OpenError> {
-        self.database.fetch_optional(sqlx::query("SELECT 1")).await?;
+        self.database.fetch_optional(sqlx::query("SELECT 1")).await.map_err(Error::of_look)?;
         self.doctor.prepare().await;
         Ok(())
     }
