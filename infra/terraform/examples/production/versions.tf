@@ -12,7 +12,7 @@ terraform {
     }
   }
 
-  # The bucket and the region are given to `terraform init`; docs/infrastructure.md shows how the bucket is made.
+  # The bucket and the region are given to `terraform init`; docs/aws.md shows how the bucket is made.
   backend "s3" {
     key          = "quire/production.tfstate"
     encrypt      = true
