@@ -11,13 +11,19 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) \gexec
 SELECT format('GRANT quire_owner TO %I', current_user)
 WHERE NOT pg_has_role(current_user, 'quire_owner', 'USAGE') \gexec
 
--- Lets the migrator say what the session does that is in its way. A master user that may not give this away does without:
--- the migrator then names the session and not its statement.
+-- quire_owner is the operator's role too: pg_monitor shows what other sessions do (to the migrator as well, which names the
+-- session that is in its way), pg_signal_backend ends one. A master user that may not give one of them away does without.
 DO $$
+DECLARE
+    granted text;
 BEGIN
-    GRANT pg_read_all_stats TO quire_owner;
-EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'pg_read_all_stats is not for this user to give: the migrator will not show statements that are in its way';
+    FOREACH granted IN ARRAY ARRAY['pg_monitor', 'pg_signal_backend'] LOOP
+        BEGIN
+            EXECUTE format('GRANT %I TO quire_owner', granted);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE NOTICE '% is not for this user to give: docs/infrastructure.md, "The queries", says what will not work', granted;
+        END;
+    END LOOP;
 END
 $$;
 
@@ -39,5 +45,22 @@ BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
 EXCEPTION WHEN OTHERS THEN
     RAISE NOTICE 'no pg_stat_statements: %', SQLERRM;
+END
+$$;
+
+-- Which arguments pg_stat_statements_reset takes depends on its version. By default only a superuser may call it.
+DO $$
+DECLARE
+    reset regprocedure;
+BEGIN
+    FOR reset IN SELECT oid FROM pg_proc WHERE proname = 'pg_stat_statements_reset' LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO quire_owner', reset);
+        -- A grant by a user without the right to it is a warning.
+        IF NOT has_function_privilege('quire_owner', reset, 'EXECUTE') THEN
+            RAISE NOTICE 'quire_owner may not call %', reset;
+        END IF;
+    END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'pg_stat_statements_reset is not for this user to give';
 END
 $$;

@@ -5,7 +5,7 @@
 -- superusers is not for us.
 -- To do: near `most`, look for an application that is not ours, or for more tasks than the formula allows
 -- (docs/infrastructure.md). A transaction of minutes holds back vacuum for everybody: end it with
--- pg_terminate_backend(pid); locks.sql has the pid.
+-- pg_terminate_backend(pid); long_transactions.sql has the pid.
 SELECT
     coalesce(nullif(application_name, ''), backend_type) AS application,
     usename AS role,

@@ -2,6 +2,7 @@
 --
 -- To read it: counts are since `counted_since` (or since the server was made). `table_scans` on a large table with few
 -- `index_scans` means a query without its index. Constraints need their indexes even when no query does (`needed`).
+-- PostgreSQL 16 and newer also tell when an index was last used: pg_stat_user_indexes.last_idx_scan.
 -- To do: an index that is not needed and was not used for a month costs each write; take it away with a step of the schema.
 SELECT
     i.relname AS table_name,

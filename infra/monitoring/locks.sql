@@ -9,12 +9,12 @@ SELECT
     waiting.application_name AS waiting_application,
     now() - waiting.query_start AS waiting_for,
     waiting.wait_event_type || '/' || waiting.wait_event AS waits_on,
-    left(regexp_replace(waiting.query, '\s+', ' ', 'g'), 120) AS waiting_statement,
+    left(btrim(regexp_replace(regexp_replace(waiting.query, '--[^\n]*', '', 'g'), '\s+', ' ', 'g')), 120) AS waiting_statement,
     blocker.pid AS blocker_pid,
     blocker.application_name AS blocker_application,
     blocker.state AS blocker_state,
     now() - blocker.xact_start AS blocker_in_transaction,
-    left(regexp_replace(blocker.query, '\s+', ' ', 'g'), 120) AS blocker_last_statement
+    left(btrim(regexp_replace(regexp_replace(blocker.query, '--[^\n]*', '', 'g'), '\s+', ' ', 'g')), 120) AS blocker_last_statement
 FROM pg_stat_activity AS waiting
 CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocked_by (pid)
 JOIN pg_stat_activity AS blocker ON blocker.pid = blocked_by.pid

@@ -1,10 +1,11 @@
 -- The statements that take the most time in all. Needs pg_stat_statements: the parameter shared_preload_libraries, and
--- `CREATE EXTENSION pg_stat_statements`, which quire-roles makes; and pg_read_all_stats to see others' statements.
+-- `CREATE EXTENSION pg_stat_statements`, which quire-roles makes; and pg_monitor to see others' statements.
 --
 -- To read it: values are placeholders, so nobody's data is here. An edit is one statement (it begins WITH), and so is
 -- opening a notebook. `cached_share` below 0.99 for those means that the memory is too small.
 -- To do: a mean far above the benchmarks (docs/benchmarks.md) is waiting (locks.sql) or reading (cached_share). To
--- begin to count anew: SELECT pg_stat_statements_reset();
+-- begin to count anew: SELECT pg_stat_statements_reset(); where quire-roles could not give that right away, compare two
+-- answers instead. PostgreSQL 17 and 18 count shared reads in other columns beside these; these are the same in all.
 SELECT
     calls,
     round(total_exec_time::numeric / 1000, 1) AS total_seconds,
@@ -13,7 +14,8 @@ SELECT
     rows,
     round(shared_blks_hit::numeric / nullif(shared_blks_hit + shared_blks_read, 0), 4) AS cached_share,
     wal_bytes,
-    left(regexp_replace(query, '\s+', ' ', 'g'), 200) AS statement
+    -- Without the comments, which the statements of this program begin with.
+    left(btrim(regexp_replace(regexp_replace(query, '--[^\n]*', '', 'g'), '\s+', ' ', 'g')), 200) AS statement
 FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY total_exec_time DESC

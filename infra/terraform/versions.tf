@@ -12,7 +12,8 @@ terraform {
     }
   }
 
-  # Bucket, key and region are those of the environment: staging.tfbackend and production.tfbackend.
+  # Bucket, key and region are those of the environment: staging.tfbackend and production.tfbackend;
+  # docs/aws.md shows how the bucket is made.
   backend "s3" {
     encrypt      = true
     use_lockfile = true

@@ -1,12 +1,20 @@
-//! The queries of `infra/monitoring`, each on a migrated database with notebooks in it.
+//! The queries of `infra/monitoring`, each as the role that the documents name, on a migrated database with something to show.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use quire_test_postgres::{Database, Server, Settings};
+use quire_test_postgres::{Server, Settings};
 use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, Column as _, Row as _};
+use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Row as _};
+
+use crate::operations::{make_master, quire_migrate, quire_roles, said};
+
+const OWNER: &str = "0wn3r";
+const SERVER: &str = "s3rv3r";
+/// How long what a query should show may take to be there.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Three users; the last has the notebook with most in it.
 const NOTEBOOKS: &str = "
@@ -20,9 +28,12 @@ const NOTEBOOKS: &str = "
     INSERT INTO cell_outputs (notebook_id, cell_id, ordinal, mime_type, data, metadata)
     SELECT notebook_id, id, 0, 'text/plain', to_json(repeat('y', 5000)), '{}' FROM cells;
     UPDATE cells SET code = code || ' # edited' WHERE notebook_id = 'ann-1';
-    DELETE FROM cells WHERE notebook_id = 'ben-1';
-    ANALYZE;
-    CREATE EXTENSION pg_stat_statements";
+    DELETE FROM cells WHERE notebook_id = 'ben-1'";
+
+/// What the database's administrator does; on RDS, what its master user may.
+const EXTENSION: &str = "
+    CREATE EXTENSION pg_stat_statements;
+    GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO quire_master WITH GRANT OPTION";
 
 async fn run(connection: &mut PgConnection, sql: impl Into<String>) -> Vec<PgRow> {
     let sql = sql.into();
@@ -57,24 +68,84 @@ fn find<'a>(rows: &'a [Vec<(String, String)>], name: &str, value: &str) -> &'a [
     rows.iter().find(|row| field(row, name) == value).unwrap_or_else(|| panic!("no row has {name} {value}: {rows:?}"))
 }
 
-/// A server of its own: `pg_stat_statements` has to be there from the start, and slots belong to the whole server.
+/// Repeats a query until it has a row that fits: what a server counts, and what a session has done, is seen a moment later.
+async fn row_of(
+    connection: &mut PgConnection,
+    file: &str,
+    fits: impl Fn(&[(String, String)]) -> bool,
+) -> Vec<(String, String)> {
+    let start = Instant::now();
+    loop {
+        let rows = rows_of(connection, file).await;
+        if let Some(row) = rows.iter().find(|row| fits(row)) {
+            return row.clone();
+        }
+        assert!(start.elapsed() < PATIENCE, "{file} does not show it: {rows:?}");
+    }
+}
+
+/// A PostgreSQL server of its own, since `pg_stat_statements` has to be there from the start, and slots belong to the whole
+/// server. Its database has an owner and a server's role, as `quire-roles` makes them.
+struct Installation {
+    postgres: Server,
+}
+
+impl Installation {
+    async fn make() -> Self {
+        let conf = [
+            "shared_preload_libraries = 'pg_stat_statements'",
+            "wal_level = logical",
+            "autovacuum = off",
+            "max_prepared_transactions = 2",
+            "deadlock_timeout = 10ms",
+        ];
+        let postgres = Server::start(&Settings { conf: conf.map(str::to_owned).to_vec(), ..Settings::default() });
+        make_master(&postgres).await;
+        let installation = Self { postgres };
+        run(&mut installation.superuser().await, EXTENSION).await;
+        for done in [
+            quire_roles(&installation.postgres, "make", OWNER, SERVER),
+            quire_migrate(&installation.postgres, "up", OWNER),
+            quire_roles(&installation.postgres, "close", OWNER, SERVER),
+        ] {
+            assert!(done.status.success(), "{}", said(&done));
+        }
+        installation
+    }
+
+    async fn superuser(&self) -> PgConnection {
+        self.postgres.options().database("quire").connect().await.unwrap()
+    }
+
+    async fn operator(&self) -> PgConnection {
+        self.connect("quire_owner", OWNER, "psql").await
+    }
+
+    /// A session of a server, by this name of an application.
+    async fn server(&self, application: &str) -> PgConnection {
+        self.connect("quire_server", SERVER, application).await
+    }
+
+    async fn connect(&self, role: &str, password: &str, application: &str) -> PgConnection {
+        let options = self.postgres.options().database("quire").username(role).password(password);
+        options.application_name(application).connect().await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn every_query_runs_and_shows_what_it_is_for() {
-    let conf = ["shared_preload_libraries = 'pg_stat_statements'", "wal_level = logical", "autovacuum = off"];
-    let server = Server::start(&Settings { conf: conf.map(str::to_owned).to_vec(), ..Settings::default() });
-    let database = Database::on(&server).await;
-    let mut operator = database.connect().await;
+    let installation = Installation::make().await;
+    let mut operator = installation.operator().await;
     run(&mut operator, NOTEBOOKS).await;
+    let vacuum = rows_of(&mut operator, "vacuum.sql").await;
+    let guessed: Vec<_> = vacuum.iter().filter(|row| field(row, "heap_factor") != "null").collect();
+    assert!(guessed.is_empty(), "nothing was analysed yet: {guessed:?}");
+    run(&mut operator, "ANALYZE").await;
 
     // A session that forgot its transaction, and one that waits for it.
-    let mut forgetful = database.connect().await;
-    run(
-        &mut forgetful,
-        "SET application_name = 'forgetful'; BEGIN; UPDATE notebooks SET name = 'a' WHERE id = 'ann-1'",
-    )
-    .await;
-    let mut waiting = database.connect().await;
-    run(&mut waiting, "SET application_name = 'waiting'").await;
+    let mut forgetful = installation.server("forgetful").await;
+    run(&mut forgetful, "BEGIN; UPDATE notebooks SET name = 'a' WHERE id = 'ann-1'").await;
+    let mut waiting = installation.server("waiting").await;
     let waits = tokio::spawn(async move {
         run(&mut waiting, "UPDATE notebooks SET name = 'b' WHERE id = 'ann-1'").await;
     });
@@ -122,13 +193,22 @@ async fn every_query_runs_and_shows_what_it_is_for() {
     let insert = statements.iter().find(|row| field(row, "statement").contains("INSERT INTO cell_outputs"));
     let insert = insert.expect("the largest statement is among them");
     assert!(field(insert, "statement").contains("$1"), "values are placeholders: {insert:?}");
+    run(&mut operator, "SELECT pg_stat_statements_reset()").await;
+    // As the program's own statements, it begins with a comment that is longer than what is shown.
+    let commented = format!("-- {}\nSELECT /* more */ count(*) FROM cells WHERE code = 'hunter2'", "why ".repeat(100));
+    run(&mut installation.server("quire-server").await, commented).await;
+    let statements = rows_of(&mut operator, "slow_statements.sql").await;
+    let text = "SELECT /* more */ count(*) FROM cells WHERE code = $1";
+    assert_eq!(field(find(&statements, "statement", text), "calls"), "1");
+    assert!(!statements.iter().any(|row| field(row, "statement").contains("INSERT INTO cell_outputs")), "not reset");
 
     run(&mut operator, "VACUUM (ANALYZE) notebooks").await;
     let vacuum = rows_of(&mut operator, "vacuum.sql").await;
     assert_ne!(field(find(&vacuum, "table_name", "notebooks"), "last_vacuum"), "null");
     assert_ne!(field(find(&vacuum, "table_name", "cells"), "heap_factor"), "null");
 
-    run(&mut operator, "SELECT pg_create_physical_replication_slot('forgotten', true)").await;
+    let mut superuser = installation.superuser().await;
+    run(&mut superuser, "SELECT pg_create_physical_replication_slot('forgotten', true)").await;
     let replication = rows_of(&mut operator, "replication.sql").await;
     let slot = find(&replication, "name", "forgotten");
     assert_eq!((field(slot, "kind"), field(slot, "state")), ("slot", "inactive"));
@@ -137,7 +217,7 @@ async fn every_query_runs_and_shows_what_it_is_for() {
     let steps = rows_of(&mut operator, "migration.sql").await;
     assert!(steps.len() >= 5 && steps.iter().all(|step| field(step, "state") == "applied"), "{steps:?}");
     assert_eq!(field(&steps[0], "migrator_pid"), "null");
-    let mut migrator = database.connect().await;
+    let mut migrator = installation.operator().await;
     run(&mut migrator, "SELECT pg_advisory_lock((113::bigint << 32) | 1969844837)").await;
     run(
         &mut operator,
@@ -149,14 +229,71 @@ async fn every_query_runs_and_shows_what_it_is_for() {
     assert_ne!(field(&steps[0], "migrator_pid"), "null", "the migrator's lock was not found");
 }
 
+/// Sessions that are in nobody's way are found, and ended, by the operator.
+#[tokio::test]
+async fn whoever_holds_vacuum_back_is_found_and_ended() {
+    let installation = Installation::make().await;
+    let mut operator = installation.operator().await;
+    run(&mut operator, NOTEBOOKS).await;
+    let slot = "SELECT pg_create_logical_replication_slot('reader', 'pgoutput')";
+    run(&mut installation.superuser().await, slot).await;
+    let mut prepared = installation.server("prepared").await;
+    run(&mut prepared, "BEGIN; UPDATE notebooks SET name = 'a' WHERE id = 'ann-2'; PREPARE TRANSACTION 'undecided'")
+        .await;
+
+    let mut forgetful = installation.server("forgetful").await;
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM notebooks -- of all";
+    run(&mut forgetful, begin).await;
+    run(&mut operator, "UPDATE notebooks SET name = 'b' WHERE id = 'ann-3'").await;
+    let session = row_of(&mut operator, "long_transactions.sql", |row| field(row, "application") == "forgetful").await;
+    assert_eq!((field(&session, "state"), field(&session, "waiting_for_it")), ("idle in transaction", "0"));
+    assert_ne!((field(&session, "in_transaction"), field(&session, "idle_for")), ("null", "null"));
+    assert!(field(&session, "last_statement").ends_with("SELECT count(*) FROM notebooks"), "{session:?}");
+    let pid = field(&session, "pid").to_owned();
+
+    let horizon = rows_of(&mut operator, "horizon.sql").await;
+    for (kind, holder) in [("session", &*pid), ("prepared transaction", "undecided"), ("slot", "reader")] {
+        let row = find(&horizon, "holder", holder);
+        assert_eq!(field(row, "kind"), kind);
+        assert!(field(row, "transactions_behind").parse::<u64>().unwrap() > 0, "{row:?}");
+    }
+    let ended = run(&mut operator, format!("SELECT pg_terminate_backend({pid}, 30000)")).await;
+    assert!(ended[0].get::<bool, _>(0), "the session does not end");
+    assert!(!rows_of(&mut operator, "horizon.sql").await.iter().any(|row| field(row, "holder") == pid));
+    run(&mut prepared, "ROLLBACK PREPARED 'undecided'").await;
+}
+
+#[tokio::test]
+async fn deadlocks_and_reads_from_memory_are_counted() {
+    let installation = Installation::make().await;
+    let mut operator = installation.operator().await;
+    run(&mut operator, NOTEBOOKS).await;
+    let [mut one, mut two] = [installation.server("one").await, installation.server("two").await];
+    let edit = |id: &str| format!("UPDATE notebooks SET name = 'x' WHERE id = '{id}'");
+    run(&mut one, format!("BEGIN; {}", edit("ann-1"))).await;
+    run(&mut two, format!("BEGIN; {}", edit("ann-2"))).await;
+    let crossed = [edit("ann-2"), edit("ann-1")].map(AssertSqlSafe);
+    let [first, second] = crossed;
+    let both = async { tokio::join!(sqlx::raw_sql(first).execute(&mut one), sqlx::raw_sql(second).execute(&mut two)) };
+    let (first, second) = both.await;
+    assert!(first.is_err() != second.is_err(), "one of the two is undone: {first:?} {second:?}");
+    // A session hands in what it has counted when it ends.
+    drop((one, two));
+    let counted = row_of(&mut operator, "database.sql", |row| field(row, "deadlocks") == "1").await;
+    assert_eq!(field(&counted, "name"), "quire");
+    assert!(field(&counted, "cached_share").parse::<f64>().unwrap() > 0.0, "{counted:?}");
+    assert!(field(&counted, "rolled_back").parse::<u64>().unwrap() > 0, "{counted:?}");
+}
+
 #[test]
 fn every_file_is_tested_and_explains_itself() {
     let source = include_str!("monitoring.rs");
     let files: BTreeSet<_> = fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path()).collect();
-    assert!(files.len() >= 10);
+    assert!(files.len() >= 13);
     for file in files {
         let name = file.file_name().unwrap().to_str().unwrap();
-        assert!(source.contains(&format!("\"{name}\")")), "{name} is in no test");
+        let is_run = [")", ", |row|"].iter().any(|end| source.contains(&format!("\"{name}\"{end}")));
+        assert!(is_run, "{name} is in no test");
         let text = fs::read_to_string(&file).unwrap();
         let header: Vec<_> = text.lines().take_while(|line| line.starts_with("--")).collect();
         for part in ["-- To read it:", "-- To do:"] {

@@ -34,8 +34,33 @@ fn script(path: &str) -> Command {
     command
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Makes a master user who is no superuser, as on RDS, and a database of theirs.
+pub(crate) async fn make_master(postgres: &Postgres) {
+    let mut superuser = postgres.options().connect().await.unwrap();
+    execute(&mut superuser, &format!("CREATE ROLE quire_master LOGIN CREATEDB CREATEROLE PASSWORD '{MASTER}'"))
+        .await
+        .unwrap();
+    execute(&mut superuser, "CREATE DATABASE quire OWNER quire_master").await.unwrap();
+}
+
+/// Runs `quire-roles`, with these passwords for the owner and the server.
+pub(crate) fn quire_roles(postgres: &Postgres, command: &str, owner: &str, server: &str) -> Output {
+    let mut roles = script("infra/image/quire-roles");
+    roles.arg(command).env("QUIRE_ROLES_SQL", workspace().join("infra/database/roles.sql"));
+    roles.env("PGHOST", "127.0.0.1").env("PGPORT", postgres.port().to_string()).env("PGDATABASE", "quire");
+    roles.env("MASTER_USER", "quire_master").env("MASTER_PASSWORD", MASTER);
+    roles.env("OWNER_PASSWORD", owner).env("SERVER_PASSWORD", server).output().unwrap()
+}
+
+/// Runs `quire-migrate` as the owner with this password.
+pub(crate) fn quire_migrate(postgres: &Postgres, command: &str, password: &str) -> Output {
+    let mut migrate = Command::new(binary("quire-migrate"));
+    let url = format!("postgres://quire_owner@127.0.0.1:{}/quire", postgres.port());
+    migrate.arg(command).env("DATABASE_URL", url).env("DATABASE_PASSWORD", password).output().unwrap()
 }
 
 async fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
@@ -48,18 +73,8 @@ async fn the_roles_are_made_by_a_master_user_without_a_password_in_a_statement()
     let conf = ["log_statement = 'all'", "logging_collector = on", "log_filename = 'server.log'"];
     let postgres = Postgres::start(&Settings { conf: conf.map(str::to_owned).to_vec(), ..Settings::default() });
     let mut superuser = postgres.options().connect().await.unwrap();
-    execute(&mut superuser, &format!("CREATE ROLE quire_master LOGIN CREATEDB CREATEROLE PASSWORD '{MASTER}'"))
-        .await
-        .unwrap();
-    execute(&mut superuser, "CREATE DATABASE quire OWNER quire_master").await.unwrap();
-
-    let roles = |command: &str, owner: &str, server: &str| {
-        let mut roles = script("infra/image/quire-roles");
-        roles.arg(command).env("QUIRE_ROLES_SQL", workspace().join("infra/database/roles.sql"));
-        roles.env("PGHOST", "127.0.0.1").env("PGPORT", postgres.port().to_string()).env("PGDATABASE", "quire");
-        roles.env("MASTER_USER", "quire_master").env("MASTER_PASSWORD", MASTER);
-        roles.env("OWNER_PASSWORD", owner).env("SERVER_PASSWORD", server).output().unwrap()
-    };
+    make_master(&postgres).await;
+    let roles = |command: &str, owner: &str, server: &str| quire_roles(&postgres, command, owner, server);
     for (owner, server) in [("0wn3r/0ld", "s3rv3r/0ld"), ("0wn3r/n3w", "s3rv3r/n3w")] {
         let made = roles("make", owner, server);
         assert!(made.status.success(), "{}", said(&made));
@@ -67,13 +82,8 @@ async fn the_roles_are_made_by_a_master_user_without_a_password_in_a_statement()
     let role = |name: &str, password: &str| postgres.options().database("quire").username(name).password(password);
     assert!(role("quire_server", "s3rv3r/0ld").connect().await.is_err(), "the old password still works");
 
-    let migrate = |command: &str| {
-        let mut migrate = Command::new(binary("quire-migrate"));
-        let url = format!("postgres://quire_owner@127.0.0.1:{}/quire", postgres.port());
-        migrate.arg(command).env("DATABASE_URL", url).env("DATABASE_PASSWORD", "0wn3r/n3w").output().unwrap()
-    };
     for command in ["up", "check"] {
-        let migrated = migrate(command);
+        let migrated = quire_migrate(&postgres, command, "0wn3r/n3w");
         assert!(migrated.status.success(), "{}", said(&migrated));
     }
     let mut server = role("quire_server", "s3rv3r/n3w").connect().await.unwrap();
@@ -214,6 +224,31 @@ fn a_backup_is_proved() {
     });
     assert_eq!(code, Some(0), "{told}");
     assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
+}
+
+/// A database whose sequence has lagged behind would give versions out twice, and no count of rows shows it.
+#[test]
+fn a_backup_that_would_give_versions_out_again_is_none() {
+    let backup = Backup::make(0);
+    let (code, told) = backup.check_with("dump", None, |check| check.env("PGPASSWORD", &backup.password).arg("--keep"));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("move its versions on"), "{told}");
+    let kept = backup.databases();
+    let [name] = kept.as_slice() else { panic!("{kept:?}") };
+    let set_back = async {
+        let mut connection = backup.postgres.options().database(name).connect().await.unwrap();
+        execute(&mut connection, "SELECT setval('notebook_versions', 1)").await.unwrap();
+    };
+    Runtime::new().unwrap().block_on(set_back);
+    let mut dump = Command::new("pg_dump");
+    dump.args(["--format=custom", "--file"]).arg(backup.folder.path().join("behind"));
+    dump.args(["--host=127.0.0.1", &format!("--port={}", backup.postgres.port())]);
+    dump.args(["--username", backup.postgres.options().get_username()]);
+    let dumped = dump.arg(name).env("PGPASSWORD", &backup.password).output().unwrap();
+    assert!(dumped.status.success(), "{}", said(&dumped));
+    let (code, told) = backup.check("behind", None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("notebook_versions would give out again"), "{told}");
 }
 
 /// The image's health check asks a real server with nothing but the shell.

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::config::Config;
 use crate::listening::listen;
 use crate::store::{self, Opened};
+use crate::waiting::Waiting;
 
 /// How long edits that are queued when requests have ended or been given up may take to reach the disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +25,7 @@ pub(crate) struct Application {
     signals: Signals,
     api: Api,
     service: NotebookService,
+    waiting: Option<Waiting>,
     shutdown_timeout: Duration,
 }
 
@@ -42,7 +44,7 @@ impl Application {
         // First, so that being told to stop while starting is not fatal in the middle of something.
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        let Opened { notebooks, users } = store::open(config).await?;
+        let Opened { notebooks, users, waiting } = store::open(config).await?;
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
         }
@@ -62,21 +64,23 @@ impl Application {
         actix_web::rt::spawn(async move { keys.warm_up().await }); // an issuer that is slow holds up nothing
         let api = Api::new(service.clone(), settings(config, authenticator));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
-        Ok(Self { server, address, signals, api, service, shutdown_timeout: config.shutdown_timeout })
+        let shutdown_timeout = config.shutdown_timeout;
+        Ok(Self { server, address, signals, api, service, waiting, shutdown_timeout })
     }
 
     /// Serves until a signal says to stop, then finishes what is under way.
     ///
     /// # Errors
-    /// When the server ends by itself.
+    /// When the server ends by itself, or a database that was away when it started turns out not to be usable.
     pub(crate) async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let Self { server, address, mut signals, api, service, shutdown_timeout } = self;
+        let Self { server, address, mut signals, api, service, waiting, shutdown_timeout } = self;
         let handle = server.handle();
         let mut serving = actix_web::rt::spawn(server);
         // Scripts wait for this line.
         tracing::info!(%address, "listening");
         let signal = tokio::select! {
             ended = &mut serving => return ended.context("the server's task failed")?.context("the server failed"),
+            Err(refused) = wait_for_database(waiting) => return Err(refused),
             signal = signals.next() => signal,
         };
         tracing::info!(signal, "stopping");
@@ -99,6 +103,13 @@ impl Application {
         serving.await.context("the server's task failed")?.context("the server failed")?;
         tracing::info!("stopped");
         Ok(())
+    }
+}
+
+async fn wait_for_database(waiting: Option<Waiting>) -> anyhow::Result<()> {
+    match waiting {
+        Some(waiting) => waiting.run().await,
+        None => Ok(()),
     }
 }
 
@@ -127,6 +138,7 @@ fn settings(config: &Config, authenticator: Authenticator) -> Settings {
     Settings {
         authenticator,
         request_limit: config.request_limit,
+        trusted_proxies: config.trusted_proxies,
         allowed_origins: config.allowed_origins.clone(),
         body_timeout: config.body_timeout,
         request_timeout: config.request_timeout,

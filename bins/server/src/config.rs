@@ -18,6 +18,8 @@ use crate::sources::{Refusal, Setting, Sources, Wanted};
 
 /// More threads than this the HTTP library does not take.
 const MOST_WORKERS: usize = 512;
+/// Maximum number of trusted proxies; a longer chain is a mistake.
+const MAX_TRUSTED_PROXIES: u64 = 16;
 /// More connections than this make a database slower, and leave too few for the other servers.
 const MOST_DATABASE_CONNECTIONS: u64 = 30;
 /// A limit on what a user may keep; beyond it, there is none.
@@ -42,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) allowed_origins: Vec<String>,
     /// How many requests a user may make.
     pub(crate) request_limit: Option<RequestLimit>,
+    /// Number of proxies whose entries in `X-Forwarded-For` are believed.
+    pub(crate) trusted_proxies: usize,
     pub(crate) quota: Quota,
     /// Which log lines are written, as [`EnvFilter`] understands it.
     pub(crate) log: String,
@@ -142,6 +146,7 @@ impl Config {
             authenticator,
             allowed_origins,
             request_limit: sign_in::request_limit(sources)?,
+            trusted_proxies: count("trusted_proxies", 0, MAX_TRUSTED_PROXIES)?,
             quota: Quota { notebooks: at_most("user_notebooks")?, bytes: at_most("user_bytes")? },
             log: sources.get("log", filter)?,
             log_format: sources.get("log_format", log_format)?,

@@ -168,6 +168,15 @@ pub(crate) const KEYS: &[Key] = &[
         switch: false,
     },
     Key {
+        name: "trusted_proxies",
+        flag: "trusted-proxies",
+        variables: &["QUIRE_TRUSTED_PROXIES"],
+        value: "NUMBER",
+        default: "0",
+        help: "Take the client's address from X-Forwarded-For, this many entries from the right; 0 takes the connection's",
+        switch: false,
+    },
+    Key {
         name: "requests_per_second",
         flag: "requests-per-second",
         variables: &["QUIRE_REQUESTS_PER_SECOND"],

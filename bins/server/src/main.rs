@@ -7,6 +7,7 @@ mod keys;
 mod listening;
 mod sources;
 mod store;
+mod waiting;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};

@@ -12,6 +12,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 
+use crate::client_address::client_address;
 use crate::guard::Admitted;
 use crate::kept::{ReceivingEnd, keep};
 use crate::problem::Problem;
@@ -28,7 +29,9 @@ pub(crate) async fn pass(
     let entered = shared.in_flight.enter();
     let id = shared.request_ids.next();
     let settings = &shared.settings;
-    let line = Line::begin(request.method().clone(), id);
+    let peer = request.peer_addr().map(|address| address.ip());
+    let client = client_address(peer, request.headers(), settings.trusted_proxies);
+    let line = Line::begin(request.method().clone(), id, client);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
     let body = ReceivingEnd::take(&mut request);
     let answer = match guard::admit(&request, &shared).await {

@@ -55,8 +55,8 @@ pub(crate) struct ProbeOut {
     tag = "Server",
     security(()),
     responses(
-        (status = 200, description = "Healthy, or degraded: some things do not work.", body = HealthOut),
-        (status = 503, description = "Unhealthy: it shuts down, or nothing works.", body = HealthOut),
+        (status = 200, description = "Healthy, or degraded: some notebooks can be read, and other things do not work.", body = HealthOut),
+        (status = 503, description = "Unhealthy: the server shuts down, or no notebook can be read.", body = HealthOut),
     ),
 )]
 pub(crate) async fn health(shared: web::Data<Shared>) -> Answer {
@@ -136,6 +136,8 @@ mod tests {
             (health(true, false, DatabaseState::NotConfigured), Status::Degraded),
             (health(true, false, DatabaseState::ReadOnly), Status::Degraded),
             (health(true, true, DatabaseState::Disconnected), Status::Degraded),
+            // Away, and notebooks in memory can be read.
+            (health(true, false, DatabaseState::Disconnected), Status::Degraded),
             (health(false, true, DatabaseState::Connected), Status::Degraded),
             (health(false, false, DatabaseState::Disconnected), Status::Unhealthy),
         ];

@@ -7,6 +7,7 @@
 mod answer;
 mod auth;
 mod cells;
+mod client_address;
 mod code;
 mod cors;
 mod envelope;
@@ -56,6 +57,9 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// How many requests a user may make; without it, any number.
     pub request_limit: Option<RequestLimit>,
+    /// Number of proxies in front of the server whose entries in `X-Forwarded-For` are believed. With 0, the client is the
+    /// connection's peer.
+    pub trusted_proxies: usize,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
     /// How long the service may take over a request, once the body is there.

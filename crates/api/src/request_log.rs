@@ -1,7 +1,8 @@
 //! One log line for each request, and the ids that tie it to the answer. The line never holds what a client sent, but
-//! for the method.
+//! for the method and, behind a trusted proxy, an address.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -55,13 +56,15 @@ impl RequestId {
 pub(crate) struct Line {
     pub(crate) id: RequestId,
     method: Method,
+    /// The client's address; a log line's field only if it is known.
+    client: Option<IpAddr>,
     started: Instant,
     written: bool,
 }
 
 impl Line {
-    pub(crate) fn begin(method: Method, id: RequestId) -> Self {
-        Self { id, method, started: Instant::now(), written: false }
+    pub(crate) fn begin(method: Method, id: RequestId, client: Option<IpAddr>) -> Self {
+        Self { id, method, client, started: Instant::now(), written: false }
     }
 
     /// Writes the line; `failure` is what only the operator may know. The request is not there if a route lost it.
@@ -71,11 +74,22 @@ impl Line {
         let caller = extensions.as_ref().and_then(|extensions| extensions.get::<Caller>());
         let user = caller.map_or("-", |Caller(user)| user.as_str());
         let (method, request_id, ms) = (self.method.as_str(), self.id.as_str(), self.ms());
+        let client = self.client.map(tracing::field::display);
         macro_rules! line {
             ($level:ident) => {{
                 let pattern = request.and_then(HttpRequest::match_pattern);
                 let route = pattern.as_deref().unwrap_or("unmatched");
-                tracing::$level!(method, route, status = status.as_u16(), ms, request_id, user, failure, "request");
+                tracing::$level!(
+                    method,
+                    route,
+                    status = status.as_u16(),
+                    ms,
+                    request_id,
+                    client,
+                    user,
+                    failure,
+                    "request"
+                );
             }};
         }
         match status.as_u16() {
@@ -95,7 +109,8 @@ impl Drop for Line {
     fn drop(&mut self) {
         if !self.written {
             let (method, request_id, ms) = (self.method.as_str(), self.id.as_str(), self.ms());
-            tracing::info!(method, ms, request_id, "request abandoned: the client went away");
+            let client = self.client.map(tracing::field::display);
+            tracing::info!(method, ms, request_id, client, "request abandoned: the client went away");
         }
     }
 }

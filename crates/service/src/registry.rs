@@ -145,6 +145,11 @@ impl Registry {
         Some(handle.clone())
     }
 
+    /// Returns `true` if there is an active notebook.
+    pub(crate) fn has_active(&self) -> bool {
+        self.lock().by_id.values().any(|slot| slot.handle.get().is_some())
+    }
+
     /// Notes that this notebook, or each one, may have changed, and wakes its writer.
     pub(crate) fn hint(&self, id: Option<&NotebookId>) {
         let slots = self.lock();

@@ -76,13 +76,15 @@ impl NotebookService {
         id.map_err(|_invalid| ServiceError::UnknownNotebook(text.to_owned()))
     }
 
-    /// How the store is. Where nothing may be changed, it takes no writes.
+    /// Returns the state of the store. A notebook in memory can be read while the store is away; a service that may change
+    /// nothing takes no writes.
     pub async fn health(&self) -> Health {
         let health = self.shared.store.health().await;
         if !health.generation.is_nil() {
             *self.shared.generation.lock().unwrap_or_else(PoisonError::into_inner) = health.generation;
         }
-        Health { writes: health.writes && !self.read_only, ..health }
+        let reads = health.reads || self.shared.registry.has_active();
+        Health { reads, writes: health.writes && !self.read_only, ..health }
     }
 
     /// What tells apart two states of the store that count versions alike, one of them brought back from a backup; as of

@@ -5,6 +5,7 @@
 //! place is lost for as long as TCP keeps trying (ADR 10).
 
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub(crate) struct Connections {
     /// One for each connection there may be. Waiting for one's turn is overload; waiting for a connection, when it is one's
     /// turn, is a database that is away.
     turns: Semaphore,
+    /// No connection is given to anybody: the schema has not been checked yet.
+    held: AtomicBool,
     kept: Mutex<Kept>,
 }
 
@@ -76,11 +79,14 @@ impl Connections {
         connect_options(&url, &options)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
         let kept = Mutex::new(Kept { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
-        Ok(Self { url, options, turns, kept })
+        Ok(Self { url, options, turns, held: AtomicBool::new(false), kept })
     }
 
     /// A connection, made within the time given if none is kept.
     pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
+        if self.held.load(Ordering::Acquire) {
+            return Err(Error::Held);
+        }
         let turn = tokio::time::timeout(self.options.acquire_timeout, self.turns.acquire()).await;
         let Ok(Ok(turn)) = turn else {
             let is_away = self.kept().is_away;
@@ -95,6 +101,11 @@ impl Connections {
             link?
         };
         Ok(InUse { connections: self, link, _turn: turn })
+    }
+
+    /// Refuses every call at once, or, with `false`, ends that.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
     }
 
     /// From now on, connections that were made before are closed instead of used.

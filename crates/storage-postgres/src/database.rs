@@ -119,6 +119,11 @@ impl Database {
         }
     }
 
+    /// Refuses every call at once, or, with `false`, ends that.
+    pub(crate) fn hold(&self, held: bool) {
+        self.connections.hold(held);
+    }
+
     /// Closes connections that have long been idle.
     pub(crate) fn tidy(&self) {
         self.connections.tidy();

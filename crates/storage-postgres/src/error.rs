@@ -43,6 +43,8 @@ pub(crate) enum Error {
     NoRandom(#[from] getrandom::Error),
     #[error("all connections to the database are in use")]
     NoTurn,
+    #[error("the database has not answered since the program started")]
+    Held,
     #[error("the settings of the connection are not valid any more")]
     Settings(#[from] DatabaseUrlError),
     #[error("cannot connect to the database")]
@@ -192,6 +194,9 @@ impl Error {
             "3D000" => unavailable("there is no such database", self),
             "57P03" => unavailable("the database is starting or stopping", self),
             _ if matches!(self, Self::NoTurn) => overloaded("all connections to the database are in use", self),
+            _ if matches!(self, Self::Held) => {
+                unavailable("the database has not answered since this server started", self)
+            }
             _ if matches!(self, Self::Settings(_)) => unavailable("the database's password cannot be read", self),
             _ if matches!(self, Self::Connect(_)) => unavailable("the database cannot be reached", self),
             _ => StoreError::Backend { action: action.to_owned(), source: Box::new(self) },

@@ -57,6 +57,10 @@ impl Doctor {
         let _ = self.database.fetch_all(sqlx::query("SELECT 1")).await;
     }
 
+    pub(crate) fn hold(&self, held: bool) {
+        self.database.hold(held);
+    }
+
     pub(crate) async fn close(&self) {
         self.database.close().await;
     }
@@ -91,6 +95,8 @@ async fn examine(database: &Database, known: Uuid) -> Health {
             log(&error, "the database does not say which one it is");
             known
         }
+        // Whoever holds the store says why.
+        Err(Error::Held) => return away(known),
         Err(error) => {
             log(&error, "the database does not answer");
             return away(known);

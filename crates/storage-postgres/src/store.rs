@@ -9,7 +9,7 @@ use quire_storage::{
 use tokio::sync::broadcast;
 
 use crate::database::{Database, Options};
-use crate::error::OpenError;
+use crate::error::{Error, OpenError};
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
 use crate::{Resealed, answers, commit, list, reseal, search, usage, whole};
@@ -41,12 +41,25 @@ impl PostgresNotebookStore {
         Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
     }
 
+    /// Refuses every call as [`StoreError::Unavailable`], from now on until [`Self::release`], and says that the database is
+    /// disconnected: for a program that serves before it could check the database's schema.
+    pub fn hold(&self) {
+        self.database.hold(true);
+        self.doctor.hold(true);
+    }
+
+    /// Ends [`Self::hold`].
+    pub fn release(&self) {
+        self.database.hold(false);
+        self.doctor.hold(false);
+    }
+
     /// Waits until the database has answered.
     ///
     /// # Errors
     /// When it cannot be reached or refuses.
     pub async fn connect(&self) -> Result<(), OpenError> {
-        self.database.fetch_optional(sqlx::query("SELECT 1")).await?;
+        self.database.fetch_optional(sqlx::query("SELECT 1")).await.map_err(Error::of_look)?;
         self.doctor.prepare().await;
         Ok(())
     }

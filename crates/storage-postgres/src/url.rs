@@ -138,6 +138,21 @@ impl DatabaseUrl {
         self.keys.connect_timeout
     }
 
+    /// Checks that the files for TLS that the URL names can be read, which connecting does not tell apart from a server that is
+    /// away.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn check_files(&self) -> Result<(), DatabaseUrlError> {
+        let Keys { ssl_root_cert, ssl_cert, ssl_key, .. } = &self.keys;
+        for (key, file) in [("sslrootcert", ssl_root_cert), ("sslcert", ssl_cert), ("sslkey", ssl_key)] {
+            if let Some(file) = file {
+                fs::File::open(file).map_err(|source| DatabaseUrlError::File { key, source })?;
+            }
+        }
+        Ok(())
+    }
+
     /// How to connect; `application_name` holds unless the URL names another. A password in a file is read again.
     ///
     /// The `Debug` of what is returned shows the password: never print it.

@@ -249,6 +249,7 @@ fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
         ),
         (&["--requests-per-second=x"], &[], "it must be a whole number from 0 to 1000000."),
         (&["--user-bytes=1G"], &[], "it must be a whole number from 0 to 1125899906842624."),
+        (&["--trusted-proxies=17"], &[], "it must be a whole number from 0 to 16."),
         (&["--requests-burst=0"], &[], "it must be a whole number from 1 to 1000000."),
         (&["--allowed-origins", "*"], &[], r#"from the flag --allowed-origins: "*" must be an origin"#),
         (&["--allowed-origins", "http://a/"], &[], r#""http://a/" must be an origin"#),

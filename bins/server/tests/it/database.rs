@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::Row as _;
 use tokio::runtime::Runtime;
 
-use crate::support::{Server, quire_server, run};
+use crate::support::{Reply, Server, quire_server, run};
 
 fn server(url: &str, flags: &[&str]) -> Server {
     Server::spawn(quire_server().env("DATABASE_URL", url).args(["--port", "0"]).args(flags))
@@ -94,19 +94,90 @@ fn a_database_that_cannot_be_used_stops_the_start_without_showing_the_password()
     let right = database.url().to_owned();
     let wrong = right.replacen("//quire:", "//quire:hunter2", 1);
     let missing = right.replace(database.name(), "missing");
-    postgres.stop();
-    for (url, running) in [(&right, false), (&wrong, true), (&missing, true)] {
-        if running {
-            postgres.restart();
-        }
+    let untrusted = format!("{right}?sslmode=verify-full&sslrootcert=/nowhere/ca.pem");
+    for (url, sentence) in [
+        (&wrong, "password authentication failed"),
+        (&missing, "does not exist"),
+        (&untrusted, "the file that `sslrootcert` of the database's URL names cannot be read: No such file"),
+    ] {
         let mut command = quire_server();
         let (code, out, error) = run(command.env("DATABASE_URL", url).args(["--port", "0", "--log", "trace"]));
         assert_eq!(code, 1, "{error}");
+        assert!(error.contains(sentence), "{error}");
         let password = right.split_once("//quire:").unwrap().1.split_once('@').unwrap().0;
         for secret in ["hunter2", password] {
             assert!(!out.contains(secret) && !error.contains(secret), "{out}{error}");
         }
     }
+}
+
+const AWAY: &str = "the database is away; waiting for it";
+
+fn probe(server: &Server, path: &str) -> Reply {
+    server.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+}
+
+fn health_becomes(server: &Server, expected: &serde_json::Value, status: u16) {
+    let start = std::time::Instant::now();
+    loop {
+        let reply = probe(server, "/health");
+        if serde_json::from_str::<serde_json::Value>(&reply.body).unwrap() == *expected {
+            assert_eq!(reply.status, status);
+            return;
+        }
+        assert!(start.elapsed().as_secs() < 30, "{} is not {expected}", reply.body);
+    }
+}
+
+#[test]
+fn a_database_that_is_away_at_the_start_is_waited_for() {
+    let postgres = Postgres::start(&Settings::default());
+    let database = Runtime::new().unwrap().block_on(Database::on(&postgres));
+    postgres.stop();
+    let mut first = server(database.url(), &[]);
+    let waiting = first.log.iter().find(|line| line["message"] == AWAY).expect("it says that it waits");
+    assert!(!waiting.to_string().contains(database.url()), "{waiting}");
+    health_becomes(&first, &json!({"status": "unhealthy", "database": "disconnected"}), 503);
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(probe(&first, path).status, 200, "{path}");
+    }
+    let refused = probe(&first, "/api/notebooks");
+    assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{refused:?}");
+    // Before anything else, whether the user is active is asked.
+    assert!(refused.body.contains("sign_in_unavailable"), "{}", refused.body);
+    postgres.restart();
+    first.wait_for("Database connected");
+    health_becomes(&first, &json!({"status": "healthy", "database": "connected"}), 200);
+    // That the user could not be looked up is remembered for five seconds.
+    let start = std::time::Instant::now();
+    let list = loop {
+        let list = probe(&first, "/api/notebooks");
+        if list.status == 200 {
+            break list;
+        }
+        assert!(start.elapsed().as_secs() < 30, "{list:?}");
+    };
+    assert!(list.body.contains("blank-local"), "{list:?}");
+    postgres.stop();
+    let mut second = server(database.url(), &[]);
+    second.signal(rustix::process::Signal::TERM);
+    assert!(second.wait().success(), "it can be stopped while it waits");
+}
+
+/// Nothing is read from or written to a database before its schema was checked.
+#[test]
+fn a_database_that_was_away_ends_the_server_if_its_schema_does_not_fit() {
+    let postgres = Postgres::start(&Settings::default());
+    let database = Runtime::new().unwrap().block_on(Database::empty_on(&postgres));
+    postgres.stop();
+    let mut child = quire_server();
+    let child = child.env("DATABASE_URL", database.url()).args(["--port", "0"]).stderr(std::process::Stdio::piped());
+    let mut server = Server::spawn(child);
+    assert!(server.log.iter().any(|line| line["message"] == AWAY));
+    postgres.restart();
+    let (status, error) = server.wait_with_error();
+    assert_eq!(status.code(), Some(1));
+    assert!(error.contains("no schema yet") && error.contains("quire-migrate up"), "{error}");
 }
 
 #[test]
@@ -115,17 +186,7 @@ fn health_notices_a_database_that_takes_no_writes_and_one_that_is_away() {
     let runtime = Runtime::new().unwrap();
     let database = runtime.block_on(Database::on(&postgres));
     let server = server(database.url(), &[]);
-    let health_becomes = |expected: &serde_json::Value, status: u16| {
-        let start = std::time::Instant::now();
-        loop {
-            let reply = server.ask("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-            if serde_json::from_str::<serde_json::Value>(&reply.body).unwrap() == *expected {
-                assert_eq!(reply.status, status);
-                return;
-            }
-            assert!(start.elapsed().as_secs() < 30, "{} is not {expected}", reply.body);
-        }
-    };
+    let health_becomes = |expected: &serde_json::Value, status| health_becomes(&server, expected, status);
     let healthy = json!({"status": "healthy", "database": "connected"});
     health_becomes(&healthy, 200);
     let set = |value: &str| {
@@ -144,6 +205,13 @@ fn health_notices_a_database_that_takes_no_writes_and_one_that_is_away() {
     health_becomes(&healthy, 200);
     postgres.kill();
     health_becomes(&json!({"status": "unhealthy", "database": "disconnected"}), 503);
+    assert_eq!(probe(&server, "/readyz").status, 200);
     postgres.restart();
     health_becomes(&healthy, 200);
+    // A notebook in memory can be shown, so this server is worth more than one that replaces it.
+    let shown = server.get("/api/notebooks/demo");
+    postgres.kill();
+    health_becomes(&json!({"status": "degraded", "database": "disconnected"}), 200);
+    assert_eq!(server.get("/api/notebooks/demo")["cells"], shown["cells"]);
+    assert_eq!(probe(&server, "/readyz").status, 200);
 }

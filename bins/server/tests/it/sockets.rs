@@ -157,14 +157,17 @@ fn the_log_has_a_line_for_each_request_and_none_of_its_content() {
     server.put(&format!("/api/notebooks/blank/cells/{cell}"), &json!({"code": "secret_source"}));
     server.put("/api/notebooks/blank/db", &json!({"connection_string": "postgres://u:hunter2@h/d"}));
     server.ask("PUT /api/notebooks/blank/db?hunter2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 29\r\n\r\n{\"connection_string\": hunter2}");
+    let forwarded = "X-Forwarded-For: 192.0.2.7, 198.51.100.9\r\n";
+    server.ask(&format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{forwarded}Connection: close\r\n\r\n"));
     server.signal(rustix::process::Signal::TERM);
     server.wait();
     let requests: Vec<_> = server.log.iter().filter(|line| line["message"] == "request").collect();
-    let [get, code, db, bad] = requests.as_slice() else { panic!("{requests:?}") };
+    let [get, code, db, bad, probe] = requests.as_slice() else { panic!("{requests:?}") };
     assert_eq!(
         (&get["method"], &get["route"], &get["status"]),
         (&json!("GET"), &json!("/api/notebooks/{id}"), &json!(200))
     );
+    assert_eq!((&get["client"], &probe["client"]), (&json!("127.0.0.1"), &json!("127.0.0.1")));
     assert_eq!(code["route"], "/api/notebooks/{id}/cells/{cell_id}");
     assert_eq!((&db["level"], &db["user"]), (&json!("INFO"), &json!("local")));
     assert_eq!((&bad["level"], &bad["status"]), (&json!("WARN"), &json!(422)));
@@ -190,4 +193,20 @@ fn a_cell_that_makes_the_parser_panic_is_one_line_of_the_log() {
     let [panic] = panics.as_slice() else { panic!("{:?}", server.log) };
     assert!(panic["at"].is_string() && panic["reason"].is_string(), "{panic}");
     assert_eq!(fs::read_to_string(standard_error).unwrap(), "");
+}
+
+#[test]
+fn behind_a_trusted_proxy_the_log_names_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::with(dir.path(), &["--trusted-proxies", "2"]);
+    for forwarded in ["6.6.6.6, 192.0.2.7, 198.51.100.9", "6.6.6.6, hunter2, 198.51.100.9", "198.51.100.9"] {
+        let request =
+            format!("GET /livez HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {forwarded}\r\nConnection: close\r\n\r\n");
+        assert_eq!(server.ask(&request).status, 200);
+    }
+    server.signal(rustix::process::Signal::TERM);
+    server.wait();
+    let clients: Vec<_> =
+        server.log.iter().filter(|line| line["message"] == "request").map(|line| line["client"].clone()).collect();
+    assert_eq!(clients, ["192.0.2.7", "127.0.0.1", "127.0.0.1"]);
 }

@@ -96,6 +96,14 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// As [`Self::wait`]; also returns what a piped standard error said.
+    pub(crate) fn wait_with_error(&mut self) -> (ExitStatus, String) {
+        let status = self.wait();
+        let mut error = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        (status, error)
+    }
+
     pub(crate) fn connect(&self) -> Talk {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -21,6 +21,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::sync::watch;
 
 use crate::answer::{Answer, resource};
+use crate::client_address::client_address;
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
@@ -82,7 +83,8 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
     let flow = Rc::new(Flow::default());
     let answer: HttpResponse = answer.map_body(|_, body| BoxBody::new(Counted::new(body, Rc::clone(&flow))));
     let stream = stream.max_frame_size(MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MESSAGE_BYTES);
-    let address = request.peer_addr().map(|address| address.ip());
+    let peer = request.peer_addr().map(|address| address.ip());
+    let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
     let socket = Socket::new(shared.into_inner(), session, stream, flow);
     let entered = socket.shared.in_flight.enter();

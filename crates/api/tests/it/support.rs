@@ -62,6 +62,7 @@ impl Server {
             authenticator: development("me"),
             allowed_origins: vec!["http://localhost:3000".to_owned(), "https://quire.example".to_owned()],
             request_limit: None,
+            trusted_proxies: 0,
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             sockets: quire_api::SocketSettings::default(),

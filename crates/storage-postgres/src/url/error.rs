@@ -58,6 +58,14 @@ pub enum DatabaseUrlError {
         /// What it takes.
         expected: &'static str,
     },
+    /// A file that the URL names cannot be read.
+    #[error("the file that `{key}` of the database's URL names cannot be read")]
+    File {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The file with the password cannot be read. It is not named: its name may be the password that somebody put there.
     #[error("the file that should hold the database's password cannot be read")]
     PasswordFile {

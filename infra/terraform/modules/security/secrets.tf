@@ -45,6 +45,10 @@ resource "aws_secretsmanager_secret" "secret_key" {
   name                    = "${var.name}/secret-key"
   description             = "QUIRE_SECRET_KEY: seals the connection strings of notebooks"
   recovery_window_in_days = 30
+
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_secretsmanager_secret_version" "secret_key" {
