@@ -22,6 +22,14 @@ import warnings
 IMPLICIT = {"__class__", "__module__", "__qualname__"}
 
 
+def is_global(scope, symbol):
+    """As `symbol.is_global()`, which takes every scope with the name `top` for the module, and what it binds for global."""
+    if scope.get_type() == "module" or symbol.is_declared_global():
+        return True
+    binds = symbol.is_assigned() or symbol.is_imported() or symbol.is_parameter() or symbol.is_namespace()
+    return symbol.is_global() and not binds
+
+
 def analyse(code):
     reads, maybe, writes, doubtful = set(), set(), set(), set()
     tree = ast.parse(code)
@@ -34,7 +42,7 @@ def analyse(code):
         scopes.extend(scope.get_children())
         for symbol in scope.get_symbols():
             name = symbol.get_name()
-            if scope.get_type() == "module" or symbol.is_global():
+            if is_global(scope, symbol):
                 if symbol.is_referenced():
                     reads.add(name)
                 if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
