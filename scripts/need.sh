@@ -1,27 +1,36 @@
 # shellcheck shell=bash
 # Sourced by the other scripts: makes sure that what they need is there.
 #
-# need THING PACKAGE WHY: does nothing when THING, a program on the PATH or a file, is there. Otherwise, on Debian and
-# Ubuntu, it says what it installs and installs PACKAGE, as root or through a sudo that asks no password; where it may
-# not, it says what to do.
+# need THING PACKAGE WHY: notes PACKAGE when THING, a program on the PATH or a file, is missing.
+# install_needed: installs what was noted. On Debian and Ubuntu, as root or through a sudo that asks no password; where it
+# may not, it says in one sentence what to install.
 
+missing=()
 need() {
-    local thing=$1 package=$2 why=$3 as_root=()
-    if command -v "$thing" >/dev/null || [ -f "$thing" ]; then return; fi
+    local thing=$1 package=$2 why=$3
+    if command -v "$thing" >/dev/null || [ -f "$thing" ] || [[ " ${missing[*]} " == *" $package "* ]]; then return; fi
+    missing+=("$package")
+    echo "$0: the package $package is missing ($why)" >&2
+}
+
+install_needed() {
+    local as_root=()
+    if [ ${#missing[@]} -eq 0 ]; then return; fi
     if ! command -v apt-get >/dev/null; then
-        echo "$0: '$thing' is missing ($why); please install it and run this again" >&2
+        echo "$0: please install and run this again; on Debian and Ubuntu the packages are: ${missing[*]}" >&2
         exit 1
     fi
     if [ "$(id -u)" -ne 0 ]; then
         if ! sudo -n true 2>/dev/null; then
-            echo "$0: '$thing' is missing ($why); please run: sudo apt-get install $package" >&2
+            echo "$0: please run this and start again: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
             exit 1
         fi
         as_root=(sudo -n)
     fi
-    echo "$0: installing the package $package ($why)" >&2
+    echo "$0: installing ${missing[*]}" >&2
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$package" >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "${missing[@]}" >&2
+    missing=()
 }
 
 need_rust() {
@@ -31,6 +40,13 @@ need_rust() {
     fi
     need cc gcc "Rust links with it"
     need /usr/include/stdlib.h libc6-dev "the C library's start-up files, which every program is linked with"
+}
+
+need_rust_components() {
+    if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+        echo "$0: the Rust toolchain has no rustfmt or no clippy; please run: rustup component add rustfmt clippy" >&2
+        exit 1
+    fi
 }
 
 # PostgreSQL's server is on no PATH on Debian and Ubuntu, but in a folder named after its version.
@@ -44,9 +60,15 @@ need_postgres() {
     need /usr/sbin/pgbouncer pgbouncer "the tests put a pooler in front of them"
 }
 
+# What scripts/test-api calls; scripts/test asks for it too, to name everything at once.
+need_api_check() {
+    need openssl openssl "it signs the token that the requests carry"
+    need_python
+}
+
 need_python() {
     need python3 python3 "some checks are Python programs"
-    # Debian and Ubuntu ship this part of Python apart.
+    # Debian and Ubuntu ship this part of Python apart. The module's name is no program, so the package is noted.
     python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv "their packages go into environments of their own"
 }
 
@@ -61,8 +83,12 @@ environment() {
         echo "$0: installing the packages of $2" >&2
         mkdir -p "$cache"
         new=$(mktemp -d "$folder.XXXXXX")
-        python3 -m venv --copies "$new" >&2
-        "$new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2" >&2
+        # Said here, because bash goes on after a failure in $(…).
+        if ! { python3 -m venv --copies "$new" &&
+            "$new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2"; } >&2; then
+            rm -rf "$new"
+            exit 1
+        fi
         # Somebody else may have been faster.
         mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new"
     fi

@@ -3,12 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use async_trait::async_trait;
-use sea_orm_migration::sea_orm::ConnectionTrait as _;
-use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use sha2::{Digest as _, Sha256};
-
-use crate::{book, script};
 
 /// A step of the schema. Once published it is never edited: [`checksum`](Self::checksum) would give it away.
 #[derive(Clone, Copy, Debug)]
@@ -74,37 +69,6 @@ impl Step {
             return vec![sql];
         }
         sql.split_inclusive(";\n").map(str::trim).filter(|statement| !statement.is_empty()).collect()
-    }
-}
-
-impl MigrationName for Step {
-    fn name(&self) -> &str {
-        self.name
-    }
-}
-
-/// Also writes our own record, so that a server and `quire-migrate` understand what was done this way.
-#[async_trait]
-impl MigrationTrait for Step {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        connection.execute_unprepared(book::CREATE).await?;
-        for message in self.messages(self.up) {
-            connection.execute_unprepared(message).await?;
-        }
-        connection.execute_unprepared(&script::record(self)).await.map(drop)
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        for message in self.messages(self.down) {
-            connection.execute_unprepared(message).await?;
-        }
-        connection.execute_unprepared(&book::remove(self.name)).await.map(drop)
-    }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(self.transactional)
     }
 }
 

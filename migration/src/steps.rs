@@ -1,7 +1,5 @@
 //! The list of steps. New ones go to the end; published ones are never edited, removed or put in another order.
 
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
-
 use crate::step::{Kind, Step};
 
 macro_rules! step {
@@ -25,16 +23,6 @@ pub static STEPS: &[Step] = &[
     step!("m20261125_090400_write_probe", Kind::Compatible),
     step!("m20261125_150000_idempotency_keys", Kind::Compatible),
 ];
-
-/// [`STEPS`] for programs that use `sea-orm-migration`.
-#[derive(Debug)]
-pub struct Migrator;
-
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        STEPS.iter().map(|step| Box::new(*step) as Box<dyn MigrationTrait>).collect()
-    }
-}
 
 #[cfg(test)]
 mod tests {

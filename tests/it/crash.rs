@@ -6,6 +6,7 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use quire_tests::Server;
+use rustix::process::Signal;
 use serde_json::json;
 
 /// Kills of the whole server; the store alone is killed far more often in its own tests.
@@ -56,8 +57,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
                 std::thread::yield_now();
             }
             std::thread::sleep(Duration::from_micros(round * 1_733 % 20_000));
-            let killed = std::process::Command::new("kill").args(["-9", &server.process().to_string()]).status();
-            assert!(killed.unwrap().success());
+            server.signal(Signal::KILL);
         });
         // Waits until it is gone, since the next one is refused while this one is there.
         Arc::into_inner(server).unwrap().kill();

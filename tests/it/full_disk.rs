@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use quire_tests::{Server, binary};
+use quire_tests::Server;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
 fn notebooks(dir: &Path) -> Vec<String> {
@@ -15,8 +15,14 @@ fn notebooks(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Makes a notebook with a cell while there is room, then takes the room away and tries to write.
-fn check(server: &Server, dir: &Path, take_room_away: impl FnOnce()) {
+/// A limit on the size of files, which every user may set for their own processes, refuses a write as a full disk does.
+///
+/// What a disk that is full in the middle of a write leaves is tested where the store writes: `engine/full.rs`.
+#[test]
+fn a_file_size_limit_is_answered_507_and_nothing_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let server = Server::on(dir);
     let notebook = server.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
     let cell = server.ok("GET", &format!("/api/notebooks/{notebook}"), None)["cells"][0]["id"].clone();
     let path = format!("/api/notebooks/{notebook}/cells/{}", cell.as_str().unwrap());
@@ -24,7 +30,9 @@ fn check(server: &Server, dir: &Path, take_room_away: impl FnOnce()) {
     let file = dir.join(format!("{notebook}.json"));
     let bytes = fs::read(&file).unwrap();
     let names = notebooks(dir);
-    take_room_away();
+    let process = i32::try_from(server.process()).ok().and_then(Pid::from_raw);
+    let no_room = Rlimit { current: Some(0), maximum: Some(0) };
+    prlimit(process, Resource::Fsize, no_room).unwrap();
 
     let (status, problem) = server.send("PUT", &path, Some(&json!({"code": "#".repeat(200_000)})));
     assert_eq!(status, 507, "{problem}");
@@ -36,41 +44,4 @@ fn check(server: &Server, dir: &Path, take_room_away: impl FnOnce()) {
     let (status, problem) = server.send("POST", "/api/notebooks", None);
     assert_eq!(status, 507, "{problem}");
     assert_eq!(notebooks(dir), names);
-}
-
-/// A limit on the size of files, which every user may set, stops a write as a full disk does.
-#[test]
-fn a_file_size_limit_is_answered_507_and_nothing_changes() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new("sh");
-    // Ignored signals stay ignored: without this the limit would end the process instead of failing the write.
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" --notebooks-dir \"$1\""]);
-    command.arg(binary("quire-server")).arg(dir.path());
-    let server = Server::spawn(command);
-    check(&server, dir.path(), || {
-        let process = server.process().to_string();
-        let limited = Command::new("prlimit").args(["--pid", &process, "--fsize=0"]).status().unwrap();
-        assert!(limited.success());
-    });
-}
-
-/// A small file system that really is full. Mounting one takes root, or a user namespace where the kernel gives one.
-#[test]
-fn a_full_file_system_is_answered_507_and_nothing_changes() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new("unshare");
-    let rights: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
-    // In a mount namespace of its own, so that the mount ends with the server, however the test ends.
-    command.args(rights).args(["--mount", "sh", "-c"]);
-    command.arg("mount -t tmpfs -o size=300k tmpfs \"$1\" && exec \"$0\" --notebooks-dir \"$1\"");
-    command.arg(binary("quire-server")).arg(dir.path());
-    let server = Server::spawn(command);
-    // The directory as the server sees it.
-    let inside =
-        Path::new("/proc").join(server.process().to_string()).join("root").join(dir.path().strip_prefix("/").unwrap());
-    check(&server, &inside, || {
-        let filler = fs::File::create(inside.join("filler")).unwrap();
-        let mut filler = std::io::BufWriter::with_capacity(4_096, filler);
-        while std::io::Write::write_all(&mut filler, &[0; 4_096]).is_ok() {}
-    });
 }

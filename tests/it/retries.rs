@@ -1,6 +1,5 @@
 //! Clients that send a request again because its answer was lost: with an `Idempotency-Key` it has its effect once.
 
-use std::ffi::OsStr;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use quire_test_postgres::Database;
 use quire_tests::{Server, binary};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -213,11 +213,6 @@ fn fifty_twins_at_two_servers_are_one_edit() {
     twins_at(&[store.serve(), store.serve()]);
 }
 
-fn kill(server: &Server) {
-    let killed = Command::new("kill").args([OsStr::new("-9"), OsStr::new(&server.process().to_string())]).status();
-    assert!(killed.unwrap().success());
-}
-
 /// Right after an answer, and at any moment before it: a later server answers as the first one did, or would have.
 fn killed_servers(store: &Store) {
     let first = store.serve();
@@ -233,7 +228,7 @@ fn killed_servers(store: &Store) {
             let answer = scope.spawn(|| put(&server));
             if round % 2 == 1 {
                 std::thread::sleep(Duration::from_micros(round * 397 % 6_000));
-                kill(&server);
+                server.signal(Signal::KILL);
             }
             answer.join().unwrap()
         });

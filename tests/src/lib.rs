@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long a server may take to start, or to end, before a test fails.
@@ -93,6 +94,15 @@ impl Server {
         self.child.id()
     }
 
+    /// Sends the process a signal, and does not wait for what it does.
+    ///
+    /// # Panics
+    ///
+    /// When it has been waited for already.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the server is our child");
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("the server can be killed");
@@ -106,8 +116,7 @@ impl Server {
     }
 
     fn ask_to_end(&mut self) -> ExitStatus {
-        let mut kill = Command::new("kill").arg(self.process().to_string()).spawn().expect("kill runs");
-        assert!(wait(&mut kill, PATIENCE).success());
+        self.signal(Signal::TERM);
         wait(&mut self.child, PATIENCE)
     }
 

@@ -18,8 +18,33 @@ import symtable
 import sys
 import warnings
 
-# Bound in every class body without standing in it.
-IMPLICIT = {"__class__", "__module__", "__qualname__"}
+# Bound without standing in the code: in every class body, and from Python 3.14 on for annotations below an `if`.
+IMPLICIT = {"__class__", "__module__", "__qualname__", "__classdict__", "__conditional_annotations__"}
+
+
+class Generators(ast.NodeTransformer):
+    """Makes generators of the other comprehensions, which bind the same names.
+
+    From Python 3.12 on those are compiled into the scope around them, and symtable shows their targets as that scope's names.
+    """
+
+    def visit_ListComp(self, node):
+        self.generic_visit(node)
+        return ast.GeneratorExp(node.elt, node.generators)
+
+    visit_SetComp = visit_ListComp
+
+    def visit_DictComp(self, node):
+        self.generic_visit(node)
+        return ast.GeneratorExp(ast.Tuple([node.key, node.value], ast.Load()), node.generators)
+
+
+def is_global(scope, symbol):
+    """As `symbol.is_global()`, which takes every scope with the name `top` for the module, and what it binds for global."""
+    if scope.get_type() == "module" or symbol.is_declared_global():
+        return True
+    binds = symbol.is_assigned() or symbol.is_imported() or symbol.is_parameter() or symbol.is_namespace()
+    return symbol.is_global() and not binds
 
 
 def analyse(code):
@@ -28,13 +53,15 @@ def analyse(code):
     compile(tree, "cell", "exec", dont_inherit=True)
     # Under this directive symtable leaves annotations out; the rules never do.
     without_directive = code.replace("from __future__ import annotations", "import __future__ as annotations")
+    if sys.version_info >= (3, 12):
+        without_directive = ast.unparse(Generators().visit(ast.parse(without_directive)))
     scopes = [symtable.symtable(without_directive, "cell", "exec")]
     while scopes:
         scope = scopes.pop()
         scopes.extend(scope.get_children())
         for symbol in scope.get_symbols():
             name = symbol.get_name()
-            if scope.get_type() == "module" or symbol.is_global():
+            if is_global(scope, symbol):
                 if symbol.is_referenced():
                     reads.add(name)
                 if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
@@ -55,8 +82,8 @@ def analyse(code):
             maybe.add(node.id)
     return {
         "reads": sorted(reads - IMPLICIT),
-        "maybe": sorted(maybe),
-        "writes": sorted(writes),
+        "maybe": sorted(maybe - IMPLICIT),
+        "writes": sorted(writes - IMPLICIT),
         "doubtful": sorted(doubtful),
     }
 

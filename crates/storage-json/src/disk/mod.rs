@@ -3,9 +3,13 @@
 mod fingerprint;
 mod folder;
 mod replace;
+#[cfg(test)]
+mod room;
 mod temporary;
 
 pub(crate) use fingerprint::{Fingerprint, Kind, Meta};
 pub(crate) use folder::{Folder, Name, ReadFile, append};
 pub(crate) use replace::{Created, Removed, Replaced, Replacement, create, remove, replace};
+#[cfg(test)]
+pub(crate) use room::with_room;
 pub(crate) use temporary::clean_up;

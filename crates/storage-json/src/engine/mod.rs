@@ -184,6 +184,8 @@ impl Drop for Engine {
 }
 
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod tests;
 
 /// Takes a lock. A panic elsewhere leaves nothing half done that these locks protect: the state is changed only after
