@@ -90,15 +90,15 @@ impl NotebookService {
         Ok(published)
     }
 
-    /// The notebook as it is now, and its dependency graph.
+    /// The notebook as it is now, and its dependency graph, which is built once for each published state.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Graph), ServiceError> {
+    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Arc<Graph>), ServiceError> {
         let published = self.get(user, id).await?;
-        // Built anew from what is published: the writer has a graph too, but it belongs to edits not yet durable as well,
-        // and whoever only looks must not hold the writer up.
-        let graph = self.shared.analyser.graph(Arc::clone(&published)).await?;
+        // Built from what is published: the writer has a graph too, but it belongs to edits not yet durable as well, and
+        // whoever only looks must not hold the writer up.
+        let graph = published.graph(&self.shared).await?;
         Ok((published, graph))
     }
 

@@ -13,10 +13,11 @@ use uuid::Uuid;
 use crate::analyser::Analyser;
 use crate::command::Command;
 use crate::connection::Sealing;
+use crate::memory::{self, Memory};
 use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::writer::{Shared, Writer};
+use crate::writer::{ACTIVE_BYTES, Shared, Writer};
 use crate::{Options, ServiceError};
 
 /// The use cases of notebooks, over one store. A clone is the same service.
@@ -24,7 +25,6 @@ use crate::{Options, ServiceError};
 pub struct NotebookService {
     pub(crate) shared: Arc<Shared>,
     closing: Arc<AtomicBool>,
-    most_active: usize,
     pub(crate) read_only: bool,
     /// The request with a key that this is for; see [`Self::once`].
     pub(crate) ticket: Option<Arc<Ticket>>,
@@ -43,6 +43,7 @@ impl NotebookService {
             analyser: Analyser::new(options.analysis_threads)?,
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             quotas: Quotas::new(options.quota),
+            memory: Memory::new(options.memory_bytes),
             registry: Arc::default(),
             runtime: tokio::runtime::Handle::current(),
             idle: options.idle,
@@ -56,7 +57,6 @@ impl NotebookService {
         Ok(Self {
             shared,
             closing: Arc::default(),
-            most_active: options.most_active,
             read_only: options.read_only,
             ticket: None,
         })
@@ -167,7 +167,7 @@ impl NotebookService {
             }
             let slot = self.shared.registry.slot(id)?;
             // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
-            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()), self.most_active);
+            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()));
             self.shared.runtime.spawn(start).await.unwrap_or_else(|_panicked| Err(broken(id)))?;
         }
     }
@@ -183,7 +183,6 @@ async fn start(
     shared: Arc<Shared>,
     slot_use: SlotUse,
     (id, user): (NotebookId, UserId),
-    most_active: usize,
 ) -> Result<(), ServiceError> {
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
@@ -191,14 +190,17 @@ async fn start(
         if shared.store.owner(&id).await?.ok_or_else(unknown)? != user {
             return Err(ServiceError::Foreign(id.clone()));
         }
+        let permit = shared.memory.load_permit(&user).await;
         let loaded = shared.store.load(&id).await?.ok_or_else(unknown)?;
         if loaded.notebook.owner != user {
             return Err(ServiceError::Foreign(id.clone())); // since just now
         }
-        if let Some(oldest) = shared.registry.oldest_of(most_active) {
-            let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
-        }
-        Ok(Writer::start(&shared, &slot_use, loaded).await?)
+        // How large it is shows only now.
+        let bytes = loaded.notebook.memory_bytes();
+        shared.memory.check_one(&id, bytes)?;
+        let charge = memory::charge(&shared, &user, bytes + ACTIVE_BYTES).await?;
+        drop(permit);
+        Writer::start(&shared, &slot_use, loaded, charge).await
     };
     if let Some(slot) = slot_use.slot() {
         slot.handle.get_or_try_init(start).await?;
