@@ -9,8 +9,8 @@ use crate::diff::{Cycles, cycle_changes};
 use crate::limits::{self, Invalid};
 use crate::size::{Totals, cycle_index_bytes};
 use crate::{
-    Cell, CellChange, CellId, Change, Cycle, CycleChange, CycleUpdate, Edit, EditError, Extra, Graph, Notebook, OrderKey, Place,
-    Replaced, Timestamp,
+    Cell, CellChange, CellId, Change, Cycle, CycleChange, CycleUpdate, Edit, EditError, Extra, Graph, Notebook,
+    OrderKey, Place, Replaced, Timestamp,
 };
 
 /// A notebook open for editing: the data that readers share, and the graph and index that only its writer needs.
@@ -77,14 +77,6 @@ impl OpenNotebook {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.totals.cell_bytes() + self.graph.memory_bytes() + cycle_index_bytes(self.notebook.cycles.len())
-    }
-
-    /// Checks the notebook against the limits of a whole one, as one that comes from a file must be.
-    ///
-    /// # Errors
-    /// [`Invalid`] naming the limit.
-    pub fn check_limits(&self) -> Result<(), Invalid> {
-        self.totals.check_whole()
     }
 
     /// The cell with this id.

@@ -67,11 +67,6 @@ impl Totals {
         let names = after(self.names, |cell| names_in(&cell.analysis));
         check(Self { code_bytes, names, ..self }, Some(self))
     }
-
-    /// Checks a whole notebook against its limits.
-    pub(crate) fn check_whole(self) -> Result<(), Invalid> {
-        check(self, None)
-    }
 }
 
 fn check(now: Totals, before: Option<Totals>) -> Result<(), Invalid> {
@@ -111,6 +106,15 @@ impl Cell {
 }
 
 impl Notebook {
+    /// Checks the notebook against the limits of a whole one, as one that comes from a file must be. One that is stored
+    /// beyond them already can still be opened.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming the limit.
+    pub fn check_limits(&self) -> Result<(), Invalid> {
+        check(Totals::of(self.cells.iter()), None)
+    }
+
     /// Estimates the bytes of memory that the notebook will take when it is open, by the names that its cells have now.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

@@ -56,11 +56,6 @@ impl Charge {
             taken.remove(&self.user);
         }
     }
-
-    /// The bytes accounted.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for Charge {

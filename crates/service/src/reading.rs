@@ -102,6 +102,20 @@ impl NotebookService {
         Ok((published, graph))
     }
 
+    /// What `answer` makes of the notebook and its graph, on a thread where that holds up nobody: graphs can be large.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn with_graph<T: Send + 'static>(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        answer: impl FnOnce(&Published, &Graph) -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (published, graph) = self.graph(user, id).await?;
+        Ok(self.shared.analyser.aside(id, move || answer(&published, &graph)).await?)
+    }
+
     /// The connection string of a notebook, for whoever connects with it.
     ///
     /// # Errors

@@ -54,12 +54,7 @@ impl NotebookService {
             tally: Tally::default(),
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
-        Ok(Self {
-            shared,
-            closing: Arc::default(),
-            read_only: options.read_only,
-            ticket: None,
-        })
+        Ok(Self { shared, closing: Arc::default(), read_only: options.read_only, ticket: None })
     }
 
     /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
@@ -179,11 +174,7 @@ impl NotebookService {
 }
 
 /// Starts the notebook's writer in its slot for its owner, unless another is doing so or has; then waits for that.
-async fn start(
-    shared: Arc<Shared>,
-    slot_use: SlotUse,
-    (id, user): (NotebookId, UserId),
-) -> Result<(), ServiceError> {
+async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, UserId)) -> Result<(), ServiceError> {
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
         // A stranger makes nobody read a notebook.

@@ -115,7 +115,9 @@ impl Components {
     /// Estimates the bytes of memory that the components take. O(c) for c components of several cells.
     pub(super) fn memory_bytes(&self) -> usize {
         let described = self.cycles.values().map(|described| {
-            described.inner.len() * INNER_EDGE_BYTES + described.cycle.cells.len() * MEMBER_BYTES + described.cycle_bytes
+            described.inner.len() * INNER_EDGE_BYTES
+                + described.cycle.cells.len() * MEMBER_BYTES
+                + described.cycle_bytes
         });
         self.of.len() * ORDERED_BYTES + described.sum::<usize>()
     }

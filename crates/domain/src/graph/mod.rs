@@ -33,7 +33,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use types::{Cycle, CycleUpdate, Edge, EdgeKind, GraphDiagnostic, Plan};
+pub use types::{Cycle, CycleUpdate, Dependency, Edge, EdgeKind, GraphDiagnostic, Plan};
 
 use components::{Components, Fate};
 use index::Index;

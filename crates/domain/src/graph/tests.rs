@@ -102,7 +102,8 @@ fn an_edit_of_a_chain_costs_the_same_in_a_small_notebook_and_a_large_one() {
 #[test]
 fn an_edit_that_leaves_a_cycle_as_it_is_costs_nothing_of_its_size() {
     const CELLS: usize = 10_000;
-    let member = |index: usize| cell(index, index + 1, &format!("x{}", (index + CELLS - 1) % CELLS), &format!("x{index}"));
+    let member =
+        |index: usize| cell(index, index + 1, &format!("x{}", (index + CELLS - 1) % CELLS), &format!("x{index}"));
     let cells: Vec<_> = (0..CELLS).map(member).collect();
     let mut graph = Graph::new(cells.iter());
     assert_eq!(graph.cycles().next().unwrap().cells.len(), CELLS);

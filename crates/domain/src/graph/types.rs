@@ -30,6 +30,21 @@ pub struct Edge {
     pub kind: EdgeKind,
 }
 
+/// All that one cell takes from another in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency<'a> {
+    /// The cell that writes the names.
+    pub parent: &'a CellId,
+    /// The cell that reads them.
+    pub child: &'a CellId,
+    /// Whether the parent stands below the child.
+    pub is_below: bool,
+    /// In which way.
+    pub kind: EdgeKind,
+    /// The names, sorted; one at least.
+    pub names: Vec<&'a str>,
+}
+
 /// Cells that need each other, so that none of them can run first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cycle {

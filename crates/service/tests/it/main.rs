@@ -11,6 +11,7 @@ mod editing;
 mod exchange;
 mod failures;
 mod lifecycle;
+mod memory;
 mod once;
 mod ownership;
 mod quota;
