@@ -10,8 +10,10 @@ use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 
 use crate::ServiceError;
+use crate::analyser::opening_cost;
 use crate::memory::{self, Charge};
 use crate::recent::{Next, Recent};
+use crate::work::Kind;
 use crate::writer::Shared;
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
@@ -80,7 +82,11 @@ impl Published {
     pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<Graph>, ServiceError> {
         let build = || async {
             let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
-            let graph = shared.analyser.graph(Arc::clone(self)).await?;
+            let Notebook { id, owner, .. } = &self.notebook;
+            let permit = shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&self.notebook)).await?;
+            let (id, published) = (id.clone(), Arc::clone(self));
+            let build = move || Graph::new(published.notebook.cells.iter());
+            let graph = permit.run(move || format!("build the graph of notebook {id}"), build).await?;
             Ok::<_, ServiceError>((Arc::new(graph), charge))
         };
         Ok(Arc::clone(&self.graph.built.get_or_try_init(build).await?.0))

@@ -6,24 +6,15 @@
 //! room first, so that one user's notebooks do not push out another's.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, UserId};
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::ServiceError;
 use crate::command::Command;
 use crate::writer::Shared;
-
-/// Notebooks that are read from the store at once. How large one is shows only when it has been read, so this many of the
-/// largest may be in memory beside those that are accounted.
-const MAX_LOADS: usize = 8;
-/// Notebooks of one user that are read at once: each user waits behind two of every other one at most.
-const MAX_LOADS_PER_USER: usize = 2;
-/// Users are told apart for that by so many numbers.
-const LOAD_GROUPS: usize = 64;
 
 /// What active notebooks take, and what they may take.
 #[derive(Debug)]
@@ -32,9 +23,6 @@ pub(crate) struct Memory {
     taken: Mutex<HashMap<UserId, usize>>,
     /// Whether a task is evicting notebooks.
     is_evicting: AtomicBool,
-    loads: Semaphore,
-    loads_by_user: Vec<Semaphore>,
-    hasher: RandomState,
 }
 
 /// Bytes accounted to a user until this is dropped.
@@ -64,19 +52,9 @@ impl Drop for Charge {
     }
 }
 
-/// Permits to read one notebook from the store.
-pub(crate) struct LoadPermit<'a>(#[expect(dead_code, reason = "held, not read")] [Option<SemaphorePermit<'a>>; 2]);
-
 impl Memory {
     pub(crate) fn new(budget: usize) -> Arc<Self> {
-        Arc::new(Self {
-            budget,
-            taken: Mutex::default(),
-            is_evicting: AtomicBool::new(false),
-            loads: Semaphore::new(MAX_LOADS),
-            loads_by_user: (0..LOAD_GROUPS).map(|_| Semaphore::new(MAX_LOADS_PER_USER)).collect(),
-            hasher: RandomState::new(),
-        })
+        Arc::new(Self { budget, taken: Mutex::default(), is_evicting: AtomicBool::new(false) })
     }
 
     /// The bytes that one notebook may take: half of all, since a notebook that others have changed is in memory twice
@@ -95,14 +73,6 @@ impl Memory {
             return Err(ServiceError::NotebookTooLarge { id: id.clone(), bytes, most });
         }
         Ok(())
-    }
-
-    /// Waits for the user's turn to read a notebook from the store.
-    pub(crate) async fn load_permit(&self, user: &UserId) -> LoadPermit<'_> {
-        let group = usize::try_from(self.hasher.hash_one(user) % LOAD_GROUPS as u64).unwrap_or_default();
-        // The semaphores are never closed. The user's first, so that nobody waits behind all that one user asks for.
-        let of_user = self.loads_by_user[group].acquire().await.ok();
-        LoadPermit([of_user, self.loads.acquire().await.ok()])
     }
 
     /// Accounts so many bytes to the user if there is room.

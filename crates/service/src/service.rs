@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use quire_domain::{NotebookId, UserId};
 use quire_storage::{Health, NotebookStore, StoreError, StoreEvent};
@@ -17,6 +18,7 @@ use crate::memory::{self, Memory};
 use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
+use crate::work::{Kind, Lanes, Store};
 use crate::writer::{ACTIVE_BYTES, Shared, Writer};
 use crate::{Options, ServiceError};
 
@@ -36,16 +38,20 @@ impl NotebookService {
     /// # Errors
     /// When the operating system gives no threads for the analysis.
     pub fn new(store: Arc<dyn NotebookStore>, options: Options) -> io::Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        let lanes = Arc::new(Lanes::new(&options.budgets, &runtime));
+        let store = Store::new(store, &lanes);
         let hints = store.subscribe();
         let shared = Arc::new(Shared {
             store,
             clock: options.clock,
-            analyser: Analyser::new(options.analysis_threads)?,
+            analyser: Analyser::new(&options.budgets, &lanes)?,
+            lanes,
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             quotas: Quotas::new(options.quota),
             memory: Memory::new(options.memory_bytes),
             registry: Arc::default(),
-            runtime: tokio::runtime::Handle::current(),
+            runtime,
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),
@@ -90,6 +96,18 @@ impl NotebookService {
         Some(known()).filter(|generation| !generation.is_nil())
     }
 
+    /// Checks that an edit would get as far as the store: a task of its own is started on the service's runtime, finds the
+    /// registry of active notebooks free, and has a cell analysed in the lane that edits use, as the next there. Returns `false` when it has not come back in time. The
+    /// caller's own runtime keeps the time, so it must not be the service's where that may be stuck.
+    pub async fn responds(&self, within: Duration) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let probe = self.shared.runtime.spawn(async move {
+            shared.registry.wait_until_free();
+            shared.analyser.probe().await
+        });
+        matches!(tokio::time::timeout(within, probe).await, Ok(Ok(true)))
+    }
+
     /// Whether [`Self::close`] has been called.
     #[must_use]
     pub fn is_closing(&self) -> bool {
@@ -99,6 +117,7 @@ impl NotebookService {
     /// Refuses everything new, waits until the edits under way are durable and answered, and ends all writers.
     pub async fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+        self.shared.lanes.close();
         for used in self.shared.registry.close() {
             // Waits for a writer that is being started; there is none when that fails.
             let starting = used.slot().map(|slot| slot.handle.get_or_try_init(|| async { Err(()) }));
@@ -146,7 +165,7 @@ impl NotebookService {
     pub(crate) async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
         let handle = self.activate(user, id).await?;
         if handle.published.borrow().notebook.owner != *user {
-            let _ = self.shared.store.owner(id).await; // for the time that it takes
+            let _ = self.shared.store.short(user).await?.owner(id).await; // for the time that it takes
             return Err(ServiceError::Foreign(id.clone()));
         }
         Ok(handle)
@@ -178,11 +197,13 @@ async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, 
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
         // A stranger makes nobody read a notebook.
-        if shared.store.owner(&id).await?.ok_or_else(unknown)? != user {
+        if shared.store.short(&user).await?.owner(&id).await?.ok_or_else(unknown)? != user {
             return Err(ServiceError::Foreign(id.clone()));
         }
-        let permit = shared.memory.load_permit(&user).await;
-        let loaded = shared.store.load(&id).await?.ok_or_else(unknown)?;
+        // Before loading, so that what is loaded does not wait in memory, and only so many of the largest are there beside
+        // what is accounted.
+        let permit = shared.lanes.of(Kind::Opening).enter(&user, 1).await?;
+        let loaded = shared.store.slow(&user).await?.load(&id).await?.ok_or_else(unknown)?;
         if loaded.notebook.owner != user {
             return Err(ServiceError::Foreign(id.clone())); // since just now
         }
@@ -190,8 +211,7 @@ async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, 
         let bytes = loaded.notebook.memory_bytes();
         shared.memory.check_one(&id, bytes)?;
         let charge = memory::charge(&shared, &user, bytes + ACTIVE_BYTES).await?;
-        drop(permit);
-        Writer::start(&shared, &slot_use, loaded, charge).await
+        Writer::start(&shared, &slot_use, loaded, permit, charge).await
     };
     if let Some(slot) = slot_use.slot() {
         slot.handle.get_or_try_init(start).await?;
