@@ -78,6 +78,7 @@ async fn who_watches_all_that_fits_is_refused_more_and_keeps_nobody_else_out() {
 async fn what_edits_add_makes_others_leave() {
     let world = World::with(with_room(4 * FOUR));
     let bobs = notebooks(&world, &bob(), 1).await.remove(0);
+    let _watched = world.service.watch(&bob(), &bobs).await.unwrap();
     let seq = world.service.get(&bob(), &bobs).await.unwrap().seq;
     let anns = notebooks(&world, &ann(), 8).await;
     let mut watches = Vec::new();
@@ -196,7 +197,7 @@ async fn edits_whose_events_would_be_large_together_are_not_committed_together()
     }
     let commits = world.store.commits.lock().unwrap().clone();
     assert_eq!(commits.iter().sum::<usize>(), 61);
-    assert!(commits.len() > 3 && commits.iter().all(|&changes| changes <= 40), "{commits:?}");
+    assert!(commits.len() >= 3 && commits.iter().all(|&changes| changes <= 40), "{commits:?}");
 }
 
 #[tokio::test]

@@ -94,9 +94,9 @@ async fn what_is_kept_is_bounded_in_bytes() {
     let mut numbers = Vec::new();
     for n in 0..30 {
         numbers.push(world.service.get(&ann(), &id).await.unwrap().seq);
-        edit(update(&cell, &format!("{n}{}", " ".repeat(200 * 1024)))).await;
+        edit(update(&cell, &format!("{n}{}", " ".repeat(196 * 1024)))).await;
     }
-    // Twenty times 202 KiB, a little more for each event included, fit.
+    // Twenty times 200 KiB, a little more for each event included, fit.
     assert_eq!(resumed(&world, &id, numbers[9]).await, First::Resync);
     assert_eq!(resumed(&world, &id, numbers[10]).await, First::Change(Revision(11)));
     // A cell that is new holds nothing that the notebook does not; one that is gone is held by nothing else.
