@@ -49,14 +49,17 @@ codes! {
     KeyReused = "key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
     BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
+    TooMuchAtOnce = "too_much_at_once", TOO_MANY_REQUESTS, "Too much is under way for the user";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
     NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
+    ServerBusy = "server_busy", SERVICE_UNAVAILABLE, "Too much is under way on the server";
     Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
     ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The server is read-only";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
     SignInUnavailable = "sign_in_unavailable", SERVICE_UNAVAILABLE, "Signing in does not work for the moment";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
     StoreOverloaded = "store_overloaded", SERVICE_UNAVAILABLE, "The notebook store is overloaded";
+    MemoryFull = "memory_full", SERVICE_UNAVAILABLE, "The server has no memory left for the notebook";
     OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether the change happened";
     TookTooLong = "took_too_long", SERVICE_UNAVAILABLE, "The answer took too long";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE, "There is no room to store the change";

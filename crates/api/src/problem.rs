@@ -207,10 +207,15 @@ impl From<ServiceError> for Problem {
                 changed: Some(changed),
                 ..Self::new(Code::RevisionConflict, message)
             },
-            ServiceError::Invalid(_) | ServiceError::InvalidId(_) | ServiceError::LastRevision => {
-                Self::new(Code::BeyondLimit, message)
-            }
+            ServiceError::Invalid(_)
+            | ServiceError::InvalidId(_)
+            | ServiceError::LastRevision
+            | ServiceError::NotebookTooLarge { .. } => Self::new(Code::BeyondLimit, message),
+            ServiceError::MemoryFull => Self::new(Code::MemoryFull, message).after(5),
             ServiceError::OverQuota { .. } => Self::new(Code::OverQuota, message),
+            ServiceError::TooMuchAtOnce { .. } => Self::new(Code::TooMuchAtOnce, message).after(1),
+            ServiceError::Busy { .. } => Self::new(Code::ServerBusy, message).after(1),
+            ServiceError::TooCostly { .. } => Self::new(Code::TooLarge, message),
             ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
@@ -337,6 +342,16 @@ mod tests {
         ] {
             let problem = Problem::from(error);
             assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (422, name, None));
+        }
+        let what = "searches";
+        for (error, status, name, retry_after) in [
+            (ServiceError::TooMuchAtOnce { what, waiting: 64 }, 429, "too_much_at_once", Some(1)),
+            (ServiceError::Busy { what }, 503, "server_busy", Some(1)),
+            (ServiceError::TooCostly { what, cost: 2, max_cost: 1 }, 413, "too_large", None),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (status, name, retry_after));
+            assert!(problem.detail.contains(what), "{problem}");
         }
         let contended = Problem::from(ServiceError::Contended(id()));
         assert_eq!((contended.status.as_u16(), contended.retry_after), (503, Some(1)));

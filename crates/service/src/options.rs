@@ -5,19 +5,20 @@ use std::time::Duration;
 
 use quire_domain::SecretKeys;
 
-use crate::{Clock, Quota, SystemClock};
+use crate::{Budgets, Clock, Quota, SystemClock};
 
 /// How a service behaves; the defaults suit one server.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
-    /// Threads that analyse long code, and notebooks that are opened at once.
-    pub analysis_threads: usize,
+    /// How much heavy work, and how many store calls, run and wait, in all and for each user.
+    pub budgets: Budgets,
     /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
     pub idle: Duration,
-    /// How many notebooks are kept in memory before the one unused for longest leaves it.
-    pub most_active: usize,
+    /// Bytes of memory that notebooks may take together, as estimated, before those unused for longest leave it. One alone
+    /// may take half.
+    pub memory_bytes: usize,
     /// What connection strings are sealed with. Without it, none is accepted, unless `plain_connections` says otherwise,
     /// and sealed ones are shown as unavailable.
     pub keys: Option<Arc<SecretKeys>>,
@@ -34,9 +35,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock::default()),
-            analysis_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            budgets: Budgets::default(),
             idle: Duration::from_mins(5),
-            most_active: 1_024,
+            memory_bytes: 512 * 1024 * 1024,
             keys: None,
             plain_connections: false,
             quota: Quota::default(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use quire_domain::{NotebookId, UserId};
 use quire_storage::{Health, NotebookStore, StoreError, StoreEvent};
@@ -13,10 +14,12 @@ use uuid::Uuid;
 use crate::analyser::Analyser;
 use crate::command::Command;
 use crate::connection::Sealing;
+use crate::memory::{self, Memory};
 use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
-use crate::writer::{Shared, Writer};
+use crate::work::{Kind, Lanes, Store};
+use crate::writer::{ACTIVE_BYTES, Shared, Writer};
 use crate::{Options, ServiceError};
 
 /// The use cases of notebooks, over one store. A clone is the same service.
@@ -24,7 +27,6 @@ use crate::{Options, ServiceError};
 pub struct NotebookService {
     pub(crate) shared: Arc<Shared>,
     closing: Arc<AtomicBool>,
-    most_active: usize,
     pub(crate) read_only: bool,
     /// The request with a key that this is for; see [`Self::once`].
     pub(crate) ticket: Option<Arc<Ticket>>,
@@ -36,15 +38,20 @@ impl NotebookService {
     /// # Errors
     /// When the operating system gives no threads for the analysis.
     pub fn new(store: Arc<dyn NotebookStore>, options: Options) -> io::Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        let lanes = Arc::new(Lanes::new(&options.budgets, &runtime));
+        let store = Store::new(store, &lanes);
         let hints = store.subscribe();
         let shared = Arc::new(Shared {
             store,
             clock: options.clock,
-            analyser: Analyser::new(options.analysis_threads)?,
+            analyser: Analyser::new(&options.budgets, &lanes)?,
+            lanes,
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             quotas: Quotas::new(options.quota),
+            memory: Memory::new(options.memory_bytes),
             registry: Arc::default(),
-            runtime: tokio::runtime::Handle::current(),
+            runtime,
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),
@@ -53,13 +60,7 @@ impl NotebookService {
             tally: Tally::default(),
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
-        Ok(Self {
-            shared,
-            closing: Arc::default(),
-            most_active: options.most_active,
-            read_only: options.read_only,
-            ticket: None,
-        })
+        Ok(Self { shared, closing: Arc::default(), read_only: options.read_only, ticket: None })
     }
 
     /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
@@ -97,6 +98,18 @@ impl NotebookService {
         Some(known()).filter(|generation| !generation.is_nil())
     }
 
+    /// Checks that an edit would get as far as the store: a task of its own is started on the service's runtime, finds the
+    /// registry of active notebooks free, and has a cell analysed in the lane that edits use, as the next there. Returns `false` when it has not come back in time. The
+    /// caller's own runtime keeps the time, so it must not be the service's where that may be stuck.
+    pub async fn responds(&self, within: Duration) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let probe = self.shared.runtime.spawn(async move {
+            shared.registry.wait_until_free();
+            shared.analyser.probe().await
+        });
+        matches!(tokio::time::timeout(within, probe).await, Ok(Ok(true)))
+    }
+
     /// Whether [`Self::close`] has been called.
     #[must_use]
     pub fn is_closing(&self) -> bool {
@@ -106,6 +119,7 @@ impl NotebookService {
     /// Refuses everything new, waits until the edits under way are durable and answered, and ends all writers.
     pub async fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+        self.shared.lanes.close();
         for used in self.shared.registry.close() {
             // Waits for a writer that is being started; there is none when that fails.
             let starting = used.slot().map(|slot| slot.handle.get_or_try_init(|| async { Err(()) }));
@@ -153,7 +167,7 @@ impl NotebookService {
     pub(crate) async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
         let handle = self.activate(user, id).await?;
         if handle.published.borrow().notebook.owner != *user {
-            let _ = self.shared.store.owner(id).await; // for the time that it takes
+            let _ = self.shared.store.short(user).await?.owner(id).await; // for the time that it takes
             return Err(ServiceError::Foreign(id.clone()));
         }
         Ok(handle)
@@ -169,7 +183,7 @@ impl NotebookService {
             }
             let slot = self.shared.registry.slot(id)?;
             // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
-            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()), self.most_active);
+            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()));
             self.shared.runtime.spawn(start).await.unwrap_or_else(|_panicked| Err(broken(id)))?;
         }
     }
@@ -181,26 +195,25 @@ impl NotebookService {
 }
 
 /// Starts the notebook's writer in its slot for its owner, unless another is doing so or has; then waits for that.
-async fn start(
-    shared: Arc<Shared>,
-    slot_use: SlotUse,
-    (id, user): (NotebookId, UserId),
-    most_active: usize,
-) -> Result<(), ServiceError> {
+async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, UserId)) -> Result<(), ServiceError> {
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
         // A stranger makes nobody read a notebook.
-        if shared.store.owner(&id).await?.ok_or_else(unknown)? != user {
+        if shared.store.short(&user).await?.owner(&id).await?.ok_or_else(unknown)? != user {
             return Err(ServiceError::Foreign(id.clone()));
         }
-        let loaded = shared.store.load(&id).await?.ok_or_else(unknown)?;
+        // Before loading, so that what is loaded does not wait in memory, and only so many of the largest are there beside
+        // what is accounted.
+        let permit = shared.lanes.of(Kind::Opening).enter(&user, 1).await?;
+        let loaded = shared.store.slow(&user).await?.load(&id).await?.ok_or_else(unknown)?;
         if loaded.notebook.owner != user {
             return Err(ServiceError::Foreign(id.clone())); // since just now
         }
-        if let Some(oldest) = shared.registry.oldest_of(most_active) {
-            let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
-        }
-        Ok(Writer::start(&shared, &slot_use, loaded).await?)
+        // How large it is shows only now.
+        let bytes = loaded.notebook.memory_bytes();
+        shared.memory.check_one(&id, bytes)?;
+        let charge = memory::charge(&shared, &user, bytes + ACTIVE_BYTES).await?;
+        Writer::start(&shared, &slot_use, loaded, permit, charge).await
     };
     if let Some(slot) = slot_use.slot() {
         slot.handle.get_or_try_init(start).await?;
