@@ -126,6 +126,10 @@ impl<'a> Taken<'a> {
             | Code::InactiveUser
             | Code::SignInUnavailable
             | Code::TooManyRequests => self.signs_in || self.socket,
+            // By the bytes of bodies and of answers.
+            Code::TooMuchAtOnce | Code::ServerBusy => {
+                self.body || matches!(self.id, "getNotebook" | "exportNotebook" | "getGraph" | "listNotebooks")
+            }
             Code::ForbiddenHost => !self.probe,
             Code::ForbiddenOrigin => true,
             Code::ForbiddenContentType | Code::TooLarge | Code::SlowBody | Code::MalformedJson | Code::BeyondLimit => {
