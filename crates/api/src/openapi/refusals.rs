@@ -149,6 +149,7 @@ impl<'a> Taken<'a> {
                     "createNotebook" | "duplicateNotebook" | "importNotebook" | "insertCell" | "updateCell"
                 )
             }
+            Code::NotResponding => self.id == "livez",
             Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
             Code::Internal | Code::StoreUnavailable | Code::StoreOverloaded | Code::TookTooLong => self.signs_in,
             Code::KeyReused | Code::ReadOnly | Code::OutcomeUnknown => self.changes,
