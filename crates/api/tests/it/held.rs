@@ -1,7 +1,7 @@
 //! How much is held of bodies that are being received, and of answers that are not read.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use actix_http::Request;
@@ -29,7 +29,8 @@ fn body(bytes: usize, ends: bool) -> impl Stream<Item = Result<Bytes, PayloadErr
 
 fn import(body: impl Stream<Item = Result<Bytes, PayloadError>> + 'static) -> Request {
     let request = with_json(TestRequest::post(), "/api/notebooks/import", "").to_request();
-    request.replace_payload(Payload::Stream { payload: Box::pin(body) }).0
+    let payload: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>> = Box::pin(body);
+    request.replace_payload(Payload::Stream { payload }).0
 }
 
 /// The status and the code of an answer, and after how many seconds to try again.
