@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::json;
 
-use super::{Attack, Attacker, CONNECTIONS, ENDED, Siege, Wire};
+use super::{Attack, Attacker, CONNECTIONS, ENDED, Siege, Wire, file};
 
 const MIB: usize = 1024 * 1024;
 
@@ -250,8 +250,7 @@ fn foreign(attacker: &Attacker<'_>) -> Siege {
 
 fn imports(attacker: &Attacker<'_>) -> Siege {
     let cells: Vec<_> = (0..32).map(|n| format!("x{n} = {n} # {}", "#".repeat(128 * 1024))).collect();
-    let cells: Vec<_> = cells.iter().map(|code| json!({"type": "python", "code": code})).collect();
-    let file = json!({"name": "large", "cells": cells}).to_string();
+    let file = file(&cells);
     at_once(attacker, |wire| {
         wire.request("POST", "/api/notebooks/import", &file);
         let (status, answer) = wire.answer();

@@ -120,11 +120,16 @@ impl<'a> Attacker<'a> {
     /// # Errors
     /// The status of the refusal.
     pub fn import(&self, cells: &[String]) -> Result<String, u16> {
-        let cells: Vec<_> = cells.iter().map(|code| json!({"type": "python", "code": code})).collect();
-        let file = json!({"name": "large", "cells": cells}).to_string();
-        let (status, answer) = self.ask("POST", "/api/notebooks/import", &file);
+        let (status, answer) = self.ask("POST", "/api/notebooks/import", &file(cells));
         answer["notebook_id"].as_str().map(str::to_owned).ok_or(status)
     }
+}
+
+/// A notebook of these cells as a file.
+fn file(cells: &[String]) -> String {
+    let cell = |(place, code)| json!({"id": format!("c{place}"), "type": "python", "code": code});
+    let cells: Vec<_> = cells.iter().enumerate().map(cell).collect();
+    json!({"id": "n", "name": "large", "cells": cells}).to_string()
 }
 
 impl<'a> Neighbour<'a> {
