@@ -7,6 +7,7 @@
 
 mod crash;
 mod full_disk;
+mod hostile_neighbour;
 mod legacy_directory;
 mod monitoring;
 mod operations;

@@ -1,6 +1,8 @@
 //! Support for whole-system tests: the real binaries as child processes, and a client for them.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+pub mod neighbour;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

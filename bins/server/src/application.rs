@@ -8,31 +8,29 @@ use actix_web::rt::time::timeout;
 use anyhow::Context as _;
 use quire_api::{Api, Authenticator, Settings};
 use quire_service::{Budgets, NotebookService};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::listening::listen;
+use crate::signals;
 use crate::store::{self, Opened};
 use crate::waiting::Waiting;
 
 /// How long edits that are queued when requests have ended or been given up may take to reach the disk.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long ending may take after that, before the process ends as it is.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// A server that listens.
 pub(crate) struct Application {
     server: Server,
     address: SocketAddr,
-    signals: Signals,
+    told_to_stop: oneshot::Receiver<&'static str>,
     api: Api,
     service: NotebookService,
     waiting: Option<Waiting>,
     shutdown_timeout: Duration,
-}
-
-/// What the operating system sends to end a process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
 }
 
 impl Application {
@@ -42,8 +40,8 @@ impl Application {
     /// When the store cannot be opened or the address cannot be had.
     pub(crate) async fn build(config: &Config) -> anyhow::Result<Self> {
         // First, so that being told to stop while starting is not fatal in the middle of something.
-        let signals =
-            Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        let told_to_stop = signals::listen(config.shutdown_timeout + CLOSE_TIMEOUT + END_TIMEOUT)
+            .context("cannot wait for signals")?;
         let Opened { notebooks, users, waiting } = store::open(config).await?;
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
@@ -65,7 +63,7 @@ impl Application {
         let api = Api::new(service.clone(), settings(config, authenticator));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
         let shutdown_timeout = config.shutdown_timeout;
-        Ok(Self { server, address, signals, api, service, waiting, shutdown_timeout })
+        Ok(Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout })
     }
 
     /// Serves until a signal says to stop, then finishes what is under way.
@@ -73,7 +71,7 @@ impl Application {
     /// # Errors
     /// When the server ends by itself, or a database that was away when it started turns out not to be usable.
     pub(crate) async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let Self { server, address, mut signals, api, service, waiting, shutdown_timeout } = self;
+        let Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout } = self;
         let handle = server.handle();
         let mut serving = actix_web::rt::spawn(server);
         // Scripts wait for this line.
@@ -81,15 +79,10 @@ impl Application {
         let signal = tokio::select! {
             ended = &mut serving => return ended.context("the server's task failed")?.context("the server failed"),
             Err(refused) = wait_for_database(waiting) => return Err(refused),
-            signal = signals.next() => signal,
+            signal = told_to_stop => signal.context("the thread that waits for signals has ended")?,
         };
         tracing::info!(signal, "stopping");
         handle.pause().await;
-        actix_web::rt::spawn(async move {
-            let signal = signals.next().await;
-            tracing::error!(signal, "told to stop again: ending at once");
-            std::process::exit(1);
-        });
         // A thread of the server that ends cuts off its connections, so that every request is waited for before.
         if timeout(shutdown_timeout, api.drain()).await.is_err() {
             tracing::warn!("some requests did not finish in time and are cut off");
@@ -110,15 +103,6 @@ async fn wait_for_database(waiting: Option<Waiting>) -> anyhow::Result<()> {
     match waiting {
         Some(waiting) => waiting.run().await,
         None => Ok(()),
-    }
-}
-
-impl Signals {
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }
 
@@ -146,5 +130,7 @@ fn settings(config: &Config, authenticator: Authenticator) -> Settings {
         body_timeout: config.body_timeout,
         request_timeout: config.request_timeout,
         sockets: config.sockets.clone(),
+        body_bytes: Settings::BODY_BYTES,
+        answer_bytes: Settings::ANSWER_BYTES,
     }
 }

@@ -1,4 +1,4 @@
-//! Connections on which nothing goes out for a long while are ended.
+//! Connections on which nothing goes out for a long while are ended, and so are those whose first head does not arrive.
 //!
 //! The HTTP library limits how long the head of a connection's first request may take, but not the heads of those after it:
 //! a client could hold one of the connections for ever. Here it is seen from outside: where no byte was sent to the client for
@@ -9,8 +9,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use quire_api::{ConnectionHandle, Patience};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::crowd::{Crowd, Member};
+
+/// The answer to a head that does not arrive. The HTTP library would give it to a client, too, whose head has arrived while the
+/// thread was held up, so its own limit is off.
+const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A connection with a limit on its silence.
 #[derive(Debug)]
@@ -23,13 +30,33 @@ pub(crate) struct Connection<T> {
     is_sending: bool,
     /// Goes off at the earliest when the silence may have been too long; moved on only then, since sending is frequent.
     timer: Pin<Box<Sleep>>,
+    /// The time that the head of the first request may take, until it has arrived.
+    head: Option<Patience>,
+    handle: ConnectionHandle,
+    _member: Member,
 }
 
 impl<T> Connection<T> {
-    /// Ends the stream when nothing can be sent for so long.
-    pub(crate) fn new(stream: T, limit: Duration) -> Self {
+    /// Ends the stream when nothing can be sent for so long, or when no head arrives in its time.
+    pub(crate) fn new(stream: T, limit: Duration, head_limit: Duration, crowd: &Crowd) -> Self {
         let sent = Instant::now();
-        Self { stream, limit, sent, is_sending: false, timer: Box::pin(sleep_until(sent + limit)) }
+        let timer = Box::pin(sleep_until(sent + limit));
+        let (head, handle) = (Some(Patience::new(head_limit)), ConnectionHandle::default());
+        let member = crowd.join(&handle);
+        Self { stream, limit, sent, is_sending: false, timer, head, handle, _member: member }
+    }
+
+    /// What the API says of the connection.
+    pub(crate) fn handle(&self) -> &ConnectionHandle {
+        &self.handle
+    }
+
+    /// Ready once the head of the first request has taken too long.
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.handle.has_begun() {
+            self.head = None;
+        }
+        self.head.as_mut().map_or(Poll::Pending, |head| head.poll(context))
     }
 
     /// Ready with the error once the silence has been too long.
@@ -56,14 +83,27 @@ impl<T> Connection<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.handle.is_hung_up() {
+            return Poll::Ready(Ok(())); // as at the end of what the client sends
+        }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if read.is_pending() { self.poll_silence(context) } else { read }
+        if read.is_ready() {
+            return read;
+        }
+        self.handle.wait(context.waker());
+        if self.poll_head(context).is_ready() {
+            // There is room for so little. A client that is gone need not hear it.
+            let _ = Pin::new(&mut self.stream).poll_write(context, HEAD_TIMEOUT);
+            self.handle.hang_up();
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_silence(context)
     }
 }
 
@@ -108,7 +148,7 @@ mod tests {
     fn pair() -> (DuplexStream, Connection<DuplexStream>) {
         pause();
         let (client, server) = duplex(16);
-        (client, Connection::new(server, LIMIT))
+        (client, Connection::new(server, LIMIT, 10 * LIMIT, &Crowd::of(10)))
     }
 
     #[actix_web::test]
@@ -157,6 +197,44 @@ mod tests {
         assert!(look(&mut server).is_pending());
         advance(LIMIT).await;
         assert!(look(&mut server).is_ready());
+    }
+
+    #[actix_web::test]
+    async fn a_head_that_does_not_arrive_is_told_so() {
+        pause();
+        let (mut client, server) = duplex(1024);
+        let mut server = Connection::new(server, 10 * LIMIT, LIMIT, &Crowd::of(10));
+        client.write_all(b"GET /").await.unwrap();
+        let mut part = [0; 5];
+        server.read_exact(&mut part).await.unwrap();
+        while look(&mut server).is_pending() {
+            advance(STEP).await;
+        }
+        drop(server);
+        let mut told = String::new();
+        client.read_to_string(&mut told).await.unwrap();
+        assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
+    }
+
+    #[actix_web::test]
+    async fn a_head_that_has_arrived_while_the_thread_was_held_up_is_read() {
+        pause();
+        let (mut client, server) = duplex(1024);
+        let mut server = Connection::new(server, 10 * LIMIT, LIMIT, &Crowd::of(10));
+        assert!(look(&mut server).is_pending());
+        client.write_all(b"x").await.unwrap();
+        advance(5 * LIMIT).await;
+        let mut byte = [0];
+        server.read_exact(&mut byte).await.unwrap();
+        assert!(look(&mut server).is_pending(), "more may be on its way");
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_is_hung_up_reads_no_more() {
+        let (_client, mut server) = pair();
+        assert!(look(&mut server).is_pending());
+        server.handle().hang_up();
+        assert!(matches!(look(&mut server), Poll::Ready(Ok(()))));
     }
 
     /// Looks once whether there is something to read.

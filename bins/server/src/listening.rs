@@ -15,6 +15,7 @@ use tokio::net::TcpSocket;
 
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::crowd::Crowd;
 
 /// How long a client may take to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,9 +35,10 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
     let listener = socket.listen(BACKLOG)?.into_std()?;
     let address = listener.local_addr()?;
 
+    let connections = config.max_connections / config.workers;
     let server = Server::build()
         .workers(config.workers)
-        .max_concurrent_connections(config.max_connections / config.workers)
+        .max_concurrent_connections(connections)
         // What must be waited for has been waited for when the server is told to stop.
         .shutdown_timeout(1)
         .disable_signals();
@@ -49,20 +51,28 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
         let app = api.app().into_factory().map_err(|error| error.error_response());
         let http = HttpService::build()
             .keep_alive(config.keep_alive)
-            .client_request_timeout(config.head_timeout)
+            .client_request_timeout(Duration::ZERO) // the connection has a limit of its own
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
+            .on_connect_ext(|connection: &Connection<TcpStream>, data| {
+                data.insert(connection.handle().clone());
+            })
             .local_addr(address)
             .h1(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| async move {
-            // The HTTP library would wait for ever: a client that reads nothing goes on saying that it is there, and so its
-            // connection lives (RFC 9293, section 3.8.6.1).
-            set_tcp_user_timeout(&stream, send_limit).map_err(io::Error::from)?;
-            let peer = stream.peer_addr().ok();
-            Ok((Connection::new(stream, limit), peer))
+        let crowd = Crowd::of(connections);
+        let head_limit = config.head_timeout;
+        fn_service(move |stream: TcpStream| {
+            let crowd = crowd.clone();
+            async move {
+                // The HTTP library would wait for ever: a client that reads nothing goes on saying that it is there, and so its
+                // connection lives (RFC 9293, section 3.8.6.1).
+                set_tcp_user_timeout(&stream, send_limit).map_err(io::Error::from)?;
+                let peer = stream.peer_addr().ok();
+                Ok((Connection::new(stream, limit, head_limit, &crowd), peer))
+            }
         })
         .and_then(http)
     })?;

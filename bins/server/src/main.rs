@@ -3,8 +3,10 @@
 mod application;
 mod config;
 mod connection;
+mod crowd;
 mod keys;
 mod listening;
+mod signals;
 mod sources;
 mod store;
 mod waiting;
@@ -59,8 +61,10 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 fn start_logging(config: &Config) {
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.log)).with_ansi(io::stdout().is_terminal());
+    // The HTTP library calls it an error when a client sends what is no request: anybody could fill the log with that. A filter
+    // that names the library goes before this.
+    let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.log));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());
     match config.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

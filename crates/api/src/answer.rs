@@ -1,5 +1,6 @@
 //! How routes are made and answered.
 
+use actix_web::body::MessageBody;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, Resource, Route, guard, web};
@@ -38,6 +39,6 @@ pub(crate) fn render(size: usize, body: &impl Serialize) -> Result<Bytes, Proble
 }
 
 /// An answer of JSON text.
-pub(crate) fn json_bytes(bytes: Bytes) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(bytes)
+pub(crate) fn json_bytes(body: impl MessageBody + 'static) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(body)
 }

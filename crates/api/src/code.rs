@@ -55,6 +55,7 @@ codes! {
     ServerBusy = "server_busy", SERVICE_UNAVAILABLE, "Too much is under way on the server";
     Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
     ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The server is read-only";
+    NotResponding = "not_responding", SERVICE_UNAVAILABLE, "The server does not get to its work";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";
     SignInUnavailable = "sign_in_unavailable", SERVICE_UNAVAILABLE, "Signing in does not work for the moment";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";

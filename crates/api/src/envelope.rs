@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::body::{BoxBody, MessageBody as _};
+use actix_web::body::{BodySize, BoxBody, MessageBody as _};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
@@ -10,11 +10,13 @@ use actix_web::http::header::{
 };
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpResponse};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 
+use crate::byte_budget::Hold;
 use crate::client_address::client_address;
-use crate::guard::Admitted;
-use crate::kept::{ReceivingEnd, keep};
+use crate::connection::ConnectionHandle;
+use crate::guard::{Admitted, Caller};
+use crate::kept::{Kept, MAX_PIECE, ReceivingEnd, keep};
 use crate::problem::Problem;
 use crate::request_log::{Line, RequestId};
 use crate::shared::Shared;
@@ -27,6 +29,7 @@ pub(crate) async fn pass(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let entered = shared.in_flight.enter();
+    let under_way = request.conn_data::<ConnectionHandle>().map(ConnectionHandle::begin);
     let id = shared.request_ids.next();
     let settings = &shared.settings;
     let peer = request.peer_addr().map(|address| address.ip());
@@ -44,10 +47,11 @@ pub(crate) async fn pass(
         }
     };
     // No route of ours fails without an answer of its own. If one does, its request is gone, but not what belongs to it.
-    let (request, mut answer) = match answer.map(ServiceResponse::into_parts) {
+    let (request, answer) = match answer.map(ServiceResponse::into_parts) {
         Ok((request, answer)) => (Some(request), answer),
         Err(error) => (None, HttpResponse::from_error(error)),
     };
+    let (mut answer, hold) = hold_bytes(&shared, request.as_ref(), answer);
     let failure = finish(&mut answer, &line.id);
     cors::add_headers(answer.headers_mut(), origin);
     if shared.in_flight.is_draining() {
@@ -56,10 +60,33 @@ pub(crate) async fn pass(
     line.end(request.as_ref(), answer.status(), failure.as_deref());
     // A socket is waited for by its own task, which gives up a client that does not read.
     let entered = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(entered);
-    let answer = answer.map_body(|_, answer| keep(answer, entered, body));
+    let answer = answer.map_body(|_, answer| keep(answer, Kept { entered, under_way, receiving: body, hold }));
     match request {
         Some(request) => Ok(ServiceResponse::new(request, answer)),
         None => Err(InternalError::from_response("a route failed", answer).into()),
+    }
+}
+
+/// Counts the bytes of an answer that is there whole, or puts a refusal in its place.
+fn hold_bytes(
+    shared: &Shared,
+    request: Option<&HttpRequest>,
+    mut answer: HttpResponse<BoxBody>,
+) -> (HttpResponse<BoxBody>, Option<Hold>) {
+    let hold = answer.extensions_mut().remove::<Hold>();
+    if hold.is_some() {
+        return (answer, hold);
+    }
+    let extensions = request.map(HttpRequest::extensions);
+    let caller = extensions.as_ref().and_then(|extensions| extensions.get::<Caller>());
+    match (answer.body().size(), caller) {
+        (BodySize::Sized(size), Some(Caller(user))) if size > MAX_PIECE as u64 => {
+            match shared.hold_answer(user, usize::try_from(size).unwrap_or(usize::MAX)) {
+                Ok(hold) => (answer, Some(hold)),
+                Err(problem) => (HttpResponse::from_error(problem), None),
+            }
+        }
+        _ => (answer, None),
     }
 }
 

@@ -17,7 +17,9 @@ use crate::once::{Keyed, marked};
 use crate::openapi::{FormatName, IfNoneMatch};
 use crate::path::NotebookPath;
 use crate::problem::{Problem, sentence};
+use crate::receiving::Received;
 use crate::shared::Shared;
+use crate::wire::cell_size;
 
 /// Characters of a file's name, without its ending.
 const FILE_NAME_CHARS: usize = 100;
@@ -105,6 +107,9 @@ pub(crate) async fn export(
     {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish());
     }
+    // Before the work, so that a client that does not read its answers has none done for it.
+    let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
+    let hold = shared.hold_answer(&user, size)?;
     let text = shared.read(shared.service.export(&published, format)).await?;
     let (media_type, ending) = match format {
         Format::Json => ("application/json", "json"),
@@ -116,7 +121,9 @@ pub(crate) async fn export(
     if let Some(etag) = etag {
         answer.insert_header((ETAG, etag));
     }
-    Ok(answer.body(text))
+    let mut answer = answer.body(text);
+    answer.extensions_mut().insert(hold);
+    Ok(answer)
 }
 
 /// Makes a notebook of a file.
@@ -142,10 +149,14 @@ pub(crate) async fn import(
     shared: web::Data<Shared>,
     keyed: Keyed,
     Query(ImportIn { format: told, name }): Query<ImportIn>,
-    RawBody(bytes): RawBody,
+    RawBody(Received { bytes, hold }): RawBody,
 ) -> Answer {
     let file = ImportFile { bytes, format: format(told.as_deref())?, name };
-    let call = async move |service: NotebookService, user| Ok(service.import(&user, file).await?);
+    let call = async move |service: NotebookService, user| {
+        let imported = service.import(&user, file).await;
+        drop(hold); // the body's bytes count until nothing needs them
+        Ok(imported?)
+    };
     let Answered { outcome, is_replay } = shared.once(keyed, call).await?;
     let ImportedNotebook { id, name, cells, notices } = outcome;
     let notices = notices.iter().map(|notice| sentence(notice)).collect();

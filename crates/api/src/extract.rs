@@ -1,24 +1,26 @@
 //! What handlers take from a request; every failure is a [`Problem`].
 
 use std::future::{Ready, ready};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::rt::time::timeout;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use futures_util::TryStreamExt as _;
+use futures_util::future::{Either, select};
 use quire_domain::{Json, JsonError, limits};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::guard::{Caller, body_too_large};
 use crate::once::BodyNote;
+use crate::patience::Patience;
 use crate::problem::{Code, Problem};
+use crate::receiving::{Received, Receiving};
 use crate::shared::Shared;
 
 /// Bytes of a body that holds some short values, whichever way they are escaped.
-const SMALL_BODY: usize = 64 * 1024;
+pub(crate) const SMALL_BODY: usize = 64 * 1024;
 /// Bytes of a body that holds a cell's source: every byte of it can take six, as in `\u0001`.
 pub(crate) const CODE_BODY: usize = 8 * limits::CELL_SOURCE_BYTES;
 
@@ -29,7 +31,7 @@ pub(crate) struct Body<T, const MOST: usize = SMALL_BODY>(pub(crate) T);
 pub(crate) struct OptionalBody<T>(pub(crate) T);
 
 /// A body of any kind, which has at most as many bytes as any body may have.
-pub(crate) struct RawBody(pub(crate) Vec<u8>);
+pub(crate) struct RawBody(pub(crate) Received);
 
 /// A body that is read, so that the connection can go on, and means nothing.
 pub(crate) struct IgnoredBody;
@@ -45,7 +47,7 @@ impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, M
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, MOST);
-        Box::pin(async move { parse(&bytes.await?.ok_or_else(|| body_too_large(MOST))?).map(Self) })
+        Box::pin(async move { parse(&bytes.await?.ok_or_else(|| body_too_large(MOST))?.bytes).map(Self) })
     }
 }
 
@@ -56,7 +58,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, SMALL_BODY);
         Box::pin(async move {
-            let bytes = bytes.await?.ok_or_else(|| body_too_large(SMALL_BODY))?;
+            let Received { bytes, hold: _hold } = bytes.await?.ok_or_else(|| body_too_large(SMALL_BODY))?;
             if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
         })
     }
@@ -119,35 +121,30 @@ fn unreachable_state() -> Problem {
     Problem::new(Code::Internal, "The server is not set up.")
 }
 
-/// Reads the body whole, within the limit of time, and returns it unless it has more than `most` bytes. It is read to its
-/// end even then, without being kept, since most clients look for an answer only when they have sent everything.
+/// Reads the body whole, within the limits of time and of bytes, and returns it unless it has more than `most` bytes. It is read
+/// to its end even then, without being kept, since most clients look for an answer only when they have sent everything.
 fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
     most: usize,
-) -> impl Future<Output = Result<Option<Vec<u8>>, Problem>> + use<> {
-    let limit = shared(request).map(|shared| shared.settings.body_timeout);
+) -> impl Future<Output = Result<Option<Received>, Problem>> + use<> {
+    let receiving = Receiving::begin(request, most);
     let mut payload = payload.take();
     let mut note = BodyNote::of(request);
-    let read = async move {
-        let (mut length, mut kept) = (0, Some(Vec::new()));
-        while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
-            length += chunk.len();
-            note.add(&chunk);
-            if length > limits::BODY_BYTES {
-                return Err(body_too_large(limits::BODY_BYTES));
-            }
-            kept = kept.filter(|_| length <= most);
-            if let Some(kept) = &mut kept {
-                kept.extend_from_slice(&chunk);
-            }
-        }
-        note.end();
-        Ok(kept)
-    };
     async move {
-        let late = |_elapsed| Problem::new(Code::SlowBody, "The body did not arrive in time.");
-        timeout(limit?, read).await.map_err(late)?
+        let (mut receiving, time) = receiving?;
+        let read = async {
+            while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
+                note.add(&chunk);
+                receiving.add(&chunk)?;
+            }
+            note.end();
+            receiving.end()
+        };
+        match select(pin!(read), pin!(Patience::new(time).over())).await {
+            Either::Left((received, _)) => received,
+            Either::Right(_) => Err(Problem::new(Code::SlowBody, "The body did not arrive in time.")),
+        }
     }
 }
 

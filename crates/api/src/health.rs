@@ -1,5 +1,7 @@
 //! How the server is, for load balancers and orchestrators.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::web;
 use quire_storage::{DatabaseState, Health};
@@ -86,18 +88,25 @@ fn status(health: &Health, closing: bool) -> Status {
     }
 }
 
-/// Answers as long as the process does.
+/// Time in which the service must respond.
+const RESPONDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Tells whether the server still works: an edit would get through to the store in time.
 ///
-/// For whoever would otherwise restart it. Needs no sign-in.
+/// For whatever would otherwise restart it. Needs no sign-in.
 #[utoipa::path(
     get,
     path = "/livez",
     operation_id = "livez",
     tag = "Server",
     security(()),
-    responses((status = 200, description = "It does.", body = ProbeOut)),
+    responses((status = 200, description = "It works.", body = ProbeOut)),
 )]
-pub(crate) async fn alive() -> Answer {
+pub(crate) async fn alive(shared: web::Data<Shared>) -> Answer {
+    if !shared.service.responds(RESPONDS_WITHIN).await {
+        let detail = format!("The server has not got to a task of its own in {} s.", RESPONDS_WITHIN.as_secs());
+        return Err(Problem::new(Code::NotResponding, detail).after(5));
+    }
     json(32, &ProbeOut { status: "alive" })
 }
 

@@ -1,5 +1,5 @@
-//! What is kept until an answer has been sent: its request's place among those being answered, and the receiving end
-//! of a body of chunks. The latter ends connections whose client does not finish its body.
+//! What is kept until an answer has been sent: its request's place among those being answered, what its bytes count, and the
+//! receiving end of a body of chunks. The latter ends connections whose client does not finish its body.
 //!
 //! When an answer goes out before a body of chunks has come in, the HTTP library goes on waiting for the rest without
 //! any limit of time, so that a client who stops sending holds the connection for ever. If the body's receiving end is
@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::HttpMessage as _;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -19,6 +19,8 @@ use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
+use crate::byte_budget::Hold;
+use crate::connection::UnderWay;
 use crate::in_flight::Entered;
 
 /// The receiving end of a body of chunks, shared by whoever reads it and the answer.
@@ -45,15 +47,31 @@ impl Stream for ReceivingEnd {
     }
 }
 
-/// The body of an answer, which keeps these until it has been sent.
-pub(crate) fn keep(body: BoxBody, entered: Option<Entered>, kept: Option<ReceivingEnd>) -> BoxBody {
-    BoxBody::new(Answer { body, _entered: entered, _kept: kept })
+/// What an answer keeps until it has been sent.
+#[expect(dead_code, reason = "each does its part when it is dropped")]
+pub(crate) struct Kept {
+    pub(crate) entered: Option<Entered>,
+    pub(crate) under_way: Option<UnderWay>,
+    pub(crate) receiving: Option<ReceivingEnd>,
+    pub(crate) hold: Option<Hold>,
+}
+
+/// Bytes given to the connection at once. It copies what it is given, so that a larger piece would be held once more.
+pub(crate) const MAX_PIECE: usize = 64 * 1024;
+/// Pieces given before other connections of the thread have their turn.
+const MAX_PIECES_IN_A_ROW: u8 = 4;
+
+/// The body of an answer, which keeps these until it has been sent, and is sent piece by piece.
+pub(crate) fn keep(body: BoxBody, kept: Kept) -> BoxBody {
+    BoxBody::new(Answer { body, rest: Bytes::new(), in_a_row: 0, _kept: kept })
 }
 
 struct Answer {
     body: BoxBody,
-    _entered: Option<Entered>,
-    _kept: Option<ReceivingEnd>,
+    /// What has come out of the body and not been given on.
+    rest: Bytes,
+    in_a_row: u8,
+    _kept: Kept,
 }
 
 impl MessageBody for Answer {
@@ -64,6 +82,19 @@ impl MessageBody for Answer {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_next(context)) {
+                Some(Ok(bytes)) => self.rest = bytes,
+                end => return Poll::Ready(end),
+            }
+        }
+        if self.in_a_row == MAX_PIECES_IN_A_ROW {
+            self.in_a_row = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.in_a_row += 1;
+        let piece = self.rest.len().min(MAX_PIECE);
+        Poll::Ready(Some(Ok(self.rest.split_to(piece))))
     }
 }

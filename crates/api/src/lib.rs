@@ -6,9 +6,11 @@
 
 mod answer;
 mod auth;
+mod byte_budget;
 mod cells;
 mod client_address;
 mod code;
+mod connection;
 mod cors;
 mod envelope;
 mod etag;
@@ -24,12 +26,15 @@ mod once;
 mod openapi;
 mod pages;
 mod path;
+mod patience;
 mod problem;
 mod rate;
+mod receiving;
 mod rendered;
 mod request_log;
 mod search;
 mod shared;
+mod streamed;
 mod wire;
 mod ws;
 
@@ -45,6 +50,9 @@ use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
 pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
+pub use crate::byte_budget::ByteLimit;
+pub use crate::connection::ConnectionHandle;
+pub use crate::patience::Patience;
 pub use crate::rate::RequestLimit;
 pub use crate::ws::SocketSettings;
 
@@ -66,6 +74,17 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How WebSockets behave.
     pub sockets: SocketSettings,
+    /// Bytes that may be held of bodies that are being received, but for the first 64 KiB of each.
+    pub body_bytes: ByteLimit,
+    /// Bytes that may be held of answers and messages that are being sent, but for those that have 64 KiB at most.
+    pub answer_bytes: ByteLimit,
+}
+
+impl Settings {
+    /// The usual limit on the bytes of bodies: three of the largest for each user.
+    pub const BODY_BYTES: ByteLimit = ByteLimit { server: 128 << 20, user: 48 << 20 };
+    /// The usual limit on the bytes of answers.
+    pub const ANSWER_BYTES: ByteLimit = ByteLimit { server: 256 << 20, user: 64 << 20 };
 }
 
 /// The API over one service. A clone is the same API.

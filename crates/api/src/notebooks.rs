@@ -1,6 +1,7 @@
 //! Notebooks: making, listing, reading, naming, connecting, copying, deleting.
 
-use actix_web::http::header::ETAG;
+use actix_web::body::BoxBody;
+use actix_web::http::header::{ETAG, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use quire_domain::{ConnectionString, Edit, Notebook, NotebookId, limits::Invalid};
 use quire_service::{Answered, Duplicated, InvalidSort, NotebookService, ServiceError, Sort, SortCursor};
@@ -15,10 +16,14 @@ use crate::openapi::IfNoneMatch;
 use crate::path::NotebookPath;
 use crate::problem::Problem;
 use crate::shared::Shared;
+use crate::streamed::StreamedNotebook;
 use crate::wire::{
     ConnectionIn, CreatedNotebookOut, DeleteNotebookIn, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut,
-    PageIn, RenamedOut,
+    PageIn, RenamedOut, cell_size,
 };
+
+/// Bytes of a notebook, about, beyond which it is written while it is read.
+const MAX_WHOLE: usize = 1024 * 1024;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -121,16 +126,23 @@ pub(crate) async fn get(
     let bytes = if let Some(bytes) = shared.rendered.get(&published) {
         bytes
     } else {
-        let size: usize = published.notebook.cells.iter().map(|cell| cell.code.len() * 9 / 8 + 256).sum();
+        let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
+        if size > MAX_WHOLE {
+            let hold = shared.hold_answer(&user, StreamedNotebook::piece_size(&published))?;
+            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, hold))), etag));
+        }
         let bytes = render(512 + size, &NotebookOut::new(&published))?;
         shared.rendered.keep(&published, &bytes);
         bytes
     };
-    let mut answer = json_bytes(bytes);
+    Ok(with_etag(json_bytes(bytes), etag))
+}
+
+fn with_etag(mut answer: HttpResponse, etag: Option<HeaderValue>) -> HttpResponse {
     if let Some(etag) = etag {
         answer.headers_mut().insert(ETAG, etag);
     }
-    Ok(answer)
+    answer
 }
 
 /// Gives a notebook another name.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::time::timeout;
+use quire_domain::UserId;
 use quire_service::{NotebookService, ServiceError};
 
 use crate::Settings;
 use crate::auth::SignedIn;
+use crate::byte_budget::{ByteBudget, Hold};
 use crate::in_flight::InFlight;
 use crate::problem::{Code, Problem};
 use crate::rate::Limiter;
@@ -25,12 +27,16 @@ pub(crate) struct Shared {
     pub(crate) request_ids: RequestIds,
     pub(crate) rendered: Rendered,
     pub(crate) sockets: Sockets,
+    pub(crate) body_bytes: Arc<ByteBudget>,
+    pub(crate) answer_bytes: Arc<ByteBudget>,
 }
 
 impl Shared {
     pub(crate) fn new(service: NotebookService, settings: Settings) -> Self {
         Self {
             service,
+            body_bytes: ByteBudget::new(settings.body_bytes),
+            answer_bytes: ByteBudget::new(settings.answer_bytes),
             limiter: settings.request_limit.map(Limiter::new),
             settings,
             in_flight: Arc::default(),
@@ -50,6 +56,13 @@ impl Shared {
             limiter.count(&signed_in.user)?;
         }
         Ok(signed_in)
+    }
+
+    /// Counts so many bytes of an answer to this user, until what is returned is dropped.
+    pub(crate) fn hold_answer(&self, user: &UserId, bytes: usize) -> Result<Hold, Problem> {
+        self.answer_bytes
+            .hold(user, bytes)
+            .map_err(|exceeded| exceeded.problem("The answers", self.settings.answer_bytes))
     }
 
     /// Waits for a call that changes nothing.

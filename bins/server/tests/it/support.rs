@@ -187,6 +187,25 @@ impl Talk {
         reply
     }
 
+    pub(crate) fn say_bytes(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// The body behind a head that announces chunks.
+    pub(crate) fn chunks(&mut self) -> String {
+        let mut body = String::new();
+        loop {
+            let mut length = String::new();
+            self.0.read_line(&mut length).unwrap();
+            let length = usize::from_str_radix(length.trim(), 16).unwrap();
+            body.push_str(&self.body(length));
+            assert_eq!(self.body(2), "\r\n");
+            if length == 0 {
+                return body;
+            }
+        }
+    }
+
     /// The body behind a head.
     pub(crate) fn body(&mut self, length: usize) -> String {
         let mut body = vec![0; length];

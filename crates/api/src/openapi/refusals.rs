@@ -126,7 +126,7 @@ impl<'a> Taken<'a> {
             | Code::InactiveUser
             | Code::SignInUnavailable
             | Code::TooManyRequests => self.signs_in || self.socket,
-            // Everybody's work and store calls have their turns.
+            // Everybody's work and store calls have their turns, and bodies and answers their bytes.
             Code::TooMuchAtOnce | Code::ServerBusy => self.signs_in,
             Code::ForbiddenHost => !self.probe,
             Code::ForbiddenOrigin => true,
@@ -150,6 +150,7 @@ impl<'a> Taken<'a> {
                     "createNotebook" | "duplicateNotebook" | "importNotebook" | "insertCell" | "updateCell"
                 )
             }
+            Code::NotResponding => self.id == "livez",
             Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
             Code::Internal | Code::StoreUnavailable | Code::StoreOverloaded | Code::TookTooLong => self.signs_in,
             Code::KeyReused | Code::ReadOnly | Code::OutcomeUnknown => self.changes,

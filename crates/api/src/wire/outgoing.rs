@@ -205,11 +205,16 @@ pub(crate) struct NotebookOut<'a> {
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
     #[schema(value_type = Vec<CellOut>, max_items = 10_000)]
-    cells: List<&'a Notebook>,
+    cells: CellsOut<'a>,
 }
 
 impl<'a> NotebookOut<'a> {
-    pub(crate) fn new(Published { notebook, connection, seq, .. }: &'a Published) -> Self {
+    pub(crate) fn new(published: &'a Published) -> Self {
+        Self { cells: CellsOut(Some(&published.notebook)), ..Self::without_cells(published) }
+    }
+
+    /// The same with an empty list of cells, which comes last.
+    pub(crate) fn without_cells(Published { notebook, connection, seq, .. }: &'a Published) -> Self {
         Self {
             id: notebook.id.as_str(),
             name: notebook.name.as_deref(),
@@ -218,15 +223,31 @@ impl<'a> NotebookOut<'a> {
             seq: seq.to_string(),
             created_at: notebook.created_at,
             updated_at: notebook.updated_at,
-            cells: List(notebook),
+            cells: CellsOut(None),
         }
     }
 }
 
-impl Serialize for List<&Notebook> {
+/// The cells of a notebook, or none.
+struct CellsOut<'a>(Option<&'a Notebook>);
+
+impl Serialize for CellsOut<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.cells.iter().map(|cell| CellOut::new(self.0, cell)))
+        let cells = self.0.into_iter().flat_map(|notebook| {
+            let of_notebook = |cell| CellOut::new(notebook, cell);
+            notebook.cells.iter().map(move |cell| of_notebook(cell))
+        });
+        serializer.collect_seq(cells)
     }
+}
+
+/// Bytes of a cell as JSON, about.
+pub(crate) fn cell_size(cell: &Cell) -> usize {
+    let text = |text: &str| text.len() * 9 / 8;
+    let outputs = cell.results.outputs.iter();
+    let outputs: usize = outputs.map(|output| 64 + output.data.as_str().len() + output.metadata.as_str().len()).sum();
+    let names: usize = cell.reads().chain(cell.writes()).map(|name| name.len() + 3).sum();
+    256 + text(&cell.code) + text(&cell.results.stdout) + outputs + names
 }
 
 /// A cell as the client shows it.

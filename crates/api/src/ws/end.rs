@@ -11,6 +11,8 @@ pub(crate) struct End {
     pub(crate) close: Option<CloseReason>,
     /// What it is told just before.
     pub(crate) message: Option<Cow<'static, str>>,
+    /// Whether the client has said so first.
+    pub(crate) is_clients: bool,
 }
 
 /// The token has ended.
@@ -19,7 +21,7 @@ const TOKEN_EXPIRED: u16 = 4401;
 impl End {
     /// The client has gone away.
     pub(crate) fn gone() -> Self {
-        Self { close: None, message: None }
+        Self { close: None, message: None, is_clients: false }
     }
 
     /// The client closes; it hears its own reason.
@@ -27,6 +29,7 @@ impl End {
         Self {
             close: Some(reason.unwrap_or(CloseReason { code: CloseCode::Normal, description: None })),
             message: None,
+            is_clients: true,
         }
     }
 
@@ -53,17 +56,18 @@ impl End {
     /// The server ends, and another one, or the same, will be there.
     pub(crate) fn restart() -> Self {
         let description = Some("the server is restarting".to_owned());
-        Self { close: Some(CloseReason { code: CloseCode::Restart, description }), message: None }
+        Self { close: Some(CloseReason { code: CloseCode::Restart, description }), message: None, is_clients: false }
     }
 
     /// The token has ended.
     pub(crate) fn expired() -> Self {
         let description = Some("the token has ended".to_owned());
-        Self { close: Some(CloseReason { code: CloseCode::Other(TOKEN_EXPIRED), description }), message: None }
+        let close = Some(CloseReason { code: CloseCode::Other(TOKEN_EXPIRED), description });
+        Self { close, message: None, is_clients: false }
     }
 
     fn with(code: CloseCode, description: &str, message: impl Into<Cow<'static, str>>) -> Self {
         let description = Some(description.to_owned());
-        Self { close: Some(CloseReason { code, description }), message: Some(message.into()) }
+        Self { close: Some(CloseReason { code, description }), message: Some(message.into()), is_clients: false }
     }
 }

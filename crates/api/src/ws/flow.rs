@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::seats::Seat;
 
@@ -59,14 +59,19 @@ impl Flow {
 }
 
 /// The answer's body, that is, what goes to the client.
+///
+/// It ends only when the socket's task has ended: until then the library goes on reading, so that the client's answer to the
+/// end of its socket is seen.
 pub(crate) struct Counted {
     body: BoxBody,
+    has_ended: bool,
     flow: Rc<Flow>,
+    is_over: oneshot::Receiver<()>,
 }
 
 impl Counted {
-    pub(crate) fn new(body: BoxBody, flow: Rc<Flow>) -> Self {
-        Self { body, flow }
+    pub(crate) fn new(body: BoxBody, flow: Rc<Flow>, is_over: oneshot::Receiver<()>) -> Self {
+        Self { body, has_ended: false, flow, is_over }
     }
 }
 
@@ -78,12 +83,16 @@ impl MessageBody for Counted {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let next = Pin::new(&mut self.body).poll_next(context);
-        if next.is_ready() {
-            // Each piece is all that had been given before.
-            self.flow.take_all();
+        if !self.has_ended {
+            let next = Pin::new(&mut self.body).poll_next(context);
+            if next.is_ready() {
+                // Each piece is all that had been given before.
+                self.flow.take_all();
+            }
+            let Poll::Ready(None) = next else { return next };
+            self.has_ended = true;
         }
-        next
+        Pin::new(&mut self.is_over).poll(context).map(|_over| None)
     }
 }
 

@@ -102,12 +102,17 @@ pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error>
     let mut texts = Vec::new();
     match &event.kind {
         EventKind::Changed(change) => tell_change(&mut texts, change, &event.notebook)?,
-        EventKind::Resync => texts.push(text(&Out::Resync { cell_id: "" })?),
+        EventKind::Resync => return Ok(vec![resync(event.seq)?]),
         EventKind::Deleted => {}
     }
     let count = texts.len();
     let with_position = |(index, text)| add_position(text, event.seq, (index + 1 < count).then_some(index + 1));
     Ok(texts.into_iter().enumerate().map(with_position).collect())
+}
+
+/// The message that others are missing, up to this event.
+pub(crate) fn resync(seq: Seq) -> Result<ByteString, serde_json::Error> {
+    Ok(add_position(text(&Out::Resync { cell_id: "" })?, seq, None))
 }
 
 fn text(out: &Out<'_>) -> Result<String, serde_json::Error> {

@@ -2,6 +2,7 @@
 
 mod end;
 mod flow;
+mod frames;
 mod lifetime;
 mod messages;
 mod outbox;
@@ -17,17 +18,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::body::BoxBody;
-use actix_web::{HttpRequest, HttpResponse, web};
-use tokio::sync::watch;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
+use tokio::sync::{oneshot, watch};
 
 use crate::answer::{Answer, resource};
 use crate::client_address::client_address;
+use crate::connection::ConnectionHandle;
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
 
 pub use settings::SocketSettings;
 
 use flow::{Counted, Flow};
+use frames::{CheckedFrames, Refused};
 use seats::Seats;
 use socket::Socket;
 use told::Told;
@@ -74,23 +78,33 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
     if shared.in_flight.is_draining() {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }
-    let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| {
+    let mismatch = || {
         Problem::new(
             Code::BadRequest,
             "This route is for WebSockets (RFC 6455, version 13): the request upgrades to none.",
         )
-    })?;
+    };
+    let refused = Refused::default();
+    let frames = CheckedFrames::new(payload.into_inner(), refused.clone());
+    let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames) });
+    let payload = payload.await.map_err(|_never| mismatch())?;
+    let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
+    let (over, is_over) = oneshot::channel();
     let flow = Rc::new(Flow::default());
-    let answer: HttpResponse = answer.map_body(|_, body| BoxBody::new(Counted::new(body, Rc::clone(&flow))));
+    let answer: HttpResponse = answer.map_body(|_, body| BoxBody::new(Counted::new(body, Rc::clone(&flow), is_over)));
     let stream = stream.max_frame_size(MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MESSAGE_BYTES);
     let peer = request.peer_addr().map(|address| address.ip());
     let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
-    let socket = Socket::new(shared.into_inner(), session, stream, flow);
+    let connection = request.conn_data::<ConnectionHandle>().cloned();
+    let socket = Socket::new(shared.into_inner(), session, (stream, refused), flow);
     let entered = socket.shared.in_flight.enter();
     actix_web::rt::spawn(async move {
-        socket.run(address, path).await;
-        drop(entered);
+        let is_closed = socket.run(address, path).await;
+        if let (true, Some(connection)) = (is_closed, connection) {
+            connection.hang_up();
+        }
+        drop((over, entered));
     });
     Ok(answer)
 }

@@ -45,11 +45,7 @@ impl Socket {
                 frame = self.stream.recv() => frame,
                 () = self.outbox.room() => continue,
             };
-            let frame = self.received(frame).map_err(|end| match end.message {
-                Some(message) => End::refused(message),
-                None => end,
-            })?;
-            match frame {
+            match self.received(frame)? {
                 None => {}
                 Some(Frame::Text(text)) => match serde_json::from_str(&text) {
                     Ok(In::Authenticate { token, resume }) => return Ok((token, resume)),

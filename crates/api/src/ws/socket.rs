@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::end::End;
 use super::flow::Flow;
+use super::frames::Refused;
 use super::messages;
 use super::outbox::Outbox;
 use super::seats::Full;
@@ -29,6 +30,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Socket {
     pub(crate) shared: Arc<Shared>,
     pub(crate) stream: AggregatedMessageStream,
+    refused: Refused,
     pub(crate) outbox: Outbox,
     pub(crate) stopping: watch::Receiver<bool>,
     /// Who it is, once it has signed in.
@@ -44,13 +46,20 @@ pub(crate) enum Frame {
 }
 
 impl Socket {
-    pub(crate) fn new(shared: Arc<Shared>, session: Session, stream: AggregatedMessageStream, flow: Rc<Flow>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        session: Session,
+        (stream, refused): (AggregatedMessageStream, Refused),
+        flow: Rc<Flow>,
+    ) -> Self {
         let stopping = shared.sockets.stopping.subscribe();
-        Self { shared, stream, outbox: Outbox::new(session, flow), stopping, user: None, heard: Instant::now() }
+        let outbox = Outbox::new(session, flow);
+        Self { shared, stream, refused, outbox, stopping, user: None, heard: Instant::now() }
     }
 
-    /// Serves the client until one of the two ends it.
-    pub(crate) async fn run(mut self, address: Option<IpAddr>, path: String) {
+    /// Serves the client until one of the two ends it. Returns whether both have said so: the server is then the one that
+    /// closes the connection (RFC 6455, section 7.1.1).
+    pub(crate) async fn run(mut self, address: Option<IpAddr>, path: String) -> bool {
         let began = Instant::now();
         let end = match self.serve(address, &path).await {
             Err(end) => end,
@@ -61,16 +70,20 @@ impl Socket {
         tracing::info!(user, code, seconds = began.elapsed().as_secs(), "socket closed");
         let last = end.message.and_then(|message| messages::error(&message).ok());
         self.outbox.close(last, end.close).await;
+        if end.is_clients {
+            return true;
+        }
         // The connection is closed only when the client has seen the end: closing it on what it still sends would make its
         // system throw away what it has not read.
-        let _ = timeout(CLOSE_TIMEOUT, async {
+        let answered = async {
             while let Some(Ok(frame)) = self.stream.recv().await {
                 if let AggregatedMessage::Close(_) = frame {
-                    break;
+                    return true;
                 }
             }
-        })
-        .await;
+            false
+        };
+        timeout(CLOSE_TIMEOUT, answered).await.unwrap_or(false)
     }
 
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
@@ -89,9 +102,11 @@ impl Socket {
         &mut self,
         frame: Option<Result<AggregatedMessage, ProtocolError>>,
     ) -> Result<Option<Frame>, End> {
-        let frame = frame.ok_or_else(End::gone)?.map_err(|error| match error {
-            ProtocolError::Overflow => End::unreadable(CloseCode::Size, "A message may have 16 KiB at most."),
-            _ => End::unreadable(CloseCode::Protocol, "This is no message, or it has more than 16 KiB."),
+        let frame = frame.ok_or_else(End::gone)?.map_err(|error| match (self.refused.code(), error) {
+            (Some(CloseCode::Size), _) | (None, ProtocolError::Overflow) => {
+                End::unreadable(CloseCode::Size, "A message may have 16 KiB at most.")
+            }
+            _ => End::unreadable(CloseCode::Protocol, "This is no frame that a client may send."),
         })?;
         self.heard = Instant::now();
         match frame {

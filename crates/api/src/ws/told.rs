@@ -2,20 +2,34 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use actix_web::web;
 use bytestring::ByteString;
-use quire_service::Event;
+use quire_domain::UserId;
+use quire_service::{Event, EventKind};
 
 use super::messages::write;
+use crate::byte_budget::{ByteBudget, Hold};
+use crate::wire::cell_size;
 
 /// The messages of one event, in order.
-pub(crate) type Messages = Arc<[ByteString]>;
+#[derive(Debug)]
+pub(crate) struct Messages {
+    pub(crate) texts: Vec<ByteString>,
+    bytes: usize,
+    /// What they count, unless they are small.
+    _hold: Option<Hold>,
+}
 
 /// Events kept: watchers are told at about the same time.
-const MOST_EVENTS: usize = 32;
-/// Bytes kept, but for the last event, which is kept however large it is.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_EVENTS: usize = 32;
+/// Bytes kept.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of an event that is kept only as long as somebody is being told of it.
+const LARGE: usize = 1024 * 1024;
+/// Bytes of an event that counts nothing.
+const SMALL: usize = 64 * 1024;
 
 /// The messages of the last events of all notebooks. They hold code: no `Debug` of what is in here.
 #[derive(Default)]
@@ -23,29 +37,68 @@ pub(crate) struct Told {
     last: Mutex<Last>,
 }
 
+/// Why there are no messages.
+#[derive(Debug)]
+pub(crate) enum Untold {
+    /// The watchers who do not read hold too much already.
+    Exceeded,
+    /// They cannot be written.
+    Unwritable(serde_json::Error),
+}
+
 #[derive(Default)]
 struct Last {
     /// By the event's number, which no other event of this server has.
-    events: VecDeque<(u64, Messages)>,
+    events: VecDeque<(u64, Kept)>,
     bytes: usize,
 }
 
+enum Kept {
+    Whole(Arc<Messages>),
+    Large(Weak<Messages>),
+}
+
 impl Told {
-    /// The messages of this event.
-    pub(crate) fn of(&self, event: &Event) -> Result<Messages, serde_json::Error> {
+    /// The messages of this event of a notebook of this user's.
+    pub(crate) async fn of(
+        &self,
+        event: &Arc<Event>,
+        user: &UserId,
+        budget: &Arc<ByteBudget>,
+    ) -> Result<Arc<Messages>, Untold> {
         let number = event.seq.number;
         if let Some(messages) = self.lock().find(number) {
             return Ok(messages);
         }
-        let messages: Messages = write(event)?.into();
+        // A large one is written elsewhere, so that it holds up none of the thread's connections.
+        let texts = if size(event) > LARGE {
+            let of = Arc::clone(event);
+            web::block(move || write(&of)).await.unwrap_or_else(|_ending| write(event))
+        } else {
+            write(event)
+        };
+        let texts = texts.map_err(Untold::Unwritable)?;
         let mut last = self.lock();
         // Another thread may have been as quick.
-        Ok(last.find(number).unwrap_or_else(|| last.keep(number, messages)))
+        if let Some(messages) = last.find(number) {
+            return Ok(messages);
+        }
+        let bytes = texts.iter().map(|text| text.len()).sum();
+        let hold = if bytes > SMALL { Some(budget.hold(user, bytes).map_err(|_| Untold::Exceeded)?) } else { None };
+        Ok(last.keep(number, Messages { texts, bytes, _hold: hold }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {
         // Nothing in here can panic half-way.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of an event's messages, about.
+fn size(event: &Event) -> usize {
+    match &event.kind {
+        EventKind::Changed(change) => change.cells.iter().filter_map(|cell| cell.after.as_deref()).map(cell_size).sum(),
+        EventKind::Resync | EventKind::Deleted => 0,
     }
 }
 
@@ -56,25 +109,40 @@ impl fmt::Debug for Told {
     }
 }
 
-impl Last {
-    fn find(&self, number: u64) -> Option<Messages> {
-        self.events.iter().rev().find(|(of, _)| *of == number).map(|(_, messages)| Arc::clone(messages))
-    }
-
-    fn keep(&mut self, number: u64, messages: Messages) -> Messages {
-        self.bytes += bytes(&messages);
-        self.events.push_back((number, Arc::clone(&messages)));
-        while self.events.len() > MOST_EVENTS || (self.bytes > MOST_BYTES && self.events.len() > 1) {
-            if let Some((_, oldest)) = self.events.pop_front() {
-                self.bytes -= bytes(&oldest);
-            }
+impl Kept {
+    /// Bytes that are there because they are kept.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Whole(messages) => messages.bytes,
+            Self::Large(_) => 0,
         }
-        messages
     }
 }
 
-fn bytes(messages: &Messages) -> usize {
-    messages.iter().map(|message| message.len()).sum()
+impl Last {
+    fn find(&self, number: u64) -> Option<Arc<Messages>> {
+        let (_, kept) = self.events.iter().rev().find(|(of, _)| *of == number)?;
+        match kept {
+            Kept::Whole(messages) => Some(Arc::clone(messages)),
+            Kept::Large(messages) => messages.upgrade(),
+        }
+    }
+
+    fn keep(&mut self, number: u64, messages: Messages) -> Arc<Messages> {
+        let messages = Arc::new(messages);
+        let kept = if messages.bytes > LARGE {
+            Kept::Large(Arc::downgrade(&messages))
+        } else {
+            Kept::Whole(Arc::clone(&messages))
+        };
+        self.bytes += kept.bytes();
+        self.events.push_back((number, kept));
+        while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
+            let Some((_, oldest)) = self.events.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+        }
+        messages
+    }
 }
 
 #[cfg(test)]
@@ -82,11 +150,11 @@ mod tests {
     use super::*;
 
     fn messages(bytes: usize) -> Messages {
-        [ByteString::from("x".repeat(bytes))].into()
+        Messages { texts: vec!["x".repeat(bytes).into()], bytes, _hold: None }
     }
 
     #[test]
-    fn the_last_events_are_kept_within_bounds_and_the_last_one_however_large() {
+    fn the_last_events_are_kept_within_bounds_and_large_ones_as_long_as_they_are_needed() {
         let mut last = Last::default();
         let kept = |last: &Last| last.events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
         for number in 0..40 {
@@ -94,13 +162,13 @@ mod tests {
         }
         assert_eq!((kept(&last), last.bytes), ((8..40).collect(), 32));
         for number in 40..60 {
-            last.keep(number, messages(MOST_BYTES / 4));
+            last.keep(number, messages(MAX_BYTES / 4));
         }
-        assert_eq!((kept(&last), last.bytes), ((56..60).collect(), MOST_BYTES));
-        let large = last.keep(60, messages(2 * MOST_BYTES));
-        assert_eq!((kept(&last), last.bytes), (vec![60], 2 * MOST_BYTES));
+        assert_eq!((kept(&last), last.bytes), ((56..60).collect(), MAX_BYTES));
+        let large = last.keep(60, messages(2 * MAX_BYTES));
+        assert_eq!((kept(&last), last.bytes), ((56..=60).collect(), MAX_BYTES));
         assert!(Arc::ptr_eq(&large, &last.find(60).unwrap()));
-        last.keep(61, messages(1));
-        assert_eq!((kept(&last), last.bytes), (vec![61], 1));
+        drop(large);
+        assert!(last.find(60).is_none() && last.find(59).is_some());
     }
 }

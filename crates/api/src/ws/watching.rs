@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::{interval_at, sleep_until};
@@ -14,10 +15,11 @@ use uuid::Uuid;
 
 use super::end::End;
 use super::lifetime::Lifetime;
-use super::messages::{self, In, write};
+use super::messages::{self, In, resync, write};
 use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
+use super::told::Untold;
 use crate::auth::SignedIn;
 use crate::path::decode;
 
@@ -60,7 +62,7 @@ impl Socket {
                     self.heard = Instant::now();
                     self.refresh(renewed, &mut lifetime)?;
                 }
-                event = watch.next(), if idle => self.tell(event.as_deref(), resume.take())?,
+                event = watch.next(), if idle => self.tell(event, &user, resume.take()).await?,
                 // A client that takes what it is sent is there.
                 () = self.outbox.room() => self.heard = Instant::now(),
                 _ = pings.tick() => {
@@ -99,15 +101,17 @@ impl Socket {
     }
 
     /// Passes on what has happened. `resume` is there at the first event, if the client has been here before.
-    fn tell(&mut self, event: Option<&Event>, resume: Option<Position>) -> Result<(), End> {
+    async fn tell(&mut self, event: Option<Arc<Event>>, user: &UserId, resume: Option<Position>) -> Result<(), End> {
         // Without a word, the notebook's writer has ended; the client finds out by coming again.
-        let event = event.ok_or_else(End::restart)?;
+        let event = &event.ok_or_else(End::restart)?;
         match &event.kind {
             EventKind::Changed(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
-                let messages = self.shared.sockets.told.of(event).map_err(unwritable)?;
-                for message in messages.iter().skip(seen.unwrap_or(0)) {
-                    self.outbox.push(message.clone());
+                match self.shared.sockets.told.of(event, user, &self.shared.answer_bytes).await {
+                    Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
+                    // The client reads the notebook again when it reads at all.
+                    Err(Untold::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
+                    Err(Untold::Unwritable(error)) => return Err(unwritable(error)),
                 }
             }
             EventKind::Resync => {

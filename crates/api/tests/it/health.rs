@@ -32,6 +32,28 @@ async fn while_shutting_down_only_livez_says_yes() {
 }
 
 #[actix_web::test]
+async fn livez_says_no_while_the_service_does_not_get_to_its_work() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = {
+        let _entered = runtime.enter();
+        Server::start()
+    };
+    let (held_up, is_held_up) = std::sync::mpsc::channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+    runtime.spawn(async move {
+        held_up.send(()).unwrap();
+        let _ = goes_on.recv();
+    });
+    is_held_up.recv().unwrap();
+    let refused = server.send(TestRequest::get().uri("/livez")).await;
+    refused.problem(503, "not_responding");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    drop(go_on);
+    server.send(TestRequest::get().uri("/livez")).await.ok();
+    runtime.shutdown_background(); // it must not be waited for on a thread that runs tasks
+}
+
+#[actix_web::test]
 async fn a_closed_service_refuses_everything_new() {
     let server = Server::start();
     let path = server.notebook().await;

@@ -10,6 +10,7 @@ mod exchange;
 mod fuzz;
 mod guard;
 mod health;
+mod held;
 mod limits;
 mod lists;
 mod notebooks;

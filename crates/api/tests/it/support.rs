@@ -66,6 +66,8 @@ impl Server {
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             sockets: quire_api::SocketSettings::default(),
+            body_bytes: Settings::BODY_BYTES,
+            answer_bytes: Settings::ANSWER_BYTES,
         };
         Self { dir, service, settings }
     }

@@ -1,0 +1,90 @@
+//! A body while it is received, and how much room it may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::CONTENT_LENGTH;
+use quire_domain::limits;
+
+use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
+use crate::extract::{SMALL_BODY, caller, shared};
+use crate::guard::{Caller, body_too_large};
+use crate::problem::Problem;
+
+/// A body that has come whole. Its bytes count until this is dropped.
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) hold: Hold,
+}
+
+/// A body that is being received. Its first bytes cost nothing, so that large bodies of others do not keep small ones out.
+pub(crate) struct Receiving {
+    /// The bytes so far; nothing once they are more than the route takes, or than there is room for.
+    kept: Option<Received>,
+    length: usize,
+    /// Bytes that the route takes.
+    most: usize,
+    /// Bytes that the client has announced, as far as that can be believed.
+    announced: usize,
+    refusal: Option<Problem>,
+    limit: ByteLimit,
+}
+
+impl Receiving {
+    /// A body of which nothing has come, and the time that it may take.
+    pub(crate) fn begin(request: &HttpRequest, most: usize) -> Result<(Self, Duration), Problem> {
+        let Caller(user) = caller(request)?;
+        let shared = shared(request)?;
+        let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let budget: &Arc<ByteBudget> = &shared.body_bytes;
+        let receiving = Self {
+            kept: Some(Received { bytes: Vec::new(), hold: budget.open(&user) }),
+            length: 0,
+            most,
+            announced: announced.unwrap_or(limits::BODY_BYTES),
+            refusal: None,
+            limit: shared.settings.body_bytes,
+        };
+        Ok((receiving, shared.settings.body_timeout))
+    }
+
+    /// Takes the next bytes in.
+    pub(crate) fn add(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        self.length += chunk.len();
+        if self.length > limits::BODY_BYTES {
+            return Err(body_too_large(limits::BODY_BYTES));
+        }
+        self.kept = self.kept.take().filter(|_| self.length <= self.most);
+        if let Some(kept) = &mut self.kept {
+            match kept.make_room(self.length, self.announced) {
+                Ok(()) => kept.bytes.extend_from_slice(chunk),
+                Err(exceeded) => {
+                    self.refusal = Some(exceeded.problem("The bodies of requests", self.limit));
+                    self.kept = None;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole body; nothing if it has more bytes than the route takes.
+    pub(crate) fn end(self) -> Result<Option<Received>, Problem> {
+        self.refusal.map_or(Ok(self.kept), Err)
+    }
+}
+
+impl Received {
+    /// Makes room for so many bytes in all, and counts it before it is taken.
+    fn make_room(&mut self, length: usize, announced: usize) -> Result<(), crate::byte_budget::Exceeded> {
+        if length <= self.bytes.capacity() {
+            return Ok(());
+        }
+        let room = (2 * self.bytes.capacity()).min(announced).max(length);
+        if room > SMALL_BODY {
+            self.hold.grow_to(room)?;
+        }
+        self.bytes.reserve_exact(room - self.bytes.len());
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! A connection on which anything can be said, HTTP, WebSocket, or neither.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::ENDED;
+
+/// How long an answer may take before a test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A connection of a user.
+#[derive(Debug)]
+pub struct Wire {
+    stream: BufReader<TcpStream>,
+    token: String,
+}
+
+impl Wire {
+    pub(crate) fn connect(address: &str, token: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a limit can be set");
+        Self { stream: BufReader::new(stream), token: token.to_owned() }
+    }
+
+    /// Sends bytes; a server that has ended the connection has its reasons, which the next answer tells.
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.get_mut().write_all(bytes.as_ref());
+    }
+
+    /// Sends a head with these headers more.
+    pub fn head(&mut self, method: &str, path: &str, headers: &str) {
+        let token = &self.token;
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: quire.example\r\nAuthorization: Bearer {token}\r\n");
+        self.say(format!("{head}{headers}\r\n"));
+    }
+
+    /// Sends a request.
+    pub fn request(&mut self, method: &str, path: &str, body: &str) {
+        let length = body.len();
+        self.head(method, path, &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"));
+        self.say(body);
+    }
+
+    /// The head of the next answer.
+    fn next_head(&mut self) -> Option<String> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if matches!(self.stream.read_line(&mut head), Ok(0) | Err(_)) {
+                return None;
+            }
+        }
+        Some(head.to_lowercase())
+    }
+
+    /// The status of the next answer, whose body is not read; [`ENDED`] if there is none.
+    pub fn status(&mut self) -> u16 {
+        self.next_head().map_or(ENDED, |head| status(&head))
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> (u16, Value) {
+        let Some(head) = self.next_head() else { return (ENDED, Value::Null) };
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let body = if header("transfer-encoding").is_some() {
+            self.chunks()
+        } else {
+            let length = header("content-length").and_then(|length| length.parse().ok()).unwrap_or_default();
+            self.bytes(length)
+        };
+        (status(&head), serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).expect("what is announced comes");
+        bytes
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line).expect("a chunk comes");
+            let length = usize::from_str_radix(line.trim(), 16).expect("it has a length");
+            body.extend(self.bytes(length));
+            self.bytes(2);
+            if length == 0 {
+                return body;
+            }
+        }
+    }
+
+    /// Makes the connection a WebSocket of this notebook.
+    pub fn upgrade(&mut self, notebook: &str) {
+        let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        self.head("GET", &format!("/api/ws/notebooks/{notebook}"), headers);
+        assert_eq!(self.status(), 101);
+    }
+
+    /// Signs in on a WebSocket, and waits until it watches.
+    pub fn authenticate(&mut self) {
+        let token = self.token.clone();
+        self.text(&json!({"type": "authenticate", "token": token}));
+        assert_eq!(self.message()["type"], "authenticated");
+        self.text(&Value::Null);
+        assert_eq!(self.message()["type"], "error");
+    }
+
+    /// Sends a text message on a WebSocket, masked with zeros.
+    pub fn text(&mut self, message: &Value) {
+        let text = message.to_string();
+        let length = u16::try_from(text.len()).expect("a message is short").to_be_bytes();
+        self.say([&[0x81, 0xFE][..], &length, &[0; 4], text.as_bytes()].concat());
+    }
+
+    /// The next frame of a WebSocket: its first byte and its payload.
+    fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let mut head = [0; 2];
+        self.stream.read_exact(&mut head).ok()?;
+        let more = match head[1] {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        let length = self.bytes(more).iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        let length = if more == 0 { usize::from(head[1]) } else { length };
+        Some((head[0], self.bytes(length)))
+    }
+
+    /// The next message of a WebSocket.
+    pub fn message(&mut self) -> Value {
+        let mut text = Vec::new();
+        loop {
+            let (first, payload) = self.frame().expect("a message comes");
+            match first & 0x0F {
+                0x0 | 0x1 => text.extend(payload),
+                0x8 => panic!("the socket ends: {:?}", String::from_utf8_lossy(&payload)),
+                _ => continue,
+            }
+            if first & 0x80 != 0 {
+                return serde_json::from_slice(&text).expect("a message is JSON");
+            }
+        }
+    }
+
+    /// The code with which a WebSocket ends, whatever comes before; [`ENDED`] without one.
+    pub fn close_code(&mut self) -> u16 {
+        while let Some((first, payload)) = self.frame() {
+            if let (0x88, [high, low, ..]) = (first, payload.as_slice()) {
+                return u16::from_be_bytes([*high, *low]);
+            }
+        }
+        ENDED
+    }
+}
+
+fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer has a status")
+}
