@@ -38,6 +38,13 @@ impl Analyser {
         }
     }
 
+    /// Waits until the pool has analysed a cell without code; returns `false` when it no longer does.
+    pub(crate) async fn probe(&self) -> bool {
+        let (done, answer) = oneshot::channel();
+        self.pool.submit(CellType::Python, Arc::from(""), move |analysis| drop(done.send(analysis)));
+        answer.await.is_ok()
+    }
+
     /// Builds the dependency graph of a notebook.
     pub(crate) async fn graph(&self, published: Arc<Published>) -> Result<Graph, StoreError> {
         let id = published.notebook.id.clone();

@@ -137,6 +137,11 @@ impl Registry {
         self.uses.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Waits until nobody holds the registry.
+    pub(crate) fn wait_until_free(&self) {
+        drop(self.lock());
+    }
+
     /// The writer of this notebook, if it is active.
     pub(crate) fn active(&self, id: &NotebookId) -> Option<Handle> {
         let slots = self.lock();

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use quire_domain::{NotebookId, UserId};
 use quire_storage::{Health, NotebookStore, StoreError, StoreEvent};
@@ -95,6 +96,18 @@ impl NotebookService {
             self.health().await;
         }
         Some(known()).filter(|generation| !generation.is_nil())
+    }
+
+    /// Checks that an edit would get as far as the store: a task of its own is started on the service's runtime, finds the
+    /// registry of active notebooks free, and has a cell analysed. Returns `false` when it has not come back in time. The
+    /// caller's own runtime keeps the time, so it must not be the service's where that may be stuck.
+    pub async fn responds(&self, within: Duration) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let probe = self.shared.runtime.spawn(async move {
+            shared.registry.wait_until_free();
+            shared.analyser.probe().await
+        });
+        matches!(tokio::time::timeout(within, probe).await, Ok(Ok(true)))
     }
 
     /// Whether [`Self::close`] has been called.

@@ -15,6 +15,7 @@ mod once;
 mod ownership;
 mod quota;
 mod read_only;
+mod responding;
 mod resuming;
 mod support;
 mod watching;
