@@ -1,87 +1,106 @@
-//! Analysing code without holding up the runtime.
+//! Analysing code without holding up the runtime, and users taking turns.
 
 use std::io;
 use std::sync::Arc;
 
-use quire_domain::{Analysis, CellType, Graph, Notebook, NotebookId, OpenNotebook, analyse};
+use quire_domain::{Analysis, CellType, Change, Notebook, OpenNotebook, UserId, analyse};
 use quire_storage::StoreError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
+use crate::ServiceError;
 use crate::event::Published;
+use crate::work::{Budgets, Kind, Lane, Lanes, Permit};
 
-/// Code up to this many bytes is analysed in place: it takes microseconds, less than handing it over.
-const INLINE_BYTES: usize = 2 * 1024;
+/// Python of up to this many bytes is analysed in place: its analysis takes steps in proportion to its bytes, and less time
+/// than handing it over. SQL never is, since its parser is not ours to bound.
+const INLINE_BYTES: u64 = 2 * 1024;
+/// What a cell without code costs when its notebook is opened, in bytes of code.
+const CELL_COST: u64 = 16;
 
-/// Analyses code in a bounded pool, so that neither the runtime nor other notebooks wait for a hostile cell.
+/// Analyses code in bounded lanes, so that neither the runtime nor other users wait for a hostile cell.
 #[derive(Debug)]
 pub(crate) struct Analyser {
     pool: quire_analysis::Pool,
-    /// How many notebooks may be opened at once: opening analyses every cell.
-    openings: Arc<Semaphore>,
+    short: Arc<Lane>,
+    long: Arc<Lane>,
 }
 
 impl Analyser {
-    pub(crate) fn new(threads: usize) -> io::Result<Self> {
-        Ok(Self { pool: quire_analysis::Pool::new(threads)?, openings: Arc::new(Semaphore::new(threads.max(1))) })
+    pub(crate) fn new(budgets: &Budgets, lanes: &Lanes) -> io::Result<Self> {
+        let threads = budgets[Kind::ShortAnalysis].at_once + budgets[Kind::LongAnalysis].at_once;
+        let lane = |kind| Arc::clone(lanes.of(kind));
+        let (short, long) = (lane(Kind::ShortAnalysis), lane(Kind::LongAnalysis));
+        Ok(Self { pool: quire_analysis::Pool::new(threads)?, short, long })
     }
 
-    pub(crate) async fn analyse(&self, cell_type: CellType, code: Arc<str>) -> Arc<Analysis> {
-        if code.len() <= INLINE_BYTES {
-            return Arc::new(analyse(cell_type, &code));
+    /// Analyses a cell of this user's.
+    ///
+    /// # Errors
+    /// When too much of the user's, or of all users', waits to be analysed.
+    pub(crate) async fn analyse(
+        &self,
+        user: &UserId,
+        cell_type: CellType,
+        code: Arc<str>,
+    ) -> Result<Arc<Analysis>, ServiceError> {
+        let bytes = code.len() as u64;
+        if cell_type == CellType::Python && bytes <= INLINE_BYTES {
+            return Ok(Arc::new(analyse(cell_type, &code)));
         }
-        let (done, answer) = oneshot::channel();
-        self.pool.submit(cell_type, Arc::clone(&code), move |analysis| drop(done.send(analysis)));
-        match answer.await {
-            Ok(analysis) => analysis,
+        let lane = if quire_analysis::Pool::is_short(&code) { &self.short } else { &self.long };
+        let permit = lane.enter(user, bytes).await?;
+        match self.in_pool(permit, cell_type, Arc::clone(&code)).await {
+            Some(analysis) => Ok(analysis),
             // The pool always answers while it lives; it ends with the service, and then nobody waits any more.
-            Err(_) => Arc::new(analyse(cell_type, &code)),
+            None => Err(ServiceError::Closing),
         }
     }
 
-    /// Waits until the pool has analysed a cell without code; returns `false` when it no longer does.
+    /// Waits until the pool has analysed a cell without code, as the next in the lane that edits use; returns `false` when
+    /// it no longer does.
     pub(crate) async fn probe(&self) -> bool {
+        let permit = self.short.enter_first().await;
+        self.in_pool(permit, CellType::Python, Arc::from("")).await.is_some()
+    }
+
+    async fn in_pool(&self, permit: Permit, cell_type: CellType, code: Arc<str>) -> Option<Arc<Analysis>> {
         let (done, answer) = oneshot::channel();
-        self.pool.submit(CellType::Python, Arc::from(""), move |analysis| drop(done.send(analysis)));
-        answer.await.is_ok()
-    }
-
-    /// Builds the dependency graph of a notebook.
-    pub(crate) async fn graph(&self, published: Arc<Published>) -> Result<Graph, StoreError> {
-        let id = published.notebook.id.clone();
-        self.aside(&id, move || Graph::new(published.notebook.cells.iter())).await
-    }
-
-    /// Opens a notebook, or a later state of the one `known`: analyses its cells and builds its graph.
-    pub(crate) async fn open(
-        &self,
-        notebook: Notebook,
-        known: Option<Arc<Published>>,
-    ) -> Result<OpenNotebook, StoreError> {
-        let id = notebook.id.clone();
-        let bytes: usize = notebook.cells.iter().map(|cell| cell.code.len()).sum();
-        let open = move || match known {
-            Some(known) => OpenNotebook::reopen(notebook, &known.notebook),
-            None => OpenNotebook::open(notebook),
-        };
-        if bytes <= INLINE_BYTES {
-            return Ok(open());
-        }
-        self.aside(&id, open).await
-    }
-
-    /// Does the work for a notebook on a thread where it holds up nobody, when its turn comes.
-    pub(crate) async fn aside<T: Send + 'static>(
-        &self,
-        id: &NotebookId,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let permit = Arc::clone(&self.openings).acquire_owned().await;
-        // The permit goes with the work, which goes on when nobody waits for it any more.
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
+        self.pool.submit(cell_type, code, move |analysis| {
             drop(permit);
-            done
+            let _ = done.send(analysis); // nobody may be waiting any more
         });
-        done.await.map_err(|lost| StoreError::Backend { action: format!("open notebook {id}"), source: lost.into() })
+        answer.await.ok()
     }
+
+    /// Opens a notebook: analyses its cells and builds its graph.
+    pub(crate) async fn open(&self, permit: Permit, notebook: Notebook) -> Result<OpenNotebook, StoreError> {
+        let (id, cost) = (notebook.id.clone(), opening_cost(&notebook));
+        if cost <= INLINE_BYTES && notebook.cells.iter().all(|cell| cell.cell_type == CellType::Python) {
+            return Ok(OpenNotebook::open(notebook));
+        }
+        permit.charge(cost);
+        permit.run(|| format!("open notebook {id}"), move || OpenNotebook::open(notebook)).await
+    }
+
+    /// Opens a later state of the notebook `known`, and says what is different.
+    pub(crate) async fn reopen(
+        &self,
+        permit: Permit,
+        notebook: Notebook,
+        known: Arc<Published>,
+    ) -> Result<(OpenNotebook, Option<Change>), StoreError> {
+        let id = notebook.id.clone();
+        permit.charge(opening_cost(&notebook));
+        let reopen = move || {
+            let open = OpenNotebook::reopen(notebook, &known.notebook);
+            let change = Change::between(&known.notebook, open.notebook());
+            (open, change)
+        };
+        permit.run(|| format!("open notebook {id} again"), reopen).await
+    }
+}
+
+/// The cost of analysing all cells of a notebook, in bytes of code.
+pub(crate) fn opening_cost(notebook: &Notebook) -> u64 {
+    notebook.cells.iter().map(|cell| cell.code.len() as u64 + CELL_COST).sum()
 }

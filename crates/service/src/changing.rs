@@ -4,16 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use quire_domain::{CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, UserId};
-use quire_storage::{KeptAnswer, ListFilter, PageRequest};
+use quire_storage::{KeptAnswer, ListFilter, Page, PageRequest};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::{Command, EditCommand, Keep, Wish};
 use crate::conflict::Expected;
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
+use crate::event::Published;
 use crate::once::Ticket;
 use crate::provision::{new_cell_id, notebook_of};
-use crate::quota::{makes_room, of_notebook, of_wish};
+use crate::quota::{bytes, makes_room, of_notebook, of_wish};
+use crate::work::Kind;
 use crate::{NotebookService, ServiceError};
 
 /// The answer to an edit.
@@ -51,8 +53,10 @@ impl NotebookService {
 
     /// Stores a new notebook, if its owner may keep one more, with the answer to the request.
     pub(crate) async fn store_new(&self, notebook: &Notebook, answer: &impl Serialize) -> Result<(), ServiceError> {
-        self.shared.quotas.admit(&*self.shared.store, &notebook.owner, of_notebook(notebook)).await?;
-        self.shared.store.create(notebook, self.answer(&notebook.id, answer)?.as_ref()).await?;
+        let owner = &notebook.owner;
+        self.shared.quotas.admit((&self.shared.store, &self.shared.lanes), owner, of_notebook(notebook)).await?;
+        let store = self.shared.store.slow(owner).await?;
+        store.create(notebook, self.answer(&notebook.id, answer)?.as_ref()).await?;
         Ok(())
     }
 
@@ -64,13 +68,24 @@ impl NotebookService {
     pub async fn duplicate(&self, user: &UserId, id: &NotebookId) -> Result<Duplicated, ServiceError> {
         self.check_may_change()?;
         let original = self.get(user, id).await?;
-        let all = self.shared.store.list(&ListFilter::of(user.clone()), &PageRequest::default()).await?;
+        let permit = self.shared.lanes.of(Kind::Duplicate).enter(user, bytes(&original.notebook)).await?;
+        let filter = ListFilter::of(user.clone());
+        let all = self.shared.store.slow(user).await?.list(&filter, &PageRequest::default()).await?;
+        let (service, of) = (self.clone(), original.notebook.id.clone());
+        let copy = move || service.copy(&original, &all);
+        let (copy, duplicated) = permit.run(|| format!("copy notebook {of}"), copy).await??;
+        self.store_new(&copy, &duplicated).await?;
+        Ok(duplicated)
+    }
+
+    fn copy(&self, original: &Published, all: &Page) -> Result<(Notebook, Duplicated), ServiceError> {
+        let original = &original.notebook;
         let taken: HashSet<&str> = all.notebooks.iter().filter_map(|summary| summary.name.as_deref()).collect();
-        let shown = original.notebook.name.as_deref().unwrap_or(id.as_str());
+        let shown = original.name.as_deref().unwrap_or(original.id.as_str());
         let name = name_of_copy(shown, |name| taken.contains(name));
         let id = NotebookId::new(Uuid::new_v4().to_string())?;
-        let mut copy = copy_of(&original.notebook, id.clone(), Arc::clone(&name), self.shared.clock.now());
-        let has_connection = match self.shared.sealing.open(&original.notebook) {
+        let mut copy = copy_of(original, id.clone(), Arc::clone(&name), self.shared.clock.now());
+        let has_connection = match self.shared.sealing.open(original) {
             Ok(Some(opened)) => {
                 copy.connection = self.shared.sealing.keep(&copy, &opened)?;
                 true
@@ -79,9 +94,7 @@ impl NotebookService {
             // The code is worth a copy all the same.
             Err(_cannot_open) => false,
         };
-        let duplicated = Duplicated { id, name, has_connection };
-        self.store_new(&copy, &duplicated).await?;
-        Ok(duplicated)
+        Ok((copy, Duplicated { id, name, has_connection }))
     }
 
     /// Applies an edit and waits until it is durable. With `expected`, a revision or an [`Expected`], only if that holds.
@@ -143,7 +156,7 @@ impl NotebookService {
     ) -> Result<Edited, ServiceError> {
         self.check_may_change()?;
         let more = of_wish(&wish, &self.open(user, id).await?.published.borrow().notebook);
-        self.shared.quotas.admit(&*self.shared.store, user, more).await?;
+        self.shared.quotas.admit((&self.shared.store, &self.shared.lanes), user, more).await?;
         let command = |reply| {
             Command::Edit(EditCommand {
                 user: user.clone(),

@@ -43,6 +43,30 @@ pub enum ServiceError {
         /// How much there may be.
         most: u64,
     },
+    /// The user has too much work of one kind under way.
+    #[error("you have too many {what} under way: {waiting} wait already; try again when some of them are done")]
+    TooMuchAtOnce {
+        /// The kind of work.
+        what: &'static str,
+        /// How many may wait.
+        waiting: usize,
+    },
+    /// All users together have too much work of one kind under way.
+    #[error("the server has too many {what} under way; try again in a moment")]
+    Busy {
+        /// The kind of work.
+        what: &'static str,
+    },
+    /// A piece of work would cost more than it may.
+    #[error("the limit for {what} is {max_cost} bytes each, and this one takes {cost}")]
+    TooCostly {
+        /// The kind of work.
+        what: &'static str,
+        /// What it would cost, in bytes.
+        cost: u64,
+        /// What it may cost.
+        max_cost: u64,
+    },
     /// Something goes beyond a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Cell, ConnectionString, Notebook, NotebookId, Revision, UserId};
+use quire_domain::{Cell, ConnectionString, Notebook, NotebookId, OpenNotebook, Revision, UserId};
 use quire_files::jupyter::{self, Identity};
 use quire_files::quire::{self, Defaults};
-use quire_files::{Damage, Format, Imported};
+use quire_files::{Format, Imported};
 use quire_storage::StoreError;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::Published;
+use crate::quota::bytes;
+use crate::work::Kind;
 use crate::{NotebookService, ServiceError};
 
 /// A file to make a notebook of.
@@ -43,16 +45,16 @@ impl NotebookService {
     /// # Errors
     /// When it cannot be written.
     pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
-        let (id, published) = (published.notebook.id.clone(), Arc::clone(published));
+        let Notebook { id, owner, .. } = &published.notebook;
+        let permit = self.shared.lanes.of(Kind::Export).enter(owner, bytes(&published.notebook)).await?;
+        let action = || format!("write notebook {id} as a file");
+        let published = Arc::clone(published);
         let write = move || match format {
             Format::Json => quire::export(&published.notebook),
             Format::Ipynb => Ok(jupyter::write(&published.notebook, Identity::LeftOut)),
         };
-        let written = self.shared.analyser.aside(&id, write).await?;
-        written.map_err(|error| {
-            let action = format!("write notebook {id} as a file");
-            ServiceError::Store(StoreError::Backend { action, source: Box::new(error) })
-        })
+        let written = permit.run(action, write).await?;
+        written.map_err(|error| ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(error) }))
     }
 
     /// Makes a notebook of a file: a new one of this user, whatever the file says of id and owner. What could run in the
@@ -62,29 +64,36 @@ impl NotebookService {
     /// [`ServiceError::NoNotebook`] says what is wrong with the file; and when the store refuses.
     pub async fn import(&self, user: &UserId, file: ImportFile) -> Result<ImportedNotebook, ServiceError> {
         self.check_may_change()?;
+        let permit = self.shared.lanes.of(Kind::Import).enter(user, file.bytes.len() as u64).await?;
+        let (service, owner) = (self.clone(), user.clone());
+        let read = move || service.read_file(owner, file);
+        let (open, imported) = permit.run(|| "make a notebook of a file".to_owned(), read).await??;
+        self.store_new(open.notebook(), &imported).await?;
+        Ok(imported)
+    }
+
+    fn read_file(&self, owner: UserId, file: ImportFile) -> Result<(OpenNotebook, ImportedNotebook), ServiceError> {
         let id = NotebookId::new(Uuid::new_v4().to_string())?;
         let name = file.name.as_deref().map_or(Ok(None), Notebook::name_from)?;
         let now = self.shared.clock.now();
-        let defaults = Defaults { id: Some(id.clone()), owner: user.clone(), time: now };
-        let read = move || quire_files::import(&file.bytes, file.format, &defaults);
-        let read: Result<Imported, Damage> = self.shared.analyser.aside(&id, read).await?;
-        let Imported { notebook: read, mut notices } = read?;
+        let defaults = Defaults { id: Some(id.clone()), owner: owner.clone(), time: now };
+        let Imported { notebook: read, mut notices } = quire_files::import(&file.bytes, file.format, &defaults)?;
+        drop(file);
 
         let mut notebook = Notebook {
             name: read.name.clone().or(name),
             extra: read.extra.clone(),
             cells: read.cells.iter().map(|cell| Cell { revision: Revision::default(), ..Cell::clone(cell) }).collect(),
-            ..Notebook::new(id.clone(), user.clone(), now)
+            ..Notebook::new(id.clone(), owner, now)
         };
         if let Err(reason) = self.connect(&mut notebook, &read)? {
             notices.push(format!("the connection string was left out: {reason}"));
         }
         // Opening finds what the cells read and write, which files do not say truly.
-        let open = self.shared.analyser.open(notebook, None).await?;
+        let open = OpenNotebook::open(notebook);
         let Notebook { name, cells, .. } = open.notebook();
         let imported = ImportedNotebook { id, name: name.clone(), cells: cells.len(), notices };
-        self.store_new(open.notebook(), &imported).await?;
-        Ok(imported)
+        Ok((open, imported))
     }
 
     /// Gives the notebook the connection string that was read, sealed for it where it can be; or says why not.

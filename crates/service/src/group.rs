@@ -135,7 +135,7 @@ impl Writer {
         if kept.is_empty() {
             return Attempt::Done(answers);
         }
-        match self.shared.store.keep(kept).await {
+        match self.shared.store.for_writer(&self.open.notebook().owner).await.keep(kept).await {
             Ok(()) => Attempt::Done(answers),
             Err(error) => Attempt::Failed(error),
         }
@@ -176,7 +176,7 @@ impl Writer {
             },
         };
         let analysis = match self.open.code_to_analyse(edit) {
-            Some((cell_type, code)) => Some(self.shared.analyser.analyse(cell_type, code).await),
+            Some((cell_type, code)) => Some(self.shared.analyser.analyse(&command.user, cell_type, code).await?),
             None => None,
         };
         match self.open.apply(edit, analysis, self.shared.clock.now()) {
@@ -200,9 +200,10 @@ impl Writer {
         answers: &[KeptAnswer],
     ) -> Result<Version, StoreError> {
         let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook(), answers };
-        match self.shared.store.commit(commit).await {
+        let store = self.shared.store.for_writer(&commit.after.owner).await;
+        match store.commit(commit).await {
             // By the commit's id the store knows whether it has happened, so asking again does not do it twice.
-            Err(StoreError::OutcomeUnknown { .. }) => match self.shared.store.commit(commit).await {
+            Err(StoreError::OutcomeUnknown { .. }) => match store.commit(commit).await {
                 decided @ (Ok(_) | Err(StoreError::RevisionMismatch { .. } | StoreError::NotFound { .. })) => decided,
                 // What refuses the repetition says nothing of the first time.
                 Err(_) => Err(StoreError::OutcomeUnknown { id: self.id().clone() }),

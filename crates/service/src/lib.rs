@@ -25,6 +25,7 @@ mod recent;
 mod registry;
 mod service;
 mod sorted;
+mod work;
 mod writer;
 
 pub use changing::{Created, Edited};
@@ -39,3 +40,4 @@ pub use options::Options;
 pub use quota::Quota;
 pub use service::NotebookService;
 pub use sorted::{InvalidSort, Sort, SortBy, SortCursor, SortedPage};
+pub use work::{Budget, Budgets, Kind as WorkKind};

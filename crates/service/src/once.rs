@@ -133,7 +133,9 @@ impl NotebookService {
     /// What was answered to this request earlier.
     async fn replay<T: DeserializeOwned>(&self, ticket: &Ticket) -> Result<Option<Answered<T>>, ServiceError> {
         let now = self.shared.clock.now();
-        let Some(kept) = self.shared.store.answer(&ticket.user, &ticket.key.key, now).await? else { return Ok(None) };
+        let store = self.shared.store.short(&ticket.user).await?;
+        let Some(kept) = store.answer(&ticket.user, &ticket.key.key, now).await? else { return Ok(None) };
+        drop(store);
         if kept.request != ticket.key.request {
             return Err(ServiceError::KeyReused);
         }
@@ -149,9 +151,12 @@ impl NotebookService {
     /// Counts an answer that was kept, and now and then has those forgotten that count no more.
     fn kept_one(&self, user: &UserId) {
         let Some(users) = self.shared.tally.count(user) else { return };
-        let shared = Arc::clone(&self.shared);
+        let (shared, user) = (Arc::clone(&self.shared), user.clone());
         self.shared.runtime.spawn(async move {
-            if let Err(error) = shared.store.forget_answers(&users, shared.clock.now()).await {
+            let forget = async || {
+                Ok::<_, ServiceError>(shared.store.slow(&user).await?.forget_answers(&users, shared.clock.now()).await?)
+            };
+            if let Err(error) = forget().await {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "cannot forget old answers");
             }

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use quire_domain::SecretKeys;
 
-use crate::{Clock, Quota, SystemClock};
+use crate::{Budgets, Clock, Quota, SystemClock};
 
 /// How a service behaves; the defaults suit one server.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
-    /// Threads that analyse long code, and notebooks that are opened at once.
-    pub analysis_threads: usize,
+    /// How much heavy work, and how many store calls, run and wait, in all and for each user.
+    pub budgets: Budgets,
     /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
     pub idle: Duration,
     /// How many notebooks are kept in memory before the one unused for longest leaves it.
@@ -34,7 +34,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock::default()),
-            analysis_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            budgets: Budgets::default(),
             idle: Duration::from_mins(5),
             most_active: 1_024,
             keys: None,

@@ -5,16 +5,16 @@
 //! other servers let in within that minute, and by as many requests as are under way at once.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quire_domain::{Edit, Notebook, UserId};
-use quire_storage::{NotebookStore, Usage};
+use quire_storage::Usage;
 use tokio::time::Instant;
 
 use crate::ServiceError;
 use crate::command::Wish;
+use crate::work::{Kind, Lanes, Store};
 
 /// How much a user may keep; the default is any amount. What makes nothing more is never refused, nor are the two
 /// notebooks that every user has.
@@ -30,8 +30,6 @@ pub struct Quota {
 const COUNTED_FOR: Duration = Duration::from_mins(1);
 /// A refusal is given only on what was counted within such a time: whoever has just made room shall have it.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
-/// Users whom the store counts for at once, at most.
-const RECOUNTS: usize = 16;
 /// Users whose counts are kept before old ones are forgotten.
 const MOST_USERS: usize = 10_000;
 
@@ -40,9 +38,6 @@ const MOST_USERS: usize = 10_000;
 pub(crate) struct Quotas {
     quota: Quota,
     counted: Mutex<HashMap<UserId, Counted>>,
-    /// Held while the store counts; each user has one of them.
-    recounts: [tokio::sync::Mutex<()>; RECOUNTS],
-    hasher: RandomState,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +50,7 @@ struct Counted {
 
 impl Quotas {
     pub(crate) fn new(quota: Quota) -> Self {
-        Self {
-            quota,
-            counted: Mutex::default(),
-            recounts: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-            hasher: RandomState::new(),
-        }
+        Self { quota, counted: Mutex::default() }
     }
 
     /// Lets the user keep so much more, and counts it.
@@ -69,7 +59,7 @@ impl Quotas {
     /// [`ServiceError::OverQuota`] when it would be too much, or when the store fails.
     pub(crate) async fn admit(
         &self,
-        store: &dyn NotebookStore,
+        (store, lanes): (&Store, &Lanes),
         user: &UserId,
         more: Usage,
     ) -> Result<(), ServiceError> {
@@ -81,13 +71,12 @@ impl Quotas {
         if let Some(counted) = self.count(user, more) {
             return counted;
         }
-        // One at a time, so that many who come at once have it counted once.
-        let place = usize::try_from(self.hasher.hash_one(user) % RECOUNTS as u64).unwrap_or_default();
-        let _alone = self.recounts[place].lock().await;
+        // One at a time for a user, so that many requests that come at once have it counted once.
+        let _alone = lanes.of(Kind::Usage).enter(user, 1).await?;
         if let Some(counted) = self.count(user, more) {
             return counted;
         }
-        let usage = store.usage(user).await?;
+        let usage = store.slow(user).await?.usage(user).await?;
         let mut counted = self.counted();
         if counted.len() >= MOST_USERS {
             counted.retain(|_, counted| counted.at.elapsed() < COUNTED_FOR);
@@ -131,11 +120,16 @@ impl Quotas {
     }
 }
 
-/// What a new notebook adds.
-pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
+/// Bytes of a notebook's code, results and unknown fields.
+pub(crate) fn bytes(notebook: &Notebook) -> u64 {
     let of_cell = |cell: &quire_domain::Cell| cell.code.len() + cell.results.bytes() + cell.extra.bytes();
     let bytes = notebook.extra.bytes() + notebook.cells.iter().map(|cell| of_cell(cell)).sum::<usize>();
-    Usage { notebooks: 1, bytes: bytes as u64 }
+    bytes as u64
+}
+
+/// What a new notebook adds.
+pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
+    Usage { notebooks: 1, bytes: bytes(notebook) }
 }
 
 /// Whether an edit that happened may have left less than there was.

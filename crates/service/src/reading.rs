@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CannotOpen, ConnectionString, Graph, NotebookId, UserId};
+use quire_domain::{CannotOpen, ConnectionString, Graph, Notebook, NotebookId, UserId};
 use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText, Summary};
 
+use crate::analyser::opening_cost;
 use crate::command::Command;
 use crate::event::{Published, Seq, Watch};
 use crate::provision::provision;
 use crate::service::is_provisioned;
 use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
+use crate::work::Kind;
 use crate::{NotebookService, ServiceError};
 
 impl NotebookService {
@@ -18,6 +20,7 @@ impl NotebookService {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
+        let _permit = self.shared.lanes.of(Kind::List).enter(user, 1).await?;
         let mut all = self.list_all(user).await?;
         let is_before = |summary: &Summary| page.after.as_ref().is_some_and(|after| summary.cursor() <= *after);
         all.notebooks.drain(..all.notebooks.partition_point(is_before));
@@ -40,7 +43,10 @@ impl NotebookService {
         limit: Option<usize>,
         after: Option<&SortCursor>,
     ) -> Result<SortedPage, ServiceError> {
-        Ok(sorted(self.list_all(user).await?, sort, limit, after))
+        let permit = self.shared.lanes.of(Kind::List).enter(user, 1).await?;
+        let (all, after) = (self.list_all(user).await?, after.cloned());
+        let sorted = move || sorted(all, sort, limit, after.as_ref());
+        Ok(permit.run(|| "sort a list".to_owned(), sorted).await?)
     }
 
     /// Finds the user's notebooks in whose name or code the text is, oldest first.
@@ -54,21 +60,25 @@ impl NotebookService {
         page: &PageRequest,
     ) -> Result<SearchPage, ServiceError> {
         self.check_open()?;
-        Ok(self.shared.store.search(user, text, page).await?)
+        let _permit = self.shared.lanes.of(Kind::Search).enter(user, 1).await?;
+        Ok(self.shared.store.slow(user).await?.search(user, text, page).await?)
     }
 
     /// All of the user's notebooks, with the two that every user has.
     async fn list_all(&self, user: &UserId) -> Result<Page, ServiceError> {
         self.check_open()?;
         let filter = ListFilter::of(user.clone());
-        let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
+        let all = self.shared.store.slow(user).await?.list(&filter, &PageRequest::default()).await?;
         let missing = self.provision(user, &all).await.unwrap_or_else(|error| {
             // A list is worth more than the two.
             let error = &error as &dyn std::error::Error;
             tracing::warn!(%user, error, "cannot make the user's first notebooks");
             true
         });
-        if missing { Ok(self.shared.store.list(&filter, &PageRequest::default()).await?) } else { Ok(all) }
+        if !missing {
+            return Ok(all);
+        }
+        Ok(self.shared.store.slow(user).await?.list(&filter, &PageRequest::default()).await?)
     }
 
     /// Makes what is missing of the user's own two; returns whether anything was.
@@ -76,7 +86,8 @@ impl NotebookService {
         if self.read_only {
             return Ok(false);
         }
-        provision(&*self.shared.store, &*self.shared.clock, user, &all.notebooks).await
+        let store = self.shared.store.short(user).await?;
+        provision(&*store, &*self.shared.clock, user, &all.notebooks).await
     }
 
     /// The notebook as it is now.
@@ -98,8 +109,16 @@ impl NotebookService {
         let published = self.get(user, id).await?;
         // Built anew from what is published: the writer has a graph too, but it belongs to edits not yet durable as well,
         // and whoever only looks must not hold the writer up.
-        let graph = self.shared.analyser.graph(Arc::clone(&published)).await?;
+        let graph = self.built_graph(Arc::clone(&published)).await?;
         Ok((published, graph))
+    }
+
+    async fn built_graph(&self, published: Arc<Published>) -> Result<Graph, ServiceError> {
+        let Notebook { id, owner, .. } = &published.notebook;
+        let id = id.clone();
+        let permit = self.shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&published.notebook)).await?;
+        let build = move || Graph::new(published.notebook.cells.iter());
+        Ok(permit.run(|| format!("build the graph of notebook {id}"), build).await?)
     }
 
     /// The connection string of a notebook, for whoever connects with it.
@@ -144,7 +163,7 @@ impl NotebookService {
     pub(crate) async fn provision_if_own(&self, user: &UserId, id: &NotebookId) -> Result<(), ServiceError> {
         if is_provisioned(user, id) && matches!(self.activate(user, id).await, Err(ServiceError::UnknownNotebook(_))) {
             let filter = ListFilter::of(user.clone());
-            let all = self.shared.store.list(&filter, &PageRequest::default()).await?;
+            let all = self.shared.store.slow(user).await?.list(&filter, &PageRequest::default()).await?;
             self.provision(user, &all).await?;
         }
         Ok(())

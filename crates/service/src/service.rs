@@ -17,6 +17,7 @@ use crate::connection::Sealing;
 use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
+use crate::work::{Kind, Lanes, Store};
 use crate::writer::{Shared, Writer};
 use crate::{Options, ServiceError};
 
@@ -37,15 +38,19 @@ impl NotebookService {
     /// # Errors
     /// When the operating system gives no threads for the analysis.
     pub fn new(store: Arc<dyn NotebookStore>, options: Options) -> io::Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        let lanes = Arc::new(Lanes::new(&options.budgets, &runtime));
+        let store = Store::new(store, &lanes);
         let hints = store.subscribe();
         let shared = Arc::new(Shared {
             store,
             clock: options.clock,
-            analyser: Analyser::new(options.analysis_threads)?,
+            analyser: Analyser::new(&options.budgets, &lanes)?,
+            lanes,
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             quotas: Quotas::new(options.quota),
             registry: Arc::default(),
-            runtime: tokio::runtime::Handle::current(),
+            runtime,
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),
@@ -99,7 +104,7 @@ impl NotebookService {
     }
 
     /// Checks that an edit would get as far as the store: a task of its own is started on the service's runtime, finds the
-    /// registry of active notebooks free, and has a cell analysed. Returns `false` when it has not come back in time. The
+    /// registry of active notebooks free, and has a cell analysed in the lane that edits use, as the next there. Returns `false` when it has not come back in time. The
     /// caller's own runtime keeps the time, so it must not be the service's where that may be stuck.
     pub async fn responds(&self, within: Duration) -> bool {
         let shared = Arc::clone(&self.shared);
@@ -119,6 +124,7 @@ impl NotebookService {
     /// Refuses everything new, waits until the edits under way are durable and answered, and ends all writers.
     pub async fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+        self.shared.lanes.close();
         for used in self.shared.registry.close() {
             // Waits for a writer that is being started; there is none when that fails.
             let starting = used.slot().map(|slot| slot.handle.get_or_try_init(|| async { Err(()) }));
@@ -166,7 +172,7 @@ impl NotebookService {
     pub(crate) async fn open(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
         let handle = self.activate(user, id).await?;
         if handle.published.borrow().notebook.owner != *user {
-            let _ = self.shared.store.owner(id).await; // for the time that it takes
+            let _ = self.shared.store.short(user).await?.owner(id).await; // for the time that it takes
             return Err(ServiceError::Foreign(id.clone()));
         }
         Ok(handle)
@@ -203,17 +209,19 @@ async fn start(
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
         // A stranger makes nobody read a notebook.
-        if shared.store.owner(&id).await?.ok_or_else(unknown)? != user {
+        if shared.store.short(&user).await?.owner(&id).await?.ok_or_else(unknown)? != user {
             return Err(ServiceError::Foreign(id.clone()));
         }
-        let loaded = shared.store.load(&id).await?.ok_or_else(unknown)?;
+        // Before loading, so that what is loaded does not wait in memory.
+        let permit = shared.lanes.of(Kind::Opening).enter(&user, 1).await?;
+        let loaded = shared.store.slow(&user).await?.load(&id).await?.ok_or_else(unknown)?;
         if loaded.notebook.owner != user {
             return Err(ServiceError::Foreign(id.clone())); // since just now
         }
         if let Some(oldest) = shared.registry.oldest_of(most_active) {
             let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
         }
-        Ok(Writer::start(&shared, &slot_use, loaded).await?)
+        Ok(Writer::start(&shared, &slot_use, loaded, permit).await?)
     };
     if let Some(slot) = slot_use.slot() {
         slot.handle.get_or_try_init(start).await?;

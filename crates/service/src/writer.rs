@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_domain::{Change, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
-use quire_storage::{Loaded, NotebookStore, StoreError, Version};
+use quire_storage::{Loaded, StoreError, Version};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use crate::once::{Tally, Ticket, Underway};
 use crate::quota::Quotas;
 use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
+use crate::work::{Kind, Lanes, Permit, Store};
 use crate::{Clock, ServiceError};
 
 /// Commands that may wait for a writer; who sends one more waits too.
@@ -33,7 +34,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What all writers of a service share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn NotebookStore>,
+    pub(crate) store: Store,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) analyser: Analyser,
     pub(crate) sealing: Sealing,
@@ -80,8 +82,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens what the store gave and starts the writer for it.
-    pub(crate) async fn start(shared: &Arc<Shared>, slot: &SlotUse, loaded: Loaded) -> Result<Handle, StoreError> {
-        let open = shared.analyser.open(loaded.notebook, None).await?;
+    pub(crate) async fn start(
+        shared: &Arc<Shared>,
+        slot: &SlotUse,
+        loaded: Loaded,
+        permit: Permit,
+    ) -> Result<Handle, StoreError> {
+        let open = shared.analyser.open(permit, loaded.notebook).await?;
         // A number of its own, so that no event of an earlier writer passes for the one that led here: between the two,
         // others may have changed the notebook.
         let seq = shared.next_seq();
@@ -231,7 +238,9 @@ impl Writer {
                 let changed = self.deletions.changed_since(expected, notebook, &[]);
                 return Err(ServiceError::Conflict { expected, current: notebook.revision, changed });
             }
-            let outcome = self.shared.store.delete(self.id(), answer.as_ref()).await;
+            let store = self.shared.store.for_writer(user).await;
+            let outcome = store.delete(self.id(), answer.as_ref()).await;
+            drop(store);
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
                 // Changed by somebody else just now.
@@ -261,7 +270,10 @@ impl Writer {
         if self.gone {
             return Ok(());
         }
-        let Some(loaded) = self.shared.store.load(self.id()).await? else {
+        let owner = self.open.notebook().owner.clone();
+        // Before loading, so that what is loaded does not wait in memory.
+        let permit = self.shared.lanes.of(Kind::Refresh).enter_always(&owner, 1).await;
+        let Some(loaded) = self.shared.store.for_writer(&owner).await.load(self.id()).await? else {
             self.vanish();
             return Ok(());
         };
@@ -269,15 +281,15 @@ impl Writer {
         if loaded.version == self.published.borrow().version {
             return Ok(());
         }
-        if loaded.notebook.owner != self.open.notebook().owner {
+        if loaded.notebook.owner != owner {
             // Another user's now: the next one who asks gets a writer that knows no other.
             self.vanish();
             return Ok(());
         }
         let version = loaded.version;
         let known = Arc::clone(&self.published.borrow());
-        self.open = self.shared.analyser.open(loaded.notebook, Some(known)).await?;
-        let change = Change::between(&self.published.borrow().notebook, self.open.notebook());
+        let change;
+        (self.open, change) = self.shared.analyser.reopen(permit, loaded.notebook, known).await?;
         if let Some(change) = &change {
             self.deletions.note(change);
         }

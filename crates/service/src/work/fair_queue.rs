@@ -1,0 +1,234 @@
+//! The decision whose work starts next: a state machine without I/O, clock or threads.
+//!
+//! Start-time fair queuing (Goyal, Vin and Cheng, 1996) over the users of one lane. Each user has a tag, the virtual time
+//! at which the user's next work may start; starting work moves the tag on by what the work costs. The lowest tag starts
+//! next, and virtual time is the tag of what started last. A user who comes anew gets the present as the tag, so that
+//! while the user's first work waits for a free place, each other user starts at most one piece of work.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+
+use super::budgets::Budget;
+
+/// Users without work whose tags are kept, before all such tags are forgotten.
+const MAX_IDLE_USERS: usize = 10_000;
+
+/// What may be done with work that does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It may be refused.
+    Bounded,
+    /// It waits however much waits already, because its number is bounded elsewhere and an edit depends on it.
+    Always,
+    /// As `Always`, and before all others: for finding out whether work is done at all.
+    First,
+}
+
+/// Why work may not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Too much of this user's waits.
+    ForUser,
+    /// Too much waits in all.
+    ForAll,
+}
+
+/// Users' work of one kind, running and waiting. `J` is what is told when waiting work may start.
+#[derive(Debug)]
+pub(super) struct FairQueue<K, J> {
+    budget: Budget,
+    /// Virtual time.
+    now: u64,
+    /// The last number given to waiting work, or to a place among those that are ready.
+    numbers: u64,
+    running: usize,
+    waiting: usize,
+    users: HashMap<K, User<J>>,
+    /// Users whose next work may start as soon as there is room, by tag and by when they became ready.
+    ready: BTreeMap<Place, K>,
+}
+
+type Place = (u64, u64);
+
+#[derive(Debug)]
+struct User<J> {
+    tag: u64,
+    /// The user's place among those that are ready.
+    place: Option<Place>,
+    running: usize,
+    /// By number, so in the order in which it came.
+    waiting: BTreeMap<u64, Waiting<J>>,
+}
+
+#[derive(Debug)]
+struct Waiting<J> {
+    cost: u64,
+    claim: Claim,
+    job: J,
+}
+
+impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
+    pub(super) fn new(budget: Budget) -> Self {
+        // Below the first virtual time there is room for what comes before all others.
+        let (users, ready) = (HashMap::new(), BTreeMap::new());
+        Self { budget, now: 1, numbers: 0, running: 0, waiting: 0, users, ready }
+    }
+
+    /// Starts work of this user at once if nothing has to wait for that; returns whether it has started.
+    pub(super) fn try_start(&mut self, user: &K, cost: u64) -> bool {
+        let may_start = self.running < self.budget.at_once && self.ready.is_empty() && {
+            let user = self.users.get(user);
+            user.is_none_or(|user| user.running < self.budget.at_once_per_user && user.waiting.is_empty())
+        };
+        if may_start {
+            let now = self.now;
+            self.now = self.user(user).begin(now, cost);
+            self.running += 1;
+        }
+        may_start
+    }
+
+    /// Lets work of this user wait; returns its number. [`Self::next`] may start it right away.
+    pub(super) fn wait(&mut self, user: &K, cost: u64, claim: Claim, job: J) -> Result<u64, Full> {
+        let budget = self.budget;
+        if claim == Claim::Bounded {
+            let of_user = self.users.get(user).map_or(0, |user| user.waiting.len());
+            if of_user >= budget.waiting_per_user {
+                return Err(Full::ForUser);
+            }
+            if self.waiting >= budget.waiting {
+                return Err(Full::ForAll);
+            }
+        }
+        self.numbers += 1;
+        let number = self.numbers;
+        self.user(user).waiting.insert(number, Waiting { cost, claim, job });
+        self.waiting += 1;
+        self.place(user);
+        Ok(number)
+    }
+
+    /// Starts the work whose turn it is, if there is room for any.
+    pub(super) fn next(&mut self) -> Option<(K, J)> {
+        if self.running >= self.budget.at_once {
+            return None;
+        }
+        let ((tag, _), key) = self.ready.pop_first()?;
+        let now = self.now.max(tag);
+        let user = self.users.get_mut(&key)?;
+        user.place = None;
+        let (_, Waiting { cost, job, .. }) = user.waiting.pop_first()?;
+        user.begin(now, cost);
+        self.now = now;
+        self.running += 1;
+        self.waiting -= 1;
+        self.place(&key);
+        Some((key, job))
+    }
+
+    /// Ends work of this user that had started.
+    pub(super) fn finish(&mut self, key: &K) {
+        let Some(user) = self.users.get_mut(key) else { return };
+        user.running = user.running.saturating_sub(1);
+        self.running = self.running.saturating_sub(1);
+        self.place(key);
+        self.forget(key);
+    }
+
+    /// Takes back work that waits; nothing happens when it has started meanwhile.
+    pub(super) fn cancel(&mut self, key: &K, number: u64) {
+        let Some(user) = self.users.get_mut(key) else { return };
+        if user.waiting.remove(&number).is_some() {
+            self.waiting -= 1;
+            self.unplace(key);
+            self.place(key);
+            self.forget(key);
+        }
+    }
+
+    /// Counts more for work of this user whose cost was not known when it started.
+    pub(super) fn charge(&mut self, key: &K, cost: u64) {
+        let Some(user) = self.users.get_mut(key) else { return };
+        user.tag = user.tag.saturating_add(cost);
+        self.unplace(key);
+        self.place(key);
+    }
+
+    /// Takes back all work that waits and may be refused, and returns it.
+    pub(super) fn take_bounded(&mut self) -> Vec<J> {
+        let keys: Vec<K> = self.users.keys().cloned().collect();
+        let mut taken = Vec::new();
+        for key in keys {
+            let Some(user) = self.users.get_mut(&key) else { continue };
+            let (bounded, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                std::mem::take(&mut user.waiting).into_iter().partition(|(_, waiting)| waiting.claim == Claim::Bounded);
+            user.waiting = rest;
+            self.waiting -= bounded.len();
+            taken.extend(bounded.into_values().map(|waiting| waiting.job));
+            self.unplace(&key);
+            self.place(&key);
+            self.forget(&key);
+        }
+        taken
+    }
+
+    fn user(&mut self, key: &K) -> &mut User<J> {
+        let new = || User { tag: 0, place: None, running: 0, waiting: BTreeMap::new() };
+        self.users.entry(key.clone()).or_insert_with(new)
+    }
+
+    /// Gives a user a place among those that are ready, if work of the user waits and only for room.
+    fn place(&mut self, key: &K) {
+        let Some(user) = self.users.get_mut(key) else { return };
+        let Some((_, first)) = user.waiting.first_key_value() else { return };
+        if user.place.is_some() || user.running >= self.budget.at_once_per_user {
+            return;
+        }
+        // Time that a user spent at the limit of work at once gives no right to catch up.
+        user.tag = user.tag.max(self.now);
+        self.numbers += 1;
+        let place = (if first.claim == Claim::First { 0 } else { user.tag }, self.numbers);
+        user.place = Some(place);
+        self.ready.insert(place, key.clone());
+    }
+
+    fn unplace(&mut self, key: &K) {
+        let place = self.users.get_mut(key).and_then(|user| user.place.take());
+        if let Some(place) = place {
+            self.ready.remove(&place);
+        }
+    }
+
+    /// Forgets users of whom nothing has to be known any more.
+    fn forget(&mut self, key: &K) {
+        if self.running == 0 && self.waiting == 0 {
+            self.users.clear();
+            self.now = 1;
+            return;
+        }
+        let now = self.now;
+        if self.users.get(key).is_some_and(|user| user.is_idle() && user.tag <= now) {
+            self.users.remove(key);
+        } else if self.users.len() > MAX_IDLE_USERS.saturating_add(self.running + self.waiting) {
+            self.users.retain(|_, user| !user.is_idle());
+        }
+    }
+}
+
+impl<J> User<J> {
+    /// Starts work; returns the virtual time at which it starts.
+    fn begin(&mut self, now: u64, cost: u64) -> u64 {
+        let start = self.tag.max(now);
+        self.tag = start.saturating_add(cost.max(1));
+        self.running += 1;
+        start
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running == 0 && self.waiting.is_empty()
+    }
+}
+
+#[cfg(test)]
+#[path = "fair_queue_tests.rs"]
+mod tests;
