@@ -7,7 +7,7 @@ use actix_server::Server;
 use actix_web::rt::time::timeout;
 use anyhow::Context as _;
 use quire_api::{Api, Authenticator, Settings};
-use quire_service::NotebookService;
+use quire_service::{Budgets, NotebookService};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
@@ -125,7 +125,9 @@ impl Signals {
 fn options(config: &Config) -> quire_service::Options {
     // Files are for their owner's eyes only, and have held plain text before there was a key; databases are not.
     let plain_connections = config.database.is_none();
+    let connections = config.database.as_ref().and_then(|database| usize::try_from(database.connections).ok());
     quire_service::Options {
+        budgets: connections.map_or_else(Budgets::default, Budgets::for_store_calls),
         keys: config.secret_keys.clone(),
         plain_connections,
         quota: config.quota,

@@ -49,8 +49,10 @@ codes! {
     KeyReused = "key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
     BeyondLimit = "beyond_limit", UNPROCESSABLE_ENTITY, "A value is beyond its limit";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
+    TooMuchAtOnce = "too_much_at_once", TOO_MANY_REQUESTS, "Too much is under way for the user";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The server failed";
     NotebookDamaged = "notebook_damaged", INTERNAL_SERVER_ERROR, "The stored notebook is damaged";
+    ServerBusy = "server_busy", SERVICE_UNAVAILABLE, "Too much is under way on the server";
     Contended = "contended", SERVICE_UNAVAILABLE, "The notebook is being changed by others";
     ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The server is read-only";
     ShuttingDown = "shutting_down", SERVICE_UNAVAILABLE, "The server is shutting down";

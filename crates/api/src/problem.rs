@@ -211,6 +211,9 @@ impl From<ServiceError> for Problem {
                 Self::new(Code::BeyondLimit, message)
             }
             ServiceError::OverQuota { .. } => Self::new(Code::OverQuota, message),
+            ServiceError::TooMuchAtOnce { .. } => Self::new(Code::TooMuchAtOnce, message).after(1),
+            ServiceError::Busy { .. } => Self::new(Code::ServerBusy, message).after(1),
+            ServiceError::TooCostly { .. } => Self::new(Code::TooLarge, message),
             ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
@@ -337,6 +340,16 @@ mod tests {
         ] {
             let problem = Problem::from(error);
             assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (422, name, None));
+        }
+        let what = "searches";
+        for (error, status, name, retry_after) in [
+            (ServiceError::TooMuchAtOnce { what, waiting: 64 }, 429, "too_much_at_once", Some(1)),
+            (ServiceError::Busy { what }, 503, "server_busy", Some(1)),
+            (ServiceError::TooCostly { what, cost: 2, max_cost: 1 }, 413, "too_large", None),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status.as_u16(), problem.name(), problem.retry_after), (status, name, retry_after));
+            assert!(problem.detail.contains(what), "{problem}");
         }
         let contended = Problem::from(ServiceError::Contended(id()));
         assert_eq!((contended.status.as_u16(), contended.retry_after), (503, Some(1)));

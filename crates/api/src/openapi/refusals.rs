@@ -126,11 +126,13 @@ impl<'a> Taken<'a> {
             | Code::InactiveUser
             | Code::SignInUnavailable
             | Code::TooManyRequests => self.signs_in || self.socket,
+            // Everybody's work and store calls have their turns.
+            Code::TooMuchAtOnce | Code::ServerBusy => self.signs_in,
             Code::ForbiddenHost => !self.probe,
             Code::ForbiddenOrigin => true,
-            Code::ForbiddenContentType | Code::TooLarge | Code::SlowBody | Code::MalformedJson | Code::BeyondLimit => {
-                self.body
-            }
+            // What is exported is a whole notebook.
+            Code::TooLarge => self.body || self.id == "exportNotebook",
+            Code::ForbiddenContentType | Code::SlowBody | Code::MalformedJson | Code::BeyondLimit => self.body,
             Code::DoesNotFit => self.body || self.query,
             Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged => self.notebook,
             Code::UnknownCell => self.cell || self.id == "insertCell",

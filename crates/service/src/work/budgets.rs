@@ -74,6 +74,13 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Says whether edits need such work.
+    pub(super) const fn serves_edits(self) -> bool {
+        matches!(self, Self::ShortAnalysis | Self::LongAnalysis | Self::SlowStoreCall | Self::StoreCall)
+    }
+}
+
 /// How much work of one kind there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -133,6 +140,14 @@ impl Budgets {
     }
 }
 
+impl Budgets {
+    /// The budgets for this machine, and a store that serves so many calls at once.
+    #[must_use]
+    pub fn for_store_calls(store_calls: usize) -> Self {
+        Self::new(std::thread::available_parallelism().map_or(2, usize::from), store_calls)
+    }
+}
+
 const fn budget([at_once, at_once_per_user, waiting, waiting_per_user]: [usize; 4], max_cost: u64) -> Budget {
     Budget { at_once, at_once_per_user, waiting, waiting_per_user, max_cost }
 }
@@ -140,7 +155,7 @@ const fn budget([at_once, at_once_per_user, waiting, waiting_per_user]: [usize; 
 impl Default for Budgets {
     /// The budgets for this machine, with a store that sets no limit itself.
     fn default() -> Self {
-        Self::new(std::thread::available_parallelism().map_or(2, usize::from), STORE_CALLS)
+        Self::for_store_calls(STORE_CALLS)
     }
 }
 

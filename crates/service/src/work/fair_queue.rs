@@ -172,6 +172,11 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         taken
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     fn user(&mut self, key: &K) -> &mut User<J> {
         let new = || User { tag: 0, place: None, running: 0, waiting: BTreeMap::new() };
         self.users.entry(key.clone()).or_insert_with(new)

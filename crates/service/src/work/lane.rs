@@ -121,17 +121,24 @@ impl Lane {
         }
     }
 
-    /// Refuses what waits and what still comes, except the work that edits depend on.
+    /// Refuses what waits and what still comes, except the work that edits depend on: those that are queued are stored
+    /// before the service ends.
     pub(super) fn close(&self) {
+        if self.kind.serves_edits() {
+            return;
+        }
         let refused = {
             let mut queue = self.lock();
-            if matches!(self.kind, Kind::ShortAnalysis | Kind::LongAnalysis | Kind::SlowStoreCall | Kind::StoreCall) {
-                return; // edits that are queued are stored before the service ends
-            }
             self.closed.store(true, Ordering::Relaxed);
             queue.take_bounded()
         };
         drop(refused);
+    }
+
+    /// The number of pieces of work that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting()
     }
 
     fn lock(&self) -> MutexGuard<'_, FairQueue<Payer, oneshot::Sender<Permit>>> {

@@ -16,6 +16,9 @@ pub(crate) use lane::{Lane, Permit};
 pub(crate) use store::Store;
 use tokio::runtime::Handle;
 
+#[cfg(test)]
+mod tests;
+
 /// The lanes of a service.
 #[derive(Debug)]
 pub(crate) struct Lanes([Arc<Lane>; Kind::ALL.len()]);

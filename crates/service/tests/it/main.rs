@@ -10,6 +10,7 @@ mod connection;
 mod editing;
 mod exchange;
 mod failures;
+mod fairness;
 mod lifecycle;
 mod once;
 mod ownership;

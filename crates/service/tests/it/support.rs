@@ -1,6 +1,6 @@
 //! A service over a real store, and a wrapper that makes the store slow or failing where a test says so.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -51,6 +51,56 @@ pub(crate) struct Faulty {
     pub(crate) lose_delete: AtomicBool,
     /// The next look for a kept answer fails.
     pub(crate) fail_look: AtomicBool,
+    pub(crate) turnstile: Turnstile,
+}
+
+/// Holds calls where a test says so, and tells which have come.
+pub(crate) struct Turnstile {
+    /// The names of the calls that are held.
+    held: Mutex<HashSet<&'static str>>,
+    /// Whose calls have come, or of which notebook, and what lets each go on.
+    come: Mutex<Vec<(String, Option<oneshot::Sender<()>>)>>,
+    comings: Semaphore,
+}
+
+impl Default for Turnstile {
+    fn default() -> Self {
+        Self { held: Mutex::default(), come: Mutex::default(), comings: Semaphore::new(0) }
+    }
+}
+
+impl Turnstile {
+    pub(crate) fn hold(&self, call: &'static str) {
+        self.held.lock().unwrap().insert(call);
+    }
+
+    /// Waits until so many more calls are held, and tells whose have been held so far.
+    pub(crate) async fn come(&self, more: u32) -> Vec<String> {
+        self.comings.acquire_many(more).await.unwrap().forget();
+        self.come.lock().unwrap().iter().map(|(whose, _)| whose.clone()).collect()
+    }
+
+    /// Lets the call at this place go on.
+    pub(crate) fn let_one(&self, place: usize) {
+        self.come.lock().unwrap()[place].1.take().unwrap().send(()).unwrap();
+    }
+
+    /// Lets all calls go on, and holds none any more.
+    pub(crate) fn let_all(&self) {
+        self.held.lock().unwrap().clear();
+        for (_, go_on) in self.come.lock().unwrap().drain(..) {
+            drop(go_on);
+        }
+    }
+
+    async fn pass(&self, call: &'static str, whose: &str) {
+        if self.held.lock().unwrap().contains(call) {
+            let (go_on, may_go_on) = oneshot::channel();
+            self.come.lock().unwrap().push((whose.to_owned(), Some(go_on)));
+            self.comings.add_permits(1);
+            let _ = may_go_on.await; // either way
+        }
+    }
 }
 
 pub(crate) type Hook = Box<dyn FnOnce() -> futures_util::future::BoxFuture<'static, ()> + Send>;
@@ -73,6 +123,7 @@ impl NotebookStore for Faulty {
         if self.failing_loads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
             return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
         }
+        self.turnstile.pass("load", id.as_str()).await;
         let loaded = self.inner.load(id).await;
         let hook = self.after_load.lock().unwrap().take();
         if let Some(hook) = hook {
@@ -144,10 +195,12 @@ impl NotebookStore for Faulty {
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        self.turnstile.pass("list", filter.owner.as_ref().map_or("", |owner| owner.as_str())).await;
         self.inner.list(filter, page).await
     }
 
     async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
+        self.turnstile.pass("search", owner.as_str()).await;
         self.inner.search(owner, text, page).await
     }
 
@@ -196,6 +249,7 @@ impl World {
             after_load: Mutex::default(),
             lose_delete: AtomicBool::new(false),
             fail_look: AtomicBool::new(false),
+            turnstile: Turnstile::default(),
         });
         let service = NotebookService::new(Arc::clone(&store) as Arc<dyn NotebookStore>, options).unwrap();
         Self { service, store, dir }
