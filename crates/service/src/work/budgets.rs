@@ -124,8 +124,7 @@ impl Budgets {
         let of = |kind| match kind {
             Kind::ShortAnalysis => budget([short, short.div_ceil(2), 4_096, 256], source),
             Kind::LongAnalysis => budget([long, long.div_ceil(2), 1_024, 64], source),
-            Kind::Opening => budget([heavy, heavy / 2, 2_048, 128], any),
-            Kind::Refresh => budget([heavy, heavy / 2, 2_048, 128], any),
+            Kind::Opening | Kind::Refresh => budget([heavy, heavy / 2, 2_048, 128], any),
             Kind::Graph => budget([2, 1, 512, 32], any),
             Kind::Export => budget([2, 1, 256, 16], MAX_EXPORT_BYTES),
             // What waits holds its file in memory.
@@ -208,7 +207,8 @@ mod tests {
             let Budget { at_once, at_once_per_user, waiting, waiting_per_user, max_cost } = budgets[kind];
             let max = if max_cost == u64::MAX { "—".to_owned() } else { format!("{} KiB", max_cost / 1024) };
             let name = kind.name();
-            table += &format!("| {name} | {at_once} | {at_once_per_user} | {waiting} | {waiting_per_user} | {max} |\n");
+            let numbers = [at_once, at_once_per_user, waiting, waiting_per_user].map(|number| number.to_string());
+            table.extend(["| ", name, " | ", &numbers.join(" | "), " | ", &max, " |\n"]);
         }
         let documents = include_str!("../../../../docs/configuration.md");
         assert!(documents.contains(&table), "docs/configuration.md must hold\n{table}");

@@ -217,7 +217,7 @@ proptest! {
                 }
             }
             // Limits, and no room unused.
-            let of = |user: u8| running.iter().filter(|other| **other == user).count();
+            let of = |user: u8| running.iter().map(|other| usize::from(*other == user)).sum::<usize>();
             prop_assert!(running.len() <= at_once);
             for user in 0..5 {
                 prop_assert!(of(user) <= per_user);

@@ -13,7 +13,7 @@ use crate::ServiceError;
 /// The store of a service. Calls are made on behalf of a user, each with a [`StoreAccess`].
 #[derive(Debug)]
 pub(crate) struct Store {
-    store: Arc<dyn NotebookStore>,
+    inner: Arc<dyn NotebookStore>,
     calls: Arc<Lane>,
     slow_calls: Arc<Lane>,
 }
@@ -34,9 +34,9 @@ impl Deref for StoreAccess<'_> {
 }
 
 impl Store {
-    pub(crate) fn new(store: Arc<dyn NotebookStore>, lanes: &Lanes) -> Self {
+    pub(crate) fn new(inner: Arc<dyn NotebookStore>, lanes: &Lanes) -> Self {
         let lane = |kind| Arc::clone(lanes.of(kind));
-        Self { store, calls: lane(Kind::StoreCall), slow_calls: lane(Kind::SlowStoreCall) }
+        Self { inner, calls: lane(Kind::StoreCall), slow_calls: lane(Kind::SlowStoreCall) }
     }
 
     /// Waits for a turn to make a short call.
@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// When too many calls wait.
     pub(crate) async fn short(&self, user: &UserId) -> Result<StoreAccess<'_>, ServiceError> {
-        Ok(StoreAccess { store: &*self.store, _permits: (None, self.calls.enter(user, 1).await?) })
+        Ok(StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter(user, 1).await?) })
     }
 
     /// Waits for a turn to make a call that reads or writes much.
@@ -53,21 +53,21 @@ impl Store {
     /// When too many calls wait.
     pub(crate) async fn slow(&self, user: &UserId) -> Result<StoreAccess<'_>, ServiceError> {
         let slow = self.slow_calls.enter(user, 1).await?;
-        Ok(StoreAccess { store: &*self.store, _permits: (Some(slow), self.calls.enter(user, 1).await?) })
+        Ok(StoreAccess { store: &*self.inner, _permits: (Some(slow), self.calls.enter(user, 1).await?) })
     }
 
     /// Waits for a turn to make a call of the owner's writer task, which makes one at a time; never refused.
     pub(crate) async fn for_writer(&self, owner: &UserId) -> StoreAccess<'_> {
-        StoreAccess { store: &*self.store, _permits: (None, self.calls.enter_always(owner, 1).await) }
+        StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter_always(owner, 1).await) }
     }
 
     /// As [`NotebookStore::health`]; the store answers that at once, whatever else it does.
     pub(crate) async fn health(&self) -> Health {
-        self.store.health().await
+        self.inner.health().await
     }
 
     /// As [`NotebookStore::subscribe`].
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
-        self.store.subscribe()
+        self.inner.subscribe()
     }
 }
