@@ -131,6 +131,7 @@ fn options(config: &Config) -> quire_service::Options {
         keys: config.secret_keys.clone(),
         plain_connections,
         quota: config.quota,
+        memory_bytes: config.memory_bytes,
         read_only: config.read_only,
         ..Default::default()
     }

@@ -22,6 +22,10 @@ const MOST_WORKERS: usize = 512;
 const MAX_TRUSTED_PROXIES: u64 = 16;
 /// More connections than this make a database slower, and leave too few for the other servers.
 const MOST_DATABASE_CONNECTIONS: u64 = 30;
+/// The least memory for notebooks: room for some of ordinary size.
+const MIN_MEMORY_MIB: usize = 16;
+/// More than any machine has.
+const MAX_MEMORY_MIB: u64 = 16 * 1024 * 1024;
 /// A limit on what a user may keep; beyond it, there is none.
 const MOST_KEPT: u64 = 1 << 50;
 
@@ -51,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// How log lines are written.
     pub(crate) log_format: LogFormat,
+    /// Bytes of memory that notebooks may take together.
+    pub(crate) memory_bytes: usize,
     /// How many threads answer requests.
     pub(crate) workers: usize,
     /// How many connections are held at once.
@@ -136,7 +142,12 @@ impl Config {
             0 => std::thread::available_parallelism().map_or(2, usize::from).min(MOST_WORKERS),
             workers => workers,
         };
+        let memory_mib = match count("memory_mib", 0, MAX_MEMORY_MIB)? {
+            0 => memory::available_mib() / 4,
+            mib => mib,
+        };
         Ok(Self {
+            memory_bytes: memory_mib.max(MIN_MEMORY_MIB) * 1024 * 1024,
             notebooks_dir: sources.get("notebooks_dir", directory)?,
             // What may hold secrets is not made from what may be repeated in messages.
             database: None,
@@ -251,6 +262,7 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
+mod memory;
 mod sign_in;
 
 #[cfg(test)]

@@ -231,6 +231,15 @@ pub(crate) const KEYS: &[Key] = &[
         switch: false,
     },
     Key {
+        name: "memory_mib",
+        flag: "memory-mib",
+        variables: &["QUIRE_MEMORY_MIB"],
+        value: "NUMBER",
+        default: "0",
+        help: "Let notebooks in memory take so many MiB together, one at most half; 0 is a quarter of what the process may use",
+        switch: false,
+    },
+    Key {
         name: "workers",
         flag: "workers",
         variables: &["QUIRE_WORKERS"],

@@ -59,6 +59,7 @@ codes! {
     SignInUnavailable = "sign_in_unavailable", SERVICE_UNAVAILABLE, "Signing in does not work for the moment";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The notebook store is not available";
     StoreOverloaded = "store_overloaded", SERVICE_UNAVAILABLE, "The notebook store is overloaded";
+    MemoryFull = "memory_full", SERVICE_UNAVAILABLE, "The server has no memory left for the notebook";
     OutcomeUnknown = "outcome_unknown", SERVICE_UNAVAILABLE, "It is not known whether the change happened";
     TookTooLong = "took_too_long", SERVICE_UNAVAILABLE, "The answer took too long";
     StorageFull = "storage_full", INSUFFICIENT_STORAGE, "There is no room to store the change";

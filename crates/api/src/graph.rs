@@ -1,11 +1,12 @@
 //! The dependency graph of a notebook.
 
 use actix_web::web;
-use quire_domain::{Cell, CellId, CellType, Cycle, Edge, EdgeKind, Graph, Notebook, Revision};
+use quire_domain::{Cell, CellId, CellType, Cycle, Dependency, EdgeKind, Graph, Notebook, Revision};
+use quire_service::Published;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::{Answer, json, read, resource};
+use crate::answer::{Answer, json_bytes, read, render, resource};
 use crate::guard::Caller;
 use crate::openapi::{CellTypeName, EdgeKindName};
 use crate::path::NotebookPath;
@@ -25,9 +26,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "The graph, with its cycles and what is worth knowing.", body = GraphOut)),
 )]
 pub(crate) async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
-    let (published, graph) = shared.read(shared.service.graph(&user, &id)).await?;
-    let edges: Vec<_> = graph.edges().collect();
-    json(512 + 256 * edges.len(), &GraphOut::new(&published.notebook, &graph, &edges))
+    let write = |published: &Published, graph: &Graph| {
+        let edges: Vec<_> = graph.dependencies().collect();
+        render(512 + 256 * edges.len(), &GraphOut::new(&published.notebook, graph, &edges))
+    };
+    Ok(json_bytes(shared.read(shared.service.with_graph(&user, &id, write)).await??))
 }
 
 /// Which cell depends on which, at one revision.
@@ -38,7 +41,7 @@ pub(crate) struct GraphOut<'a> {
     revision: Revision,
     /// In document order.
     nodes: Vec<NodeOut<'a>>,
-    /// By the places of the cells that read.
+    /// By the places of the cells that read. A name that a cell reads is in one edge at most.
     edges: Vec<EdgeOut<'a>>,
     cycles: Vec<CycleOut<'a>>,
     diagnostics: Vec<DiagnosticOut<'a>>,
@@ -55,13 +58,16 @@ struct NodeOut<'a> {
     writes: Vec<&'a str>,
 }
 
-/// `to` takes `name` from `from`.
+/// `to` takes `names` from `from`. There is one edge for each two cells and kind.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GraphEdge)]
 struct EdgeOut<'a> {
     from: &'a str,
     to: &'a str,
+    /// The first of `names`.
     name: &'a str,
+    /// Everything that `to` takes from `from` in this way, sorted.
+    names: &'a [&'a str],
     #[schema(value_type = EdgeKindName)]
     kind: &'static str,
 }
@@ -92,14 +98,14 @@ struct StepOut<'a> {
 enum DiagnosticOut<'a> {
     /// The code does not parse; the graph has what the last code that did read and wrote.
     Syntax { cell_id: &'a str, detail: &'a str, line: u32, column: u32 },
-    /// The cell reads a name that is written only further down.
-    DefinedLater { cell_id: &'a str, name: &'a str, writer_id: &'a str },
+    /// The cell reads names that are written only further down; `name` is the first of them.
+    DefinedLater { cell_id: &'a str, name: &'a str, names: &'a [&'a str], writer_id: &'a str },
     /// Several cells write the name.
     MultipleDefinition { name: String, cell_ids: Vec<String> },
 }
 
 impl<'a> GraphOut<'a> {
-    fn new(notebook: &'a Notebook, graph: &'a Graph, edges: &'a [Edge]) -> Self {
+    fn new(notebook: &'a Notebook, graph: &'a Graph, edges: &'a [Dependency<'a>]) -> Self {
         Self {
             revision: notebook.revision,
             nodes: notebook.cells.iter().map(|cell| node(cell)).collect(),
@@ -115,13 +121,18 @@ fn node(cell: &Cell) -> NodeOut<'_> {
     NodeOut { cell_id: cell.id.as_str(), r#type: cell.cell_type, reads, writes }
 }
 
-fn edge(Edge { parent, child, name, kind }: &Edge) -> EdgeOut<'_> {
+fn edge<'a>(Dependency { parent, child, names, kind, .. }: &'a Dependency<'a>) -> EdgeOut<'a> {
     let kind = match kind {
         EdgeKind::Eager => "eager",
         EdgeKind::Deferred => "deferred",
         EdgeKind::Table => "table",
     };
-    EdgeOut { from: parent.as_str(), to: child.as_str(), name, kind }
+    EdgeOut { from: parent.as_str(), to: child.as_str(), name: first(names), names, kind }
+}
+
+/// The first name; every edge has one.
+fn first<'a>(names: &[&'a str]) -> &'a str {
+    names.first().copied().unwrap_or_default()
 }
 
 fn cycle(cycle: &Cycle) -> CycleOut<'_> {
@@ -132,18 +143,17 @@ fn cycle(cycle: &Cycle) -> CycleOut<'_> {
     }
 }
 
-fn diagnostics<'a>(notebook: &'a Notebook, graph: &Graph, edges: &'a [Edge]) -> Vec<DiagnosticOut<'a>> {
-    let place: std::collections::HashMap<&CellId, usize> =
-        notebook.cells.iter().enumerate().map(|(place, cell)| (&cell.id, place)).collect();
+fn diagnostics<'a>(notebook: &'a Notebook, graph: &Graph, edges: &'a [Dependency<'a>]) -> Vec<DiagnosticOut<'a>> {
     let syntax = notebook.cells.iter().filter_map(|cell| {
         let broken = cell.broken.as_deref()?;
         let (line, column) = (broken.line, broken.column);
         Some(DiagnosticOut::Syntax { cell_id: cell.id.as_str(), detail: &broken.message, line, column })
     });
-    let later = edges.iter().filter(|edge| place.get(&edge.parent) > place.get(&edge.child));
-    let later = later.map(|Edge { parent, child, name, .. }| DiagnosticOut::DefinedLater {
+    let later = edges.iter().filter(|edge| edge.is_below);
+    let later = later.map(|Dependency { parent, child, names, .. }| DiagnosticOut::DefinedLater {
         cell_id: child.as_str(),
-        name,
+        name: first(names),
+        names,
         writer_id: parent.as_str(),
     });
     let several = graph.multiple_definitions().into_iter().map(|(name, cells)| DiagnosticOut::MultipleDefinition {

@@ -207,9 +207,11 @@ impl From<ServiceError> for Problem {
                 changed: Some(changed),
                 ..Self::new(Code::RevisionConflict, message)
             },
-            ServiceError::Invalid(_) | ServiceError::InvalidId(_) | ServiceError::LastRevision => {
-                Self::new(Code::BeyondLimit, message)
-            }
+            ServiceError::Invalid(_)
+            | ServiceError::InvalidId(_)
+            | ServiceError::LastRevision
+            | ServiceError::NotebookTooLarge { .. } => Self::new(Code::BeyondLimit, message),
+            ServiceError::MemoryFull => Self::new(Code::MemoryFull, message).after(5),
             ServiceError::OverQuota { .. } => Self::new(Code::OverQuota, message),
             ServiceError::TooMuchAtOnce { .. } => Self::new(Code::TooMuchAtOnce, message).after(1),
             ServiceError::Busy { .. } => Self::new(Code::ServerBusy, message).after(1),

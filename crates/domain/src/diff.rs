@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::graph::work;
 use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Replaced};
 
 impl Change {
@@ -80,15 +81,23 @@ fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
     run
 }
 
-/// For which cells it made a difference that the cycles of `was` became those of `now`.
-pub(crate) fn cycle_changes(
-    was: &BTreeMap<CellId, Arc<Cycle>>,
-    now: &BTreeMap<CellId, Arc<Cycle>>,
-    exists: impl Fn(&CellId) -> bool,
-) -> Vec<CycleChange> {
+/// The cells that are on a cycle, each with it.
+pub(crate) type Cycles = BTreeMap<CellId, Arc<Cycle>>;
+
+/// For which cells it made a difference that the cycles of `was` became those of `now`. Two cycles are compared once,
+/// not once for each of their cells.
+pub(crate) fn cycle_changes(was: &Cycles, now: &Cycles, exists: impl Fn(&CellId) -> bool) -> Vec<CycleChange> {
+    let mut compared: HashMap<(*const Cycle, *const Cycle), bool> = HashMap::new();
+    let mut is_same = |was: &Arc<Cycle>, now: &Arc<Cycle>| {
+        Arc::ptr_eq(was, now)
+            || *compared.entry((Arc::as_ptr(was), Arc::as_ptr(now))).or_insert_with(|| {
+                work::step();
+                was == now
+            })
+    };
     let gone = was.keys().filter(|id| !now.contains_key(*id) && exists(id));
     let mut changes: Vec<_> = gone.map(|id| CycleChange { id: id.clone(), cycle: None }).collect();
-    for (id, cycle) in now.iter().filter(|(id, cycle)| was.get(*id) != Some(cycle)) {
+    for (id, cycle) in now.iter().filter(|(id, cycle)| !was.get(*id).is_some_and(|was| is_same(was, cycle))) {
         changes.push(CycleChange { id: id.clone(), cycle: Some(Arc::clone(cycle)) });
     }
     changes
@@ -131,6 +140,20 @@ mod tests {
         let change = Change::between(before.notebook(), &renumbered).unwrap();
         let cells: Vec<_> = change.cells.iter().map(|cell| (cell.id.as_str(), cell.moved, cell.index)).collect();
         assert_eq!(cells, [("d", true, Some(0))]);
+    }
+
+    /// Two states that know nothing of each other, as when a notebook is read again.
+    #[test]
+    fn a_long_cycle_is_compared_once_not_once_for_each_cell() {
+        const CELLS: usize = 500;
+        let cells: Vec<_> =
+            (0..CELLS).map(|n| (format!("c{n}"), format!("x{n} = x{}", (n + CELLS - 1) % CELLS))).collect();
+        let cells: Vec<_> = cells.iter().map(|(id, code)| (id.as_str(), code.as_str())).collect();
+        let (before, after) = (notebook(&cells), notebook(&cells));
+        assert_eq!(before.notebook().cycles.len(), CELLS);
+        let steps = work::steps();
+        assert_eq!(cycle_changes(&before.notebook().cycles, &after.notebook().cycles, |_| true), []);
+        assert_eq!(work::steps() - steps, 1);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod notebook;
 mod open;
 mod order;
 mod sealing;
+mod size;
 
 pub use cell::{Cell, CellStatus, Output, Results};
 pub use cells::Cells;
@@ -27,7 +28,7 @@ pub use change::{CellChange, Change, CycleChange, Replaced};
 pub use connection::{ConnectionString, StoredConnection};
 pub use digest::ContentDigest;
 pub use edit::{Edit, EditError, Place};
-pub use graph::{Cycle, Edge, EdgeKind, Graph, GraphDiagnostic, Plan};
+pub use graph::{Cycle, CycleUpdate, Dependency, Edge, EdgeKind, Graph, GraphDiagnostic, Plan};
 pub use ids::{CellId, InvalidId, NotebookId, UserId};
 pub use json::{Extra, Json, JsonError};
 pub use mask::ShownConnection;

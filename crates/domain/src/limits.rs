@@ -17,6 +17,11 @@ pub const USER_ID_CHARS: usize = 255;
 pub const ID_CHARS: usize = 200;
 /// Cells of a notebook.
 pub const CELLS: usize = 10_000;
+/// Bytes of all sources of a notebook together, in UTF-8: what a request's body can bring at once.
+pub const NOTEBOOK_CODE_BYTES: usize = BODY_BYTES;
+/// Names that a notebook's cells read and write together, each counted once for each cell that does; so the graph has no
+/// more edges.
+pub const NOTEBOOK_NAMES: usize = 200_000;
 /// Levels of nesting in a JSON value.
 pub const JSON_DEPTH: usize = 128;
 /// Bytes of all outputs of a cell, data and metadata as JSON text.
@@ -55,6 +60,14 @@ pub enum Invalid {
 /// [`Invalid::TooLarge`] when `actual` is more than `limit`.
 pub fn at_most(what: &'static str, unit: &'static str, limit: usize, actual: usize) -> Result<(), Invalid> {
     if actual > limit { Err(Invalid::TooLarge { what, unit, limit, actual }) } else { Ok(()) }
+}
+
+/// Checks the bytes of all sources of a notebook together.
+///
+/// # Errors
+/// [`Invalid::TooLarge`] when they are more than [`NOTEBOOK_CODE_BYTES`].
+pub fn notebook_code(bytes: usize) -> Result<(), Invalid> {
+    at_most("the notebook's code", "bytes", NOTEBOOK_CODE_BYTES, bytes)
 }
 
 /// Checks a short text: at most `limit` characters and no NUL.

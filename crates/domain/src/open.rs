@@ -1,15 +1,16 @@
 //! A notebook with its graph, held by its one writer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use quire_analysis::{Analysis, CellType, analyse};
 
-use crate::diff::cycle_changes;
+use crate::diff::{Cycles, cycle_changes};
 use crate::limits::{self, Invalid};
+use crate::size::{Totals, cycle_index_bytes};
 use crate::{
-    Cell, CellChange, CellId, Change, Cycle, CycleChange, Edit, EditError, Extra, Graph, Notebook, OrderKey, Place,
-    Replaced, Timestamp,
+    Cell, CellChange, CellId, Change, Cycle, CycleChange, CycleUpdate, Edit, EditError, Extra, Graph, Notebook,
+    OrderKey, Place, Replaced, Timestamp,
 };
 
 /// A notebook open for editing: the data that readers share, and the graph and index that only its writer needs.
@@ -19,6 +20,7 @@ pub struct OpenNotebook {
     /// Where each cell is, so that finding one does not look at all.
     orders: HashMap<CellId, OrderKey>,
     graph: Graph,
+    totals: Totals,
 }
 
 impl OpenNotebook {
@@ -53,7 +55,8 @@ impl OpenNotebook {
         notebook.cells = notebook.cells.iter().map(open).collect();
         let orders = notebook.cells.iter().map(|cell| (cell.id.clone(), cell.order.clone())).collect();
         let graph = Graph::new(notebook.cells.iter());
-        let mut open = Self { notebook, orders, graph };
+        let totals = Totals::of(notebook.cells.iter());
+        let mut open = Self { notebook, orders, graph, totals };
         open.refresh_cycles();
         open
     }
@@ -68,6 +71,12 @@ impl OpenNotebook {
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// Estimates the bytes of memory that the notebook takes with its graph. O(1) for each cycle.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.totals.cell_bytes() + self.graph.memory_bytes() + cycle_index_bytes(self.notebook.cycles.len())
     }
 
     /// The cell with this id.
@@ -179,6 +188,7 @@ impl OpenNotebook {
                 change.cells = vec![changed(id, Some(before), Some(Arc::new(cell)))];
             }
         }
+        self.totals.check(&change.cells)?;
         if !matches!(edit, Edit::SetResults { .. }) {
             change.revision.after = next;
             // Never backwards, even if the clock is.
@@ -216,9 +226,11 @@ impl OpenNotebook {
         if let Some(connection) = &change.connection {
             self.notebook.connection.clone_from(&connection.after);
         }
-        let mut cycles_changed = false;
+        let mut updates = Vec::new();
         for cell in &mut change.cells {
-            cycles_changed |= self.graph.update(cell.before.as_ref(), cell.after.as_ref());
+            updates.push(self.graph.update(cell.before.as_ref(), cell.after.as_ref()));
+            cell.before.iter().for_each(|cell| self.totals.remove(cell));
+            cell.after.iter().for_each(|cell| self.totals.add(cell));
             let cells = &mut self.notebook.cells;
             if let Some(before) = &cell.before
                 && cell.after.as_ref().is_none_or(|after| after.order != before.order)
@@ -236,19 +248,30 @@ impl OpenNotebook {
             cell.index =
                 cell.after.as_ref().and_then(|after| self.notebook.cells.position(&after.order, &after.id).ok());
         }
-        if cycles_changed {
-            change.cycles = self.refresh_cycles();
-        }
+        change.cycles = match &*updates {
+            [update] if !update.is_empty() => self.update_cycles(update),
+            _ if updates.iter().all(CycleUpdate::is_empty) => Vec::new(),
+            _ => self.refresh_cycles(),
+        };
     }
 
-    /// Takes the cycles over from the graph and says for which cells that made a difference.
+    /// Takes all cycles over from the graph and says for which cells that made a difference.
     fn refresh_cycles(&mut self) -> Vec<CycleChange> {
-        let mut now: BTreeMap<CellId, Arc<Cycle>> = BTreeMap::new();
-        for cycle in self.graph.cycles() {
-            now.extend(cycle.cells.iter().map(|id| (id.clone(), Arc::clone(cycle))));
-        }
+        let now = by_cell(self.graph.cycles());
         let was = std::mem::replace(&mut self.notebook.cycles, Arc::new(now));
         cycle_changes(&was, &self.notebook.cycles, |id| self.orders.contains_key(id))
+    }
+
+    /// Takes those cycles over that an update made different, as [`Self::refresh_cycles`].
+    fn update_cycles(&mut self, CycleUpdate { removed, added }: &CycleUpdate) -> Vec<CycleChange> {
+        let (was, now) = (by_cell(removed), by_cell(added));
+        let changes = cycle_changes(&was, &now, |id| self.orders.contains_key(id));
+        let cycles = Arc::make_mut(&mut self.notebook.cycles);
+        for id in was.keys().filter(|id| !now.contains_key(*id)) {
+            cycles.remove(id);
+        }
+        cycles.extend(now);
+        changes
     }
 
     fn known(&self, id: &CellId) -> Result<Arc<Cell>, EditError> {
@@ -304,6 +327,11 @@ impl OpenNotebook {
         }
         Ok((order, shifted))
     }
+}
+
+fn by_cell<'a>(cycles: impl IntoIterator<Item = &'a Arc<Cycle>>) -> Cycles {
+    let each = |cycle: &'a Arc<Cycle>| cycle.cells.iter().map(move |id| (id.clone(), Arc::clone(cycle)));
+    cycles.into_iter().flat_map(each).collect()
 }
 
 /// The same names, all reads deferred.

@@ -20,7 +20,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let user = UserId::new("local")?;
     let notebook = service.create(&user).await?;
     let mut watch = service.watch(&user, &notebook).await?;
-    println!("notebook {notebook} begins at revision {}", watch.start.notebook.revision);
+    if let Some(start) = watch.take_start() {
+        println!("notebook {notebook} begins at revision {}", start.notebook.revision);
+    }
 
     // Every edit is durable when its call returns.
     for code in ["x = 1", "y = x + 1", "print(y)"] {

@@ -7,6 +7,8 @@ use quire_storage::StoreError;
 
 use crate::ChangedSince;
 
+const MIB: usize = 1024 * 1024;
+
 /// Why a use case was refused or failed. Unless it says otherwise, nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -43,6 +45,23 @@ pub enum ServiceError {
         /// How much there may be.
         most: u64,
     },
+    /// The notebook takes more memory than the server gives one.
+    #[error(
+        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller or divide it, or have the server's operator raise --memory-mib",
+        bytes.div_ceil(MIB),
+        most / MIB
+    )]
+    NotebookTooLarge {
+        /// The notebook.
+        id: NotebookId,
+        /// How many bytes it takes, about.
+        bytes: usize,
+        /// How many it may take.
+        most: usize,
+    },
+    /// No memory is left for the notebook: the user's other notebooks, which are watched, take it.
+    #[error("the server has no memory left for this notebook; close others, or try again later")]
+    MemoryFull,
     /// The user has too much work of one kind under way.
     #[error("you have too many {what} under way: {waiting} wait already; try again when some of them are done")]
     TooMuchAtOnce {

@@ -4,12 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use quire_domain::{Change, Notebook, ShownConnection};
+use quire_domain::{Change, Graph, Notebook, OpenNotebook, ShownConnection};
 use quire_storage::Version;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use uuid::Uuid;
 
+use crate::ServiceError;
+use crate::analyser::opening_cost;
+use crate::memory::{self, Charge};
 use crate::recent::{Next, Recent};
+use crate::work::Kind;
+use crate::writer::Shared;
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ impl FromStr for Seq {
 }
 
 /// A notebook as readers see it: durable, whole, never half an edit.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Published {
     /// The notebook.
     pub notebook: Notebook,
@@ -56,6 +61,36 @@ pub struct Published {
     pub version: Version,
     /// The last event that led here.
     pub seq: Seq,
+    graph: PublishedGraph,
+}
+
+/// The graph of a published notebook, built when it is first asked for.
+#[derive(Debug)]
+struct PublishedGraph {
+    /// What it will take of the memory, about.
+    bytes: usize,
+    built: OnceCell<(Arc<Graph>, Charge)>,
+}
+
+impl Published {
+    pub(crate) fn new(open: &OpenNotebook, connection: Option<ShownConnection>, version: Version, seq: Seq) -> Self {
+        let graph = PublishedGraph { bytes: open.graph().memory_bytes(), built: OnceCell::new() };
+        Self { notebook: open.notebook().clone(), connection, version, seq, graph }
+    }
+
+    /// The notebook's dependency graph, built once, however many ask for it.
+    pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<Graph>, ServiceError> {
+        let build = || async {
+            let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
+            let Notebook { id, owner, .. } = &self.notebook;
+            let permit = shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&self.notebook)).await?;
+            let (id, published) = (id.clone(), Arc::clone(self));
+            let build = move || Graph::new(published.notebook.cells.iter());
+            let graph = permit.run(move || format!("build the graph of notebook {id}"), build).await?;
+            Ok::<_, ServiceError>((Arc::new(graph), charge))
+        };
+        Ok(Arc::clone(&self.graph.built.get_or_try_init(build).await?.0))
+    }
 }
 
 /// Something that happened to a notebook.
@@ -83,8 +118,8 @@ pub enum EventKind {
 /// A watcher's view of one notebook: its state when the watching began, then every event after it, in order.
 #[derive(Debug)]
 pub struct Watch {
-    /// The notebook when watching began, or after the last [`EventKind::Resync`].
-    pub start: Arc<Published>,
+    /// The notebook when watching began, until it is taken or the first event is asked for.
+    start: Option<Arc<Published>>,
     /// The number of the last event that the watcher has had; absent when it cannot be told what it has missed.
     seen: Option<u64>,
     recent: Arc<Recent>,
@@ -107,14 +142,22 @@ impl Watch {
             Some(last) if last.epoch == start.seq.epoch && last.number <= start.seq.number => Some(last.number),
             Some(_elsewhere) => None,
         };
-        Self { start, seen, recent, news, published }
+        Self { start: Some(start), seen, recent, news, published }
     }
 
-    /// The next event; `None` when the notebook is gone or the service has closed. A watcher that was too slow gets one
-    /// [`EventKind::Resync`] in place of what it missed, and [`Self::start`] is the state that the next event follows.
+    /// Takes the state that the first event follows, unless the watch goes on after an earlier one. A watch does not keep it
+    /// when events are asked for, so that it does not hold what has long been replaced; `None` then.
+    pub fn take_start(&mut self) -> Option<Arc<Published>> {
+        self.start.take()
+    }
+
+    /// The next event; `None` when the notebook is gone, left memory for want of room, or the service has closed. A watcher
+    /// that was too slow gets one [`EventKind::Resync`] in place of what it missed, which has the state that the next event
+    /// follows.
     ///
     /// Cancel safe: a dropped future loses no event.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
+        self.start = None;
         let mut is_over = false;
         loop {
             match self.seen.map_or(Next::Lost, |seen| self.recent.after(seen)) {
@@ -123,9 +166,9 @@ impl Watch {
                     return Some(event);
                 }
                 Next::Lost => {
-                    self.start = Arc::clone(&self.published.borrow());
-                    self.seen = Some(self.start.seq.number);
-                    return Some(resync(&self.start));
+                    let now = Arc::clone(&self.published.borrow());
+                    self.seen = Some(now.seq.number);
+                    return Some(resync(&now));
                 }
                 Next::Nothing if is_over => return None,
                 // What was kept before the end is looked for once more after it.

@@ -91,6 +91,8 @@ impl NotebookService {
         }
         // Opening finds what the cells read and write, which files do not say truly.
         let open = OpenNotebook::open(notebook);
+        open.notebook().check_limits()?;
+        self.shared.memory.check_one(&id, open.memory_bytes())?;
         let Notebook { name, cells, .. } = open.notebook();
         let imported = ImportedNotebook { id, name: name.clone(), cells: cells.len(), notices };
         Ok((open, imported))

@@ -9,29 +9,41 @@ use uuid::Uuid;
 use crate::command::{EditCommand, Wish};
 use crate::error::repeat;
 use crate::writer::{ROUNDS, Writer};
-use crate::{Edited, ServiceError};
+use crate::{Edited, ServiceError, recent};
 
 /// How one attempt to commit a group ended.
 enum Attempt {
-    /// Durable and published; the answers, one for each edit.
+    /// Durable and published; the answers, one for each edit that was tried.
     Done(Vec<Result<Edited, ServiceError>>),
     /// Nothing was stored, and memory is as it was.
     Failed(StoreError),
 }
 
 impl Writer {
-    /// Applies the edits one by one, makes them durable together, publishes, and answers each.
-    pub(crate) async fn commit_group(&mut self, group: Vec<EditCommand>) {
-        match self.commit_together(&group).await {
+    /// Applies the edits one by one, makes them durable together, publishes, and answers each; in several steps when their
+    /// events would be more than are kept.
+    pub(crate) async fn commit_group(&mut self, mut group: Vec<EditCommand>) {
+        while !group.is_empty() {
+            let done = self.commit_some(&mut group).await;
+            if !done {
+                return;
+            }
+        }
+    }
+
+    /// Commits the first edits of the group and takes them out of it. Returns false when all have been answered.
+    async fn commit_some(&mut self, group: &mut Vec<EditCommand>) -> bool {
+        match self.commit_together(group).await {
             Ok(answers) => {
-                for (command, answer) in group.into_iter().zip(answers) {
+                for (command, answer) in group.drain(..answers.len()).zip(answers) {
                     let _ = command.reply.send(answer); // a client that went away does not take its edit back
                 }
+                true
             }
             // One bad edit must not take the others with it. When it is not known what happened, doing them again could
             // do them twice.
             Err(error) if group.len() > 1 && !ends_all(&error) => {
-                for command in group {
+                for command in group.drain(..) {
                     let alone = [command];
                     let answer = match self.commit_together(&alone).await {
                         Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(repeat(&error))),
@@ -40,9 +52,10 @@ impl Writer {
                     let [command] = alone;
                     let _ = command.reply.send(answer);
                 }
+                false
             }
             Err(error) => {
-                let mut group = group.into_iter();
+                let mut group = group.drain(..);
                 let first = group.next();
                 for command in group {
                     let _ = command.reply.send(Err(repeat(&error)));
@@ -51,11 +64,12 @@ impl Writer {
                 if let Some(first) = first {
                     let _ = first.reply.send(Err(ServiceError::from(error)));
                 }
+                false
             }
         }
     }
 
-    /// Commits a group, with as many rounds as others' commits make necessary.
+    /// Commits the first edits of a group, with as many rounds as others' commits make necessary. The answers are theirs.
     async fn commit_together(
         &mut self,
         group: &[EditCommand],
@@ -93,10 +107,16 @@ impl Writer {
         let (mut changes, mut states) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(group.len());
         let mut kept = Vec::new();
+        let mut weight = 0;
         for command in group {
+            // All that is published together is kept for watchers, whatever it holds.
+            if weight > recent::MAX_BYTES {
+                break;
+            }
             let applied = self.apply(command, &changes).await;
             answers.push(applied.map(|change| {
                 if let Some(change) = &change {
+                    weight += recent::weight_of(change);
                     changes.push(Arc::clone(change));
                     states.push(self.open.notebook().clone());
                 }
@@ -179,9 +199,20 @@ impl Writer {
             Some((cell_type, code)) => Some(self.shared.analyser.analyse(&command.user, cell_type, code).await?),
             None => None,
         };
+        let before = self.open.memory_bytes();
         match self.open.apply(edit, analysis, self.shared.clock.now()) {
             // The cell, or the one that it was to stand behind, was there at the revision that the user knows.
             Err(EditError::CellNotFound(_)) if is_late => Err(self.conflict(command, pending)),
+            Ok(Some(change)) => {
+                let after = self.open.memory_bytes();
+                if after > before
+                    && let Err(too_large) = self.shared.memory.check_one(self.id(), after)
+                {
+                    self.open.undo(&change);
+                    return Err(too_large);
+                }
+                Ok(Some(Arc::new(change)))
+            }
             applied => Ok(applied?.map(Arc::new)),
         }
     }

@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod exchange;
 mod group;
+mod memory;
 mod once;
 mod options;
 mod provision;

@@ -16,8 +16,9 @@ pub struct Options {
     pub budgets: Budgets,
     /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
     pub idle: Duration,
-    /// How many notebooks are kept in memory before the one unused for longest leaves it.
-    pub most_active: usize,
+    /// Bytes of memory that notebooks may take together, as estimated, before those unused for longest leave it. One alone
+    /// may take half.
+    pub memory_bytes: usize,
     /// What connection strings are sealed with. Without it, none is accepted, unless `plain_connections` says otherwise,
     /// and sealed ones are shown as unavailable.
     pub keys: Option<Arc<SecretKeys>>,
@@ -36,7 +37,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock::default()),
             budgets: Budgets::default(),
             idle: Duration::from_mins(5),
-            most_active: 1_024,
+            memory_bytes: 512 * 1024 * 1024,
             keys: None,
             plain_connections: false,
             quota: Quota::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CannotOpen, ConnectionString, Graph, Notebook, NotebookId, UserId};
+use quire_domain::{CannotOpen, ConnectionString, Graph, NotebookId, UserId};
 use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText, Summary};
 
 use crate::analyser::opening_cost;
@@ -101,24 +101,33 @@ impl NotebookService {
         Ok(published)
     }
 
-    /// The notebook as it is now, and its dependency graph.
+    /// The notebook as it is now, and its dependency graph, which is built once for each published state.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Graph), ServiceError> {
+    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Arc<Graph>), ServiceError> {
         let published = self.get(user, id).await?;
-        // Built anew from what is published: the writer has a graph too, but it belongs to edits not yet durable as well,
-        // and whoever only looks must not hold the writer up.
-        let graph = self.built_graph(Arc::clone(&published)).await?;
+        // Built from what is published: the writer has a graph too, but it belongs to edits not yet durable as well, and
+        // whoever only looks must not hold the writer up.
+        let graph = published.graph(&self.shared).await?;
         Ok((published, graph))
     }
 
-    async fn built_graph(&self, published: Arc<Published>) -> Result<Graph, ServiceError> {
-        let Notebook { id, owner, .. } = &published.notebook;
-        let id = id.clone();
-        let permit = self.shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&published.notebook)).await?;
-        let build = move || Graph::new(published.notebook.cells.iter());
-        Ok(permit.run(|| format!("build the graph of notebook {id}"), build).await?)
+    /// What `answer` makes of the notebook and its graph, on a thread where that holds up nobody: graphs can be large.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn with_graph<T: Send + 'static>(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        answer: impl FnOnce(&Published, &Graph) -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (published, graph) = self.graph(user, id).await?;
+        let permit = self.shared.lanes.of(Kind::Graph).enter(user, opening_cost(&published.notebook)).await?;
+        let label = id.clone();
+        let answer = move || answer(&published, &graph);
+        Ok(permit.run(move || format!("write the graph of notebook {label}"), answer).await?)
     }
 
     /// The connection string of a notebook, for whoever connects with it.

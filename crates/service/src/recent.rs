@@ -3,19 +3,19 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::{Analysis, CellChange};
+use quire_domain::Change;
 
 use crate::event::{Event, EventKind};
 
 /// Events that are kept at most, or those that were published together last.
-const MOST_EVENTS: usize = 256;
+const MAX_EVENTS: usize = 256;
 /// Bytes that they hold at most beyond what the notebook itself holds, or those that were published together last if these
 /// hold more.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// What an event weighs besides texts: its own fields, and the pages of the cells' list that it does not share.
-const EVENT_BYTES: usize = 2 * 1024;
-/// What each name that a cell's analysis holds weighs, about: a short code may have very many.
-const NAME_BYTES: usize = 64;
+pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// What an event weighs besides its change: its own fields, and the pages of the cells' list that it does not share.
+const EVENT_BYTES: usize = 3 * 1024;
+/// What a cell on a cycle weighs in the notebook's index of them, which events whose change is of cycles do not share.
+const INDEXED_BYTES: usize = 40;
 
 /// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
 /// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
@@ -56,7 +56,7 @@ impl Recent {
             kept.bytes += bytes;
             kept.events.push_back((event, bytes));
         }
-        while older > 0 && (kept.events.len() > MOST_EVENTS || kept.bytes > MOST_BYTES) {
+        while older > 0 && (kept.events.len() > MAX_EVENTS || kept.bytes > MAX_BYTES) {
             let Some((oldest, bytes)) = kept.events.pop_front() else { return };
             kept.bytes -= bytes;
             kept.from = oldest.seq.number;
@@ -74,6 +74,11 @@ impl Recent {
         kept.events.get(first).map_or(Next::Nothing, |(event, _)| Next::Event(Arc::clone(event)))
     }
 
+    /// What all events weigh together.
+    pub(crate) fn bytes(&self) -> usize {
+        self.kept().bytes
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // The list is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,23 +86,17 @@ impl Recent {
 }
 
 fn weight(event: &Event) -> usize {
-    let EventKind::Changed(change) = &event.kind else { return EVENT_BYTES };
-    EVENT_BYTES + change.cells.iter().map(weight_of_cell).sum::<usize>()
+    match &event.kind {
+        EventKind::Changed(change) => weight_of(change) + indexed(change, event.notebook.cycles.len()),
+        EventKind::Deleted | EventKind::Resync => EVENT_BYTES,
+    }
 }
 
-fn weight_of_cell(CellChange { before, after, .. }: &CellChange) -> usize {
-    let Some(before) = before else { return 0 };
-    let is_shared = |of: fn(&quire_domain::Cell) -> *const u8| {
-        after.as_ref().is_some_and(|after| std::ptr::eq(of(before), of(after)))
-    };
-    let code = if is_shared(|cell| cell.code.as_ptr()) { 0 } else { before.code.len() };
-    let results = if is_shared(|cell| Arc::as_ptr(&cell.results).cast()) { 0 } else { before.results.bytes() };
-    let names = if is_shared(|cell| Arc::as_ptr(&cell.analysis).cast()) { 0 } else { names_in(&before.analysis) };
-    code + results + names * NAME_BYTES
+/// What an event of this change weighs, without the index of cycles.
+pub(crate) fn weight_of(change: &Change) -> usize {
+    EVENT_BYTES + change.memory_bytes()
 }
 
-fn names_in(analysis: &Analysis) -> usize {
-    let Analysis { reads, builtins_read, writes, deletes, tables_read, tables_written, diagnostics, .. } = analysis;
-    let texts = [writes, deletes, tables_read, tables_written].map(Vec::len);
-    texts.into_iter().sum::<usize>() + reads.len() + builtins_read.len() + diagnostics.len()
+fn indexed(change: &Change, cells: usize) -> usize {
+    if change.cycles.is_empty() { 0 } else { cells * INDEXED_BYTES }
 }

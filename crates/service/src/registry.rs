@@ -1,10 +1,11 @@
 //! Which notebooks are active: at most one writer for each.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::NotebookId;
+use quire_domain::{NotebookId, UserId};
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
 use crate::ServiceError;
@@ -18,8 +19,17 @@ pub(crate) struct Handle {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     /// Only watchers receive from it.
     pub(crate) news: watch::Sender<()>,
-    /// When it was last asked for, as a count of all such questions.
+    /// When it was last asked for, as a count of all such questions; the maximum once it was chosen to be evicted.
     pub(crate) used: Arc<AtomicU64>,
+    pub(crate) owner: UserId,
+}
+
+/// A notebook that is to leave memory.
+#[derive(Debug)]
+pub(crate) struct Victim {
+    pub(crate) handle: Handle,
+    /// Whether it was chosen although it is watched.
+    pub(crate) is_watched: bool,
 }
 
 impl Handle {
@@ -108,17 +118,24 @@ impl Registry {
         Ok(self.used(id.clone(), slot))
     }
 
-    /// When `most` notebooks are active: the one that was not asked for the longest time and has no watcher, to be closed.
-    pub(crate) fn oldest_of(&self, most: usize) -> Option<Handle> {
+    /// Chooses a notebook to evict, where users take so many bytes each and one of them wants more, if it is not only that
+    /// all take too much. Of the notebooks that nobody watches, it is the one unused for longest of the user who takes the
+    /// most; when all are watched, the same of all, but only if that user takes more than the one who wants more would.
+    pub(crate) fn to_evict(&self, taken: &HashMap<UserId, usize>, wanted: Option<(&UserId, usize)>) -> Option<Victim> {
         let slots = self.lock();
-        let active = || slots.by_id.values().filter_map(|slot| slot.handle.get());
-        if slots.by_id.len() < most || active().count() < most {
-            return None;
-        }
-        let idle = active().filter(|handle| handle.news.receiver_count() == 0);
-        let oldest = idle.min_by_key(|handle| handle.used.load(Ordering::Relaxed)).cloned()?;
-        oldest.used.store(u64::MAX, Ordering::Relaxed); // so that it is not chosen again while it ends
-        Some(oldest)
+        let takes = |user: &UserId| {
+            let more = wanted.filter(|(wants, _)| *wants == user).map_or(0, |(_, bytes)| bytes);
+            taken.get(user).copied().unwrap_or_default() + more
+        };
+        let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
+        let rank = |handle: &Handle| (takes(&handle.owner), Reverse(handle.used.load(Ordering::Relaxed)));
+        let open: Vec<_> = active.filter(|handle| handle.used.load(Ordering::Relaxed) != u64::MAX).collect();
+        let is_watched = |handle: &Handle| handle.news.receiver_count() > 0;
+        let idle = open.iter().filter(|handle| !is_watched(handle)).max_by_key(|handle| rank(handle));
+        let may_go = |handle: &&&Handle| wanted.is_none_or(|(user, _)| takes(&handle.owner) > takes(user));
+        let chosen = idle.or_else(|| open.iter().max_by_key(|handle| rank(handle)).filter(may_go))?;
+        chosen.used.store(u64::MAX, Ordering::Relaxed); // so that it is not chosen again while it ends
+        Some(Victim { handle: Handle::clone(chosen), is_watched: idle.is_none() })
     }
 
     /// Lets nobody in any more, and returns the slots that there still are.

@@ -14,11 +14,12 @@ use uuid::Uuid;
 use crate::analyser::Analyser;
 use crate::command::Command;
 use crate::connection::Sealing;
+use crate::memory::{self, Memory};
 use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::work::{Kind, Lanes, Store};
-use crate::writer::{Shared, Writer};
+use crate::writer::{ACTIVE_BYTES, Shared, Writer};
 use crate::{Options, ServiceError};
 
 /// The use cases of notebooks, over one store. A clone is the same service.
@@ -26,7 +27,6 @@ use crate::{Options, ServiceError};
 pub struct NotebookService {
     pub(crate) shared: Arc<Shared>,
     closing: Arc<AtomicBool>,
-    most_active: usize,
     pub(crate) read_only: bool,
     /// The request with a key that this is for; see [`Self::once`].
     pub(crate) ticket: Option<Arc<Ticket>>,
@@ -49,6 +49,7 @@ impl NotebookService {
             lanes,
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             quotas: Quotas::new(options.quota),
+            memory: Memory::new(options.memory_bytes),
             registry: Arc::default(),
             runtime,
             idle: options.idle,
@@ -59,13 +60,7 @@ impl NotebookService {
             tally: Tally::default(),
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
-        Ok(Self {
-            shared,
-            closing: Arc::default(),
-            most_active: options.most_active,
-            read_only: options.read_only,
-            ticket: None,
-        })
+        Ok(Self { shared, closing: Arc::default(), read_only: options.read_only, ticket: None })
     }
 
     /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
@@ -188,7 +183,7 @@ impl NotebookService {
             }
             let slot = self.shared.registry.slot(id)?;
             // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
-            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()), self.most_active);
+            let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()));
             self.shared.runtime.spawn(start).await.unwrap_or_else(|_panicked| Err(broken(id)))?;
         }
     }
@@ -200,28 +195,25 @@ impl NotebookService {
 }
 
 /// Starts the notebook's writer in its slot for its owner, unless another is doing so or has; then waits for that.
-async fn start(
-    shared: Arc<Shared>,
-    slot_use: SlotUse,
-    (id, user): (NotebookId, UserId),
-    most_active: usize,
-) -> Result<(), ServiceError> {
+async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, UserId)) -> Result<(), ServiceError> {
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
         // A stranger makes nobody read a notebook.
         if shared.store.short(&user).await?.owner(&id).await?.ok_or_else(unknown)? != user {
             return Err(ServiceError::Foreign(id.clone()));
         }
-        // Before loading, so that what is loaded does not wait in memory.
+        // Before loading, so that what is loaded does not wait in memory, and only so many of the largest are there beside
+        // what is accounted.
         let permit = shared.lanes.of(Kind::Opening).enter(&user, 1).await?;
         let loaded = shared.store.slow(&user).await?.load(&id).await?.ok_or_else(unknown)?;
         if loaded.notebook.owner != user {
             return Err(ServiceError::Foreign(id.clone())); // since just now
         }
-        if let Some(oldest) = shared.registry.oldest_of(most_active) {
-            let _ = oldest.commands.try_send(Command::Retire); // if its queue is full it is not idle
-        }
-        Ok(Writer::start(&shared, &slot_use, loaded, permit).await?)
+        // How large it is shows only now.
+        let bytes = loaded.notebook.memory_bytes();
+        shared.memory.check_one(&id, bytes)?;
+        let charge = memory::charge(&shared, &user, bytes + ACTIVE_BYTES).await?;
+        Writer::start(&shared, &slot_use, loaded, permit, charge).await
     };
     if let Some(slot) = slot_use.slot() {
         slot.handle.get_or_try_init(start).await?;

@@ -15,6 +15,7 @@ use crate::command::Command;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::memory::{self, Charge, Memory};
 use crate::once::{Tally, Ticket, Underway};
 use crate::quota::Quotas;
 use crate::recent::Recent;
@@ -30,6 +31,8 @@ const GROUP: usize = 256;
 pub(crate) const ROUNDS: usize = 5;
 /// How long a writer that could not read what is stored waits before it tries again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Bytes that an active notebook takes beside its content and its events: its task, queue and channels.
+pub(crate) const ACTIVE_BYTES: usize = 32 * 1024;
 
 /// What all writers of a service share.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) analyser: Analyser,
     pub(crate) sealing: Sealing,
     pub(crate) quotas: Quotas,
+    pub(crate) memory: Arc<Memory>,
     pub(crate) registry: Arc<Registry>,
     /// Where writers run: not on the runtime of whoever asked first, which may end before the service.
     pub(crate) runtime: tokio::runtime::Handle,
@@ -64,6 +68,8 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Writer {
     registered: SlotUse,
+    /// What the notebook takes of the memory for all.
+    charge: Charge,
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: OpenNotebook,
     pub(crate) deletions: Deletions,
@@ -82,27 +88,40 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens what the store gave and starts the writer for it.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotebookTooLarge`] when the notebook turns out to take more memory than one may; what was charged for
+    /// it before is only what could be told without analysing it.
     pub(crate) async fn start(
         shared: &Arc<Shared>,
         slot: &SlotUse,
         loaded: Loaded,
         permit: Permit,
-    ) -> Result<Handle, StoreError> {
+        charge: Charge,
+    ) -> Result<Handle, ServiceError> {
         let open = shared.analyser.open(permit, loaded.notebook).await?;
+        shared.memory.check_one(&open.notebook().id, open.memory_bytes())?;
+        charge.set(open.memory_bytes() + ACTIVE_BYTES);
         // A number of its own, so that no event of an earlier writer passes for the one that led here: between the two,
         // others may have changed the notebook.
         let seq = shared.next_seq();
         let connection = shared.sealing.shown(open.notebook());
-        let first = Published { notebook: open.notebook().clone(), connection, version: loaded.version, seq };
+        let first = Published::new(&open, connection, loaded.version, seq);
         let (published, reader) = watch::channel(Arc::new(first));
         let (commands_sender, commands) = mpsc::channel(QUEUE);
         let (news, _) = watch::channel(());
         let used = Arc::new(AtomicU64::new(shared.registry.tick()));
-        let handle =
-            Handle { commands: commands_sender, published: reader, news: news.clone(), used: Arc::clone(&used) };
+        let handle = Handle {
+            commands: commands_sender,
+            published: reader,
+            news: news.clone(),
+            used: Arc::clone(&used),
+            owner: open.notebook().owner.clone(),
+        };
         let writer = Self {
             // From here on nothing waits, so that a cancelled start leaves no trace of a writer.
             registered: slot.for_writer(),
+            charge,
             shared: Arc::clone(shared),
             deletions: Deletions::from(open.notebook().revision),
             open,
@@ -115,6 +134,7 @@ impl Writer {
             used,
         };
         shared.runtime.spawn(writer.run());
+        memory::evict_soon(shared);
         Ok(handle)
     }
 
@@ -192,8 +212,17 @@ impl Writer {
                 Command::Watch { last, reply } => {
                     let _ = reply.send(Ok(self.watch(last))); // nobody may be waiting any more
                 }
-                Command::Retire if self.news.receiver_count() > 0 => {}
-                Command::Retire | Command::Close => return true,
+                Command::Retire { even_watched, reply } => {
+                    let ends = even_watched || self.news.receiver_count() == 0;
+                    if !ends {
+                        self.used.store(self.shared.registry.tick(), Ordering::Relaxed);
+                    }
+                    let _ = reply.send(ends); // whoever wants room may have found it elsewhere
+                    if ends {
+                        return true;
+                    }
+                }
+                Command::Close => return true,
             }
         }
         false
@@ -286,6 +315,13 @@ impl Writer {
             self.vanish();
             return Ok(());
         }
+        if let Err(too_large) = self.shared.memory.check_one(self.id(), loaded.notebook.memory_bytes()) {
+            // It cannot be taken over. Who asks for it next is told why; watchers come again and are told too.
+            tracing::warn!(notebook = %self.id(), error = %too_large, "a notebook that was changed elsewhere leaves memory");
+            self.gone = true;
+            self.commands.close();
+            return Ok(());
+        }
         let version = loaded.version;
         let known = Arc::clone(&self.published.borrow());
         let change;
@@ -306,10 +342,12 @@ impl Writer {
         let events: Vec<_> = steps.into_iter().map(event).collect();
         let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
         // The state first: whoever has heard of an event and then reads must find it.
-        let (notebook, connection) = (self.open.notebook().clone(), self.shown_connection());
-        self.published.send_replace(Arc::new(Published { notebook, connection, version, seq }));
+        let published = Published::new(&self.open, self.shown_connection(), version, seq);
+        self.published.send_replace(Arc::new(published));
         self.recent.push(events);
         self.news.send_replace(());
+        self.charge.set(self.open.memory_bytes() + self.recent.bytes() + ACTIVE_BYTES);
+        memory::evict_soon(&self.shared);
     }
 
     /// What the owner is shown of the connection string, opened anew only when it is another one.

@@ -214,15 +214,17 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
         "import" => notices.push("shadowed: `import` is no id in the API, so nobody can open it by its id".to_owned()),
         _ => {}
     }
+    let cells = notebook.cells.iter().map(|cell| analysed(cell)).collect();
+    let analysed = Notebook { cells, ..notebook.clone() };
     let wrong = notebook.cells.iter().find_map(|cell| cell.results.check().err());
-    if let Some(limit) = wrong {
+    if let Some(limit) = wrong.or_else(|| analysed.check_limits().err()) {
         let reason = limit.to_string();
         return Err(Fault { kind: FaultKind::Invalid, id: Some(id), reason, offset: None });
     }
     let digest = notebook.content_digest();
     let identity = Some(Identity { digest, revision: notebook.revision, connection: notebook.connection.clone() });
     let sealed = connection::seal(&mut notebook, keys);
-    notebook.cells = notebook.cells.iter().map(|cell| analysed(cell)).collect();
+    notebook.cells = analysed.cells;
     let prepared = sealed.map(|notice| (notebook, notices.into_iter().chain(notice).collect()));
     Ok(Ready { id, digest, identity, prepared })
 }

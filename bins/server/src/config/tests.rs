@@ -47,6 +47,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.allowed_origins, ["http://localhost:3000", "http://localhost:5173"]);
     assert_eq!(config.keep_alive, Duration::from_secs(75));
     assert!(config.workers >= 1);
+    assert!(config.memory_bytes >= 16 * 1024 * 1024);
+    assert_eq!(load(&["--memory-mib", "300"], &[]).unwrap().memory_bytes, 300 * 1024 * 1024);
 }
 
 #[test]
@@ -261,6 +263,7 @@ fn what_is_invalid_is_refused_in_one_sentence_that_says_what_and_where() {
             &[],
             r#"Invalid log_format "xml" from the flag --log-format: it must be text or json."#,
         ),
+        (&["--memory-mib=-1"], &[], "it must be a whole number from 0 to 16777216."),
         (&["--workers=-1"], &[], "it must be a whole number from 0 to 512."),
         (&["--workers=513"], &[], "it must be a whole number from 0 to 512."),
         (&["--max-connections=0"], &[], "it must be a whole number from 1 to"),

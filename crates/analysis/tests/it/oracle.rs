@@ -13,7 +13,8 @@ use std::thread;
 use quire_analysis::{CellType, analyse};
 use serde_json::{Value, json};
 
-const INSTALL: &str = "this test needs Python 3.10 or newer as `python3` (Debian: `apt-get install python3 python3-venv`)";
+const INSTALL: &str =
+    "this test needs Python 3.10 or newer as `python3` (Debian: `apt-get install python3 python3-venv`)";
 
 /// The packages that `corpus.txt` pins, as folders, and how many modules they have at least.
 const PACKAGES: [&str; 4] = ["docutils", "mpmath", "networkx", "websockets"];
@@ -29,7 +30,10 @@ fn corpus() -> Vec<PathBuf> {
     let mut bash = Command::new("bash");
     bash.args(["-euc", ". scripts/need.sh; environment corpus crates/analysis/tests/it/corpus.txt"]);
     let output = bash.current_dir(here.join("../..")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "the corpus cannot be installed: run scripts/test, which installs what that needs");
+    assert!(
+        output.status.success(),
+        "the corpus cannot be installed: run scripts/test, which installs what that needs"
+    );
     let environment = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
     // The folder in between is named after Python's version.
     let mut versions = fs::read_dir(environment.join("lib")).unwrap();

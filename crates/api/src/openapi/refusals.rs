@@ -132,7 +132,10 @@ impl<'a> Taken<'a> {
             Code::ForbiddenOrigin => true,
             // What is exported is a whole notebook.
             Code::TooLarge => self.body || self.id == "exportNotebook",
-            Code::ForbiddenContentType | Code::SlowBody | Code::MalformedJson | Code::BeyondLimit => self.body,
+            Code::ForbiddenContentType | Code::SlowBody | Code::MalformedJson => self.body,
+            // A stored notebook may be too large to open.
+            Code::BeyondLimit => self.body || self.notebook,
+            Code::MemoryFull => self.notebook,
             Code::DoesNotFit => self.body || self.query,
             Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged => self.notebook,
             Code::UnknownCell => self.cell || self.id == "insertCell",

@@ -121,7 +121,7 @@ async fn the_graph_has_nodes_edges_cycles_and_diagnostics() {
     let nodes = graph["nodes"].as_array().unwrap();
     assert_eq!((nodes.len(), &nodes[0]["cell_id"]), (9, &json!(empty)));
     assert_eq!((&nodes[4]["reads"], &nodes[4]["writes"]), (&json!(["x"]), &json!(["x"])));
-    let edge = |from: usize, to: usize, name: &str, kind: &str| json!({"from": ids[from], "to": ids[to], "name": name, "kind": kind});
+    let edge = |from: usize, to: usize, name: &str, kind: &str| json!({"from": ids[from], "to": ids[to], "name": name, "names": [name], "kind": kind});
     let expected = json!([
         edge(1, 0, "late", "eager"),
         edge(2, 3, "x", "eager"),
@@ -140,11 +140,30 @@ async fn the_graph_has_nodes_edges_cycles_and_diagnostics() {
     assert_eq!((&diagnostics[0]["cell_id"], &diagnostics[0]["line"]), (&json!(ids[7]), &json!(1)));
     assert_eq!(
         diagnostics[1],
-        json!({"kind": "defined_later", "cell_id": ids[0], "name": "late", "writer_id": ids[1]})
+        json!({"kind": "defined_later", "cell_id": ids[0], "name": "late", "names": ["late"], "writer_id": ids[1]})
     );
     let several = json!({"kind": "multiple_definition", "name": "x", "cell_ids": [ids[2], ids[3]]});
     assert_eq!(diagnostics[3], several);
     send(&server.as_user("stranger"), get(&format!("{path}/graph"))).await.problem(403, "foreign_notebook");
+}
+
+/// What cells take from one other is told together, so that ids are not repeated for each name.
+#[actix_web::test]
+async fn a_graph_of_many_names_between_few_cells_stays_small() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let names: Vec<_> = (0..2_000).map(|name| format!("n{name}")).collect();
+    insert(&server, &path, &(names.join(" = 1\n") + " = 1")).await;
+    for _ in 0..10 {
+        insert(&server, &path, &names.join("\n")).await;
+    }
+    let reply = server.get(&format!("{path}/graph")).await;
+    let edges = reply.ok()["edges"].as_array().unwrap().clone();
+    assert_eq!(edges.len(), 10);
+    assert_eq!(edges[0]["names"].as_array().unwrap().len(), 2_000);
+    // Each name that is read stands in the node and in one edge.
+    let read: usize = names.iter().map(|name| name.len() + 3).sum::<usize>() * 11;
+    assert!(reply.body.len() < 2 * read + 11 * 400, "{} for {read}", reply.body.len());
 }
 
 /// Many cells that write one name are told once, not for each pair.

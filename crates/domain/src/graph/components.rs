@@ -8,22 +8,35 @@
 //! topological ordering, and strong component maintenance", ACM TALG 8(1), 2012, within the bounds of D. Pearce and
 //! P. Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", ACM JEA 11, 2006.
 //!
-//! An edge that goes away only matters inside a component, which then is taken apart and built anew. The list
-//! depends on what was edited in which order; the components, and so all that the graph tells, do not.
+//! An edge that comes or goes inside a component of several cells, or a cell that moves there, makes that component be
+//! taken apart and built anew. `inner` tells whether one did: an edit that leaves all edges of a component as they were
+//! costs nothing of the component's size. The list depends on what was edited in which order; the components, and so all
+//! that the graph tells, do not.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bindings::Binding;
 use super::cycles;
-use super::index::{Index, Slot, Touched};
+use super::index::{Index, NameId, Slot, Touched};
 use super::order_list::OrderList;
 use super::search::{Found, Search};
 use super::subgraph::Subgraph;
-use super::types::Cycle;
+use super::types::{Cycle, CycleUpdate};
 
 /// A component's number: the slot of one of its cells.
 pub(super) type ComponentId = usize;
+
+/// What became of the cell that changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is where it was.
+    Stays,
+    /// It is new or has another place.
+    Moves,
+    /// It was deleted.
+    Gone,
+}
 
 /// The components of a graph.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +47,33 @@ pub(super) struct Components {
     /// The components of more than one cell.
     members: HashMap<ComponentId, Vec<Slot>>,
     /// One for each of `members`, except while they change.
-    cycles: HashMap<ComponentId, Arc<Cycle>>,
+    cycles: HashMap<ComponentId, Described>,
+}
+
+/// A component of several cells, described.
+#[derive(Clone, Debug)]
+struct Described {
+    cycle: Arc<Cycle>,
+    /// For each name that a cell cannot run without and takes from another one of the component: which one that is.
+    inner: HashMap<(NameId, Slot), Slot>,
+    /// Bytes of memory that the cycle's own description takes.
+    cycle_bytes: usize,
+}
+
+/// Bytes of a cell's component and its place in the list.
+const ORDERED_BYTES: usize = 48;
+/// Bytes of a cell in a component of several, beside the description of the cycle.
+const MEMBER_BYTES: usize = 16;
+/// Bytes of an edge that is remembered for a component of several cells.
+const INNER_EDGE_BYTES: usize = 40;
+
+/// What became of cycles so far while the edges after one edit are followed.
+#[derive(Default)]
+struct Pending {
+    /// The cycles of the components that are no more.
+    removed: Vec<Arc<Cycle>>,
+    /// Components of several cells that were made, some of which may be no more either.
+    made: Vec<ComponentId>,
 }
 
 impl Components {
@@ -42,8 +81,9 @@ impl Components {
     pub(super) fn new(index: &Index) -> Self {
         let mut components = Self::default();
         let slots = index.document().collect();
-        components.build(index, slots, None);
-        components.find_cycles(index);
+        let mut pending = Pending::default();
+        components.build(index, slots, None, &mut pending);
+        components.describe(index, pending);
         components
     }
 
@@ -64,12 +104,22 @@ impl Components {
 
     /// The cells that are on a cycle with this one.
     pub(super) fn cycle(&self, slot: Slot) -> Option<&Arc<Cycle>> {
-        self.cycles.get(self.of.get(slot)?)
+        self.cycles.get(self.of.get(slot)?).map(|described| &described.cycle)
     }
 
     /// All cycles, in no order.
     pub(super) fn cycles(&self) -> impl Iterator<Item = &Arc<Cycle>> {
-        self.cycles.values()
+        self.cycles.values().map(|described| &described.cycle)
+    }
+
+    /// Estimates the bytes of memory that the components take. O(c) for c components of several cells.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let described = self.cycles.values().map(|described| {
+            described.inner.len() * INNER_EDGE_BYTES
+                + described.cycle.cells.len() * MEMBER_BYTES
+                + described.cycle_bytes
+        });
+        self.of.len() * ORDERED_BYTES + described.sum::<usize>()
     }
 
     /// Takes a new cell in, near its neighbour above: most edges go down the document, so most edges to come agree.
@@ -82,56 +132,67 @@ impl Components {
         self.order.insert_after(above, slot);
     }
 
-    /// Follows the edges after the cell `slot` changed and the bindings of `touched` with it. `is_gone` says that the
-    /// cell was deleted. Returns whether cycles may have changed.
+    /// Follows the edges after the cell `slot` changed and the bindings of `touched` with it. Returns which cycles are
+    /// others now.
     ///
-    /// Costs the time of the touched reads, of the components that they were in, and of the searches that new edges
-    /// against the list's order need.
-    pub(super) fn follow(&mut self, index: &Index, slot: Slot, is_gone: bool, touched: &mut Touched) -> bool {
+    /// Costs the time of the touched reads, of the components of several cells whose inner edges changed or whose cell
+    /// moved or left, and of the searches that new edges against the list's order need.
+    pub(super) fn follow(&mut self, index: &Index, slot: Slot, fate: Fate, touched: &mut Touched) -> CycleUpdate {
         touched.sort_unstable();
         touched.dedup();
+        let is_gone = fate == Fate::Gone;
         if is_gone && !self.members.contains_key(&self.of[slot]) {
             self.order.remove(slot);
         }
-        let mut apart: Vec<_> = touched.iter().map(|&(_, reader)| self.of[reader]).collect();
-        apart.push(self.of[slot]);
+        let changed = touched.iter().filter(|&&read| !self.binds_as_before(index, read));
+        let mut apart: Vec<_> = changed.map(|&(_, reader)| self.of[reader]).collect();
+        if fate != Fate::Stays {
+            apart.push(self.of[slot]);
+        }
         apart.retain(|component| self.members.contains_key(component));
         apart.sort_unstable();
         apart.dedup();
-        let mut changed = !apart.is_empty();
+        let mut pending = Pending::default();
         for component in apart {
             let mut members = self.members.remove(&component).unwrap_or_default();
-            self.cycles.remove(&component);
+            pending.removed.extend(self.cycles.remove(&component).map(|described| described.cycle));
             members.retain(|&member| !(is_gone && member == slot));
             let place = self.order.before(component);
             self.order.remove(component);
-            self.build(index, members, place);
+            self.build(index, members, place, &mut pending);
         }
         for &(name, reader) in touched.iter() {
             if let Some(binding) = index.binding(name, reader).filter(Binding::is_hard) {
-                changed |= self.insert_edge(index, self.of[binding.cell], self.of[reader]);
+                self.insert_edge(index, self.of[binding.cell], self.of[reader], &mut pending);
             }
         }
-        if changed {
-            self.find_cycles(index);
-        }
-        changed
+        self.describe(index, pending)
+    }
+
+    /// Whether a read that was touched makes the same edge within its component as when that was described, or none
+    /// still; true for a read in no component of several cells.
+    fn binds_as_before(&self, index: &Index, (name, reader): (NameId, Slot)) -> bool {
+        let component = self.of[reader];
+        let Some(described) = self.cycles.get(&component) else { return true };
+        let binding = index.binding(name, reader).filter(Binding::is_hard);
+        let now = binding.map(|binding| binding.cell).filter(|&parent| self.of[parent] == component);
+        described.inner.get(&(name, reader)).copied() == now
     }
 
     /// Finds the components of these cells, which are in none, and puts them into the list behind `place`.
-    fn build(&mut self, index: &Index, slots: Vec<Slot>, mut place: Option<ComponentId>) {
+    fn build(&mut self, index: &Index, slots: Vec<Slot>, mut place: Option<ComponentId>, pending: &mut Pending) {
         let subgraph = Subgraph::of(index, slots);
         for unit in subgraph.units() {
             let members: Vec<_> = unit.into_iter().map(|cell| subgraph.slots[cell]).collect();
             let Some(&component) = members.first() else { continue };
             self.order.insert_after(place, component);
             place = Some(component);
-            self.join(component, members);
+            self.join(component, members, pending);
         }
     }
 
     /// Makes one component of these cells.
-    fn join(&mut self, component: ComponentId, members: Vec<Slot>) {
+    fn join(&mut self, component: ComponentId, members: Vec<Slot>, pending: &mut Pending) {
         for &member in &members {
             if member >= self.of.len() {
                 self.of.resize(member + 1, member);
@@ -140,13 +201,14 @@ impl Components {
         }
         if members.len() > 1 {
             self.members.insert(component, members);
+            pending.made.push(component);
         }
     }
 
-    /// Takes a new edge in. Returns whether it closes a cycle.
-    fn insert_edge(&mut self, index: &Index, parent: ComponentId, child: ComponentId) -> bool {
+    /// Takes a new edge in.
+    fn insert_edge(&mut self, index: &Index, parent: ComponentId, child: ComponentId, pending: &mut Pending) {
         if parent == child || self.rank(parent) < self.rank(child) {
-            return false;
+            return;
         }
         match Search::new(index, self, parent, child).run() {
             Found::Ancestors(ancestors) => {
@@ -154,25 +216,20 @@ impl Components {
                     self.order.remove(ancestor);
                     self.order.insert_after(self.order.before(child), ancestor);
                 }
-                false
             }
-            Found::Descendants(descendants) => {
-                self.move_behind(parent, &descendants);
-                false
-            }
+            Found::Descendants(descendants) => self.move_behind(parent, &descendants),
             Found::Cycle { component, beyond } => {
                 self.move_behind(parent, &beyond);
                 let mut members = Vec::new();
                 for part in component {
                     members.extend(self.members(part));
                     self.members.remove(&part);
-                    self.cycles.remove(&part);
+                    pending.removed.extend(self.cycles.remove(&part).map(|described| described.cycle));
                     if part != parent {
                         self.order.remove(part);
                     }
                 }
-                self.join(parent, members);
-                true
+                self.join(parent, members, pending);
             }
         }
     }
@@ -186,11 +243,36 @@ impl Components {
         }
     }
 
-    /// Describes the cycles that are not described yet.
-    fn find_cycles(&mut self, index: &Index) {
-        for (component, members) in &self.members {
-            let cycle = || Arc::new(cycles::describe(index, members.clone()));
-            self.cycles.entry(*component).or_insert_with(cycle);
+    /// Describes the components that were made, and compares each with the one that was there: a cycle that is as it was
+    /// stays the same value.
+    fn describe(&mut self, index: &Index, Pending { removed, mut made }: Pending) -> CycleUpdate {
+        let first = |cycle: &Cycle| cycle.cells.first().cloned();
+        let mut removed: HashMap<_, _> = removed.into_iter().map(|cycle| (first(&cycle), cycle)).collect();
+        let mut added = Vec::new();
+        made.sort_unstable();
+        made.dedup();
+        for component in made {
+            // One that has become a part of another by now is no more.
+            let Some(members) = self.members.get(&component) else { continue };
+            let inner = members.iter().flat_map(|&reader| {
+                let parents = index.parents(reader).filter(Binding::is_hard);
+                let inner = parents.filter(|binding| self.of[binding.cell] == component);
+                inner.map(move |binding| ((binding.name, reader), binding.cell))
+            });
+            let inner = inner.collect();
+            let cycle = cycles::describe(index, members.clone());
+            let cycle = match removed.remove(&first(&cycle)) {
+                Some(same) if *same == cycle => same,
+                other => {
+                    removed.extend(other.map(|other| (first(&other), other)));
+                    let cycle = Arc::new(cycle);
+                    added.push(Arc::clone(&cycle));
+                    cycle
+                }
+            };
+            let cycle_bytes = cycle.memory_bytes();
+            self.cycles.insert(component, Described { cycle, inner, cycle_bytes });
         }
+        CycleUpdate { removed: removed.into_values().collect(), added }
     }
 }

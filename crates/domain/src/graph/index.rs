@@ -104,7 +104,22 @@ pub(super) struct Index {
     free_names: Vec<NameId>,
     python: HashMap<Arc<str>, NameId>,
     tables: HashMap<Arc<str>, NameId>,
+    /// Bytes of the texts of all names.
+    text_bytes: usize,
+    /// Reads of all cells.
+    reads: usize,
+    /// Writes of all cells.
+    writes: usize,
 }
+
+/// Bytes of a cell's place, node and entries in the maps, without its names.
+const NODE_BYTES: usize = 400;
+/// Bytes of a name and its entry in the map, without its text, readers and writers.
+const NAME_BYTES: usize = 144;
+/// Bytes of the first reader or writer of a name, which has a page of its own.
+const FIRST_MENTION_BYTES: usize = 300;
+/// Bytes of another reader or writer of a name, and of a name in a cell's own map.
+const MENTION_BYTES: usize = 40;
 
 impl Index {
     pub(super) fn slot(&self, id: &CellId) -> Option<Slot> {
@@ -121,6 +136,17 @@ impl Index {
 
     pub(super) fn name(&self, name: NameId) -> &Name {
         &self.names[name]
+    }
+
+    /// Estimates the bytes of memory that the index takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let names = self.names.len();
+        let first = self.reads.min(names) + self.writes.min(names);
+        self.nodes.len() * NODE_BYTES
+            + names * NAME_BYTES
+            + self.text_bytes
+            + first * FIRST_MENTION_BYTES
+            + (2 * (self.reads + self.writes) - first) * MENTION_BYTES
     }
 
     /// All names and tables, in no order; also those that nobody mentions any more.
@@ -215,6 +241,8 @@ impl Index {
     fn replace(&mut self, slot: Slot, after: Node, touched: &mut Touched) {
         let before = std::mem::replace(&mut self.nodes[slot], after);
         let after = &self.nodes[slot];
+        self.reads = self.reads + after.reads.len() - before.reads.len();
+        self.writes = self.writes + after.writes.len() - before.writes.len();
         let moved = before.place != after.place;
         // What is added comes before what is removed, so that a name in both is never without mention in between.
         for (&id, &how) in &after.reads {
@@ -257,13 +285,15 @@ impl Index {
             return id;
         }
         let text: Arc<str> = Arc::from(text);
+        self.text_bytes += text.len();
         let id = self.free_names.pop().unwrap_or(self.names.len());
         ids.insert(Arc::clone(&text), id);
         let name = Name { text, is_table, writers: BTreeSet::new(), readers: BTreeMap::new() };
         if id == self.names.len() {
             self.names.push(name);
         } else {
-            self.names[id] = name;
+            // The name that had the number before has kept its text until now.
+            self.text_bytes -= std::mem::replace(&mut self.names[id], name).text.len();
         }
         id
     }

@@ -26,16 +26,16 @@ mod queries;
 mod search;
 mod subgraph;
 mod types;
-mod work;
+pub(crate) mod work;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-pub use types::{Cycle, Edge, EdgeKind, GraphDiagnostic, Plan};
+pub use types::{Cycle, CycleUpdate, Dependency, Edge, EdgeKind, GraphDiagnostic, Plan};
 
-use components::Components;
+use components::{Components, Fate};
 use index::Index;
 use subgraph::Subgraph;
 
@@ -63,33 +63,41 @@ impl Graph {
         Self { index, components }
     }
 
-    /// Takes one cell as it was and as it is: absent before is new, absent after is deleted. Returns whether
-    /// [`Self::cycles`] may be different now.
+    /// Takes one cell as it was and as it is: absent before is new, absent after is deleted. Returns which cycles are
+    /// others now.
     ///
     /// Costs O(log n) for each name that came or went and each edge that this rebinds, all of the cell's own when it
-    /// moved. Edges that go against the order of the graph so far cost a search in addition, and changes at cells on a
-    /// cycle the size of that cycle.
-    pub fn update(&mut self, before: Option<&Arc<Cell>>, after: Option<&Arc<Cell>>) -> bool {
+    /// moved. Edges that go against the order of the graph so far cost a search in addition, and changes of a cycle's own
+    /// edges and of its cells' places the size of that cycle.
+    pub fn update(&mut self, before: Option<&Arc<Cell>>, after: Option<&Arc<Cell>>) -> CycleUpdate {
         if let (Some(before), Some(after)) = (before, after)
             && is_same(before, after)
         {
-            return false;
+            return CycleUpdate::default();
         }
         let mut touched = Vec::new();
         if let Some(cell) = after {
-            let is_new = self.index.slot(&cell.id).is_none();
+            let place = self.index.slot(&cell.id).map(|slot| self.index.node(slot).place.clone());
             let slot = self.index.put(cell, &mut touched);
-            if is_new {
+            if place.is_none() {
                 self.components.add(&self.index, slot);
             }
-            return self.components.follow(&self.index, slot, false, &mut touched);
+            let stays = place.is_some_and(|place| place == self.index.node(slot).place);
+            let fate = if stays { Fate::Stays } else { Fate::Moves };
+            return self.components.follow(&self.index, slot, fate, &mut touched);
         }
         let Some(slot) = before.and_then(|cell| self.index.take_out(&cell.id, &mut touched)) else {
-            return false;
+            return CycleUpdate::default();
         };
-        let cycles_changed = self.components.follow(&self.index, slot, true, &mut touched);
+        let cycles_changed = self.components.follow(&self.index, slot, Fate::Gone, &mut touched);
         self.index.release(slot);
         cycles_changed
+    }
+
+    /// Estimates the bytes of memory that the graph takes. O(c) for c cycles.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes() + self.components.memory_bytes()
     }
 
     /// The cycles, in document order of their first cells. O(c log c) for c cycles.

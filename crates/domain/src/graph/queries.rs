@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Graph;
 use super::bindings::Binding;
 use super::index::Slot;
-use super::types::{Edge, GraphDiagnostic};
+use super::types::{Dependency, Edge, GraphDiagnostic};
 use crate::CellId;
 
 impl Graph {
@@ -36,6 +36,30 @@ impl Graph {
     /// All edges, by the children's places and each child's as [`Self::parents`] has them.
     pub fn edges(&self) -> impl Iterator<Item = Edge> {
         self.index.document().flat_map(|cell| self.parents(self.index.id(cell)))
+    }
+
+    /// All edges, those of one kind from one cell to another together: by the children's places, then the parents'. A name
+    /// that a cell reads is in one at most, so this is linear in the notebook, while the cells that could name each other
+    /// are not.
+    pub fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
+        self.index.document().flat_map(|child| {
+            let mut parents: Vec<_> = self.index.parents(child).collect();
+            let key = |edge: &Binding| (&self.index.node(edge.cell).place, edge.kind, &self.index.name(edge.name).text);
+            parents.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+            let grouped = parents.chunk_by(|a, b| (a.cell, a.kind) == (b.cell, b.kind));
+            let grouped = grouped.filter_map(|edges| {
+                let Binding { cell, kind, .. } = edges.first()?;
+                let (parent, child) = (&self.index.node(*cell).place, &self.index.node(child).place);
+                Some(Dependency {
+                    parent: parent.id(),
+                    child: child.id(),
+                    is_below: parent > child,
+                    kind: *kind,
+                    names: edges.iter().map(|edge| &*self.index.name(edge.name).text).collect(),
+                })
+            });
+            grouped.collect::<Vec<_>>()
+        })
     }
 
     /// All cells that a cell depends on, over edges of every kind, in document order and without the cell itself, even

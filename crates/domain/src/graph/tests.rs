@@ -99,6 +99,38 @@ fn an_edit_of_a_chain_costs_the_same_in_a_small_notebook_and_a_large_one() {
     }
 }
 
+#[test]
+fn an_edit_that_leaves_a_cycle_as_it_is_costs_nothing_of_its_size() {
+    const CELLS: usize = 10_000;
+    let member =
+        |index: usize| cell(index, index + 1, &format!("x{}", (index + CELLS - 1) % CELLS), &format!("x{index}"));
+    let cells: Vec<_> = (0..CELLS).map(member).collect();
+    let mut graph = Graph::new(cells.iter());
+    assert_eq!(graph.cycles().next().unwrap().cells.len(), CELLS);
+    let with = |index: usize, reads: &[&str], writes: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        cell_with(index, index + 1, &names(reads), &names(writes))
+    };
+    let others = [
+        with(5_000, &["x4999", "unknown"], &["x5000"]),
+        with(5_000, &["x4999"], &["unread", "x5000"]),
+        with(5_000, &["x4999", "outside"], &["x5000"]),
+    ];
+    graph.update(None, Some(&cell_with(CELLS, CELLS + 1, &[], &["outside".to_owned()])));
+    for other in others {
+        for (before, after) in [(&cells[5_000], &other), (&other, &cells[5_000])] {
+            let taken = steps(|| assert!(graph.update(Some(before), Some(after)).is_empty()));
+            assert!(taken < 60, "{taken} steps");
+        }
+    }
+    // And where it is another one, once the size.
+    let taken = steps(|| {
+        let update = graph.update(Some(&cells[5_000]), Some(&with(5_000, &["x4999", "x10"], &["x5000"])));
+        assert_eq!((update.removed.len(), update.added.len()), (1, 1), "there is a shorter way around");
+    });
+    assert!(taken < 20 * CELLS as u64, "{taken} steps");
+}
+
 /// Whether every edge goes forward in the list of components, or stays within one.
 fn assert_list_agrees(graph: &Graph) {
     let components = &graph.components;

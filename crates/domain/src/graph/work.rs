@@ -6,13 +6,13 @@ thread_local! {
 }
 
 /// One step of an algorithm; nothing outside tests.
-pub(super) fn step() {
+pub(crate) fn step() {
     #[cfg(test)]
     STEPS.set(STEPS.get() + 1);
 }
 
 /// The steps of this thread so far.
 #[cfg(test)]
-pub(super) fn steps() -> u64 {
+pub(crate) fn steps() -> u64 {
     STEPS.get()
 }

@@ -200,7 +200,7 @@ fn edits_give_cycles_and_take_them_back() {
         let changed = graph.update(Some(&cells[index]), Some(&after));
         cells[index] = after;
         assert_like_model(&graph, cells.iter().cloned(), &[]);
-        (changed, graph.cycles().count())
+        (!changed.is_empty(), graph.cycles().count())
     };
     assert_eq!(edit(0, "z +x"), (true, 1));
     assert_eq!(edit(2, "y +z"), (false, 1), "the same names again");
@@ -215,6 +215,6 @@ fn results_do_not_reach_the_graph() {
     let cells = cells(&["a: y +x", "b: x +y"]);
     let mut graph = Graph::new(cells.iter());
     let after = Arc::new(Cell { code: Arc::from("other"), ..(*cells[0]).clone() });
-    assert!(!graph.update(Some(&cells[0]), Some(&after)));
-    assert!(!graph.update(None, None));
+    assert!(graph.update(Some(&cells[0]), Some(&after)).is_empty());
+    assert!(graph.update(None, None).is_empty());
 }

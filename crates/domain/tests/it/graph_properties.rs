@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use quire_domain::{Cell, CellId, Graph, OrderKey};
+use quire_domain::{Cell, CellId, Cycle, Graph, OrderKey};
 
 use crate::model::assert_like_model;
 use crate::notation;
@@ -107,8 +107,21 @@ proptest! {
         for step in steps {
             let Some((before, after)) = change(&cells, step, last.as_ref()) else { continue };
             let cycles: Vec<_> = graph.cycles().cloned().collect();
-            let cycles_changed = graph.update(before.as_ref(), after.as_ref());
-            prop_assert!(cycles_changed || graph.cycles().eq(&cycles), "cycles changed unsaid");
+            let update = graph.update(before.as_ref(), after.as_ref());
+            // What is said to have changed is exactly what did, and what did not is the same value.
+            let only_in = |these: &[Arc<Cycle>], those: &[Arc<Cycle>]| {
+                let mut only: Vec<_> = these.iter().filter(|cycle| !those.contains(cycle)).cloned().collect();
+                only.sort_by(|a, b| a.cells.cmp(&b.cells));
+                only
+            };
+            let now: Vec<_> = graph.cycles().cloned().collect();
+            let sorted = |said: &[Arc<Cycle>]| only_in(said, &[]);
+            prop_assert_eq!(sorted(&update.removed), only_in(&cycles, &now));
+            prop_assert_eq!(sorted(&update.added), only_in(&now, &cycles));
+            for cycle in &now {
+                let was = cycles.iter().find(|was| *was == cycle);
+                prop_assert!(was.is_none_or(|was| Arc::ptr_eq(was, cycle)), "an equal cycle was made anew");
+            }
             match &after {
                 Some(cell) => cells.insert(cell.id.clone(), Arc::clone(cell)),
                 None => before.as_ref().and_then(|cell| cells.remove(&cell.id)),

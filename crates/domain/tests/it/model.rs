@@ -260,4 +260,20 @@ pub(crate) fn assert_like_model(graph: &Graph, cells: impl IntoIterator<Item = A
         edges.extend(model.parents(cell));
     }
     assert_eq!(graph.edges().collect::<Vec<_>>(), edges);
+    let mut taken_apart = Vec::new();
+    for together in graph.dependencies() {
+        assert!(together.names.is_sorted() && !together.names.is_empty());
+        taken_apart.extend(together.names.iter().map(|name| Edge {
+            parent: together.parent.clone(),
+            child: together.child.clone(),
+            name: (*name).to_owned(),
+            kind: together.kind,
+        }));
+    }
+    let pairs = edges.iter().map(|edge| (&edge.parent, &edge.child, edge.kind));
+    assert_eq!(graph.dependencies().count(), pairs.collect::<std::collections::HashSet<_>>().len());
+    taken_apart.sort();
+    let mut sorted = edges.clone();
+    sorted.sort();
+    assert_eq!(taken_apart, sorted);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use quire_domain::{
-    Cell, CellChange, CellId, CellStatus, CellType, Change, Edit, EditError, Extra, Notebook, NotebookId, OpenNotebook,
-    OrderKey, Place, Results, Revision, StoredConnection, Timestamp, UserId,
+    Analysis, Cell, CellChange, CellId, CellStatus, CellType, Change, Edit, EditError, Extra, Notebook, NotebookId,
+    OpenNotebook, OrderKey, Place, Results, Revision, StoredConnection, Timestamp, UserId,
 };
 
 use crate::model::assert_like_model;
@@ -260,4 +260,44 @@ fn a_broken_cell_means_the_same_after_opening_again() {
     assert_eq!(edges(&cold), edges(&open));
     let warm = OpenNotebook::reopen(stored, open.notebook());
     assert_eq!(warm.notebook(), open.notebook());
+}
+
+fn named(names: usize) -> Arc<Analysis> {
+    Arc::new(Analysis { writes: (0..names).map(|n| format!("n{n}")).collect(), ..Analysis::default() })
+}
+
+#[test]
+fn a_notebook_beyond_a_limit_of_the_whole_opens_and_shrinks_and_does_not_grow() {
+    use quire_domain::limits::{CELL_SOURCE_BYTES, Invalid, NOTEBOOK_CODE_BYTES, NOTEBOOK_NAMES};
+    let apply = |open: &mut OpenNotebook, edit: &Edit, names: usize| {
+        open.apply(edit, Some(named(names)), Timestamp::UNIX_EPOCH).map(|change| change.is_some())
+    };
+    let update = |cell: &str, code: &str| Edit::UpdateCell { id: id(cell), code: Arc::from(code) };
+    let mut open = OpenNotebook::open(notebook(&[0, 1]));
+    assert_eq!(apply(&mut open, &update("c0", "a"), NOTEBOOK_NAMES - 2), Ok(true));
+    assert_eq!(apply(&mut open, &update("c1", "b"), 2), Ok(true));
+    let before = open.notebook().clone();
+    let refused = apply(&mut open, &update("c1", "c"), 3).unwrap_err();
+    let EditError::Invalid(Invalid::TooLarge { limit, actual, .. }) = refused else { panic!("{refused}") };
+    assert_eq!((limit, actual), (NOTEBOOK_NAMES, NOTEBOOK_NAMES + 1));
+    assert_eq!(open.notebook(), &before);
+    assert!(open.notebook().check_limits().is_ok());
+
+    // As many bytes as there may be, and one more, in a file that a store has had from elsewhere.
+    let blank = notebook(&[0]).cells.get(0).map(|cell| Cell::clone(cell)).unwrap();
+    let full: Arc<str> = Arc::from("#".repeat(CELL_SOURCE_BYTES));
+    let full = |index: usize| Cell {
+        id: id(&format!("f{index}")),
+        order: OrderKey::at(index),
+        code: Arc::clone(&full),
+        ..blank.clone()
+    };
+    let stored = Notebook { cells: (0..=NOTEBOOK_CODE_BYTES / CELL_SOURCE_BYTES).map(full).collect(), ..notebook(&[]) };
+    assert!(stored.check_limits().unwrap_err().to_string().contains("16777216"));
+    let mut open = OpenNotebook::open(stored);
+    assert_eq!(apply(&mut open, &update("f0", &"#".repeat(CELL_SOURCE_BYTES - 1)), 0), Ok(true), "it may shrink");
+    assert!(matches!(apply(&mut open, &update("f0", &"#".repeat(CELL_SOURCE_BYTES)), 0), Err(EditError::Invalid(_))));
+    assert_eq!(apply(&mut open, &Edit::MoveCell { id: id("f0"), place: Place::End }, 0), Ok(true), "or stay");
+    assert_eq!(apply(&mut open, &update("f0", ""), 0), Ok(true));
+    assert!(open.notebook().check_limits().is_ok());
 }

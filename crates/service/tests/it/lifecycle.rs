@@ -30,7 +30,7 @@ async fn many_who_open_one_notebook_at_once_share_one_writer() {
 
 #[tokio::test]
 async fn the_one_unused_for_longest_makes_room_unless_it_is_watched() {
-    let world = World::with(Options { most_active: 2, ..Options::default() });
+    let world = World::with(Options { memory_bytes: 90_000, ..Options::default() });
     let (watched, _) = world.notebook().await;
     let mut watch = world.service.watch(&ann(), &watched).await.unwrap();
     let mut ids = Vec::new();

@@ -12,6 +12,7 @@ mod exchange;
 mod failures;
 mod fairness;
 mod lifecycle;
+mod memory;
 mod once;
 mod ownership;
 mod quota;

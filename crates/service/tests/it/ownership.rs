@@ -49,7 +49,7 @@ async fn a_stranger_costs_one_question_whether_the_notebook_is_in_memory_in_the_
 /// Asking for what is not there, or not one's own, does not push anything out of memory.
 #[tokio::test]
 async fn strangers_and_made_up_ids_leave_what_is_in_memory_there() {
-    let world = World::with(Options { most_active: 1, ..options() });
+    let world = World::with(Options { memory_bytes: 60_000, ..options() });
     let (id, _) = world.notebook().await;
     let (others, _) = world.notebook().await;
     let seq = world.service.get(&ann(), &id).await.unwrap().seq;

@@ -34,7 +34,7 @@ fn first(watch: &mut Watch) -> First {
     match &event.kind {
         EventKind::Changed(change) => First::Change(change.revision.after),
         EventKind::Resync => {
-            assert_eq!(event.seq, watch.start.seq);
+            assert!(watch.take_start().is_none(), "what has been replaced is not held");
             First::Resync
         }
         EventKind::Deleted => panic!("{event:?}"),
@@ -59,7 +59,7 @@ async fn whoever_comes_back_is_told_what_it_missed_then_what_happens() {
     }
     for (seen, number) in (0..).zip(numbers) {
         let mut watch = world.service.resume(&ann(), &id, number).await.unwrap();
-        let last = watch.start.notebook.revision.next().unwrap();
+        let last = watch.take_start().unwrap().notebook.revision.next().unwrap();
         world.service.edit(&ann(), &id, None, update(&cell, "later")).await.unwrap();
         let told = revisions(&mut watch, last).await;
         assert_eq!(told, (seen + 1..=last.0).collect::<Vec<_>>());
@@ -94,9 +94,9 @@ async fn what_is_kept_is_bounded_in_bytes() {
     let mut numbers = Vec::new();
     for n in 0..30 {
         numbers.push(world.service.get(&ann(), &id).await.unwrap().seq);
-        edit(update(&cell, &format!("{n}{}", " ".repeat(200 * 1024)))).await;
+        edit(update(&cell, &format!("{n}{}", " ".repeat(196 * 1024)))).await;
     }
-    // Twenty times 202 KiB, a little more for each event included, fit.
+    // Twenty times 200 KiB, a little more for each event included, fit.
     assert_eq!(resumed(&world, &id, numbers[9]).await, First::Resync);
     assert_eq!(resumed(&world, &id, numbers[10]).await, First::Change(Revision(11)));
     // A cell that is new holds nothing that the notebook does not; one that is gone is held by nothing else.
@@ -110,8 +110,9 @@ async fn what_is_kept_is_bounded_in_bytes() {
     assert_eq!(resumed(&world, &id, numbers[11]).await, First::Resync);
     assert_eq!(resumed(&world, &id, numbers[12]).await, First::Change(Revision(13)));
     // Who only is slow holds no more than who comes back.
-    assert_eq!(first(&mut slow), First::Resync);
-    assert_eq!(slow.start.notebook.revision, Revision(33));
+    let resync = slow.next().now_or_never().unwrap().unwrap();
+    assert!(matches!(resync.kind, EventKind::Resync));
+    assert_eq!(resync.notebook.revision, Revision(33));
     edit(update(&cell, "after")).await;
     assert_eq!((first(&mut slow), first(&mut slow)), (First::Change(Revision(34)), First::Nothing));
 }
@@ -131,7 +132,7 @@ async fn what_is_kept_is_bounded_in_names() {
 
 #[tokio::test]
 async fn a_notebook_that_left_memory_gives_a_resync() {
-    let world = World::with(Options { most_active: 1, ..options() });
+    let world = World::with(Options { memory_bytes: 60_000, ..options() });
     let (id, _) = world.notebook().await;
     let seq = world.service.get(&ann(), &id).await.unwrap().seq;
     while world.service.get(&ann(), &id).await.unwrap().seq == seq {

@@ -30,7 +30,7 @@ async fn a_watcher_sees_every_edit_once_and_in_order_whenever_it_came() {
     for _ in 0..20 {
         let mut watch = world.service.watch(&ann(), &id).await.unwrap();
         watchers.push(tokio::spawn(async move {
-            let mut revision = watch.start.notebook.revision;
+            let mut revision = watch.take_start().unwrap().notebook.revision;
             while revision < Revision(80) {
                 let event = watch.next().await.unwrap();
                 assert_eq!(change(&event.kind).revision.before, revision);
@@ -51,8 +51,9 @@ async fn a_watcher_that_is_too_slow_gets_one_resync_and_goes_on_from_there() {
     for n in 0..400 {
         world.service.edit(&ann(), &id, None, update(&cell, &format!("{n}"))).await.unwrap();
     }
-    assert!(matches!(watch.next().await.unwrap().kind, EventKind::Resync));
-    assert_eq!(codes(&watch.start.notebook), ["399"]);
+    let resync = watch.next().await.unwrap();
+    assert!(matches!(resync.kind, EventKind::Resync));
+    assert_eq!(codes(&resync.notebook), ["399"]);
     world.service.edit(&ann(), &id, None, update(&cell, "after")).await.unwrap();
     let event = watch.next().await.unwrap();
     assert_eq!(change(&event.kind).revision.before, Revision(400));
@@ -115,7 +116,7 @@ async fn an_edit_from_outside_during_the_opening_is_not_missed() {
         })
     }));
     let mut watch = other.watch(&ann(), &id).await.unwrap();
-    if codes(&watch.start.notebook) == ["inside"] {
+    if codes(&watch.take_start().unwrap().notebook) == ["inside"] {
         watch.next().await.unwrap();
     }
     assert_eq!(codes(&other.get(&ann(), &id).await.unwrap().notebook), ["outside"]);

@@ -13,13 +13,7 @@ fn open(dir: &TempDir) -> Engine {
 
 fn answer() -> KeptAnswer {
     let (key, request) = (AnswerKey([1; 32]), RequestDigest([0; 32]));
-    KeptAnswer {
-        user: UserId::new("ann").unwrap(),
-        key,
-        request,
-        outcome: "{}".into(),
-        at: Timestamp::default(),
-    }
+    KeptAnswer { user: UserId::new("ann").unwrap(), key, request, outcome: "{}".into(), at: Timestamp::default() }
 }
 
 fn notebook(id: &str) -> Notebook {
