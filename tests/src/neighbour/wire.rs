@@ -139,6 +139,11 @@ impl Wire {
             let (first, payload) = self.frame().expect("a message comes");
             match first & 0x0F {
                 0x0 | 0x1 => text.extend(payload),
+                // A client that gives no sign of life for a minute is cut off.
+                0x9 => {
+                    self.say([0x8A, 0x80, 0, 0, 0, 0]);
+                    continue;
+                }
                 0x8 => panic!("the socket ends: {:?}", String::from_utf8_lossy(&payload)),
                 _ => continue,
             }
