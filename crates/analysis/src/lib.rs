@@ -27,7 +27,14 @@
 //! common table expressions are none. [`changes_data`](Analysis::changes_data) is set by every statement that is not known to
 //! leave data and definitions alone; what the functions in a query do is not known. A statement that `sqlparser` does not
 //! understand is a [`Severity::Warning`], because `PostgreSQL` may; its tables are missing.
+//!
+//! # Limits
+//!
+//! The work is bounded before it is done, so that no code costs more than its size allows. An SQL statement that is nested
+//! too deeply, is one expression of too many tokens, or takes the parser too many steps has no tables; a cell with more than
+//! [`limits::NAMES`] names has none. Each gives a warning, "too complex to analyse: …".
 
+pub mod limits;
 mod pool;
 mod position;
 mod python;
@@ -42,8 +49,8 @@ pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 /// Says what a cell reads and writes.
 ///
 /// Total: any text, of any nesting, on a thread with any ordinary stack (it takes more by itself), never panics. The time
-/// is proportional to the size of the code: microseconds for a typical cell, well under a second for 256 KiB of the worst
-/// code, which [`Pool`] keeps out of the way of other cells.
+/// is at most proportional to the size of the code: microseconds for a typical cell, seconds for 256 KiB of the worst SQL,
+/// which [`Pool`] keeps out of the way of other cells.
 #[must_use]
 pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
     // Nothing is shared with the analysis but the code, which it only reads.
@@ -51,7 +58,23 @@ pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
         CellType::Python => python::analyse(code),
         CellType::Sql => sql::analyse(code),
     });
-    analysis.unwrap_or_else(|_| failed())
+    let analysis = analysis.unwrap_or_else(|_| failed());
+    if analysis.names() > limits::NAMES { too_many_names(analysis) } else { analysis }
+}
+
+/// The answer without names for a cell that has too many of them.
+fn too_many_names(analysis: Analysis) -> Analysis {
+    let Analysis { changes_data, star, mut diagnostics, .. } = analysis;
+    let warning = Diagnostic {
+        severity: Severity::Warning,
+        message: format!("too complex to analyse: more than {} names, so that none are known", limits::NAMES),
+        line: 1,
+        column: 1,
+        offset: 0,
+    };
+    diagnostics.insert(0, warning);
+    diagnostics.truncate(position::MAX_DIAGNOSTICS);
+    Analysis { changes_data, star, dynamic: true, diagnostics, ..Analysis::default() }
 }
 
 /// The answer when the analysis itself panicked, which would be a bug of ours or of a parser.

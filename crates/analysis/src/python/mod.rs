@@ -120,17 +120,17 @@ fn analyse_flush(code: &str, start: usize, writes: &[&str], analysis: &mut Analy
         parsed
             .errors()
             .iter()
-            .take(position::MOST_DIAGNOSTICS)
+            .take(position::MAX_DIAGNOSTICS)
             .map(|error| Finding::error(start + error.location.start().to_usize(), &error.error.to_string())),
     );
     if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(code)).flatten() {
         // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
         drop_unwalked(parsed, code);
         if let Some(parsed) = parse(&cleaned, &nesting) {
-            walk(&nesting, parsed, writes, analysis);
+            findings.extend(walk(&nesting, parsed, code.len(), writes, analysis));
         }
     } else {
-        walk(&nesting, parsed, writes, analysis);
+        findings.extend(walk(&nesting, parsed, code.len(), writes, analysis));
     }
 }
 
@@ -144,18 +144,31 @@ fn parse(code: &str, nesting: &Nesting) -> Option<Parsed<ModModule>> {
     deep::parse(code, nesting, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?.try_into_module()
 }
 
-fn walk(nesting: &Nesting, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {
-    let mut walk = Walk::new(nesting.walrus);
+/// Finds the names in the tree of code of so many bytes; the answer says why there are none.
+fn walk(
+    nesting: &Nesting,
+    parsed: Parsed<ModModule>,
+    code_bytes: usize,
+    writes: &[&str],
+    analysis: &mut Analysis,
+) -> Option<Finding> {
+    let mut walk = Walk::new(nesting.walrus, code_bytes);
     walk.visit_body(&parsed.syntax().body);
     for name in writes.iter().filter_map(|name| identifier(name)) {
         walk.store_at_module_level(&name);
     }
-    walk.scopes.names.report(analysis);
+    let is_too_complex = walk.is_too_complex();
+    if !is_too_complex {
+        walk.scopes.names.report(analysis);
+    }
     analysis.star = walk.star;
-    analysis.dynamic |= walk.dynamic;
+    analysis.dynamic |= walk.dynamic | is_too_complex;
     let deepest = walk.deepest;
     drop(walk);
     drop_tree(parsed, deepest);
+    is_too_complex.then(|| {
+        Finding::warning(0, "too complex to analyse: the names of a class are too long, so that no names are known")
+    })
 }
 
 /// Drops a tree whose depth nobody measured: it is no deeper than the code has bytes.

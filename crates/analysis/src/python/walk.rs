@@ -9,6 +9,7 @@ use ruff_python_ast::{
 use super::names::NameId;
 use super::scope::{Binding, FrameKind, Scopes};
 use super::{bindings, deep};
+use crate::limits;
 
 /// The pass over one cell.
 pub(super) struct Walk<'a> {
@@ -24,12 +25,30 @@ pub(super) struct Walk<'a> {
     pub(super) walrus: bool,
     /// The innermost class, stripped of leading underscores, for `__name`.
     private: Option<&'a str>,
+    /// The bytes of all mangled names, and how many there may be.
+    mangled_bytes: usize,
+    max_mangled_bytes: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// A pass over a tree; `walrus` says whether there may be any `:=` in it.
-    pub(super) fn new(walrus: bool) -> Self {
-        Self { scopes: Scopes::new(), star: false, dynamic: false, deepest: 0, depth: 0, walrus, private: None }
+    /// A pass over the tree of code of so many bytes; `walrus` says whether there may be any `:=` in it.
+    pub(super) fn new(walrus: bool, code_bytes: usize) -> Self {
+        Self {
+            scopes: Scopes::new(),
+            star: false,
+            dynamic: false,
+            deepest: 0,
+            depth: 0,
+            walrus,
+            private: None,
+            mangled_bytes: 0,
+            max_mangled_bytes: code_bytes.saturating_add(limits::MANGLED_BYTES),
+        }
+    }
+
+    /// Reports whether the names cost more than they are worth, so that not all have been found.
+    pub(super) fn is_too_complex(&self) -> bool {
+        self.mangled_bytes > self.max_mangled_bytes
     }
 
     fn level(&mut self, level: impl FnOnce(&mut Self)) {
@@ -49,7 +68,12 @@ impl<'a> Walk<'a> {
             && name.starts_with("__")
             && !name.ends_with("__")
         {
-            return Some(self.scopes.names.intern_owned(format!("_{class}{name}")));
+            let mangled = format!("_{class}{name}");
+            self.mangled_bytes = self.mangled_bytes.saturating_add(mangled.len());
+            if self.is_too_complex() {
+                return None;
+            }
+            return Some(self.scopes.names.intern_owned(mangled));
         }
         Some(self.scopes.names.intern(name))
     }

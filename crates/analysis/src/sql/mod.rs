@@ -1,5 +1,8 @@
 //! SQL cells: a scanner of ours for the placeholders, `sqlparser` for the tables.
 
+mod complexity;
+mod dialect;
+mod rewrite;
 mod scan;
 mod statements;
 mod tables;

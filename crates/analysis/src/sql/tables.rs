@@ -154,7 +154,7 @@ impl<'a> Visitor<'a> {
                     }
                 }
             }
-            Statement::AlterView { name, .. } => self.write(name),
+            Statement::AlterView(alter) => self.write(&alter.name),
             Statement::Drop {
                 object_type: ObjectType::Table | ObjectType::View | ObjectType::MaterializedView,
                 names,
@@ -241,7 +241,7 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
                 // `TABLE t`, of which the parser keeps only the text.
                 SetExpr::Table(table) => {
-                    let parts = table.schema_name.iter().chain(&table.table_name).map(Ident::new);
+                    let parts = table.schema_name.iter().chain(&table.table_name).cloned();
                     self.read(&ObjectName::from(parts.collect::<Vec<_>>()));
                 }
                 _ => {}

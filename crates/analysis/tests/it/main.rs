@@ -7,8 +7,11 @@
 )]
 
 mod hostile;
+mod limits;
+mod linear;
 mod oracle;
 mod pool;
 mod properties;
 mod python;
+mod shapes;
 mod sql;

@@ -296,7 +296,7 @@ fn what_changes_nothing() {
 
 #[test]
 fn what_sqlparser_does_not_know_is_a_warning() {
-    let code = "select * from a; refresh materialized view v;\nselect {x} from b";
+    let code = "select * from a; cluster v using i;\nselect {x} from b";
     let analysis = analyse(CellType::Sql, code);
     assert_eq!(analysis.error(), None, "the database is the judge");
     assert_eq!(analysis.diagnostics.len(), 1);
