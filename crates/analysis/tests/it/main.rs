@@ -9,6 +9,7 @@
 mod hostile;
 mod limits;
 mod linear;
+mod magics;
 mod oracle;
 mod pool;
 mod properties;
