@@ -50,31 +50,21 @@ fn is_string(token: &Token) -> bool {
 /// A statement as the parser understands it.
 ///
 /// - `TABLE t` is `SELECT … FROM t`, of which the parser would know nothing.
-/// - `ONLY` before a table is left out where the parser does not know it.
 /// - A wildcard or nothing in place of a `SELECT`'s list is a number, so that every `SELECT` has an expression, at which
 ///   the parser's steps are counted.
 pub(super) fn understood(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
-    // The keyword before the token at hand, or that of the punctuation which matters here.
     let mut before = Before::Start;
+    let is_explained = tokens.first().map(keyword) == Some(Keyword::EXPLAIN);
     for token in tokens {
         let kind = keyword(&token);
         let here = mem::replace(&mut before, Before::of(&token));
         match (kind, here) {
-            (Keyword::TABLE, Before::Start | Before::LParen) => {
+            (Keyword::TABLE, here) if here.begins_query(is_explained) => {
                 let span = token.span;
                 let words = [Token::make_keyword("SELECT"), number(), Token::make_keyword("FROM")];
                 out.extend(words.map(|word| TokenWithSpan::new(word, span)));
                 before = Before::Keyword(Keyword::FROM);
-                continue;
-            }
-            // `FETCH FIRST 1 ROW ONLY`, `READ ONLY`; elsewhere the reserved word stands before a table.
-            (Keyword::ONLY, Before::Keyword(word)) if !matches!(word, Keyword::ROW | Keyword::ROWS | Keyword::READ) => {
-                before = here;
-                continue;
-            }
-            (Keyword::ONLY, Before::Comma) => {
-                before = here;
                 continue;
             }
             (Keyword::FROM | Keyword::WHERE, Before::Keyword(Keyword::SELECT)) => {
@@ -96,23 +86,33 @@ pub(super) fn understood(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Start,
-    Comma,
     LParen,
+    RParen,
     Keyword(Keyword),
     Other,
 }
 
 impl Before {
+    /// Reports whether a query may begin behind it, in an `EXPLAIN` also behind the options.
+    fn begins_query(self, is_explained: bool) -> bool {
+        match self {
+            Self::Start | Self::LParen => true,
+            Self::RParen | Self::Keyword(Keyword::ANALYZE | Keyword::VERBOSE) => is_explained,
+            Self::Keyword(_) | Self::Other => false,
+        }
+    }
+
     fn of(token: &TokenWithSpan) -> Self {
         match &token.token {
-            Token::Comma => Self::Comma,
             Token::LParen => Self::LParen,
+            Token::RParen => Self::RParen,
             Token::Word(word) if word.quote_style.is_none() => Self::Keyword(word.keyword),
             _ => Self::Other,
         }
     }
 }
 
-fn number() -> Token {
+/// An expression that names nothing.
+pub(super) fn number() -> Token {
     Token::Number("1".to_owned(), false)
 }

@@ -9,8 +9,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::complexity::{self, Complexity};
 use super::dialect::BudgetedDialect;
-use super::rewrite;
 use super::tables::Visitor;
+use super::{clauses, rewrite, utility};
 use crate::limits;
 use crate::position::{self, Finding};
 
@@ -126,8 +126,12 @@ impl Parse {
         let Some(start) = tokens.first().map(|token| token.span.start) else { return };
         let tokens = rewrite::understood(tokens);
         let may_change_data = may_change_data(&tokens);
-        let parsed = parse(tokens, &mut self.tables);
+        let first_words = tokens[..tokens.len().min(utility::MAX_TOKENS)].to_vec();
+        let parsed = parse(clauses::without_clauses(tokens), &mut self.tables);
         if let Err((message, place)) = parsed {
+            if utility::tables(&first_words, &mut self.tables) {
+                return;
+            }
             self.tables.changes_data |= may_change_data;
             if self.failures.len() < MAX_FAILURES {
                 let (line, column) = place.unwrap_or((start.line, start.column));
