@@ -15,8 +15,15 @@ const MAX_LOOKAHEAD: usize = 64;
 pub(super) fn without_clauses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut at = 0;
+    // Between `CREATE` and a query, where names in brackets are those of columns.
+    let mut is_definition = false;
     while let Some(token) = tokens.get(at) {
-        let rest = Rest { tokens: &tokens[at..], before: out.last() };
+        match keyword(token) {
+            Keyword::CREATE => is_definition = true,
+            Keyword::SELECT | Keyword::VALUES | Keyword::WITH => is_definition = false,
+            _ => {}
+        }
+        let rest = Rest { tokens: &tokens[at..], before: out.last(), is_definition };
         match rest.rule() {
             Some(Rule { skipped, instead }) => {
                 out.extend(instead.into_iter().map(|new| TokenWithSpan::new(new, token.span)));
@@ -45,6 +52,7 @@ fn skip(skipped: usize) -> Rule {
 struct Rest<'a> {
     tokens: &'a [TokenWithSpan],
     before: Option<&'a TokenWithSpan>,
+    is_definition: bool,
 }
 
 impl Rest<'_> {
@@ -148,17 +156,10 @@ impl Rest<'_> {
 
     /// `create table t (a, b) as select …`
     fn columns_without_types(&self) -> Option<Rule> {
-        if !matches!(self.before_token(), Some(Token::Word(_))) || !self.is_word(1) {
-            return None;
-        }
-        // A common table expression may lose its columns, which are no tables.
-        let ends = self.names(0)?;
-        let is_definition = self.keyword(ends) == Keyword::AS
-            && matches!(self.token(ends + 1), Some(Token::Word(_)))
-            && !matches!(self.word(ends + 1).as_str(), "materialized" | "not");
+        let ends = self.names(0).filter(|_| self.is_definition)?;
         let has_types =
             self.tokens[1..ends - 1].windows(2).any(|pair| pair.iter().all(|token| token.token != Token::Comma));
-        (is_definition && !has_types).then(|| skip(ends))
+        (self.keyword(ends) == Keyword::AS && !has_types).then(|| skip(ends))
     }
 
     fn word_rule(&self) -> Option<Rule> {

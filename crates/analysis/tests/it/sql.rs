@@ -350,6 +350,8 @@ fn what_postgresql_knows() {
     tables("select * from t, json_table(t.j, '$[*]' columns (a int path '$.a')) x", "t", "", false);
     tables("select * from rows from (f(), g(1)) with ordinality", "", "", false);
     tables("select * from f() as (a int, b text)", "", "", false);
+    tables("select * from unnest(a) as x, coalesce(b) as c(d int)", "", "", false);
+    tables("create view v as select * from unnest(a) as x", "", "v", true);
     tables("create table n (a, b) as select * from t with no data", "t", "n", true);
     tables(
         "with recursive w as (select 1 union all select a from t) search depth first by a set o select * from w",
