@@ -26,7 +26,9 @@ pub(super) fn without_help_lines(code: &str, tokens: &Tokens) -> (Option<String>
                 (_, Some(end)) => misplaced = misplaced.or(Some(end)),
                 _ => {}
             },
-            TokenKind::Indent | TokenKind::Dedent | TokenKind::NonLogicalNewline | TokenKind::Comment => {}
+            // A comment is the last token of its line; the question mark is not, then.
+            TokenKind::Comment => misplaced = misplaced.or(end.take()),
+            TokenKind::Indent | TokenKind::Dedent | TokenKind::NonLogicalNewline => {}
             // Where the parser does not know `IPython`'s syntax, the question mark is unknown.
             _ => {
                 start = start.or(Some(range.start));

@@ -149,10 +149,15 @@ pub(super) fn effects(kind: IpyEscapeKind, command: &str) -> Effects<'_> {
     let (name, arguments) = split_word(command.trim_start());
     match kind {
         IpyEscapeKind::Magic if !command.trim_end().ends_with('?') => line_magic(name, arguments),
-        // `,f a b` and `;f a b` call f with text, `/f a, b` with values.
+        // `,f a b` and `;f a b` call f with text, `/f a b` with values.
         IpyEscapeKind::Quote | IpyEscapeKind::Quote2 => Effects { code: Some(name.into()), ..Effects::default() },
         IpyEscapeKind::Paren => {
-            Effects { code: Some(format!("{name}({arguments})").into()), keeps_bindings: true, ..Effects::default() }
+            let arguments: Vec<&str> = arguments.split_whitespace().collect();
+            Effects {
+                code: Some(format!("{name}({})", arguments.join(", ")).into()),
+                keeps_bindings: true,
+                ..Effects::default()
+            }
         }
         _ => Effects::default(),
     }

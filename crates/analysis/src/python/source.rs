@@ -14,23 +14,18 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Takes off what `IPython` takes off: the first line's indentation, then prompts.
+    /// Takes off what `IPython` takes off: the indentation that all lines have, then prompts.
     pub(super) fn of(code: &'a str) -> Self {
         let first = first_line(code);
-        let indent = &first[..first.len() - first.trim_start_matches([' ', '\t']).len()];
+        let is_indented = first.starts_with([' ', '\t']);
         let second = lines(&code[offset_in(code, first) + first.len()..]).next().unwrap_or_default();
         let has_doctest = code.contains(">>>");
-        let has_prompts = ipython_prompt(&first[indent.len()..]) > 0
-            || ipython_prompt(second.strip_prefix(indent).unwrap_or(second)) > 0;
-        if indent.is_empty() && !has_doctest && !has_prompts {
+        let has_prompts = [first, second].map(str::trim_start).into_iter().any(|line| ipython_prompt(line) > 0);
+        if !is_indented && !has_doctest && !has_prompts {
             return Self { text: code.into(), cuts: Vec::new() };
         }
         let mut lines: Vec<Line<'_>> = lines(code).map(|line| Line { rest: line, cut: 0, in_string: false }).collect();
-        for line in &mut lines {
-            if line.rest.starts_with(indent) {
-                line.cut(indent.len());
-            }
-        }
+        dedent(&mut lines);
         if has_doctest {
             cut_doctest_prompts(&mut lines);
         }

@@ -45,7 +45,7 @@ fn magics_that_run_python() {
     check("%time %time x = y", "y", "x");
     check("%time del x", "x", "");
     check("def f():\n    %time x = y\n", "y?", "f");
-    check("/f a, b", "a b f", "");
+    check("/f a b", "a b f", "");
     check(",f a b", "f", "");
     check(";f a b", "f", "");
     assert_eq!(text(&analysed("%time print(list(x))").builtins_read), "list print");
@@ -85,13 +85,11 @@ fn magics_that_bind_or_read_names() {
 
 #[test]
 fn help_lines() {
-    for code in
-        ["f?", "f??", "?f", "np.*load*?", "a[-1]?", "a[0].b??", "m = f?", "print(x).y?", "%time?", "x.y? # help"]
-    {
+    for code in ["f?", "f??", "?f", "np.*load*?", "a[-1]?", "a[0].b??", "m = f?", "print(x).y?", "%time?"] {
         check(&format!("{code}\nz = w"), "w", "z");
         check(&format!("if c:\n    {code}\nz = w"), "c w", "z");
     }
-    for code in ["f()?", "f ?", "f???", "1?", "a[b]?", "f? g"] {
+    for code in ["f()?", "f ?", "f???", "1?", "a[b]?", "f? g", "x.y? # c"] {
         assert!(analyse(CellType::Python, code).error().is_some(), "{code:?}");
     }
     check("x = 'what?' # why?\ny", "y", "x");
@@ -103,10 +101,16 @@ fn pasted_indentation() {
     check("  x = 1\n  if x:\n    y = x", "", "x y");
     check("\n\n    x = 1\n\n    y = x\n", "", "x y");
     check("\tx = 1\n\ty = 2", "", "x y");
-    check("  x = \"\"\"\nflush\n\"\"\"\n  y = z", "z", "x y");
     check("  x = y\r\n  z = x\r  w = 1", "y", "w x z");
     check("%%time\n  x = y", "y", "x");
-    for code in [" x = 1\nelse:\n y = 2", "x = 1\n  y = 2", "# c\n  x = 1", "  x = 1\n    y = 2"] {
+    for code in [
+        " x = 1\nelse:\n y = 2",
+        "x = 1\n  y = 2",
+        "# c\n  x = 1",
+        " # c\n  x = 1",
+        "  x = \"\"\"\nflush\n\"\"\"\n  y = z",
+        "  x = 1\n    y = 2",
+    ] {
         assert!(analyse(CellType::Python, code).error().is_some(), "{code:?}");
     }
 }

@@ -600,10 +600,11 @@ fn a_cell_may_be_indented_as_a_whole() {
     check("\n\n  x = y\n  def f(): return w\n", "w? y", "f x");
     check("\tfor i in xs:\n\t\tprint(i)", "xs", "i");
     check("    # only a comment", "", "");
-    check("    x = 1\ny = x", "", "x y");
     let broken = analyse(CellType::Python, "  x = 1\n  y = (x +");
     let error = broken.error().unwrap();
     assert_eq!((error.line, broken.writes.join(" ").as_str()), (2, "x y"));
-    // Indented only after the first line it is an error as ever.
-    assert!(analyse(CellType::Python, "x = 1\n  y = 2").error().is_some());
+    // What not all lines have is no indentation of the cell.
+    for code in ["x = 1\n  y = 2", "    x = 1\ny = x"] {
+        assert!(analyse(CellType::Python, code).error().is_some());
+    }
 }
