@@ -13,9 +13,13 @@
 //!   for Python, but hide no names.
 //! - `del x` in the body of `except … as x` deletes what the handler has bound, and is in no list.
 //! - `global x` and `del x` in a function is in [`deletes`](Analysis::deletes), as a store would be in `writes`.
-//! - `%time statement` is not looked into: it sets [`dynamic`](Analysis::dynamic), as `%run` does. `%%time`, `%%capture`,
-//!   `%%prun` and `%%debug` are followed by an ordinary cell, `%%timeit` by one whose own bindings are lost, and after any
-//!   other cell magic there is no Python. `--out` and `--err` of `%%bash` and its like are writes.
+//! - `IPython` 9 is the judge of its own syntax (`scripts/measure-analysis` compares): the indentation that all lines have,
+//!   `>>> ` and `In [1]: ` are taken off, and a help line (`np.*load*?`) does nothing.
+//! - `%time statement` and other magics that run Python on their line are followed into it; what `%timeit` binds is lost.
+//!   `%%time`, `%%capture`, `%%prun` and `%%debug` are followed by an ordinary cell, `%%timeit` by one whose own bindings
+//!   are lost, and after any other cell magic there is no Python. Names that magics take and give are reads and writes:
+//!   `%store`, `%%R -i x -o y`, `%%bigquery df`, `%sql r <<`, `--out` and `--err` of `%%bash` and its like. `%run` and
+//!   others whose names stand elsewhere set [`dynamic`](Analysis::dynamic). `{x}` and `$x` in a shell line are no reads.
 //! - `exec`, `eval`, `globals` and `locals` set `dynamic` wherever they are mentioned; `vars`, `setattr` and `delattr` when
 //!   they are called on anything but a local of a function.
 //! - More than 1000 brackets within each other, or signs in a row, are an error without names: `CPython` takes 200.
@@ -25,9 +29,17 @@
 //! `{name}` outside strings, comments and quoted identifiers is a read, also where the name is a built-in of Python. The
 //! soft keywords `match`, `case`, `type` and `_` are names. Tables are named `schema.table`; functions in `FROM`, files and
 //! common table expressions are none. [`changes_data`](Analysis::changes_data) is set by every statement that is not known to
-//! leave data and definitions alone; what the functions in a query do is not known. A statement that `sqlparser` does not
+//! leave data and definitions alone; what the functions in a query do is not known. The tables in the body of a function or
+//! a rule are reads of its definition. A statement that `sqlparser` does not
 //! understand is a [`Severity::Warning`], because `PostgreSQL` may; its tables are missing.
+//!
+//! # Limits
+//!
+//! The work is bounded before it is done, so that no code costs more than its size allows. An SQL statement that is nested
+//! too deeply, is one expression of too many tokens, or takes the parser too many steps has no tables; a cell with more than
+//! [`limits::NAMES`] names has none. Each gives a warning, "too complex to analyse: …".
 
+pub mod limits;
 mod pool;
 mod position;
 mod python;
@@ -42,8 +54,8 @@ pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 /// Says what a cell reads and writes.
 ///
 /// Total: any text, of any nesting, on a thread with any ordinary stack (it takes more by itself), never panics. The time
-/// is proportional to the size of the code: microseconds for a typical cell, well under a second for 256 KiB of the worst
-/// code, which [`Pool`] keeps out of the way of other cells.
+/// is at most proportional to the size of the code: microseconds for a typical cell, seconds for 256 KiB of the worst SQL,
+/// which [`Pool`] keeps out of the way of other cells.
 #[must_use]
 pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
     // Nothing is shared with the analysis but the code, which it only reads.
@@ -51,7 +63,23 @@ pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
         CellType::Python => python::analyse(code),
         CellType::Sql => sql::analyse(code),
     });
-    analysis.unwrap_or_else(|_| failed())
+    let analysis = analysis.unwrap_or_else(|_| failed());
+    if analysis.names() > limits::NAMES { too_many_names(analysis) } else { analysis }
+}
+
+/// The answer without names for a cell that has too many of them.
+fn too_many_names(analysis: Analysis) -> Analysis {
+    let Analysis { changes_data, star, mut diagnostics, .. } = analysis;
+    let warning = Diagnostic {
+        severity: Severity::Warning,
+        message: format!("too complex to analyse: more than {} names, so that none are known", limits::NAMES),
+        line: 1,
+        column: 1,
+        offset: 0,
+    };
+    diagnostics.insert(0, warning);
+    diagnostics.truncate(position::MAX_DIAGNOSTICS);
+    Analysis { changes_data, star, dynamic: true, diagnostics, ..Analysis::default() }
 }
 
 /// The answer when the analysis itself panicked, which would be a bug of ours or of a parser.

@@ -16,7 +16,7 @@ const SHORT_BYTES: usize = 16 * 1024;
 
 /// The stack of a thread: enough for an SQL cell and for most Python cells, which would otherwise take one each time.
 /// Only what is used of it costs memory.
-const STACK_BYTES: usize = 32 * 1024 * 1024;
+const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -3,7 +3,7 @@
 use crate::types::{Diagnostic, Severity};
 
 /// How many diagnostics a cell gets at most; hostile code has an error per byte.
-pub(crate) const MOST_DIAGNOSTICS: usize = 50;
+pub(crate) const MAX_DIAGNOSTICS: usize = 50;
 
 /// Something to say, before its line and column are known.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) fn locate(code: &str, mut findings: Vec<Finding>) -> Vec<Diagnostic> 
         return Vec::new();
     }
     findings.sort_by_key(|finding| finding.offset);
-    findings.truncate(MOST_DIAGNOSTICS);
+    findings.truncate(MAX_DIAGNOSTICS);
     let mut cursor = Cursor { line: 1, column: 1, after_return: false };
     let mut characters = code.char_indices().peekable();
     let mut diagnostics = Vec::with_capacity(findings.len());
@@ -120,7 +120,7 @@ mod tests {
         let code = "x".repeat(200);
         let findings = (0..200).rev().map(|offset| Finding::error(offset, "x")).collect();
         let found = locate(&code, findings);
-        assert_eq!(found.len(), MOST_DIAGNOSTICS);
+        assert_eq!(found.len(), MAX_DIAGNOSTICS);
         assert!(found.is_sorted_by_key(|diagnostic| diagnostic.offset));
     }
 

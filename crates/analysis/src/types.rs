@@ -88,4 +88,26 @@ impl Analysis {
     pub fn error(&self) -> Option<&Diagnostic> {
         self.diagnostics.iter().find(|d| d.severity == Severity::Error)
     }
+
+    /// The number of names and tables in all lists, which [`limits::NAMES`](crate::limits::NAMES) bounds.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        self.name_lists().into_iter().map(<[String]>::len).sum::<usize>() + self.reads.len() + self.builtins_read.len()
+    }
+
+    /// The bytes on the heap that the analysis holds, about: what the allocator adds is not counted.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let names = |names: &[String]| names.iter().map(|name| size_of::<String>() + name.capacity()).sum::<usize>();
+        let reads = |reads: &[Read]| reads.iter().map(|read| size_of::<Read>() + read.name.capacity()).sum::<usize>();
+        let diagnostics = self.diagnostics.iter().map(|found| size_of::<Diagnostic>() + found.message.capacity());
+        self.name_lists().into_iter().map(names).sum::<usize>()
+            + reads(&self.reads)
+            + reads(&self.builtins_read)
+            + diagnostics.sum::<usize>()
+    }
+
+    fn name_lists(&self) -> [&[String]; 4] {
+        [&self.writes, &self.deletes, &self.tables_read, &self.tables_written]
+    }
 }

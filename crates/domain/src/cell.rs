@@ -145,6 +145,15 @@ impl Cell {
         Self { cell_type, code, analysis, broken, ..self.clone() }
     }
 
+    /// What is wrong with the code: why it does not parse, or else what the analysis says of it.
+    #[must_use]
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        match &self.broken {
+            Some(broken) => std::slice::from_ref(&**broken),
+            None => &self.analysis.diagnostics,
+        }
+    }
+
     /// The names of [`Analysis::reads`].
     #[must_use]
     pub fn reads(&self) -> impl ExactSizeIterator<Item = &str> {

@@ -76,9 +76,7 @@ impl<'a> Walk<'a> {
                     self.visit_expr(&named.target);
                 }
             }
-            Expr::IpyEscapeCommand(command) => {
-                self.dynamic |= super::magics::is_dynamic(command.kind, &command.value);
-            }
+            Expr::IpyEscapeCommand(command) => self.magic(command.kind, &command.value),
             Expr::Lambda(lambda) => {
                 lambda.parameters.iter().for_each(|parameters| self.defaults(parameters));
                 self.scopes.push(FrameKind::Function);

@@ -1,7 +1,9 @@
-//! `IPython`'s cell magics, and which magics can touch names that do not stand in the code.
+//! `IPython`'s magics: what a cell is after its cell magics, and what line magics read, run and bind.
 //!
-//! Line magics, shell lines and help lines are the parser's business. A cell magic (`%%name …` on the first line
-//! that is not blank) decides what the rest of the cell is. Source: `IPython.core.magics` and the dependency rules.
+//! Shell lines bind nothing by themselves, and help lines are taken out before (`help`). Sources: `IPython.core.magics`,
+//! `IPython.extensions`, and the documentation of the extensions whose magics are named here.
+
+use std::borrow::Cow;
 
 use ruff_python_ast::IpyEscapeKind;
 
@@ -11,13 +13,98 @@ pub(super) enum Shape<'a> {
     /// Python from this byte on. `writes` are the names that magics bind; with `reads_only` the body's own bindings
     /// are thrown away when it ends.
     Python { start: usize, writes: Vec<&'a str>, reads_only: bool },
-    /// Another language, or one that nobody here knows.
-    Other { writes: Vec<&'a str> },
+    /// Another language, or one that is not known here.
+    Other { reads: Vec<&'a str>, writes: Vec<&'a str>, dynamic: bool },
+}
+
+/// What a line magic does to names, in this order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Effects<'a> {
+    /// Names it takes.
+    pub(super) reads: Vec<&'a str>,
+    /// Python it runs.
+    pub(super) code: Option<Cow<'a, str>>,
+    /// Whether what that binds is there afterwards.
+    pub(super) keeps_bindings: bool,
+    /// Names it binds.
+    pub(super) writes: Vec<&'a str>,
+    /// Whether it can touch names that do not stand in the code.
+    pub(super) dynamic: bool,
+}
+
+/// A magic that runs the Python behind its options, on its line or in its cell.
+struct Runner {
+    name: &'static str,
+    /// The short options that are followed by a value.
+    valued: &'static str,
+    keeps_bindings: bool,
+}
+
+const fn runner(name: &'static str, valued: &'static str, keeps_bindings: bool) -> Runner {
+    Runner { name, valued, keeps_bindings }
+}
+
+/// `lprun` and `mprun` come from `line_profiler` and `memory_profiler`.
+const RUNNERS: [Runner; 10] = [
+    runner("time", "", true),
+    runner("timeit", "nrp", false),
+    runner("prun", "lsTD", true),
+    runner("debug", "b", true),
+    runner("memit", "rti", true),
+    runner("lprun", "fmTDsuz", true),
+    runner("mprun", "fT", true),
+    runner("snakeviz", "f", true),
+    runner("pyinstrument", "", true),
+    runner("scalene", "", true),
+];
+
+/// Line magics that can touch names which do not stand in the code.
+const DYNAMIC: [&str; 12] = [
+    "cpaste",
+    "edit",
+    "load_ext",
+    "paste",
+    "pylab",
+    "recall",
+    "rep",
+    "rerun",
+    "reset",
+    "reset_selective",
+    "run",
+    "xdel",
+];
+
+/// Cell magics that run another language and take or give variables with these options.
+const LANGUAGES: [&str; 20] = [
+    "R",
+    "SVG",
+    "bash",
+    "bigquery",
+    "cmd",
+    "julia",
+    "matlab",
+    "octave",
+    "perl",
+    "px",
+    "pypy",
+    "python",
+    "python2",
+    "python3",
+    "ruby",
+    "script",
+    "send_to_spark",
+    "sh",
+    "spark",
+    "sql",
+];
+
+fn find_runner(name: &str) -> Option<&'static Runner> {
+    RUNNERS.iter().find(|runner| runner.name == name)
 }
 
 /// Takes the cell magics off the beginning of a cell.
 pub(super) fn shape(code: &str) -> Shape<'_> {
-    let mut start = if code.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut start = 0;
     let mut writes = Vec::new();
     loop {
         let body = &code[start..];
@@ -27,62 +114,161 @@ pub(super) fn shape(code: &str) -> Shape<'_> {
         };
         let line_end = magic.find(['\n', '\r']).unwrap_or(magic.len());
         let (line, rest) = magic.split_at(line_end);
-        let name_end = line.find(|c: char| c.is_whitespace()).unwrap_or(line.len());
-        let (name, arguments) = line.split_at(name_end);
+        let (name, arguments) = split_word(line);
         let offset = |part: &str| part.as_ptr() as usize - code.as_ptr() as usize;
-        match name {
-            "time" | "prun" | "debug" => {}
-            "capture" => writes.extend(arguments.split_whitespace().find(|word| !word.starts_with('-'))),
-            "timeit" => {
+        if name.ends_with('?') {
+            return Shape::Other { reads: Vec::new(), writes, dynamic: false };
+        }
+        match (name, find_runner(name)) {
+            ("timeit", _) => {
                 // What stands on the line is set-up code, which runs before the body.
-                let start = offset(after_options(arguments));
+                let start = offset(after_options(arguments, "nrp"));
                 return Shape::Python { start, writes, reads_only: true };
             }
-            _ if name.ends_with('?') => return Shape::Other { writes },
+            (_, Some(_)) => {}
+            ("capture", _) => writes.extend(arguments.split_whitespace().find(|word| !word.starts_with('-'))),
+            // Sparkmagic's, which runs here and not in the cluster.
+            ("local", _) => {}
             _ => {
-                writes.extend(script_outputs(name, arguments));
-                return Shape::Other { writes };
+                let (reads, bound) = variables(name, arguments);
+                writes.extend(bound);
+                // What is compiled binds names that only the compiler knows.
+                return Shape::Other {
+                    reads,
+                    writes,
+                    dynamic: matches!(name, "cython" | "cython_inline" | "cython_pyximport"),
+                };
             }
         }
         start = offset(rest);
     }
 }
 
-/// `%%timeit`'s arguments without its options (`-n5 -r 3 -o -q …`).
-fn after_options(arguments: &str) -> &str {
-    let mut rest = arguments.trim_start();
-    while let Some(option) = rest.strip_prefix('-') {
-        let end = option.find(char::is_whitespace).unwrap_or(option.len());
-        let (option, after) = option.split_at(end);
-        rest = after.trim_start();
-        if matches!(option, "n" | "r" | "p") {
-            let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            rest = rest[end..].trim_start();
+/// What a line magic, or another of `IPython`'s escapes, does to names.
+pub(super) fn effects(kind: IpyEscapeKind, command: &str) -> Effects<'_> {
+    let (name, arguments) = split_word(command.trim_start());
+    match kind {
+        IpyEscapeKind::Magic if !command.trim_end().ends_with('?') => line_magic(name, arguments),
+        // `,f a b` and `;f a b` call f with text, `/f a b` with values.
+        IpyEscapeKind::Quote | IpyEscapeKind::Quote2 => Effects { code: Some(name.into()), ..Effects::default() },
+        IpyEscapeKind::Paren => {
+            let arguments: Vec<&str> = arguments.split_whitespace().collect();
+            Effects {
+                code: Some(format!("{name}({})", arguments.join(", ")).into()),
+                keeps_bindings: true,
+                ..Effects::default()
+            }
         }
+        _ => Effects::default(),
     }
-    rest
 }
 
-/// `%%bash --out x --err y`: the script magics put the output into variables.
-fn script_outputs<'a>(name: &str, arguments: &'a str) -> Vec<&'a str> {
-    const SCRIPTS: [&str; 11] =
-        ["bash", "cmd", "perl", "pypy", "python", "python2", "python3", "ruby", "script", "sh", "SVG"];
-    let mut outputs = Vec::new();
-    if SCRIPTS.contains(&name) {
-        let mut words = arguments.split_whitespace();
-        while let Some(word) = words.next() {
-            if matches!(word, "--out" | "--err" | "--proc") {
-                outputs.extend(words.next());
+fn line_magic<'a>(name: &str, arguments: &'a str) -> Effects<'a> {
+    if let Some(&Runner { valued, keeps_bindings, .. }) = find_runner(name) {
+        let (code, functions) = split_options(arguments, valued, 'f');
+        // The functions that line and memory profilers look into are names as well.
+        let reads = if matches!(name, "lprun" | "mprun") { functions } else { Vec::new() };
+        let reads = reads.into_iter().filter_map(|function| function.split('.').next()).collect();
+        return Effects { reads, code: Some(code.into()), keeps_bindings, ..Effects::default() };
+    }
+    match name {
+        "store" => stored(arguments),
+        "macro" => {
+            let mut words = arguments.split_whitespace().skip_while(|word| word.starts_with('-'));
+            Effects { writes: words.next().into_iter().collect(), ..Effects::default() }
+        }
+        _ if DYNAMIC.contains(&name) => Effects { dynamic: true, ..Effects::default() },
+        _ => {
+            let (reads, writes) = variables(name, arguments);
+            Effects { reads, writes, ..Effects::default() }
+        }
+    }
+}
+
+/// `%store x y`, `%store x > file`, `%store -r x y`, and `%store -r` for everything that was ever stored.
+fn stored(arguments: &str) -> Effects<'_> {
+    let mut words = arguments.split_whitespace().peekable();
+    match words.next_if(|word| word.starts_with('-')) {
+        Some("-r") if words.peek().is_none() => Effects { dynamic: true, ..Effects::default() },
+        Some("-r") => Effects { writes: words.collect(), ..Effects::default() },
+        Some(_) => Effects::default(),
+        None => Effects { reads: words.take_while(|word| !word.starts_with('>')).collect(), ..Effects::default() },
+    }
+}
+
+/// The variables that a magic for another language takes and gives: `-i a,b`, `-o c`, `--out d`, `r <<`.
+fn variables<'a>(name: &str, arguments: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    if !LANGUAGES.contains(&name) {
+        return (reads, writes);
+    }
+    let mut words = arguments.split_whitespace().peekable();
+    if name == "bigquery" {
+        // The name of the result comes first, if it is given.
+        writes.extend(words.next_if(|word| !word.starts_with('-')));
+    }
+    while let Some(word) = words.next() {
+        let (option, attached) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
+        let list = match option {
+            "-i" | "--input" => &mut reads,
+            // With `bash` and its like a single letter is the program's own.
+            "-o" | "--output" | "--out" | "--err" | "--proc" if option != "-o" || !is_script(name) => &mut writes,
+            "--params" => {
+                let parameters = attached.or_else(|| words.next()).unwrap_or_default();
+                reads.extend(parameters.strip_prefix('$'));
+                continue;
+            }
+            _ if name == "sql" && attached.is_none() && words.peek() == Some(&"<<") => {
+                writes.push(word);
+                continue;
+            }
+            // From here on a line magic has the code itself.
+            _ if !word.starts_with('-') && name == "R" => break,
+            _ => continue,
+        };
+        list.extend(attached.or_else(|| words.next()).into_iter().flat_map(|names| names.split(',')));
+    }
+    (reads, writes)
+}
+
+fn is_script(name: &str) -> bool {
+    !matches!(name, "R" | "bigquery" | "julia" | "matlab" | "octave" | "px" | "send_to_spark" | "spark" | "sql")
+}
+
+/// The first word and what follows it.
+fn split_word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
+}
+
+/// A magic's arguments without its options (`-n5 -r 3 -o -q …`), of which those in `valued` are followed by a value.
+fn after_options<'a>(arguments: &'a str, valued: &str) -> &'a str {
+    split_options(arguments, valued, '\0').0
+}
+
+/// The same, and the values of one option.
+fn split_options<'a>(arguments: &'a str, valued: &str, wanted: char) -> (&'a str, Vec<&'a str>) {
+    let mut rest = arguments.trim_start();
+    let mut values = Vec::new();
+    loop {
+        let (word, after) = split_word(rest);
+        let Some(option) = word.strip_prefix('-') else { break };
+        let mut letters = option.chars();
+        let Some(letter) = letters.next().filter(|&c| c.is_ascii_alphabetic() || c == '-') else { break };
+        // With no options of its own, a magic's `-x` is Python.
+        if letter != '-' && valued.is_empty() {
+            break;
+        }
+        rest = after.trim_start();
+        if valued.contains(letter) {
+            let mut value = letters.as_str();
+            if value.is_empty() {
+                let (word, after) = split_word(rest);
+                (value, rest) = (word, after.trim_start());
+            }
+            if letter == wanted {
+                values.push(value);
             }
         }
     }
-    outputs
-}
-
-/// Whether a line magic can touch names that do not stand in the code.
-pub(super) fn is_dynamic(kind: IpyEscapeKind, command: &str) -> bool {
-    // `%time` and its like run a statement, which is not looked into.
-    const DYNAMIC: [&str; 8] = ["prun", "pylab", "reset", "reset_selective", "run", "store", "time", "xdel"];
-    let name = command.split_whitespace().next().unwrap_or_default();
-    kind == IpyEscapeKind::Magic && DYNAMIC.contains(&name)
+    (rest, values)
 }

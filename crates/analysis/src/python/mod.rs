@@ -4,12 +4,15 @@ mod bindings;
 mod builtins;
 mod deep;
 mod expr;
+mod help;
 mod magics;
 mod names;
 mod nesting;
 mod scope;
+mod source;
 mod walk;
 
+use std::borrow::Cow;
 use std::panic::catch_unwind;
 
 use ruff_python_ast::visitor::Visitor;
@@ -17,28 +20,53 @@ use ruff_python_ast::{Expr, ModModule, PythonVersion};
 use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_expression, parse_unchecked};
 
 use crate::position::{self, Finding};
-use crate::types::Analysis;
+use crate::types::{Analysis, Read};
 pub(crate) use deep::drop_tree;
 use magics::Shape;
 use nesting::Nesting;
-use walk::Walk;
+use source::Source;
+use walk::{Bounds, Walk};
 
 /// What a Python cell reads and writes.
 pub(crate) fn analyse(code: &str) -> Analysis {
     let mut analysis = Analysis::default();
     let mut findings = Vec::new();
-    match magics::shape(code) {
-        Shape::Other { writes } => names_into(&writes, &mut analysis),
+    let bom = if code.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let cell = Source::of(&code[bom..]);
+    match magics::shape(&cell.text) {
+        Shape::Other { reads, writes, dynamic } => {
+            analysis.dynamic = dynamic;
+            names_into(&writes, &mut analysis.writes);
+            let mut names = Vec::new();
+            names_into(&reads, &mut names);
+            analysis.reads = names.into_iter().map(|name| Read { name, deferred: false }).collect();
+        }
         Shape::Python { start, writes, reads_only } => {
-            analyse_from(&code[start..], start, &writes, &mut analysis, &mut findings);
+            // What follows a cell magic is a cell again.
+            let body = Source::of(&cell.text[start..]);
+            analyse_flush(&body.text, &writes, MAX_MAGICS, &mut analysis, &mut findings);
+            for finding in &mut findings {
+                finding.offset = bom + cell.original(start + body.original(finding.offset));
+            }
             if reads_only {
                 analysis.writes.clear();
                 analysis.deletes.clear();
-                names_into(&writes, &mut analysis);
+                names_into(&writes, &mut analysis.writes);
             }
         }
     }
     analysis.diagnostics = position::locate(code, findings);
+    analysis
+}
+
+/// How deep magics that run Python may stand in each other: each level reads the rest of its line again.
+const MAX_MAGICS: usize = 3;
+
+/// What the Python on the line of a magic reads and writes; `magics` is how many may stand in it.
+fn analyse_line(code: &str, magics: usize) -> Analysis {
+    let mut analysis = Analysis::default();
+    // What is wrong with it shows when it runs; the cell runs until there.
+    analyse_flush(code, &[], magics, &mut analysis, &mut Vec::new());
     analysis
 }
 
@@ -73,64 +101,59 @@ fn is_keyword(name: &str) -> bool {
     KEYWORDS.binary_search(&name).is_ok()
 }
 
-fn names_into(names: &[&str], analysis: &mut Analysis) {
-    analysis.writes.extend(names.iter().filter_map(|name| identifier(name)));
-    analysis.writes.sort_unstable();
-    analysis.writes.dedup();
+fn names_into(names: &[&str], list: &mut Vec<String>) {
+    list.extend(names.iter().filter_map(|name| identifier(name)));
+    list.sort_unstable();
+    list.dedup();
 }
 
-/// Analyses Python that begins at byte `start` of the cell.
-fn analyse_from(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
-    // A cell that is indented as a whole was pasted from somewhere; IPython takes the indentation away. As the body of
-    // an `if` it means the same, and every place in it is where it was, but for the line above.
-    if is_indented(code) {
-        let mut inner = Vec::new();
-        analyse_flush(&format!("{INDENTED}{code}"), 0, writes, analysis, &mut inner);
-        let place =
-            |finding: Finding| Finding { offset: start + finding.offset.saturating_sub(INDENTED.len()), ..finding };
-        findings.extend(inner.into_iter().map(place));
-    } else {
-        analyse_flush(code, start, writes, analysis, findings);
-    }
-}
-
-/// What an indented cell is put below.
-const INDENTED: &str = "if 1:\n";
-
-/// Whether the first line that is not blank is indented, and there is more than comments.
-fn is_indented(code: &str) -> bool {
-    let mut lines = code.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).peekable();
-    lines.peek().is_some_and(|line| line.starts_with([' ', '\t']))
-        && lines.any(|line| !line.trim_start().starts_with('#'))
-}
-
-/// The same for Python that is not indented.
-fn analyse_flush(code: &str, start: usize, writes: &[&str], analysis: &mut Analysis, findings: &mut Vec<Finding>) {
+/// Analyses Python as it runs, with `IPython`'s magics, shell lines and help lines in it.
+fn analyse_flush(code: &str, writes: &[&str], magics: usize, analysis: &mut Analysis, findings: &mut Vec<Finding>) {
     let nesting = Nesting::of(code);
     if let Some(offset) = nesting.too_deep(code) {
-        findings.push(Finding::error(start + offset, "nested too deeply"));
+        findings.push(Finding::error(offset, "nested too deeply"));
         return;
     }
-    let Some(parsed) = parse(code, &nesting) else {
-        findings.push(Finding::error(start, "the parser failed on this cell"));
+    let Some(mut parsed) = parse(code, &nesting) else {
+        findings.push(Finding::error(0, "the parser failed on this cell"));
         return;
     };
+    let mut code = Cow::Borrowed(code);
+    let mut misplaced = None;
+    if nesting.escapes && code.contains('?') {
+        let (text, mark) = help::without_help_lines(&code, parsed.tokens());
+        misplaced = mark;
+        if let Some(text) = text {
+            drop_unwalked(parsed, &code);
+            code = text.into();
+            let Some(again) = parse(&code, &nesting) else {
+                findings.push(Finding::error(0, "the parser failed on this cell"));
+                return;
+            };
+            parsed = again;
+        }
+    }
     // Ruff's errors come in order of position. Hostile code has one for each byte.
     findings.extend(
         parsed
             .errors()
             .iter()
-            .take(position::MOST_DIAGNOSTICS)
-            .map(|error| Finding::error(start + error.location.start().to_usize(), &error.error.to_string())),
+            .take(position::MAX_DIAGNOSTICS)
+            .map(|error| Finding::error(error.location.start().to_usize(), &error.error.to_string())),
     );
-    if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(code)).flatten() {
+    if let Some(end) = misplaced.filter(|_| findings.is_empty()) {
+        // The parser takes a blank before the question mark, IPython does not.
+        findings.push(Finding::error(end - 1, "a question mark asks for help only directly behind a name"));
+    }
+    let bounds = Bounds { code_bytes: code.len(), magics };
+    if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(&code)).flatten() {
         // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
-        drop_unwalked(parsed, code);
+        drop_unwalked(parsed, &code);
         if let Some(parsed) = parse(&cleaned, &nesting) {
-            walk(&nesting, parsed, writes, analysis);
+            findings.extend(walk(&nesting, parsed, bounds, writes, analysis));
         }
     } else {
-        walk(&nesting, parsed, writes, analysis);
+        findings.extend(walk(&nesting, parsed, bounds, writes, analysis));
     }
 }
 
@@ -144,18 +167,31 @@ fn parse(code: &str, nesting: &Nesting) -> Option<Parsed<ModModule>> {
     deep::parse(code, nesting, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?.try_into_module()
 }
 
-fn walk(nesting: &Nesting, parsed: Parsed<ModModule>, writes: &[&str], analysis: &mut Analysis) {
-    let mut walk = Walk::new(nesting.walrus);
+/// Finds the names in the tree of code of so many bytes; the answer says why there are none.
+fn walk(
+    nesting: &Nesting,
+    parsed: Parsed<ModModule>,
+    bounds: Bounds,
+    writes: &[&str],
+    analysis: &mut Analysis,
+) -> Option<Finding> {
+    let mut walk = Walk::new(nesting.walrus, bounds);
     walk.visit_body(&parsed.syntax().body);
     for name in writes.iter().filter_map(|name| identifier(name)) {
         walk.store_at_module_level(&name);
     }
-    walk.scopes.names.report(analysis);
+    let is_too_complex = walk.is_too_complex();
+    if !is_too_complex {
+        walk.scopes.names.report(analysis);
+    }
     analysis.star = walk.star;
-    analysis.dynamic |= walk.dynamic;
+    analysis.dynamic |= walk.dynamic | is_too_complex;
     let deepest = walk.deepest;
     drop(walk);
     drop_tree(parsed, deepest);
+    is_too_complex.then(|| {
+        Finding::warning(0, "too complex to analyse: the names of a class are too long, so that no names are known")
+    })
 }
 
 /// Drops a tree whose depth nobody measured: it is no deeper than the code has bytes.

@@ -38,6 +38,8 @@ struct Frame {
     class: Option<u32>,
     /// The frame that a walrus binds in.
     home: u32,
+    /// The frame of the function whose body this is, past what runs in place in it.
+    function: Option<u32>,
     /// Where this frame's entries begin.
     entries: usize,
     members: usize,
@@ -85,7 +87,7 @@ enum Place {
 
 impl Scopes<'_> {
     pub(super) fn new() -> Self {
-        let module = Frame { kind: FrameKind::Module, class: None, home: 0, entries: 0, members: 0 };
+        let module = Frame { kind: FrameKind::Module, class: None, home: 0, function: None, entries: 0, members: 0 };
         Self {
             names: Names::default(),
             frames: vec![module],
@@ -118,8 +120,9 @@ impl Scopes<'_> {
             FrameKind::Comprehension | FrameKind::TypeParams => self.frame(around).home,
             FrameKind::Module | FrameKind::Function | FrameKind::Class => index,
         };
+        let function = if kind == FrameKind::Function { Some(index) } else { self.frame(around).function };
         let (entries, members) = (self.entries.len(), self.members.len());
-        self.frames.push(Frame { kind, class, home, entries, members });
+        self.frames.push(Frame { kind, class, home, function, entries, members });
     }
 
     /// Closes the innermost scope.
@@ -207,19 +210,13 @@ impl Scopes<'_> {
         }
     }
 
-    /// The frame of the function whose body this is, past what runs in place in it.
-    fn innermost_function(&self) -> Option<u32> {
-        let index = self.frames.iter().rposition(|frame| frame.kind == FrameKind::Function)?;
-        u32::try_from(index).ok()
-    }
-
     fn load_from(&mut self, name: NameId, place: &Place) {
         match *place {
             Place::Function | Place::Member(_) => return,
             Place::DeclaredGlobal(index) => {
                 let entry = &self.entries[index as usize];
                 // A store satisfies later loads of the same body only: another function may be called without it.
-                if (entry.bound || entry.handlers > 0) && self.innermost_function() == Some(entry.frame) {
+                if (entry.bound || entry.handlers > 0) && self.frame(self.top()).function == Some(entry.frame) {
                     return;
                 }
             }

@@ -2,13 +2,25 @@
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    ExceptHandler, Expr, InterpolatedStringElement, Parameters, Pattern, Stmt, StmtAnnAssign, StmtAugAssign,
-    StmtClassDef, StmtFunctionDef, StmtTry, TypeParam, TypeParams,
+    ExceptHandler, Expr, InterpolatedStringElement, IpyEscapeKind, Parameters, Pattern, Stmt, StmtAnnAssign,
+    StmtAugAssign, StmtClassDef, StmtFunctionDef, StmtTry, TypeParam, TypeParams,
 };
 
+use super::magics::Effects;
 use super::names::NameId;
 use super::scope::{Binding, FrameKind, Scopes};
 use super::{bindings, deep};
+use crate::limits;
+use crate::types::Read;
+
+/// What bounds a pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// How long the code is.
+    pub(super) code_bytes: usize,
+    /// How many magics that run Python may stand in each other.
+    pub(super) magics: usize,
+}
 
 /// The pass over one cell.
 pub(super) struct Walk<'a> {
@@ -24,12 +36,33 @@ pub(super) struct Walk<'a> {
     pub(super) walrus: bool,
     /// The innermost class, stripped of leading underscores, for `__name`.
     private: Option<&'a str>,
+    /// The bytes of all mangled names, and how many there may be.
+    mangled_bytes: usize,
+    max_mangled_bytes: usize,
+    /// How many magics that run Python may still stand in each other.
+    magics: usize,
 }
 
 impl<'a> Walk<'a> {
     /// A pass over a tree; `walrus` says whether there may be any `:=` in it.
-    pub(super) fn new(walrus: bool) -> Self {
-        Self { scopes: Scopes::new(), star: false, dynamic: false, deepest: 0, depth: 0, walrus, private: None }
+    pub(super) fn new(walrus: bool, bounds: Bounds) -> Self {
+        Self {
+            scopes: Scopes::new(),
+            star: false,
+            dynamic: false,
+            deepest: 0,
+            depth: 0,
+            walrus,
+            private: None,
+            mangled_bytes: 0,
+            max_mangled_bytes: bounds.code_bytes.saturating_add(limits::MANGLED_BYTES),
+            magics: bounds.magics,
+        }
+    }
+
+    /// Reports whether the names cost more than they are worth, so that not all have been found.
+    pub(super) fn is_too_complex(&self) -> bool {
+        self.mangled_bytes > self.max_mangled_bytes
     }
 
     fn level(&mut self, level: impl FnOnce(&mut Self)) {
@@ -49,7 +82,12 @@ impl<'a> Walk<'a> {
             && name.starts_with("__")
             && !name.ends_with("__")
         {
-            return Some(self.scopes.names.intern_owned(format!("_{class}{name}")));
+            let mangled = format!("_{class}{name}");
+            self.mangled_bytes = self.mangled_bytes.saturating_add(mangled.len());
+            if self.is_too_complex() {
+                return None;
+            }
+            return Some(self.scopes.names.intern_owned(mangled));
         }
         Some(self.scopes.names.intern(name))
     }
@@ -269,15 +307,58 @@ impl<'a> Walk<'a> {
             }
             // A declaration by itself neither loads nor stores.
             Stmt::Global(_) | Stmt::Nonlocal(_) => {}
-            Stmt::IpyEscapeCommand(command) => self.dynamic |= super::magics::is_dynamic(command.kind, &command.value),
+            Stmt::IpyEscapeCommand(command) => self.magic(command.kind, &command.value),
             _ => visitor::walk_stmt(self, stmt),
         }
     }
 
+    /// A line magic or another escape: what it reads, the Python that it runs, what it binds.
+    pub(super) fn magic(&mut self, kind: IpyEscapeKind, command: &str) {
+        let Effects { reads, code, keeps_bindings, writes, dynamic } = super::magics::effects(kind, command);
+        self.dynamic |= dynamic;
+        self.load_owned(reads.into_iter().filter_map(super::identifier));
+        match code {
+            Some(_) if self.magics == 0 => self.dynamic = true,
+            Some(code) => {
+                let found = super::analyse_line(&code, self.magics - 1);
+                self.star |= found.star;
+                self.dynamic |= found.dynamic;
+                let (deferred, eager): (Vec<Read>, Vec<Read>) =
+                    found.reads.into_iter().chain(found.builtins_read).partition(|read| read.deferred);
+                self.load_owned(eager.into_iter().map(|read| read.name));
+                self.deferred(|walk| walk.load_owned(deferred.into_iter().map(|read| read.name)));
+                if keeps_bindings {
+                    for name in found.writes {
+                        self.store_owned(name);
+                    }
+                    for name in found.deletes {
+                        let name = self.scopes.names.intern_owned(name);
+                        self.scopes.delete(name);
+                    }
+                }
+            }
+            None => {}
+        }
+        for name in writes.into_iter().filter_map(super::identifier) {
+            self.store_owned(name);
+        }
+    }
+
+    fn load_owned(&mut self, names: impl Iterator<Item = String>) {
+        for name in names {
+            let name = self.scopes.names.intern_owned(name);
+            self.scopes.load(name);
+        }
+    }
+
+    fn store_owned(&mut self, name: String) {
+        let name = self.scopes.names.intern_owned(name);
+        self.scopes.store(name);
+    }
+
     /// Binds a name at module level that does not stand in the code as Python.
     pub(super) fn store_at_module_level(&mut self, name: &str) {
-        let name = self.scopes.names.intern_owned(name.to_owned());
-        self.scopes.store(name);
+        self.store_owned(name.to_owned());
     }
 }
 

@@ -1,8 +1,13 @@
 //! SQL cells: a scanner of ours for the placeholders, `sqlparser` for the tables.
 
+mod clauses;
+mod complexity;
+mod dialect;
+mod rewrite;
 mod scan;
 mod statements;
 mod tables;
+mod utility;
 
 use scan::Placeholder;
 

@@ -3,27 +3,27 @@
 use std::collections::BTreeSet;
 
 use sqlparser::ast::Visit;
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::complexity::{self, Complexity};
+use super::dialect::BudgetedDialect;
 use super::tables::Visitor;
+use super::{clauses, rewrite, utility};
+use crate::limits;
 use crate::position::{self, Finding};
 
-/// How deep subqueries and brackets may be nested. `sqlparser`'s own default: some of its rules try a bracket in more
-/// than one way, so that the time grows quickly with the depth.
-const DEEPEST: usize = 50;
-
-/// What parsing, walking and dropping one token's worth of tree may use of the stack. Chains such as `1+1+1+…` become
-/// trees as deep as they are long, whatever [`DEEPEST`] says. Measured like `python::deep`'s.
+/// The stack that parsing, walking and dropping one token's worth of tree may use. Chains such as `1+1+1+…` become trees as
+/// deep as they are long, whatever [`limits::SQL_DEPTH`] says. Measured like `python::deep`'s.
 const STACK_PER_TOKEN: usize = 2048;
 
-/// What the parser may use for [`DEEPEST`] levels before it takes a stack of its own.
-const STACK_BASE: usize = 16 * 1024 * 1024;
+/// The stack that parsing and walking one level of [`limits::SQL_DEPTH`] may use: the parser takes a stack of its own as it
+/// goes down, but not often enough for its frames in an unoptimised build.
+const STACK_PER_LEVEL: usize = 320 * 1024;
 
-/// How many failures are described; each takes a pass over the code.
-const MOST_FAILURES: usize = 10;
+/// The number of failures that are described; each takes a pass over the code.
+const MAX_FAILURES: usize = 10;
 
 /// The tables of a cell.
 #[derive(Debug, Default)]
@@ -38,130 +38,152 @@ pub(super) struct Tables {
 /// A statement that does not parse gives a warning rather than an error, because `sqlparser` knows less than
 /// `PostgreSQL` does, which is the judge when the cell runs.
 pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -> Tables {
-    let dialect = PostgreSqlDialect {};
     let mut tokens = Vec::new();
-    if let Err(error) = Tokenizer::new(&dialect, code).tokenize_with_location_into_buf(&mut tokens) {
+    if let Err(error) = Tokenizer::new(&BudgetedDialect::new(0), code).tokenize_with_location_into_buf(&mut tokens) {
         // What our own scanner has said of something unclosed need not be said twice.
         if is_closed {
             let offset = position::offset_of(code, error.location.line, error.location.column);
             findings.push(Finding::warning(offset, &error.message));
         }
     }
-    let need = tokens.len().saturating_mul(STACK_PER_TOKEN).saturating_add(STACK_BASE);
-    let mut tables = Tables::default();
-    let mut failures = Vec::new();
-    stacker::maybe_grow(need, need, || {
-        let mut statement = Vec::new();
-        for token in tokens {
-            if token.token != Token::SemiColon {
-                statement.push(token);
-                continue;
-            }
-            let statement = std::mem::take(&mut statement);
-            parse(statement, &mut tables, &mut failures);
-        }
-        parse(statement, &mut tables, &mut failures);
-    });
+    let mut parse = Parse::default();
+    for statement in Statements::of(rewrite::significant(tokens)) {
+        parse.statement(statement);
+    }
     if is_closed {
-        findings.extend(failures.into_iter().map(|Failure { message, line, column }| {
-            Finding::warning(position::offset_of(code, line, column), &format!("tables unknown: {message}"))
+        findings.extend(parse.failures.into_iter().map(|Failure { message, line, column }| {
+            Finding::warning(position::offset_of(code, line, column), &message)
         }));
     }
-    tables
+    parse.tables
 }
 
-/// Why a statement did not parse.
+/// The statements of a cell, without the semicolons between them. Those in the body of a function (`BEGIN ATOMIC … END`) and
+/// between the brackets of a rule are parts of their statement.
+struct Statements<I> {
+    tokens: I,
+}
+
+impl<I: Iterator<Item = TokenWithSpan>> Statements<I> {
+    fn of(tokens: impl IntoIterator<IntoIter = I>) -> Self {
+        Self { tokens: tokens.into_iter() }
+    }
+}
+
+impl<I: Iterator<Item = TokenWithSpan>> Iterator for Statements<I> {
+    type Item = Vec<TokenWithSpan>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut statement: Vec<TokenWithSpan> = Vec::new();
+        let mut is_rule = false;
+        let mut brackets = 0_usize;
+        // How many `END`s are to come: that of the body and those of the `CASE`s in it.
+        let mut ends = 0_usize;
+        for token in self.tokens.by_ref() {
+            match &token.token {
+                Token::LParen => brackets += 1,
+                Token::RParen => brackets = brackets.saturating_sub(1),
+                Token::SemiColon if ends == 0 && !(is_rule && brackets > 0) => {
+                    if statement.is_empty() {
+                        continue;
+                    }
+                    return Some(statement);
+                }
+                _ => match rewrite::keyword(&token) {
+                    Keyword::RULE => is_rule |= matches!(first_keyword(&statement), Keyword::CREATE),
+                    Keyword::ATOMIC if statement.last().map(rewrite::keyword) == Some(Keyword::BEGIN) => ends = 1,
+                    Keyword::CASE if ends > 0 => ends += 1,
+                    Keyword::END => ends = ends.saturating_sub(1),
+                    _ => {}
+                },
+            }
+            statement.push(token);
+        }
+        (!statement.is_empty()).then_some(statement)
+    }
+}
+
+fn first_keyword(statement: &[TokenWithSpan]) -> Keyword {
+    statement.first().map_or(Keyword::NoKeyword, rewrite::keyword)
+}
+
+/// Why the tables of a statement are not known.
 struct Failure {
     message: String,
     line: u64,
     column: u64,
 }
 
-fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables, failures: &mut Vec<Failure>) {
-    let Some(start) = tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_))) else { return };
-    let start = start.span.start;
-    let tokens = understood(tokens);
-    let may_change_data = may_change_data(&tokens);
-    let dialect = PostgreSqlDialect {};
-    let parser = Parser::new(&dialect).with_recursion_limit(DEEPEST);
-    match parser.with_tokens_with_locations(tokens).parse_statements() {
-        Ok(statements) => {
-            let mut visitor = Visitor::new(tables);
-            // The visitor never breaks off.
-            let _ = statements.visit(&mut visitor);
-        }
-        Err(error) => {
-            tables.changes_data |= may_change_data;
-            if failures.len() < MOST_FAILURES {
-                let (message, place) = describe(error);
+/// What has been found so far.
+#[derive(Default)]
+struct Parse {
+    tables: Tables,
+    failures: Vec<Failure>,
+}
+
+impl Parse {
+    fn statement(&mut self, tokens: Vec<TokenWithSpan>) {
+        let Some(start) = tokens.first().map(|token| token.span.start) else { return };
+        let tokens = rewrite::understood(tokens);
+        let may_change_data = may_change_data(&tokens);
+        let first_words = tokens[..tokens.len().min(utility::MAX_TOKENS)].to_vec();
+        let parsed = parse(clauses::without_clauses(tokens), &mut self.tables);
+        if let Err((message, place)) = parsed {
+            if utility::tables(&first_words, &mut self.tables) {
+                return;
+            }
+            self.tables.changes_data |= may_change_data;
+            if self.failures.len() < MAX_FAILURES {
                 let (line, column) = place.unwrap_or((start.line, start.column));
-                failures.push(Failure { message, line, column });
+                self.failures.push(Failure { message, line, column });
             }
         }
     }
 }
 
-/// A statement without what `sqlparser` takes for something else: `ONLY t` for a table named `only`, and the command
-/// `TABLE t` for nothing.
-fn understood(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut understood = Vec::with_capacity(tokens.len() + 2);
-    let mut before = None;
-    for token in tokens {
-        let keyword = match &token.token {
-            Token::Word(word) if word.quote_style.is_none() => word.keyword,
-            _ => Keyword::NoKeyword,
-        };
-        match (keyword, &before) {
-            // `FETCH FIRST 1 ROW ONLY`, `READ ONLY`; elsewhere the reserved word stands before a table.
-            (Keyword::ONLY, Some(Token::Word(word)))
-                if !matches!(word.keyword, Keyword::ROW | Keyword::ROWS | Keyword::READ) =>
-            {
-                continue;
-            }
-            (Keyword::ONLY, Some(Token::Comma)) => continue,
-            (Keyword::TABLE, None | Some(Token::LParen)) => {
-                let words = ["SELECT", "*", "FROM"].map(|word| match word {
-                    "*" => Token::Mul,
-                    _ => Token::make_keyword(word),
-                });
-                understood.extend(words.map(|word| TokenWithSpan::new(word, token.span)));
-                before = None;
-                continue;
-            }
-            _ => {}
-        }
-        if !matches!(token.token, Token::Whitespace(_)) {
-            before = Some(token.token.clone());
-        }
-        understood.push(token);
+/// Parses one statement and finds its tables, or says why they are not known, and where.
+fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables) -> Result<(), (String, Option<(u64, u64)>)> {
+    let too_complex = || ("too complex to analyse: no tables known".to_owned(), None);
+    let complexity = Complexity::of(&tokens);
+    if complexity.is_too_high() {
+        return Err(too_complex());
     }
-    understood
+    let dialect = BudgetedDialect::new(complexity::budget(tokens.len()));
+    let levels = complexity.path_tokens.min(limits::SQL_DEPTH);
+    let need = complexity.path_tokens.saturating_mul(STACK_PER_TOKEN).saturating_add(levels * STACK_PER_LEVEL);
+    stacker::maybe_grow(need, need, || {
+        let parser = Parser::new(&dialect).with_recursion_limit(limits::SQL_DEPTH);
+        match parser.with_tokens_with_locations(tokens).parse_statements() {
+            _ if dialect.is_exhausted() => Err(too_complex()),
+            Ok(statements) => {
+                // The visitor never breaks off.
+                let _ = statements.visit(&mut Visitor::new(tables));
+                Ok(())
+            }
+            Err(ParserError::RecursionLimitExceeded) => Err(too_complex()),
+            Err(ParserError::TokenizerError(message) | ParserError::ParserError(message)) => Err(describe(&message)),
+        }
+    })
 }
 
 /// The message without the place in it, and the place.
-fn describe(error: ParserError) -> (String, Option<(u64, u64)>) {
-    let message = match error {
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
-        ParserError::RecursionLimitExceeded => "nested too deeply".to_owned(),
-    };
+fn describe(message: &str) -> (String, Option<(u64, u64)>) {
     let place = message.rsplit_once(" at Line: ").and_then(|(said, place)| {
         let (line, column) = place.split_once(", Column: ")?;
-        Some((said.len(), line.parse().ok()?, column.trim().parse().ok()?))
+        Some((said, line.parse().ok()?, column.trim().parse().ok()?))
     });
-    match place {
+    let (said, place) = match place {
         // Line 0 is how the parser says "at the end".
-        Some((length, line, column)) => (message[..length].to_owned(), (line > 0).then_some((line, column))),
+        Some((said, line, column)) => (said, (line > 0).then_some((line, column))),
         None => (message, None),
-    }
+    };
+    (format!("tables unknown: {said}"), place)
 }
 
-/// Whether a statement that nobody could parse may change data or definitions: unless it begins like a query and has
-/// no word in it that changes anything.
+/// Reports whether a statement that could not be parsed may change data or definitions: unless it begins like a query and
+/// has no word in it that changes anything.
 fn may_change_data(tokens: &[TokenWithSpan]) -> bool {
-    let mut keywords = tokens.iter().filter_map(|token| match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
-        _ => None,
-    });
+    let mut keywords = tokens.iter().map(rewrite::keyword).filter(|&keyword| keyword != Keyword::NoKeyword);
     let is_query = matches!(
         keywords.next(),
         Some(Keyword::SELECT | Keyword::VALUES | Keyword::TABLE | Keyword::WITH | Keyword::SHOW | Keyword::EXPLAIN)

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AlterTableOperation, CopySource, CreateTableLikeKind, Expr, FromTable, Ident, ObjectName, ObjectType, Query,
-    RenameTableNameKind, Select, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UtilityOption,
+    AlterTableOperation, CopySource, CreateTableLikeKind, DataType, Expr, FromTable, Ident, ObjectName, ObjectType,
+    Query, RenameTableNameKind, Select, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UtilityOption,
 };
 
 use super::statements::Tables;
@@ -15,7 +15,8 @@ pub(super) struct Visitor<'a> {
     tables: &'a mut Tables,
     /// The `WITH` clauses around the place at hand, innermost last; one, mostly empty, for each query.
     scopes: Vec<CteScope>,
-    /// How many `EXPLAIN`s without `ANALYZE` are around: they only plan.
+    /// How many statements are around that do not run what is in them: `EXPLAIN` without `ANALYZE` plans, and functions
+    /// and rules are only defined.
     planned: usize,
 }
 
@@ -59,7 +60,7 @@ fn fold(ident: &Ident) -> String {
 }
 
 /// `schema.table`, of which the schema is `public` unless given; `None` for what is no table, as a file name.
-fn table_name(name: &ObjectName) -> Option<String> {
+pub(super) fn table_name(name: &ObjectName) -> Option<String> {
     let parts: Option<Vec<&Ident>> = name.0.iter().map(|part| part.as_ident()).collect();
     match parts?.as_slice() {
         [table] if table.quote_style == Some('\'') => None,
@@ -106,6 +107,25 @@ impl<'a> Visitor<'a> {
         }
     }
 
+    /// What a change of a table's definition does to other tables.
+    fn alter(&mut self, table: &ObjectName, operation: &AlterTableOperation) {
+        match operation {
+            AlterTableOperation::RenameTable {
+                table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),
+            } => {
+                // The new name is in the schema of the old one.
+                let mut parts = table.0.clone();
+                parts.pop();
+                parts.extend(name.0.iter().cloned());
+                self.write(&ObjectName(parts));
+            }
+            AlterTableOperation::AttachPartitionOf { partition, .. }
+            | AlterTableOperation::DetachPartitionOf { partition, .. } => self.write(partition),
+            AlterTableOperation::Inherit { parent } | AlterTableOperation::NoInherit { parent } => self.read(parent),
+            _ => {}
+        }
+    }
+
     fn change_all(&mut self, tables: &[TableWithJoins]) {
         for table in tables {
             self.change_factor(&table.relation);
@@ -138,6 +158,15 @@ impl<'a> Visitor<'a> {
                 {
                     self.read(&like.name);
                 }
+                // `like t` behind other columns, which the parser takes for a column of that name.
+                for column in &create.columns {
+                    if let DataType::Custom(table, _) = &column.data_type
+                        && column.name.quote_style.is_none()
+                        && column.name.value.eq_ignore_ascii_case("like")
+                    {
+                        self.read(table);
+                    }
+                }
                 create.inherits.iter().flatten().for_each(|parent| self.read(parent));
                 create.partition_of.iter().for_each(|parent| self.read(parent));
             }
@@ -145,18 +174,13 @@ impl<'a> Visitor<'a> {
             Statement::CreateIndex(create) => self.write(&create.table_name),
             Statement::AlterTable(alter) => {
                 self.write(&alter.name);
-                for operation in &alter.operations {
-                    if let AlterTableOperation::RenameTable {
-                        table_name: RenameTableNameKind::To(name) | RenameTableNameKind::As(name),
-                    } = operation
-                    {
-                        self.write(name);
-                    }
-                }
+                alter.operations.iter().for_each(|operation| self.alter(&alter.name, operation));
             }
-            Statement::AlterView { name, .. } => self.write(name),
+            Statement::RefreshMaterializedView(refresh) => self.write(&refresh.name),
+            Statement::AlterView(alter) => self.write(&alter.name),
             Statement::Drop {
-                object_type: ObjectType::Table | ObjectType::View | ObjectType::MaterializedView,
+                object_type:
+                    ObjectType::Table | ObjectType::ForeignTable | ObjectType::View | ObjectType::MaterializedView,
                 names,
                 ..
             } => names.iter().for_each(|name| self.write(name)),
@@ -199,6 +223,17 @@ fn is_harmless(statement: &Statement) -> bool {
     )
 }
 
+/// Whether a statement defines something that holds statements for later.
+fn is_routine(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::CreateFunction(_)
+            | Statement::CreateProcedure { .. }
+            | Statement::CreateRule(_)
+            | Statement::CreateTrigger(_)
+    )
+}
+
 /// Whether an `EXPLAIN` only plans.
 fn only_plans(statement: &Statement) -> bool {
     let Statement::Explain { analyze, options, .. } = statement else {
@@ -220,11 +255,13 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
         self.planned += usize::from(only_plans(statement));
         self.tables.changes_data |= self.planned == 0 && !is_harmless(statement);
         self.statement(statement);
+        // What stands in a function runs when it is called; until then its tables must only be there.
+        self.planned += usize::from(is_routine(statement));
         ControlFlow::Continue(())
     }
 
     fn post_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
-        self.planned -= usize::from(only_plans(statement));
+        self.planned -= usize::from(only_plans(statement)) + usize::from(is_routine(statement));
         ControlFlow::Continue(())
     }
 
@@ -241,7 +278,7 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
                 // `TABLE t`, of which the parser keeps only the text.
                 SetExpr::Table(table) => {
-                    let parts = table.schema_name.iter().chain(&table.table_name).map(Ident::new);
+                    let parts = table.schema_name.iter().chain(&table.table_name).cloned();
                     self.read(&ObjectName::from(parts.collect::<Vec<_>>()));
                 }
                 _ => {}

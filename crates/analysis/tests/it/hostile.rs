@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use quire_analysis::{Analysis, CellType, analyse};
 
+use crate::shapes::{PYTHON_SHAPES, SQL_DEEP_SHAPES, SQL_SHAPES, WRAPPED_SHAPES, nested};
+
 /// The largest cell that the service accepts.
 const LARGEST: usize = 256 * 1024;
 
@@ -29,147 +31,6 @@ fn check(cell_type: CellType, what: &str, code: String) -> Analysis {
     assert!(took < LONGEST, "{shown:?} of {bytes} bytes took {took:?}");
     assert!(analysis.diagnostics.len() <= 50);
     analysis
-}
-
-/// Left part, middle, right part; left and right are repeated.
-const PYTHON_SHAPES: &[(&str, &str, &str)] = &[
-    ("-", "x", ""),
-    ("~", "x", ""),
-    ("not ", "x", ""),
-    ("await ", "x", ""),
-    ("(", "x", ")"),
-    ("[", "x", "]"),
-    ("{", "x", "}"),
-    ("(", "", ""),
-    ("[", "", ""),
-    ("{", "", ""),
-    ("{0:", "", ""),
-    ("{0:", "x", "}"),
-    ("{**", "x", "}"),
-    ("[*", "x", "]"),
-    ("f(", "", ""),
-    ("f(", "x", ")"),
-    ("f(a=", "x", ")"),
-    ("f(**", "x", ")"),
-    ("x[", "y", "]"),
-    ("x[a:", "y", "]"),
-    ("", "x", ".a"),
-    ("", "x", "()"),
-    ("", "x", "[0]"),
-    ("", "x", "+x"),
-    ("", "x", "**x"),
-    ("x**", "x", ""),
-    ("", "x", " and x"),
-    ("", "x", " or x and not x"),
-    ("", "x", "<x"),
-    ("", "x", ",x"),
-    ("", "x", "=x"),
-    ("lambda:", "x", ""),
-    ("lambda a=", "x", ":0"),
-    ("lambda x:", "x", ""),
-    ("x if y else ", "x", ""),
-    ("x if ", "y", " else z"),
-    ("", "x", " if y else z"),
-    // Brackets in strings hide how deep the others are, until the code is read as tokens.
-    ("[']',", "x", "]"),
-    ("[']',", "", ""),
-    ("(')',", "", ""),
-    ("{'}',", "", ""),
-    ("f(')',", "", ""),
-    ("-x**", "x", ""),
-    ("[x for x in ", "y", "]"),
-    ("[", "x", " for x in y]"),
-    ("[x for x in y if ", "z", "]"),
-    ("{x:", "x", " for x in y}"),
-    ("(a:=", "x", ")"),
-    ("[(a:=", "x", ") for b in c]"),
-    ("lambda:(a:=", "x", ")"),
-    ("f'{", "x", "}'"),
-    ("f\"{f'{", "x", "}'}\""),
-    ("f'{x:{", "x", "}}'"),
-    ("f'{x:", "", ""),
-    ("f'''{", "", ""),
-    ("t'{", "x", "}'"),
-    ("'a'", "", ""),
-    ("f'a'", "", ""),
-    ("yield ", "x", ""),
-    ("*", "x", ""),
-    ("@", "x", ""),
-    ("@x\n", "def f(): pass", ""),
-    ("if 1:", "x", ""),
-    ("else:", "x", ""),
-    ("class A:", "x", ""),
-    ("def f():", "x", ""),
-    ("def f(a=", "x", "): pass"),
-    ("try:", "x", ""),
-    ("while 1:", "x", "\n"),
-    ("with a as ", "x", ":pass"),
-    ("for x in ", "y", ": pass"),
-    ("x=", "1", ""),
-    ("x:", "1", ""),
-    ("x;", "", ""),
-    ("\n", "x", ""),
-    (";", "", ""),
-    (":", "", ""),
-    (".", "", ""),
-    ("%", "", ""),
-    ("!", "", ""),
-    ("?", "", ""),
-    ("%%time\n", "x", ""),
-    ("%%", "", ""),
-    ("\\\n", "x", ""),
-    ("\\", "", ""),
-    ("\r", "", ""),
-    ("\0", "", ""),
-    ("\t", "x", ""),
-    (" ", "x", ""),
-    ("\u{a0}", "x", ""),
-    ("\u{feff}", "x", ""),
-    ("'", "", ""),
-    ("\"\"\"", "", ""),
-    ("#", "", ""),
-    ("1", "", ""),
-    ("x", "", ""),
-    ("é", "", ""),
-    ("x ", "", ""),
-    ("0x", "", ""),
-    ("import ", "x", ""),
-    ("import a", "", ".b"),
-    ("from ", "x", ""),
-    ("from .", "", "."),
-    ("global x\n", "", ""),
-    ("del ", "x", ""),
-    ("del (", "x", ")"),
-    ("type X[", "T", "] = 1"),
-    ("type X = ", "T", ""),
-    ("def f[T:", "T", "](): pass"),
-    ("class A(", "B", "): pass"),
-    ("match x:\n case ", "y", ": pass"),
-];
-
-/// As above, behind a prefix that is not repeated.
-const WRAPPED_SHAPES: &[(&str, &str, &str, &str)] = &[
-    ("match x:\n case ", "[", "y", "]"),
-    ("match x:\n case ", "(", "y", ")"),
-    ("match x:\n case ", "{0:", "y", "}"),
-    ("match x:\n case ", "A(", "y", ")"),
-    ("match x:\n case ", "A(b=", "y", ")"),
-    ("match x:\n case ", "", "y", " as y"),
-    ("match x:\n case ", "", "1", "|1"),
-    ("match x:\n case ", "", "y", ".z"),
-    ("match x:\n case ", "-", "1", ""),
-    ("", "[", "x", "] = y"),
-    ("for ", "[", "x", "] in y: pass"),
-    ("del ", "[", "x", "]"),
-    ("def f(a: ", "[", "x", "]): pass"),
-    ("def f():\n return ", "lambda x:", "x", ""),
-    ("class A:\n x = ", "[x for x in ", "y", "]"),
-    ("def f[T: ", "(", "x", ")](): pass"),
-];
-
-fn nested(left: &str, middle: &str, right: &str, bytes: usize) -> String {
-    let times = (bytes.saturating_sub(middle.len()) / (left.len() + right.len())).max(1);
-    left.repeat(times) + middle + &right.repeat(times)
 }
 
 /// Statements nested by indentation, which costs bytes quadratic in the depth.
@@ -297,74 +158,7 @@ fn many_names_and_scopes_are_not_quadratic() {
 #[test]
 fn sql_shapes() {
     const BYTES: usize = 100_000;
-    let shapes: &[(&str, &str, &str, &str)] = &[
-        ("", "(", "", ""),
-        ("", "(", "select 1", ")"),
-        ("select ", "(", "1", ")"),
-        ("select ", "(", "", ""),
-        ("select ", "-", "1", ""),
-        ("select ", "- ", "1", ""),
-        ("select ", "not ", "1", ""),
-        ("select ", "1+", "1", ""),
-        ("select ", "a.", "b", ""),
-        ("select ", "a::", "b", ""),
-        ("select ", "", "a", "::int"),
-        ("select ", "a[", "1", "]"),
-        ("select ", "", "a", "[1]"),
-        ("select ", "array[", "1", "]"),
-        ("select ", "f(", "1", ")"),
-        ("select ", "case when ", "1", " then 1 end"),
-        ("select ", "a and ", "b", ""),
-        ("select ", "a in (", "b", ")"),
-        ("select ", "exists(select ", "1", ")"),
-        ("select ", "a between ", "b", " and c"),
-        ("select ", "interval ", "'1'", ""),
-        ("select ", "cast(", "1", " as int)"),
-        ("select ", "{x},", "1", ""),
-        ("select ", "{", "", ""),
-        ("select ", "{a", "", ""),
-        ("select ", "$a", "", ""),
-        ("select ", "$a$", "", ""),
-        ("select ", "$", "", ""),
-        ("select ", "/*", "", ""),
-        ("select ", "/*", "", "*/"),
-        ("select ", "'", "", ""),
-        ("select ", "\"", "", ""),
-        ("select ", "E'\\'", "", ""),
-        ("select ", "a ", "", ""),
-        ("select ", "a,", "a", ""),
-        ("select 1 ", "union select 1 ", "", ""),
-        ("select 1 ", "union (select 1 ", "", ")"),
-        ("select * from ", "(", "a", ")"),
-        ("select * from ", "(select * from ", "a", ") x"),
-        ("select * from a ", "join b on 1=1 ", "", ""),
-        ("select * from a ", ", lateral (select 1) ", "", ""),
-        ("select * from a where ", "x=1 or ", "y=2", ""),
-        ("", "with a as (", "select 1", ") select 1"),
-        ("with a as (select 1)", ", a as (select 1)", "", " select 1"),
-        ("", "select 1;", "", ""),
-        ("", ";", "", ""),
-        ("", "x;", "", ""),
-        ("", "explain ", "select 1", ""),
-        ("", "begin ", "", ""),
-        ("", "if ", "", ""),
-        ("", "case ", "", ""),
-        ("", "create table t(a int,", "", ""),
-        ("create table t(a ", "array<", "int", ">"),
-        ("create table t(a int", "[", "", "]"),
-        ("insert into t values ", "(1),", "(1)", ""),
-        ("", "\n", "", ""),
-        ("", "\0", "", ""),
-        ("", "é", "", ""),
-        ("", "--", "", ""),
-        ("", "-- name: x\n", "", ""),
-        ("", "\\", "", ""),
-        ("grant ", "select,", "select", " on t to u"),
-        ("select json_table(", "nested path 'a' columns (", "", ")"),
-        ("select * from t ", "pivot(", "", ")"),
-        ("select * from t match_recognize(pattern(", "(", "a", ")"),
-    ];
-    for &(head, left, middle, right) in shapes {
+    for &(head, left, middle, right) in SQL_SHAPES {
         check(CellType::Sql, left, head.to_owned() + &nested(left, middle, right, BYTES));
     }
 }
@@ -372,26 +166,8 @@ fn sql_shapes() {
 /// The depths at which `sqlparser` does not give up, where trying a bracket in several ways might be exponential.
 #[test]
 fn sql_nested_as_deep_as_the_parser_goes() {
-    for (left, middle, right) in [
-        ("(", "1", ")"),
-        ("(", "select 1", ")"),
-        ("((", "select 1", "))"),
-        ("f(", "1", ")"),
-        ("f((", "1", "))"),
-        ("array[", "1", "]"),
-        ("a in (", "1", ")"),
-        ("case when (", "1", ") then 1 end"),
-        ("cast((", "1", ") as int)"),
-        ("exists((", "select 1", "))"),
-        ("-(", "1", ")"),
-        ("(1,", "1", ")"),
-        ("interval (", "1", ")"),
-        ("{'a':", "1", "}"),
-        ("x -> (", "1", ")"),
-        ("a.(", "1", ")"),
-        ("(select * from (", "a", ") x)"),
-    ] {
-        for depth in [5, 10, 15, 20, 24, 30, 40, 49] {
+    for &(left, middle, right) in SQL_DEEP_SHAPES {
+        for depth in [5, 12, 24, 45, 99] {
             for (head, tail) in [("select ", ""), ("select * from ", ""), ("select * from a where ", "")] {
                 let code = format!("{head}{}{middle}{}{tail}", left.repeat(depth), right.repeat(depth));
                 check(CellType::Sql, left, code);

@@ -7,8 +7,12 @@
 )]
 
 mod hostile;
+mod limits;
+mod linear;
+mod magics;
 mod oracle;
 mod pool;
 mod properties;
 mod python;
+mod shapes;
 mod sql;

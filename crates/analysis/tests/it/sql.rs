@@ -296,7 +296,7 @@ fn what_changes_nothing() {
 
 #[test]
 fn what_sqlparser_does_not_know_is_a_warning() {
-    let code = "select * from a; refresh materialized view v;\nselect {x} from b";
+    let code = "select * from a; selec * from v;;\nselect {x} from b";
     let analysis = analyse(CellType::Sql, code);
     assert_eq!(analysis.error(), None, "the database is the judge");
     assert_eq!(analysis.diagnostics.len(), 1);
@@ -314,4 +314,86 @@ fn what_sqlparser_does_not_know_is_a_warning() {
     assert!(analyse(CellType::Sql, "with x as (insert into t) selec").changes_data);
     assert!(analyse(CellType::Sql, "do $$ begin end $$").changes_data);
     assert_eq!(analyse(CellType::Sql, "select 'é', )").diagnostics[0].offset, 13);
+}
+
+/// Statements that are `PostgreSQL`'s and that `sqlparser` alone does not understand, or takes for something else.
+#[test]
+fn what_postgresql_knows() {
+    tables("table only t", "t", "", false);
+    tables("select * from only t, only (u)", "t u", "", false);
+    tables("select E'a'\n'b''c' from t", "t", "", false);
+    tables("create table n (like t including all)", "t", "n", true);
+    tables("create table n (a int, like t including defaults excluding indexes)", "t", "n", true);
+    tables("create materialized view v as select * from t with no data", "t", "v", true);
+    tables("refresh materialized view concurrently v", "", "v", true);
+    tables("insert into t (a) overriding system value select a from s", "s t", "t", true);
+    tables("select (r).*, (f(x)).* from r", "r", "", false);
+    tables("select a collate \"C\" from t order by b collate \"C\"", "t", "", false);
+    tables("update t set j['k'] = 1, a[1] = (select max(b) from s)", "s t", "t", true);
+    tables("select * from t where a isnull or b notnull", "t", "", false);
+    tables("select * from t for no key update", "t", "", false);
+    tables("select * from t for key share", "t", "", false);
+    tables("select * from t fetch first ({n}) rows only", "t", "", false);
+    tables("select * from t join u using (id) as x", "t u", "", false);
+    tables("create view v with (security_barrier) as select * from t with local check option", "t", "v", true);
+    tables("alter table t set schema s", "", "t", true);
+    tables("alter table s.t rename to u", "", "s.t s.u", true);
+    tables("alter table t attach partition p for values from (1) to (2)", "", "p t", true);
+    tables("alter table t detach partition p concurrently", "", "p t", true);
+    tables("explain (costs off) table t", "t", "", false);
+    tables("select sum(a) over (order by b rows 1 preceding exclude current row) from t", "t", "", false);
+    tables("select sum(a) over (order by b range '1 day'::interval preceding) from t", "t", "", false);
+    tables("delete from t where current of c", "t", "t", true);
+    tables("insert into t values (1) on conflict (lower(a), b) do nothing", "t", "t", true);
+    tables("select f(variadic array[a]) from t", "t", "", false);
+    tables("select json_value(j, '$.a' returning int default 0 on error) from t", "t", "", false);
+    tables("select * from t, json_table(t.j, '$[*]' columns (a int path '$.a')) x", "t", "", false);
+    tables("select * from rows from (f(), g(1)) with ordinality", "", "", false);
+    tables("select * from f() as (a int, b text)", "", "", false);
+    tables("select * from unnest(a) as x, coalesce(b) as c(d int)", "", "", false);
+    tables("create view v as select * from unnest(a) as x", "", "v", true);
+    tables("create table n (a, b) as select * from t with no data", "t", "n", true);
+    tables(
+        "with recursive w as (select 1 union all select a from t) search depth first by a set o select * from w",
+        "t",
+        "",
+        false,
+    );
+    tables("create table n (a int, b int generated always as (a * 2) virtual)", "", "n", true);
+    tables("copy t from stdin with (on_error ignore)", "t", "t", true);
+    tables("copy s.t to stdout (force_quote *)", "s.t", "", false);
+}
+
+#[test]
+fn semicolons_in_functions_and_rules() {
+    let function = "create function f() returns int language sql \
+        begin atomic insert into t values (1); select case when true then 1 end from s; end; select * from u";
+    tables(function, "s t u", "", true);
+    tables("create rule r as on insert to t do also (delete from a; select 1); select * from u", "a u", "", true);
+    tables("begin; select * from t; end; select * from u", "t u", "", false);
+}
+
+#[test]
+fn statements_that_name_no_table() {
+    for code in [
+        "do $$ begin end $$",
+        "comment on column t.a is 'x'",
+        "reindex table t",
+        "drop subscription s",
+        "alter text search configuration c add mapping for a with b",
+        "create publication p for all tables",
+        "create statistics s on a, b from t",
+        "security label on table t is 'x'",
+        "alter domain d add check (value > 0)",
+    ] {
+        tables(code, "", "", true);
+    }
+    for code in ["set constraints all deferred", "fetch forward 5 in c", "move c", "abort", "prepare p as select 1"] {
+        tables(code, "", "", false);
+    }
+    tables("drop foreign table if exists a, s.b cascade", "", "a s.b", true);
+    tables("alter table if exists only t alter a set storage external", "", "t", true);
+    for code in ["drop tabel t", "selec * from t", "drop table", "alter table"] {
+        assert_eq!(analyse(CellType::Sql, code).diagnostics.len(), 1, "{code:?}");
+    }
 }

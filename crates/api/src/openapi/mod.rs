@@ -19,7 +19,8 @@ use crate::problem::{Body, Problem};
 use crate::{cells, exchange, graph, health, notebooks, search, ws};
 
 pub(crate) use names::{
-    CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, FormatName, OkName, ProbeName, SortName,
+    CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, FormatName, OkName, ProbeName, SeverityName,
+    SortName,
 };
 pub(crate) use parameters::IfNoneMatch;
 

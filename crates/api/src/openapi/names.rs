@@ -47,6 +47,9 @@ names! {
     EdgeKindName as "GraphEdgeKind",
         "`eager`: while the cell itself runs; `deferred`: only in its functions; `table`: by SQL.":
         ["eager", "deferred", "table"];
+    /// [`quire_domain::Severity`] on the wire.
+    SeverityName as "Severity", "`error`: the code cannot run as it stands; `warning`: something is worth knowing.":
+        ["error", "warning"];
     /// [`quire_files::Format`] in a query.
     FormatName as "Format", "A format of files.": ["json", "ipynb"];
     /// What a successful change says.

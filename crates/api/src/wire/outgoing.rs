@@ -1,13 +1,15 @@
 //! What answers and messages say.
 
-use quire_domain::{Cell, CellStatus, CellType, Notebook, NotebookId, Output, Revision, ShownConnection, Timestamp};
+use quire_domain::{
+    Cell, CellStatus, CellType, Diagnostic, Notebook, NotebookId, Output, Revision, Severity, ShownConnection, Timestamp,
+};
 use quire_service::{ChangedCell, Edited, Published};
 use quire_storage::{Damaged, Summary};
 use serde::Serialize as DeriveSerialize;
 use serde::ser::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::openapi::{CellStatusName, CellTypeName, OkName};
+use crate::openapi::{CellStatusName, CellTypeName, OkName, SeverityName};
 
 /// What a successful change says.
 const OK: &str = "ok";
@@ -276,6 +278,10 @@ pub(crate) struct CellOut<'a> {
     /// The revision of the last edit of its code, type or place.
     #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
+    /// What is wrong with the code or not known of it, in order of place; absent when there is nothing to say.
+    #[serde(skip_serializing_if = "Diagnostics::is_empty")]
+    #[schema(value_type = Vec<DiagnosticOut>, required = false, max_items = 50)]
+    diagnostics: Diagnostics<'a>,
 }
 
 impl<'a> CellOut<'a> {
@@ -292,7 +298,46 @@ impl<'a> CellOut<'a> {
             reads: Reads(cell),
             writes: Writes(cell),
             revision: cell.revision,
+            diagnostics: Diagnostics(cell.diagnostics()),
         }
+    }
+}
+
+/// Something to say about a place in a cell's code.
+#[derive(DeriveSerialize, ToSchema)]
+#[schema(as = CellDiagnostic)]
+pub(crate) struct DiagnosticOut<'a> {
+    #[schema(value_type = SeverityName)]
+    severity: &'static str,
+    message: &'a str,
+    /// From 1.
+    #[schema(minimum = 1)]
+    line: u32,
+    /// In characters, from 1.
+    #[schema(minimum = 1)]
+    column: u32,
+}
+
+/// What the analysis says about a cell's code.
+struct Diagnostics<'a>(&'a [Diagnostic]);
+
+impl Diagnostics<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Diagnostics<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|Diagnostic { severity, message, line, column, .. }| DiagnosticOut {
+            severity: match severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message,
+            line: *line,
+            column: *column,
+        }))
     }
 }
 
