@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CannotOpen, ConnectionString, Graph, Notebook, NotebookId, UserId};
+use quire_domain::{CannotOpen, ConnectionString, Graph, NotebookId, UserId};
 use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText, Summary};
 
 use crate::analyser::opening_cost;

@@ -1,7 +1,8 @@
 //! What answers and messages say.
 
 use quire_domain::{
-    Cell, CellStatus, CellType, Diagnostic, Notebook, NotebookId, Output, Revision, Severity, ShownConnection, Timestamp,
+    Cell, CellStatus, CellType, Diagnostic, Notebook, NotebookId, Output, Revision, Severity, ShownConnection,
+    Timestamp,
 };
 use quire_service::{ChangedCell, Edited, Published};
 use quire_storage::{Damaged, Summary};
