@@ -1,8 +1,15 @@
 //! Outputs from elsewhere, made so that nothing in them can run in the page of whoever opens the notebook.
 //!
-//! Existing clients put `text/html` into the page as it is. Of what else they draw, a picture could break out of its
-//! attribute if it were not base 64, and a Vega-Lite chart can bring options for the program that draws it, some of which
-//! are HTML. Plotly sanitises its texts itself, and all the rest is shown as text or not at all.
+//! The invariant: an output that came in a file is one of those that clients are shown only if its MIME type is one of
+//! [`SHOWN`], spelled exactly so, and its data have the form that is safe for that type:
+//!
+//! - HTML, which existing clients put into the page as it is, is what the sanitiser made of it;
+//! - a picture is base 64 and nothing else, so that it cannot break out of an attribute;
+//! - a chart is an object, and none for Vega-Lite brings options for the program that draws it, some of which are HTML. Plotly
+//!   sanitises its texts itself;
+//! - JSON and plain text are anything, since clients show them as text.
+//!
+//! What is of any other type (SVG, scripts, Markdown, types with parameters) is kept for an export and shown to no client.
 
 mod effort;
 
@@ -17,6 +24,21 @@ use serde_json::value::RawValue;
 use self::effort::Effort;
 use crate::fields::{self, Fields};
 
+/// The MIME types that are shown, richest first; a picture before HTML, which may have lost what made it one. Existing clients
+/// draw none of the last three, and say so.
+pub(crate) const SHOWN: [&str; 10] = [
+    "application/vnd.plotly.v1+json",
+    "application/vnd.vegalite.v6+json",
+    "application/vnd.vegalite.v5+json",
+    "image/png",
+    "text/html",
+    "application/json",
+    "text/plain",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+];
+
 /// Makes the outputs of one notebook safe, and counts what became of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sanitiser {
@@ -24,8 +46,10 @@ pub(crate) struct Sanitiser {
     trusts: bool,
     /// Outputs that are not what they were.
     pub(crate) changed: usize,
-    /// Outputs that are not shown.
-    pub(crate) left_out: usize,
+    /// Outputs that are not shown, since they could not be made safe.
+    left_out: usize,
+    /// Outputs that are not shown, since they are in no type that is.
+    unknown: usize,
 }
 
 impl Sanitiser {
@@ -39,33 +63,81 @@ impl Sanitiser {
         if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.effort) }
     }
 
+    /// Counts an output that is not shown, of these MIME types.
+    pub(crate) fn not_shown<'a>(&mut self, mime_types: impl IntoIterator<Item = &'a str>) {
+        let mut mime_types = mime_types.into_iter().peekable();
+        if mime_types.peek().is_none() {
+            return; // there was nothing to show
+        }
+        let count = if mime_types.any(|name| SHOWN.contains(&name)) { &mut self.left_out } else { &mut self.unknown };
+        *count += 1;
+    }
+
     /// What a person should know of the counts, in clauses.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
         let say = |count: usize, what: &str| {
             let outputs = if count == 1 { "1 output".to_owned() } else { format!("{count} outputs") };
             (count > 0).then(|| format!("{outputs} {what}"))
         };
-        let changed = say(self.changed, "lost what could have run in a page");
-        changed.into_iter().chain(say(self.left_out, "could not be made safe to show and had to be left out"))
+        let notices = [
+            say(self.changed, "lost what could have run in a page"),
+            say(self.left_out, "could not be made safe to show and had to be left out"),
+            say(self.unknown, "had no type that is shown, and will be in an export only"),
+        ];
+        notices.into_iter().flatten()
     }
 }
 
 fn data<'a>(mime_type: &str, data: &'a Json, effort: &mut Effort) -> Option<Cow<'a, Json>> {
-    let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match &*essence {
+    if !SHOWN.contains(&mime_type) {
+        return None;
+    }
+    match mime_type {
         "text/html" => html(data, effort).map(Cow::Owned),
-        "image/png" => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
-        "application/vnd.plotly.v1+json" => data.as_str().starts_with('{').then_some(Cow::Borrowed(data)),
-        _ if essence.starts_with("application/vnd.vega") => without_options(data),
+        "application/vnd.plotly.v1+json" => data.is_object().then_some(Cow::Borrowed(data)),
+        _ if mime_type.starts_with("image/") => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
+        _ if mime_type.starts_with("application/vnd.vegalite") => without_options(data),
         _ => Some(Cow::Borrowed(data)),
     }
 }
 
+/// Whether nothing of what [`Sanitiser::data`] gave would be visible: HTML without characters, pictures and rules.
+pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
+    if mime_type != "text/html" {
+        return false;
+    }
+    let Ok(html) = serde_json::from_str::<String>(data.as_str()) else { return false };
+    let is_seen = |c: char| !c.is_whitespace() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    // The sanitiser closes every tag, and puts every value of an attribute between quotes.
+    let mut rest = &*html;
+    while let Some((text, tag)) = rest.split_once('<') {
+        if text.replace("&nbsp;", "").contains(is_seen) {
+            return false;
+        }
+        let mut quoted = false;
+        let end = tag.find(|c: char| {
+            quoted ^= c == '"';
+            c == '>' && !quoted
+        });
+        let (tag, behind) = tag.split_at(end.unwrap_or(tag.len()));
+        if tag.starts_with("hr") || (tag.starts_with("img ") && (tag.contains(" src=") || tag.contains(" alt="))) {
+            return false;
+        }
+        rest = behind.strip_prefix('>').unwrap_or(behind);
+    }
+    !rest.replace("&nbsp;", "").contains(is_seen)
+}
+
 /// The HTML in a string, or in a list of strings, which a page would put together; `None` when it would be too much work.
 fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
-    let text = match serde_json::from_str::<String>(data.as_str()) {
-        Ok(text) => text,
-        Err(_) => serde_json::from_str::<Vec<String>>(data.as_str()).ok()?.concat(),
+    let value: &RawValue = serde_json::from_str(data.as_str()).ok()?;
+    let text = match fields::lenient_text(value) {
+        Some((text, _)) => text,
+        None => {
+            let lines = fields::array(data.as_str()).ok()?;
+            let lines: Option<Vec<_>> = lines.into_iter().map(|line| Some(fields::lenient_text(line)?.0)).collect();
+            lines?.concat().into()
+        }
     };
     let clean = effort.spend(&text).then(|| CLEANER.clean(&text).to_string())?;
     Json::parse(&serde_json::to_string(&clean).ok()?).ok()
@@ -214,13 +286,72 @@ mod tests {
     }
 
     #[test]
-    fn html_is_cleaned_whatever_it_is_called_and_however_it_is_written() {
-        for mime_type in ["Text/HTML", "text/html; charset=utf-8", " text/html"] {
-            assert_eq!(shown(mime_type, r#""<script>x</script>""#).as_deref(), Some(r#""""#));
-        }
+    fn html_is_cleaned_however_it_is_written() {
         assert_eq!(shown("text/html", r#"["<scr", "ipt>x</script>y"]"#).as_deref(), Some(r#""y""#));
+        assert_eq!(shown("text/html", r#""<b>\ud800</b><script>x</script>""#).as_deref(), Some("\"<b>\u{FFFD}</b>\""));
         for nothing in ["{}", "7", "null", r#"[["<script>"]]"#] {
             assert_eq!(shown("text/html", nothing), None);
+        }
+    }
+
+    #[test]
+    fn only_types_that_are_known_to_be_safe_are_shown() {
+        for mime_type in [
+            "image/svg+xml",
+            "application/xhtml+xml",
+            "text/markdown",
+            "text/latex",
+            "application/javascript",
+            "application/vnd.vegalite.v4+json",
+            "application/vnd.vega.v5+json",
+            "Text/HTML",
+            "text/html,x",
+            "text/html; charset=utf-8",
+            " text/html",
+            "text/html ",
+            "text/plain;x",
+            "image/png,x",
+            "image/bmp",
+            "",
+        ] {
+            for data in [r#""x""#, "{}"] {
+                assert_eq!(shown(mime_type, data), None, "{mime_type}");
+            }
+        }
+        for mime_type in SHOWN {
+            let data = if mime_type.ends_with("+json") { "{}" } else { r#""x""# };
+            assert_eq!(shown(mime_type, data).as_deref(), Some(data), "{mime_type}");
+        }
+    }
+
+    #[test]
+    fn blank_is_what_shows_nothing() {
+        let blank = |html: &str| is_blank("text/html", &Json::parse(&serde_json::to_string(html).unwrap()).unwrap());
+        for html in [
+            "",
+            " \n\t",
+            "<div></div>",
+            "<div id=\"a>b\"><span> </span>&nbsp;</div>",
+            "<table><tbody><tr><td></td></tr></tbody></table>",
+            "<p>\u{200b}\u{a0}</p><br>",
+            "<img>",
+            "<a href=\"https://example.com/\" rel=\"noopener noreferrer\"></a>",
+        ] {
+            assert!(blank(html), "{html}");
+        }
+        for html in
+            ["x", "<div>x</div>", "<div></div>x", "<hr>", "<img alt=\"a\">", "<p>&amp;</p>", "<img src=\"data:image/png;base64,AA\">"]
+        {
+            assert!(!blank(html), "{html}");
+        }
+        assert!(!is_blank("text/plain", &Json::parse(r#""""#).unwrap()));
+        // What frames, Altair and Bokeh leave when what draws them is gone.
+        for html in [
+            "<iframe srcdoc=\"x\"></iframe>",
+            "<style>#v { width: 100% }</style><div id=\"v\"></div><script>draw()</script>",
+            "<div class=\"bk-root\" id=\"x\" data-root-id=\"1\"></div>",
+        ] {
+            assert!(blank(&cleaned(html)), "{html}: {}", cleaned(html));
         }
     }
 
