@@ -56,7 +56,8 @@ pub(super) fn cell(text: &RawValue, reading: &mut Reading) -> Result<Box<RawValu
                 Some(list) => fields::array(list.get()).or(Err(Problem::at(list, "`outputs` is not a list")))?,
                 None => Vec::new(),
             };
-            let outputs: Vec<String> = outputs.into_iter().map(|text| output(text, reading)).collect::<Result<_, _>>()?;
+            let outputs: Vec<String> =
+                outputs.into_iter().map(|text| output(text, reading)).collect::<Result<_, _>>()?;
             add("outputs", format!("[{}]", outputs.join(",")));
         }
         "heading" => {

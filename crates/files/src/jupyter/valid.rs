@@ -104,7 +104,8 @@ pub(super) fn output(output: &str, is_later: bool) -> Option<String> {
         get(name).map(RawValue::get).filter(|value| is_text(value)).unwrap_or(other).to_owned()
     };
     let metadata = || get("metadata").map(RawValue::get).filter(|it| it.starts_with('{')).unwrap_or("{}").to_owned();
-    let bundle = || get("data").and_then(|data| kept::object(data.get())).map_or_else(|| "{}".to_owned(), |it| bundle(&it));
+    let bundle =
+        || get("data").and_then(|data| kept::object(data.get())).map_or_else(|| "{}".to_owned(), |it| bundle(&it));
     let kind = kept::text(&fields, "output_type")?;
     let mut written: Written = match &*kind {
         "stream" => vec![
@@ -179,7 +180,12 @@ mod tests {
     fn metadata_are_as_the_format_has_them() {
         let (code, raw) = (Of::Code, Of::Text(Kind::Raw));
         for (of, name, value, written) in [
-            (Of::Notebook, "kernelspec", r#"{"name":"a","display_name":"A"}"#, Some(r#"{"name":"a","display_name":"A"}"#)),
+            (
+                Of::Notebook,
+                "kernelspec",
+                r#"{"name":"a","display_name":"A"}"#,
+                Some(r#"{"name":"a","display_name":"A"}"#),
+            ),
             (Of::Notebook, "kernelspec", r#"{"name":"a","x":1}"#, Some(r#"{"x":1,"display_name":"a","name":"a"}"#)),
             (Of::Notebook, "kernelspec", "{}", None),
             (Of::Notebook, "kernelspec", "null", None),

@@ -97,8 +97,7 @@ fn write_cell(cell: &Cell, is_later: bool, taken: &mut HashSet<String>) -> Strin
     add_extra(&mut ours, &cell.extra);
 
     let of_cell = kept::get(&kept, "metadata").and_then(|metadata| kept::object(metadata.get())).unwrap_or_default();
-    let mut of_cell: Written =
-        of_cell.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+    let mut of_cell: Written = of_cell.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
     if cell.cell_type == CellType::Sql && !of_cell.iter().any(|(name, _)| name == LANGUAGE_HINT.0) {
         of_cell.push((LANGUAGE_HINT.0.into(), LANGUAGE_HINT.1.into()));
     }

@@ -339,9 +339,15 @@ mod tests {
         ] {
             assert!(blank(html), "{html}");
         }
-        for html in
-            ["x", "<div>x</div>", "<div></div>x", "<hr>", "<img alt=\"a\">", "<p>&amp;</p>", "<img src=\"data:image/png;base64,AA\">"]
-        {
+        for html in [
+            "x",
+            "<div>x</div>",
+            "<div></div>x",
+            "<hr>",
+            "<img alt=\"a\">",
+            "<p>&amp;</p>",
+            "<img src=\"data:image/png;base64,AA\">",
+        ] {
             assert!(!blank(html), "{html}");
         }
         assert!(!is_blank("text/plain", &Json::parse(r#""""#).unwrap()));

@@ -251,7 +251,9 @@ fn a_rich_notebook_is_shown_as_far_as_it_can_be() {
     assert_eq!(cells[7].results.status, CellStatus::Idle);
     assert_eq!(
         imported.notices,
-        ["`NaN` and `Infinity`, which JSON has not, were read as null", "1 output lost what could have run in a page",
+        [
+            "`NaN` and `Infinity`, which JSON has not, were read as null",
+            "1 output lost what could have run in a page",
             "1 output had no type that is shown, and will be in an export only"
         ]
     );
