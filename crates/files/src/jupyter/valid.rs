@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::kept;
-use super::lines::is_json;
+use super::lines::{is_json, split};
 use super::outputs::Written;
 use super::text::Kind;
 use crate::fields::{self, Fields, write_object, write_text};
@@ -156,7 +156,7 @@ fn traceback(value: Option<&RawValue>) -> String {
 
 /// What may be a text or a list of lines; anything else as the text that it is in JSON.
 fn as_lines(value: &str) -> Cow<'_, str> {
-    if is_lines(value) { value.into() } else { write_text(value).into() }
+    if is_lines(value) { value.into() } else { split(&write_text(value)).into_owned().into() }
 }
 
 fn is_lines(value: &str) -> bool {
@@ -220,14 +220,17 @@ mod tests {
     fn outputs_have_what_the_format_needs_and_nothing_else() {
         for (read, written) in [
             (r#"{"output_type":"stream","x":1}"#, r#"{"name":"stdout","output_type":"stream","text":[]}"#),
-            (r#"{"output_type":"stream","name":7,"text":7}"#, r#"{"name":"stdout","output_type":"stream","text":"7"}"#),
+            (
+                r#"{"output_type":"stream","name":7,"text":7}"#,
+                r#"{"name":"stdout","output_type":"stream","text":["7"]}"#,
+            ),
             (
                 r#"{"output_type":"display_data","metadata":null,"transient":{}}"#,
                 r#"{"data":{},"metadata":{},"output_type":"display_data"}"#,
             ),
             (
                 r#"{"output_type":"execute_result","metadata":[],"data":{"text/plain":{"a":1},"application/json":{"a":1}}}"#,
-                r#"{"data":{"text/plain":"{\"a\":1}","application/json":{"a":1}},"execution_count":null,"metadata":{},"output_type":"execute_result"}"#,
+                r#"{"data":{"text/plain":["{\"a\":1}"],"application/json":{"a":1}},"execution_count":null,"metadata":{},"output_type":"execute_result"}"#,
             ),
             (
                 r#"{"output_type":"execute_result","execution_count":-1,"data":7}"#,

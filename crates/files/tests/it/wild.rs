@@ -93,7 +93,7 @@ fn half_a_surrogate_pair_refuses_no_file_and_comes_back() {
             .cells
             .iter()
             .map(|cell| quire_domain::Cell {
-                code: cell.code.replace('a', "b").into(),
+                code: cell.code.replace("a\n", "b\n").into(),
                 ..quire_domain::Cell::clone(cell)
             })
             .collect();
@@ -142,7 +142,7 @@ fn what_the_format_needs_is_filled_in() {
         ),
         (
             r#"{"output_type":"stream","name":"stdout","text":7}"#,
-            json!({"output_type": "stream", "name": "stdout", "text": "7"}),
+            json!({"output_type": "stream", "name": "stdout", "text": ["7"]}),
         ),
     ] {
         let imported = import(&output(read)).unwrap_or_else(|damage| panic!("{read}: {damage}"));
