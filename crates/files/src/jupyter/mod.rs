@@ -1,6 +1,7 @@
 #![doc = include_str!("../../../../docs/jupyter.md")]
 
 mod cell;
+mod errors;
 mod ids;
 mod kept;
 mod lines;

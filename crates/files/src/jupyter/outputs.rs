@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::pretty::compact;
 use super::reading::Reading;
-use super::{kept, lines, valid};
+use super::{errors, kept, lines, valid};
 use crate::fields::{self, Fields, Taken, write_object, write_text};
 use crate::problem::Problem;
 use crate::safe::{SHOWN, is_blank};
@@ -57,7 +57,7 @@ fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), 
             None => None,
         },
         "error" => {
-            let text = error_text(&found, reading);
+            let text = errors::read(&found, reading);
             // There may be a million.
             match &mut read.results.error {
                 Some(earlier) => {
@@ -142,43 +142,6 @@ fn choose(bundle: &Fields<'_>, reading: &mut Reading) -> Result<Option<(String, 
     Ok(blank)
 }
 
-/// The text of an error: its traceback, or its name and value when there is none.
-fn error_text(output: &Fields<'_>, reading: &mut Reading) -> String {
-    let mut text = |name: &str| {
-        let text = kept::get(output, name).and_then(|value| reading.text(value));
-        text.map(|(text, _)| text.into_owned()).unwrap_or_default()
-    };
-    let (name, value) = (text("ename"), text("evalue"));
-    let traceback = kept::get(output, "traceback");
-    let lines: Vec<String> = match traceback.map(|traceback| (traceback, fields::array(traceback.get()))) {
-        Some((_, Ok(lines))) => lines.into_iter().filter_map(|line| Some(reading.text(line)?.0.into_owned())).collect(),
-        Some((traceback, Err(_))) => reading.text(traceback).map(|(text, _)| text.into_owned()).into_iter().collect(),
-        None => Vec::new(),
-    };
-    if lines.is_empty() { format!("{name}: {value}") } else { without_colours(&lines.join("\n")) }
-}
-
-/// A text without the escape sequences of terminals (ECMA-48: CSI, and OSC with its text).
-fn without_colours(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\u{1b}') {
-        plain.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        rest = if let Some(sequence) = rest.strip_prefix('[') {
-            let end = sequence.find(|c: char| !(' '..='?').contains(&c));
-            end.map_or("", |end| &sequence[end + sequence[end..].chars().next().map_or(0, char::len_utf8)..])
-        } else if let Some(command) = rest.strip_prefix(']') {
-            let end = command.find(['\u{7}', '\u{1b}']).map_or("", |end| &command[end..]);
-            end.strip_prefix('\u{7}').or_else(|| end.strip_prefix("\u{1b}\\")).unwrap_or(end)
-        } else {
-            rest
-        };
-    }
-    plain.push_str(rest);
-    plain
-}
-
 /// The outputs of a cell whose results are these, as JSON.
 pub(super) fn of_results(results: &Results) -> Vec<String> {
     let mut outputs = Vec::new();
@@ -189,7 +152,7 @@ pub(super) fn of_results(results: &Results) -> Vec<String> {
         let data = bundle(mime_type, data, Written::new());
         outputs.push(format!(r#"{{"data":{data},"metadata":{},"output_type":"display_data"}}"#, metadata.as_str()));
     }
-    outputs.extend(results.error.as_deref().map(error));
+    outputs.extend(results.error.as_deref().map(errors::write));
     outputs.iter().filter_map(|output| valid::output(output, false)).collect()
 }
 
@@ -207,7 +170,7 @@ pub(crate) fn kept_of(code_digest: &str, results: &Results, all: &[(Output, bool
         let data = bundle(mime_type, data, Written::new());
         format!(r#"{{"kept":{{"data":{data},"metadata":{},"output_type":"display_data"}}}}"#, metadata.as_str())
     }));
-    entries.extend(results.error.as_deref().map(|text| format!(r#"{{"kept":{}}}"#, error(text))));
+    entries.extend(results.error.as_deref().map(|text| format!(r#"{{"kept":{}}}"#, errors::write(text))));
     let tie = write_text(&kept::tie(code_digest, results));
     Json::parse(&format!(r#"{{"outputs":[{}],"tie":{tie}}}"#, entries.join(","))).ok()
 }
@@ -233,20 +196,6 @@ fn bundle(mime_type: &str, data: &Json, others: Written) -> String {
 fn sorted(mut written: Written) -> String {
     written.sort_by(|(a, _), (b, _)| a.cmp(b));
     write_object(written.iter().map(|(name, value)| (&**name, &**value)))
-}
-
-/// The last line of a traceback says what went wrong.
-fn error(text: &str) -> String {
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-    let (name, value) = last.split_once(": ").filter(|(name, _)| is_name(name)).unwrap_or(("Error", last));
-    let lines: Vec<String> = text.split('\n').map(write_text).collect();
-    format!(
-        r#"{{"ename":{},"evalue":{},"output_type":"error","traceback":[{}]}}"#,
-        write_text(name),
-        write_text(value),
-        lines.join(",")
-    )
 }
 
 /// The outputs that were read, put together from the results and what was kept; `None` when the two do not fit, as when
@@ -315,27 +264,4 @@ fn written_as_lines(output: &RawValue) -> String {
         if name == "text" { lines::split(value.get()).into_owned() } else { value.get().to_owned() }
     };
     sorted(fields.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_colours;
-
-    #[test]
-    fn colours_are_no_text() {
-        for (text, plain) in [
-            ("\u{1b}[0;31mZeroDivisionError\u{1b}[0m: x", "ZeroDivisionError: x"),
-            ("\u{1b}[1;32m", ""),
-            ("a\u{1b}[", "a"),
-            ("a\u{1b}[ä", "a"),
-            ("\u{1b}]8;;http://x\u{7}link", "link"),
-            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\.", "link."),
-            ("\u{1b}]0;title\u{1b}[1mx", "x"),
-            ("\u{1b}]0;title", ""),
-            ("\u{1b}", ""),
-            ("none", "none"),
-        ] {
-            assert_eq!(without_colours(text), plain, "{text:?}");
-        }
-    }
 }
