@@ -1,6 +1,7 @@
 //! A directory of Jupyter notebooks as a source of notebooks.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, UserId};
 use quire_files::quire::Defaults;
@@ -78,7 +79,7 @@ fn path_of(file: &str) -> &str {
 }
 
 /// The name of a notebook that gives none: its path, or where that is too long the end of it, from a folder on if one is short enough.
-fn name_of(file: &str) -> Option<String> {
+fn name_of(file: &str) -> Option<Arc<str>> {
     let end = file.len().checked_sub(ENDING.len())?;
     let path = file.get(..end)?;
     let from_folders = path.match_indices('/').filter_map(|(at, _)| path.get(at + 1..));
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn names_are_paths_as_far_as_they_are_short_enough() {
-        let name = |file: String| name_of(&file).unwrap();
+        let name = |file: String| name_of(&file).unwrap().to_string();
         assert_eq!(name("a/b.c/d.e.ipynb".into()), "a/b.c/d.e");
         assert_eq!(name("A.IPYNB".into()), "A");
         assert_eq!(name(format!("{}/b/c.ipynb", "a".repeat(255))), "b/c");

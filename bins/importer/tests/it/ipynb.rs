@@ -97,7 +97,7 @@ fn each_file_of_a_tree_is_a_notebook_of_its_own() {
             assert_eq!(line["result"], "imported", "{line}");
             let loaded = this.load(line["id"].as_str().unwrap()).unwrap();
             let code = loaded.cells.iter().map(|cell| cell.code.to_string()).next_back().unwrap();
-            (code, loaded.name)
+            (code, loaded.name.map(|name| name.to_string()))
         })
         .collect();
     let expected = [
