@@ -107,7 +107,7 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
 
     let mut others: Fields<'_> = fields.rest().collect();
     add_noted(&mut others, ours, "other", |name| CELL_FIELDS.contains(&name));
-    let others = with_attachments(&others, attachments);
+    let others = with_attachments(&others, &attachments);
     let has_others = others != "{}";
     // Told only where it could not be told from the code, or where it decides whether other fields are still in place.
     let tells_kind = has_others || (kind.is_none() && from_code(&code).is_some());
@@ -148,7 +148,7 @@ fn names_of(object: Option<&RawValue>) -> HashSet<String> {
 }
 
 /// The fields that we don't know as an object, more attachments among them.
-fn with_attachments(others: &Fields<'_>, attachments: Written) -> String {
+fn with_attachments(others: &Fields<'_>, attachments: &Written) -> String {
     let mut written: Written = others.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
     if !attachments.is_empty() {
         let there = kept::get(others, "attachments").and_then(|there| kept::object(there.get())).unwrap_or_default();

@@ -23,7 +23,7 @@ impl<'a> Metadata<'a> {
     pub(super) fn of(metadata: Option<&'a RawValue>, dropped: &[&str], reading: &mut Reading) -> Self {
         let mut found = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
         let ours = kept::get(&found, QUIRE).and_then(|ours| kept::object(ours.get()));
-        found.retain(|(name, _)| !dropped.contains(&&**name) && !(name == QUIRE && ours.is_some()));
+        found.retain(|(name, _)| !(dropped.contains(&&**name) || name == QUIRE && ours.is_some()));
         let ours = ours.unwrap_or_default();
         add_noted(&mut found, &ours, "metadata", |name| name == QUIRE);
         Self { ours, others: write_object(found.iter().map(|(name, value)| (&**name, value.get()))) }

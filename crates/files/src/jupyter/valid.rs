@@ -27,13 +27,12 @@ pub(super) fn metadata<'a>(of: Of, name: &str, value: &'a str) -> Option<Cow<'a,
         (Of::Notebook, "kernelspec") => return kernel(value),
         (Of::Notebook, "language_info") => is_language(value),
         (Of::Notebook, "orig_nbformat") => value.parse::<u32>().is_ok_and(|version| version > 0),
-        (Of::Notebook, "title") => is_text(value),
+        (Of::Notebook, "title") | (Of::Text(Kind::Raw), "format") => is_text(value),
         (Of::Notebook, "authors") => value.starts_with('['),
         (Of::Notebook, _) => true,
         (_, "name") => text(value).is_some_and(|name| !name.is_empty() && !name.contains('\n')),
         (_, "tags") => are_tags(value),
         (_, "jupyter") => value.starts_with('{'),
-        (Of::Text(Kind::Raw), "format") => is_text(value),
         (Of::Code, "execution") => {
             kept::object(value).is_some_and(|times| times.iter().all(|(_, time)| is_text(time.get())))
         }

@@ -131,13 +131,12 @@ pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
 /// The HTML in a string, or in a list of strings, which a page would put together; `None` when it would be too much work.
 fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
     let value: &RawValue = serde_json::from_str(data.as_str()).ok()?;
-    let text = match fields::lenient_text(value) {
-        Some((text, _)) => text,
-        None => {
-            let lines = fields::array(data.as_str()).ok()?;
-            let lines: Option<Vec<_>> = lines.into_iter().map(|line| Some(fields::lenient_text(line)?.0)).collect();
-            lines?.concat().into()
-        }
+    let text = if let Some((text, _)) = fields::lenient_text(value) {
+        text
+    } else {
+        let lines = fields::array(data.as_str()).ok()?;
+        let lines: Option<Vec<_>> = lines.into_iter().map(|line| Some(fields::lenient_text(line)?.0)).collect();
+        lines?.concat().into()
     };
     let clean = effort.spend(&text).then(|| CLEANER.clean(&text).to_string())?;
     Json::parse(&serde_json::to_string(&clean).ok()?).ok()
