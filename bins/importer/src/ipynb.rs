@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn ids_are_names_where_names_are_plain() {
-        let id = |stem| id_of(stem).unwrap().to_string();
+        let id = |path: &str| id_of(path).unwrap().to_string();
         assert_eq!(id("Untitled-1.v2"), "Untitled-1.v2");
         assert_eq!(id("My analysis"), id("My analysis"));
         assert!(id("My analysis").starts_with("ipynb-") && id("My analysis") != id("My analysis 2"));
