@@ -110,7 +110,7 @@ pub(crate) struct WorkArgs {
     /// Work on so many notebooks at once, each on a connection of its own
     #[arg(long, value_name = "N", default_value = "8")]
     pub(crate) jobs: NonZeroUsize,
-    /// Append a line of JSON for each notebook to this file
+    /// Write a line of JSON for each notebook to this file, in the place of what is in it
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// Print nothing that is well

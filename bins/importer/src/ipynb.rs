@@ -1,6 +1,7 @@
 //! A directory of Jupyter notebooks as a source of notebooks.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, UserId};
 use quire_files::quire::Defaults;
@@ -13,11 +14,11 @@ use crate::cli::FilesArgs;
 use crate::files::fault;
 use crate::outcome::Failure;
 
-/// How the names of Jupyter notebooks end.
+/// How the names of Jupyter notebooks end, though some write it in capitals.
 pub(crate) const ENDING: &str = ".ipynb";
 
 /// Jupyter notebooks in a directory, and perhaps those below it. They say neither whose they are nor, but for those that an
-/// export wrote, what their ids are: the ids come from the files' names, so that importing them again finds them again.
+/// export wrote, what their ids are: the ids come from the files' paths below the directory, so that importing them again finds them again.
 #[derive(Debug)]
 pub(crate) struct IpynbFiles {
     directory: NotebookDirectory,
@@ -39,7 +40,7 @@ impl Source for IpynbFiles {
         let entries = self.directory.entries_ending(self.recursive, ENDING);
         let entries = entries.map_err(|error| Failure::of(error).to_string())?;
         let candidate = |FileEntry { file, refusal, .. }| {
-            let id = id_of(stem_of(&file)).ok();
+            let id = id_of(path_of(&file)).ok();
             Candidate { file, id, fault: refusal.map(fault) }
         };
         Ok(entries.into_iter().map(candidate).collect())
@@ -47,21 +48,22 @@ impl Source for IpynbFiles {
 
     fn read(&self, candidate: &Candidate) -> Result<Found, Fault> {
         let FileBytes { bytes, modified_at } = self.directory.read_bytes(&candidate.file).map_err(fault)?;
-        let stem = stem_of(&candidate.file);
+        let path = path_of(&candidate.file);
+        let stem = path.rsplit_once('/').map_or(path, |(_, stem)| stem);
         let invalid = |reason, offset| Fault { kind: FaultKind::Invalid, id: candidate.id.clone(), reason, offset };
         let noted = jupyter::noted_id(&bytes);
         // One that was copied to another name is another notebook.
         let is_exported = noted.as_ref().is_some_and(|id| file_stems(id).any(|name| name == stem));
         let id = match noted.filter(|_| is_exported) {
             Some(id) => id,
-            None => id_of(stem).map_err(|error| invalid(error.to_string(), None))?,
+            None => id_of(path).map_err(|error| invalid(error.to_string(), None))?,
         };
         let defaults = Defaults { id: Some(id), owner: self.owner.clone(), time: modified_at };
         let read = jupyter::read(&bytes, &defaults);
         let Imported { mut notebook, notices } =
             read.map_err(|Damage { reason, offset, .. }| invalid(reason, offset.map(|offset| offset as u64)))?;
         if notebook.name.is_none() && !is_exported {
-            notebook.name = Notebook::name_from(stem).ok().flatten();
+            notebook.name = name_of(&candidate.file);
         }
         Ok(Found { notebook, notice: (!notices.is_empty()).then(|| notices.join("; ")) })
     }
@@ -71,21 +73,29 @@ impl Source for IpynbFiles {
     }
 }
 
-fn stem_of(file: &str) -> &str {
-    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
-    name.strip_suffix(ENDING).unwrap_or(name)
+/// A file's path without its ending. An ending in capitals stays, since `a.ipynb` may be beside `a.IPYNB`.
+fn path_of(file: &str) -> &str {
+    file.strip_suffix(ENDING).unwrap_or(file)
 }
 
-/// The id of a notebook in a file of this name: the name itself, where it needs no escaping anywhere; for others a digest of
-/// it.
-fn id_of(stem: &str) -> Result<NotebookId, quire_domain::InvalidId> {
-    let id = NotebookId::new(stem);
+/// The name of a notebook that gives none: its path, or where that is too long the end of it, from a folder on if one is short enough.
+fn name_of(file: &str) -> Option<Arc<str>> {
+    let end = file.len().checked_sub(ENDING.len())?;
+    let path = file.get(..end)?;
+    let from_folders = path.match_indices('/').filter_map(|(at, _)| path.get(at + 1..));
+    [path].into_iter().chain(from_folders).find_map(|name| Notebook::name_from(name).ok()).flatten()
+}
+
+/// The id of a notebook in a file of this path: the path itself, where it needs no escaping anywhere; for others, as for all in
+/// directories below, a digest of it.
+fn id_of(path: &str) -> Result<NotebookId, quire_domain::InvalidId> {
+    let id = NotebookId::new(path);
     if let Ok(id) = id
-        && file_stems(&id).next().as_deref() == Some(stem)
+        && file_stems(&id).next().as_deref() == Some(path)
     {
         return Ok(id);
     }
-    let digest = Sha256::digest(stem);
+    let digest = Sha256::digest(path);
     NotebookId::new(digest.iter().take(16).fold("ipynb-".to_owned(), |mut id, byte| {
         let _ = write!(id, "{byte:02x}"); // writing to a String cannot fail
         id
@@ -98,11 +108,21 @@ mod tests {
 
     #[test]
     fn ids_are_names_where_names_are_plain() {
-        let id = |stem| id_of(stem).unwrap().to_string();
+        let id = |path: &str| id_of(path).unwrap().to_string();
         assert_eq!(id("Untitled-1.v2"), "Untitled-1.v2");
         assert_eq!(id("My analysis"), id("My analysis"));
         assert!(id("My analysis").starts_with("ipynb-") && id("My analysis") != id("My analysis 2"));
         assert!(id(&"x".repeat(250)).starts_with("ipynb-"));
-        assert_eq!(stem_of("a/b.c/d.e.ipynb"), "d.e");
+        assert!(id("a/b").starts_with("ipynb-") && id("a/b") != id("c/b") && id("a/b") != id("b"));
+        assert_eq!((path_of("a/b.c/d.e.ipynb"), path_of("a.IPYNB")), ("a/b.c/d.e", "a.IPYNB"));
+    }
+
+    #[test]
+    fn names_are_paths_as_far_as_they_are_short_enough() {
+        let name = |file: String| name_of(&file).unwrap().to_string();
+        assert_eq!(name("a/b.c/d.e.ipynb".into()), "a/b.c/d.e");
+        assert_eq!(name("A.IPYNB".into()), "A");
+        assert_eq!(name(format!("{}/b/c.ipynb", "a".repeat(255))), "b/c");
+        assert_eq!(name_of(&format!("{}.ipynb", "a".repeat(256))), None);
     }
 }

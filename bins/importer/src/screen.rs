@@ -34,7 +34,7 @@ impl Screen {
     /// What the command line asks for. `verb` is what is being done, as "importing"; of a plan, the
     /// lines that are well are printed too.
     pub(crate) fn new(work: &WorkArgs, verb: &'static str, is_plan: bool) -> Result<Self, Failure> {
-        let report = work.report.as_deref().map(Report::open).transpose()?;
+        let report = work.report.as_deref().map(Report::create).transpose()?;
         let started = Instant::now();
         let how = if work.quiet {
             How::Quiet

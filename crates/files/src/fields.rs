@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -14,8 +15,20 @@ pub(crate) type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 /// The fields of an object. What was read before an error is in `found`, so that a file cut short still tells whose it
 /// is.
 pub(crate) fn object<'a>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()> {
+    object_with::<Name<'a>>(text, found)
+}
+
+/// As [`object`], with U+FFFD in names for each half of a surrogate pair, which Python's `json` reads and writes.
+pub(crate) fn lenient_object<'a>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()> {
+    object_with::<LenientText<'a>>(text, found)
+}
+
+fn object_with<'a, N>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()>
+where
+    N: Deserialize<'a> + Into<Cow<'a, str>>,
+{
     let mut json = serde_json::Deserializer::from_str(text);
-    ObjectInto(found).deserialize(&mut json)?;
+    ObjectInto::<N>(found, PhantomData).deserialize(&mut json)?;
     json.end()
 }
 
@@ -24,9 +37,10 @@ pub(crate) fn array(text: &str) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::from_str(text)
 }
 
-struct ObjectInto<'v, 'a>(&'v mut Fields<'a>);
+/// Puts an object's fields into a list; names are read as `N`.
+struct ObjectInto<'v, 'a, N>(&'v mut Fields<'a>, PhantomData<N>);
 
-impl<'a> DeserializeSeed<'a> for ObjectInto<'_, 'a> {
+impl<'a, N: Deserialize<'a> + Into<Cow<'a, str>>> DeserializeSeed<'a> for ObjectInto<'_, 'a, N> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -34,7 +48,7 @@ impl<'a> DeserializeSeed<'a> for ObjectInto<'_, 'a> {
     }
 }
 
-impl<'a> Visitor<'a> for ObjectInto<'_, 'a> {
+impl<'a, N: Deserialize<'a> + Into<Cow<'a, str>>> Visitor<'a> for ObjectInto<'_, 'a, N> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,8 +56,8 @@ impl<'a> Visitor<'a> for ObjectInto<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
-            self.0.push((name, map.next_value()?));
+        while let Some(name) = map.next_key::<N>()? {
+            self.0.push((name.into(), map.next_value()?));
         }
         Ok(())
     }
@@ -56,6 +70,68 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Text).map(Name)
     }
+}
+
+impl<'a> From<Name<'a>> for Cow<'a, str> {
+    fn from(Name(name): Name<'a>) -> Self {
+        name
+    }
+}
+
+/// A text with U+FFFD for each half of a surrogate pair.
+struct LenientText<'a> {
+    text: Cow<'a, str>,
+    is_whole: bool,
+}
+
+impl<'a> From<LenientText<'a>> for Cow<'a, str> {
+    fn from(LenientText { text, .. }: LenientText<'a>) -> Self {
+        text
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for LenientText<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, `serde_json` gives halves of surrogate pairs too, encoded as UTF-8 would if it could (WTF-8).
+        deserializer.deserialize_bytes(Wtf8)
+    }
+}
+
+struct Wtf8;
+
+impl<'de> Visitor<'de> for Wtf8 {
+    type Value = LenientText<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(match std::str::from_utf8(bytes) {
+            Ok(text) => LenientText { text: Cow::Borrowed(text), is_whole: true },
+            Err(_) => without_halves(bytes),
+        })
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(match std::str::from_utf8(bytes) {
+            Ok(text) => LenientText { text: Cow::Owned(text.to_owned()), is_whole: true },
+            Err(_) => without_halves(bytes),
+        })
+    }
+}
+
+/// The text of WTF-8, in which each half of a surrogate pair takes three bytes.
+fn without_halves(bytes: &[u8]) -> LenientText<'static> {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        // Only the first byte of a half could begin a character.
+        if chunk.invalid().first() == Some(&0xED) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    LenientText { text: Cow::Owned(text), is_whole: false }
 }
 
 struct Text;
@@ -86,18 +162,25 @@ impl<'a> Taken<'a> {
         Self { fields: fields.into_iter().map(Some).collect() }
     }
 
-    /// Takes a field out; absent when it is missing or null.
+    /// Takes a field out; absent when it is missing or null. A field that is there twice, as after a merge, must have the
+    /// same value both times: the file may be written again without what was not read.
     pub(crate) fn take(&mut self, name: &str) -> Result<Option<&'a RawValue>, Problem> {
-        let mut found = None;
+        let mut found: Option<&RawValue> = None;
         for field in &mut self.fields {
             if field.as_ref().is_some_and(|(key, _)| key == name)
                 && let Some((_, value)) = field.take()
-                && found.replace(value).is_some()
+                && let Some(first) = found.replace(value)
+                && first.get() != value.get()
             {
-                return Err(Problem::at(value, format!("`{name}` is there twice")));
+                return Err(Problem::at(value, format!("`{name}` is there twice, with different values")));
             }
         }
         Ok(found.filter(|value| value.get() != "null"))
+    }
+
+    /// The value of a field that stays where it is.
+    pub(crate) fn peek(&self, name: &str) -> Option<&'a RawValue> {
+        self.fields.iter().flatten().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
     /// Puts a field back at the end of what nobody asked for.
@@ -121,6 +204,13 @@ pub(crate) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, 
         // The syntax is known to be right; what is left are escapes that are no characters.
         Problem::behind(value, error.column(), format!("{what} holds half a surrogate pair"))
     })
+}
+
+/// A JSON string's text with U+FFFD for each half of a surrogate pair, and whether it had none; `None` when it is no string.
+pub(crate) fn lenient_text(value: &RawValue) -> Option<(Cow<'_, str>, bool)> {
+    let mut json = serde_json::Deserializer::from_str(value.get());
+    let LenientText { text, is_whole } = LenientText::deserialize(&mut json).ok()?;
+    Some((text, is_whole))
 }
 
 /// A list of texts.

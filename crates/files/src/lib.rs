@@ -49,7 +49,7 @@ pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Resu
 
 fn recognise(bytes: &[u8]) -> Format {
     let has_nbformat = problem::read_text(bytes, |text, found: &mut Fields<'_>| {
-        fields::object(text, found).map_err(|error| problem::Problem::no_object(&error))?;
+        fields::lenient_object(text, found).map_err(|error| problem::Problem::no_object(&error))?;
         Ok(found.iter().any(|(name, _)| name == "nbformat"))
     });
     // What cannot be read is told by the reader.

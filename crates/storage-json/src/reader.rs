@@ -78,6 +78,9 @@ pub enum Unreadable {
     Directory,
 }
 
+/// Whether a directory entry of this name should be a notebook.
+type IsNotebook<'a> = &'a dyn Fn(&str) -> bool;
+
 impl NotebookDirectory {
     /// A directory that is there. `default_owner` owns what does not say whose it is; `None` means the user `system`.
     ///
@@ -97,19 +100,23 @@ impl NotebookDirectory {
     /// # Errors
     /// When the directory itself cannot be read; one below that cannot is an entry.
     pub fn entries(&self, recursive: bool) -> Result<Vec<FileEntry>, OpenError> {
-        self.entries_ending(recursive, names::SUFFIX)
+        self.entries_named(recursive, &names::is_notebook)
     }
 
-    /// As [`Self::entries`], of files in another format, whose names have this ending; no name says an id.
+    /// As [`Self::entries`], of files in another format, whose names have this ending in capitals or not; no name says an id.
     ///
     /// # Errors
     /// As [`Self::entries`].
     pub fn entries_ending(&self, recursive: bool, ending: &str) -> Result<Vec<FileEntry>, OpenError> {
+        self.entries_named(recursive, &|name| names::has_ending(&name.to_ascii_lowercase(), ending))
+    }
+
+    fn entries_named(&self, recursive: bool, is_notebook: IsNotebook<'_>) -> Result<Vec<FileEntry>, OpenError> {
         let failed = |source| OpenError::Io { dir: self.root.clone(), action: "list files", source };
         let mut entries = Vec::new();
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
-            match self.entries_in(&folder, (recursive, ending), &mut entries, &mut folders) {
+            match self.entries_in(&folder, (recursive, is_notebook), &mut entries, &mut folders) {
                 Ok(()) => {}
                 Err(error) if folder.is_empty() => return Err(failed(error)),
                 Err(error) => {
@@ -128,7 +135,7 @@ impl NotebookDirectory {
     fn entries_in(
         &self,
         folder: &str,
-        (recursive, ending): (bool, &str),
+        (recursive, is_notebook): (bool, IsNotebook<'_>),
         entries: &mut Vec<FileEntry>,
         folders: &mut Vec<String>,
     ) -> io::Result<()> {
@@ -141,7 +148,7 @@ impl NotebookDirectory {
             }
             let file = if folder.is_empty() { shown.clone().into_owned() } else { format!("{folder}/{shown}") };
             let kind = entry.file_type()?;
-            let is_notebook = names::has_ending(&shown, ending);
+            let is_notebook = is_notebook(&shown);
             let leads_to_folder =
                 || kind.is_symlink() && std::fs::metadata(entry.path()).is_ok_and(|meta| meta.is_dir());
             if recursive && kind.is_dir() {

@@ -124,7 +124,7 @@ impl Import {
             .await
             .unwrap_or_else(|_panicked| Err(candidate.panicked()));
         job.turn().await;
-        let first = read.as_mut().map_or(Ok(()), |ready| claim(claims, &candidate, ready));
+        let first = read.as_mut().map_or(Ok(()), |ready| claim(claims, &candidate, ready, self.source.is_whole()));
         job.pass_on();
         let (id, prepared) = match (read, first) {
             (Err(fault), _) => return Ok(Line::of_fault(&candidate.file, fault)),
@@ -240,7 +240,12 @@ fn analysed(cell: &Cell) -> Cell {
 }
 
 /// Takes an id for a candidate; fails when an earlier one has it.
-fn claim(claims: &Claims, candidate: &Arc<Candidate>, ready: &mut Ready) -> Result<(), (Outcome, String)> {
+fn claim(
+    claims: &Claims,
+    candidate: &Arc<Candidate>,
+    ready: &mut Ready,
+    is_whole: bool,
+) -> Result<(), (Outcome, String)> {
     let Some(identity) = ready.identity.take() else { return Ok(()) };
     let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
     match claims.entry(ready.id.clone()) {
@@ -254,12 +259,16 @@ fn claim(claims: &Claims, candidate: &Arc<Candidate>, ready: &mut Ready) -> Resu
             Err(if *theirs == identity {
                 (Outcome::Skipped, format!("holds the same notebook as {first}"))
             } else {
-                (
-                    Outcome::Failed,
+                let reason = if is_whole {
                     format!(
                         "has the id of {first} and another content, revision or connection string: give one of them another id"
-                    ),
-                )
+                    )
+                } else {
+                    format!(
+                        "stands for the same notebook as {first}, and has another content: give one of them another name"
+                    )
+                };
+                (Outcome::Failed, reason)
             })
         }
     }

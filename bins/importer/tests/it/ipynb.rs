@@ -76,6 +76,53 @@ fn a_directory_of_jupyter_notebooks_is_imported_once_and_verified() {
     assert_eq!(snapshot(this.dir.path()).len(), before.len());
 }
 
+/// Files in different folders share names, and some programs write endings in capitals.
+#[test]
+fn each_file_of_a_tree_is_a_notebook_of_its_own() {
+    let this = Move::new();
+    for (file, source) in [
+        ("Untitled.ipynb", "x = 1"),
+        ("Untitled.IPYNB", "x = 2"),
+        ("week 1/Untitled.ipynb", "x = 3"),
+        ("week 2/Untitled.ipynb", "x = 4"),
+        ("week 2/copy.ipynb", "x = 4"),
+    ] {
+        this.write(file, jupyter(source).to_string());
+    }
+    let arguments = with(&["run", "--recursive", "--verify"], &["--owner", "user_ann"]);
+    let run = this.expect(0, &arguments);
+    let names: Vec<(String, Option<String>)> = run.lines()[..5]
+        .iter()
+        .map(|line| {
+            assert_eq!(line["result"], "imported", "{line}");
+            let loaded = this.load(line["id"].as_str().unwrap()).unwrap();
+            let code = loaded.cells.iter().map(|cell| cell.code.to_string()).next_back().unwrap();
+            (code, loaded.name.map(|name| name.to_string()))
+        })
+        .collect();
+    let expected = [
+        ("x = 2", "Untitled"),
+        ("x = 1", "Untitled"),
+        ("x = 3", "week 1/Untitled"),
+        ("x = 4", "week 2/Untitled"),
+        ("x = 4", "week 2/copy"),
+    ];
+    assert_eq!(names, expected.map(|(code, name)| (code.to_owned(), Some(name.to_owned()))));
+    let again = this.expect(0, &arguments);
+    assert_eq!(again.lines()[..5].iter().filter(|line| line["result"] == "unchanged").count(), 5, "{again:?}");
+    // Two that an export wrote for one notebook are told apart by nothing.
+    for (folder, source) in [("a", "y = 1"), ("b", "y = 2")] {
+        let mut exported = jupyter(source);
+        exported["metadata"]["quire"] = json!({"id": "exported"});
+        this.write(&format!("{folder}/exported.ipynb"), exported.to_string());
+    }
+    let twice = this.expect(1, &with(&["run", "--recursive"], &["--owner", "user_ann"]));
+    let line = twice.line("b/exported.ipynb");
+    let reason =
+        "stands for the same notebook as a/exported.ipynb, and has another content: give one of them another name";
+    assert_eq!((&line["result"], &line["reason"]), (&json!("failed"), &json!(reason)));
+}
+
 /// A name is all that makes a file a notebook, and anybody may give it.
 #[test]
 fn a_file_never_takes_another_users_notebook() {

@@ -4,9 +4,10 @@
 //! know. Of a cell, each only where it says something:
 //!
 //! - `cell_type`: `code`, of a code cell whose code looks like a Markdown or raw cell of ours;
+//! - `source`, where it holds halves of surrogate pairs, which the code cannot;
 //! - `metadata`, `execution_count`, and in `other` attachments and all fields that we don't know;
 //! - `outputs`: each output in order, without what the cell's results hold: `{"stdout": bytes}`, one that takes so much of
-//!   the standard output; `{"shown": {…}}`, one whose metadata and one of whose MIME types are the next of the results' outputs;
+//!   the standard output, with `text` where that holds halves of surrogate pairs; `{"shown": {…}}`, one whose metadata and one of whose MIME types are the next of the results' outputs;
 //!   `{"kept": {…}}`, any other, whole;
 //! - `tie`: a digest of the code and the results that belong to those outputs.
 //!
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::JUPYTER;
 use super::pretty::compact;
+use super::reading::last_of_each;
 use crate::fields::{self, Fields};
 
 /// The fields of the object `jupyter` among unknown fields.
@@ -26,11 +28,11 @@ pub(super) fn fields_of(extra: &Extra) -> Option<Fields<'_>> {
     object(json.as_str())
 }
 
-/// The fields of an object.
+/// The fields of an object, of several with one name the last.
 pub(super) fn object(text: &str) -> Option<Fields<'_>> {
     let mut found = Fields::new();
-    fields::object(text, &mut found).ok()?;
-    Some(found)
+    fields::lenient_object(text, &mut found).ok()?;
+    Some(last_of_each(found).0)
 }
 
 /// A field's value.
@@ -40,7 +42,7 @@ pub(super) fn get<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a RawValue> {
 
 /// A field's value if it is a text.
 pub(super) fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
-    Some(fields::text(get(fields, name)?, name).ok()?.into_owned())
+    Some(fields::lenient_text(get(fields, name)?)?.0.into_owned())
 }
 
 /// Unknown fields without those of these names.

@@ -6,23 +6,22 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 
 use crate::fields::{self, write_text};
-use crate::problem::Problem;
 
-/// The text of a string or of a list of strings.
-pub(super) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, Problem> {
+/// What is said of a `source` that is no text.
+pub(super) const NO_TEXT: &str = "`source` is neither a text nor a list of texts";
+
+/// The text of a string or of a list of strings, and whether it is exact: there is U+FFFD for each half of a surrogate pair.
+pub(super) fn text(value: &RawValue) -> Option<(Cow<'_, str>, bool)> {
     if value.get().starts_with('"') {
-        return fields::text(value, what);
+        return fields::lenient_text(value);
     }
-    let not_text = || Problem::at(value, format!("{what} is neither a text nor a list of texts"));
-    let elements = fields::array(value.get()).or(Err(not_text()))?;
-    let mut text = String::new();
-    for element in elements {
-        if !element.get().starts_with('"') {
-            return Err(not_text());
-        }
-        text.push_str(&fields::text(element, what)?);
+    let (mut text, mut is_exact) = (String::new(), true);
+    for element in fields::array(value.get()).ok()? {
+        let (line, is_line_exact) = fields::lenient_text(element)?;
+        text.push_str(&line);
+        is_exact &= is_line_exact;
     }
-    Ok(Cow::Owned(text))
+    Some((Cow::Owned(text), is_exact))
 }
 
 /// A text as a list of lines, each with its end.
@@ -65,7 +64,9 @@ pub(super) fn join(value: &RawValue) -> Cow<'_, str> {
 
 /// Whether values of this MIME type are JSON, whose lists are lists and no lines.
 pub(super) fn is_json(mime_type: &str) -> bool {
-    mime_type == "application/json" || (mime_type.starts_with("application/") && mime_type.ends_with("+json"))
+    // The format's pattern, `^application/(.*\+)?json$`, in which a dot is no line break.
+    let kind = mime_type.strip_prefix("application/").filter(|kind| !kind.contains('\n'));
+    kind.is_some_and(|kind| kind == "json" || kind.ends_with("+json"))
 }
 
 #[cfg(test)]

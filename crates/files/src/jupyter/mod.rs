@@ -1,19 +1,26 @@
 #![doc = include_str!("../../../../docs/jupyter.md")]
 
+mod cell;
+mod errors;
 mod ids;
 mod kept;
 mod lines;
+mod metadata;
 mod outputs;
+mod pictures;
 mod pretty;
 mod read;
+mod reading;
 mod text;
 mod v3;
+mod valid;
 mod write;
 
+pub(crate) use outputs::kept_of;
 pub use read::{noted_id, read};
 pub use write::{Identity, write};
 
 /// The field in which Jupyter's metadata of notebook and cells hold what is ours, and an unknown field of a Quire
 /// notebook what is Jupyter's.
 const QUIRE: &str = "quire";
-const JUPYTER: &str = "jupyter";
+pub(crate) const JUPYTER: &str = "jupyter";

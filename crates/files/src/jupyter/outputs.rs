@@ -1,28 +1,18 @@
 //! From a code cell's outputs to a cell's results, and back.
 //!
 //! What is printed becomes standard output, an error the error, without the codes that colour it on a terminal. Of a value in
-//! several MIME types the first of [`DRAWN`] that is there is shown; what none of them can show is shown in its first type,
-//! which existing clients call unsupported. What is written to other streams is kept and not shown.
+//! several MIME types the first of [`SHOWN`] that is there is shown. What is in none of them, and what is written to other streams,
+//! is kept and not shown.
 
-use quire_domain::{CellStatus, Json, Output, Results, limits};
+use quire_domain::{CellStatus, Json, Output, Results};
 use serde_json::value::RawValue;
 
 use super::pretty::compact;
-use super::{kept, lines};
+use super::reading::Reading;
+use super::{errors, kept, lines, valid};
 use crate::fields::{self, Fields, Taken, write_object, write_text};
 use crate::problem::Problem;
-use crate::safe::Sanitiser;
-
-/// What existing clients draw, richest first; a picture before HTML, which may have lost what made it one.
-const DRAWN: [&str; 7] = [
-    "application/vnd.plotly.v1+json",
-    "application/vnd.vegalite.v6+json",
-    "application/vnd.vegalite.v5+json",
-    "image/png",
-    "text/html",
-    "application/json",
-    "text/plain",
-];
+use crate::safe::{SHOWN, is_blank};
 
 /// Names and values of an object that is being put together.
 pub(super) type Written = Vec<(String, String)>;
@@ -36,10 +26,10 @@ pub(super) struct Read {
 }
 
 /// Reads a code cell's outputs.
-pub(super) fn read(list: &[&RawValue], has_run: bool, sanitiser: &mut Sanitiser) -> Result<Read, Problem> {
+pub(super) fn read(list: &[&RawValue], has_run: bool, reading: &mut Reading) -> Result<Read, Problem> {
     let mut read = Read::default();
     for output in list {
-        one(&mut read, output, sanitiser)?;
+        one(&mut read, output, reading)?;
     }
     let results = &mut read.results;
     results.status = match &results.error {
@@ -50,37 +40,16 @@ pub(super) fn read(list: &[&RawValue], has_run: bool, sanitiser: &mut Sanitiser)
     Ok(read)
 }
 
-fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<(), Problem> {
-    let mut found = Fields::new();
-    fields::object(output.get(), &mut found).or(Err(Problem::at(output, "an output is not an object")))?;
+fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), Problem> {
+    let found = reading.object(output.get()).or(Err(Problem::at(output, "an output is not an object")))?;
     let mut fields = Taken::new(found.clone());
     let output_type = match fields.take("output_type")? {
         Some(value) => fields::text(value, "`output_type`")?,
         None => return Err(Problem::at(output, "an output has no `output_type`")),
     };
     let entry = match &*output_type {
-        "stream" => {
-            let name = match fields.take("name")? {
-                Some(value) => fields::text(value, "`name`")?,
-                None => "stdout".into(),
-            };
-            let text = match fields.take("text")? {
-                Some(value) => lines::text(value, "`text`")?,
-                None => "".into(),
-            };
-            (name == "stdout").then(|| {
-                read.results.stdout.push_str(&text);
-                let more: Fields<'_> = fields.rest().collect();
-                let more = write_object(more.iter().map(|(name, value)| (&**name, value.get())));
-                let length = text.len();
-                if more == "{}" {
-                    format!(r#"{{"stdout":{length}}}"#)
-                } else {
-                    format!(r#"{{"stdout":{length},"more":{more}}}"#)
-                }
-            })
-        }
-        "display_data" | "execute_result" => match value(&found, sanitiser)? {
+        "stream" => stdout(fields, &mut read.results.stdout, reading)?,
+        "display_data" | "execute_result" => match value(&found, reading)? {
             Some((output, entry)) => {
                 read.results.outputs.push(output);
                 Some(entry)
@@ -88,7 +57,7 @@ fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<
             None => None,
         },
         "error" => {
-            let text = error_text(&mut fields)?;
+            let text = errors::read(&found, reading);
             // There may be a million.
             match &mut read.results.error {
                 Some(earlier) => {
@@ -105,15 +74,41 @@ fn one(read: &mut Read, output: &RawValue, sanitiser: &mut Sanitiser) -> Result<
     Ok(())
 }
 
+/// Adds what was printed to the standard output, and gives what is kept of it beside that; `None` when it was printed elsewhere.
+fn stdout(mut fields: Taken<'_>, stdout: &mut String, reading: &mut Reading) -> Result<Option<String>, Problem> {
+    let is_stdout = match fields.take("name")? {
+        Some(name) => fields::lenient_text(name).is_some_and(|(name, _)| name == "stdout"),
+        None => true,
+    };
+    let value = if is_stdout { fields.take("text")? } else { return Ok(None) };
+    let (text, is_exact) = match value {
+        Some(value) => match reading.text(value) {
+            Some(text) => text,
+            None => return Ok(None),
+        },
+        None => ("".into(), true),
+    };
+    stdout.push_str(&text);
+    let more: Fields<'_> = fields.rest().collect();
+    let more = write_object(more.iter().map(|(name, value)| (&**name, value.get())));
+    let length = text.len().to_string();
+    let entry = [
+        ("stdout", Some(&*length)),
+        ("text", value.filter(|_| !is_exact).map(RawValue::get)),
+        ("more", (more != "{}").then_some(&*more)),
+    ];
+    Ok(Some(write_object(entry.into_iter().filter_map(|(name, value)| Some((name, value?))))))
+}
+
 /// What is shown of a value, and what is kept of it beside that; `None` when nothing can be shown.
-fn value(output: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(Output, String)>, Problem> {
+fn value(output: &Fields<'_>, reading: &mut Reading) -> Result<Option<(Output, String)>, Problem> {
     let Some(data) = kept::get(output, "data") else { return Ok(None) };
-    let Some(bundle) = kept::object(data.get()) else { return Ok(None) };
-    let Some((mime_type, shown, changed)) = choose(&bundle, sanitiser)? else {
-        sanitiser.left_out += usize::from(!bundle.is_empty());
+    let Ok(bundle) = reading.object(data.get()) else { return Ok(None) };
+    let Some((mime_type, shown, changed)) = choose(&bundle, reading)? else {
+        reading.sanitiser.not_shown(bundle.iter().map(|(name, _)| &**name));
         return Ok(None);
     };
-    sanitiser.changed += usize::from(changed);
+    reading.sanitiser.changed += usize::from(changed);
     let metadata = kept::get(output, "metadata").filter(|metadata| metadata.get().starts_with('{'));
     let of_output = match metadata {
         Some(metadata) => Json::parse(&compact(metadata.get())).map_err(|error| Problem::beyond(metadata, error))?,
@@ -128,17 +123,14 @@ fn value(output: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(Outpu
 }
 
 /// The MIME type to show, its data, and whether that had to be changed.
-fn choose(bundle: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(String, Json, bool)>, Problem> {
-    let drawn = DRAWN.iter().filter_map(|name| bundle.iter().rfind(|(key, _)| key == name));
-    let others = bundle.iter().filter(|(name, _)| !DRAWN.contains(&&**name));
-    let short = |name: &str| limits::short_text("", limits::MIME_TYPE_CHARS, name).is_ok() && !name.is_empty();
+fn choose(bundle: &Fields<'_>, reading: &mut Reading) -> Result<Option<(String, Json, bool)>, Problem> {
     let mut blank = None;
-    for (name, value) in drawn.chain(others).filter(|(name, _)| short(name)) {
+    for (name, value) in SHOWN.iter().filter_map(|name| bundle.iter().find(|(key, _)| key == name)) {
         let text = if lines::is_json(name) { value.get().into() } else { lines::join(value) };
         let data = Json::parse(&compact(&text)).map_err(|error| Problem::beyond(value, error))?;
-        let Some(safe) = sanitiser.data(name, &data) else { continue };
+        let Some(safe) = reading.sanitiser.data(name, &data) else { continue };
         let changed = *safe != data;
-        let is_blank = changed && safe.as_str().trim_matches('"').replace("\\n", "").trim().is_empty();
+        let is_blank = changed && is_blank(name, &safe);
         let shown = (name.clone().into_owned(), safe.into_owned(), changed);
         // What made up all of it could have run: another type says more.
         if is_blank {
@@ -150,61 +142,45 @@ fn choose(bundle: &Fields<'_>, sanitiser: &mut Sanitiser) -> Result<Option<(Stri
     Ok(blank)
 }
 
-fn error_text(fields: &mut Taken<'_>) -> Result<String, Problem> {
-    let mut text = |name: &str| {
-        let value = fields.take(name)?;
-        value.map_or(Ok(String::new()), |value| lines::text(value, &format!("`{name}`")).map(Into::into))
-    };
-    let (name, value) = (text("ename")?, text("evalue")?);
-    let traceback = fields.take("traceback")?.filter(|list| list.get().starts_with('['));
-    let lines = fields::texts(traceback, "`traceback`")?;
-    if lines.is_empty() {
-        return Ok(format!("{name}: {value}"));
-    }
-    Ok(without_colours(&lines.join("\n")))
-}
-
-/// A text without the escape sequences of terminals (ECMA-48: CSI, and OSC with its text).
-fn without_colours(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\u{1b}') {
-        plain.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        rest = if let Some(sequence) = rest.strip_prefix('[') {
-            let end = sequence.find(|c: char| !(' '..='?').contains(&c));
-            end.map_or("", |end| &sequence[end + sequence[end..].chars().next().map_or(0, char::len_utf8)..])
-        } else if let Some(command) = rest.strip_prefix(']') {
-            let end = command.find(['\u{7}', '\u{1b}']).map_or("", |end| &command[end..]);
-            end.strip_prefix('\u{7}').or_else(|| end.strip_prefix("\u{1b}\\")).unwrap_or(end)
-        } else {
-            rest
-        };
-    }
-    plain.push_str(rest);
-    plain
-}
-
 /// The outputs of a cell whose results are these, as JSON.
 pub(super) fn of_results(results: &Results) -> Vec<String> {
     let mut outputs = Vec::new();
     if !results.stdout.is_empty() {
-        outputs.push(stream(&results.stdout, Written::new()));
+        outputs.push(stream(lines::write(&results.stdout), Written::new()));
     }
     for Output { mime_type, data, metadata } in &results.outputs {
         let data = bundle(mime_type, data, Written::new());
         outputs.push(format!(r#"{{"data":{data},"metadata":{},"output_type":"display_data"}}"#, metadata.as_str()));
     }
-    outputs.extend(results.error.as_deref().map(error));
-    outputs
+    outputs.extend(results.error.as_deref().map(errors::write));
+    outputs.iter().filter_map(|output| valid::output(output, false)).collect()
 }
 
-fn stream(text: &str, more: Written) -> String {
+/// What is kept of the outputs of a cell that came in our own format, of which clients are shown only some, so that an `.ipynb` has
+/// all; `None` where it would be nested too deep. `results` has those that are shown.
+pub(crate) fn kept_of(code_digest: &str, results: &Results, all: &[(Output, bool)]) -> Option<Json> {
+    let mut entries = Vec::with_capacity(all.len() + 2);
+    if !results.stdout.is_empty() {
+        entries.push(format!(r#"{{"stdout":{}}}"#, results.stdout.len()));
+    }
+    entries.extend(all.iter().map(|(Output { mime_type, data, metadata }, is_shown)| {
+        if *is_shown {
+            return r#"{"shown":{"data":{},"output_type":"display_data"}}"#.to_owned();
+        }
+        let data = bundle(mime_type, data, Written::new());
+        format!(r#"{{"kept":{{"data":{data},"metadata":{},"output_type":"display_data"}}}}"#, metadata.as_str())
+    }));
+    entries.extend(results.error.as_deref().map(|text| format!(r#"{{"kept":{}}}"#, errors::write(text))));
+    let tie = write_text(&kept::tie(code_digest, results));
+    Json::parse(&format!(r#"{{"outputs":[{}],"tie":{tie}}}"#, entries.join(","))).ok()
+}
+
+fn stream(lines: String, more: Written) -> String {
     let mut written = more;
     written.extend([
         ("name".to_owned(), write_text("stdout")),
         ("output_type".to_owned(), write_text("stream")),
-        ("text".to_owned(), lines::write(text)),
+        ("text".to_owned(), lines),
     ]);
     sorted(written)
 }
@@ -222,23 +198,9 @@ fn sorted(mut written: Written) -> String {
     write_object(written.iter().map(|(name, value)| (&**name, &**value)))
 }
 
-/// The last line of a traceback says what went wrong.
-fn error(text: &str) -> String {
-    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
-    let (name, value) = last.split_once(": ").filter(|(name, _)| is_name(name)).unwrap_or(("Error", last));
-    let lines: Vec<String> = text.split('\n').map(write_text).collect();
-    format!(
-        r#"{{"ename":{},"evalue":{},"output_type":"error","traceback":[{}]}}"#,
-        write_text(name),
-        write_text(value),
-        lines.join(",")
-    )
-}
-
 /// The outputs that were read, put together from the results and what was kept; `None` when the two do not fit, as when
 /// somebody has changed what was kept.
-pub(super) fn of_kept(entries: &[&RawValue], results: &Results) -> Option<Vec<String>> {
+pub(super) fn of_kept(entries: &[&RawValue], results: &Results, is_later: bool) -> Option<Vec<String>> {
     let (mut stdout, mut shown) = (results.stdout.as_str(), results.outputs.iter());
     let mut outputs = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -247,13 +209,15 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results) -> Option<Vec<St
             (kind, length) if kind == "stdout" => {
                 let (text, rest) = stdout.split_at_checked(length.get().parse().ok()?)?;
                 stdout = rest;
-                stream(text, written_of(kept::get(&entry, "more"))?)
+                let more = written_of(kept::get(&entry, "more"))?;
+                let exact = kept::get(&entry, "text").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == text));
+                stream(exact.map_or_else(|| lines::write(text), |exact| lines::split(exact.get()).into_owned()), more)
             }
             (kind, rest) if kind == "shown" => whole(&kept::object(rest.get())?, shown.next()?)?,
             (kind, whole) if kind == "kept" && whole.get().starts_with('{') => written_as_lines(whole),
             _ => return None,
         };
-        outputs.push(output);
+        outputs.extend(valid::output(&output, is_later));
     }
     (stdout.is_empty() && shown.next().is_none()).then_some(outputs)
 }
@@ -300,27 +264,4 @@ fn written_as_lines(output: &RawValue) -> String {
         if name == "text" { lines::split(value.get()).into_owned() } else { value.get().to_owned() }
     };
     sorted(fields.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_colours;
-
-    #[test]
-    fn colours_are_no_text() {
-        for (text, plain) in [
-            ("\u{1b}[0;31mZeroDivisionError\u{1b}[0m: x", "ZeroDivisionError: x"),
-            ("\u{1b}[1;32m", ""),
-            ("a\u{1b}[", "a"),
-            ("a\u{1b}[ä", "a"),
-            ("\u{1b}]8;;http://x\u{7}link", "link"),
-            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\.", "link."),
-            ("\u{1b}]0;title\u{1b}[1mx", "x"),
-            ("\u{1b}]0;title", ""),
-            ("\u{1b}", ""),
-            ("none", "none"),
-        ] {
-            assert_eq!(without_colours(text), plain, "{text:?}");
-        }
-    }
 }

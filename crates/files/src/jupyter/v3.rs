@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::lines;
+use super::reading::Reading;
 use crate::fields::{self, Fields, Taken, write_object, write_text};
 use crate::problem::Problem;
 
@@ -22,12 +23,11 @@ const MIME_TYPES: [(&str, &str); 8] = [
 type Written = Vec<(String, String)>;
 
 /// The cells of all worksheets.
-pub(super) fn cells<'a>(fields: &mut Taken<'a>) -> Result<Vec<&'a RawValue>, Problem> {
+pub(super) fn cells<'a>(fields: &mut Taken<'a>, reading: &mut Reading) -> Result<Vec<&'a RawValue>, Problem> {
     let Some(list) = fields.take("worksheets")? else { return Ok(Vec::new()) };
     let mut cells = Vec::new();
     for sheet in fields::array(list.get()).or(Err(Problem::at(list, "`worksheets` is not a list")))? {
-        let mut found = Fields::new();
-        fields::object(sheet.get(), &mut found).or(Err(Problem::at(sheet, "a worksheet is not an object")))?;
+        let found = reading.object(sheet.get()).or(Err(Problem::at(sheet, "a worksheet is not an object")))?;
         if let Some(list) = Taken::new(found).take("cells")? {
             cells.extend(fields::array(list.get()).or(Err(Problem::at(list, "`cells` is not a list")))?);
         }
@@ -36,9 +36,8 @@ pub(super) fn cells<'a>(fields: &mut Taken<'a>) -> Result<Vec<&'a RawValue>, Pro
 }
 
 /// A cell of version 4 for one of version 3.
-pub(super) fn cell(text: &RawValue) -> Result<Box<RawValue>, Problem> {
-    let mut found = Fields::new();
-    fields::object(text.get(), &mut found).or(Err(Problem::at(text, "not an object")))?;
+pub(super) fn cell(text: &RawValue, reading: &mut Reading) -> Result<Box<RawValue>, Problem> {
+    let found = reading.object(text.get()).or(Err(Problem::at(text, "not an object")))?;
     let mut fields = Taken::new(found);
     let cell_type = match fields.take("cell_type")? {
         Some(value) => fields::text(value, "`cell_type`")?,
@@ -52,12 +51,13 @@ pub(super) fn cell(text: &RawValue) -> Result<Box<RawValue>, Problem> {
             add("source", fields.take("input")?.map_or("\"\"", RawValue::get).to_owned());
             add("execution_count", fields.take("prompt_number")?.map_or("null", RawValue::get).to_owned());
             fields.take("language")?;
-            add("metadata", metadata(fields.take("metadata")?, fields.take("collapsed")?)?);
+            add("metadata", metadata(fields.take("metadata")?, fields.take("collapsed")?, reading));
             let outputs = match fields.take("outputs")? {
                 Some(list) => fields::array(list.get()).or(Err(Problem::at(list, "`outputs` is not a list")))?,
                 None => Vec::new(),
             };
-            let outputs: Vec<String> = outputs.into_iter().map(output).collect::<Result<_, _>>()?;
+            let outputs: Vec<String> =
+                outputs.into_iter().map(|text| output(text, reading)).collect::<Result<_, _>>()?;
             add("outputs", format!("[{}]", outputs.join(",")));
         }
         "heading" => {
@@ -67,7 +67,10 @@ pub(super) fn cell(text: &RawValue) -> Result<Box<RawValue>, Problem> {
                 level.ok_or_else(|| Problem::at(text, "`level` is not a number up to 6"))
             })?;
             let source = match fields.take("source")? {
-                Some(source) => lines::text(source, "`source`")?,
+                Some(source) => match reading.text(source) {
+                    Some((text, _)) => text,
+                    None => return Err(Problem::at(source, lines::NO_TEXT)),
+                },
                 None => "".into(),
             };
             let line = source.lines().collect::<Vec<_>>().join(" ");
@@ -81,21 +84,17 @@ pub(super) fn cell(text: &RawValue) -> Result<Box<RawValue>, Problem> {
 }
 
 /// A code cell's metadata, to which `collapsed` moves.
-fn metadata(metadata: Option<&RawValue>, collapsed: Option<&RawValue>) -> Result<String, Problem> {
-    let mut found = Fields::new();
-    if let Some(metadata) = metadata {
-        fields::object(metadata.get(), &mut found).or(Err(Problem::at(metadata, "`metadata` is not an object")))?;
-    }
+fn metadata<'a>(metadata: Option<&'a RawValue>, collapsed: Option<&'a RawValue>, reading: &mut Reading) -> String {
+    let mut found = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
     if let Some(collapsed) = collapsed {
         found.retain(|(name, _)| name != "collapsed");
         found.push(("collapsed".into(), collapsed));
     }
-    Ok(write_object(found.iter().map(|(name, value)| (&**name, value.get()))))
+    write_object(found.iter().map(|(name, value)| (&**name, value.get())))
 }
 
-fn output(text: &RawValue) -> Result<String, Problem> {
-    let mut found = Fields::new();
-    fields::object(text.get(), &mut found).or(Err(Problem::at(text, "an output is not an object")))?;
+fn output(text: &RawValue, reading: &mut Reading) -> Result<String, Problem> {
+    let found = reading.object(text.get()).or(Err(Problem::at(text, "an output is not an object")))?;
     let mut fields = Taken::new(found);
     let output_type = match fields.take("output_type")? {
         Some(value) => fields::text(value, "`output_type`")?,
@@ -111,11 +110,8 @@ fn output(text: &RawValue) -> Result<String, Problem> {
             } else {
                 add("output_type", write_text("display_data"));
             }
-            let mut of_output = Fields::new();
-            if let Some(metadata) = fields.take("metadata")? {
-                fields::object(metadata.get(), &mut of_output)
-                    .or(Err(Problem::at(metadata, "`metadata` is not an object")))?;
-            }
+            let metadata = fields.take("metadata")?;
+            let of_output = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
             let renamed = of_output.iter().map(|(name, value)| (mime_type(name), value.get()));
             add("metadata", write_object(renamed));
             let data: Written = fields
@@ -143,7 +139,7 @@ fn mime_type(name: &str) -> &str {
 /// A value under its MIME type: JSON was a text that held JSON.
 fn data(mime_type: &str, value: &RawValue) -> String {
     let inner = || {
-        let text = lines::text(value, "").ok()?;
+        let text = lines::text(value)?.0;
         serde_json::from_str::<&RawValue>(&text).ok().map(|inner| inner.get().to_owned())
     };
     let inner = if mime_type == "application/json" { inner() } else { None };

@@ -1,18 +1,22 @@
 //! From a notebook to an `.ipynb` of version 4.5.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use quire_domain::{Cell, CellType, Extra, Notebook, Results};
 use serde_json::value::RawValue;
 
+use super::cell::CELL_FIELDS;
+use super::metadata::name_of;
 use super::outputs::Written;
 use super::pretty::pretty;
-use super::read::{MINOR, name_of};
+use super::read::{MINOR, NOTEBOOK_FIELDS};
+use super::reading::Reading;
 use super::text::from_code;
+use super::valid::{self, Of};
 use super::{JUPYTER, QUIRE, ids, kept, lines, outputs};
 use crate::fields::{Fields, write_object, write_text};
 use crate::quire::write_run;
-use crate::safe::Sanitiser;
 
 /// What notebooks that were never Jupyter's say of their language.
 const METADATA: &str = r#"{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"},"language_info":{"name":"python"}}"#;
@@ -33,20 +37,22 @@ pub enum Identity {
 pub fn write(notebook: &Notebook, identity: Identity) -> String {
     let kept = kept::fields_of(&notebook.extra).unwrap_or_default();
     let mut taken = HashSet::with_capacity(notebook.cells.len());
-    let cells: Vec<String> = notebook.cells.iter().map(|cell| write_cell(cell, &mut taken)).collect();
     let minor = kept::get(&kept, "nbformat_minor").and_then(|minor| minor.get().parse().ok()).unwrap_or(MINOR);
+    let is_later = minor > MINOR;
+    let cells: Vec<String> = notebook.cells.iter().map(|cell| write_cell(cell, is_later, &mut taken)).collect();
+    let (others, misfits): (Written, Written) = others(&kept, &NOTEBOOK_FIELDS).into_iter().partition(|_| is_later);
     let mut written: Written = vec![
         ("cells".into(), format!("[{}]", cells.join(","))),
-        ("metadata".into(), metadata_of(notebook, &kept, identity)),
+        ("metadata".into(), metadata_of(notebook, &kept, identity, misfits)),
         ("nbformat".into(), "4".into()),
         ("nbformat_minor".into(), minor.max(MINOR).to_string()),
     ];
-    add_others(&mut written, &kept);
+    written.extend(others);
     pretty(&object(&written))
 }
 
 /// The notebook's metadata, with its name as it is now.
-fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity) -> String {
+fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity, misfits: Written) -> String {
     let kept = kept::get(kept, "metadata").and_then(|metadata| kept::object(metadata.get()));
     let metadata = kept.or_else(|| kept::object(METADATA)).unwrap_or_default();
     let told = name_of(&metadata).and_then(|(_, name)| Notebook::name_from(&name).ok().flatten());
@@ -61,11 +67,10 @@ fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity) -> St
         ours.push(("id".into(), write_text(notebook.id.as_str())));
     }
     add_extra(&mut ours, &notebook.extra);
-    add_ours(&mut written, &ours);
-    object(&written)
+    write_metadata(Of::Notebook, written, ours, misfits)
 }
 
-fn write_cell(cell: &Cell, taken: &mut HashSet<String>) -> String {
+fn write_cell(cell: &Cell, is_later: bool, taken: &mut HashSet<String>) -> String {
     let kept = kept::fields_of(&cell.extra).unwrap_or_default();
     let kept_kind = kept::text(&kept, "cell_type");
     let has_outputs =
@@ -86,43 +91,45 @@ fn write_cell(cell: &Cell, taken: &mut HashSet<String>) -> String {
     {
         ours.push(("code".into(), write_text(&cell.code)));
     }
-    let (count, outputs) = if text.is_some() { (None, Vec::new()) } else { outputs_of(cell, &kept) };
-    ours.extend(run(cell, &outputs, count.is_some()).map(|run| ("run".into(), run)));
+    let (count, outputs) = if text.is_some() { (None, Vec::new()) } else { outputs_of(cell, &kept, is_later) };
+    let count = valid::count(count);
+    ours.extend(run(cell, &outputs, count != "null").map(|run| ("run".into(), run)));
     add_extra(&mut ours, &cell.extra);
 
-    let metadata = kept::get(&kept, "metadata").and_then(|metadata| kept::object(metadata.get())).unwrap_or_default();
-    let mut metadata: Written =
-        metadata.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
-    if cell.cell_type == CellType::Sql && !metadata.iter().any(|(name, _)| name == LANGUAGE_HINT.0) {
-        metadata.push((LANGUAGE_HINT.0.into(), LANGUAGE_HINT.1.into()));
+    let of_cell = kept::get(&kept, "metadata").and_then(|metadata| kept::object(metadata.get())).unwrap_or_default();
+    let mut of_cell: Written = of_cell.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+    if cell.cell_type == CellType::Sql && !of_cell.iter().any(|(name, _)| name == LANGUAGE_HINT.0) {
+        of_cell.push((LANGUAGE_HINT.0.into(), LANGUAGE_HINT.1.into()));
     }
-    add_ours(&mut metadata, &ours);
 
-    let kind = text.as_ref().map_or("code", |(kind, _)| kind.as_str());
+    let (of, kind) = text.as_ref().map_or((Of::Code, "code"), |(kind, _)| (Of::Text(*kind), kind.as_str()));
+    // Attachments, for one, belong to text only.
+    let others = if kept_kind.as_deref() == Some(kind) { others(&kept, &CELL_FIELDS) } else { Written::new() };
+    let fits = |(name, value): &(String, String)| is_later || valid::is_field_of_cell(of, name, value);
+    let (others, misfits): (Written, Written) = others.into_iter().partition(fits);
     let mut written: Written = vec![("cell_type".into(), write_text(kind))];
     if text.is_none() {
-        written.push(("execution_count".into(), count.map_or("null", RawValue::get).to_owned()));
+        written.push(("execution_count".into(), count.to_owned()));
     }
     written.push(("id".into(), write_text(&id)));
-    written.push(("metadata".into(), object(&metadata)));
+    written.push(("metadata".into(), write_metadata(of, of_cell, ours, misfits)));
     if text.is_none() {
         written.push(("outputs".into(), format!("[{}]", outputs.join(","))));
     }
     let source = text.as_ref().map_or(&*cell.code, |(_, text)| text);
-    written.push(("source".into(), lines::write(source)));
-    // Attachments, for one, belong to text only.
-    if kept_kind.as_deref() == Some(kind) {
-        add_others(&mut written, &kept);
-    }
+    let exact = kept::get(&kept, "source").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == *source));
+    let source = exact.map_or_else(|| lines::write(source), |exact| lines::split(exact.get()).into_owned());
+    written.push(("source".into(), source));
+    written.extend(others);
     object(&written)
 }
 
 /// The cell's outputs and which run they are of: those that were read, as long as they are the cell's.
-fn outputs_of<'a>(cell: &Cell, kept: &Fields<'a>) -> (Option<&'a RawValue>, Vec<String>) {
+fn outputs_of<'a>(cell: &Cell, kept: &Fields<'a>, is_later: bool) -> (Option<&'a RawValue>, Vec<String>) {
     if kept::text(kept, "tie") == Some(kept::tie_of(cell)) {
         let entries = kept::get(kept, "outputs").map_or("[]", RawValue::get);
         let entries: Result<Vec<&RawValue>, _> = serde_json::from_str(entries);
-        if let Some(outputs) = entries.ok().and_then(|entries| outputs::of_kept(&entries, &cell.results)) {
+        if let Some(outputs) = entries.ok().and_then(|entries| outputs::of_kept(&entries, &cell.results, is_later)) {
             return (kept::get(kept, "execution_count"), outputs);
         }
     }
@@ -134,7 +141,7 @@ fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
     let raw: Vec<Box<RawValue>> =
         outputs.iter().map(|output| RawValue::from_string(output.clone())).collect::<Result<_, _>>().ok()?;
     let raw: Vec<&RawValue> = raw.iter().map(|output| &**output).collect();
-    let told = outputs::read(&raw, has_run, &mut Sanitiser::trusting()).ok()?.results;
+    let told = outputs::read(&raw, has_run, &mut Reading::trusting()).ok()?.results;
     let Results { status, error, code_digest, .. } = &*cell.results;
     if told.status == *status && told.error == *error && code_digest.is_none() {
         return None;
@@ -149,16 +156,11 @@ fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
     Some(object(&written))
 }
 
-/// Adds the fields that we didn't know when we read them.
-fn add_others(written: &mut Written, kept: &Fields<'_>) {
+/// The fields that we didn't know when we read them, but for any of these names.
+fn others(kept: &Fields<'_>, known: &[&str]) -> Written {
     let others = kept::get(kept, "other").and_then(|other| kept::object(other.get())).unwrap_or_default();
-    // They may be a million.
-    let mut names: HashSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
-    for (name, value) in others {
-        if names.insert(name.to_string()) {
-            written.push((name.into_owned(), value.get().to_owned()));
-        }
-    }
+    let others = others.into_iter().filter(|(name, _)| !known.contains(&&**name));
+    others.map(|(name, value)| (name.into_owned(), value.get().to_owned())).collect()
 }
 
 /// Adds the unknown fields of a Quire notebook, but for what is Jupyter's, to what we note.
@@ -169,12 +171,25 @@ fn add_extra(ours: &mut Written, extra: &Extra) {
     }
 }
 
-/// Adds what we note, if anything, to metadata.
-fn add_ours(metadata: &mut Written, ours: &Written) {
-    if !ours.is_empty() {
-        metadata.retain(|(name, _)| name != QUIRE);
-        metadata.push((QUIRE.into(), object(ours)));
+/// Metadata with what we note, if anything: what is ours, and what the format does not allow in metadata or beside it.
+fn write_metadata(of: Of, others: Written, ours: Written, beside: Written) -> String {
+    let (mut written, mut ours, mut within) = (Written::new(), ours, Written::new());
+    for (name, value) in others {
+        match valid::metadata(of, &name, &value).map(Cow::into_owned) {
+            Some(value) => written.push((name, value)),
+            None => within.push((name, value)),
+        }
     }
+    for (name, misfits) in [("metadata", within), ("other", beside)] {
+        if !misfits.is_empty() {
+            ours.push((name.into(), object(&misfits)));
+        }
+    }
+    if !ours.is_empty() {
+        written.retain(|(name, _)| name != QUIRE);
+        written.push((QUIRE.into(), object(&ours)));
+    }
+    object(&written)
 }
 
 fn object(written: &Written) -> String {

@@ -1,5 +1,6 @@
 //! Quire's format on its way to and from users: one file that has all, results included, and no secret.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use quire_domain::{Cell, CellStatus, Extra, Json, Notebook, Output, Results};
@@ -7,6 +8,7 @@ use quire_domain::{Cell, CellStatus, Extra, Json, Notebook, Output, Results};
 use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
 use crate::Imported;
 use crate::fields::{self, Fields};
+use crate::jupyter::{JUPYTER, kept_of};
 use crate::problem::Damage;
 use crate::safe::Sanitiser;
 
@@ -50,24 +52,30 @@ pub(crate) const NAN: &str = "`NaN` and `Infinity`, which JSON has not, were rea
 
 fn imported(cell: &Cell, sanitiser: &mut Sanitiser) -> Cell {
     let mut results = Results::clone(&cell.results);
-    results.outputs = results.outputs.iter().filter_map(|output| safe(output, sanitiser)).collect();
+    let all: Vec<(Output, bool)> = results.outputs.drain(..).map(|output| safe(output, sanitiser)).collect();
+    results.outputs = all.iter().filter(|(_, is_shown)| *is_shown).map(|(output, _)| output.clone()).collect();
     let run = cell.extra.iter().find(|(name, _)| *name == RUN).and_then(|(_, run)| read_run(run));
     let mut extra = cell.extra.clone();
     if let Some((status, code_digest)) = run {
         (results.status, results.code_digest) = (status, code_digest);
         extra = Extra::new(others(cell).collect());
     }
+    let keeps = all.len() > results.outputs.len() && extra.iter().all(|(name, _)| name != JUPYTER);
+    if keeps && let Some(kept) = kept_of(&cell.code_digest(), &results, &all) {
+        let fields = extra.iter().map(|(name, value)| (Box::from(name), value.clone()));
+        extra = Extra::new(fields.chain([(Box::from(JUPYTER), kept)]).collect());
+    }
     Cell { results: Arc::new(results), extra, ..cell.clone() }
 }
 
-/// The output as it may be shown.
-fn safe(output: &Output, sanitiser: &mut Sanitiser) -> Option<Output> {
-    let Some(data) = sanitiser.data(&output.mime_type, &output.data) else {
-        sanitiser.left_out += 1;
-        return None;
+/// The output as it may be shown, and whether it may.
+fn safe(output: Output, sanitiser: &mut Sanitiser) -> (Output, bool) {
+    let Some(data) = sanitiser.data(&output.mime_type, &output.data).map(Cow::into_owned) else {
+        sanitiser.not_shown([&*output.mime_type]);
+        return (output, false);
     };
-    sanitiser.changed += usize::from(*data != output.data);
-    Some(Output { data: data.into_owned(), ..output.clone() })
+    sanitiser.changed += usize::from(data != output.data);
+    (Output { data, ..output }, true)
 }
 
 fn others(cell: &Cell) -> impl Iterator<Item = (Box<str>, Json)> {

@@ -1,8 +1,15 @@
 //! Outputs from elsewhere, made so that nothing in them can run in the page of whoever opens the notebook.
 //!
-//! Existing clients put `text/html` into the page as it is. Of what else they draw, a picture could break out of its
-//! attribute if it were not base 64, and a Vega-Lite chart can bring options for the program that draws it, some of which
-//! are HTML. Plotly sanitises its texts itself, and all the rest is shown as text or not at all.
+//! The invariant: an output that came in a file is one of those that clients are shown only if its MIME type is one of
+//! [`SHOWN`], spelled exactly so, and its data have the form that is safe for that type:
+//!
+//! - HTML, which existing clients put into the page as it is, is what the sanitiser made of it;
+//! - a picture is base 64 and nothing else, so that it cannot break out of an attribute;
+//! - a chart is an object, and none for Vega-Lite brings options for the program that draws it, some of which are HTML. Plotly
+//!   sanitises its texts itself;
+//! - JSON and plain text are anything, since clients show them as text.
+//!
+//! What is of any other type (SVG, scripts, Markdown, types with parameters) is kept for an export and shown to no client.
 
 mod effort;
 
@@ -17,6 +24,21 @@ use serde_json::value::RawValue;
 use self::effort::Effort;
 use crate::fields::{self, Fields};
 
+/// The MIME types that are shown, richest first; a picture before HTML, which may have lost what made it one. Existing clients
+/// draw none of the last three, and say so.
+pub(crate) const SHOWN: [&str; 10] = [
+    "application/vnd.plotly.v1+json",
+    "application/vnd.vegalite.v6+json",
+    "application/vnd.vegalite.v5+json",
+    "image/png",
+    "text/html",
+    "application/json",
+    "text/plain",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+];
+
 /// Makes the outputs of one notebook safe, and counts what became of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sanitiser {
@@ -24,8 +46,10 @@ pub(crate) struct Sanitiser {
     trusts: bool,
     /// Outputs that are not what they were.
     pub(crate) changed: usize,
-    /// Outputs that are not shown.
-    pub(crate) left_out: usize,
+    /// Outputs that are not shown, since they could not be made safe.
+    left_out: usize,
+    /// Outputs that are not shown, since they are in no type that is.
+    unknown: usize,
 }
 
 impl Sanitiser {
@@ -39,33 +63,80 @@ impl Sanitiser {
         if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.effort) }
     }
 
+    /// Counts an output that is not shown, of these MIME types.
+    pub(crate) fn not_shown<'a>(&mut self, mime_types: impl IntoIterator<Item = &'a str>) {
+        let mut mime_types = mime_types.into_iter().peekable();
+        if mime_types.peek().is_none() {
+            return; // there was nothing to show
+        }
+        let count = if mime_types.any(|name| SHOWN.contains(&name)) { &mut self.left_out } else { &mut self.unknown };
+        *count += 1;
+    }
+
     /// What a person should know of the counts, in clauses.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
         let say = |count: usize, what: &str| {
             let outputs = if count == 1 { "1 output".to_owned() } else { format!("{count} outputs") };
             (count > 0).then(|| format!("{outputs} {what}"))
         };
-        let changed = say(self.changed, "lost what could have run in a page");
-        changed.into_iter().chain(say(self.left_out, "could not be made safe to show and had to be left out"))
+        let notices = [
+            say(self.changed, "lost what could have run in a page"),
+            say(self.left_out, "could not be made safe to show and had to be left out"),
+            say(self.unknown, "had no type that is shown, and will be in an export only"),
+        ];
+        notices.into_iter().flatten()
     }
 }
 
 fn data<'a>(mime_type: &str, data: &'a Json, effort: &mut Effort) -> Option<Cow<'a, Json>> {
-    let essence = mime_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match &*essence {
+    if !SHOWN.contains(&mime_type) {
+        return None;
+    }
+    match mime_type {
         "text/html" => html(data, effort).map(Cow::Owned),
-        "image/png" => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
-        "application/vnd.plotly.v1+json" => data.as_str().starts_with('{').then_some(Cow::Borrowed(data)),
-        _ if essence.starts_with("application/vnd.vega") => without_options(data),
+        "application/vnd.plotly.v1+json" => data.is_object().then_some(Cow::Borrowed(data)),
+        _ if mime_type.starts_with("image/") => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
+        _ if mime_type.starts_with("application/vnd.vegalite") => without_options(data),
         _ => Some(Cow::Borrowed(data)),
     }
 }
 
+/// Whether nothing of what [`Sanitiser::data`] gave would be visible: HTML without characters, pictures and rules.
+pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
+    if mime_type != "text/html" {
+        return false;
+    }
+    let Ok(html) = serde_json::from_str::<String>(data.as_str()) else { return false };
+    let is_seen = |c: char| !c.is_whitespace() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    // The sanitiser closes every tag, and puts every value of an attribute between quotes.
+    let mut rest = &*html;
+    while let Some((text, tag)) = rest.split_once('<') {
+        if text.replace("&nbsp;", "").contains(is_seen) {
+            return false;
+        }
+        let mut quoted = false;
+        let end = tag.find(|c: char| {
+            quoted ^= c == '"';
+            c == '>' && !quoted
+        });
+        let (tag, behind) = tag.split_at(end.unwrap_or(tag.len()));
+        if tag.starts_with("hr") || (tag.starts_with("img ") && (tag.contains(" src=") || tag.contains(" alt="))) {
+            return false;
+        }
+        rest = behind.strip_prefix('>').unwrap_or(behind);
+    }
+    !rest.replace("&nbsp;", "").contains(is_seen)
+}
+
 /// The HTML in a string, or in a list of strings, which a page would put together; `None` when it would be too much work.
 fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
-    let text = match serde_json::from_str::<String>(data.as_str()) {
-        Ok(text) => text,
-        Err(_) => serde_json::from_str::<Vec<String>>(data.as_str()).ok()?.concat(),
+    let value: &RawValue = serde_json::from_str(data.as_str()).ok()?;
+    let text = if let Some((text, _)) = fields::lenient_text(value) {
+        text
+    } else {
+        let lines = fields::array(data.as_str()).ok()?;
+        let lines: Option<Vec<_>> = lines.into_iter().map(|line| Some(fields::lenient_text(line)?.0)).collect();
+        lines?.concat().into()
     };
     let clean = effort.spend(&text).then(|| CLEANER.clean(&text).to_string())?;
     Json::parse(&serde_json::to_string(&clean).ok()?).ok()
@@ -136,139 +207,4 @@ fn without_options(data: &Json) -> Option<Cow<'_, Json>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(mime_type: &str, json: &str) -> Option<String> {
-        let json = Json::parse(json).unwrap();
-        data(mime_type, &json, &mut Effort::default()).map(|data| data.as_str().to_owned())
-    }
-
-    fn cleaned(html: &str) -> String {
-        let json = serde_json::to_string(html).unwrap();
-        serde_json::from_str(&shown("text/html", &json).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn nothing_that_runs_stays_in_html() {
-        for hostile in [
-            "<script>alert(1)</script>",
-            "<img src=x onerror=alert(1)>",
-            "<svg onload=alert(1)><script>alert(1)</script></svg>",
-            "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
-            "<a href='javascript:alert(1)'>x</a>",
-            "<a href=' java\nscript:alert(1)'>x</a>",
-            "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
-            "<a href='&#1;data:text/html,<script>alert(1)</script>'>x</a>",
-            "<a href='&#1;\u{b} da&#9;t&#10;a:text/html,x'>x</a>",
-            "<a href='&#31; &#127; DA&#9;TA:text/html,x'>x</a>",
-            "<a href='&#x1f;java&#9;script:alert(1)'>x</a>",
-            "<blockquote cite='&#2;data:text/html,x'>x</blockquote>",
-            "<img src='data:image/svg+xml;base64,PHN2Zz4='>",
-            "<img src='da&#9;ta:image/svg+xml;base64,PHN2Zz4='>",
-            "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
-            "<form action='javascript:alert(1)'><button>x</button></form>",
-            "<style>@import 'javascript:alert(1)'</style>",
-            "<div style='background: url(javascript:alert(1))'>x</div>",
-            "<noscript><p title=\"</noscript><img src=x onerror=alert(1)>\">",
-            "<object data='x.swf'></object><embed src='x'><base href='//evil'>",
-        ] {
-            let clean = cleaned(hostile).to_ascii_lowercase();
-            let clean = clean.replace(|c: char| c.is_ascii_control(), "").replace("&#9;", "");
-            for bad in
-                ["<script", "<svg", "<iframe", "<style", "javascript:", "data:", "<form", "<object", "<embed", "<base"]
-            {
-                assert!(!clean.contains(bad), "{hostile}: {clean}");
-            }
-            // Where `onerror` is left, it is inside a text.
-            assert!(!clean.contains("<img src") || !clean.contains("onerror"), "{hostile}: {clean}");
-        }
-    }
-
-    #[test]
-    fn tables_and_pictures_stay() {
-        let frame = "<table border=\"1\" class=\"dataframe evil\"><tbody><tr style=\"text-align: right;\"><td>1</td></tr></tbody></table>";
-        let clean = cleaned(frame);
-        assert_eq!(clean.matches("<td>1</td>").count(), 1);
-        assert!(clean.contains("class=\"dataframe\"") && clean.contains("border=\"1\""), "{clean}");
-        assert!(clean.contains("text-align:"), "{clean}");
-        let picture = "<img src=\"data:image/png;base64,iVBORw0KGgo=\">";
-        assert_eq!(cleaned(picture), picture);
-        assert_eq!(cleaned(&cleaned(frame)), clean);
-    }
-
-    #[test]
-    fn showing_html_tells_nobody() {
-        for address in [
-            "https://example.com/p?victim",
-            "http://example.com/p.png",
-            "//example.com/p",
-            "p.png",
-            "ftp://example.com/p",
-            "data:text/html,x",
-            " https://example.com/p",
-        ] {
-            assert_eq!(cleaned(&format!("<img alt=\"a\" src=\"{address}\">")), "<img alt=\"a\">", "{address}");
-        }
-        assert!(cleaned("<a href=\"https://example.com/\">x</a>").contains("https://example.com/"));
-    }
-
-    #[test]
-    fn html_is_cleaned_whatever_it_is_called_and_however_it_is_written() {
-        for mime_type in ["Text/HTML", "text/html; charset=utf-8", " text/html"] {
-            assert_eq!(shown(mime_type, r#""<script>x</script>""#).as_deref(), Some(r#""""#));
-        }
-        assert_eq!(shown("text/html", r#"["<scr", "ipt>x</script>y"]"#).as_deref(), Some(r#""y""#));
-        for nothing in ["{}", "7", "null", r#"[["<script>"]]"#] {
-            assert_eq!(shown("text/html", nothing), None);
-        }
-    }
-
-    #[test]
-    fn hostile_nesting_takes_no_time_and_no_stack() {
-        let html = |text: &str| shown("text/html", &serde_json::to_string(text).unwrap());
-        for tag in
-            ["<div>", "<b>", "<a>", "<p><b>", "<table><td>", "<svg><foreignObject>", "<select><option>", "<table>"]
-        {
-            assert_eq!(html(&tag.repeat(2_000_000 / tag.len())), None);
-            // About the most that is cleaned.
-            let depths = [200, 400, 600, 900, 1_500, 3_000, 6_000, 9_000].into_iter();
-            let most = depths.filter(|depth| Effort::default().spend(&tag.repeat(*depth))).max().unwrap();
-            assert!(most >= 600 && html(&tag.repeat(most)).is_some(), "{tag}: {most}");
-        }
-        for text in [
-            format!("<p style=\"text-align: {}\">x</p>", "(".repeat(1_000_000)),
-            format!("<p style=\"{}\">x</p>", "text-align: left;".repeat(100_000)),
-            format!("<a href=\"{}\">x</a>", "http://[".repeat(100_000)),
-            format!("<div><table>{}</table></div>", "<tr><td>x</td></tr>".repeat(50_000)),
-            "&".repeat(20_000),
-            "<!--".repeat(300_000),
-            "<".repeat(50_000),
-        ] {
-            assert!(html(&text).is_some(), "{}", &text[..20]);
-        }
-    }
-
-    #[test]
-    fn pictures_are_base64_and_charts_bring_no_options() {
-        assert!(shown("image/png", r#""iVBO\nRw0K+/=\n""#).is_some());
-        for bad in [r#""x\" onerror=\"alert(1)""#, "7", r#"["iVBO"]"#, "{}"] {
-            assert_eq!(shown("image/png", bad), None, "{bad}");
-        }
-        let chart = r#"{"mark": "bar", "user\u006deta": {"embedOptions": {"sourceHeader": "<script>"}, "a": 1}}"#;
-        assert_eq!(
-            shown("application/vnd.vegalite.v5+json", chart).as_deref(),
-            Some(r#"{"mark":"bar","usermeta":{"a":1}}"#)
-        );
-        // What cannot be read as an object may be one for others.
-        for bad in
-            [r#""https://example.com/chart.json""#, "[]", "7", r#"{"usermeta": {"embedOptions": {}}, "\ud800": 1}"#]
-        {
-            assert_eq!(shown("application/vnd.vegalite.v6+json", bad), None, "{bad}");
-        }
-        assert_eq!(shown("application/vnd.plotly.v1+json", r#""https://example.com/figure.json""#), None);
-        assert!(shown("application/vnd.plotly.v1+json", r#"{"data": []}"#).is_some());
-        let plain = r#"{"mark": "bar", "usermeta_": 1}"#;
-        assert_eq!(shown("application/vnd.vegalite.v6+json", plain).as_deref(), Some(plain));
-    }
-}
+mod tests;

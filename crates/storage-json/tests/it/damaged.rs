@@ -36,7 +36,7 @@ fn texts() -> Vec<(String, &'static str)> {
         (r#"{"id":7,"user_id":"ann","cells":[]}"#.into(), "line 1, column 7 (byte 6): `id` is not a text"),
         (r#"{"id":"","user_id":"ann","cells":[]}"#.into(), "line 1, column 7 (byte 6): notebook id is empty"),
         (r#"{"id":"x","user_id":"ann","cells":{}}"#.into(), "line 1, column 35 (byte 34): `cells` is not a list"),
-        (field(r#""id":"y""#), "line 1, column 43 (byte 42): `id` is there twice"),
+        (field(r#""id":"y""#), "line 1, column 43 (byte 42): `id` is there twice, with different values"),
         (field(r#""revision":-1"#), "line 1, column 49 (byte 48): `revision` is negative"),
         (field(r#""revision":1.5"#), "line 1, column 49 (byte 48): `revision` is not an integer up to 2^53 - 1"),
         (field(r#""created_at":"yesterday""#), "line 1, column 51 (byte 50): `created_at` is not a time"),

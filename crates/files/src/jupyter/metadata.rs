@@ -1,0 +1,64 @@
+//! What of Jupyter's metadata is ours, and the unknown fields in which a Quire notebook keeps the rest.
+
+use std::collections::HashSet;
+
+use quire_domain::{Extra, Json};
+use serde_json::value::RawValue;
+
+use super::pretty::compact;
+use super::reading::Reading;
+use super::{JUPYTER, QUIRE, kept};
+use crate::fields::{Fields, write_object};
+use crate::problem::Problem;
+
+/// Metadata of a notebook or a cell, taken apart.
+pub(super) struct Metadata<'a> {
+    /// What is ours.
+    pub(super) ours: Fields<'a>,
+    /// Everything else, as JSON.
+    pub(super) others: String,
+}
+
+impl<'a> Metadata<'a> {
+    pub(super) fn of(metadata: Option<&'a RawValue>, dropped: &[&str], reading: &mut Reading) -> Self {
+        let mut found = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
+        let ours = kept::get(&found, QUIRE).and_then(|ours| kept::object(ours.get()));
+        found.retain(|(name, _)| !(dropped.contains(&&**name) || name == QUIRE && ours.is_some()));
+        let ours = ours.unwrap_or_default();
+        add_noted(&mut found, &ours, "metadata", |name| name == QUIRE);
+        Self { ours, others: write_object(found.iter().map(|(name, value)| (&**name, value.get()))) }
+    }
+}
+
+/// Adds fields that we noted because the format does not allow them where they were.
+pub(super) fn add_noted<'a>(fields: &mut Fields<'a>, ours: &Fields<'a>, noted: &str, is_taken: impl Fn(&str) -> bool) {
+    let Some(noted) = kept::get(ours, noted).and_then(|noted| kept::object(noted.get())) else { return };
+    let names: HashSet<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
+    fields.extend(noted.into_iter().filter(|(name, _)| !names.contains(&**name) && !is_taken(name)));
+}
+
+/// The name that a notebook's metadata gives: `title`, or `name` as in version 3.
+pub(super) fn name_of<'a>(metadata: &Fields<'a>) -> Option<(&'a RawValue, String)> {
+    let name = |field: &str| {
+        let text = kept::text(metadata, field).filter(|text| !text.trim().is_empty())?;
+        Some((kept::get(metadata, field)?, text))
+    };
+    name("title").or_else(|| name("name"))
+}
+
+/// Unknown fields that we noted, without any that would be taken for known ones.
+pub(super) fn unknown_fields(ours: &Fields<'_>, is_known: impl Fn(&str) -> bool) -> Vec<(Box<str>, Json)> {
+    let noted = kept::get(ours, "extra").and_then(|noted| kept::object(noted.get())).unwrap_or_default();
+    let fields = noted.into_iter().filter(|(name, _)| !is_known(name) && name != JUPYTER);
+    fields.filter_map(|(name, value)| Some((Box::from(&*name), Json::parse(&compact(value.get())).ok()?))).collect()
+}
+
+/// Unknown fields with what is kept of Jupyter's, if anything is.
+pub(super) fn extra(jupyter: &[(&str, Option<&str>)], mut others: Vec<(Box<str>, Json)>) -> Result<Extra, Problem> {
+    let kept = write_object(jupyter.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
+    if kept != "{}" {
+        let kept = Json::parse(&compact(&kept)).map_err(|error| Problem::whole_beyond(&error))?;
+        others.push((Box::from(JUPYTER), kept));
+    }
+    Ok(Extra::new(others))
+}

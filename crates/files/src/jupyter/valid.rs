@@ -1,0 +1,275 @@
+//! What version 4.5 of the format allows (`nbformat.v4.5.schema.json` of Jupyter's `nbformat`), so that everything we write is
+//! valid whatever was read. What the format needs is filled in; what it does not allow is told apart, for [`super::write()`] to note
+//! it where it may stand.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+
+use super::kept;
+use super::lines::{is_json, split};
+use super::outputs::Written;
+use super::text::Kind;
+use crate::fields::{self, Fields, write_object, write_text};
+
+/// Whose metadata some are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Notebook,
+    Code,
+    Text(Kind),
+}
+
+/// The value of a field in metadata as the format allows it; `None` when it allows none that says the same.
+pub(super) fn metadata<'a>(of: Of, name: &str, value: &'a str) -> Option<Cow<'a, str>> {
+    let fits = match (of, name) {
+        (Of::Notebook, "kernelspec") => return kernel(value),
+        (Of::Notebook, "language_info") => is_language(value),
+        (Of::Notebook, "orig_nbformat") => value.parse::<u32>().is_ok_and(|version| version > 0),
+        (Of::Notebook, "title") | (Of::Text(Kind::Raw), "format") => is_text(value),
+        (Of::Notebook, "authors") => value.starts_with('['),
+        (Of::Notebook, _) => true,
+        (_, "name") => text(value).is_some_and(|name| !name.is_empty() && !name.contains('\n')),
+        (_, "tags") => are_tags(value),
+        (_, "jupyter") => value.starts_with('{'),
+        (Of::Code, "execution") => {
+            kept::object(value).is_some_and(|times| times.iter().all(|(_, time)| is_text(time.get())))
+        }
+        (Of::Code, "collapsed") => matches!(value, "true" | "false"),
+        (Of::Code, "scrolled") => matches!(value, "true" | "false") || text(value).as_deref() == Some("auto"),
+        _ => true,
+    };
+    fits.then_some(Cow::Borrowed(value))
+}
+
+/// A kernel has two names; one stands for both.
+fn kernel(value: &str) -> Option<Cow<'_, str>> {
+    let fields = kept::object(value)?;
+    let named = |name: &str| kept::get(&fields, name).map(RawValue::get).filter(|name| is_text(name));
+    match (named("name"), named("display_name")) {
+        (Some(_), Some(_)) => Some(Cow::Borrowed(value)),
+        (Some(name), None) | (None, Some(name)) => {
+            let others = fields.iter().filter(|(name, _)| !matches!(&**name, "name" | "display_name"));
+            let others = others.map(|(name, value)| (&**name, value.get()));
+            Some(Cow::Owned(write_object(others.chain([("display_name", name), ("name", name)]))))
+        }
+        (None, None) => None,
+    }
+}
+
+fn is_language(value: &str) -> bool {
+    let Some(fields) = kept::object(value) else { return false };
+    kept::get(&fields, "name").is_some()
+        && fields.iter().all(|(name, value)| match &**name {
+            "name" | "file_extension" | "mimetype" | "pygments_lexer" => is_text(value.get()),
+            "codemirror_mode" => is_text(value.get()) || value.get().starts_with('{'),
+            _ => true,
+        })
+}
+
+fn are_tags(value: &str) -> bool {
+    let tags = fields::array(value).ok();
+    let tags: Option<Vec<String>> = tags.and_then(|tags| tags.into_iter().map(|tag| text(tag.get())).collect());
+    tags.is_some_and(|tags| {
+        let mut seen = HashSet::new();
+        tags.iter().all(|tag| !tag.is_empty() && !tag.contains(',') && seen.insert(tag))
+    })
+}
+
+/// Whether a field beside those that every cell of this kind has is one that the format knows, and is as it should be.
+pub(super) fn is_field_of_cell(of: Of, name: &str, value: &str) -> bool {
+    let is_bundle = |value: &RawValue| {
+        kept::object(value.get())
+            .is_some_and(|bundle| bundle.iter().all(|(name, value)| is_json(name) || is_lines(value.get())))
+    };
+    matches!(of, Of::Text(_))
+        && name == "attachments"
+        && kept::object(value).is_some_and(|all| all.iter().all(|(_, bundle)| is_bundle(bundle)))
+}
+
+/// A run's number; `null` for anything else.
+pub(super) fn count(value: Option<&RawValue>) -> &str {
+    let digits = value.map(RawValue::get).filter(|value| value.parse::<u64>().is_ok());
+    digits.unwrap_or("null")
+}
+
+/// An output as the format allows it; `None` when it is of a type that the format does not know. `is_later` says that the file is of
+/// a later version, which may know more types and fields.
+pub(super) fn output(output: &str, is_later: bool) -> Option<String> {
+    let fields = kept::object(output)?;
+    let get = |name: &str| kept::get(&fields, name);
+    let text_or = |name: &str, other: &str| -> String {
+        get(name).map(RawValue::get).filter(|value| is_text(value)).unwrap_or(other).to_owned()
+    };
+    let metadata = || get("metadata").map(RawValue::get).filter(|it| it.starts_with('{')).unwrap_or("{}").to_owned();
+    let bundle =
+        || get("data").and_then(|data| kept::object(data.get())).map_or_else(|| "{}".to_owned(), |it| bundle(&it));
+    let kind = kept::text(&fields, "output_type")?;
+    let mut written: Written = match &*kind {
+        "stream" => vec![
+            ("name".into(), text_or("name", "\"stdout\"")),
+            ("text".into(), get("text").map_or_else(|| "[]".to_owned(), |text| as_lines(text.get()).into_owned())),
+        ],
+        "display_data" => vec![("data".into(), bundle()), ("metadata".into(), metadata())],
+        "execute_result" => vec![
+            ("data".into(), bundle()),
+            ("execution_count".into(), count(get("execution_count")).to_owned()),
+            ("metadata".into(), metadata()),
+        ],
+        "error" => vec![
+            ("ename".into(), text_or("ename", "\"\"")),
+            ("evalue".into(), text_or("evalue", "\"\"")),
+            ("traceback".into(), traceback(get("traceback"))),
+        ],
+        _ if is_later => return Some(output.to_owned()),
+        _ => return None,
+    };
+    written.push(("output_type".into(), write_text(&kind)));
+    if is_later {
+        let names: HashSet<String> = written.iter().map(|(name, _)| name.clone()).collect();
+        let others = fields.iter().filter(|(name, _)| !names.contains(&**name));
+        written.extend(others.map(|(name, value)| (name.to_string(), value.get().to_owned())));
+    }
+    written.sort();
+    Some(write_object(written.iter().map(|(name, value)| (&**name, &**value))))
+}
+
+fn bundle(fields: &Fields<'_>) -> String {
+    let values: Vec<(&str, Cow<'_, str>)> = fields
+        .iter()
+        .map(|(name, value)| (&**name, if is_json(name) { value.get().into() } else { as_lines(value.get()) }))
+        .collect();
+    write_object(values.iter().map(|(name, value)| (*name, &**value)))
+}
+
+fn traceback(value: Option<&RawValue>) -> String {
+    let Some(value) = value.map(RawValue::get) else { return "[]".to_owned() };
+    if is_text(value) {
+        return format!("[{value}]");
+    }
+    let lines = fields::array(value).unwrap_or_default();
+    let lines: Vec<&str> = lines.into_iter().map(RawValue::get).filter(|line| is_text(line)).collect();
+    format!("[{}]", lines.join(","))
+}
+
+/// What may be a text or a list of lines; anything else as the text that it is in JSON.
+fn as_lines(value: &str) -> Cow<'_, str> {
+    if is_lines(value) { value.into() } else { split(&write_text(value)).into_owned().into() }
+}
+
+fn is_lines(value: &str) -> bool {
+    is_text(value) || fields::array(value).is_ok_and(|lines| lines.iter().all(|line| is_text(line.get())))
+}
+
+fn is_text(value: &str) -> bool {
+    value.starts_with('"')
+}
+
+fn text(value: &str) -> Option<String> {
+    let value: &RawValue = serde_json::from_str(value).ok()?;
+    Some(fields::lenient_text(value)?.0.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_are_as_the_format_has_them() {
+        let (code, raw) = (Of::Code, Of::Text(Kind::Raw));
+        for (of, name, value, written) in [
+            (
+                Of::Notebook,
+                "kernelspec",
+                r#"{"name":"a","display_name":"A"}"#,
+                Some(r#"{"name":"a","display_name":"A"}"#),
+            ),
+            (Of::Notebook, "kernelspec", r#"{"name":"a","x":1}"#, Some(r#"{"x":1,"display_name":"a","name":"a"}"#)),
+            (Of::Notebook, "kernelspec", "{}", None),
+            (Of::Notebook, "kernelspec", "null", None),
+            (Of::Notebook, "language_info", r#"{"name":"python"}"#, Some(r#"{"name":"python"}"#)),
+            (Of::Notebook, "language_info", r#"{"name":"python","mimetype":null}"#, None),
+            (Of::Notebook, "language_info", r#"{"codemirror_mode":"x"}"#, None),
+            (Of::Notebook, "orig_nbformat", "0", None),
+            (Of::Notebook, "title", "7", None),
+            (Of::Notebook, "authors", "{}", None),
+            (Of::Notebook, "tags", "7", Some("7")),
+            (code, "tags", r#"["a","b"]"#, Some(r#"["a","b"]"#)),
+            (code, "tags", r#"["a","\u0061"]"#, None),
+            (code, "tags", r#"["a,b"]"#, None),
+            (code, "tags", r#"[""]"#, None),
+            (code, "tags", "[1]", None),
+            (code, "name", r#""a\nb""#, None),
+            (code, "name", r#""""#, None),
+            (code, "jupyter", "[]", None),
+            (code, "collapsed", "\"true\"", None),
+            (code, "scrolled", "\"auto\"", Some("\"auto\"")),
+            (code, "scrolled", "1", None),
+            (code, "execution", r#"{"iopub.status.busy":1}"#, None),
+            (code, "format", "1", Some("1")),
+            (raw, "format", "1", None),
+            (raw, "collapsed", "1", Some("1")),
+        ] {
+            assert_eq!(metadata(of, name, value).as_deref(), written, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn outputs_have_what_the_format_needs_and_nothing_else() {
+        for (read, written) in [
+            (r#"{"output_type":"stream","x":1}"#, r#"{"name":"stdout","output_type":"stream","text":[]}"#),
+            (
+                r#"{"output_type":"stream","name":7,"text":7}"#,
+                r#"{"name":"stdout","output_type":"stream","text":["7"]}"#,
+            ),
+            (
+                r#"{"output_type":"display_data","metadata":null,"transient":{}}"#,
+                r#"{"data":{},"metadata":{},"output_type":"display_data"}"#,
+            ),
+            (
+                r#"{"output_type":"execute_result","metadata":[],"data":{"text/plain":{"a":1},"application/json":{"a":1}}}"#,
+                r#"{"data":{"text/plain":["{\"a\":1}"],"application/json":{"a":1}},"execution_count":null,"metadata":{},"output_type":"execute_result"}"#,
+            ),
+            (
+                r#"{"output_type":"execute_result","execution_count":-1,"data":7}"#,
+                r#"{"data":{},"execution_count":null,"metadata":{},"output_type":"execute_result"}"#,
+            ),
+            (
+                r#"{"output_type":"error","ename":"E"}"#,
+                r#"{"ename":"E","evalue":"","output_type":"error","traceback":[]}"#,
+            ),
+            (
+                r#"{"output_type":"error","ename":null,"evalue":"v","traceback":"t\nu"}"#,
+                r#"{"ename":"","evalue":"v","output_type":"error","traceback":["t\nu"]}"#,
+            ),
+            (
+                r#"{"output_type":"error","ename":"E","evalue":"v","traceback":["a",1,"b"]}"#,
+                r#"{"ename":"E","evalue":"v","output_type":"error","traceback":["a","b"]}"#,
+            ),
+        ] {
+            assert_eq!(output(read, false).as_deref(), Some(written), "{read}");
+        }
+        let unknown = r#"{"output_type":"hologram","x":1}"#;
+        assert_eq!((output(unknown, false), output(unknown, true)), (None, Some(unknown.to_owned())));
+        assert_eq!(
+            output(r#"{"output_type":"stream","text":"a","x":1}"#, true).as_deref(),
+            Some(r#"{"name":"stdout","output_type":"stream","text":"a","x":1}"#)
+        );
+    }
+
+    #[test]
+    fn text_may_have_attachments_and_code_may_not() {
+        let good = r#"{"a.png":{"image/png":"AA"}}"#;
+        assert!(is_field_of_cell(Of::Text(Kind::Markdown), "attachments", good));
+        for (of, name, value) in [
+            (Of::Code, "attachments", good),
+            (Of::Text(Kind::Raw), "x", good),
+            (Of::Text(Kind::Raw), "attachments", "[]"),
+            (Of::Text(Kind::Raw), "attachments", r#"{"a.png":{"image/png":7}}"#),
+            (Of::Text(Kind::Raw), "attachments", r#"{"a.png":"AA"}"#),
+        ] {
+            assert!(!is_field_of_cell(of, name, value), "{value}");
+        }
+    }
+}
