@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, Extra, Json, Notebook, NotebookId, OrderKey, Results, Revision, limits,
+    Cell, CellId, CellStatus, CellType, Extra, Json, Life, Notebook, NotebookId, OrderKey, Results, Revision, limits,
 };
 use serde_json::value::RawValue;
 
@@ -64,7 +64,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
         _ => return Err(Problem::at(version, "`nbformat` is another version than 3 and 4, which can be read")),
     };
     let id = defaults.id.clone().ok_or_else(|| Problem::whole("no id is given"))?;
-    let mut notebook = Notebook::new(id, defaults.owner.clone(), defaults.time);
+    let mut notebook = Notebook::new(id, Life::UNRECORDED, defaults.owner.clone(), defaults.time);
     let named = metadata.and_then(|metadata| name_of(&kept::object(metadata.get())?));
     if let Some((value, name)) = named {
         notebook.name = Notebook::name_from(&name).map_err(|error| Problem::beyond(value, error))?;

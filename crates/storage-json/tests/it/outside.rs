@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quire_domain::NotebookId;
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, StoreError, NotebookStoreExt as _};
 use quire_storage_json::{JsonNotebookStore, Options};
 
 use crate::support::{Served, commit, edit, id, listed, load, notebook, open, printed, try_load, update};
@@ -65,7 +65,7 @@ async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
         let (from, to) = if number % 2 == 0 { ("x = 1", "x = 7") } else { ("x = 7", "x = 1") };
         load(&served, "x").await;
         change_in_place(&served.path("x.json"), from, to);
-        match served.delete(&id("x"), None).await {
+        match served.delete_current(&id("x"), None).await {
             Ok(()) => served.create(&notebook("x", to), None).await.map(drop).unwrap(), // noticed by the look
             Err(StoreError::RevisionMismatch { .. }) => {
                 assert_eq!(load(&served, "x").await.code("a"), to);
@@ -78,7 +78,7 @@ async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
     if !refused {
         eprintln!("the clock's ticks were too short for an edit that leaves no trace");
     }
-    served.delete(&id("x"), None).await.unwrap();
+    served.delete_current(&id("x"), None).await.unwrap();
     assert_eq!(served.names(), Vec::<String>::new());
 }
 

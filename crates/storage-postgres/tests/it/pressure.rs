@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quire_storage::{DatabaseState, KeptAnswer, ListFilter, NotebookStore, PageRequest, StoreError};
+use quire_storage::{DatabaseState, KeptAnswer, ListFilter, NotebookStore, PageRequest, StoreError, NotebookStoreExt as _};
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
@@ -36,8 +36,8 @@ async fn writes(store: &dyn NotebookStore, editor: &mut Editor) -> Vec<Result<()
     vec![
         editor.commit(store, &[update("a", "refused")]).await.map(drop),
         store.create(&notebook("y", &[]), None).await.map(drop),
-        store.replace(editor.notebook().revision, &next).await.map(drop),
-        store.delete(&notebook_id("x"), None).await,
+        store.replace(editor.notebook().base(), &next).await.map(drop),
+        store.delete_current(&notebook_id("x"), None).await,
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, Place, Revision, UserId};
-use quire_storage::{DatabaseState, ListFilter, NotebookStore, PageRequest, StoreError};
+use quire_storage::{DatabaseState, ListFilter, NotebookStore, PageRequest, StoreError, NotebookStoreExt as _};
 use quire_storage_postgres::Options;
 use quire_test_postgres::Database;
 use sqlx::AssertSqlSafe;
@@ -46,11 +46,11 @@ async fn data_rights_are_enough() {
     assert_eq!(kept(&load(&*store, &notebook_id("served")).await), kept(editor.notebook()));
     let mut next = notebook("served", &[("z", "")]);
     next.revision = Revision(9);
-    store.replace(editor.notebook().revision, &next).await.unwrap();
+    store.replace(editor.notebook().base(), &next).await.unwrap();
     assert_eq!(store.digests(&[notebook_id("served")]).await.unwrap().len(), 1);
     let page = store.list(&ListFilter::of(ann()), &PageRequest::default()).await.unwrap();
     assert_eq!(page.notebooks.len(), 1);
-    store.delete(&notebook_id("served"), None).await.unwrap();
+    store.delete_current(&notebook_id("served"), None).await.unwrap();
 
     store.close().await;
     execute(&database, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
@@ -174,7 +174,7 @@ async fn damaged_rows_are_named_and_harm_nothing_else() {
         let digests = store.digests(&ids).await.unwrap();
         assert_eq!(digests.iter().map(|digested| digested.id.clone()).collect::<Vec<_>>(), [notebook_id("other")]);
         assert!(matches!(store.create(&notebook("damaged", &[]), None).await, Err(StoreError::AlreadyExists { .. })));
-        store.delete(&id, None).await.unwrap();
+        store.delete_current(&id, None).await.unwrap();
         assert!(store.load(&id).await.unwrap().is_none());
     }
 }
