@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::answer::Answer;
 use crate::etag::IfMatch;
+use crate::wire::ExpectedRevision;
 use crate::extract::caller;
 use crate::guard::Caller;
 use crate::problem::{Code, Problem};
@@ -158,7 +159,7 @@ impl Shared {
         &self,
         keyed: Keyed,
         id: NotebookId,
-        (matched, expected_revision, merge): (IfMatch, Option<i64>, Option<bool>),
+        (matched, expected_revision, merge): (IfMatch, Option<ExpectedRevision>, Option<bool>),
         call: impl FnOnce(NotebookService, UserId, NotebookId, Expected) -> F + Send + 'static,
     ) -> Result<Answered<T>, Problem>
     where

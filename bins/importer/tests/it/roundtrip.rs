@@ -76,7 +76,7 @@ fn notebook() -> impl Strategy<Value = Notebook> {
     (head, 0..100_i64, 0..2_000_000_000_000_000_i64, extra(), vec(cell(), 0..6)).prop_map(
         |((id, owner, name, string), revision, time, extra, cells)| {
             let mut notebook = Notebook::new(
-                NotebookId::new(id).unwrap(),
+                NotebookId::new(id).unwrap(), quire_domain::Life::UNRECORDED,
                 UserId::new(owner).unwrap(),
                 Timestamp::from_timestamp_micros(time).unwrap(),
             );

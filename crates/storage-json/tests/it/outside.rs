@@ -119,6 +119,33 @@ async fn a_touched_file_is_no_edit() {
     assert_eq!(told(&mut events), []);
 }
 
+/// Programs that know no lives leave the field out when they write a file: an edit like any other. One that says another life
+/// has put another notebook there.
+#[tokio::test]
+async fn a_file_without_a_life_is_an_edit_and_one_with_another_is_another_notebook() {
+    let served = Served::new();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
+    let mut view = load(&served, "x").await;
+    commit(&served, &mut view, &[update("a", "x = 2")]).await.unwrap();
+    let life = view.0.notebook().life;
+    let field = format!(",\n  \"life\": \"{life}\"");
+    change_by_renaming(&served.path("x.json"), &field, "");
+    let edited = load(&served, "x").await;
+    assert_eq!((edited.0.notebook().life, edited.revision()), (life, 2));
+    commit(&served, &mut load(&served, "x").await, &[update("a", "x = 3")]).await.unwrap();
+    assert!(served.read("x.json").contains(&field), "what is written next holds it again");
+
+    let other = "0123456789abcdef0123456789abcdef";
+    change_in_place(&served.path("x.json"), &life.to_string(), other);
+    let replaced = load(&served, "x").await;
+    assert_eq!((replaced.0.notebook().life.to_string().as_str(), replaced.revision()), (other, 3));
+    let base = edited.0.notebook().base();
+    let refused = served.delete(&id("x"), base, None).await;
+    assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{refused:?}");
+    change_in_place(&served.path("x.json"), other, "no life");
+    assert!(matches!(try_load(&served, "x").await, Err(StoreError::Damaged { .. })));
+}
+
 #[tokio::test]
 async fn files_that_come_and_go_are_notebooks_that_come_and_go() {
     let served = Served::new();
