@@ -75,6 +75,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Give all notebooks new lives, after the database was restored from a backup
+    ///
+    /// What clients remember of notebooks from before the restore then matches nothing: an edit that expects a lost revision
+    /// is a conflict, not a success. Run it before servers start. A promotion of a standby needs none.
+    NewGeneration {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
     /// Compare the live schema with the one expected, and name each difference
     Check {
         #[command(flatten)]

@@ -1,8 +1,8 @@
 //! Which database is meant, and how to connect to it. Nothing here prints a URL: it may hold a password.
 
 use quire_migration::Limits;
-use quire_storage_postgres::DatabaseUrl;
 use quire_storage_postgres::settings::{self, Arguments};
+use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::cli::DatabaseArgs;
@@ -24,6 +24,12 @@ pub(crate) fn target(arguments: &DatabaseArgs) -> Result<Target, Failure> {
     limits.connect = url.connect_timeout().unwrap_or(limits.connect);
     let options = url.connect_options(APPLICATION_NAME).map_err(|error| usage(chain(&error)))?;
     Ok(Target { options, limits })
+}
+
+/// The store in it, over one connection.
+pub(crate) fn store(arguments: &DatabaseArgs) -> Result<PostgresNotebookStore, Failure> {
+    let options = Options { application_name: APPLICATION_NAME.to_owned(), max_connections: 1, ..Options::default() };
+    PostgresNotebookStore::new(url(arguments)?, options).map_err(|error| usage(chain(&error)))
 }
 
 /// Its URL.

@@ -2,6 +2,7 @@
 
 mod cli;
 mod database;
+mod generation;
 mod outcome;
 mod reseal;
 mod schema;

@@ -1,10 +1,10 @@
 //! Changing the secret key.
 
+use quire_storage_postgres::Resealed;
 use quire_storage_postgres::settings;
-use quire_storage_postgres::{Options, PostgresNotebookStore, Resealed};
 
 use crate::cli::DatabaseArgs;
-use crate::database::{self, APPLICATION_NAME};
+use crate::database;
 use crate::outcome::{Exit, Failure, chain};
 use crate::schema::say;
 
@@ -14,9 +14,7 @@ pub(crate) async fn run(arguments: &DatabaseArgs) -> Result<Exit, Failure> {
     let keys = settings::secret_keys(|name| std::env::var(name));
     let keys = keys.map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
     let keys = keys.ok_or_else(|| Failure::new(Exit::Usage, "there is no secret key: set QUIRE_SECRET_KEY"))?;
-    let options = Options { application_name: APPLICATION_NAME.to_owned(), max_connections: 1, ..Options::default() };
-    let store = PostgresNotebookStore::new(database::url(arguments)?, options);
-    let store = store.map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
+    let store = database::store(arguments)?;
     let done = store.reseal(&keys).await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     store.close().await;
     let Resealed { resealed, current, unopened } = done;

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::cli::{Command, DatabaseArgs};
 use crate::database::{self, Target};
 use crate::outcome::{Exit, Failure};
-use crate::reseal;
+use crate::{generation, reseal};
 
 /// Runs a command.
 pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
@@ -29,6 +29,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Status { database } => status(&mut connect(&database).await?).await,
         Command::Fresh { yes, database } => fresh(&database::target(&database)?, yes).await,
         Command::Reseal { database } => reseal::run(&database).await,
+        Command::NewGeneration { database } => generation::run(&database).await,
         Command::Check { database } => check(&mut connect(&database).await?).await,
     }
 }

@@ -13,7 +13,7 @@ use crate::once::{Keyed, marked};
 use crate::path::{CellPath, NotebookPath, cell_id};
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
-use crate::wire::{CellIn, CodeIn, CreatedCellOut, DeleteIn, EditedOut, MoveIn, TypeIn};
+use crate::wire::{CellIn, CodeIn, CreatedCellOut, DeleteIn, EditedOut, ExpectedRevision, MoveIn, TypeIn};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -148,7 +148,7 @@ async fn apply(
     shared: &Shared,
     keyed: Keyed,
     id: NotebookId,
-    condition: (IfMatch, Option<i64>, Option<bool>),
+    condition: (IfMatch, Option<ExpectedRevision>, Option<bool>),
     edit: Edit,
 ) -> Answer {
     let call = async move |service: NotebookService, user, id, expected| service.edit(&user, &id, expected, edit).await;

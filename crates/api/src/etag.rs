@@ -1,27 +1,25 @@
 //! Entity tags (`ETag`), and what a client says with one: `If-None-Match` to be told only what is new, `If-Match` to change
 //! only what it knows.
 //!
-//! Ours are `"<version>-<revision>-<generation>"`. A version is never used twice within one generation of the store, so
-//! equal tags mean equal notebooks. `If-Match` compares the revision alone: what a run leaves makes a new version, and takes
-//! no edit away from anybody.
+//! Ours are `"<version>-<revision>-<life>"`. A version is never used twice within one life of a notebook, so equal tags mean
+//! equal notebooks. `If-Match` compares revision and life: what a run leaves makes a new version, and takes no edit away from
+//! anybody, but a notebook that was deleted and made again is another one.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
-use quire_domain::{NotebookId, Revision, UserId};
-use quire_service::{Expected, NotebookService, Published};
-use uuid::Uuid;
+use quire_domain::{Life, NotebookId, Revision, UserId};
+use quire_service::{Expected, KnownState, NotebookService, Published};
 
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
+use crate::wire::ExpectedRevision;
 
-/// The entity tag of a notebook's state; `None` while the store does not say which generation it is.
-pub(crate) async fn of(shared: &Shared, published: &Published) -> Option<HeaderValue> {
-    let generation = shared.service.generation().await?;
-    let (version, revision) = (published.version.0, published.notebook.revision);
-    HeaderValue::from_str(&format!("\"{version}-{revision}-{}\"", generation.simple())).ok()
+/// The entity tag of a notebook's state. There always is one, for it is made of digits and hyphens.
+pub(crate) fn of(published: &Published) -> Option<HeaderValue> {
+    let (version, revision, life) = (published.version.0, published.notebook.revision, published.notebook.life);
+    HeaderValue::from_str(&format!("\"{version}-{revision}-{life}\"")).ok()
 }
 
 /// Whether the client already has what this entity tag stands for.
@@ -40,7 +38,7 @@ pub(crate) enum IfMatch {
     /// Nothing; or that the notebook must be there, which every change needs anyway.
     Any,
     /// An entity tag of this server's.
-    One { revision: Revision, generation: Uuid },
+    One(KnownState),
     /// An entity tag that is none of this server's, or weak: it matches nothing.
     Other,
 }
@@ -80,8 +78,24 @@ fn parse(text: &str) -> Option<IfMatch> {
     let mut parts = text.strip_prefix('"')?.strip_suffix('"')?.split('-');
     let _version: i64 = parts.next()?.parse().ok()?;
     let revision = Revision(parts.next()?.parse().ok()?);
-    let generation = Uuid::try_parse(parts.next()?).ok()?;
-    parts.next().is_none().then_some(IfMatch::One { revision, generation })
+    let life: Life = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some(IfMatch::One(KnownState { revision, life: Some(life) }))
+}
+
+impl ExpectedRevision {
+    /// The state that it stands for.
+    fn state(&self) -> Result<KnownState, Problem> {
+        match self {
+            Self::Revision(revision) => Ok(Revision(*revision).into()),
+            Self::ETag(text) => match parse(text) {
+                Some(IfMatch::One(known)) => Ok(known),
+                _ => {
+                    let detail = "`expected_revision` must be a number, or the text of an ETag with its quotes.";
+                    Err(Problem::new(Code::DoesNotFit, detail))
+                }
+            },
+        }
+    }
 }
 
 impl IfMatch {
@@ -90,27 +104,29 @@ impl IfMatch {
         self,
         service: &NotebookService,
         (user, id): (&UserId, &NotebookId),
-        expected_revision: Option<i64>,
+        expected_revision: Option<ExpectedRevision>,
         merge: Option<bool>,
     ) -> Result<Precondition, Problem> {
-        let in_body = expected_revision.map(Revision);
+        let in_body = expected_revision.as_ref().map(ExpectedRevision::state).transpose()?;
         let by_header = self != Self::Any;
-        let revision = match (self, in_body) {
+        let known = match (self, in_body) {
             (Self::Any, in_body) => in_body,
-            (Self::One { revision, .. }, Some(in_body)) if revision != in_body => {
+            (Self::One(known), Some(in_body))
+                if known.revision != in_body.revision || in_body.life.is_some_and(|life| known.life != Some(life)) =>
+            {
                 let detail = "If-Match and `expected_revision` name different revisions.";
                 return Err(Problem::new(Code::BadRequest, detail));
             }
-            (Self::One { revision, generation }, _) if service.generation().await == Some(generation) => Some(revision),
-            (Self::One { .. } | Self::Other, _) => {
+            (Self::One(known), _) => Some(known),
+            (Self::Other, _) => {
                 // Whether the notebook is there, and the caller's, comes first.
                 let published = service.get(user, id).await?;
                 return Err(Problem::not_matching(published.notebook.revision));
             }
         };
-        let expected = match (revision, merge.unwrap_or_default()) {
-            (Some(revision), true) => Expected::Untouched(revision),
-            (Some(revision), false) => Expected::Exactly(revision),
+        let expected = match (known, merge.unwrap_or_default()) {
+            (Some(known), true) => Expected::Untouched(known),
+            (Some(known), false) => Expected::Exactly(known),
             (None, false) => Expected::Any,
             (None, true) => {
                 let detail = "`merge` needs to know what to merge with: `expected_revision` or If-Match.";
@@ -139,9 +155,9 @@ mod tests {
             headers.insert(IF_MATCH, HeaderValue::from_str(text).unwrap());
             if_match(&headers)
         };
-        let generation = Uuid::from_u128(7);
-        let one = IfMatch::One { revision: Revision(3), generation };
-        assert_eq!(read(&format!("\"12-3-{}\"", generation.simple())).unwrap(), one);
+        let life = Life::UNRECORDED;
+        let one = IfMatch::One(KnownState { revision: Revision(3), life: Some(life) });
+        assert_eq!(read(&format!("\"12-3-{life}\"")).unwrap(), one);
         assert_eq!(read(" * ").unwrap(), IfMatch::Any);
         for other in ["\"\"", "\"x\"", "\"1-2\"", "\"1-2-3\"", "W/\"12-3-00000000000000000000000000000007\""] {
             assert_eq!(read(other).unwrap(), IfMatch::Other, "{other}");

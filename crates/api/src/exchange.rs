@@ -101,7 +101,7 @@ pub(crate) async fn export(
     let published = shared.read(shared.service.get(&user, &id)).await?;
     // After the notebook, so that a stranger is told the same whatever they ask for.
     let format = format(wanted.as_deref())?.unwrap_or(Format::Json);
-    let etag = etag::of(&shared, &published).await;
+    let etag = etag::of(&published);
     if let Some(etag) = &etag
         && etag::is_known(request.headers(), etag)
     {

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn unhealthy_only_when_closing_or_when_nothing_works() {
-        let health = |reads, writes, database| Health { reads, writes, database, generation: uuid::Uuid::nil() };
+        let health = |reads, writes, database| Health { reads, writes, database };
         let cases = [
             (health(true, true, DatabaseState::Connected), Status::Healthy),
             (health(true, true, DatabaseState::NotConfigured), Status::Healthy),

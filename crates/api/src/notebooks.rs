@@ -117,7 +117,7 @@ pub(crate) async fn get(
     request: HttpRequest,
 ) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
-    let etag = etag::of(&shared, &published).await;
+    let etag = etag::of(&published);
     if let Some(etag) = &etag
         && etag::is_known(request.headers(), etag)
     {

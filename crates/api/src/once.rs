@@ -24,6 +24,7 @@ use crate::extract::caller;
 use crate::guard::Caller;
 use crate::problem::{Code, Problem};
 use crate::shared::Shared;
+use crate::wire::ExpectedRevision;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -158,7 +159,7 @@ impl Shared {
         &self,
         keyed: Keyed,
         id: NotebookId,
-        (matched, expected_revision, merge): (IfMatch, Option<i64>, Option<bool>),
+        (matched, expected_revision, merge): (IfMatch, Option<ExpectedRevision>, Option<bool>),
         call: impl FnOnce(NotebookService, UserId, NotebookId, Expected) -> F + Send + 'static,
     ) -> Result<Answered<T>, Problem>
     where

@@ -22,7 +22,7 @@ fn id(index: usize) -> CellId {
 
 fn open(cells: usize, code: impl Fn(usize) -> String) -> OpenNotebook {
     let (notebook, user) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
-    let mut notebook = Notebook::new(notebook, user, Timestamp::UNIX_EPOCH);
+    let mut notebook = Notebook::new(notebook, quire_domain::Life::UNRECORDED, user, Timestamp::UNIX_EPOCH);
     let cell = |index| Cell {
         id: id(index),
         order: OrderKey::at(index),

@@ -112,7 +112,8 @@ mod tests {
 
     fn notebook(cells: &[(&str, &str)]) -> OpenNotebook {
         let at = Timestamp::default();
-        let empty = Notebook::new(NotebookId::new("n").unwrap(), UserId::new("u").unwrap(), at);
+        let empty =
+            Notebook::new(NotebookId::new("n").unwrap(), crate::Life::UNRECORDED, UserId::new("u").unwrap(), at);
         let mut open = OpenNotebook::open(empty);
         for (id, code) in cells {
             let edit = Edit::InsertCell {

@@ -113,7 +113,7 @@ mod tests {
 
     fn notebook(cell: Cell) -> Notebook {
         let id = NotebookId::new("n").unwrap();
-        let mut notebook = Notebook::new(id, UserId::new("u").unwrap(), Timestamp::default());
+        let mut notebook = Notebook::new(id, crate::Life::UNRECORDED, UserId::new("u").unwrap(), Timestamp::default());
         notebook.cells = [cell].into_iter().collect();
         notebook
     }

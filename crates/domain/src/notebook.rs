@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{self, Invalid};
-use crate::{CellId, CellStatus, Cells, Cycle, Extra, NotebookId, StoredConnection, UserId};
+use crate::{CellId, CellStatus, Cells, Cycle, Extra, Life, NotebookId, StoredConnection, UserId};
 
 /// A point in time, in UTC, to the microsecond.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
@@ -28,6 +28,15 @@ impl Revision {
     }
 }
 
+/// What a caller takes for stored: a change that is made on another life or revision is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The notebook's life.
+    pub life: Life,
+    /// Its last edit.
+    pub revision: Revision,
+}
+
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -39,6 +48,8 @@ impl fmt::Display for Revision {
 pub struct Notebook {
     /// Unique in a store.
     pub id: NotebookId,
+    /// What tells it from earlier and later notebooks of this id.
+    pub life: Life,
     /// The only user who may read or change it.
     pub owner: UserId,
     /// As [`Notebook::name_from`] makes it.
@@ -62,9 +73,10 @@ pub struct Notebook {
 impl Notebook {
     /// A notebook without cells.
     #[must_use]
-    pub fn new(id: NotebookId, owner: UserId, at: Timestamp) -> Self {
+    pub fn new(id: NotebookId, life: Life, owner: UserId, at: Timestamp) -> Self {
         Self {
             id,
+            life,
             owner,
             name: None,
             connection: None,
@@ -75,6 +87,12 @@ impl Notebook {
             cells: Cells::default(),
             cycles: Arc::default(),
         }
+    }
+
+    /// What a change that follows this state is made on.
+    #[must_use]
+    pub fn base(&self) -> Base {
+        Base { life: self.life, revision: self.revision }
     }
 
     /// A name as we keep it: without blanks at its ends, and none when nothing is left.

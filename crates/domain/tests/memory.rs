@@ -15,7 +15,8 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 fn open(cells: usize, code: impl Fn(usize) -> String, results: &Arc<Results>) -> OpenNotebook {
     let at = Timestamp::UNIX_EPOCH;
-    let mut notebook = Notebook::new(NotebookId::new("n").unwrap(), UserId::new("u").unwrap(), at);
+    let mut notebook =
+        Notebook::new(NotebookId::new("n").unwrap(), quire_domain::Life::UNRECORDED, UserId::new("u").unwrap(), at);
     let cell = |index| Cell {
         id: CellId::new(format!("0b7c61a8-0000-4000-8000-{index:012}")).unwrap(),
         order: OrderKey::at(index),

@@ -3,55 +3,88 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use quire_domain::{CellId, Change, Edit, Notebook, Revision};
+use quire_domain::{Base, CellId, Change, Edit, Life, Notebook, Revision};
 
 /// Deletions that an active notebook remembers.
 const REMEMBERED: usize = 1_000;
 
-/// At which revision an edit may be applied.
+/// The state of a notebook that a user knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownState {
+    /// Its revision.
+    pub revision: Revision,
+    /// Its life; a user who knows the revision alone cannot tell the notebook from one that was made again under its id.
+    pub life: Option<Life>,
+}
+
+impl From<Revision> for KnownState {
+    fn from(revision: Revision) -> Self {
+        Self { revision, life: None }
+    }
+}
+
+impl From<Base> for KnownState {
+    fn from(Base { life, revision }: Base) -> Self {
+        Self { revision, life: Some(life) }
+    }
+}
+
+impl KnownState {
+    /// Whether it is a state of the notebook with this life, as far as the user knows.
+    fn is_of(self, life: Life) -> bool {
+        self.life.is_none_or(|known| known == life)
+    }
+}
+
+/// At which state an edit may be applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
     /// At any: the last write wins.
     #[default]
     Any,
     /// At this one alone.
-    Exactly(Revision),
+    Exactly(KnownState),
     /// At this one; at a later one too, if the edit is of one cell that is still there and that nobody has touched since.
-    Untouched(Revision),
+    Untouched(KnownState),
 }
 
 impl From<Option<Revision>> for Expected {
     fn from(expected: Option<Revision>) -> Self {
-        expected.map_or(Self::Any, Self::Exactly)
+        expected.map_or(Self::Any, |revision| Self::Exactly(revision.into()))
     }
 }
 
 impl Expected {
-    /// The revision that the user knows.
+    /// The state that the user knows.
     #[must_use]
-    pub fn revision(self) -> Option<Revision> {
+    pub fn state(self) -> Option<KnownState> {
         match self {
             Self::Any => None,
-            Self::Exactly(revision) | Self::Untouched(revision) => Some(revision),
+            Self::Exactly(state) | Self::Untouched(state) => Some(state),
         }
     }
 
-    /// Whether an edit may be tried at all when the revision is another one: `revision_of` says at which revision the cell
+    /// Whether the user knows another state than this one.
+    pub(crate) fn is_other(self, current: Base) -> bool {
+        self.state().is_some_and(|known| known.revision != current.revision || !known.is_of(current.life))
+    }
+
+    /// Whether the user has a state from another server that this one has not seen: a later one, or one of another life.
+    pub(crate) fn is_unseen(self, current: Base) -> bool {
+        self.state().is_some_and(|known| known.revision > current.revision || !known.is_of(current.life))
+    }
+
+    /// Whether an edit may be tried at all when the state is another one: `revision_of` says at which revision the cell
     /// was touched last, if it is there. One that is not there is for whoever applies the edit to find.
-    pub(crate) fn allows(
-        self,
-        edit: &Edit,
-        current: Revision,
-        revision_of: impl Fn(&CellId) -> Option<Revision>,
-    ) -> bool {
+    pub(crate) fn allows(self, edit: &Edit, current: Base, revision_of: impl Fn(&CellId) -> Option<Revision>) -> bool {
         match self {
             Self::Any => true,
-            Self::Exactly(expected) => expected == current,
-            Self::Untouched(expected) if expected == current => true,
+            Self::Exactly(_) => !self.is_other(current),
             // One that this notebook never had, as when it was brought back from a backup: nothing can be said of it.
-            Self::Untouched(expected) if expected > current => false,
-            Self::Untouched(expected) => {
-                merged_cell(edit).is_some_and(|id| revision_of(id).is_none_or(|revision| revision <= expected))
+            Self::Untouched(_) if self.is_unseen(current) => false,
+            Self::Untouched(known) if known.revision == current.revision => true,
+            Self::Untouched(known) => {
+                merged_cell(edit).is_some_and(|id| revision_of(id).is_none_or(|revision| revision <= known.revision))
             }
         }
     }
@@ -118,13 +151,19 @@ impl Deletions {
         }
     }
 
-    /// What is different in `notebook` since `expected`; `pending` are changes that led to it and are not noted yet.
+    /// What is different in `notebook` since `known`; `pending` are changes that led to it and are not noted yet.
     pub(crate) fn changed_since(
         &self,
-        expected: Revision,
+        known: KnownState,
         notebook: &Notebook,
         pending: &[Arc<Change>],
     ) -> ChangedSince {
+        if !known.is_of(notebook.life) {
+            let all = notebook.cells.iter();
+            let cells = all.map(|cell| ChangedCell { id: cell.id.clone(), revision: cell.revision, deleted: false });
+            return ChangedSince { cells: cells.collect(), complete: false };
+        }
+        let expected = known.revision;
         let there = notebook.cells.iter().filter(|cell| cell.revision > expected);
         let mut cells: Vec<_> =
             there.map(|cell| ChangedCell { id: cell.id.clone(), revision: cell.revision, deleted: false }).collect();

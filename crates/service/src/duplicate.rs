@@ -5,6 +5,8 @@ use std::sync::Arc;
 use quire_domain::{Cell, Notebook, NotebookId, Revision, Timestamp, limits};
 use serde::{Deserialize, Serialize};
 
+use crate::provision::new_life;
+
 /// The answer to the wish for a copy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Duplicated {
@@ -24,7 +26,7 @@ pub(crate) fn copy_of(original: &Notebook, id: NotebookId, name: Arc<str>, at: T
         name: Some(name),
         extra: original.extra.clone(),
         cells: cells.collect(),
-        ..Notebook::new(id, original.owner.clone(), at)
+        ..Notebook::new(id, new_life(), original.owner.clone(), at)
     }
 }
 

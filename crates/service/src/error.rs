@@ -5,7 +5,7 @@ use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredCon
 use quire_files::Damage;
 use quire_storage::StoreError;
 
-use crate::ChangedSince;
+use crate::{ChangedSince, KnownState};
 
 const MIB: usize = 1024 * 1024;
 
@@ -23,10 +23,10 @@ pub enum ServiceError {
     #[error("the notebook has no cell {0}")]
     UnknownCell(CellId),
     /// The notebook has changed since the revision that the user expected.
-    #[error("the notebook is at revision {current}, not at the expected revision {expected}; read it again")]
+    #[error("{}", conflict(expected, *current))]
     Conflict {
         /// What the user expected.
-        expected: Revision,
+        expected: KnownState,
         /// What it is.
         current: Revision,
         /// What is different since.
@@ -124,6 +124,14 @@ pub enum ServiceError {
     /// The store refused or failed.
     #[error(transparent)]
     Store(StoreError),
+}
+
+fn conflict(expected: &KnownState, current: Revision) -> String {
+    let expected = expected.revision;
+    if expected == current {
+        return "the notebook was deleted and made again since you read it; read it again".to_owned();
+    }
+    format!("the notebook is at revision {current}, not at the expected revision {expected}; read it again")
 }
 
 impl From<EditError> for ServiceError {

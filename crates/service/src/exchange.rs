@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::Published;
+use crate::provision::new_life;
 use crate::quota::bytes;
 use crate::work::Kind;
 use crate::{NotebookService, ServiceError};
@@ -84,7 +85,7 @@ impl NotebookService {
             name: read.name.clone().or(name),
             extra: read.extra.clone(),
             cells: read.cells.iter().map(|cell| Cell { revision: Revision::default(), ..Cell::clone(cell) }).collect(),
-            ..Notebook::new(id.clone(), owner, now)
+            ..Notebook::new(id.clone(), new_life(), owner, now)
         };
         if let Err(reason) = self.connect(&mut notebook, &read)? {
             notices.push(format!("the connection string was left out: {reason}"));

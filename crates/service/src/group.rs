@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CellId, Change, Edit, EditError, Revision};
+use quire_domain::{Base, CellId, Change, Edit, EditError};
 use quire_storage::{Commit, CommitId, KeptAnswer, StoreError, Version};
 use uuid::Uuid;
 
@@ -74,10 +74,9 @@ impl Writer {
         &mut self,
         group: &[EditCommand],
     ) -> Result<Vec<Result<Edited, ServiceError>>, StoreError> {
-        // Who expects a later revision has it from another server: what is known here is old.
-        let current = self.open.notebook().revision;
-        let is_behind =
-            group.iter().any(|command| command.expected.revision().is_some_and(|expected| expected > current));
+        // What a user has seen at another server may be newer than what is known here.
+        let current = self.open.notebook().base();
+        let is_behind = group.iter().any(|command| command.expected.is_unseen(current));
         if self.in_doubt || is_behind {
             self.refresh().await?;
         }
@@ -103,7 +102,7 @@ impl Writer {
     }
 
     async fn attempt(&mut self, group: &[EditCommand]) -> Attempt {
-        let base = self.open.notebook().revision;
+        let base = self.open.notebook().base();
         let (mut changes, mut states) = (Vec::new(), Vec::new());
         let mut answers = Vec::with_capacity(group.len());
         let mut kept = Vec::new();
@@ -174,8 +173,8 @@ impl Writer {
         pending: &[Arc<Change>],
     ) -> Result<Option<Arc<Change>>, ServiceError> {
         self.check_access(&command.user)?;
-        let current = self.open.notebook().revision;
-        let is_late = command.expected.revision().is_some_and(|expected| expected != current);
+        let current = self.open.notebook().base();
+        let is_late = command.expected.is_other(current);
         let revision_of = |id: &CellId| self.open.cell(id).map(|cell| cell.revision);
         let is_allowed = match &command.wish {
             Wish::Edit(edit) => command.expected.allows(edit, current, revision_of),
@@ -219,17 +218,12 @@ impl Writer {
 
     fn conflict(&self, command: &EditCommand, pending: &[Arc<Change>]) -> ServiceError {
         let notebook = self.open.notebook();
-        let expected = command.expected.revision().unwrap_or(notebook.revision);
+        let expected = command.expected.state().unwrap_or_else(|| notebook.base().into());
         let changed = self.deletions.changed_since(expected, notebook, pending);
         ServiceError::Conflict { expected, current: notebook.revision, changed }
     }
 
-    async fn store(
-        &self,
-        base: Revision,
-        changes: &[Arc<Change>],
-        answers: &[KeptAnswer],
-    ) -> Result<Version, StoreError> {
+    async fn store(&self, base: Base, changes: &[Arc<Change>], answers: &[KeptAnswer]) -> Result<Version, StoreError> {
         let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook(), answers };
         let store = self.shared.store.for_writer(&commit.after.owner).await;
         match store.commit(commit).await {

@@ -31,7 +31,7 @@ mod writer;
 
 pub use changing::{Created, Edited};
 pub use clock::{Clock, SystemClock};
-pub use conflict::{ChangedCell, ChangedSince, Expected};
+pub use conflict::{ChangedCell, ChangedSince, Expected, KnownState};
 pub use duplicate::Duplicated;
 pub use error::ServiceError;
 pub use event::{Event, EventKind, InvalidSeq, Published, Seq, Watch};

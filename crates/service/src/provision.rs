@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use quire_domain::{Cell, CellId, CellType, Extra, Notebook, NotebookId, OrderKey, Timestamp, UserId};
+use quire_domain::{Cell, CellId, CellType, Extra, Life, Notebook, NotebookId, OrderKey, Timestamp, UserId};
 use quire_storage::{NotebookStore, StoreError, Summary};
 use uuid::Uuid;
 
@@ -71,7 +71,7 @@ pub(crate) fn notebook_of(
     at: Timestamp,
     sources: &[&str],
 ) -> Result<Notebook, ServiceError> {
-    let mut notebook = Notebook::new(id, owner.clone(), at);
+    let mut notebook = Notebook::new(id, new_life(), owner.clone(), at);
     let cells: Result<Vec<Cell>, ServiceError> = sources.iter().enumerate().map(|(i, code)| cell(i, code)).collect();
     notebook.cells = cells?.into_iter().collect();
     Ok(notebook)
@@ -91,6 +91,11 @@ fn cell(index: usize, code: &str) -> Result<Cell, ServiceError> {
         results: Arc::default(),
         extra: Extra::default(),
     })
+}
+
+/// The life of a notebook that is made now.
+pub(crate) fn new_life() -> Life {
+    Life::new(Uuid::new_v4())
 }
 
 /// A fresh cell id.

@@ -1,8 +1,8 @@
 //! The service: what an API, or a program that embeds it, calls.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quire_domain::{NotebookId, UserId};
@@ -19,7 +19,7 @@ use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::work::{Kind, Lanes, Store};
-use crate::writer::{ACTIVE_BYTES, Shared, Writer};
+use crate::writer::{ACTIVE_BYTES, ROUNDS, Shared, Writer};
 use crate::{Options, ServiceError};
 
 /// The use cases of notebooks, over one store. A clone is the same service.
@@ -55,7 +55,6 @@ impl NotebookService {
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),
-            generation: Mutex::default(),
             underway: Arc::default(),
             tally: Tally::default(),
         });
@@ -81,21 +80,8 @@ impl NotebookService {
     /// nothing takes no writes.
     pub async fn health(&self) -> Health {
         let health = self.shared.store.health().await;
-        if !health.generation.is_nil() {
-            *self.shared.generation.lock().unwrap_or_else(PoisonError::into_inner) = health.generation;
-        }
         let reads = health.reads || self.shared.registry.has_active();
         Health { reads, writes: health.writes && !self.read_only, ..health }
-    }
-
-    /// What tells apart two states of the store that count versions alike, one of them brought back from a backup; as of
-    /// the last [`Self::health`], which whoever watches the server asks for often. `None` while it is not known.
-    pub async fn generation(&self) -> Option<Uuid> {
-        let known = || *self.shared.generation.lock().unwrap_or_else(PoisonError::into_inner);
-        if known().is_nil() {
-            self.health().await;
-        }
-        Some(known()).filter(|generation| !generation.is_nil())
     }
 
     /// Checks that an edit would get as far as the store: a task of its own is started on the service's runtime, finds the
@@ -150,6 +136,7 @@ impl NotebookService {
         id: &NotebookId,
         command: impl Fn(oneshot::Sender<Result<T, ServiceError>>) -> Command,
     ) -> Result<T, ServiceError> {
+        let mut round = 1;
         loop {
             let handle = self.open(user, id).await?;
             let (reply, answer) = oneshot::channel();
@@ -158,7 +145,15 @@ impl NotebookService {
                 handle.ended().await;
                 continue;
             }
-            return answer.await.unwrap_or_else(|_gone| Err(broken(id)));
+            let answer = answer.await.unwrap_or_else(|_gone| Err(broken(id)));
+            // The notebook was deleted, and perhaps made again, which only the next writer can know.
+            let is_gone = matches!(answer, Err(ServiceError::UnknownNotebook(_))) && handle.commands.is_closed();
+            if is_gone && round < ROUNDS {
+                handle.ended().await;
+                round += 1;
+                continue;
+            }
+            return answer;
         }
     }
 

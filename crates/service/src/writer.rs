@@ -1,7 +1,7 @@
 //! A notebook's one writer: the task that all its edits go through.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_domain::{Change, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
@@ -51,8 +51,6 @@ pub(crate) struct Shared {
     pub(crate) epoch: Uuid,
     /// The number of the last event of any notebook.
     pub(crate) events: AtomicU64,
-    /// The store's generation as it was last found; nil while it is not known.
-    pub(crate) generation: Mutex<Uuid>,
     pub(crate) underway: Arc<Underway>,
     pub(crate) tally: Tally,
 }
@@ -261,14 +259,12 @@ impl Writer {
             self.refresh().await?;
             self.check_access(user)?;
             let notebook = self.open.notebook();
-            if let Some(expected) = expected.revision()
-                && expected != notebook.revision
-            {
+            if let Some(expected) = expected.state().filter(|_| expected.is_other(notebook.base())) {
                 let changed = self.deletions.changed_since(expected, notebook, &[]);
                 return Err(ServiceError::Conflict { expected, current: notebook.revision, changed });
             }
             let store = self.shared.store.for_writer(user).await;
-            let outcome = store.delete(self.id(), answer.as_ref()).await;
+            let outcome = store.delete(self.id(), notebook.base(), answer.as_ref()).await;
             drop(store);
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),
@@ -310,8 +306,8 @@ impl Writer {
         if loaded.version == self.published.borrow().version {
             return Ok(());
         }
-        if loaded.notebook.owner != owner {
-            // Another user's now: the next one who asks gets a writer that knows no other.
+        if loaded.notebook.owner != owner || loaded.notebook.life != self.open.notebook().life {
+            // Another user's now, or another notebook: the next one who asks gets a writer that knows no other.
             self.vanish();
             return Ok(());
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, OpenNotebook, Place, Timestamp, UserId};
+use quire_domain::{CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Timestamp, UserId};
 use quire_storage::{Commit, CommitId, ListFilter, NotebookStore as _, PageRequest};
 use quire_storage_json::{JsonNotebookStore, Options};
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ const CELLS: usize = 10;
 /// A notebook of ten cells of some hundred bytes.
 fn notebook(id: &str) -> OpenNotebook {
     let at = Timestamp::from_timestamp_micros(1_770_000_000_000_000).unwrap();
-    let notebook = Notebook::new(NotebookId::new(id).unwrap(), UserId::new("ann").unwrap(), at);
+    let notebook = Notebook::new(NotebookId::new(id).unwrap(), Life::UNRECORDED, UserId::new("ann").unwrap(), at);
     let mut open = OpenNotebook::open(notebook);
     for number in 0..CELLS {
         let code = format!("value_{number} = {number}\n{}", "# a line of a comment, as people write them\n".repeat(8));
@@ -100,7 +100,7 @@ fn committing(c: &mut Criterion) {
     group.bench_function("commit", |b| {
         b.iter(|| {
             number += 1;
-            let base = editing.notebook().revision;
+            let base = editing.notebook().base();
             let edit = Edit::UpdateCell { id: CellId::new("cell3").unwrap(), code: format!("x = {number}").into() };
             let at = editing.notebook().updated_at;
             let change = Arc::new(editing.apply(&edit, None, at).unwrap().unwrap());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, Revision, Timestamp, UserId};
+use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
     SearchText, StoreError, StoreEvent, Usage, Version,
@@ -129,7 +129,7 @@ impl NotebookStore for JsonNotebookStore {
         self.run(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
     }
 
-    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
         self.run(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
     }
@@ -143,9 +143,9 @@ impl NotebookStore for JsonNotebookStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let (owned, answer) = (id.clone(), answer.cloned());
-        let deleted = self.run(move |engine| engine.delete(&owned, answer.as_slice())).await;
+        let deleted = self.run(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
         deleted.map_err(|error| error.of(id, "delete"))
     }
 

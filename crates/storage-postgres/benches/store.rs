@@ -54,7 +54,8 @@ fn user() -> UserId {
 }
 
 fn notebook(id: &str, cells: usize, outputs: &[Output]) -> Notebook {
-    let mut notebook = Notebook::new(NotebookId::new(id).unwrap(), user(), Timestamp::default());
+    let mut notebook =
+        Notebook::new(NotebookId::new(id).unwrap(), quire_domain::Life::UNRECORDED, user(), Timestamp::default());
     let code: Arc<str> = format!("# {}", "x".repeat(CODE_BYTES - 2)).into();
     let status = if outputs.is_empty() { CellStatus::Idle } else { CellStatus::Success };
     let results = Arc::new(Results { status, outputs: outputs.to_vec(), ..Results::default() });

@@ -1,6 +1,6 @@
 //! Committing changes: one statement, and finding out what became of it when its answer is lost.
 
-use quire_domain::{NotebookId, Results, Revision};
+use quire_domain::{Base, NotebookId, Results};
 use quire_storage::{Commit, CommitId, Version};
 use uuid::Uuid;
 
@@ -20,13 +20,13 @@ const REMEMBERED: usize = 16;
 const UPDATE_CELL: &str = concat!(include_str!("sql/update_cell.sql"), "SELECT version FROM bump");
 const UPDATE_CELL_ANSWERING: &str = concat!(
     include_str!("sql/update_cell.sql"),
-    keeping!("bump", "$13", "$14", "$15", "$16", "$17"),
+    keeping!("bump", "$14", "$15", "$16", "$17", "$18"),
     "SELECT version FROM bump"
 );
 const COMMIT: &str = concat!(include_str!("sql/commit.sql"), "SELECT version FROM bump");
 const COMMIT_ANSWERING: &str = concat!(
     include_str!("sql/commit.sql"),
-    keeping!("bump", "$44", "$45", "$46", "$47", "$48"),
+    keeping!("bump", "$45", "$46", "$47", "$48", "$49"),
     "SELECT version FROM bump"
 );
 
@@ -43,8 +43,8 @@ pub(crate) struct Decided<'a> {
     pub(crate) database: &'a Database,
     pub(crate) id: &'a NotebookId,
     pub(crate) commit: CommitId,
-    /// The revision it was made for; absent for a notebook that must not be there yet.
-    pub(crate) base: Option<Revision>,
+    /// What it was made for; absent for a notebook that must not be there yet.
+    pub(crate) base: Option<Base>,
 }
 
 /// What is stored of a notebook, for telling whether a commit has happened.
@@ -116,15 +116,15 @@ impl Decided<'_> {
 
     /// It did not happen, because others came first.
     fn refused(&self) -> Error {
-        self.base.map_or(Error::Exists, Error::Mismatch)
+        self.base.map_or(Error::Exists, |base| Error::Mismatch(base.revision))
     }
 
     /// Looks whether it has happened; if so, its version is higher than `above`.
     async fn look(&self, above: Version) -> Result<Found, Error> {
-        const SQL: &str = "SELECT revision, version, commit_ids, commit_versions FROM notebooks WHERE id = $1";
+        const SQL: &str = "SELECT life, revision, version, commit_ids, commit_versions FROM notebooks WHERE id = $1";
         let mut found = self.database.read(|| sqlx::query(SQL).bind(self.id.as_str())).await?;
         let Some(row) = found.pop() else { return Ok(Found::Missing) };
-        let revision: i64 = rows::column(&row, "notebooks", "revision")?;
+        let stored = rows::base(&row)?;
         let newest: i64 = rows::column(&row, "notebooks", "version")?;
         let ids: Vec<Uuid> = rows::column(&row, "notebooks", "commit_ids")?;
         let older: Vec<i64> = rows::column(&row, "notebooks", "commit_versions")?;
@@ -137,7 +137,7 @@ impl Decided<'_> {
         let is_complete = ids.len() < REMEMBERED || older.last().is_none_or(|oldest| *oldest <= above.0);
         Ok(match self.base {
             _ if !is_complete => Found::Forgotten,
-            Some(base) if base.0 == revision => Found::Open,
+            Some(base) if base == stored => Found::Open,
             _ => Found::TooLate,
         })
     }
@@ -161,7 +161,7 @@ fn statement(commit: &Commit<'_>) -> Result<Statement, serde_json::Error> {
 fn head(commit: &Commit<'_>, sql: &'static str) -> Statement {
     sqlx::query(sql)
         .bind(commit.after.id.as_str().to_owned())
-        .bind(commit.base.0)
+        .bind(commit.base.revision.0)
         .bind(commit.after.revision.0)
         .bind(commit.after.updated_at)
         .bind(commit.id.0)
@@ -180,6 +180,7 @@ fn update_cell(commit: &Commit<'_>, update: &CellUpdate<'_>, sql: &'static str) 
         .bind(names(&update.reads))
         .bind(names(&update.writes))
         .bind(update.revision)
+        .bind(commit.base.life.number())
 }
 
 fn general(commit: &Commit<'_>, effects: &[Effect<'_>], sql: &'static str) -> Result<Statement, serde_json::Error> {
@@ -210,5 +211,5 @@ fn general(commit: &Commit<'_>, effects: &[Effect<'_>], sql: &'static str) -> Re
         .bind(connection.and_then(|connection| connection.after.as_ref().map(|after| after.expose().to_owned())));
     let statement = updates.bind_ids(statement).bind(deletes);
     let statement = inserts.bind(updates.bind_rest(statement));
-    Ok(outputs.bind(statement))
+    Ok(outputs.bind(statement).bind(commit.base.life.number()))
 }

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use quire_storage::{DatabaseState, Health};
-use sqlx::Row as _;
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
@@ -19,17 +17,6 @@ const WRITING: Duration = Duration::from_millis(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long what was found is told again: whoever asks more often, and anybody may, makes no more work.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// Identifies the state that versions count in: it changes when the tables are made anew from a dump, the database is
-/// another one, or a server goes on from a backup or a replica, on a new timeline.
-const GENERATION: &str = "
-    SELECT md5(concat_ws(' ',
-        (SELECT system_identifier FROM pg_control_system()),
-        -- The last checkpoint's timeline is the old one until some time after a promotion.
-        CASE WHEN pg_is_in_recovery() THEN (SELECT lpad(to_hex(timeline_id), 8, '0') FROM pg_control_checkpoint())
-            ELSE left(lower(pg_walfile_name(pg_current_wal_lsn())), 8) END,
-        (SELECT oid FROM pg_database WHERE datname = current_database()), 'notebooks'::regclass::oid
-    ))::uuid AS generation";
 
 /// A write like any other: it fails where those would.
 const PROBE: &str = "
@@ -73,50 +60,40 @@ impl Doctor {
         {
             return health.clone();
         }
-        // Until it is known, it is the one that was last known.
-        let known = last.as_ref().map_or(Uuid::nil(), |(_, health)| health.generation);
-        let health = examine(&self.database, known).await;
+        let health = examine(&self.database).await;
         *last = Some((Instant::now(), health.clone()));
         health
     }
 }
 
-async fn examine(database: &Database, known: Uuid) -> Health {
-    let there = |generation| Health { reads: true, writes: true, database: DatabaseState::Connected, generation };
-    let read = tokio::time::timeout(READING, database.read(|| sqlx::query(GENERATION))).await;
-    let generation = match read.unwrap_or(Err(Error::Silent)) {
-        Ok(rows) => rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(known),
-        // It has too much to do for one more, or refuses this one question: it is there all the same.
+async fn examine(database: &Database) -> Health {
+    const THERE: Health = Health { reads: true, writes: true, database: DatabaseState::Connected };
+    let read = tokio::time::timeout(READING, database.read(|| sqlx::query("SELECT 1"))).await;
+    match read.unwrap_or(Err(Error::Silent)) {
+        Ok(_) => {}
+        // It has too much to do for one more: it is there all the same.
         Err(error @ Error::Connect(_)) if error.is_overload() => {
             log(&error, "the database takes no more connections");
-            return there(known);
-        }
-        Err(error @ Error::Refused(_)) => {
-            log(&error, "the database does not say which one it is");
-            known
+            return THERE;
         }
         // Whoever holds the store says why.
         Err(Error::Held) => return away(known),
         Err(error) => {
             log(&error, "the database does not answer");
-            return away(known);
+            return Health { reads: false, writes: false, database: DatabaseState::Disconnected };
         }
-    };
+    }
     // Reads work, so whatever becomes of the write, they can be served.
     match tokio::time::timeout(WRITING, database.fetch_all(sqlx::query(PROBE))).await {
-        Ok(Ok(_)) => there(generation),
+        Ok(Ok(_)) => THERE,
         outcome => {
             log(
                 &outcome.map_or(Error::Silent, |refused| refused.err().unwrap_or(Error::Silent)),
                 "the database takes no writes",
             );
-            Health { writes: false, database: DatabaseState::ReadOnly, ..there(generation) }
+            Health { writes: false, database: DatabaseState::ReadOnly, ..THERE }
         }
     }
-}
-
-fn away(generation: Uuid) -> Health {
-    Health { reads: false, writes: false, database: DatabaseState::Disconnected, generation }
 }
 
 fn log(error: &Error, what: &str) {

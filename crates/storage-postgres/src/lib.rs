@@ -13,6 +13,7 @@ mod doubt;
 mod effect;
 mod entity;
 mod error;
+mod generation;
 mod health;
 mod list;
 mod reseal;

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, Extra, Json, JsonError, Notebook, NotebookId, OrderKey, Output, Results,
-    Revision, StoredConnection, UserId,
+    Base, Cell, CellId, CellStatus, CellType, Extra, Json, JsonError, Life, Notebook, NotebookId, OrderKey, Output,
+    Results, Revision, StoredConnection, UserId,
 };
 use quire_storage::{Loaded, Version};
 use serde_json::value::RawValue;
 use sqlx::postgres::PgRow;
 use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Type};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::text;
@@ -31,6 +32,12 @@ pub(crate) fn refuse<'a>(
     column: &'static str,
 ) -> impl Fn(&dyn std::fmt::Display) -> Error + use<'a> {
     move |error| Error::Row { table, column, row: Some(format!("{id:?}")), reason: error.to_string() }
+}
+
+/// The life and the revision of a row of `notebooks`.
+pub(crate) fn base(row: &PgRow) -> Result<Base, Error> {
+    let life = Life::new(column(row, "notebooks", "life")?);
+    Ok(Base { life, revision: Revision(column(row, "notebooks", "revision")?) })
 }
 
 /// The kinds of rows that `load.sql` returns.
@@ -106,7 +113,9 @@ pub(crate) fn loaded(rows: &[PgRow]) -> Result<Option<Loaded>, Error> {
 fn notebook(row: &Row<'_>) -> Result<(Notebook, Version), Error> {
     let id = NotebookId::new(row.id).map_err(|error| row.bad("id")(&error))?;
     let owner = UserId::new(row.get::<&str>(2, "user_id")?).map_err(|error| row.bad("user_id")(&error))?;
-    let mut notebook = Notebook::new(id, owner, row.get(14, "created_at")?);
+    let life: &str = row.get(6, "life")?;
+    let life = Uuid::try_parse(life).map(Life::new).map_err(|error| row.bad("life")(&error))?;
+    let mut notebook = Notebook::new(id, life, owner, row.get(14, "created_at")?);
     notebook.name = row.get::<Option<&str>>(3, "name")?.map(Arc::from);
     let connection: Option<&str> = row.get(4, "db_conn_sealed")?;
     let connection = StoredConnection::new(connection.unwrap_or_default());

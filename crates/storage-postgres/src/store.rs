@@ -1,7 +1,7 @@
 //! The store as callers see it.
 
 use async_trait::async_trait;
-use quire_domain::{Notebook, NotebookId, Revision, SecretKeys, Timestamp, UserId};
+use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
     SearchText, StoreError, StoreEvent, Usage, Version,
@@ -12,7 +12,7 @@ use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
 use crate::health::Doctor;
 use crate::url::DatabaseUrl;
-use crate::{Resealed, answers, commit, list, reseal, search, usage, whole};
+use crate::{Resealed, answers, commit, generation, list, reseal, search, usage, whole};
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
@@ -77,6 +77,15 @@ impl PostgresNotebookStore {
         reseal::reseal(&self.database, keys, nonce).await.map_err(|error| error.of_read("reseal connection strings"))
     }
 
+    /// Gives all notebooks new lives; for `quire-migrate new-generation`, after a restore from a backup. Returns how many there
+    /// are. Can be cut off and repeated.
+    ///
+    /// # Errors
+    /// When the database fails; what was renewed until then stays so.
+    pub async fn renew_lives(&self) -> Result<u64, StoreError> {
+        generation::renew(&self.database).await.map_err(|error| error.of_read("give notebooks new lives"))
+    }
+
     /// Closes all connections, when the calls under way have ended.
     pub async fn close(&self) {
         self.database.close().await;
@@ -102,7 +111,7 @@ impl NotebookStore for PostgresNotebookStore {
         commit::commit(&self.database, &commit).await.map_err(|error| error.of(&commit.after.id, "save"))
     }
 
-    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         whole::replace(&self.database, base, notebook).await.map_err(|error| error.of(&notebook.id, "replace"))
     }
 
@@ -110,8 +119,8 @@ impl NotebookStore for PostgresNotebookStore {
         whole::digests(&self.database, ids).await.map_err(|error| error.of_read("read digests"))
     }
 
-    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
-        whole::delete(&self.database, id, answer).await.map_err(|error| error.of(id, "delete"))
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+        whole::delete(&self.database, id, base, answer).await.map_err(|error| error.of(id, "delete"))
     }
 
     async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {

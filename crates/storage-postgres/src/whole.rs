@@ -1,6 +1,6 @@
 //! Whole notebooks: creating, replacing, loading, digests.
 
-use quire_domain::{ContentDigest, Notebook, NotebookId, Revision, UserId};
+use quire_domain::{Base, ContentDigest, Notebook, NotebookId, UserId};
 use quire_storage::{CommitId, Digested, KeptAnswer, Loaded, Version};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ const CREATE: &str =
 const CREATE_ANSWERING: &str = concat!(
     include_str!("sql/create.sql"),
     include_str!("sql/new_cells.sql"),
-    keeping!("stored", "$29", "$30", "$31", "$32", "$33"),
+    keeping!("stored", "$30", "$31", "$32", "$33", "$34"),
     "SELECT version FROM stored"
 );
 const REPLACE: &str = concat!(include_str!("sql/replace.sql"), include_str!("sql/cells.sql"));
@@ -36,18 +36,18 @@ pub(crate) async fn create(
     decided.run(statement).await
 }
 
-/// Stores a notebook in the place of the one at this revision.
-pub(crate) async fn replace(database: &Database, base: Revision, notebook: &Notebook) -> Result<Version, Error> {
-    // Whoever edits on the base must find another revision: what they know of the notebook is gone.
-    if notebook.revision <= base {
-        return Err(Error::Mismatch(base));
+/// Stores a notebook in the place of the one that is the base.
+pub(crate) async fn replace(database: &Database, base: Base, notebook: &Notebook) -> Result<Version, Error> {
+    // Whoever edits on the base must find another life or revision: what they know of the notebook is gone.
+    if notebook.life == base.life && notebook.revision <= base.revision {
+        return Err(Error::Mismatch(base.revision));
     }
     let commit = CommitId(Uuid::new_v4());
     let decided = Decided { database, id: &notebook.id, commit, base: Some(base) };
-    decided.run(|| Ok(statement(REPLACE, notebook, commit)?.bind(base.0))).await
+    decided.run(|| Ok(statement(REPLACE, notebook, commit)?.bind(base.revision.0).bind(base.life.number()))).await
 }
 
-/// The twenty-eight parameters that both statements have.
+/// The twenty-nine parameters that both statements have.
 fn statement(sql: &'static str, notebook: &Notebook, commit: CommitId) -> Result<Statement, serde_json::Error> {
     let (mut cells, mut outputs) = (CellColumns::default(), OutputColumns::default());
     for cell in notebook.cells.iter() {
@@ -65,7 +65,7 @@ fn statement(sql: &'static str, notebook: &Notebook, commit: CommitId) -> Result
         .bind(commit.0)
         .bind(notebook.created_at)
         .bind(notebook.updated_at);
-    Ok(outputs.bind(cells.bind(statement)))
+    Ok(outputs.bind(cells.bind(statement)).bind(notebook.life.number()))
 }
 
 /// Loads a notebook whole.
@@ -90,7 +90,7 @@ pub(crate) async fn owner(database: &Database, id: &NotebookId) -> Result<Option
 /// The digests of these notebooks: stored ones where nothing has changed since, computed ones elsewhere.
 pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<Vec<Digested>, Error> {
     const SQL: &str =
-        "SELECT id, user_id, revision, version, content_digest, db_conn_sealed IS NOT NULL AS has_connection
+        "SELECT id, user_id, life, revision, version, content_digest, db_conn_sealed IS NOT NULL AS has_connection
         FROM notebooks WHERE id = ANY ($1)";
     const TABLE: &str = "notebooks";
     let wanted: Vec<&str> = ids.iter().map(NotebookId::as_str).collect();
@@ -103,7 +103,8 @@ pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<V
             Some(digest) => found.push(Digested {
                 id,
                 owner,
-                revision: Revision(rows::column(&row, TABLE, "revision")?),
+                life: rows::base(&row)?.life,
+                revision: rows::base(&row)?.revision,
                 version: Version(rows::column(&row, TABLE, "version")?),
                 digest: ContentDigest(digest),
                 has_connection: rows::column(&row, TABLE, "has_connection")?,
@@ -112,6 +113,7 @@ pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<V
                 Ok(Some(Loaded { notebook, version })) => found.push(Digested {
                     digest: notebook.content_digest(),
                     has_connection: notebook.connection.is_some(),
+                    life: notebook.life,
                     owner: notebook.owner,
                     revision: notebook.revision,
                     version,
@@ -125,39 +127,51 @@ pub(crate) async fn digests(database: &Database, ids: &[NotebookId]) -> Result<V
     Ok(found)
 }
 
-/// Deletes a notebook with everything in it.
-pub(crate) async fn delete(database: &Database, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), Error> {
-    const SQL: &str = "DELETE FROM notebooks WHERE id = $1 RETURNING id";
+/// Deletes a notebook with everything in it, if it is still the base.
+pub(crate) async fn delete(
+    database: &Database,
+    id: &NotebookId,
+    base: Base,
+    answer: Option<&KeptAnswer>,
+) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM notebooks WHERE id = $1 AND life = $2 AND revision = $3 RETURNING id";
     const ANSWERING: &str = concat!(
-        "WITH gone AS (DELETE FROM notebooks WHERE id = $1 RETURNING id)",
-        keeping!("gone", "$2", "$3", "$4", "$5", "$6"),
+        "WITH gone AS (DELETE FROM notebooks WHERE id = $1 AND life = $2 AND revision = $3 RETURNING id)",
+        keeping!("gone", "$4", "$5", "$6", "$7", "$8"),
         "SELECT id FROM gone"
     );
-    let id_text = id.as_str().to_owned();
+    let bind = |sql| sqlx::query(sql).bind(id.as_str().to_owned()).bind(base.life.number()).bind(base.revision.0);
     let statement = match answer {
-        None => sqlx::query(SQL).bind(id_text),
-        Some(answer) => answers::bind(sqlx::query(ANSWERING).bind(id_text), std::slice::from_ref(answer)),
+        None => bind(SQL),
+        Some(answer) => answers::bind(bind(ANSWERING), std::slice::from_ref(answer)),
     };
     match database.fetch_optional(statement).await {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(Error::NotFound),
-        // Gone is gone. If it is there, either nothing was deleted or somebody made another one since.
-        Err(error) if error.is_in_doubt() => match exists(database, id).await {
-            Ok(false) => match answer {
-                None => Ok(()),
-                // Whether it was this that deleted it or not: what is answered now is to be answered again.
-                Some(answer) => {
-                    answers::keep_if_missing(database, answer).await.map_err(|error| Error::Unknown(Box::new(error)))
-                }
-            },
-            Ok(true) => Err(error),
-            Err(later) => Err(Error::Unknown(Box::new(later))),
+        Ok(None) => match stored(database, id).await.map_err(Error::of_look)? {
+            None => Err(Error::NotFound),
+            Some(_other) => Err(Error::Mismatch(base.revision)),
         },
+        // Gone is gone, also when another one has been made since.
+        Err(error) if error.is_in_doubt() => {
+            match stored(database, id).await.map(|stored| stored.filter(|now| now.life == base.life)) {
+                Ok(None) => match answer {
+                    None => Ok(()),
+                    // Whether it was this that deleted it or not: what is answered now is to be answered again.
+                    Some(answer) => answers::keep_if_missing(database, answer)
+                        .await
+                        .map_err(|error| Error::Unknown(Box::new(error))),
+                },
+                Ok(Some(_)) => Err(error),
+                Err(later) => Err(Error::Unknown(Box::new(later))),
+            }
+        }
         Err(error) => Err(error),
     }
 }
 
-async fn exists(database: &Database, id: &NotebookId) -> Result<bool, Error> {
-    const SQL: &str = "SELECT id FROM notebooks WHERE id = $1";
-    Ok(!database.read(|| sqlx::query(SQL).bind(id.as_str())).await?.is_empty())
+/// What is stored under this id now.
+async fn stored(database: &Database, id: &NotebookId) -> Result<Option<Base>, Error> {
+    const SQL: &str = "SELECT life, revision FROM notebooks WHERE id = $1";
+    let rows = database.read(|| sqlx::query(SQL).bind(id.as_str())).await?;
+    rows.first().map(rows::base).transpose()
 }

@@ -20,8 +20,8 @@ pub enum StoreError {
         /// The notebook.
         id: NotebookId,
     },
-    /// Somebody else changed the notebook since the caller read it: load it again and apply the edit anew.
-    #[error("notebook {id} is no longer at revision {expected}")]
+    /// The notebook was changed, or made again, since the caller read it: load it again and apply the edit anew.
+    #[error("notebook {id} is no longer the one at revision {expected}")]
     RevisionMismatch {
         /// The notebook.
         id: NotebookId,

@@ -14,6 +14,7 @@ mod answer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod ext;
 mod list;
 mod search;
 mod store;
@@ -21,6 +22,7 @@ mod users;
 
 pub use answer::{AnswerKey, KeptAnswer, RequestDigest};
 pub use error::StoreError;
+pub use ext::NotebookStoreExt;
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};
 pub use store::{Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, Usage, Version};

@@ -4,14 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use quire_domain::{Change, ContentDigest, Notebook, NotebookId, Revision, Timestamp, UserId};
+use quire_domain::{Base, Change, ContentDigest, Life, Notebook, NotebookId, Revision, Timestamp, UserId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::{AnswerKey, KeptAnswer, ListFilter, Page, PageRequest, SearchPage, SearchText, StoreError};
 
 /// A number that every commit of a store takes anew, of edits or of results: equal versions mean equal content.
-/// Comparable only within one [`Health::generation`].
+/// Comparable only within one life of a notebook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub i64);
 
@@ -34,9 +34,9 @@ pub struct Loaded {
 pub struct Commit<'a> {
     /// Identifies this commit; a caller who repeats it, not knowing whether it happened, uses the same.
     pub id: CommitId,
-    /// The revision that the changes were made on.
-    pub base: Revision,
-    /// What is different, in order: each starts at the revision at which the one before it ends, the first at `base`.
+    /// The life and the revision that the changes were made on.
+    pub base: Base,
+    /// What is different, in order: each starts at the revision at which the one before it ends, the first at that of `base`.
     pub changes: &'a [Arc<Change>],
     /// The notebook after all changes, for stores that write notebooks whole.
     pub after: &'a Notebook,
@@ -49,6 +49,8 @@ pub struct Commit<'a> {
 pub struct Digested {
     /// The notebook.
     pub id: NotebookId,
+    /// Its life.
+    pub life: Life,
     /// Its owner.
     pub owner: UserId,
     /// Its last edit.
@@ -80,8 +82,6 @@ pub struct Health {
     pub writes: bool,
     /// What of that is a database.
     pub database: DatabaseState,
-    /// Changes whenever versions start anew, so that two equal numbers can be told apart.
-    pub generation: Uuid,
 }
 
 /// A database's state, as the contract's `/health` names it.
@@ -112,8 +112,8 @@ pub struct StoreEvent {
 ///   returns an error other than [`StoreError::OutcomeUnknown`], nothing was changed.
 /// - **Atomic.** A call's changes are seen by all readers and after a crash together or not at all.
 /// - **Cancelling.** A dropped future may or may not have made its change, wholly; the store stays usable.
-/// - **Compare-and-set.** [`commit`](Self::commit) and [`replace`](Self::replace) succeed only if the stored revision is still the base, and
-///   that is decided in the same step that stores it. Of two commits on one base exactly one succeeds. A commit of
+/// - **Compare-and-set.** [`commit`](Self::commit), [`replace`](Self::replace) and [`delete`](Self::delete) succeed only if the stored life and
+///   revision are still the base, and that is decided in the same step that changes them. Of two commits on one base exactly one succeeds. A commit of
 ///   results has equal revisions before and after, so results and edits made on the same base can both succeed.
 /// - **Exact.** What is loaded is what was stored: ids, code, output data and metadata, unknown fields, order; with NUL
 ///   and any other character in code and output; of unknown fields only the spelling of characters beyond ASCII may
@@ -155,18 +155,18 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// the same id, right after it, succeeds and changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::RevisionMismatch`] when the stored revision is not the base, [`StoreError::NotFound`],
+    /// [`StoreError::RevisionMismatch`] when what is stored is not the base, [`StoreError::NotFound`],
     /// [`StoreError::AlreadyAnswered`], [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError>;
 
-    /// Puts this notebook, cells and results included, at the revision it has, in the place of the one that is stored:
-    /// for bringing notebooks back from elsewhere, where no changes are known.
+    /// Puts this notebook, cells and results included, with the life and at the revision it has, in the place of the one that
+    /// is stored: for bringing notebooks back from elsewhere, where no changes are known.
     ///
     /// # Errors
-    /// [`StoreError::RevisionMismatch`] when the stored revision is not `base`, or, in a store that several processes may
-    /// use, when the notebook's own is not above it, so that whoever edits on `base` notices; [`StoreError::NotFound`], [`StoreError::Full`],
+    /// [`StoreError::RevisionMismatch`] when what is stored is not `base`, or, in a store that several processes may use, when
+    /// the notebook's own is of the same life and not above it, so that whoever edits on `base` notices; [`StoreError::NotFound`], [`StoreError::Full`],
     /// [`StoreError::OutcomeUnknown`], or when the store fails.
-    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError>;
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError>;
 
     /// What is stored of these notebooks, in any order; those that are not there or damaged are left out. Costs little for notebooks
     /// that have not changed since they were created or replaced; the others are read.
@@ -178,9 +178,9 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// Deletes a notebook with everything in it.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when it is not there; [`StoreError::RevisionMismatch`] when somebody else changed it
-    /// while it was being deleted, and it was left as it is; [`StoreError::AlreadyAnswered`].
-    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError>;
+    /// [`StoreError::NotFound`] when it is not there; [`StoreError::RevisionMismatch`] when what is stored is not `base`,
+    /// and was left as it is; [`StoreError::AlreadyAnswered`].
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError>;
 
     /// Keeps the answers to requests that found nothing to change, all or none.
     ///

@@ -1,6 +1,6 @@
 //! What to do with a notebook that was read: the one decision of a dry run and of a live one.
 
-use quire_domain::{Cell, ContentDigest, Notebook, Revision, UserId};
+use quire_domain::{Base, Cell, ContentDigest, Life, Notebook, Revision, UserId};
 use quire_storage::{Digested, Loaded, NotebookStore, StoreError};
 
 use crate::connection::{self, Keys};
@@ -35,7 +35,7 @@ pub(crate) enum Action {
     Create,
     /// Store this in the place of what is there at `base`.
     Replace {
-        base: Revision,
+        base: Base,
         notebook: Box<Notebook>,
     },
 }
@@ -72,7 +72,7 @@ pub(crate) async fn decide(
     let read = if is_whole {
         read
     } else {
-        completed = Notebook { connection: stored.connection.clone(), ..read.clone() };
+        completed = Notebook { connection: stored.connection.clone(), life: stored.life, ..read.clone() };
         &completed
     };
     let what = match (stored.content_digest() == digest, connection::is_same(read, &stored, keys)) {
@@ -90,13 +90,15 @@ pub(crate) async fn decide(
         return Ok(leave(OnConflict::Fail, &format!("{conflict}, and there is no revision after the last")));
     };
     let reason = Some(format!("{conflict}; the file's becomes revision {revision}"));
-    let action = Action::Replace { base: stored.revision, notebook: Box::new(over(&stored, read, revision)) };
+    let action = Action::Replace { base: stored.base(), notebook: Box::new(over(&stored, read, revision)) };
     Ok(Decision { action, outcome: Outcome::Updated, reason })
 }
 
 /// What was read, as a later state of what is stored.
 fn over(stored: &Notebook, read: &Notebook, revision: Revision) -> Notebook {
     Notebook {
+        // A file of before lives were recorded, or of a program that leaves them out, is a state of what is stored.
+        life: if read.life == Life::UNRECORDED { stored.life } else { read.life },
         revision,
         created_at: stored.created_at.min(read.created_at),
         updated_at: stored.updated_at.max(read.updated_at),

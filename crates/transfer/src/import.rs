@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quire_domain::{Cell, ContentDigest, Notebook, NotebookId, Revision, SecretKeys, StoredConnection, analyse};
+use quire_domain::{Cell, ContentDigest, Life, Notebook, NotebookId, Revision, SecretKeys, StoredConnection, analyse};
 use quire_storage::{Digested, NotebookStore, StoreError};
+use uuid::Uuid;
 
 use crate::TransferError;
 use crate::connection::{self, Keys};
@@ -223,6 +224,9 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
     }
     let digest = notebook.content_digest();
     let identity = Some(Identity { digest, revision: notebook.revision, connection: notebook.connection.clone() });
+    if !source.is_whole() {
+        notebook.life = Life::new(Uuid::new_v4()); // such a file tells none
+    }
     let sealed = connection::seal(&mut notebook, keys);
     notebook.cells = analysed.cells;
     let prepared = sealed.map(|notice| (notebook, notices.into_iter().chain(notice).collect()));

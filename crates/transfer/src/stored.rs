@@ -53,8 +53,9 @@ pub(crate) async fn look(store: &dyn NotebookStore, id: &NotebookId) -> Result<O
         return Ok(Some(found));
     }
     let Some(loaded) = patiently(|| store.load(id)).await? else { return Ok(None) };
-    let Notebook { owner, revision, .. } = &loaded.notebook;
+    let Notebook { life, owner, revision, .. } = &loaded.notebook;
     let has_connection = loaded.notebook.connection.is_some();
-    let (owner, revision, digest) = (owner.clone(), *revision, loaded.notebook.content_digest());
-    Ok(Some(Digested { id: id.clone(), owner, revision, version: loaded.version, digest, has_connection }))
+    let (life, owner, revision) = (*life, owner.clone(), *revision);
+    let digest = loaded.notebook.content_digest();
+    Ok(Some(Digested { id: id.clone(), life, owner, revision, version: loaded.version, digest, has_connection }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use quire_domain::{Notebook, NotebookId, UserId};
-use quire_storage::{NotebookStore, StoreError};
+use quire_storage::{NotebookStore, NotebookStoreExt as _, StoreError};
 
 use crate::export::list;
 
@@ -45,20 +45,19 @@ impl Target for StoreTarget {
         match self.0.load(&notebook.id).await? {
             None => self.0.create(notebook, None).await?,
             Some(there) if is_exactly(&there.notebook, notebook) => return Ok(false),
-            Some(there) => self.0.replace(there.notebook.revision, notebook).await?,
+            Some(there) => self.0.replace(there.notebook.base(), notebook).await?,
         };
         Ok(true)
     }
 
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
-        self.0.delete(id, None).await
+        self.0.delete_current(id, None).await
     }
 }
 
 fn is_exactly(there: &Notebook, wanted: &Notebook) -> bool {
-    let beside = |notebook: &Notebook| {
-        (notebook.revision, notebook.created_at, notebook.updated_at, notebook.connection.clone())
-    };
+    let beside =
+        |notebook: &Notebook| (notebook.base(), notebook.created_at, notebook.updated_at, notebook.connection.clone());
     beside(there) == beside(wanted)
         && there.content_digest() == wanted.content_digest()
         && there.cells.iter().map(|cell| cell.revision).eq(wanted.cells.iter().map(|cell| cell.revision))

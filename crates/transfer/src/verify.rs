@@ -15,8 +15,9 @@ use crate::stored::{Trouble, patiently};
 /// A verification: every notebook of a source is compared completely with the one that is stored. Nothing is written.
 ///
 /// Compared are id, owner, name, connection string (opened), unknown fields, and of each cell in order id, type, code,
-/// unknown fields, and results with every output. A stored notebook at a higher revision was edited since, if anything is
-/// different ([`Outcome::Newer`]), and else is the same. One at a lower revision is different.
+/// unknown fields, and results with every output. Where anything is different, a stored notebook of the same owner and life at
+/// a higher revision was edited since ([`Outcome::Newer`]); everything else is different: of another owner or another life, or
+/// beside a file that has no revision, nothing shows that the one comes from the other. One at a lower revision is different.
 #[derive(Clone, Debug)]
 pub struct Verify {
     /// Where the notebooks should be.
@@ -70,7 +71,8 @@ impl Verify {
                 return Ok(line(id, Outcome::Failed, Some(reason)));
             }
         };
-        if !self.source.is_whole() {
+        let is_whole = self.source.is_whole();
+        if !is_whole {
             read.connection.clone_from(&stored.connection);
         }
         let keys = self.keys.clone();
@@ -79,10 +81,14 @@ impl Verify {
             if stored.revision < read.revision {
                 different.add(format!("revision {} in the database, {} in the file", stored.revision, read.revision));
             }
+            if stored.life != read.life && is_whole {
+                different.add("life: it was deleted and made again, or comes from elsewhere".to_owned());
+            }
             let mut reasons: Vec<String> = notice.into_iter().collect();
+            let comes_from_it = is_whole && stored.owner == read.owner && stored.life == read.life;
             let outcome = if different.is_empty() {
                 Outcome::Same
-            } else if stored.revision > read.revision {
+            } else if comes_from_it && stored.revision > read.revision {
                 let (stored, read) = (stored.revision, read.revision);
                 reasons.push(format!("edited since: revision {stored} in the database, {read} in the file"));
                 reasons.push(format!("changed: {}", different.text()));

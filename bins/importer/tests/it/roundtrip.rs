@@ -77,6 +77,7 @@ fn notebook() -> impl Strategy<Value = Notebook> {
         |((id, owner, name, string), revision, time, extra, cells)| {
             let mut notebook = Notebook::new(
                 NotebookId::new(id).unwrap(),
+                quire_domain::Life::UNRECORDED,
                 UserId::new(owner).unwrap(),
                 Timestamp::from_timestamp_micros(time).unwrap(),
             );

@@ -96,6 +96,31 @@ fn what_was_edited_since_is_newer_and_what_is_not_there_is_missing() {
     this.expect(1, &["verify"]);
 }
 
+/// A higher revision proves an edit of the same notebook only: of another owner's, or of one that was made again, it proves
+/// nothing.
+#[test]
+fn what_does_not_come_from_the_file_is_different_whatever_its_revision() {
+    let this = Move::new();
+    for id in ["another-owner", "another-life"] {
+        this.notebook(id, 3, &["x = 1"]);
+    }
+    this.expect(0, &["run"]);
+    this.sql(
+        "INSERT INTO users (id) VALUES ('user_bob'); \
+              UPDATE notebooks SET revision = 9; \
+              UPDATE cells SET code = 'x = 2'; \
+              UPDATE notebooks SET user_id = 'user_bob' WHERE id = 'another-owner'; \
+              UPDATE notebooks SET life = gen_random_uuid() WHERE id = 'another-life'",
+    );
+    let verify = this.expect(3, &["verify"]);
+    for (file, what) in [("another-owner.json", "owner"), ("another-life.json", "life: it was deleted and made again")]
+    {
+        assert_eq!(verify.line(file)["result"], "different");
+        let reason = verify.line(file)["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains(what) && !reason.contains("edited since"), "{reason}");
+    }
+}
+
 #[test]
 fn derived_names_are_information() {
     let this = Move::new();

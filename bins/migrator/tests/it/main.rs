@@ -3,6 +3,7 @@
 
 mod commands;
 mod concurrent;
+mod generation;
 mod killed;
 mod reseal;
 mod secrets;

@@ -23,7 +23,7 @@ fn plain(number: u8) -> ConnectionString {
 
 fn notebook(number: u8) -> Notebook {
     let (id, owner) = (NotebookId::new(format!("n{number:03}")).unwrap(), UserId::new("ann").unwrap());
-    let mut notebook = Notebook::new(id, owner, Timestamp::default());
+    let mut notebook = Notebook::new(id, quire_domain::Life::UNRECORDED, owner, Timestamp::default());
     if !number.is_multiple_of(10) {
         let sealed = keys(OLD).seal(&plain(number), &notebook.id, &notebook.owner, [number; 24]);
         notebook.connection = Some(sealed.unwrap());

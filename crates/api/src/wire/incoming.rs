@@ -7,6 +7,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::openapi::{CellTypeName, SortName};
 
+/// A state of a notebook: its revision, or the text of its `ETag`, which also tells a notebook from one that was deleted and
+/// made again under the same id.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, expecting = "it must be a number, or the text of an ETag")]
+pub(crate) enum ExpectedRevision {
+    /// The number that answers call `revision`.
+    Revision(i64),
+    /// The header as it came, with its quotes.
+    ETag(String),
+}
+
 /// Another name for a notebook, without the blanks around it; blank or null means none.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewName, example = json!({"name": "Sales"}))]
@@ -14,9 +25,9 @@ pub(crate) struct NameIn {
     #[schema(required, max_length = 255, pattern = r"^[^\u0000]*$")]
     #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
     pub(crate) name: Option<String>,
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
 }
 
 /// Another connection string; the empty one and null mean none.
@@ -28,9 +39,9 @@ pub(crate) struct ConnectionIn {
     #[schema(required, max_length = 2_048, pattern = r"^[^\u0000]*$")]
     #[serde(deserialize_with = "secret")]
     pub(crate) connection_string: Option<String>,
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
 }
 
 /// A text or null; the error does not repeat what is there, as those of `serde_json` do with numbers.
@@ -56,9 +67,9 @@ pub(crate) struct CellIn {
     /// The cell that it goes behind; to the end when this is absent, null or empty.
     #[serde(default)]
     pub(crate) after_cell_id: Option<String>,
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
 }
 
 /// By way of a text: of an enum, `serde_json` says that anything but a text is no JSON.
@@ -73,9 +84,9 @@ pub(crate) struct CodeIn {
     /// At most 262,144 bytes of UTF-8; may be empty.
     #[schema(max_length = 262_144)]
     pub(crate) code: String,
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
     /// Lets the change through when the cell itself is as it was at the revision that you know.
     #[serde(default)]
     pub(crate) merge: Option<bool>,
@@ -89,9 +100,9 @@ pub(crate) struct MoveIn {
     #[schema(required)]
     #[serde(deserialize_with = "Option::deserialize")] // null is a value here, absence is not
     pub(crate) after_cell_id: Option<String>,
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
     /// Lets the change through when the cell itself is as it was at the revision that you know.
     #[serde(default)]
     pub(crate) merge: Option<bool>,
@@ -104,9 +115,9 @@ pub(crate) struct TypeIn {
     #[schema(value_type = CellTypeName)]
     #[serde(deserialize_with = "cell_type")]
     pub(crate) r#type: CellType,
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
     /// Lets the change through when the cell itself is as it was at the revision that you know.
     #[serde(default)]
     pub(crate) merge: Option<bool>,
@@ -116,9 +127,9 @@ pub(crate) struct TypeIn {
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = Deletion, example = json!({}))]
 pub(crate) struct DeleteIn {
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
     /// Lets the change through when the cell itself is as it was at the revision that you know.
     #[serde(default)]
     pub(crate) merge: Option<bool>,
@@ -128,9 +139,9 @@ pub(crate) struct DeleteIn {
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = NotebookDeletion, example = json!({}))]
 pub(crate) struct DeleteNotebookIn {
-    /// The revision that you know; the change is refused when the notebook is at another.
+    /// The state that you know; the change is refused when the notebook is at another.
     #[serde(default)]
-    pub(crate) expected_revision: Option<i64>,
+    pub(crate) expected_revision: Option<ExpectedRevision>,
 }
 
 /// Which part of a list.

@@ -242,7 +242,8 @@ mod tests {
     /// What is told of these edits when they come as one change, as from another server: each type, and whose.
     fn told(before: &[(&str, &str)], edits: impl IntoIterator<Item = Edit>) -> Vec<(String, String)> {
         let (id, owner) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
-        let mut open = OpenNotebook::open(Notebook::new(id, owner, Timestamp::UNIX_EPOCH));
+        let mut open =
+            OpenNotebook::open(Notebook::new(id, quire_domain::Life::UNRECORDED, owner, Timestamp::UNIX_EPOCH));
         let apply = |open: &mut OpenNotebook, edit: &Edit| open.apply(edit, None, Timestamp::UNIX_EPOCH).unwrap();
         for (id, code) in before {
             let (id, code) = (CellId::new(*id).unwrap(), (*code).into());

@@ -240,3 +240,38 @@ async fn two_clients_with_merge_lose_nothing() {
     assert_eq!(notebook["revision"], 7 + 2 * 500);
     assert_eq!(codes(&server, &path).await, expected);
 }
+
+/// `blank-…` comes back with the next list, at the revision at which it was deleted; what was known of the first one must
+/// neither change nor delete the second.
+#[actix_web::test]
+async fn what_is_known_of_a_deleted_notebook_matches_nothing_of_the_one_made_again() {
+    let server = Server::start();
+    let path = "/api/notebooks/blank";
+    let first_cell = format!("{path}/cells/{}", server.first_cell(path).await);
+    server.put(&first_cell, r#"{"code": "first"}"#).await.ok();
+    let known = etag(&server, path).await;
+    server.delete(path).await.ok();
+    let cell = format!("{path}/cells/{}", server.first_cell(path).await);
+    server.put(&cell, r#"{"code": "second"}"#).await.ok();
+    assert_ne!(etag(&server, path).await, known);
+
+    let delete = |etag: String| to(TestRequest::delete(), path).insert_header(("If-Match", etag));
+    let problem = server.send(delete(known.clone())).await.problem(412, "precondition_failed");
+    assert_eq!(problem["current_revision"], 1);
+    put_if(&server, &cell, r#"{"code": "stale"}"#, &known).await.problem(412, "precondition_failed");
+    put_if(&server, &cell, r#"{"code": "stale", "merge": true}"#, &known).await.problem(412, "precondition_failed");
+    assert_eq!(server.send(get(path).insert_header(("If-None-Match", known.clone()))).await.status, 200);
+
+    // The body may hold the text of an ETag, where the number alone cannot tell the two apart.
+    let with = |expected: Value| json!({"code": "third", "expected_revision": expected}).to_string();
+    let problem = server.put(&cell, &with(json!(known))).await.problem(409, "revision_conflict");
+    assert!(problem["detail"].as_str().unwrap().contains("deleted and made again"), "{problem}");
+    assert_eq!(problem["changed_cells_complete"], false);
+    assert_eq!(codes(&server, path).await, ["second"]);
+    server.put(&cell, &with(json!(etag(&server, path).await))).await.ok();
+    server.put(&cell, &with(json!(2))).await.ok();
+    for none in [json!("2"), json!(""), json!(true), json!(1.5)] {
+        server.put(&cell, &with(none)).await.problem(422, "does_not_fit");
+    }
+    server.send(delete(etag(&server, path).await)).await.ok();
+}

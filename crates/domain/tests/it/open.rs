@@ -31,7 +31,7 @@ const CODE: &[&str] = &[
 
 fn notebook(keys: &[usize]) -> Notebook {
     let (name, user) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
-    let mut notebook = Notebook::new(name, user, Timestamp::UNIX_EPOCH);
+    let mut notebook = Notebook::new(name, quire_domain::Life::UNRECORDED, user, Timestamp::UNIX_EPOCH);
     let cell = |(index, key): (usize, &usize)| Cell {
         id: id(&format!("c{index}")),
         order: OrderKey::at(*key),

@@ -1,6 +1,6 @@
 //! From an `.ipynb` to a notebook.
 
-use quire_domain::{Extra, Notebook, NotebookId, limits};
+use quire_domain::{Extra, Life, Notebook, NotebookId, limits};
 use serde_json::value::RawValue;
 
 use super::cell::draft;
@@ -60,7 +60,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
         _ => return Err(Problem::at(version, "`nbformat` is another version than 3 and 4, which can be read")),
     };
     let id = defaults.id.clone().ok_or_else(|| Problem::whole("no id is given"))?;
-    let mut notebook = Notebook::new(id, defaults.owner.clone(), defaults.time);
+    let mut notebook = Notebook::new(id, Life::UNRECORDED, defaults.owner.clone(), defaults.time);
     let named = metadata.and_then(|metadata| name_of(&kept::object(metadata.get())?));
     if let Some((value, name)) = named {
         notebook.name = Notebook::name_from(&name).map_err(|error| Problem::beyond(value, error))?;

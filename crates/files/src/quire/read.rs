@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _};
 use quire_domain::{
-    Cell, CellId, CellType, Extra, Json, Notebook, NotebookId, OrderKey, Revision, StoredConnection, Timestamp, UserId,
-    limits,
+    Cell, CellId, CellType, Extra, Json, Life, Notebook, NotebookId, OrderKey, Revision, StoredConnection, Timestamp,
+    UserId, limits,
 };
 use serde_json::value::RawValue;
 
@@ -75,6 +75,10 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
             .map_err(|error| Problem::beyond(value, error))?,
         None => None,
     };
+    let life = match fields.take("life")? {
+        Some(value) => fields::text(value, "`life`")?.parse().map_err(|error| Problem::beyond(value, error))?,
+        None => Life::UNRECORDED,
+    };
     let revision = revision(fields.take("revision")?)?.unwrap_or_default();
     let created_at = time(fields.take("created_at")?, "`created_at`")?;
     let updated_at = time(fields.take("updated_at")?, "`updated_at`")?;
@@ -103,7 +107,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
         updated_at: updated_at.or(created_at).unwrap_or(defaults.time),
         extra: extra(fields)?,
         cells: cells.into_iter().collect(),
-        ..Notebook::new(id, defaults.owner.clone(), defaults.time)
+        ..Notebook::new(id, life, defaults.owner.clone(), defaults.time)
     };
     Ok(Parsed { notebook, dated: created_at.is_some(), inline_results, nan: false })
 }

@@ -1,7 +1,7 @@
 //! From a notebook to a file's text: what Python's `json.dump(…, indent=2)` would write.
 
 use chrono::SecondsFormat;
-use quire_domain::{Cell, Json, Notebook, Output, Results, Timestamp};
+use quire_domain::{Cell, Json, Life, Notebook, Output, Results, Timestamp};
 
 /// A field that we are said not to know has the name of one of ours, so that the file could not be read again.
 #[derive(Debug, thiserror::Error)]
@@ -9,8 +9,8 @@ use quire_domain::{Cell, Json, Notebook, Output, Results, Timestamp};
 pub struct UnwritableField(String);
 
 /// The fields of a notebook.
-const NOTEBOOK: [&str; 8] =
-    ["id", "user_id", "name", "db_conn_string", "revision", "cells", "created_at", "updated_at"];
+const NOTEBOOK: [&str; 9] =
+    ["id", "user_id", "name", "db_conn_string", "revision", "cells", "created_at", "updated_at", "life"];
 /// The fields of a cell. Results of older files are not among them: they are among the unknown when we cannot read them.
 const CELL: [&str; 6] = ["id", "type", "code", "reads", "writes", "revision"];
 
@@ -68,6 +68,11 @@ fn write_notebook(notebook: &Notebook, with_results: bool) -> Result<String, Unw
     out.time(notebook.created_at);
     out.field(1, "updated_at", false);
     out.time(notebook.updated_at);
+    // Files of before lives were recorded stay as they were.
+    if notebook.life != Life::UNRECORDED {
+        out.field(1, "life", false);
+        out.string(&notebook.life.to_string());
+    }
     out.extra(1, notebook.extra.iter(), &NOTEBOOK)?;
     out.line(0);
     out.text.push('}');

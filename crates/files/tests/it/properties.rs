@@ -103,7 +103,7 @@ fn notebook() -> impl Strategy<Value = Notebook> {
     let cells = vec((id, cell()), 0..6);
     (option::of("[^\0]{0,30}"), cells).prop_map(|(name, cells)| {
         let (id, owner) = (NotebookId::new("given").unwrap(), UserId::new("ann").unwrap());
-        let mut notebook = Notebook::new(id, owner, Timestamp::default());
+        let mut notebook = Notebook::new(id, quire_domain::Life::UNRECORDED, owner, Timestamp::default());
         notebook.name = name.and_then(|name| Notebook::name_from(&name).unwrap());
         notebook.connection = StoredConnection::new("postgres://u:hunter2@h/d").unwrap();
         let mut seen = std::collections::HashSet::new();

@@ -133,7 +133,7 @@ async fn a_notebook_larger_than_one_may_be_is_refused_wherever_it_comes_from() {
 /// A stored notebook of one cycle of so many cells.
 async fn with_cycle(world: &World, cells: usize) -> NotebookId {
     let id = NotebookId::new("cycle").unwrap();
-    let mut notebook = Notebook::new(id.clone(), ann(), Timestamp::UNIX_EPOCH);
+    let mut notebook = Notebook::new(id.clone(), quire_domain::Life::UNRECORDED, ann(), Timestamp::UNIX_EPOCH);
     let cell = |index: usize| Cell {
         id: CellId::new(format!("c{index}")).unwrap(),
         order: OrderKey::at(index),

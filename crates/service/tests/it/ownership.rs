@@ -112,7 +112,7 @@ impl Clock for Behind {
 async fn blank_is_first_whichever_servers_clock_is_ahead() {
     let world = World::with(Options { clock: Arc::new(Behind), ..options() });
     let ahead = Timestamp::from_timestamp_micros(100).unwrap();
-    let blank = Notebook::new(NotebookId::new("blank-ann").unwrap(), ann(), ahead);
+    let blank = Notebook::new(NotebookId::new("blank-ann").unwrap(), quire_domain::Life::UNRECORDED, ann(), ahead);
     world.store.create(&blank, None).await.unwrap();
     assert_eq!(ids(&world).await, ["blank-ann", "demo-ann"]);
 }
@@ -130,8 +130,12 @@ async fn a_deleted_one_comes_back_with_the_next_list() {
 #[tokio::test]
 async fn any_id_that_begins_with_blank_counts_as_the_blank_one() {
     let world = World::new();
-    let mut other =
-        quire_domain::Notebook::new(NotebookId::new("blank-older").unwrap(), ann(), quire_domain::Timestamp::default());
+    let mut other = quire_domain::Notebook::new(
+        NotebookId::new("blank-older").unwrap(),
+        quire_domain::Life::UNRECORDED,
+        ann(),
+        quire_domain::Timestamp::default(),
+    );
     other.name = Some("mine".into());
     quire_storage::NotebookStore::create(&*world.store, &other, None).await.unwrap();
     assert_eq!(ids(&world).await, ["blank-older", "demo-ann"]);

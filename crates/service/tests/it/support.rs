@@ -160,7 +160,7 @@ impl NotebookStore for Faulty {
         Ok(version)
     }
 
-    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         self.inner.replace(base, notebook).await
     }
 
@@ -168,8 +168,8 @@ impl NotebookStore for Faulty {
         self.inner.digests(ids).await
     }
 
-    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
-        self.inner.delete(id, answer).await?;
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+        self.inner.delete(id, base, answer).await?;
         if self.lose_delete.swap(false, Ordering::SeqCst) {
             return Err(StoreError::OutcomeUnknown { id: id.clone() });
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use quire_domain::{CellId, Change, Notebook, NotebookId, Results, Revision};
+use quire_domain::{Base, CellId, Change, Notebook, NotebookId, Results, Revision};
 use quire_storage::{CommitId, KeptAnswer, Version};
 
 use super::create::{entry_of, text_of};
@@ -19,7 +19,7 @@ use crate::results::{Record, ResultsFile};
 #[derive(Debug)]
 pub(crate) struct OwnedCommit {
     pub(crate) id: CommitId,
-    pub(crate) base: Revision,
+    pub(crate) base: Base,
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
     pub(crate) answers: Vec<KeptAnswer>,
@@ -45,8 +45,8 @@ impl Engine {
         let mut how = if edits { Look::State } else { Look::Content };
         for _ in 0..ROUNDS {
             let current = self.look(id, how)?.ok_or(Error::NotFound)?;
-            if current.known.summary.revision != commit.base {
-                return Err(Error::Mismatch(commit.base));
+            if current.known.base() != commit.base {
+                return Err(Error::Mismatch(commit.base.revision));
             }
             if commit.changes.is_empty() && !commit.whole {
                 self.answers.keep(&commit.answers)?;

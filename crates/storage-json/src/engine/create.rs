@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Notebook, NotebookId, Results};
+use quire_domain::{Base, Notebook, NotebookId, Results};
 use quire_files::quire::{self, Defaults};
 use quire_storage::{KeptAnswer, Version};
 
@@ -73,10 +73,14 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn delete(&self, id: &NotebookId, answers: &[KeptAnswer]) -> Result<(), Error> {
+    pub(crate) fn delete(&self, id: &NotebookId, base: Base, answers: &[KeptAnswer]) -> Result<(), Error> {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
+        // The content is compared when the file is removed, so its state is enough to begin with.
         let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
+        if current.known.base() != base {
+            return Err(Error::Mismatch(base.revision));
+        }
         let changing = self.answers.begin(&self.notebooks, id, || Then::Gone, answers)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
@@ -86,9 +90,8 @@ impl Engine {
             }
             Removed::Changed => {
                 // Noted, so that whoever has the notebook open is told and sees the edit before deleting it.
-                let base = current.known.summary.revision;
                 self.look(id, Look::Content)?;
-                return Err(Error::Mismatch(base));
+                return Err(Error::Mismatch(base.revision));
             }
         };
         match (changing, &synced) {

@@ -17,7 +17,12 @@ fn answer() -> KeptAnswer {
 }
 
 fn notebook(id: &str) -> Notebook {
-    Notebook::new(NotebookId::new(id).unwrap(), UserId::new("ann").unwrap(), Timestamp::default())
+    Notebook::new(
+        NotebookId::new(id).unwrap(),
+        quire_domain::Life::UNRECORDED,
+        UserId::new("ann").unwrap(),
+        Timestamp::default(),
+    )
 }
 
 fn commit(open: &mut OpenNotebook, edits: &[Edit], answers: Vec<KeptAnswer>) -> OwnedCommit {

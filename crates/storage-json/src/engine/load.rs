@@ -35,6 +35,7 @@ impl Engine {
 /// Adds to what a file says what is known beside it.
 fn complete(mut notebook: Notebook, known: &Known, latest: &Latest) -> Notebook {
     let edited_outside = notebook.revision != known.summary.revision;
+    notebook.life = known.life;
     notebook.revision = known.summary.revision;
     notebook.created_at = known.summary.created_at;
     notebook.updated_at = known.summary.updated_at;

@@ -22,7 +22,6 @@ use quire_storage::{
     AnswerKey, CommitId, Health, KeptAnswer, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
 };
 use tokio::sync::broadcast;
-use uuid::Uuid;
 
 pub(crate) use commit::OwnedCommit;
 pub(crate) use look::{ROUNDS, what_it_is};
@@ -50,7 +49,6 @@ pub(crate) struct Engine {
     /// The directory's state when all names in it were last looked at; held while they are.
     names_seen: Mutex<Option<Fingerprint>>,
     events: broadcast::Sender<StoreEvent>,
-    generation: Uuid,
     default_owner: UserId,
     /// Held as long as anything can write.
     lock: File,
@@ -130,12 +128,7 @@ impl Engine {
 
     /// What to say when the disk does not answer in time.
     pub(crate) fn bad_health(&self) -> Health {
-        Health {
-            reads: false,
-            writes: false,
-            database: quire_storage::DatabaseState::NotConfigured,
-            generation: self.generation,
-        }
+        Health { reads: false, writes: false, database: quire_storage::DatabaseState::NotConfigured }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 
 use quire_domain::{NotebookId, UserId};
 use tokio::sync::broadcast;
-use uuid::Uuid;
 
 use super::look::Seen;
 use super::{EVENTS, Engine, lock, scan};
@@ -40,7 +39,6 @@ impl Engine {
             slots: Mutex::new(HashMap::new()),
             names_seen: Mutex::new(None),
             events: broadcast::channel(EVENTS).0,
-            generation: Uuid::new_v4(),
             default_owner,
             lock,
         };

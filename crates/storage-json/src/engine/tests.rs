@@ -1,8 +1,9 @@
 //! A directory whose names cannot be made durable for a while.
 
-use quire_domain::{CellId, CellType, Edit, Notebook, OpenNotebook, Place};
+use quire_domain::{CellId, CellType, Edit, Life, Notebook, OpenNotebook, Place};
 use quire_storage::RequestDigest;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::*;
 
@@ -14,7 +15,7 @@ fn answer(key: u8) -> KeptAnswer {
 
 /// An edit that inserts a cell.
 fn edit(open: &mut OpenNotebook, key: u8) -> OwnedCommit {
-    let base = open.notebook().revision;
+    let base = open.notebook().base();
     let (cell_type, code) = (CellType::Python, "x".into());
     let insert = Edit::InsertCell { id: CellId::new(format!("c{key}")).unwrap(), cell_type, code, place: Place::End };
     let change = open.apply(&insert, None, Timestamp::default()).unwrap().unwrap();
@@ -32,7 +33,7 @@ fn what_may_not_last_is_not_answered_until_it_does() {
     let look = |engine: &Engine, key| engine.answer(&answer(key).user, answer(key).key, Timestamp::default());
     let new = |id: &str| {
         let id = NotebookId::new(id).unwrap();
-        Notebook::new(id, UserId::new("ann").unwrap(), Timestamp::default())
+        Notebook::new(id, Life::UNRECORDED, UserId::new("ann").unwrap(), Timestamp::default())
     };
 
     engine.notebooks = unsound();
@@ -58,7 +59,7 @@ fn what_may_not_last_is_not_answered_until_it_does() {
     assert!(look(&engine, 2).unwrap().is_some());
 
     engine.notebooks = unsound();
-    let gone = engine.delete(&NotebookId::new("x").unwrap(), &[answer(3)]);
+    let gone = engine.delete(&NotebookId::new("x").unwrap(), open.notebook().base(), &[answer(3)]);
     assert!(matches!(gone, Err(Error::Unsure(_))), "{gone:?}");
     assert!(matches!(look(&engine, 3), Err(Error::Unsure(_))));
     engine.notebooks = sound();

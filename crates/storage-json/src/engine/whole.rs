@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Change, Notebook, NotebookId, Replaced, Revision};
+use quire_domain::{Base, Change, Notebook, NotebookId, Replaced};
 use quire_storage::{CommitId, Digested, Loaded, Version};
 use uuid::Uuid;
 
@@ -12,14 +12,14 @@ use crate::error::Error;
 
 impl Engine {
     /// Puts a notebook in the place of the one that is stored at `base`, as a commit of all differences.
-    pub(crate) fn replace_whole(&self, base: Revision, notebook: Notebook) -> Result<Version, Error> {
+    pub(crate) fn replace_whole(&self, base: Base, notebook: Notebook) -> Result<Version, Error> {
         let Loaded { notebook: before, .. } = self.load(&notebook.id)?.ok_or(Error::NotFound)?;
-        if before.revision != base {
-            return Err(Error::Mismatch(base));
+        if before.base() != base {
+            return Err(Error::Mismatch(base.revision));
         }
         checked_text_of(&notebook)?;
         let change = Change {
-            revision: Replaced { before: base, after: notebook.revision },
+            revision: Replaced { before: base.revision, after: notebook.revision },
             updated_at: Replaced { before: before.updated_at, after: notebook.updated_at },
             name: None,
             connection: None,
@@ -41,6 +41,7 @@ impl Engine {
         match self.load(id) {
             Ok(Some(Loaded { notebook, version })) => Ok(Some(Digested {
                 id: notebook.id.clone(),
+                life: notebook.life,
                 owner: notebook.owner.clone(),
                 revision: notebook.revision,
                 version,

@@ -1,6 +1,6 @@
 //! What is known of one file.
 
-use quire_domain::{Notebook, NotebookId, Revision, Timestamp, UserId};
+use quire_domain::{Base, Life, Notebook, NotebookId, Revision, Timestamp, UserId};
 use quire_files::Damage;
 use quire_files::quire::Parsed;
 use quire_storage::{Summary, Version};
@@ -30,6 +30,7 @@ pub(crate) enum Content {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
     pub(crate) summary: Summary,
+    pub(crate) life: Life,
     /// The revision that the file itself gives; lower than the summary's after an edit from outside.
     pub(crate) own_revision: Revision,
     /// Whether the file holds results, which the next write moves to where they belong.
@@ -44,11 +45,17 @@ impl Known {
     pub(crate) fn written(notebook: &Notebook) -> Self {
         Self {
             summary: summary(notebook),
+            life: notebook.life,
             own_revision: notebook.revision,
             inline_results: false,
             dated: true,
             version: Version(0),
         }
+    }
+
+    /// What a change of the notebook is made on.
+    pub(crate) fn base(&self) -> Base {
+        Base { life: self.life, revision: self.summary.revision }
     }
 }
 
@@ -76,6 +83,7 @@ impl Content {
         match read {
             Ok(parsed) => Self::Notebook(Known {
                 summary: summary(&parsed.notebook),
+                life: parsed.notebook.life,
                 own_revision: parsed.notebook.revision,
                 inline_results: parsed.inline_results,
                 dated: parsed.dated,
@@ -100,6 +108,10 @@ fn summary(notebook: &Notebook) -> Summary {
     }
 }
 
+fn unrecorded() -> Life {
+    Life::UNRECORDED
+}
+
 /// An entry as a line of the log.
 #[derive(Serialize, Deserialize)]
 pub(super) struct LineV1<'a> {
@@ -116,6 +128,9 @@ struct EntryV1 {
     id: NotebookId,
     owner: UserId,
     name: Option<String>,
+    /// Missing in lines of before lives were recorded.
+    #[serde(default = "unrecorded")]
+    life: Life,
     revision: Revision,
     own_revision: Revision,
     created_at: Timestamp,
@@ -139,6 +154,7 @@ impl<'a> LineV1<'a> {
             id: known.summary.id.clone(),
             owner: known.summary.owner.clone(),
             name: known.summary.name.as_deref().map(str::to_owned),
+            life: known.life,
             revision: known.summary.revision,
             own_revision: known.own_revision,
             created_at: known.summary.created_at,
@@ -163,6 +179,7 @@ impl<'a> LineV1<'a> {
                     created_at: line.created_at,
                     updated_at: line.updated_at,
                 },
+                life: line.life,
                 own_revision: line.own_revision,
                 inline_results: line.inline_results,
                 dated: line.dated,

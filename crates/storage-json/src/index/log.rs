@@ -113,7 +113,7 @@ impl Log {
 mod tests {
     use std::fs;
 
-    use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
+    use quire_domain::{Life, Notebook, NotebookId, Timestamp, UserId};
     use tempfile::TempDir;
 
     use super::*;
@@ -126,7 +126,8 @@ mod tests {
         fs::write(dir.path().join(NAME), "{\"file\":\"w.js").unwrap();
         let folder = Arc::new(Folder::open(dir.path()).unwrap());
         let meta = folder.own_meta().unwrap();
-        let notebook = Notebook::new(NotebookId::new("x").unwrap(), UserId::new("ann").unwrap(), Timestamp::default());
+        let (id, owner) = (NotebookId::new("x").unwrap(), UserId::new("ann").unwrap());
+        let notebook = Notebook::new(id, Life::UNRECORDED, owner, Timestamp::default());
         let entry = Entry::new(&meta, Some(Digest::of(b"x")), Content::Notebook(Known::written(&notebook)));
         let (mut log, _) = Log::open(Arc::clone(&folder)).unwrap();
         log.append("x.json", Some(&entry));

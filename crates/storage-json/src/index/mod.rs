@@ -19,8 +19,9 @@ mod seen;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
-use quire_domain::{NotebookId, Revision, UserId};
+use quire_domain::{Base, NotebookId, UserId};
 use quire_storage::{Cursor, Damaged, Page, PageRequest, Version};
+use uuid::Uuid;
 
 pub(crate) use entry::{Content, Entry, Known};
 pub(crate) use log::Log;
@@ -36,10 +37,22 @@ pub(crate) struct Index {
     lists: HashMap<UserId, BTreeMap<Cursor, Box<str>>>,
     /// Files that no list shows as notebooks.
     troubled: BTreeSet<Box<str>>,
-    /// Notebooks whose files vanished: should they come back, as after a save by renaming, then as a later revision.
-    vanished: HashMap<NotebookId, (Revision, Digest)>,
+    /// Notebooks whose files vanished: should they come back, as after a save by renaming, then as a later revision. At most
+    /// [`MAX_VANISHED`].
+    vanished: HashMap<NotebookId, (Base, Digest)>,
     version: i64,
     log: Log,
+}
+
+/// Notebooks without a file that are remembered. A save by renaming takes a moment, so that few are enough, while whoever
+/// deletes files for months must not fill the memory.
+const MAX_VANISHED: usize = 1_000;
+
+/// Where versions begin in this process: somewhere else each time, for those of an earlier process are not remembered, and
+/// none of them may stand for another content.
+fn first_version() -> i64 {
+    let (random, _) = Uuid::new_v4().as_u64_pair();
+    i64::try_from(random >> 2).unwrap_or_default()
 }
 
 /// What the index says of an id.
@@ -58,13 +71,16 @@ impl Index {
             lists: HashMap::new(),
             troubled: BTreeSet::new(),
             vanished: HashMap::new(),
-            version: 0,
+            version: first_version(),
             log,
         }
     }
 
     /// Takes over what the log remembers of a file.
-    pub(crate) fn remember(&mut self, file: Box<str>, entry: Entry) {
+    pub(crate) fn remember(&mut self, file: Box<str>, mut entry: Entry) {
+        if let Content::Notebook(known) = &mut entry.content {
+            known.version = Version(self.version);
+        }
         self.put(file, entry);
     }
 

@@ -1,15 +1,15 @@
 //! What follows when a file is found to be there, to be different, or to be gone.
 
-use quire_domain::{NotebookId, Revision, Timestamp};
+use quire_domain::{Base, Life, NotebookId, Timestamp};
 
 use super::entry::{Content, Entry};
-use super::{Index, Known};
+use super::{Index, Known, MAX_VANISHED};
 use crate::digest::Digest;
 
 /// A notebook as it was known before something was found.
 #[derive(Clone)]
 struct Before {
-    revision: Revision,
+    base: Base,
     digest: Option<Digest>,
     created_at: Option<Timestamp>,
     updated_at: Timestamp,
@@ -83,16 +83,16 @@ impl Index {
     fn before(&self, id: &NotebookId) -> Option<Before> {
         if let Some((_, entry, known)) = self.serving(id) {
             return Some(Before {
-                revision: known.summary.revision,
+                base: known.base(),
                 digest: entry.digest,
                 created_at: Some(known.summary.created_at),
                 updated_at: known.summary.updated_at,
                 own: Some(known.clone()),
             });
         }
-        let (revision, digest) = self.vanished.get(id)?;
+        let (base, digest) = self.vanished.get(id)?;
         let updated_at = Timestamp::default();
-        Some(Before { revision: *revision, digest: Some(*digest), created_at: None, updated_at, own: None })
+        Some(Before { base: *base, digest: Some(*digest), created_at: None, updated_at, own: None })
     }
 
     /// Gives the file that serves the notebook now the revision, times and version that follow from what was known
@@ -102,7 +102,7 @@ impl Index {
             if let Some(before) = before
                 && let Some(digest) = before.digest
             {
-                self.vanished.insert(id.clone(), (before.revision, digest));
+                self.remember_vanished(id, before.base, digest);
                 return before.own.is_some();
             }
             return false;
@@ -110,22 +110,28 @@ impl Index {
         let (file, mut entry, mut known) = (Box::<str>::from(file), entry.clone(), known.clone());
         let listed_at = known.summary.created_at;
         let mut changed = true;
-        if let Some(before) = before {
+        // Programs that know no lives leave them out when they write a file; one that says another is another notebook.
+        if known.life == Life::UNRECORDED
+            && let Some(before) = &before
+        {
+            known.life = before.base.life;
+        }
+        if let Some(before) = before.filter(|before| before.base.life == known.life) {
             if let Some(created_at) = before.created_at
                 && !known.dated
             {
                 known.summary.created_at = created_at;
             }
             if before.digest == entry.digest {
-                known.summary.revision = before.revision;
+                known.summary.revision = before.base.revision;
                 known.summary.updated_at = known.summary.updated_at.max(before.updated_at);
                 if let Some(own) = before.own {
                     known.summary.updated_at = own.summary.updated_at;
                     known.version = own.version;
                     changed = false;
                 }
-            } else if !(opening && known.own_revision > before.revision) {
-                let newest = known.summary.revision.max(before.revision);
+            } else if !(opening && known.own_revision > before.base.revision) {
+                let newest = known.summary.revision.max(before.base.revision);
                 known.summary.revision = newest.next().unwrap_or(newest);
                 let modified_at = entry.fingerprint.modified_at();
                 known.summary.updated_at = known.summary.updated_at.max(modified_at).max(before.updated_at);
@@ -146,5 +152,15 @@ impl Index {
             self.put(file, entry);
         }
         changed
+    }
+
+    /// Remembers a notebook whose file is gone, in the place of any other when there are too many.
+    fn remember_vanished(&mut self, id: &NotebookId, base: Base, digest: Digest) {
+        if self.vanished.len() >= MAX_VANISHED
+            && let Some(other) = self.vanished.keys().next().cloned()
+        {
+            self.vanished.remove(&other);
+        }
+        self.vanished.insert(id.clone(), (base, digest));
     }
 }

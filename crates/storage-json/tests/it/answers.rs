@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use quire_storage::{KeptAnswer, NotebookStore as _, StoreError};
+use quire_storage::{KeptAnswer, NotebookStore as _, NotebookStoreExt as _, StoreError};
 
 use crate::support::{Served, answer, at, commit_answering, edit, id, is_kept, load, notebook, update, user};
 
@@ -87,7 +87,7 @@ async fn a_change_without_an_answer_takes_none_away() {
     edit(&served, "x", &[update("a", "3")]).await.unwrap();
     edit(&served, "x", &[update("a", "4")]).await.unwrap();
     save(&served, 5).await;
-    served.delete(&id("x"), Some(&answer("x", 6))).await.unwrap();
+    served.delete_current(&id("x"), Some(&answer("x", 6))).await.unwrap();
     served.restart_after(|_| {});
     assert_eq!(kept(&served, 0..8).await, [1, 2, 5, 6]);
     served.create(&notebook("x", "again"), None).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_deletion_that_was_only_written_down_has_not_happened() {
     let mut served = Served::new();
     served.create(&notebook("x", "1"), None).await.unwrap();
     let file = served.read("x.json");
-    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap();
+    served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap();
     served.restart_after(|dir| {
         let mut left = lines(dir);
         left.retain(|line| !line.contains("happened"));
@@ -108,7 +108,7 @@ async fn a_deletion_that_was_only_written_down_has_not_happened() {
         fs::write(dir.join("x.json"), file).unwrap();
     });
     assert!(!is_kept(&served, "x", 2).await);
-    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap();
+    served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap();
     assert!(is_kept(&served, "x", 2).await);
 }
 
@@ -119,7 +119,7 @@ async fn a_deletion_that_failed_does_not_happen_later_by_other_hands() {
     served.create(&notebook("x", "1"), None).await.unwrap();
     let before = lines(served.dir()).len();
     fs::remove_dir(served.path(".quire/tmp")).unwrap();
-    served.delete(&id("x"), Some(&answer("x", 2))).await.unwrap_err();
+    served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap_err();
     let written = lines(served.dir()).split_off(before);
     served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
     assert!(!is_kept(&served, "x", 2).await);
@@ -168,7 +168,7 @@ async fn damage_takes_only_what_it_hits() {
     let mut view = load(&served, "x").await;
     let refused = commit_answering(&served, &mut view, &[update("a", "4")], &[answer("x", 4)]).await;
     assert!(matches!(refused, Err(StoreError::Backend { .. })), "{refused:?}");
-    assert!(served.delete(&id("x"), Some(&answer("x", 4))).await.is_err());
+    assert!(served.delete_current(&id("x"), Some(&answer("x", 4))).await.is_err());
     assert!(served.create(&notebook("z", "1"), Some(&answer("z", 1))).await.is_err());
     assert_eq!((served.names(), served.read("x.json")), (vec!["x.json".to_owned()], file));
     edit(&served, "x", &[update("a", "4")]).await.unwrap();

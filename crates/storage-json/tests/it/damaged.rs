@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use quire_domain::{Extra, Json, Notebook, Revision, Timestamp};
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
 
 use crate::support::{Served, damaged, edit, id, listed, load, notebook, try_load, update};
 
@@ -104,7 +104,7 @@ async fn every_damage_is_named_with_its_place_and_nothing_is_touched() {
         let says_so = |answer: Result<(), StoreError>| matches!(&answer, Err(StoreError::Damaged { id, reason }) if id.as_str() == "x" && *reason == found);
         assert!(says_so(try_load(&served, "x").await.map(drop)), "load of {text:.60}");
         assert!(says_so(served.create(&notebook("x", "1"), None).await.map(drop)), "create over {text:.60}");
-        assert!(says_so(served.delete(&id("x"), None).await), "delete of {text:.60}");
+        assert!(says_so(served.delete_current(&id("x"), None).await), "delete of {text:.60}");
         assert_eq!(served.read("x.json"), text);
 
         assert_eq!(listed(&served, "ann").await, ["sound"]);
@@ -171,7 +171,7 @@ async fn what_is_no_file_is_named_and_never_waited_for() {
                 matches!(served.create(&notebook(name, "1"), None).await, Err(StoreError::Damaged { .. })),
                 "{name}"
             );
-            assert!(matches!(served.delete(&id(name), None).await, Err(StoreError::Damaged { .. })), "{name}");
+            assert!(matches!(served.delete_current(&id(name), None).await, Err(StoreError::Damaged { .. })), "{name}");
         }
         served.scan_now().await.unwrap();
         assert_eq!(damaged(&served, "ann").await, expected);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
 use tempfile::TempDir;
 
 use crate::support::{commit, edit, insert, load, names_in, notebook, open, printed, try_load, update};
@@ -39,7 +39,7 @@ async fn check_when_full(dir: &Path, large: &str, cause: &str) {
 
     commit(&store, &mut view, &[insert("b", "still works"), printed("b", "too")]).await.unwrap();
     store.create(&notebook("y", "small"), None).await.unwrap();
-    store.delete(&quire_domain::NotebookId::new("y").unwrap(), None).await.unwrap();
+    store.delete_current(&quire_domain::NotebookId::new("y").unwrap(), None).await.unwrap();
     drop(store);
     let view = load(&open(dir), "x").await;
     assert_eq!((view.code("b"), view.stdout("a"), view.stdout("b")), ("still works", "printed", "too"));

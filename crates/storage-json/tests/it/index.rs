@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use quire_storage::NotebookStore as _;
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _};
 
 use crate::support::{Served, edit, id, listed, load, notebook, update};
 
@@ -28,7 +28,7 @@ async fn without_a_usable_index_everything_is_found_all_the_same() {
         let view = load(&served, "x").await;
         assert_eq!((view.code("a"), view.revision()), ("2", 2));
         edit(&served, "x", &[update("a", "3")]).await.unwrap();
-        served.delete(&id("y"), None).await.unwrap();
+        served.delete_current(&id("y"), None).await.unwrap();
         served.restart_after(|_| {});
         assert_eq!(listed(&served, "ann").await, ["x", "ä"]);
         assert_eq!(load(&served, "x").await.revision(), 3);
@@ -46,7 +46,7 @@ async fn an_old_index_makes_no_edits_of_our_own_commits() {
     for number in 2..5 {
         edit(&served, "x", &[update("a", &number.to_string())]).await.unwrap();
     }
-    served.delete(&id("gone"), None).await.unwrap();
+    served.delete_current(&id("gone"), None).await.unwrap();
     served.create(&notebook("new", "1"), None).await.unwrap();
     served.restart_after(|dir| fs::write(dir.join(".quire/index.jsonl"), &old).unwrap());
     let view = load(&served, "x").await;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
 
 use crate::support::{Served, damaged, edit, id, insert, list, listed, load, notebook, open, try_load, update};
 
@@ -18,7 +18,7 @@ async fn ids_cannot_lead_out_of_the_directory() {
         ["../secret", "..", ".", "./x", "a/../../secret", &absolute, ".quire/lock", ".quire", "a/b", "=x", "a\nb"]
     {
         assert!(try_load(&store, odd).await.unwrap().is_none(), "{odd}");
-        assert!(matches!(store.delete(&id(odd), None).await, Err(StoreError::NotFound { .. })), "{odd}");
+        assert!(matches!(store.delete_current(&id(odd), None).await, Err(StoreError::NotFound { .. })), "{odd}");
         store.create(&notebook(odd, "1"), None).await.unwrap();
         edit(&store, odd, &[update("a", "2")]).await.unwrap();
         assert_eq!(load(&store, odd).await.code("a"), "2");
@@ -30,7 +30,7 @@ async fn ids_cannot_lead_out_of_the_directory() {
     let inside = crate::support::names_in(&dir);
     assert!(inside.iter().all(|name| name.starts_with('=') && name.len() == 70), "{inside:?}");
     for odd in ["../secret", &absolute] {
-        store.delete(&id(odd), None).await.unwrap();
+        store.delete_current(&id(odd), None).await.unwrap();
     }
     assert!(outer.path().join("secret.json").exists());
 }
@@ -46,7 +46,7 @@ async fn a_copy_with_its_own_id_is_served_and_written_in_its_place() {
     assert_eq!(load(&served, "x").await.code("a"), "1");
     assert_eq!(served.names(), ["copy of x.json", "x.json"]);
     assert!(matches!(served.create(&notebook("y", "3"), None).await, Err(StoreError::AlreadyExists { .. })));
-    served.delete(&id("y"), None).await.unwrap();
+    served.delete_current(&id("y"), None).await.unwrap();
     assert_eq!(served.names(), ["x.json"]);
 }
 
@@ -89,7 +89,7 @@ async fn a_name_that_is_taken_by_another_id_is_avoided() {
     edit(&served, "A", &[insert("b", "big")]).await.unwrap();
     assert_eq!(load(&served, "A").await.code("b"), "big");
     assert_eq!(served.names().len(), 2);
-    served.delete(&id("A"), None).await.unwrap();
+    served.delete_current(&id("A"), None).await.unwrap();
     assert_eq!(load(&served, "a").await.code("a"), "small");
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quire_domain::NotebookId;
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
 use quire_storage_json::{JsonNotebookStore, Options};
 
 use crate::support::{Served, commit, edit, id, listed, load, notebook, open, printed, try_load, update};
@@ -65,7 +65,7 @@ async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
         let (from, to) = if number % 2 == 0 { ("x = 1", "x = 7") } else { ("x = 7", "x = 1") };
         load(&served, "x").await;
         change_in_place(&served.path("x.json"), from, to);
-        match served.delete(&id("x"), None).await {
+        match served.delete_current(&id("x"), None).await {
             Ok(()) => served.create(&notebook("x", to), None).await.map(drop).unwrap(), // noticed by the look
             Err(StoreError::RevisionMismatch { .. }) => {
                 assert_eq!(load(&served, "x").await.code("a"), to);
@@ -78,7 +78,7 @@ async fn an_edit_from_outside_that_nobody_has_seen_is_not_deleted() {
     if !refused {
         eprintln!("the clock's ticks were too short for an edit that leaves no trace");
     }
-    served.delete(&id("x"), None).await.unwrap();
+    served.delete_current(&id("x"), None).await.unwrap();
     assert_eq!(served.names(), Vec::<String>::new());
 }
 
@@ -117,6 +117,33 @@ async fn a_touched_file_is_no_edit() {
     fs::File::options().write(true).open(served.path("x.json")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     commit(&served, &mut view, &[update("a", "x = 3")]).await.unwrap();
     assert_eq!(told(&mut events), []);
+}
+
+/// Programs that know no lives leave the field out when they write a file: an edit like any other. One that says another life
+/// has put another notebook there.
+#[tokio::test]
+async fn a_file_without_a_life_is_an_edit_and_one_with_another_is_another_notebook() {
+    let served = Served::new();
+    served.create(&notebook("x", "x = 1"), None).await.unwrap();
+    let mut view = load(&served, "x").await;
+    commit(&served, &mut view, &[update("a", "x = 2")]).await.unwrap();
+    let life = view.0.notebook().life;
+    let field = format!(",\n  \"life\": \"{life}\"");
+    change_by_renaming(&served.path("x.json"), &field, "");
+    let edited = load(&served, "x").await;
+    assert_eq!((edited.0.notebook().life, edited.revision()), (life, 2));
+    commit(&served, &mut load(&served, "x").await, &[update("a", "x = 3")]).await.unwrap();
+    assert!(served.read("x.json").contains(&field), "what is written next holds it again");
+
+    let other = "0123456789abcdef0123456789abcdef";
+    change_in_place(&served.path("x.json"), &life.to_string(), other);
+    let replaced = load(&served, "x").await;
+    assert_eq!((replaced.0.notebook().life.to_string().as_str(), replaced.revision()), (other, 3));
+    let base = edited.0.notebook().base();
+    let refused = served.delete(&id("x"), base, None).await;
+    assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{refused:?}");
+    change_in_place(&served.path("x.json"), other, "no life");
+    assert!(matches!(try_load(&served, "x").await, Err(StoreError::Damaged { .. })));
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, Extra, Json, Notebook, NotebookId, OrderKey, Output, Results, Revision,
+    Cell, CellId, CellStatus, CellType, Extra, Json, Life, Notebook, NotebookId, OrderKey, Output, Results, Revision,
     StoredConnection, Timestamp, UserId,
 };
 use quire_storage::NotebookStore as _;
+use uuid::Uuid;
 
 use crate::support::Served;
 
@@ -94,6 +95,7 @@ prop_compose! {
 prop_compose! {
     fn notebook()(
         id in id_text(),
+        life in any::<u128>(),
         owner in id_text(),
         name in text_without_nul(),
         connection in text_without_nul(),
@@ -103,7 +105,8 @@ prop_compose! {
         extra in extra(),
     ) -> Notebook {
         let at = Timestamp::from_timestamp_micros(micros).unwrap();
-        let mut notebook = Notebook::new(NotebookId::new(id).unwrap(), UserId::new(owner).unwrap(), at);
+        let (id, owner) = (NotebookId::new(id).unwrap(), UserId::new(owner).unwrap());
+        let mut notebook = Notebook::new(id, Life::new(Uuid::from_u128(life)), owner, at);
         notebook.name = Notebook::name_from(&name).unwrap();
         notebook.connection = StoredConnection::new(&connection).unwrap();
         notebook.revision = Revision(revision);

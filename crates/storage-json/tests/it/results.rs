@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use quire_storage::NotebookStore as _;
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _};
 
 use crate::support::{Served, commit, edit, id, insert, load, notebook, printed, update};
 
@@ -180,7 +180,7 @@ async fn deleting_removes_results_and_starting_removes_orphans() {
         edit(&served, name, &[printed("a", name)]).await.unwrap();
     }
     assert_eq!(outputs(served.dir()).len(), 2);
-    served.delete(&id("x"), None).await.unwrap();
+    served.delete_current(&id("x"), None).await.unwrap();
     assert_eq!(outputs(served.dir()).len(), 1);
     // As long as a file does not tell which notebook it is, it may be that of any results.
     served.restart_after(|dir| fs::rename(dir.join("y.json"), dir.join("=y.json")).unwrap());

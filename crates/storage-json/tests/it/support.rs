@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quire_domain::{
-    CellId, CellStatus, CellType, Edit, Notebook, NotebookId, OpenNotebook, Place, Results, Timestamp, UserId,
+    CellId, CellStatus, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Results, Timestamp, UserId,
 };
 use quire_storage::{
     AnswerKey, Commit, CommitId, KeptAnswer, ListFilter, NotebookStore as _, Page, PageRequest, RequestDigest,
@@ -103,7 +103,7 @@ pub(crate) fn at(micros: i64) -> Timestamp {
 
 /// A notebook of `ann` with one cell, `a`.
 pub(crate) fn notebook(name: &str, code: &str) -> Notebook {
-    let mut open = OpenNotebook::open(Notebook::new(id(name), user("ann"), at(0)));
+    let mut open = OpenNotebook::open(Notebook::new(id(name), Life::new(Uuid::new_v4()), user("ann"), at(0)));
     open.apply(&insert("a", code), None, at(0)).unwrap();
     open.notebook().clone()
 }
@@ -160,7 +160,7 @@ pub(crate) async fn commit_answering(
     edits: &[Edit],
     answers: &[KeptAnswer],
 ) -> Result<Version, StoreError> {
-    let base = view.0.notebook().revision;
+    let base = view.0.notebook().base();
     let now = view.0.notebook().updated_at;
     let changes: Vec<_> =
         edits.iter().map(|edit| Arc::new(view.0.apply(edit, None, now).unwrap().expect("a change"))).collect();

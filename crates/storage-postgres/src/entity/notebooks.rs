@@ -19,6 +19,7 @@ pub(crate) struct Model {
     pub(crate) commit_versions: Vec<i64>,
     pub(crate) created_at: ChronoDateTimeUtc,
     pub(crate) updated_at: ChronoDateTimeUtc,
+    pub(crate) life: Uuid,
 }
 
 /// None that queries here need.

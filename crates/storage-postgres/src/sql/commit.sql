@@ -7,7 +7,7 @@ WITH bump AS (
         commit_ids = (ARRAY[$5::uuid] || commit_ids)[1:16], commit_versions = (version || commit_versions)[1:15],
         name = CASE WHEN $6::boolean THEN $7 ELSE name END,
         db_conn_sealed = CASE WHEN $8::boolean THEN $9 ELSE db_conn_sealed END
-    WHERE id = $1 AND revision = $2 AND NOT $5 = ANY (commit_ids)
+    WHERE id = $1 AND revision = $2 AND life = $44 AND NOT $5 = ANY (commit_ids)
         -- The cells to change are there: what the writer knows and what is stored are the same.
         AND (SELECT count(*) FROM cells WHERE notebook_id = $1 AND id = ANY ($10::text[] || $11::text[]))
             = cardinality($10) + cardinality($11)

@@ -4,9 +4,9 @@ WITH owner AS (
 ), stored AS (
     INSERT INTO notebooks (
         id, user_id, name, db_conn_sealed, revision, version, extra, content_digest, commit_ids, commit_versions,
-        created_at, updated_at
+        created_at, updated_at, life
     )
-    VALUES ($1, $2, $3, $4, $5, nextval('notebook_versions'), $6::json, $7, ARRAY[$8::uuid], '{}', $9, $10)
+    VALUES ($1, $2, $3, $4, $5, nextval('notebook_versions'), $6::json, $7, ARRAY[$8::uuid], '{}', $9, $10, $29)
     ON CONFLICT (id) DO NOTHING
     RETURNING version
 )

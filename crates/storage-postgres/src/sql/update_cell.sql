@@ -3,7 +3,7 @@ WITH bump AS (
     UPDATE notebooks
     SET revision = $3, version = nextval('notebook_versions'), updated_at = $4, content_digest = NULL,
         commit_ids = (ARRAY[$5::uuid] || commit_ids)[1:16], commit_versions = (version || commit_versions)[1:15]
-    WHERE id = $1 AND revision = $2 AND NOT $5 = ANY (commit_ids)
+    WHERE id = $1 AND revision = $2 AND life = $13 AND NOT $5 = ANY (commit_ids)
         AND EXISTS (SELECT FROM cells WHERE notebook_id = $1 AND id = $6)
     RETURNING version
 ), cell AS (

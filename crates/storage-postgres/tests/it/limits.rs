@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quire_domain::Place;
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
 use quire_storage_postgres::Options;
 use quire_test_postgres::Database;
 
@@ -22,7 +22,7 @@ async fn a_commit_that_waits_too_long_is_refused() {
         let answer = editor.commit(&*store, &edits).await;
         assert!(matches!(answer, Err(StoreError::Overloaded { .. })), "{answer:?}");
     }
-    let answer = store.delete(&notebook_id("x"), None).await;
+    let answer = store.delete_current(&notebook_id("x"), None).await;
     assert!(matches!(answer, Err(StoreError::Overloaded { .. })), "{answer:?}");
     sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
     assert_eq!(kept(&load(&*store, &notebook_id("x")).await), kept(editor.notebook()));
@@ -53,7 +53,7 @@ async fn a_full_disk_is_told_and_changes_nothing() {
     }
     let mut next = editor.notebook().clone();
     next.revision = next.revision.next().unwrap();
-    let answer = store.replace(editor.notebook().revision, &next).await;
+    let answer = store.replace(editor.notebook().base(), &next).await;
     assert!(matches!(answer, Err(StoreError::Full { .. })), "{answer:?}");
     let answer = store.create(&notebook("y", &[("a", "")]), None).await;
     assert!(matches!(answer, Err(StoreError::Full { .. })), "{answer:?}");

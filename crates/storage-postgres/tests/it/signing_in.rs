@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
 use quire_storage_postgres::{DatabaseUrl, Options, PasswordSource, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -99,7 +99,7 @@ async fn a_wrong_password_is_told_without_it() {
     for error in [
         store.load(&notebook_id("x")).await.unwrap_err(),
         store.create(&notebook("x", &[]), None).await.unwrap_err(),
-        store.delete(&notebook_id("x"), None).await.unwrap_err(),
+        store.delete_current(&notebook_id("x"), None).await.unwrap_err(),
     ] {
         assert!(matches!(&error, StoreError::Unavailable { .. }), "{error:?}");
         assert!(!told(&error).contains("hunter2"), "{}", told(&error));

@@ -57,7 +57,7 @@ pub(crate) fn time(millis: i64) -> Timestamp {
 
 /// Ann's notebook of Python cells `(id, code)`.
 pub(crate) fn notebook(id: &str, cells: &[(&str, &str)]) -> Notebook {
-    let mut notebook = Notebook::new(notebook_id(id), ann(), time(0));
+    let mut notebook = Notebook::new(notebook_id(id), quire_domain::Life::UNRECORDED, ann(), time(0));
     notebook.cells = cells.iter().enumerate().map(|(index, (id, code))| cell(index, id, code)).collect();
     notebook
 }

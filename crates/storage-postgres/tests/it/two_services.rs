@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use quire_domain::{NotebookId, Revision};
-use quire_service::{Edited, NotebookService, Options, RequestKey, ServiceError};
+use quire_domain::{Base, Life, NotebookId, Revision};
+use quire_service::{Edited, Expected, NotebookService, Options, RequestKey, ServiceError};
 use quire_storage::NotebookStore as _;
 use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::history::{Kind, Operation, check};
 use crate::support::{ann, answer, load, notebook, notebook_id, open, until, update};
@@ -203,4 +204,34 @@ async fn writers_who_expect_a_revision_get_that_one_or_a_conflict() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_both_kinds_share_a_notebook() {
     run(|writer| writer % 4 < 2).await;
+}
+
+/// A notebook that one server deletes and makes again is another one to the other server too, which still has the first
+/// in memory; whoever knows only the first does not reach the second.
+#[tokio::test]
+async fn a_notebook_made_again_elsewhere_is_another_one() {
+    let database = Database::fresh().await;
+    let stores = [open(&database), open(&database)];
+    let services = stores.map(|store| NotebookService::new(store, Options::default()).unwrap());
+    let id = notebook_id("again");
+    let store = open(&database);
+    store.create(&notebook("again", &[("a", "first")]), None).await.unwrap();
+    let first = services[0].get(&ann(), &id).await.unwrap().notebook.base();
+    services[1].delete(&ann(), &id).await.unwrap();
+    let mut second = notebook("again", &[("a", "second")]);
+    second.life = Life::new(Uuid::new_v4());
+    store.create(&second, None).await.unwrap();
+
+    let known = |base: Base| Expected::Exactly(base.into());
+    for service in &services {
+        let refused = service.edit(&ann(), &id, known(first), update("a", "stale")).await;
+        assert!(matches!(refused, Err(ServiceError::Conflict { .. })), "{refused:?}");
+        let refused = service.delete_expecting(&ann(), &id, known(first)).await;
+        assert!(matches!(refused, Err(ServiceError::Conflict { .. })), "{refused:?}");
+    }
+    services[0].edit(&ann(), &id, known(second.base()), update("a", "third")).await.unwrap();
+    assert_eq!(&*load(&*store, &id).await.cells.get(0).unwrap().code, "third");
+    for service in services {
+        service.close().await;
+    }
 }

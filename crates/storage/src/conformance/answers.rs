@@ -8,7 +8,10 @@ use quire_domain::{Edit, Notebook, NotebookId, Timestamp, UserId};
 use super::check::{Editor, exists, is_mismatch, is_not_found, is_stored, load, new_commit, refused, same, time};
 use super::samples::{empty, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{AnswerKey, Commit, KeptAnswer, ListFilter, NotebookStore, PageRequest, RequestDigest, StoreError};
+use crate::{
+    AnswerKey, Commit, KeptAnswer, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, RequestDigest,
+    StoreError,
+};
 
 /// Ann's answer number so much, kept then.
 fn answer(number: u16, at: Timestamp) -> Result<KeptAnswer, Failure> {
@@ -47,7 +50,7 @@ impl Editor<'_> {
     }
 
     async fn answering(&mut self, edit: Result<Edit, Failure>, answers: &[KeptAnswer]) -> Result<(), StoreError> {
-        let base = self.notebook().revision;
+        let base = self.notebook().base();
         let failed = |Failure(reason)| StoreError::Backend { action: "make an edit".into(), source: reason.into() };
         let change = self.apply(&edit.map_err(failed)?).map_err(failed)?;
         let changes = [Arc::clone(&change)];
@@ -76,7 +79,7 @@ pub async fn an_answer_is_kept_with_its_change<B: StoreBuilder>(builder: &B) -> 
     editor.edit_answering("x = 3", &answers[2..4]).await?;
     is_stored(&*store, editor.notebook()).await?;
     store.keep(&answers[4..5]).await?;
-    store.delete(&notebook.id, Some(&answers[5])).await?;
+    store.delete_current(&notebook.id, Some(&answers[5])).await?;
     for kept in &answers {
         is_kept(&*store, kept).await?;
         is_not_kept(&*store, &KeptAnswer { user: UserId::new("bob")?, ..kept.clone() }).await?;
@@ -103,7 +106,7 @@ pub async fn later_changes_leave_answers<B: StoreBuilder>(builder: &B) -> Result
         editor.edit_answering("1", &[mine(&edited)?]).await?;
         editor.edit_answering("2", &[]).await?;
         if last {
-            store.delete(&notebook.id, None).await?;
+            store.delete_current(&notebook.id, None).await?;
         }
     }
     let store = builder.reopen(store, &mut guard).await?;
@@ -131,7 +134,7 @@ pub async fn a_refused_change_keeps_no_answer<B: StoreBuilder>(builder: &B) -> R
     refused("committing on a base that is gone", second.edit_answering("second", answers).await, is_mismatch)?;
     refused("creating what is there", store.create(&notebook, Some(&one)).await, exists)?;
     let missing = NotebookId::new("missing")?;
-    refused("deleting what is not there", store.delete(&missing, Some(&one)).await, is_not_found)?;
+    refused("deleting what is not there", store.delete(&missing, notebook.base(), Some(&one)).await, is_not_found)?;
     is_not_kept(&*store, &one).await?;
     let stored = first.notebook().clone();
     let store = builder.reopen(store, &mut guard).await?;
@@ -157,7 +160,7 @@ pub async fn an_answered_request_is_refused_as_a_whole<B: StoreBuilder>(builder:
     let printing = results("a", printed("twice"));
     refused("committing answered results", editor.answering(printing, &twins).await, is_answered)?;
     refused("creating by an answered request", store.create(&empty("again")?, Some(&twin)).await, is_answered)?;
-    refused("deleting by an answered request", store.delete(&notebook.id, Some(&twin)).await, is_answered)?;
+    refused("deleting by an answered request", store.delete_current(&notebook.id, Some(&twin)).await, is_answered)?;
     refused("keeping an answer again", store.keep(&twins).await, is_answered)?;
     is_kept(&*store, &kept).await?;
     is_not_kept(&*store, &other).await?;
@@ -176,7 +179,7 @@ pub async fn a_repeated_commit_keeps_its_answer<B: StoreBuilder>(builder: &B) ->
     let (store, _guard) = builder.build().await?;
     let answers = [answer(1, time(1))?];
     let mut editor = Editor::create(&*store, with_cells("repeated", &[("a", "")])?).await?;
-    let base = editor.notebook().revision;
+    let base = editor.notebook().base();
     let changes = [editor.apply(&update("a", "x = 1")?)?];
     let commit = Commit { id: new_commit(), base, changes: &changes, after: editor.notebook(), answers: &answers };
     let version = store.commit(commit).await?;

@@ -3,9 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use quire_domain::{
-    Cell, CellId, Change, Edit, Extra, Notebook, NotebookId, OpenNotebook, Results, Revision, Timestamp,
-};
+use quire_domain::{Base, Cell, CellId, Change, Edit, Extra, Notebook, NotebookId, OpenNotebook, Results, Timestamp};
 use uuid::Uuid;
 
 use super::{Failure, ensure};
@@ -24,6 +22,7 @@ pub(super) async fn is_stored(store: &dyn NotebookStore, expected: &Notebook) ->
 /// Fails with the first difference, but for what is not stored.
 pub(super) fn same_notebook(expected: &Notebook, actual: &Notebook) -> Result<(), Failure> {
     same("the id", &expected.id, &actual.id)?;
+    same("the life", &expected.life, &actual.life)?;
     same("the owner", &expected.owner, &actual.owner)?;
     same("the name", &expected.name, &actual.name)?;
     let connection = |notebook: &Notebook| notebook.connection.as_ref().map(|c| c.expose().to_owned());
@@ -149,14 +148,14 @@ impl<'a> Editor<'a> {
     }
 
     /// Stores changes that were applied to `base`.
-    pub(super) async fn commit(&self, base: Revision, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
+    pub(super) async fn commit(&self, base: Base, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
         self.commit_as(new_commit(), base, changes).await
     }
 
     pub(super) async fn commit_as(
         &self,
         id: CommitId,
-        base: Revision,
+        base: Base,
         changes: &[Arc<Change>],
     ) -> Result<Version, StoreError> {
         self.store.commit(Commit { id, base, changes, after: self.notebook(), answers: &[] }).await
@@ -164,7 +163,7 @@ impl<'a> Editor<'a> {
 
     /// Applies and stores one edit.
     pub(super) async fn edit(&mut self, edit: &Edit) -> Result<Version, Failure> {
-        let base = self.notebook().revision;
+        let base = self.notebook().base();
         let change = self.apply(edit)?;
         Ok(self.commit(base, &[change]).await?)
     }

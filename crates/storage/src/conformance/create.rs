@@ -7,7 +7,7 @@ use quire_domain::{Edit, NotebookId, Revision, UserId};
 use super::check::{Editor, exists, is_not_found, is_stored, load, refused, same};
 use super::samples::{full, insert, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{ListFilter, PageRequest};
+use crate::{ListFilter, NotebookStoreExt as _, PageRequest};
 
 /// What is not there loads as `None`; changing or deleting it is refused.
 ///
@@ -17,16 +17,17 @@ pub async fn missing_notebooks_are_reported<B: StoreBuilder>(builder: &B) -> Res
     let (store, _guard) = builder.build().await?;
     let id = NotebookId::new("nowhere")?;
     ensure!(store.load(&id).await?.is_none(), "a notebook that was never stored was loaded");
-    refused("deleting a missing notebook", store.delete(&id, None).await, is_not_found)?;
+    let nothing = with_cells("nowhere", &[])?.base();
+    refused("deleting a missing notebook", store.delete(&id, nothing, None).await, is_not_found)?;
     let mut editor = Editor::create(&*store, with_cells("nowhere", &[("a", "")])?).await?;
-    store.delete(&id, None).await?;
-    let base = editor.notebook().revision;
+    store.delete_current(&id, None).await?;
+    let base = editor.notebook().base();
     let change = editor.apply(&update("a", "x")?)?;
     refused("committing to a missing notebook", editor.commit(base, &[change]).await, is_not_found)?;
     let change = editor.apply(&results("a", printed("x"))?)?;
     refused("committing results to a missing notebook", editor.commit(base, &[change]).await, is_not_found)?;
     ensure!(store.load(&id).await?.is_none(), "a refused commit made a notebook");
-    refused("deleting a deleted notebook", store.delete(&id, None).await, is_not_found)
+    refused("deleting a deleted notebook", store.delete(&id, base, None).await, is_not_found)
 }
 
 /// A notebook's owner is told, also after it was replaced by another's, and nobody's when it is not there.
@@ -41,10 +42,10 @@ pub async fn the_owner_of_a_notebook_is_told<B: StoreBuilder>(builder: &B) -> Re
     same("the owner", &Some(notebook.owner.clone()), &store.owner(&notebook.id).await?)?;
     let mut next = full("owned")?;
     (next.owner, next.revision) = (UserId::new("somebody else")?, Revision(1_000));
-    store.replace(notebook.revision, &next).await?;
+    store.replace(notebook.base(), &next).await?;
     let store = builder.reopen(store, &mut guard).await?;
     same("the owner after another notebook took its place", &Some(next.owner), &store.owner(&notebook.id).await?)?;
-    store.delete(&notebook.id, None).await?;
+    store.delete_current(&notebook.id, None).await?;
     same("the owner of what was deleted", &None, &store.owner(&notebook.id).await?)
 }
 
@@ -104,7 +105,7 @@ pub async fn deleting_leaves_nothing<B: StoreBuilder>(builder: &B) -> Result<(),
     let (store, _guard) = builder.build().await?;
     let notebook = full("again")?;
     store.create(&notebook, None).await?;
-    store.delete(&notebook.id, None).await?;
+    store.delete_current(&notebook.id, None).await?;
     ensure!(store.load(&notebook.id).await?.is_none(), "a deleted notebook was loaded");
     let listed = store.list(&ListFilter::of(notebook.owner.clone()), &PageRequest::default()).await?;
     ensure!(listed.notebooks.is_empty(), "a deleted notebook is listed");
@@ -131,6 +132,6 @@ pub async fn cells_belong_to_their_notebook<B: StoreBuilder>(builder: &B) -> Res
     one.edit(&Edit::DeleteCell { id: quire_domain::CellId::new("cell2")? }).await?;
     is_stored(&*store, one.notebook()).await?;
     is_stored(&*store, two.notebook()).await?;
-    store.delete(&one.notebook().id, None).await?;
+    store.delete_current(&one.notebook().id, None).await?;
     is_stored(&*store, two.notebook()).await
 }

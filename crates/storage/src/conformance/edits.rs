@@ -73,7 +73,7 @@ pub async fn cells_stay_in_order<B: StoreBuilder>(builder: &B) -> Result<(), Fai
         let place = if number % 5 == 0 { Place::Start } else { Place::After(middle(editor.notebook(), number * 7)?) };
         let id = CellId::new(format!("{}", (number * 11) % 40))?;
         if place != Place::After(id.clone()) {
-            let base = editor.notebook().revision;
+            let base = editor.notebook().base();
             let at = editor.notebook().updated_at;
             // Where the cell already is there, there is nothing to store.
             if let Some(change) = editor.open.apply(&Edit::MoveCell { id, place }, None, at)? {
@@ -113,7 +113,7 @@ pub async fn cells_with_equal_keys_can_be_told_apart<B: StoreBuilder>(builder: &
 pub async fn a_group_is_stored_as_a_whole<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let mut editor = Editor::create(&*store, with_cells("group", &[("a", "x = 1"), ("b", "x")])?).await?;
-    let base = editor.notebook().revision;
+    let base = editor.notebook().base();
     let group = [
         editor.apply(&update("a", "x = 2")?)?,
         editor.apply(&insert("c", "x + 1", Place::After(CellId::new("a")?))?)?,
@@ -137,7 +137,7 @@ pub async fn a_stale_base_is_refused<B: StoreBuilder>(builder: &B) -> Result<(),
     let (store, _guard) = builder.build().await?;
     let mut first = Editor::create(&*store, with_cells("stale", &[("a", "x = 1"), ("b", "x")])?).await?;
     let mut second = Editor::load(&*store, &first.notebook().id).await?;
-    let base = first.notebook().revision;
+    let base = first.notebook().base();
     let version = first.edit(&update("a", "x = 2")?).await?;
 
     let change = second.apply(&update("b", "x + 1")?)?;
@@ -147,7 +147,7 @@ pub async fn a_stale_base_is_refused<B: StoreBuilder>(builder: &B) -> Result<(),
     refused("committing results on an old revision", second.commit(base, &[late]).await, is_mismatch)?;
     let mut third = Editor::load(&*store, &first.notebook().id).await?;
     third.apply(&update("b", "skipped")?)?;
-    let ahead = third.notebook().revision;
+    let ahead = third.notebook().base();
     let change = third.apply(&update("b", "ahead")?)?;
     refused("committing on a revision that is not there yet", third.commit(ahead, &[change]).await, is_mismatch)?;
 
@@ -163,7 +163,7 @@ pub async fn a_repeated_commit_changes_nothing<B: StoreBuilder>(builder: &B) -> 
     let (store, _guard) = builder.build().await?;
     let mut editor = Editor::create(&*store, with_cells("repeated", &[("a", "x = 1")])?).await?;
     for edit in [update("a", "x = 2")?, insert("b", "x", Place::End)?, results("a", printed("2"))?] {
-        let (id, base) = (new_commit(), editor.notebook().revision);
+        let (id, base) = (new_commit(), editor.notebook().base());
         let change = editor.apply(&edit)?;
         let version = editor.commit_as(id, base, std::slice::from_ref(&change)).await?;
         let again = editor.commit_as(id, base, &[change]).await?;

@@ -8,6 +8,7 @@ use super::check::{Editor, is_stored, load, same, same_notebook};
 use super::random::Random;
 use super::samples::{cell, empty, extra, full, insert, output, printed, results, sealed, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
+use crate::NotebookStoreExt as _;
 
 /// A notebook in which every field says something comes back with all of it.
 ///
@@ -86,7 +87,7 @@ pub async fn odd_ids_are_kept_apart<B: StoreBuilder>(builder: &B) -> Result<(), 
             notebook.id
         );
         if index % 2 == 0 {
-            store.delete(&notebook.id, None).await?;
+            store.delete_current(&notebook.id, None).await?;
         }
     }
     for (index, notebook) in stored.iter().enumerate() {
@@ -292,10 +293,10 @@ pub async fn random_notebooks_are_kept<B: StoreBuilder>(builder: &B) -> Result<(
         store.create(&notebook, None).await?;
         is_stored(&*store, &notebook).await.map_err(in_seed)?;
         // Anew, so that the names that cells read and write are those that opening finds.
-        store.delete(&notebook.id, None).await?;
+        store.delete_current(&notebook.id, None).await?;
         let mut editor = Editor::create(&*store, notebook).await?;
         for _ in 0..10 {
-            let base = editor.notebook().revision;
+            let base = editor.notebook().base();
             let mut group = Vec::new();
             for _ in 0..=random.below(3) {
                 let edit = random.edit(editor.notebook())?;
@@ -319,7 +320,7 @@ pub async fn what_was_acknowledged_survives_reopening<B: StoreBuilder>(builder: 
     let mut editor = Editor::create(&*store, full("kept")?).await?;
     editor.edit(&update("numbers", "x = 2")?).await?;
     editor.edit(&results("query", printed("rows"))?).await?;
-    store.delete(&NotebookId::new("gone")?, None).await?;
+    store.delete_current(&NotebookId::new("gone")?, None).await?;
     let expected = editor.notebook().clone();
     drop(editor);
 

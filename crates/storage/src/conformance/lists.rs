@@ -5,7 +5,7 @@ use quire_domain::{Edit, NotebookId, Revision, UserId};
 use super::check::{Editor, same, time};
 use super::samples::{empty, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{Cursor, ListFilter, NotebookStore, Page, PageRequest, Summary};
+use crate::{Cursor, ListFilter, NotebookStore, NotebookStoreExt as _, Page, PageRequest, Summary};
 
 async fn list(store: &dyn NotebookStore, owner: &str, page: &PageRequest) -> Result<Page, Failure> {
     Ok(store.list(&ListFilter::of(UserId::new(owner)?), page).await?)
@@ -184,8 +184,8 @@ pub async fn a_cursor_outlives_its_notebook<B: StoreBuilder>(builder: &B) -> Res
     let expected = store_some(&*store).await?;
     let first = list(&*store, "ann", &PageRequest { limit: Some(4), after: None }).await?;
     let after = first.next.ok_or_else(|| Failure::new("there is no next page"))?;
-    store.delete(&after.id, None).await?;
-    store.delete(&NotebookId::new("10")?, None).await?;
+    store.delete_current(&after.id, None).await?;
+    store.delete_current(&NotebookId::new("10")?, None).await?;
     let rest = list(&*store, "ann", &PageRequest { limit: None, after: Some(after) }).await?;
     let expected: Vec<_> = expected.into_iter().skip(4).filter(|id| *id != "10").collect();
     same("the rest of the list", &expected, &ids(&rest.notebooks))

@@ -25,6 +25,7 @@ mod create;
 mod edits;
 mod exact;
 mod lists;
+mod lives;
 mod random;
 mod results;
 mod samples;
@@ -43,6 +44,7 @@ pub use create::*;
 pub use edits::*;
 pub use exact::*;
 pub use lists::*;
+pub use lives::*;
 pub use results::*;
 pub use search::*;
 pub use usage::*;
@@ -159,6 +161,8 @@ behaviours! { $
     of_concurrent_creations_one_succeeds,
     deleting_leaves_nothing,
     cells_belong_to_their_notebook,
+    a_notebook_made_again_is_another_one,
+    deleting_compares_the_base,
     // Editing
     every_kind_of_edit_is_stored,
     cells_stay_in_order,

@@ -15,7 +15,7 @@ use super::{Failure, StoreBuilder, ensure};
 pub async fn results_are_stored_without_a_revision<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let mut editor = Editor::create(&*store, with_cells("results", &[("a", "1"), ("b", "2")])?).await?;
-    let revision = editor.notebook().revision;
+    let base = editor.notebook().base();
     let mut version = load(&*store, &editor.notebook().id).await?.version;
     let many = (0..20).map(|number| output("text/plain", &format!("\"{number}\""), "{}")).collect::<Result<_, _>>()?;
     let all = [
@@ -33,7 +33,7 @@ pub async fn results_are_stored_without_a_revision<B: StoreBuilder>(builder: &B)
         ensure!(now > version, "results took no new version");
         version = now;
     }
-    same("the revision", &revision, &load(&*store, &editor.notebook().id).await?.notebook.revision)
+    same("the base", &base, &load(&*store, &editor.notebook().id).await?.notebook.base())
 }
 
 /// Results do not make the revision that an edit was made on stale, and that edit does not undo them.
@@ -67,7 +67,7 @@ pub async fn results_and_edits_on_one_base_both_succeed<B: StoreBuilder>(builder
 pub async fn results_and_edits_in_one_group_are_stored<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let mut editor = Editor::create(&*store, with_cells("mixed", &[("a", "x = 1"), ("b", "x")])?).await?;
-    let base = editor.notebook().revision;
+    let base = editor.notebook().base();
     let group = [
         editor.apply(&results("a", printed("old"))?)?,
         editor.apply(&update("a", "x = 2")?)?,
@@ -80,7 +80,7 @@ pub async fn results_and_edits_in_one_group_are_stored<B: StoreBuilder>(builder:
     editor.commit(base, &group).await?;
     is_stored(&*store, editor.notebook()).await?;
 
-    let base = editor.notebook().revision;
+    let base = editor.notebook().base();
     let group = [editor.apply(&results("a", printed("1"))?)?, editor.apply(&results("c", printed("2"))?)?];
     editor.commit(base, &group).await?;
     is_stored(&*store, editor.notebook()).await

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, NotebookId, OrderKey, Output, Place, Results,
-    Revision, StoredConnection, UserId,
+    Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Life, Notebook, NotebookId, OrderKey, Output, Place,
+    Results, Revision, StoredConnection, UserId,
 };
+
+use uuid::Uuid;
 
 use super::Failure;
 use super::check::time;
 
-/// An empty notebook of the user `ann`.
+/// An empty notebook of the user `ann`, in a life of its own.
 pub(super) fn empty(id: &str) -> Result<Notebook, Failure> {
-    Ok(Notebook::new(NotebookId::new(id)?, UserId::new("ann")?, time(0)))
+    Ok(Notebook::new(NotebookId::new(id)?, Life::new(Uuid::new_v4()), UserId::new("ann")?, time(0)))
 }
 
 /// A notebook of Python cells `(id, code)`.

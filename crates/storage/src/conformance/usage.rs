@@ -5,7 +5,7 @@ use quire_domain::UserId;
 use super::check::{Editor, same};
 use super::samples::{empty, extra, insert, output, results, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{NotebookStore, Usage};
+use crate::{NotebookStore, NotebookStoreExt as _, Usage};
 
 /// Characters that no compression of repetitions makes fewer.
 fn incompressible(chars: usize) -> String {
@@ -56,11 +56,11 @@ pub async fn usage_tells_what_an_owner_keeps<B: StoreBuilder>(builder: &B) -> Re
     let with_extra = of(&*store, "ann").await?;
     let more = with_extra.bytes.saturating_sub(with_results.bytes);
     ensure!(is_long(more), "{LONG} characters of unknown fields count as {more} bytes");
-    store.delete(&imported.id, None).await?;
+    store.delete_current(&imported.id, None).await?;
 
     let store = builder.reopen(store, &mut guard).await?;
     same("what is kept after reopening", &with_results, &of(&*store, "ann").await?)?;
-    store.delete(&quire_domain::NotebookId::new("own")?, None).await?;
+    store.delete_current(&quire_domain::NotebookId::new("own")?, None).await?;
     same("what is kept after deleting", &Usage::default(), &of(&*store, "ann").await?)?;
     same("what another user keeps", &bobs, &of(&*store, "bob").await?)
 }

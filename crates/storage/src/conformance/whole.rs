@@ -1,6 +1,6 @@
 //! Whole notebooks: replacing them, and their digests.
 
-use quire_domain::{Notebook, NotebookId, Place, Revision, UserId};
+use quire_domain::{Base, Notebook, NotebookId, Place, Revision, UserId};
 
 use super::check::{Editor, is_mismatch, is_not_found, is_stored, load, refused, same};
 use super::random::Random;
@@ -15,21 +15,22 @@ use crate::{Digested, ListFilter, NotebookStore, PageRequest};
 /// When the store does not conform.
 pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
-    let mut version = store.create(&full("whole")?, None).await?;
+    let first = full("whole")?;
+    let mut version = store.create(&first, None).await?;
     let mut others = vec![empty("whole")?, full("whole")?, with_cells("whole", &[("query", "x = 1"), ("new", "x")])?];
     for seed in 100..110 {
         others.push(Random::new(seed).notebook("whole")?);
     }
-    let mut base = full("whole")?.revision;
+    let mut base = first.base();
     for (index, mut other) in others.into_iter().enumerate() {
-        other.revision = Revision(base.0 + 1);
+        other.revision = Revision(base.revision.0 + 1);
         other.connection = if index % 2 == 0 { None } else { sealed(&format!("k.{index}"))? };
         other.owner = UserId::new(format!("owner{}", index % 3))?;
         let now = store.replace(base, &other).await?;
         is_stored(&*store, &other).await?;
         same("the version", &now, &load(&*store, &other.id).await?.version)?;
         ensure!(now > version, "a replacement took no later version");
-        (version, base) = (now, other.revision);
+        (version, base) = (now, other.base());
         let page = store.list(&ListFilter::of(other.owner.clone()), &PageRequest::default()).await?;
         ensure!(page.notebooks.len() == 1, "its owner does not find a replaced notebook");
         let before = store.list(&ListFilter::of(UserId::new("user_37é/\\\"x")?), &PageRequest::default()).await?;
@@ -42,7 +43,7 @@ pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> 
     same("the code", &editor.cell("edited")?.code, &loaded.cell("edited")?.code)
 }
 
-/// A notebook is replaced only at the revision that the caller names, and a missing one not at all; what is refused
+/// A notebook is replaced only at the base that the caller names, and a missing one not at all; what is refused
 /// changes nothing.
 ///
 /// # Errors
@@ -50,17 +51,20 @@ pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> 
 pub async fn replacing_compares_the_revision<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let mut editor = Editor::create(&*store, with_cells("guarded", &[("a", "x = 1")])?).await?;
-    let base = editor.notebook().revision;
+    let base = editor.notebook().base();
     let version = editor.edit(&update("a", "x = 2")?).await?;
     let mut other = with_cells("guarded", &[("b", "y = 1")])?;
     other.revision = Revision(9);
     refused("replacing an older revision", store.replace(base, &other).await, is_mismatch)?;
-    refused("replacing a later revision", store.replace(Revision(5), &other).await, is_mismatch)?;
+    let later = Base { revision: Revision(5), ..editor.notebook().base() };
+    refused("replacing a later revision", store.replace(later, &other).await, is_mismatch)?;
+    let other_life = Base { life: other.life, ..editor.notebook().base() };
+    refused("replacing another life", store.replace(other_life, &other).await, is_mismatch)?;
     is_stored(&*store, editor.notebook()).await?;
     same("the version", &version, &load(&*store, &other.id).await?.version)?;
     let mut missing = empty("missing")?;
     missing.revision = Revision(1);
-    refused("replacing a missing notebook", store.replace(Revision(0), &missing).await, is_not_found)?;
+    refused("replacing a missing notebook", store.replace(empty("missing")?.base(), &missing).await, is_not_found)?;
     ensure!(store.load(&missing.id).await?.is_none(), "a refused replacement made a notebook");
     Ok(())
 }
@@ -69,6 +73,7 @@ async fn digested(store: &dyn NotebookStore, expected: &Notebook) -> Result<Dige
     let mut found = store.digests(std::slice::from_ref(&expected.id)).await?;
     let found = found.pop().ok_or_else(|| Failure::new(format!("there is no digest of {:?}", expected.id)))?;
     same("the id", &expected.id, &found.id)?;
+    same("the life", &expected.life, &found.life)?;
     same("the owner", &expected.owner, &found.owner)?;
     same("the revision", &expected.revision, &found.revision)?;
     same("the version", &load(store, &expected.id).await?.version, &found.version)?;
@@ -94,7 +99,7 @@ pub async fn digests_tell_what_is_stored<B: StoreBuilder>(builder: &B) -> Result
     }
     let mut replaced = full("digested")?;
     replaced.revision = Revision(1_000);
-    store.replace(editor.notebook().revision, &replaced).await?;
+    store.replace(editor.notebook().base(), &replaced).await?;
     digested(&*store, &replaced).await?;
     let ids = [replaced.id.clone(), NotebookId::new("nowhere")?, other.id.clone()];
     let mut found: Vec<_> = store.digests(&ids).await?.into_iter().map(|one| one.id).collect();

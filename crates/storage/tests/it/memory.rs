@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Revision, Timestamp, UserId};
+use quire_domain::{Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Timestamp, UserId};
 use quire_storage::{
     AnswerKey, Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, KeptAnswer, ListFilter, Loaded,
     NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Usage, Version,
 };
 use tokio::sync::broadcast;
-use uuid::Uuid;
 
 use crate::faults::Fault;
 
@@ -43,7 +42,6 @@ struct Stored {
 pub(crate) struct MemoryStore {
     memory: Arc<Memory>,
     fault: Option<Fault>,
-    generation: Uuid,
     events: broadcast::Sender<StoreEvent>,
     working: Mutex<()>,
 }
@@ -51,7 +49,7 @@ pub(crate) struct MemoryStore {
 impl MemoryStore {
     pub(crate) fn new(memory: Arc<Memory>, fault: Option<Fault>) -> Self {
         let events = broadcast::channel(1).0;
-        Self { memory, fault, generation: Uuid::new_v4(), events, working: Mutex::default() }
+        Self { memory, fault, events, working: Mutex::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -60,6 +58,11 @@ impl MemoryStore {
 
     fn is(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
+    }
+
+    /// Whether a change on this base may be made.
+    fn fits(&self, stored: &Notebook, base: Base) -> bool {
+        stored.revision == base.revision && (stored.life == base.life || self.is(Fault::IgnoresLives))
     }
 
     fn key(&self, id: &NotebookId) -> NotebookId {
@@ -234,12 +237,12 @@ impl NotebookStore for MemoryStore {
         }
         let checked = |kept: &Kept| {
             let stored = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.clone();
-            let fits = stored.notebook.revision == commit.base || self.is(Fault::IgnoresBase);
+            let fits = self.fits(&stored.notebook, commit.base) || self.is(Fault::IgnoresBase);
             let again = stored.last == Some(commit.id) && !self.is(Fault::RefusesRepetition);
             if fits || again {
                 Ok(stored)
             } else {
-                Err(StoreError::RevisionMismatch { id: id.clone(), expected: commit.base })
+                Err(StoreError::RevisionMismatch { id: id.clone(), expected: commit.base.revision })
             }
         };
         let before = checked(&self.kept())?;
@@ -285,12 +288,12 @@ impl NotebookStore for MemoryStore {
         Ok(version)
     }
 
-    async fn replace(&self, base: Revision, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         let (id, key) = (&notebook.id, self.key(&notebook.id));
         let mut kept = self.kept();
         let before = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.notebook.clone();
-        if before.revision != base && !self.is(Fault::ReplacesBlindly) {
-            return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base });
+        if !self.fits(&before, base) && !self.is(Fault::ReplacesBlindly) {
+            return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base.revision });
         }
         let mut notebook = notebook.clone();
         if self.is(Fault::KeepsCellsOnReplace) {
@@ -309,16 +312,19 @@ impl NotebookStore for MemoryStore {
             let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
             let first = self.kept().notebooks.get(&self.key(id)).map(|stored| stored.first_digest);
             let digest = first.filter(|_| self.is(Fault::KeepsOldDigests)).unwrap_or_else(|| notebook.content_digest());
-            let (owner, revision) = (notebook.owner.clone(), notebook.revision);
+            let (owner, Base { life, revision }) = (notebook.owner.clone(), notebook.base());
             let has_connection = notebook.connection.is_some();
-            found.push(Digested { id: id.clone(), owner, revision, version, digest, has_connection });
+            found.push(Digested { id: id.clone(), life, owner, revision, version, digest, has_connection });
         }
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let mut kept = self.kept();
-        if kept.notebooks.contains_key(&self.key(id)) {
+        if let Some(stored) = kept.notebooks.get(&self.key(id)) {
+            if !self.fits(&stored.notebook, base) && !self.is(Fault::DeletesBlindly) {
+                return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base.revision });
+            }
             self.check_answers(&kept, slice(answer))?;
         }
         if kept.notebooks.remove(&self.key(id)).is_none() && !self.is(Fault::DeletesWhatIsMissing) {
@@ -435,7 +441,7 @@ impl NotebookStore for MemoryStore {
 
     async fn health(&self) -> Health {
         let well = !self.is(Fault::SaysItIsIll);
-        Health { reads: well, writes: well, database: DatabaseState::NotConfigured, generation: self.generation }
+        Health { reads: well, writes: well, database: DatabaseState::NotConfigured }
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {

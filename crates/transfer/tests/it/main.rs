@@ -28,7 +28,8 @@ impl Source for Names {
             let reason = "the disk says no".to_owned();
             return Err(Fault { kind: FaultKind::Failed, id: Some(id), reason, offset: Some(7) });
         }
-        let notebook = Notebook::new(id, UserId::new("ann").unwrap(), Timestamp::default());
+        let notebook =
+            Notebook::new(id, quire_domain::Life::UNRECORDED, UserId::new("ann").unwrap(), Timestamp::default());
         Ok(Found { notebook, notice: None })
     }
 

@@ -1,0 +1,15 @@
+//! New lives for all notebooks, after a restore.
+
+use crate::cli::DatabaseArgs;
+use crate::database;
+use crate::outcome::{Exit, Failure, chain};
+use crate::schema::say;
+
+/// Gives all notebooks new lives, and says how many there are.
+pub(crate) async fn run(arguments: &DatabaseArgs) -> Result<Exit, Failure> {
+    let store = database::store(arguments)?;
+    let renewed = store.renew_lives().await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    store.close().await;
+    say(&format_args!("{renewed} notebooks have new lives: what clients knew of them from before matches nothing"));
+    Ok(Exit::Done)
+}
