@@ -68,6 +68,7 @@ impl Doctor {
 
 async fn examine(database: &Database) -> Health {
     const THERE: Health = Health { reads: true, writes: true, database: DatabaseState::Connected };
+    const AWAY: Health = Health { reads: false, writes: false, database: DatabaseState::Disconnected };
     let read = tokio::time::timeout(READING, database.read(|| sqlx::query("SELECT 1"))).await;
     match read.unwrap_or(Err(Error::Silent)) {
         Ok(_) => {}
@@ -77,10 +78,10 @@ async fn examine(database: &Database) -> Health {
             return THERE;
         }
         // Whoever holds the store says why.
-        Err(Error::Held) => return away(known),
+        Err(Error::Held) => return AWAY,
         Err(error) => {
             log(&error, "the database does not answer");
-            return Health { reads: false, writes: false, database: DatabaseState::Disconnected };
+            return AWAY;
         }
     }
     // Reads work, so whatever becomes of the write, they can be served.
