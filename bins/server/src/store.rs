@@ -71,7 +71,13 @@ async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result
 pub(crate) async fn connect(config: &DatabaseConfig, store: &PostgresNotebookStore) -> anyhow::Result<()> {
     check_schema(config).await?;
     store.release();
-    store.connect().await?;
+    // The schema was read, so the database is there and lets us in: requests that waited may take all connections for now.
+    if let Err(error) = store.connect().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the store's first call failed; later ones may succeed"
+        );
+    }
     tracing::info!(database = ?config.url, connections = config.connections, "Database connected");
     Ok(())
 }

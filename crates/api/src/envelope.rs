@@ -74,7 +74,9 @@ fn hold_bytes(
     mut answer: HttpResponse<BoxBody>,
 ) -> (HttpResponse<BoxBody>, Option<Hold>) {
     let hold = answer.extensions_mut().remove::<Hold>();
-    if hold.is_some() {
+    // The answer to a change is never taken away: the client would repeat what has happened.
+    let is_read = request.is_some_and(|request| request.method().is_safe());
+    if hold.is_some() || !is_read {
         return (answer, hold);
     }
     let extensions = request.map(HttpRequest::extensions);

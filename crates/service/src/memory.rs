@@ -123,8 +123,15 @@ pub(crate) fn evict_soon(shared: &Arc<Shared>) {
     }
     let shared_by_task = Arc::clone(shared);
     shared.runtime.spawn(async move {
-        while shared_by_task.memory.is_full() && evict_one(&shared_by_task, None).await {}
+        let mut has_evicted = true;
+        while has_evicted && shared_by_task.memory.is_full() {
+            has_evicted = evict_one(&shared_by_task, None).await;
+        }
         shared_by_task.memory.is_evicting.store(false, Ordering::SeqCst);
+        // Whoever filled it between the last look and the mark found that evicting was under way.
+        if has_evicted {
+            evict_soon(&shared_by_task);
+        }
     });
 }
 

@@ -1,14 +1,14 @@
 //! The service: what an API, or a program that embeds it, calls.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quire_domain::{NotebookId, UserId};
 use quire_storage::{Health, NotebookStore, StoreError, StoreEvent};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use crate::analyser::Analyser;
@@ -51,6 +51,7 @@ impl NotebookService {
             quotas: Quotas::new(options.quota),
             memory: Memory::new(options.memory_bytes),
             registry: Arc::default(),
+            probe: Mutex::default(),
             runtime,
             idle: options.idle,
             epoch: Uuid::new_v4(),
@@ -84,16 +85,34 @@ impl NotebookService {
         Health { reads, writes: health.writes && !self.read_only, ..health }
     }
 
-    /// Checks that an edit would get as far as the store: a task of its own is started on the service's runtime, finds the
-    /// registry of active notebooks free, and has a cell analysed in the lane that edits use, as the next there. Returns `false` when it has not come back in time. The
-    /// caller's own runtime keeps the time, so it must not be the service's where that may be stuck.
+    /// Checks that the service gets to its work: a task of its own is started on the service's runtime, finds the registry of
+    /// active notebooks free, and has a cell analysed in the lane that edits use, as the next there. Returns `false` when it
+    /// has not come back in time. Callers at the same time share one such task. The caller's own runtime keeps the time, so it
+    /// must not be the service's where that may be stuck.
     pub async fn responds(&self, within: Duration) -> bool {
+        let mut has_responded = {
+            // The place is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
+            let mut probe = self.shared.probe.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*probe {
+                Some(under_way) if under_way.has_changed().is_ok() => under_way.clone(),
+                _ => probe.insert(self.start_probe()).clone(),
+            }
+        };
+        let responded = tokio::time::timeout(within, has_responded.wait_for(|has| *has)).await;
+        matches!(responded, Ok(Ok(_)))
+    }
+
+    /// Starts the task of [`Self::responds`], which says `true` and ends, or only ends when the service does no work any more.
+    fn start_probe(&self) -> watch::Receiver<bool> {
+        let (tell, told) = watch::channel(false);
         let shared = Arc::clone(&self.shared);
-        let probe = self.shared.runtime.spawn(async move {
+        self.shared.runtime.spawn(async move {
             shared.registry.wait_until_free();
-            shared.analyser.probe().await
+            if shared.analyser.probe().await {
+                let _ = tell.send(true); // nobody may be waiting any more
+            }
         });
-        matches!(tokio::time::timeout(within, probe).await, Ok(Ok(true)))
+        told
     }
 
     /// Whether [`Self::close`] has been called.
@@ -176,6 +195,11 @@ impl NotebookService {
                 }
                 handle.ended().await;
             }
+            // A stranger makes nobody read a notebook, and must not stand in the way of the owner, who waits in the slot.
+            let owner = self.shared.store.short(user).await?.owner(id).await?;
+            if owner.ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))? != *user {
+                return Err(ServiceError::Foreign(id.clone()));
+            }
             let slot = self.shared.registry.slot(id)?;
             // A task of its own: when whoever asked goes away, the work is not lost for the next who asks.
             let start = start(Arc::clone(&self.shared), slot, (id.clone(), user.clone()));
@@ -193,10 +217,6 @@ impl NotebookService {
 async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, UserId)) -> Result<(), ServiceError> {
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
-        // A stranger makes nobody read a notebook.
-        if shared.store.short(&user).await?.owner(&id).await?.ok_or_else(unknown)? != user {
-            return Err(ServiceError::Foreign(id.clone()));
-        }
         // Before loading, so that what is loaded does not wait in memory, and only so many of the largest are there beside
         // what is accounted.
         let permit = shared.lanes.of(Kind::Opening).enter(&user, 1).await?;

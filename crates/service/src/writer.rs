@@ -1,7 +1,7 @@
 //! A notebook's one writer: the task that all its edits go through.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_domain::{Change, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) quotas: Quotas,
     pub(crate) memory: Arc<Memory>,
     pub(crate) registry: Arc<Registry>,
+    /// The last probe of whether the service gets to its work; it is under way as long as its sender lives.
+    pub(crate) probe: Mutex<Option<watch::Receiver<bool>>>,
     /// Where writers run: not on the runtime of whoever asked first, which may end before the service.
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) idle: Duration,

@@ -126,6 +126,10 @@ impl Parse {
         let Some(start) = tokens.first().map(|token| token.span.start) else { return };
         let tokens = rewrite::understood(tokens);
         let may_change_data = may_change_data(&tokens);
+        // What the parser knows stays as it is: the rules that leave clauses out also fit words that are names there.
+        if parse(tokens.clone(), &mut self.tables).is_ok() {
+            return;
+        }
         let first_words = tokens[..tokens.len().min(utility::MAX_TOKENS)].to_vec();
         let parsed = parse(clauses::without_clauses(tokens), &mut self.tables);
         if let Err((message, place)) = parsed {

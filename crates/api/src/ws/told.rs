@@ -94,10 +94,16 @@ impl Told {
     }
 }
 
+/// Bytes of what is told of a cell that came onto a cycle, about: the cycle's text has at most twenty steps.
+const CYCLE_BYTES: usize = 512;
+
 /// Bytes of an event's messages, about.
 fn size(event: &Event) -> usize {
     match &event.kind {
-        EventKind::Changed(change) => change.cells.iter().filter_map(|cell| cell.after.as_deref()).map(cell_size).sum(),
+        EventKind::Changed(change) => {
+            let cells = change.cells.iter().filter_map(|cell| cell.after.as_deref()).map(cell_size).sum::<usize>();
+            cells + change.cycles.len() * CYCLE_BYTES
+        }
         EventKind::Resync | EventKind::Deleted => 0,
     }
 }
@@ -130,7 +136,8 @@ impl Last {
 
     fn keep(&mut self, number: u64, messages: Messages) -> Arc<Messages> {
         let messages = Arc::new(messages);
-        let kept = if messages.bytes > LARGE {
+        // What counts as a user's bytes is not held for longer than it is needed.
+        let kept = if messages.bytes > LARGE || messages._hold.is_some() {
             Kept::Large(Arc::downgrade(&messages))
         } else {
             Kept::Whole(Arc::clone(&messages))
