@@ -92,7 +92,7 @@ async fn times(store: &PostgresNotebookStore, notebooks: usize) {
         let loaded = store.load(&id(some(sample))).await.unwrap().unwrap();
         loads.push(start.elapsed());
         let mut open = OpenNotebook::open(loaded.notebook);
-        let base = open.notebook().revision;
+        let base = open.notebook().base();
         let cell: CellId = open.notebook().cells.get(sample % 20).unwrap().id.clone();
         let edit = Edit::UpdateCell { id: cell, code: format!("# {sample} {}", "x".repeat(590)).into() };
         let change = Arc::new(open.apply(&edit, None, Timestamp::default()).unwrap().unwrap());

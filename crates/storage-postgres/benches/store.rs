@@ -89,7 +89,7 @@ struct Author {
 impl Author {
     async fn edit(&mut self) {
         self.number += 1;
-        let base = self.open.notebook().revision;
+        let base = self.open.notebook().base();
         let cells = self.open.notebook().cells.len() as u64;
         let edit = update(usize::try_from(self.number % cells).unwrap(), self.number);
         let change = Arc::new(self.open.apply(&edit, None, Timestamp::default()).unwrap().unwrap());

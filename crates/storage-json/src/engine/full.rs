@@ -3,6 +3,7 @@
 use quire_domain::{CellId, CellStatus, CellType, Edit, Notebook, OpenNotebook, Place, Results};
 use quire_storage::{RequestDigest, StoreError};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::*;
 use crate::disk::with_room;
@@ -26,7 +27,7 @@ fn notebook(id: &str) -> Notebook {
 }
 
 fn commit(open: &mut OpenNotebook, edits: &[Edit], answers: Vec<KeptAnswer>) -> OwnedCommit {
-    let base = open.notebook().revision;
+    let base = open.notebook().base();
     let changes = edits.iter().filter_map(|edit| open.apply(edit, None, Timestamp::default()).unwrap());
     let changes = changes.map(Arc::new).collect();
     OwnedCommit { id: CommitId(Uuid::new_v4()), base, changes, after: open.notebook().clone(), answers, whole: false }

@@ -154,8 +154,8 @@ fn everything_comes_back_as_the_same_text() {
                 editor.commit(&*store, &edits).await.unwrap();
                 prop_assert_eq!(kept(&load(&*store, &made.id).await), kept(editor.notebook()));
             }
-            let base = editor.notebook().revision;
-            made.revision = Revision(base.0 + 1);
+            let base = editor.notebook().base();
+            made.revision = Revision(base.revision.0 + 1);
             store.replace(base, &made).await.unwrap();
             prop_assert_eq!(kept(&load(&*store, &made.id).await), kept(&made));
             Ok(())

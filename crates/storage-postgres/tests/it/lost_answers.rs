@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use quire_domain::{Edit, Notebook, Place, Revision};
-use quire_storage::{NotebookStore, NotebookStoreExt as _, StoreError};
+use quire_storage::{NotebookStore, StoreError};
 use quire_storage_postgres::Options;
 use quire_test_postgres::{Cut, Database, Proxy, Server};
 
@@ -78,10 +78,10 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
         }
         Some(there) if go => {
             // Of a deletion there is no trace to look for, so that it may have to say that it does not know.
-            match store.delete_current(&there.id, Some(&answer(number))).await {
+            match store.delete(&there.id, there.base(), Some(&answer(number))).await {
                 Ok(()) => {}
                 Err(StoreError::OutcomeUnknown { .. }) => {
-                    match store.delete_current(&there.id, Some(&answer(number))).await {
+                    match store.delete(&there.id, there.base(), Some(&answer(number))).await {
                         Ok(()) | Err(StoreError::NotFound { .. } | StoreError::AlreadyAnswered) => {}
                         Err(error) => panic!("deleting again: {error:?}"),
                     }
@@ -93,7 +93,7 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
         }
         Some(there) => {
             next.revision = Revision(there.revision.0 + 3);
-            store.replace(there.revision, &next).await.unwrap();
+            store.replace(there.base(), &next).await.unwrap();
             Some(next)
         }
     }

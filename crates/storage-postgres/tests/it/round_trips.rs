@@ -2,7 +2,7 @@
 
 use quire_domain::{Edit, Place, Revision};
 use quire_service::{NotebookService, RequestKey, ServiceError};
-use quire_storage::{ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, StoreError};
+use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError};
 use quire_test_postgres::{Counts, Database, Proxy, Server};
 
 use crate::support::{
@@ -76,14 +76,15 @@ async fn each_call_is_one_round_trip() {
         let (answer, counts) = counted(&proxy, store.create(&whole, None)).await;
         answer.unwrap();
         check("a creation", counts);
+        let made = whole.base();
         whole.revision = Revision(5);
-        let (answer, counts) = counted(&proxy, store.replace(Revision(0), &whole)).await;
+        let (answer, counts) = counted(&proxy, store.replace(made, &whole)).await;
         answer.unwrap();
         check("a replacement", counts);
         let (page, counts) = counted(&proxy, store.list(&ListFilter::of(ann()), &PageRequest::default())).await;
         assert_eq!(page.unwrap().notebooks.len(), 2);
         check("a list", counts);
-        let (answer, counts) = counted(&proxy, store.delete_current(&whole.id, None)).await;
+        let (answer, counts) = counted(&proxy, store.delete(&whole.id, whole.base(), None)).await;
         answer.unwrap();
         check("a deletion", counts);
     }
@@ -123,7 +124,8 @@ async fn an_answer_costs_one_round_trip() {
         let whole = notebook(&format!("whole {round}"), &[]);
         let (made, of_creation) = counted(&proxy, store.create(&whole, Some(&answer(200 + round)))).await;
         made.unwrap();
-        let (gone, of_deletion) = counted(&proxy, store.delete_current(&whole.id, Some(&answer(300 + round)))).await;
+        let (gone, of_deletion) =
+            counted(&proxy, store.delete(&whole.id, whole.base(), Some(&answer(300 + round)))).await;
         gone.unwrap();
         if round > 0 {
             assert_executed("a group with answers", counts, 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quire_domain::{
-    Cell, CellId, CellStatus, CellType, Change, Edit, Extra, Json, Notebook, NotebookId, OpenNotebook, OrderKey,
+    Base, Cell, CellId, CellStatus, CellType, Change, Edit, Extra, Json, Notebook, NotebookId, OpenNotebook, OrderKey,
     Output, Place, Results, Revision, Timestamp, UserId,
 };
 use quire_storage::{AnswerKey, Commit, CommitId, KeptAnswer, NotebookStore, RequestDigest, StoreError, Version};
@@ -133,7 +133,7 @@ pub(crate) async fn is_kept(store: &dyn NotebookStore, number: usize) -> bool {
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) id: CommitId,
-    base: Revision,
+    base: Base,
     changes: Vec<Arc<Change>>,
     after: Notebook,
     pub(crate) answers: Vec<KeptAnswer>,
@@ -182,7 +182,7 @@ impl Editor {
 
     /// Applies edits without storing them.
     pub(crate) fn apply(&mut self, edits: &[Edit]) -> Group {
-        let base = self.notebook().revision;
+        let base = self.notebook().base();
         let mut apply = |edit| {
             let later = self.open.notebook().updated_at + Duration::from_millis(1);
             self.open.apply(edit, None, later).unwrap().map(Arc::new)

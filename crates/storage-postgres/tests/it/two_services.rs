@@ -66,9 +66,9 @@ async fn write(record: Arc<Record>, service: NotebookService, id: NotebookId, wr
                     break;
                 }
                 Err(ServiceError::Conflict { expected: wanted, current, .. }) => {
-                    assert_ne!(wanted, current);
+                    assert_ne!(wanted.revision, current);
                     record.conflicts.fetch_add(1, Ordering::SeqCst);
-                    if current < wanted {
+                    if current < wanted.revision {
                         record.behind.fetch_add(1, Ordering::SeqCst);
                     }
                     expected = Some(current);
