@@ -123,16 +123,16 @@ impl Registry {
     /// most; when all are watched, the same of all, but only if that user takes more than the one who wants more would.
     pub(crate) fn to_evict(&self, taken: &HashMap<UserId, usize>, wanted: Option<(&UserId, usize)>) -> Option<Victim> {
         let slots = self.lock();
-        let takes = |user: &UserId| {
+        let share_of = |user: &UserId| {
             let more = wanted.filter(|(wants, _)| *wants == user).map_or(0, |(_, bytes)| bytes);
             taken.get(user).copied().unwrap_or_default() + more
         };
         let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
-        let rank = |handle: &Handle| (takes(&handle.owner), Reverse(handle.used.load(Ordering::Relaxed)));
+        let rank = |handle: &Handle| (share_of(&handle.owner), Reverse(handle.used.load(Ordering::Relaxed)));
         let open: Vec<_> = active.filter(|handle| handle.used.load(Ordering::Relaxed) != u64::MAX).collect();
         let is_watched = |handle: &Handle| handle.news.receiver_count() > 0;
         let idle = open.iter().filter(|handle| !is_watched(handle)).max_by_key(|handle| rank(handle));
-        let may_go = |handle: &&&Handle| wanted.is_none_or(|(user, _)| takes(&handle.owner) > takes(user));
+        let may_go = |handle: &&&Handle| wanted.is_none_or(|(user, _)| share_of(&handle.owner) > share_of(user));
         let chosen = idle.or_else(|| open.iter().max_by_key(|handle| rank(handle)).filter(may_go))?;
         chosen.used.store(u64::MAX, Ordering::Relaxed); // so that it is not chosen again while it ends
         Some(Victim { handle: Handle::clone(chosen), is_watched: idle.is_none() })
