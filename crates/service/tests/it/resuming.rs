@@ -123,8 +123,8 @@ async fn what_is_kept_is_bounded_in_names() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
     let start = world.service.get(&ann(), &id).await.unwrap().seq;
-    for edit in 0..5 {
-        let names: Vec<_> = (0..20_000).map(|name| format!("n{edit}_{name}")).collect();
+    for edit in 0..12 {
+        let names: Vec<_> = (0..9_000).map(|name| format!("n{edit}_{name}")).collect();
         world.service.edit(&ann(), &id, None, update(&cell, &names.join("\n"))).await.unwrap();
     }
     assert_eq!(resumed(&world, &id, start).await, First::Resync);
