@@ -20,14 +20,14 @@ async fn merging_sees_what_another_server_did() {
     world.service.edit(&ann(), &id, None, insert("b", "b = 1")).await.unwrap();
     let other = world.second();
     other.edit(&ann(), &id, None, update(&first, "theirs")).await.unwrap();
-    let known = Expected::Untouched(Revision(1));
+    let known = Expected::Untouched(Revision(1).into());
     let late = changed(world.service.edit(&ann(), &id, known, update(&first, "ours")).await);
     assert_eq!(late.cells.iter().map(|cell| (&cell.id, cell.deleted)).collect::<Vec<_>>(), [(&first, false)]);
     let merged = world.service.edit(&ann(), &id, known, Edit::DeleteCell { id: first.clone() }).await;
     assert!(matches!(merged, Err(ServiceError::Conflict { .. })), "{merged:?}");
     other.edit(&ann(), &id, None, Edit::DeleteCell { id: first.clone() }).await.unwrap();
     // What it answered is what it knew, so that whoever tries again from there learns of the rest.
-    let learnt = Expected::Untouched(Revision(2));
+    let learnt = Expected::Untouched(Revision(2).into());
     let gone = changed(world.service.edit(&ann(), &id, learnt, update(&first, "ours")).await);
     assert_eq!(gone.cells.iter().map(|cell| (&cell.id, cell.deleted)).collect::<Vec<_>>(), [(&first, true)]);
     assert!(gone.complete);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, Revision, Timestamp, UserId};
+use quire_domain::{Base, CellId, CellType, Edit, Notebook, NotebookId, Place, Timestamp, UserId};
 use quire_service::{NotebookService, Options};
 use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
