@@ -44,6 +44,8 @@ pub(crate) async fn make_master(postgres: &Postgres) {
     execute(&mut superuser, &format!("CREATE ROLE quire_master LOGIN CREATEDB CREATEROLE PASSWORD '{MASTER}'"))
         .await
         .unwrap();
+    // From PostgreSQL 16 on, CREATEROLE alone no longer lets a role grant these.
+    execute(&mut superuser, "GRANT pg_monitor, pg_signal_backend TO quire_master WITH ADMIN OPTION").await.unwrap();
     execute(&mut superuser, "CREATE DATABASE quire OWNER quire_master").await.unwrap();
 }
 
