@@ -127,11 +127,12 @@ impl Parse {
         let tokens = rewrite::understood(tokens);
         let may_change_data = may_change_data(&tokens);
         // What the parser knows stays as it is: the rules that leave clauses out also fit words that are names there.
-        if parse(tokens.clone(), &mut self.tables).is_ok() {
-            return;
-        }
         let first_words = tokens[..tokens.len().min(utility::MAX_TOKENS)].to_vec();
-        let parsed = parse(clauses::without_clauses(tokens), &mut self.tables);
+        let parsed = match parse(tokens.clone(), &mut self.tables) {
+            // What took the whole budget once is not tried again.
+            Err((message, _)) if message != TOO_COMPLEX => parse(clauses::without_clauses(tokens), &mut self.tables),
+            parsed => parsed,
+        };
         if let Err((message, place)) = parsed {
             if utility::tables(&first_words, &mut self.tables) {
                 return;
@@ -145,9 +146,12 @@ impl Parse {
     }
 }
 
+/// The message of a statement that goes beyond what the parser may be given, or may take.
+const TOO_COMPLEX: &str = "too complex to analyse: no tables known";
+
 /// Parses one statement and finds its tables, or says why they are not known, and where.
 fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables) -> Result<(), (String, Option<(u64, u64)>)> {
-    let too_complex = || ("too complex to analyse: no tables known".to_owned(), None);
+    let too_complex = || (TOO_COMPLEX.to_owned(), None);
     let complexity = Complexity::of(&tokens);
     if complexity.is_too_high() {
         return Err(too_complex());

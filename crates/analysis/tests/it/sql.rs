@@ -167,6 +167,8 @@ fn tables_read() {
     tables("select 1", "", "", false);
     tables("", "", "", false);
     tables(" ; ; -- nothing", "", "", false);
+    tables("select customer, period from sales", "sales", "", false);
+    tables("select * from rules where not valid", "rules", "", false);
     tables("select * from t", "t", "", false);
     tables("select * from A, \"B\", s.C, \"S\".\"d\" as e", "S.d B a s.c", "", false);
     tables("select * from public.t, T", "t", "", false);
