@@ -14,7 +14,7 @@ use crate::operations::{make_master, quire_migrate, quire_roles, said};
 const OWNER: &str = "0wn3r";
 const SERVER: &str = "s3rv3r";
 /// How long what a query should show may take to be there.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three users; the last has the notebook with most in it.
 const NOTEBOOKS: &str = "

@@ -125,10 +125,9 @@ pub(super) fn shape(code: &str) -> Shape<'_> {
                 let start = offset(after_options(arguments, "nrp"));
                 return Shape::Python { start, writes, reads_only: true };
             }
-            (_, Some(_)) => {}
+            // `local` is Sparkmagic's, and runs here and not in the cluster.
+            (_, Some(_)) | ("local", _) => {}
             ("capture", _) => writes.extend(arguments.split_whitespace().find(|word| !word.starts_with('-'))),
-            // Sparkmagic's, which runs here and not in the cluster.
-            ("local", _) => {}
             _ => {
                 let (reads, bound) = variables(name, arguments);
                 writes.extend(bound);
@@ -248,7 +247,7 @@ fn after_options<'a>(arguments: &'a str, valued: &str) -> &'a str {
 /// The same, and the values of one option.
 fn split_options<'a>(arguments: &'a str, valued: &str, wanted: char) -> (&'a str, Vec<&'a str>) {
     let mut rest = arguments.trim_start();
-    let mut values = Vec::new();
+    let mut chosen = Vec::new();
     loop {
         let (word, after) = split_word(rest);
         let Some(option) = word.strip_prefix('-') else { break };
@@ -266,9 +265,9 @@ fn split_options<'a>(arguments: &'a str, valued: &str, wanted: char) -> (&'a str
                 (value, rest) = (word, after.trim_start());
             }
             if letter == wanted {
-                values.push(value);
+                chosen.push(value);
             }
         }
     }
-    (rest, values)
+    (rest, chosen)
 }

@@ -1,7 +1,7 @@
 //! The Python that `IPython` makes of a pasted cell: without indentation, `>>> ` and `In [1]: `.
 //!
 //! All of it takes something off the beginnings of lines, so a place in what is left is easily found in the cell. Source:
-//! `IPython.core.inputtransformer2` of IPython 9.
+//! `IPython.core.inputtransformer2` of version 9.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,9 @@ impl<'a> Source<'a> {
             cut_doctest_prompts(&mut lines);
         }
         if has_prompts {
-            lines.iter_mut().for_each(|line| line.cut(ipython_prompt(line.rest)));
+            for line in &mut lines {
+                line.cut(ipython_prompt(line.rest));
+            }
         }
         Self::joined(&lines)
     }

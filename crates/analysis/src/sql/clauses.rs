@@ -12,7 +12,7 @@ use super::rewrite::{keyword, number};
 const MAX_LOOKAHEAD: usize = 64;
 
 /// The statement without clauses that name no table.
-pub(super) fn without_clauses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+pub(super) fn without_clauses(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     // Between `CREATE` and a query, where names in brackets are those of columns.
@@ -24,15 +24,12 @@ pub(super) fn without_clauses(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> 
             _ => {}
         }
         let rest = Rest { tokens: &tokens[at..], before: out.last(), is_definition };
-        match rest.rule() {
-            Some(Rule { skipped, instead }) => {
-                out.extend(instead.into_iter().map(|new| TokenWithSpan::new(new, token.span)));
-                at += skipped.max(1);
-            }
-            None => {
-                out.push(token.clone());
-                at += 1;
-            }
+        if let Some(Rule { skipped, instead }) = rest.rule() {
+            out.extend(instead.into_iter().map(|new| TokenWithSpan::new(new, token.span)));
+            at += skipped.max(1);
+        } else {
+            out.push(token.clone());
+            at += 1;
         }
     }
     out

@@ -127,14 +127,13 @@ impl Parse {
         let tokens = rewrite::understood(tokens);
         let may_change_data = may_change_data(&tokens);
         // What the parser knows stays as it is: the rules that leave clauses out also fit words that are names there.
-        let first_words = tokens[..tokens.len().min(utility::MAX_TOKENS)].to_vec();
         let parsed = match parse(tokens.clone(), &mut self.tables) {
             // What took the whole budget once is not tried again.
-            Err((message, _)) if message != TOO_COMPLEX => parse(clauses::without_clauses(tokens), &mut self.tables),
+            Err((message, _)) if message != TOO_COMPLEX => parse(clauses::without_clauses(&tokens), &mut self.tables),
             parsed => parsed,
         };
         if let Err((message, place)) = parsed {
-            if utility::tables(&first_words, &mut self.tables) {
+            if utility::tables(&tokens, &mut self.tables) {
                 return;
             }
             self.tables.changes_data |= may_change_data;

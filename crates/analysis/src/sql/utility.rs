@@ -7,9 +7,6 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::statements::Tables;
 use super::tables::table_name;
 
-/// The number of tokens at the beginning of a statement that are looked at.
-pub(super) const MAX_TOKENS: usize = 256;
-
 /// Finds the tables of a statement of which the first words say enough; `false` when they do not.
 pub(super) fn tables(tokens: &[TokenWithSpan], tables: &mut Tables) -> bool {
     let mut words = Words { tokens, at: 0 };

@@ -84,7 +84,8 @@ impl Told {
             return Ok(messages);
         }
         let bytes = texts.iter().map(|text| text.len()).sum();
-        let hold = if bytes > SMALL { Some(budget.hold(user, bytes).map_err(|_| Untold::Exceeded)?) } else { None };
+        let hold =
+            if bytes > SMALL { Some(budget.hold(user, bytes).map_err(|_exceeded| Untold::Exceeded)?) } else { None };
         Ok(last.keep(number, Messages { texts, bytes, _hold: hold }))
     }
 
