@@ -87,13 +87,13 @@ impl ExpectedRevision {
     fn state(&self) -> Result<KnownState, Problem> {
         match self {
             Self::Revision(revision) => Ok(Revision(*revision).into()),
-            Self::ETag(text) => match parse(text) {
-                Some(IfMatch::One(known)) => Ok(known),
-                _ => {
-                    let detail = "`expected_revision` must be a number, or the text of an ETag with its quotes.";
-                    Err(Problem::new(Code::DoesNotFit, detail))
+            Self::ETag(text) => {
+                if let Some(IfMatch::One(known)) = parse(text) {
+                    return Ok(known);
                 }
-            },
+                let detail = "`expected_revision` must be a number, or the text of an ETag with its quotes.";
+                Err(Problem::new(Code::DoesNotFit, detail))
+            }
         }
     }
 }

@@ -35,9 +35,9 @@ fn open(cells: usize, code: impl Fn(usize) -> String, results: &Arc<Results>) ->
 /// Bytes that `make` leaves allocated.
 fn held<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let region = Region::new(ALLOCATOR);
-    let made = make();
+    let value = make();
     let change = region.change();
-    (made, change.bytes_allocated - change.bytes_deallocated)
+    (value, change.bytes_allocated - change.bytes_deallocated)
 }
 
 #[track_caller]
@@ -45,6 +45,13 @@ fn assert_near(what: &str, estimate: usize, truth: usize) {
     println!("{what}: estimated {estimate}, held {truth}");
     assert!(estimate <= 2 * truth && truth <= 2 * estimate, "{what}: estimated {estimate}, held {truth}");
 }
+
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Name, number of cells, a cell's code, its results.
+type Shape<'a> = (&'a str, usize, Box<dyn Fn(usize) -> String + 'a>, &'a Arc<Results>);
 
 /// One test, so that nothing else allocates meanwhile.
 #[test]
@@ -56,9 +63,8 @@ fn estimates_are_within_a_factor_of_two_of_what_is_held() {
         metadata: Json::parse("{}").unwrap(),
     };
     let large = Arc::new(Results { stdout: "y".repeat(5_000), outputs: vec![output; 3], ..Results::default() });
-    let names = |cell: usize, count: usize| (0..count).map(|name| format!("n{cell}_{name} = 1\n")).collect::<String>();
-    let reads = |count: usize| (0..count).map(|name| format!("n0_{name}\n")).collect::<String>();
-    type Shape<'a> = (&'a str, usize, Box<dyn Fn(usize) -> String + 'a>, &'a Arc<Results>);
+    let names = |cell: usize, count: usize| lines(count, |name| format!("n{cell}_{name} = 1"));
+    let reads = |count: usize| lines(count, |name| format!("n0_{name}"));
     let shapes: [Shape<'_>; 9] = [
         ("empty cells", 1_000, Box::new(|_| String::new()), &none),
         ("one cell", 1, Box::new(|_| "x = 1".to_owned()), &none),

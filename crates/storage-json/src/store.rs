@@ -191,7 +191,7 @@ impl NotebookStore for JsonNotebookStore {
     async fn health(&self) -> Health {
         let health = tokio::time::timeout(HEALTH_WAITS, self.run(|engine| Ok(engine.health()))).await;
         // A disk that hangs is as good as none.
-        health.ok().and_then(Result::ok).unwrap_or_else(|| self.engine.bad_health())
+        health.ok().and_then(Result::ok).unwrap_or_else(Engine::bad_health)
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {

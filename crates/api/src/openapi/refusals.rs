@@ -126,8 +126,6 @@ impl<'a> Taken<'a> {
             | Code::InactiveUser
             | Code::SignInUnavailable
             | Code::TooManyRequests => self.signs_in || self.socket,
-            // Everybody's work and store calls have their turns, and bodies and answers their bytes.
-            Code::TooMuchAtOnce | Code::ServerBusy => self.signs_in,
             Code::ForbiddenHost => !self.probe,
             Code::ForbiddenOrigin => true,
             // What is exported is a whole notebook.
@@ -135,9 +133,8 @@ impl<'a> Taken<'a> {
             Code::ForbiddenContentType | Code::SlowBody | Code::MalformedJson => self.body,
             // A stored notebook may be too large to open.
             Code::BeyondLimit => self.body || self.notebook,
-            Code::MemoryFull => self.notebook,
             Code::DoesNotFit => self.body || self.query,
-            Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged => self.notebook,
+            Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged | Code::MemoryFull => self.notebook,
             Code::UnknownCell => self.cell || self.id == "insertCell",
             Code::PreconditionFailed => self.if_match,
             // The body holds `expected_revision` wherever there is one.
@@ -152,7 +149,13 @@ impl<'a> Taken<'a> {
             }
             Code::NotResponding => self.id == "livez",
             Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
-            Code::Internal | Code::StoreUnavailable | Code::StoreOverloaded | Code::TookTooLong => self.signs_in,
+            // Everybody's work and store calls have their turns, and bodies and answers their bytes.
+            Code::TooMuchAtOnce
+            | Code::ServerBusy
+            | Code::Internal
+            | Code::StoreUnavailable
+            | Code::StoreOverloaded
+            | Code::TookTooLong => self.signs_in,
             Code::KeyReused | Code::ReadOnly | Code::OutcomeUnknown => self.changes,
             Code::Contended => self.changes && self.notebook,
             // The first list of a user makes notebooks.

@@ -19,7 +19,7 @@ pub(crate) struct Messages {
     pub(crate) texts: Vec<ByteString>,
     bytes: usize,
     /// What they count, unless they are small.
-    _hold: Option<Hold>,
+    hold: Option<Hold>,
 }
 
 /// Events kept: watchers are told at about the same time.
@@ -86,7 +86,7 @@ impl Told {
         let bytes = texts.iter().map(|text| text.len()).sum();
         let hold =
             if bytes > SMALL { Some(budget.hold(user, bytes).map_err(|_exceeded| Untold::Exceeded)?) } else { None };
-        Ok(last.keep(number, Messages { texts, bytes, _hold: hold }))
+        Ok(last.keep(number, Messages { texts, bytes, hold }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {
@@ -138,7 +138,7 @@ impl Last {
     fn keep(&mut self, number: u64, messages: Messages) -> Arc<Messages> {
         let messages = Arc::new(messages);
         // What counts as a user's bytes is not held for longer than it is needed.
-        let kept = if messages.bytes > LARGE || messages._hold.is_some() {
+        let kept = if messages.bytes > LARGE || messages.hold.is_some() {
             Kept::Large(Arc::downgrade(&messages))
         } else {
             Kept::Whole(Arc::clone(&messages))
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn messages(bytes: usize) -> Messages {
-        Messages { texts: vec!["x".repeat(bytes).into()], bytes, _hold: None }
+        Messages { texts: vec!["x".repeat(bytes).into()], bytes, hold: None }
     }
 
     #[test]

@@ -122,12 +122,12 @@ impl Engine {
             reads,
             writes: reads
                 && [&self.notebooks, &self.temporaries, &*self.outputs].into_iter().all(Folder::can_be_written),
-            ..self.bad_health()
+            ..Self::bad_health()
         }
     }
 
     /// What to say when the disk does not answer in time.
-    pub(crate) fn bad_health(&self) -> Health {
+    pub(crate) fn bad_health() -> Health {
         Health { reads: false, writes: false, database: quire_storage::DatabaseState::NotConfigured }
     }
 
