@@ -48,6 +48,15 @@ async fn applies_nothing_twice() {
     assert_eq!(texts(&mut connection, "SELECT quire_migrations::text FROM quire_migrations ORDER BY 1").await, record);
 }
 
+/// The rows without the column that a step adds to a table of an earlier one, with the value that it gives to what is there.
+fn without_added(step: &str, rows: Vec<String>) -> Vec<String> {
+    let added = match step {
+        "m20261130_080000_notebook_lives" => r#","life":"00000000-0000-0000-0000-000000000000""#,
+        _ => return rows,
+    };
+    rows.into_iter().map(|row| row.replace(added, "")).collect()
+}
+
 #[tokio::test]
 async fn each_step_alone_keeps_the_rows_of_the_others() {
     let database = Database::empty().await;
@@ -59,7 +68,8 @@ async fn each_step_alone_keeps_the_rows_of_the_others() {
         let rows_before = dump(&mut connection).await;
 
         assert_eq!(bring_up(&database, steps).await.unwrap().steps, [step.name]);
-        assert_eq!(dump(&mut connection).await, rows_before, "{} changed rows on its way up", step.name);
+        let rows_after = without_added(step.name, dump(&mut connection).await);
+        assert_eq!(rows_after, rows_before, "{} changed rows on its way up", step.name);
         execute(&mut connection, rows_of(step.name)).await.unwrap();
 
         assert_eq!(take_down(&database, steps, 1).await.unwrap().steps, [step.name]);
@@ -69,7 +79,8 @@ async fn each_step_alone_keeps_the_rows_of_the_others() {
         }
 
         assert_eq!(bring_up(&database, steps).await.unwrap().steps, [step.name]);
-        assert_eq!(dump(&mut connection).await, rows_before, "{} brings rows back", step.name);
+        let rows_after = without_added(step.name, dump(&mut connection).await);
+        assert_eq!(rows_after, rows_before, "{} brings rows back", step.name);
         execute(&mut connection, rows_of(step.name)).await.unwrap();
     }
     assert_eq!(state(&mut connection, STEPS).await.unwrap(), SchemaState::Current);

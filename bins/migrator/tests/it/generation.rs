@@ -4,13 +4,19 @@ use std::collections::BTreeSet;
 
 use quire_domain::{Base, Life, Notebook, NotebookId, Timestamp, UserId};
 use quire_migration::STEPS;
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::{Digested, NotebookStore as _, StoreError};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 
 use crate::support::{Ended, migrated, migrator};
 
 /// More than two batches, and a part of one.
 const NOTEBOOKS: usize = 2_500;
+
+async fn digests(store: &PostgresNotebookStore, ids: &[NotebookId]) -> Vec<Digested> {
+    let mut digests = store.digests(ids).await.unwrap();
+    digests.sort_by(|one, other| one.id.cmp(&other.id));
+    digests
+}
 
 #[tokio::test]
 async fn every_notebook_has_a_new_life_and_nothing_else_is_different() {
@@ -21,13 +27,13 @@ async fn every_notebook_has_a_new_life_and_nothing_else_is_different() {
         let owner = UserId::new("ann").unwrap();
         store.create(&Notebook::new(id.clone(), Life::UNRECORDED, owner, Timestamp::default()), None).await.unwrap();
     }
-    let before = store.digests(&ids).await.unwrap();
+    let before = digests(&store, &ids).await;
     for _ in 0..2 {
         let ended: Ended = migrator(&["new-generation"]).env("DATABASE_URL", database.url()).output().unwrap().into();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert!(ended.out.starts_with("2500 notebooks have new lives"), "{}", ended.out);
     }
-    let after = store.digests(&ids).await.unwrap();
+    let after = digests(&store, &ids).await;
     let lives: BTreeSet<_> = after.iter().map(|one| one.life.to_string()).collect();
     assert_eq!(lives.len(), NOTEBOOKS);
     for (before, after) in before.iter().zip(&after) {
