@@ -131,14 +131,14 @@ async fn a_file_without_a_life_is_an_edit_and_one_with_another_is_another_notebo
     let field = format!(",\n  \"life\": \"{life}\"");
     change_by_renaming(&served.path("x.json"), &field, "");
     let edited = load(&served, "x").await;
-    assert_eq!((edited.0.notebook().life, edited.revision()), (life, 2));
+    assert_eq!((edited.0.notebook().life, edited.revision()), (life, 3));
     commit(&served, &mut load(&served, "x").await, &[update("a", "x = 3")]).await.unwrap();
     assert!(served.read("x.json").contains(&field), "what is written next holds it again");
 
     let other = "0123456789abcdef0123456789abcdef";
     change_in_place(&served.path("x.json"), &life.to_string(), other);
     let replaced = load(&served, "x").await;
-    assert_eq!((replaced.0.notebook().life.to_string().as_str(), replaced.revision()), (other, 3));
+    assert_eq!((replaced.0.notebook().life.to_string().as_str(), replaced.revision()), (other, 4));
     let base = edited.0.notebook().base();
     let refused = served.delete(&id("x"), base, None).await;
     assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{refused:?}");

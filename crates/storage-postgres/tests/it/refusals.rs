@@ -173,7 +173,7 @@ async fn damaged_rows_are_named_and_harm_nothing_else() {
         let digests = store.digests(&ids).await.unwrap();
         assert_eq!(digests.iter().map(|digested| digested.id.clone()).collect::<Vec<_>>(), [notebook_id("other")]);
         assert!(matches!(store.create(&notebook("damaged", &[]), None).await, Err(StoreError::AlreadyExists { .. })));
-        store.delete_current(&id, None).await.unwrap();
+        store.delete(&id, editor.notebook().base(), None).await.unwrap();
         assert!(store.load(&id).await.unwrap().is_none());
     }
 }
