@@ -1,6 +1,7 @@
 //! The memory that active notebooks may take together: accounted by user, in estimated bytes.
 //!
-//! Opening a notebook, and building its graph for readers, waits until there is room: other notebooks are evicted first.
+//! Opening a notebook, and building its graph for readers, makes room first by evicting other notebooks, and is refused at once
+//! where none can be evicted, also while one is only just ending.
 //! An edit does not wait, since a writer that waited for another one to end could be waited for by it: what it adds is
 //! accounted when it is published, and if that is too much, notebooks are evicted afterwards. Whoever takes the most makes
 //! room first, so that one user's notebooks do not push out another's.
