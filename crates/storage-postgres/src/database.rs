@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
+use sea_orm::{Statement, Values};
+use sea_query_sqlx::SqlxValues;
+use sqlx::postgres::{PgConnection, PgQueryResult, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::connections::Connections;
-use crate::doubt::Doubts;
 use crate::error::{Error, OpenError};
 use crate::url::DatabaseUrl;
 
 /// How much longer than the database may take for a statement the answer is waited for.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// A statement with its values.
+type Prepared<'q> = Query<'q, Postgres, SqlxValues>;
 
 /// How a database is used; the default suits a server.
 #[derive(Clone, Debug)]
@@ -54,7 +58,6 @@ pub(crate) struct Database {
     connections: Connections,
     options: Options,
     is_pooled: bool,
-    pub(crate) doubts: Doubts,
 }
 
 impl Database {
@@ -62,22 +65,38 @@ impl Database {
     pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let is_pooled = url.is_pooled();
         let connections = Connections::new(url, options.clone())?;
-        Ok(Self { connections, options, is_pooled, doubts: Doubts::default() })
+        Ok(Self { connections, options, is_pooled })
     }
 
-    /// Runs a statement that returns at most one row; returns when its outcome is known, or that it is not.
-    pub(crate) async fn fetch_optional(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Option<PgRow>, Error> {
-        Ok(self.fetch_all(query).await?.pop())
+    /// Runs a statement and returns its rows; returns when its outcome is known, or that it is not. One that only reads
+    /// runs on another connection again if the first is lost: after a restart of the database all are.
+    pub(crate) async fn fetch(&self, statement: Statement) -> Result<Vec<PgRow>, Error> {
+        let retry = is_read(&statement.sql).then(|| statement.clone());
+        let fetch = async |connection: &mut PgConnection, query: Prepared<'_>| query.fetch_all(connection).await;
+        match (self.run(statement, fetch).await, retry) {
+            (Err(Error::Lost(_)), Some(statement)) => self.run(statement, fetch).await,
+            (outcome, _) => outcome,
+        }
     }
 
-    /// Runs a statement.
-    pub(crate) async fn fetch_all(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
+    /// Runs a statement and returns how many rows it changed.
+    pub(crate) async fn execute(&self, statement: Statement) -> Result<PgQueryResult, Error> {
+        self.run(statement, async |connection, query| query.execute(connection).await).await
+    }
+
+    async fn run<T>(
+        &self,
+        statement: Statement,
+        run: impl AsyncFn(&mut PgConnection, Prepared<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Error> {
         let mut in_use = self.connections.take(self.options.connect_timeout).await?;
+        let values = SqlxValues(statement.values.unwrap_or(Values(Vec::new())));
+        let query = sqlx::query_with(AssertSqlSafe(statement.sql), values);
         let answer = async {
             if self.is_pooled {
-                self.in_transaction(in_use.connection(), query).await
+                self.in_transaction(in_use.connection(), query, run).await
             } else {
-                query.fetch_all(in_use.connection()).await
+                run(in_use.connection(), query).await
             }
         };
         let answer = tokio::time::timeout(self.options.statement_timeout + GRACE, answer);
@@ -94,28 +113,18 @@ impl Database {
     }
 
     /// Runs a statement in a transaction of its own, with nothing that would have to outlive it on the server.
-    async fn in_transaction(
+    async fn in_transaction<T>(
         &self,
         connection: &mut PgConnection,
-        query: Query<'_, Postgres, PgArguments>,
-    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        query: Prepared<'_>,
+        run: impl AsyncFn(&mut PgConnection, Prepared<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
         let limit = self.options.statement_timeout.as_millis();
         let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit}");
         sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
-        match query.persistent(false).fetch_all(&mut *connection).await {
+        match run(&mut *connection, query.persistent(false)).await {
             Ok(rows) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_committed| rows),
             Err(refused) => sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.and(Err(refused)),
-        }
-    }
-
-    /// Runs a read, on another connection again if the first is lost: after a restart of the database all are.
-    pub(crate) async fn read<'q>(
-        &self,
-        query: impl Fn() -> Query<'q, Postgres, PgArguments>,
-    ) -> Result<Vec<PgRow>, Error> {
-        match self.fetch_all(query()).await {
-            Err(Error::Lost(_)) => self.fetch_all(query()).await,
-            outcome => outcome,
         }
     }
 
@@ -133,4 +142,10 @@ impl Database {
     pub(crate) async fn close(&self) {
         self.connections.close().await;
     }
+}
+
+/// Says whether a statement only reads. All of ours that begin so do; one that changes something begins with `WITH` or with what
+/// it does.
+fn is_read(sql: &str) -> bool {
+    sql.starts_with("SELECT")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quire_domain::{Cell, CellId, Change};
 
-use crate::columns::CellUpdate;
+use crate::parameters::CellUpdate;
 
 /// What becomes of a cell.
 #[derive(Debug)]
@@ -18,42 +18,42 @@ pub(crate) enum Effect<'a> {
     Delete(&'a CellId),
 }
 
-/// A cell's way through a group.
-struct Course<'a> {
+/// The net change of a cell over a group.
+struct NetChange<'a> {
     id: &'a CellId,
     first: Option<&'a Arc<Cell>>,
     last: Option<&'a Arc<Cell>>,
     /// It was deleted on the way.
-    anew: bool,
+    recreated: bool,
     /// Its results changed on the way. Told by each change, not by first and last: whoever edits a cell may not know the
     /// results that are stored, and must not touch them.
-    ran: bool,
+    results_changed: bool,
 }
 
 /// What the changes come to, in the order in which cells first appear in them.
 pub(crate) fn of(changes: &[Arc<Change>]) -> Vec<Effect<'_>> {
-    let mut courses: Vec<Course<'_>> = Vec::new();
+    let mut net_changes: Vec<NetChange<'_>> = Vec::new();
     let mut places: HashMap<&CellId, usize> = HashMap::new();
     for cell in changes.iter().flat_map(|change| &change.cells) {
         let place = *places.entry(&cell.id).or_insert_with(|| {
             let (first, last) = (cell.before.as_ref(), None);
-            courses.push(Course { id: &cell.id, first, last, anew: false, ran: false });
-            courses.len() - 1
+            net_changes.push(NetChange { id: &cell.id, first, last, recreated: false, results_changed: false });
+            net_changes.len() - 1
         });
-        let Some(course) = courses.get_mut(place) else { continue };
-        course.last = cell.after.as_ref();
-        course.anew |= cell.after.is_none();
-        course.ran |= match (&cell.before, &cell.after) {
+        let Some(net) = net_changes.get_mut(place) else { continue };
+        net.last = cell.after.as_ref();
+        net.recreated |= cell.after.is_none();
+        net.results_changed |= match (&cell.before, &cell.after) {
             (Some(before), Some(after)) => {
                 !Arc::ptr_eq(&before.results, &after.results) && before.results != after.results
             }
             _ => true,
         };
     }
-    courses.into_iter().filter_map(Course::effect).collect()
+    net_changes.into_iter().filter_map(NetChange::effect).collect()
 }
 
-impl<'a> Course<'a> {
+impl<'a> NetChange<'a> {
     fn effect(self) -> Option<Effect<'a>> {
         match (self.first, self.last) {
             (None, None) => None,
@@ -75,8 +75,8 @@ impl<'a> Course<'a> {
             code: code.then_some(&*after.code),
             reads: names.then(|| after.reads().collect()),
             writes: names.then(|| after.writes().collect()),
-            results: self.ran.then_some(&*after.results),
-            extra: self.anew.then_some(&after.extra),
+            results: self.results_changed.then_some(&*after.results),
+            extra: self.recreated.then_some(&after.extra),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What can go wrong between the store and the database, and what of it a caller of the store trait is told.
 
+use std::sync::Arc;
+
 use quire_domain::{NotebookId, Revision};
 use quire_storage::StoreError;
+use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::url::DatabaseUrlError;
@@ -35,8 +38,10 @@ pub(crate) enum Error {
     Mismatch(Revision),
     #[error("the same request was answered before")]
     Answered,
-    #[error("table {table}, column {column}{row}: {reason}", row = of_row(row.as_deref()))]
+    #[error("table {table}{}{}: {reason}", of(", column", Some(*column).filter(|column| !column.is_empty())), of(" of", row.as_deref()))]
     Row { table: &'static str, column: &'static str, row: Option<String>, reason: String },
+    #[error("the parameter {0} of a statement is missing or unknown")]
+    Parameter(&'static str),
     #[error("a value cannot be written as JSON")]
     Unwritable(#[from] serde_json::Error),
     #[error("the operating system gives no random numbers")]
@@ -77,10 +82,12 @@ pub(crate) enum Refusal {
     Answer { code: String, constraint: Option<String>, message: Option<String> },
     #[error(transparent)]
     Ours(sqlx::Error),
+    #[error(transparent)]
+    SeaOrm(DbErr),
 }
 
-fn of_row(row: Option<&str>) -> String {
-    row.map(|row| format!(" of {row}")).unwrap_or_default()
+fn of(word: &str, name: Option<&str>) -> String {
+    name.map(|name| format!("{word} {name}")).unwrap_or_default()
 }
 
 impl Error {
@@ -200,6 +207,36 @@ impl Error {
             _ if matches!(self, Self::Settings(_)) => unavailable("the database's password cannot be read", self),
             _ if matches!(self, Self::Connect(_)) => unavailable("the database cannot be reached", self),
             _ => StoreError::Backend { action: action.to_owned(), source: Box::new(self) },
+        }
+    }
+}
+
+impl From<Error> for DbErr {
+    /// Takes an error through SeaORM's queries: [`Error::from`] finds it again.
+    fn from(error: Error) -> Self {
+        Self::Query(RuntimeErr::SqlxError(Arc::new(sqlx::Error::AnyDriverError(Box::new(error)))))
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        match error {
+            DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) => {
+                match Arc::try_unwrap(error) {
+                    Ok(sqlx::Error::AnyDriverError(inner)) => match inner.downcast() {
+                        Ok(ours) => *ours,
+                        Err(inner) => Self::executing(sqlx::Error::AnyDriverError(inner)),
+                    },
+                    Ok(error) => Self::executing(error),
+                    Err(shared) => Self::Refused(Refusal::SeaOrm(DbErr::Query(RuntimeErr::SqlxError(shared)))),
+                }
+            }
+            DbErr::ConnectionAcquire(_) => Self::NoTurn,
+            DbErr::Conn(RuntimeErr::SqlxError(error)) => match Arc::try_unwrap(error) {
+                Ok(error) => Self::Connect(error),
+                Err(shared) => Self::Refused(Refusal::SeaOrm(DbErr::Conn(RuntimeErr::SqlxError(shared)))),
+            },
+            other => Self::Refused(Refusal::SeaOrm(other)),
         }
     }
 }

@@ -1,15 +1,22 @@
 //! New lives for all notebooks, after the database was brought back from a backup.
 
-use crate::database::Database;
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+
 use crate::error::Error;
-use crate::rows;
 
 /// Notebooks that one statement changes, so that nobody waits long for their rows.
 const BATCH: i64 = 1_000;
 
+#[derive(FromQueryResult)]
+struct Renewed {
+    count: i64,
+    last: Option<String>,
+}
+
 /// Gives every notebook a new life. Can be cut off and repeated: what matters is that no notebook keeps the life that it had
 /// in the history that was lost. Returns how many there are.
-pub(crate) async fn renew(database: &Database) -> Result<u64, Error> {
+pub(crate) async fn renew(db: &impl ConnectionTrait) -> Result<u64, Error> {
+    // A data-modifying CTE: the builder has no UPDATE whose rows come from a locked and ordered batch.
     const SQL: &str = "WITH batch AS (
             SELECT id FROM notebooks WHERE id > $1 ORDER BY id LIMIT $2 FOR UPDATE
         ), renewed AS (
@@ -19,11 +26,11 @@ pub(crate) async fn renew(database: &Database) -> Result<u64, Error> {
     let mut renewed = 0;
     let mut after = String::new();
     loop {
-        let statement = sqlx::query(SQL).bind(after.clone()).bind(BATCH);
-        let Some(row) = database.fetch_optional(statement).await? else { return Ok(renewed) };
-        let count: i64 = rows::column(&row, "notebooks", "count")?;
-        renewed += u64::try_from(count).unwrap_or_default();
-        match rows::column(&row, "notebooks", "last")? {
+        let values = [after.into(), BATCH.into()];
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), SQL, values);
+        let Some(batch) = Renewed::find_by_statement(statement).one(db).await? else { return Ok(renewed) };
+        renewed += batch.count.unsigned_abs();
+        match batch.last {
             Some(last) => after = last,
             None => return Ok(renewed),
         }

@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use quire_storage::{DatabaseState, Health};
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, OnConflict, Query};
 use tokio::sync::Mutex;
 
+use crate::connection::Connection;
 use crate::database::{Database, Options};
+use crate::entity::write_probe::{Column, Entity};
 use crate::error::{Error, OpenError};
 use crate::url::DatabaseUrl;
 
@@ -19,37 +23,52 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 const FRESH: Duration = Duration::from_secs(1);
 
 /// A write like any other: it fails where those would.
-const PROBE: &str = "
-    INSERT INTO write_probe (id, written_at) VALUES (1, now())
-    ON CONFLICT (id) DO UPDATE SET written_at = excluded.written_at
-    RETURNING id";
+async fn write(db: &impl ConnectionTrait) -> Result<(), Error> {
+    let update = OnConflict::column(Column::Id).update_column(Column::WrittenAt).to_owned();
+    let row = [1.into(), Expr::current_timestamp()];
+    let mut probe = Query::insert();
+    probe.into_table(Entity).columns([Column::Id, Column::WrittenAt]).values_panic(row).on_conflict(update);
+    db.execute(&probe).await?;
+    Ok(())
+}
+
+/// A read that any database answers.
+pub(crate) async fn ping(db: &impl ConnectionTrait) -> Result<(), Error> {
+    db.query_one(&Query::select().expr(Expr::val(1)).to_owned()).await?;
+    Ok(())
+}
 
 /// Looks at the database, at most once at a time, on a connection of its own, so that a database with much to do is not
 /// taken for one that is away.
 #[derive(Debug)]
-pub(crate) struct Doctor {
-    database: Database,
+pub(crate) struct HealthMonitor {
+    connection: Connection,
     last: Mutex<Option<(Instant, Health)>>,
 }
 
-impl Doctor {
+impl HealthMonitor {
     pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let options =
             Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
-        Ok(Self { database: Database::new(url, options)?, last: Mutex::default() })
+        Ok(Self::on(Connection::Own(Database::new(url, options)?)))
+    }
+
+    /// A monitor that looks at the database through this connection.
+    pub(crate) fn on(connection: Connection) -> Self {
+        Self { connection, last: Mutex::default() }
     }
 
     /// Makes the connection now, so that the first look need not. That it fails is no matter: the look will tell.
     pub(crate) async fn prepare(&self) {
-        let _ = self.database.fetch_all(sqlx::query("SELECT 1")).await;
+        let _ = ping(&self.connection).await;
     }
 
     pub(crate) fn hold(&self, held: bool) {
-        self.database.hold(held);
+        self.connection.hold(held);
     }
 
     pub(crate) async fn close(&self) {
-        self.database.close().await;
+        self.connection.close().await;
     }
 
     /// How the database is, as of at most a second ago.
@@ -60,16 +79,16 @@ impl Doctor {
         {
             return health.clone();
         }
-        let health = examine(&self.database).await;
+        let health = examine(&self.connection).await;
         *last = Some((Instant::now(), health.clone()));
         health
     }
 }
 
-async fn examine(database: &Database) -> Health {
+async fn examine(db: &impl ConnectionTrait) -> Health {
     const THERE: Health = Health { reads: true, writes: true, database: DatabaseState::Connected };
     const AWAY: Health = Health { reads: false, writes: false, database: DatabaseState::Disconnected };
-    let read = tokio::time::timeout(READING, database.read(|| sqlx::query("SELECT 1"))).await;
+    let read = tokio::time::timeout(READING, ping(db)).await;
     match read.unwrap_or(Err(Error::Silent)) {
         Ok(_) => {}
         // It has too much to do for one more: it is there all the same.
@@ -85,7 +104,7 @@ async fn examine(database: &Database) -> Health {
         }
     }
     // Reads work, so whatever becomes of the write, they can be served.
-    match tokio::time::timeout(WRITING, database.fetch_all(sqlx::query(PROBE))).await {
+    match tokio::time::timeout(WRITING, write(db)).await {
         Ok(Ok(_)) => THERE,
         outcome => {
             log(

@@ -2,43 +2,35 @@
 
 use std::sync::Arc;
 
-use quire_domain::{NotebookId, Revision, UserId};
-use quire_storage::{ListFilter, Page, PageRequest, Summary};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Values};
+use quire_domain::{NotebookId, Revision, Timestamp, UserId};
+use quire_storage::{Cursor, ListFilter, Page, PageRequest, Summary};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
 use sea_orm::{
-    ColumnTrait as _, DbBackend, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
 };
-use sea_query_sqlx::SqlxValues;
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, IntoArguments as _};
 
-use crate::database::Database;
 use crate::entity::notebooks::{Column, Entity};
 use crate::error::Error;
 use crate::rows;
 
-pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
-    let columns = [Column::Id, Column::UserId, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
-    let mut query = Entity::find().select_only().columns(columns);
+const TABLE: &str = "notebooks";
+
+pub(crate) async fn list(db: &impl ConnectionTrait, filter: &ListFilter, page: &PageRequest) -> Result<Page, Error> {
+    let mut query = Entity::find().select_only().columns(SUMMARY);
     if let Some(owner) = &filter.owner {
         query = query.filter(Column::UserId.eq(owner.as_str()));
     }
     if let Some(after) = &page.after {
-        let place = |column: Column| Expr::col(column);
-        let here = Expr::tuple([place(Column::CreatedAt), place(Column::Id)]);
-        query = query.filter(here.gt(Expr::tuple([Expr::val(after.created_at), Expr::val(after.id.as_str())])));
+        query = query.filter(is_after(after));
     }
     query = query.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
     // One more than wanted tells whether there is a next page.
     if let Some(limit) = page.limit {
         query = query.limit(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1));
     }
-    let statement = query.build(DbBackend::Postgres);
-    let values = SqlxValues(statement.values.unwrap_or(Values(Vec::new())));
-    let rows = database
-        .read(|| sqlx::query_with(AssertSqlSafe(statement.sql.clone()), values.clone().into_arguments()))
-        .await?;
-    let mut notebooks = rows.iter().map(summary).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows::all::<SummaryRow>(db, query.as_query(), TABLE).await?;
+    let mut notebooks = rows.into_iter().map(Summary::try_from).collect::<Result<Vec<_>, _>>()?;
     let limit = page.limit.unwrap_or(usize::MAX);
     let more = notebooks.len() > limit;
     notebooks.truncate(limit);
@@ -46,18 +38,39 @@ pub(crate) async fn list(database: &Database, filter: &ListFilter, page: &PageRe
     Ok(Page { notebooks, damaged: Vec::new(), next })
 }
 
+/// The columns of [`SummaryRow`].
+pub(crate) const SUMMARY: [Column; 6] =
+    [Column::Id, Column::UserId, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
+
+/// Whether a notebook comes after a place in the order of lists.
+pub(crate) fn is_after(after: &Cursor) -> Expr {
+    let place = Expr::tuple([Column::CreatedAt.into_expr(), Column::Id.into_expr()]);
+    place.gt(Expr::tuple([Expr::val(after.created_at), Expr::val(after.id.as_str())]))
+}
+
 /// A notebook's columns as lists need them.
-pub(crate) fn summary(row: &PgRow) -> Result<Summary, Error> {
-    const TABLE: &str = "notebooks";
-    let id: &str = rows::column(row, TABLE, "id")?;
-    let owner: &str = rows::column(row, TABLE, "user_id")?;
-    let name: Option<&str> = rows::column(row, TABLE, "name")?;
-    Ok(Summary {
-        id: NotebookId::new(id).map_err(|error| rows::refuse(TABLE, id, "id")(&error))?,
-        owner: UserId::new(owner).map_err(|error| rows::refuse(TABLE, id, "user_id")(&error))?,
-        name: name.map(Arc::from),
-        revision: Revision(rows::column(row, TABLE, "revision")?),
-        created_at: rows::column(row, TABLE, "created_at")?,
-        updated_at: rows::column(row, TABLE, "updated_at")?,
-    })
+#[derive(Debug, FromQueryResult)]
+pub(crate) struct SummaryRow {
+    id: String,
+    user_id: String,
+    name: Option<String>,
+    revision: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl TryFrom<SummaryRow> for Summary {
+    type Error = Error;
+
+    fn try_from(row: SummaryRow) -> Result<Self, Error> {
+        let id = row.id.as_str();
+        Ok(Self {
+            id: NotebookId::new(id).map_err(|error| rows::refuse(TABLE, id, "id")(&error))?,
+            owner: UserId::new(row.user_id).map_err(|error| rows::refuse(TABLE, id, "user_id")(&error))?,
+            name: row.name.map(Arc::from),
+            revision: Revision(row.revision),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
 }

@@ -1,12 +1,18 @@
 //! Changing the secret key: everything that is sealed with the old one is sealed with the new one.
 
 use quire_domain::{CannotOpen, NotebookId, SecretKeys, StoredConnection, UserId};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
+};
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::entity::notebooks::{Column, Entity};
 use crate::error::Error;
 use crate::rows;
 
+const TABLE: &str = "notebooks";
 /// Notebooks that are read at once.
 const BATCH: usize = 500;
 
@@ -21,50 +27,66 @@ pub struct Resealed {
     pub unopened: Vec<(NotebookId, CannotOpen)>,
 }
 
+#[derive(FromQueryResult)]
+struct Row {
+    id: String,
+    user_id: String,
+    db_conn_sealed: String,
+}
+
 /// Seals every connection string with the current key. Servers may go on meanwhile, as long as they have both keys: a string
-/// that somebody changes at the same moment is left to them, who seal with their current key. Can be cut off and repeated.
+/// that a server changes at the same moment is left to it, which seals with its current key. Can be cut off and repeated.
 pub(crate) async fn reseal(
-    database: &Database,
+    db: &impl ConnectionTrait,
     keys: &SecretKeys,
     nonce: impl Fn() -> Result<[u8; 24], getrandom::Error>,
 ) -> Result<Resealed, Error> {
-    const READ: &str = "SELECT id, user_id, db_conn_sealed FROM notebooks
-        WHERE db_conn_sealed IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
-    // Compared with what was read, so that no newer string is lost. A new version, so that nobody goes on with the old one.
-    const WRITE: &str = "UPDATE notebooks
-        SET db_conn_sealed = $3, version = nextval('notebook_versions'),
-            commit_ids = (ARRAY[$4::uuid] || commit_ids)[1:16], commit_versions = (version || commit_versions)[1:15]
-        WHERE id = $1 AND db_conn_sealed = $2
-        RETURNING id";
-    const TABLE: &str = "notebooks";
     let mut done = Resealed::default();
     let mut after = String::new();
     loop {
-        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let batch = database.read(|| sqlx::query(READ).bind(after.clone()).bind(limit)).await?;
-        for row in &batch {
-            let id: &str = rows::column(row, TABLE, "id")?;
-            let bad = |column| rows::refuse(TABLE, id, column);
-            let owner: &str = rows::column(row, TABLE, "user_id")?;
-            let sealed: &str = rows::column(row, TABLE, "db_conn_sealed")?;
-            id.clone_into(&mut after);
-            let notebook = NotebookId::new(id).map_err(|error| bad("id")(&error))?;
-            let owner = UserId::new(owner).map_err(|error| bad("user_id")(&error))?;
-            let stored = StoredConnection::new(sealed).map_err(|error| bad("db_conn_sealed")(&error))?;
+        let batch = Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::UserId, Column::DbConnSealed])
+            .filter(Column::DbConnSealed.is_not_null().and(Column::Id.gt(after.as_str())))
+            .order_by_asc(Column::Id)
+            .limit(u64::try_from(BATCH).unwrap_or(u64::MAX));
+        let batch = rows::all::<Row>(db, batch.as_query(), TABLE).await?;
+        let is_last = batch.len() < BATCH;
+        for Row { id, user_id, db_conn_sealed } in batch {
+            let bad = |column| rows::refuse(TABLE, &id, column);
+            let notebook = NotebookId::new(id.as_str()).map_err(|error| bad("id")(&error))?;
+            let owner = UserId::new(user_id).map_err(|error| bad("user_id")(&error))?;
+            let stored =
+                StoredConnection::new(db_conn_sealed.as_str()).map_err(|error| bad("db_conn_sealed")(&error))?;
+            after.clone_from(&id);
             let Some(stored) = stored else { continue };
             match keys.reseal(&stored, &notebook, &owner, nonce()?) {
                 Ok(None) => done.current += 1,
                 Ok(Some(new)) => {
-                    let write = sqlx::query(WRITE).bind(id).bind(sealed).bind(new.expose()).bind(Uuid::new_v4());
-                    let written = database.fetch_optional(write).await?.is_some();
-                    done.resealed += usize::from(written);
-                    done.current += usize::from(!written);
+                    let is_written = write(db, &id, &db_conn_sealed, new.expose()).await?;
+                    done.resealed += usize::from(is_written);
+                    done.current += usize::from(!is_written);
                 }
                 Err(why) => done.unopened.push((notebook, why)),
             }
         }
-        if batch.len() < BATCH {
+        if is_last {
             return Ok(done);
         }
     }
+}
+
+/// Stores a string in the place of the one that was read, so that no newer one is lost; says whether it was still there. The
+/// version is new, so that no server goes on with the old string.
+async fn write(db: &impl ConnectionTrait, id: &str, read: &str, new: &str) -> Result<bool, Error> {
+    let commits = Expr::cust_with_values("(ARRAY[$1::uuid] || commit_ids)[1:16]", [Uuid::new_v4()]);
+    let written = Entity::update_many()
+        .col_expr(Column::DbConnSealed, Expr::val(new))
+        .col_expr(Column::Version, Expr::cust("nextval('notebook_versions')"))
+        .col_expr(Column::CommitIds, commits)
+        .col_expr(Column::CommitVersions, Expr::cust("(version || commit_versions)[1:15]"))
+        .filter(Column::Id.eq(id).and(Column::DbConnSealed.eq(read)))
+        .exec(db)
+        .await?;
+    Ok(written.rows_affected > 0)
 }

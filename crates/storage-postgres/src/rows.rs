@@ -5,24 +5,41 @@ use std::sync::Arc;
 
 use quire_domain::{
     Base, Cell, CellId, CellStatus, CellType, Extra, Json, JsonError, Life, Notebook, NotebookId, OrderKey, Output,
-    Results, Revision, StoredConnection, UserId,
+    Results, Revision, StoredConnection, Timestamp, UserId,
 };
 use quire_storage::{Loaded, Version};
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Statement, StatementBuilder};
 use serde_json::value::RawValue;
-use sqlx::postgres::PgRow;
-use sqlx::{ColumnIndex, Decode, Postgres, Row as _, Type};
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::text;
 
-/// A column of the type that the schema gives it.
-pub(crate) fn column<'r, T>(row: &'r PgRow, table: &'static str, column: &'static str) -> Result<T, Error>
-where
-    T: Decode<'r, Postgres> + Type<Postgres>,
-    &'static str: ColumnIndex<PgRow>,
-{
-    row.try_get(column).map_err(|error| Error::Row { table, column, row: None, reason: error.to_string() })
+/// Runs a query of one table.
+///
+/// # Errors
+/// As the connection's; [`Error::Row`] for a row of other types than the schema gives.
+pub(crate) async fn all<T: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    query: &impl StatementBuilder,
+    table: &'static str,
+) -> Result<Vec<T>, Error> {
+    db.query_all(query).await?.iter().map(|row| read(row, table)).collect()
+}
+
+/// As [`all`], for a query that finds one row at most.
+pub(crate) async fn one<T: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    query: &impl StatementBuilder,
+    table: &'static str,
+) -> Result<Option<T>, Error> {
+    db.query_one(query).await?.as_ref().map(|row| read(row, table)).transpose()
+}
+
+/// A row by the names of its columns.
+fn read<T: FromQueryResult>(row: &QueryResult, table: &'static str) -> Result<T, Error> {
+    let unreadable = |error: sea_orm::DbErr| Error::Row { table, column: "", row: None, reason: error.to_string() };
+    T::from_query_result(row, "").map_err(unreadable)
 }
 
 /// A value that the domain refuses.
@@ -35,142 +52,204 @@ pub(crate) fn refuse<'a>(
 }
 
 /// The life and the revision of a row of `notebooks`.
-pub(crate) fn base(row: &PgRow) -> Result<Base, Error> {
-    let life = Life::new(column(row, "notebooks", "life")?);
-    Ok(Base { life, revision: Revision(column(row, "notebooks", "revision")?) })
+#[derive(Debug, FromQueryResult)]
+pub(crate) struct BaseRow {
+    life: Uuid,
+    revision: i64,
+}
+
+impl From<BaseRow> for Base {
+    fn from(row: BaseRow) -> Self {
+        Self { life: Life::new(row.life), revision: Revision(row.revision) }
+    }
+}
+
+/// The version that a statement gave a notebook.
+#[derive(Debug, FromQueryResult)]
+pub(crate) struct VersionRow {
+    pub(crate) version: i64,
+}
+
+/// A notebook's own row among those of `load.sql`, whose columns the three kinds of rows share.
+#[derive(FromQueryResult)]
+struct NotebookRow {
+    id: String,
+    #[sea_orm(from_alias = "text_2")]
+    user_id: String,
+    #[sea_orm(from_alias = "text_3")]
+    name: Option<String>,
+    #[sea_orm(from_alias = "text_4")]
+    db_conn_sealed: Option<String>,
+    #[sea_orm(from_alias = "text_5")]
+    extra: Option<String>,
+    #[sea_orm(from_alias = "text_6")]
+    life: String,
+    #[sea_orm(from_alias = "number_1")]
+    revision: i64,
+    #[sea_orm(from_alias = "number_2")]
+    version: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(FromQueryResult)]
+struct CellRow {
+    id: String,
+    #[sea_orm(from_alias = "text_2")]
+    order_key: String,
+    #[sea_orm(from_alias = "text_3")]
+    cell_type: String,
+    #[sea_orm(from_alias = "text_4")]
+    code: String,
+    #[sea_orm(from_alias = "text_5")]
+    extra: Option<String>,
+    #[sea_orm(from_alias = "text_6")]
+    status: String,
+    #[sea_orm(from_alias = "text_7")]
+    stdout: String,
+    #[sea_orm(from_alias = "text_8")]
+    error: Option<String>,
+    #[sea_orm(from_alias = "text_9")]
+    code_digest: Option<String>,
+    reads: Vec<String>,
+    writes: Vec<String>,
+    #[sea_orm(from_alias = "number_1")]
+    revision: i64,
+    #[sea_orm(from_alias = "number_2")]
+    output_count: i64,
+}
+
+#[derive(FromQueryResult)]
+struct OutputRow {
+    #[sea_orm(from_alias = "id")]
+    cell_id: String,
+    #[sea_orm(from_alias = "text_2")]
+    mime_type: String,
+    #[sea_orm(from_alias = "text_3")]
+    data: String,
+    #[sea_orm(from_alias = "text_4")]
+    metadata: String,
+    #[sea_orm(from_alias = "number_1")]
+    ordinal: i64,
 }
 
 /// The kinds of rows that `load.sql` returns.
 const NOTEBOOK: i32 = 1;
 const CELL: i32 = 2;
 
-/// A row of `load.sql`. Its columns are found by their places, which is quicker than by name: a notebook has thousands.
-struct Row<'r> {
-    columns: &'r PgRow,
-    table: &'static str,
-    id: &'r str,
-}
-
-impl<'r> Row<'r> {
-    fn get<T: Decode<'r, Postgres> + Type<Postgres>>(&self, place: usize, column: &'static str) -> Result<T, Error> {
-        self.columns.try_get(place).map_err(|error| self.bad(column)(&error))
-    }
-
-    fn bad(&self, column: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error + use<'r> {
-        refuse(self.table, self.id, column)
-    }
-
-    /// Text that may have held NUL.
-    fn text(&self, place: usize, column: &'static str) -> Result<String, Error> {
-        self.decode(self.get(place, column)?, column)
-    }
-
-    fn decode(&self, stored: String, column: &'static str) -> Result<String, Error> {
-        text::decode(stored).ok_or_else(|| self.bad(column)(&"a mark U+FDD0 stands alone"))
-    }
-
-    fn names(&self, place: usize, column: &'static str) -> Result<Vec<String>, Error> {
-        let names: Vec<String> = self.get(place, column)?;
-        names.into_iter().map(|stored| self.decode(stored, column)).collect()
-    }
-
-    fn json(&self, place: usize, column: &'static str) -> Result<Json, Error> {
-        let raw = RawValue::from_string(self.get(place, column)?).map_err(JsonError::from);
-        raw.and_then(Json::from_raw).map_err(|error| self.bad(column)(&error))
-    }
-
-    /// Fields that we don't know.
-    fn extra(&self) -> Result<Extra, Error> {
-        let extra: Option<&str> = self.get(5, "extra")?;
-        // The parser's own message holds what it met.
-        let parse = |json| serde_json::from_str(json).map_err(|_error| self.bad("extra")(&"it is no JSON object"));
-        extra.map_or_else(|| Ok(Extra::default()), parse)
-    }
-}
-
 /// Outputs by cell, with their places.
-type Outputs<'r> = HashMap<&'r str, Vec<(i64, Output)>>;
+type Outputs = HashMap<String, Vec<(i64, Output)>>;
 
-/// A notebook from the rows of `load.sql`; `None` when there is none.
-pub(crate) fn loaded(rows: &[PgRow]) -> Result<Option<Loaded>, Error> {
-    let mut outputs: Outputs<'_> = HashMap::new();
+/// Loads a notebook; `None` when there is none.
+///
+/// # Errors
+/// As the connection's; [`Error::Row`] for what the domain refuses.
+pub(crate) async fn load(db: &impl ConnectionTrait, id: &NotebookId) -> Result<Option<Loaded>, Error> {
+    let sql = include_str!("sql/load.sql");
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.as_str().into()]);
+    let mut outputs = Outputs::new();
     let mut found = None;
-    let mut cell_rows = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (kind, id): (i32, &str) = (column(row, "notebooks", "kind")?, column(row, "notebooks", "id")?);
-        match kind {
-            NOTEBOOK => found = Some(notebook(&Row { columns: row, table: "notebooks", id })?),
-            CELL => cell_rows.push(Row { columns: row, table: "cells", id }),
-            _ => outputs.entry(id).or_default().push(output(&Row { columns: row, table: "cell_outputs", id })?),
+    let mut cells = Vec::new();
+    for row in db.query_all_raw(statement).await? {
+        match row.try_get("", "kind")? {
+            NOTEBOOK => found = Some(read::<NotebookRow>(&row, "notebooks")?),
+            CELL => cells.push(read::<CellRow>(&row, "cells")?),
+            _ => {
+                let row: OutputRow = read(&row, "cell_outputs")?;
+                outputs.entry(row.cell_id.clone()).or_default().push(row.output()?);
+            }
         }
     }
-    let Some((mut notebook, version)) = found else { return Ok(None) };
-    let cells = cell_rows.iter().map(|row| cell(row, &mut outputs)).collect::<Result<Vec<_>, _>>()?;
-    notebook.cells = cells.into_iter().collect();
+    let Some(row) = found else { return Ok(None) };
+    let (mut notebook, version) = row.notebook()?;
+    let cells = cells.into_iter().map(|row| {
+        let outputs = outputs.remove(&row.id).unwrap_or_default();
+        row.cell(outputs)
+    });
+    notebook.cells = cells.collect::<Result<Vec<_>, Error>>()?.into_iter().collect();
     Ok(Some(Loaded { notebook, version }))
 }
 
-fn notebook(row: &Row<'_>) -> Result<(Notebook, Version), Error> {
-    let id = NotebookId::new(row.id).map_err(|error| row.bad("id")(&error))?;
-    let owner = UserId::new(row.get::<&str>(2, "user_id")?).map_err(|error| row.bad("user_id")(&error))?;
-    let life: &str = row.get(6, "life")?;
-    let life = Uuid::try_parse(life).map(Life::new).map_err(|error| row.bad("life")(&error))?;
-    let mut notebook = Notebook::new(id, life, owner, row.get(14, "created_at")?);
-    notebook.name = row.get::<Option<&str>>(3, "name")?.map(Arc::from);
-    let connection: Option<&str> = row.get(4, "db_conn_sealed")?;
-    let connection = StoredConnection::new(connection.unwrap_or_default());
-    notebook.connection = connection.map_err(|error| row.bad("db_conn_sealed")(&error))?;
-    notebook.extra = row.extra()?;
-    notebook.revision = Revision(row.get(12, "revision")?);
-    notebook.updated_at = row.get(15, "updated_at")?;
-    Ok((notebook, Version(row.get(13, "version")?)))
+impl NotebookRow {
+    fn notebook(self) -> Result<(Notebook, Version), Error> {
+        let bad = |column| refuse("notebooks", &self.id, column);
+        let id = NotebookId::new(self.id.as_str()).map_err(|error| bad("id")(&error))?;
+        let owner = UserId::new(self.user_id).map_err(|error| bad("user_id")(&error))?;
+        let life = Uuid::try_parse(&self.life).map(Life::new).map_err(|error| bad("life")(&error))?;
+        let mut notebook = Notebook::new(id, life, owner, self.created_at);
+        notebook.name = self.name.map(Arc::from);
+        let connection = StoredConnection::new(self.db_conn_sealed.as_deref().unwrap_or_default());
+        notebook.connection = connection.map_err(|error| bad("db_conn_sealed")(&error))?;
+        notebook.extra = extra(self.extra).ok_or_else(|| bad("extra")(&NO_OBJECT))?;
+        notebook.revision = Revision(self.revision);
+        notebook.updated_at = self.updated_at;
+        Ok((notebook, Version(self.version)))
+    }
 }
 
-fn cell(row: &Row<'_>, outputs: &mut Outputs<'_>) -> Result<Cell, Error> {
-    Ok(Cell {
-        id: CellId::new(row.id).map_err(|error| row.bad("id")(&error))?,
-        order: OrderKey::parse(row.get(2, "order_key")?).map_err(|error| row.bad("order_key")(&error))?,
-        cell_type: match row.get(3, "type")? {
-            "python" => CellType::Python,
-            "sql" => CellType::Sql,
-            other => return Err(row.bad("type")(&format_args!("{other:?} is no cell type"))),
-        },
-        code: Arc::from(row.text(4, "code")?),
-        revision: Revision(row.get(12, "revision")?),
-        analysis: Cell::stored_names(row.names(10, "reads")?, row.names(11, "writes")?),
-        broken: None,
-        results: Arc::new(results(row, outputs.remove(row.id).unwrap_or_default())?),
-        extra: row.extra()?,
-    })
+impl CellRow {
+    fn cell(self, outputs: Vec<(i64, Output)>) -> Result<Cell, Error> {
+        let bad = |column| refuse("cells", &self.id, column);
+        let decode = |stored, column| text::decode(stored).ok_or_else(|| bad(column)(&text::LONE_MARK));
+        let names = |stored: Vec<String>, column| {
+            stored.into_iter().map(|name| decode(name, column)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Cell {
+            id: CellId::new(self.id.as_str()).map_err(|error| bad("id")(&error))?,
+            order: OrderKey::parse(&self.order_key).map_err(|error| bad("order_key")(&error))?,
+            cell_type: match self.cell_type.as_str() {
+                "python" => CellType::Python,
+                "sql" => CellType::Sql,
+                other => return Err(bad("type")(&format_args!("{other:?} is no cell type"))),
+            },
+            code: Arc::from(decode(self.code, "code")?),
+            revision: Revision(self.revision),
+            analysis: Cell::stored_names(names(self.reads, "reads")?, names(self.writes, "writes")?),
+            broken: None,
+            results: Arc::new(Results {
+                status: match self.status.as_str() {
+                    "idle" => CellStatus::Idle,
+                    "success" => CellStatus::Success,
+                    "error" => CellStatus::Error,
+                    "blocked" => CellStatus::Blocked,
+                    other => return Err(bad("status")(&format_args!("{other:?} is no status"))),
+                },
+                stdout: decode(self.stdout, "stdout")?,
+                error: self.error.map(|error| decode(error, "error")).transpose()?,
+                outputs: counted(outputs, self.output_count).map_err(|reason| bad("output_count")(&reason))?,
+                code_digest: self.code_digest,
+            }),
+            extra: extra(self.extra).ok_or_else(|| bad("extra")(&NO_OBJECT))?,
+        })
+    }
 }
 
-fn results(row: &Row<'_>, mut outputs: Vec<(i64, Output)>) -> Result<Results, Error> {
-    let error: Option<String> = row.get(8, "error")?;
-    let count: i64 = row.get(13, "output_count")?;
-    // What is beyond the count was left by a run at the same time, and was never there.
+/// The first `count` outputs in their order. Rows beyond were left by a run at the same time, and were never there.
+fn counted(mut outputs: Vec<(i64, Output)>, count: i64) -> Result<Vec<Output>, String> {
     outputs.retain(|(ordinal, _)| *ordinal < count);
     outputs.sort_unstable_by_key(|(ordinal, _)| *ordinal);
     if usize::try_from(count) != Ok(outputs.len()) {
-        let there = outputs.len();
-        return Err(row.bad("output_count")(&format_args!("it says {count}, but {there} outputs are there")));
+        return Err(format!("it says {count}, but {} outputs are there", outputs.len()));
     }
-    Ok(Results {
-        status: match row.get(6, "status")? {
-            "idle" => CellStatus::Idle,
-            "success" => CellStatus::Success,
-            "error" => CellStatus::Error,
-            "blocked" => CellStatus::Blocked,
-            other => return Err(row.bad("status")(&format_args!("{other:?} is no status"))),
-        },
-        stdout: row.text(7, "stdout")?,
-        error: error.map(|error| row.decode(error, "error")).transpose()?,
-        outputs: outputs.into_iter().map(|(_, output)| output).collect(),
-        code_digest: row.get(9, "code_digest")?,
-    })
+    Ok(outputs.into_iter().map(|(_, output)| output).collect())
 }
 
-/// An output and its place among its cell's.
-fn output(row: &Row<'_>) -> Result<(i64, Output), Error> {
-    let (mime_type, data, metadata) = (row.get(2, "mime_type")?, row.json(3, "data")?, row.json(4, "metadata")?);
-    Ok((row.get(12, "ordinal")?, Output { mime_type, data, metadata }))
+impl OutputRow {
+    /// An output and its place among its cell's.
+    fn output(self) -> Result<(i64, Output), Error> {
+        let bad = |column| refuse("cell_outputs", &self.cell_id, column);
+        let json = |text: String, column| {
+            let raw = RawValue::from_string(text).map_err(JsonError::from);
+            raw.and_then(Json::from_raw).map_err(|error| bad(column)(&error))
+        };
+        let (data, metadata) = (json(self.data, "data")?, json(self.metadata, "metadata")?);
+        Ok((self.ordinal, Output { mime_type: self.mime_type, data, metadata }))
+    }
+}
+
+const NO_OBJECT: &str = "it is no JSON object";
+
+/// Unknown fields; `None` where they are no JSON object. The parser's own message would hold what it met.
+fn extra(stored: Option<String>) -> Option<Extra> {
+    stored.map_or_else(|| Some(Extra::default()), |json| serde_json::from_str(&json).ok())
 }

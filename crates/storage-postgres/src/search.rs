@@ -3,16 +3,19 @@
 
 use quire_domain::{CellId, Cells, UserId};
 use quire_storage::{CellHit, Cursor, Hit, PageRequest, SearchPage, SearchText, Summary};
+use sea_orm::sea_query::{ColumnRef, Expr, ExprTrait as _, Func, IntoColumnRef as _, JoinType, Query, SelectStatement};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, FromQueryResult, Order};
 
-use crate::database::Database;
+use crate::entity::{cells, notebooks};
 use crate::error::Error;
-use crate::{list, rows, text, whole};
+use crate::list::{SUMMARY, SummaryRow, is_after};
+use crate::{rows, text};
 
 /// Notebooks that one statement returns: some hundred kilobytes of code, usually.
 const BATCH: usize = 100;
 
 pub(crate) async fn search(
-    database: &Database,
+    db: &impl ConnectionTrait,
     owner: &UserId,
     wanted: &SearchText,
     page: &PageRequest,
@@ -23,11 +26,11 @@ pub(crate) async fn search(
     // One more than wanted tells whether there is a next page.
     while hits.len() <= most {
         let batch = most.saturating_add(1).saturating_sub(hits.len()).min(BATCH);
-        let candidates = candidates(database, owner, wanted, after.as_ref(), batch).await?;
+        let candidates = candidates(db, owner, wanted, after.as_ref(), batch).await?;
         let is_last = candidates.len() < batch;
         after = candidates.last().map(|candidate| candidate.notebook.cursor());
         for candidate in candidates {
-            hits.extend(candidate.looked_at(database, wanted).await?);
+            hits.extend(candidate.hit(db, wanted).await?);
         }
         if is_last {
             break;
@@ -42,37 +45,87 @@ struct Candidate {
     cells: Vec<(CellId, String)>,
 }
 
+/// A notebook that was found, beside one of its cells that were.
+#[derive(FromQueryResult)]
+struct Row {
+    #[sea_orm(nested)]
+    notebook: SummaryRow,
+    cell_id: Option<String>,
+    code: Option<String>,
+}
+
+/// A statement that goes along the index of the owner's notebooks and stops when there are enough, so that what is read is the
+/// owner's own.
+fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usize) -> SelectStatement {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let holds = |column: Expr, text: &str| {
+        let lowered = Func::lower(Expr::cust_with_expr(r#"$1 COLLATE "C""#, column));
+        Expr::from(Func::cust("strpos").arg(lowered).arg(text)).gt(0)
+    };
+    let in_code = text::encode(wanted.lowered());
+    let matching_cells = |notebook: ColumnRef| {
+        let mut cells = Query::select();
+        cells
+            .columns([cells::Column::Id, cells::Column::OrderKey, cells::Column::Code])
+            .from(cells::Entity)
+            .and_where(cells::Column::NotebookId.into_expr().eq(Expr::col(notebook)))
+            .and_where(holds(cells::Column::Code.into_expr(), &in_code))
+            .to_owned()
+    };
+    let mut here = holds(notebooks::Column::Name.into_expr(), wanted.lowered());
+    if wanted.lowered().contains('\0') {
+        here = Expr::val(false); // names are stored as they are, and hold no NUL
+    }
+    let any_cell = matching_cells((notebooks::Entity, notebooks::Column::Id).into_column_ref());
+    let mut found = Query::select();
+    found
+        .columns(SUMMARY)
+        .from(notebooks::Entity)
+        .and_where(notebooks::Column::UserId.eq(owner.as_str()))
+        .and_where(here.or(Expr::exists(any_cell)))
+        .order_by(notebooks::Column::CreatedAt, Order::Asc)
+        .order_by(notebooks::Column::Id, Order::Asc)
+        .limit(count(limit));
+    if let Some(after) = after {
+        found.and_where(is_after(after));
+    }
+    let first_cells = matching_cells((FOUND, notebooks::Column::Id).into_column_ref())
+        .order_by(cells::Column::OrderKey, Order::Asc)
+        .order_by(cells::Column::Id, Order::Asc)
+        .limit(count(Hit::MOST_CELLS))
+        .to_owned();
+    Query::select()
+        .columns(SUMMARY.map(|column| (FOUND, column)))
+        .expr_as(Expr::col((CELL, cells::Column::Id)), "cell_id")
+        .column((CELL, cells::Column::Code))
+        .from_subquery(found, FOUND)
+        .join_lateral(JoinType::LeftJoin, first_cells, CELL, Expr::val(true))
+        .order_by((FOUND, notebooks::Column::CreatedAt), Order::Asc)
+        .order_by((FOUND, notebooks::Column::Id), Order::Asc)
+        .order_by((CELL, cells::Column::OrderKey), Order::Asc)
+        .order_by((CELL, cells::Column::Id), Order::Asc)
+        .to_owned()
+}
+
+const FOUND: &str = "found";
+const CELL: &str = "cell";
+
 async fn candidates(
-    database: &Database,
+    db: &impl ConnectionTrait,
     owner: &UserId,
     wanted: &SearchText,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Vec<Candidate>, Error> {
-    let in_code = text::encode(wanted.lowered());
-    // Names are stored as they are, and hold no NUL.
-    let in_name = (!wanted.lowered().contains('\0')).then(|| wanted.lowered());
-    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let rows = database.read(|| {
-        sqlx::query(include_str!("sql/search.sql"))
-            .bind(owner.as_str())
-            .bind(in_code.as_ref())
-            .bind(in_name)
-            .bind(after.map(|after| after.created_at))
-            .bind(after.map(|after| after.id.as_str()))
-            .bind(count(limit))
-            .bind(count(Hit::MOST_CELLS))
-    });
     let mut candidates: Vec<Candidate> = Vec::new();
-    for row in &rows.await? {
-        let notebook = list::summary(row)?;
+    for row in rows::all::<Row>(db, &query(owner, wanted, after, limit), "notebooks").await? {
+        let notebook = Summary::try_from(row.notebook)?;
         if candidates.last().is_none_or(|last| last.notebook.id != notebook.id) {
             candidates.push(Candidate { notebook, cells: Vec::new() });
         }
-        let Some(id) = rows::column::<Option<&str>>(row, "cells", "cell_id")? else { continue };
-        let id = CellId::new(id).map_err(|error| rows::refuse("cells", id, "id")(&error))?;
-        let code = text::decode(rows::column(row, "cells", "code")?);
-        let code = code.ok_or_else(|| rows::refuse("cells", id.as_str(), "code")(&"a mark U+FDD0 stands alone"))?;
+        let (Some(id), Some(code)) = (row.cell_id, row.code) else { continue };
+        let id = CellId::new(id.as_str()).map_err(|error| rows::refuse("cells", &id, "id")(&error))?;
+        let code = text::decode(code).ok_or_else(|| rows::refuse("cells", id.as_str(), "code")(&text::LONE_MARK))?;
         if let Some(last) = candidates.last_mut() {
             last.cells.push((id, code));
         }
@@ -81,13 +134,13 @@ async fn candidates(
 }
 
 impl Candidate {
-    /// What of it is really found.
-    async fn looked_at(self, database: &Database, wanted: &SearchText) -> Result<Option<Hit>, Error> {
+    /// The hit that it is, if it is one.
+    async fn hit(self, db: &impl ConnectionTrait, wanted: &SearchText) -> Result<Option<Hit>, Error> {
         let Self { notebook, cells } = self;
         let found: Vec<_> = cells.iter().filter_map(|(id, code)| CellHit::find(wanted, id, code)).collect();
         if found.len() < cells.len() {
             // Of those that are only found in their stored form, so many may have come that others are missing.
-            let loaded = whole::load(database, &notebook.id).await?;
+            let loaded = rows::load(db, &notebook.id).await?;
             let cells = loaded.as_ref().map(|loaded| &loaded.notebook.cells);
             let cells = cells.into_iter().flat_map(Cells::iter).map(|cell| &**cell);
             return Ok(Hit::find(wanted, notebook, cells));

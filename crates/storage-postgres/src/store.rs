@@ -6,13 +6,16 @@ use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
     SearchText, StoreError, StoreEvent, Usage, Version,
 };
+use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
 
+use crate::connection::Connection;
 use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
-use crate::health::Doctor;
+use crate::health::{self, HealthMonitor};
+use crate::unresolved::UnresolvedCommits;
 use crate::url::DatabaseUrl;
-use crate::{Resealed, answers, commit, generation, list, reseal, search, usage, whole};
+use crate::{Resealed, commit, generation, idempotency, list, notebooks, reseal, rows, search, usage};
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
@@ -23,8 +26,9 @@ use crate::{Resealed, answers, commit, generation, list, reseal, search, usage, 
 /// A dropped call's statement may still happen. Needs a Tokio runtime.
 #[derive(Debug)]
 pub struct PostgresNotebookStore {
-    pub(crate) database: Database,
-    doctor: Doctor,
+    pub(crate) connection: Connection,
+    unresolved: UnresolvedCommits,
+    health: HealthMonitor,
     /// Nobody sends yet: other processes' changes are found when something is committed.
     events: broadcast::Sender<StoreEvent>,
 }
@@ -37,21 +41,50 @@ impl PostgresNotebookStore {
     /// When the settings do not make sense, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let options = options.of(&url);
-        let doctor = Doctor::new(url.clone(), options.clone())?;
-        Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
+        let health = HealthMonitor::new(url.clone(), options.clone())?;
+        Ok(Self::on(Connection::Own(Database::new(url, options)?), health))
+    }
+
+    /// A store on another program's connections to a database with the schema of `quire-migration`. How many there are, and how
+    /// long a statement may take, is that program's to decide; the store's health is looked at through them too.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), sea_orm::DbErr> {
+    /// let connection = sea_orm::Database::connect("postgres://quire_server@localhost/quire").await?;
+    /// let store = quire_storage_postgres::PostgresNotebookStore::with_connection(connection);
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_connection(connection: DatabaseConnection) -> Self {
+        let health = HealthMonitor::on(Connection::Given(connection.clone()));
+        Self::on(Connection::Given(connection), health)
+    }
+
+    fn on(connection: Connection, health: HealthMonitor) -> Self {
+        Self { connection, unresolved: UnresolvedCommits::default(), health, events: broadcast::channel(1).0 }
+    }
+
+    async fn load_noting(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
+        let loaded = rows::load(&self.connection, id).await?;
+        if let Some(loaded) = &loaded {
+            self.unresolved.saw(loaded.version);
+        }
+        Ok(loaded)
     }
 
     /// Refuses every call as [`StoreError::Unavailable`], from now on until [`Self::release`], and says that the database is
     /// disconnected: for a program that serves before it could check the database's schema.
     pub fn hold(&self) {
-        self.database.hold(true);
-        self.doctor.hold(true);
+        self.connection.hold(true);
+        self.health.hold(true);
     }
 
     /// Ends [`Self::hold`].
     pub fn release(&self) {
-        self.database.hold(false);
-        self.doctor.hold(false);
+        self.connection.hold(false);
+        self.health.hold(false);
     }
 
     /// Waits until the database has answered.
@@ -59,8 +92,8 @@ impl PostgresNotebookStore {
     /// # Errors
     /// When it cannot be reached or refuses.
     pub async fn connect(&self) -> Result<(), OpenError> {
-        self.database.fetch_optional(sqlx::query("SELECT 1")).await.map_err(Error::of_look)?;
-        self.doctor.prepare().await;
+        health::ping(&self.connection).await.map_err(Error::of_look)?;
+        self.health.prepare().await;
         Ok(())
     }
 
@@ -74,7 +107,7 @@ impl PostgresNotebookStore {
             let mut nonce = [0; 24];
             getrandom::fill(&mut nonce).map(|()| nonce)
         };
-        reseal::reseal(&self.database, keys, nonce).await.map_err(|error| error.of_read("reseal connection strings"))
+        reseal::reseal(&self.connection, keys, nonce).await.map_err(|error| error.of_read("reseal connection strings"))
     }
 
     /// Gives all notebooks new lives; for `quire-migrate new-generation`, after a restore from a backup. Returns how many there
@@ -83,75 +116,81 @@ impl PostgresNotebookStore {
     /// # Errors
     /// When the database fails; what was renewed until then stays so.
     pub async fn renew_lives(&self) -> Result<u64, StoreError> {
-        generation::renew(&self.database).await.map_err(|error| error.of_read("give notebooks new lives"))
+        generation::renew(&self.connection).await.map_err(|error| error.of_read("give notebooks new lives"))
     }
 
     /// Closes all connections, when the calls under way have ended.
     pub async fn close(&self) {
-        self.database.close().await;
-        self.doctor.close().await;
+        self.connection.close().await;
+        self.health.close().await;
     }
 }
 
 #[async_trait]
 impl NotebookStore for PostgresNotebookStore {
     async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
-        whole::create(&self.database, notebook, answer).await.map_err(|error| error.of(&notebook.id, "create"))
+        notebooks::create(&self.connection, &self.unresolved, notebook, answer)
+            .await
+            .map_err(|error| error.of(&notebook.id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
-        whole::load(&self.database, id).await.map_err(|error| error.of_load(id))
+        self.load_noting(id).await.map_err(|error| error.of_load(id))
     }
 
     async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
-        whole::owner(&self.database, id).await.map_err(|error| error.of_load(id))
+        notebooks::owner(&self.connection, id).await.map_err(|error| error.of_load(id))
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
-        commit::commit(&self.database, &commit).await.map_err(|error| error.of(&commit.after.id, "save"))
+        commit::commit(&self.connection, &self.unresolved, &commit)
+            .await
+            .map_err(|error| error.of(&commit.after.id, "save"))
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
-        whole::replace(&self.database, base, notebook).await.map_err(|error| error.of(&notebook.id, "replace"))
+        notebooks::replace(&self.connection, &self.unresolved, base, notebook)
+            .await
+            .map_err(|error| error.of(&notebook.id, "replace"))
     }
 
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
-        whole::digests(&self.database, ids).await.map_err(|error| error.of_read("read digests"))
+        notebooks::digests(&self.connection, ids).await.map_err(|error| error.of_read("read digests"))
     }
 
     async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
-        whole::delete(&self.database, id, base, answer).await.map_err(|error| error.of(id, "delete"))
+        notebooks::delete(&self.connection, id, base, answer).await.map_err(|error| error.of(id, "delete"))
     }
 
     async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
-        answers::keep(&self.database, answers).await.map_err(|error| error.of_read("keep answers"))
+        idempotency::insert(&self.connection, answers).await.map_err(|error| error.of_read("keep answers"))
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
-        let found = answers::find(&self.database, user, *key, now).await;
+        let found = idempotency::find(&self.connection, user, *key, now).await;
         found.map_err(|error| error.of_read("look an answer up"))
     }
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        answers::forget(&self.database, users, now).await.map_err(|error| error.of_read("forget answers"))
+        idempotency::delete_old(&self.connection, users, now).await.map_err(|error| error.of_read("forget answers"))
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
-        list::list(&self.database, filter, page).await.map_err(|error| error.of_read("list notebooks"))
+        list::list(&self.connection, filter, page).await.map_err(|error| error.of_read("list notebooks"))
     }
 
     async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
-        let found = search::search(&self.database, owner, text, page).await;
+        let found = search::search(&self.connection, owner, text, page).await;
         found.map_err(|error| error.of_read("search notebooks"))
     }
 
     async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
-        usage::usage(&self.database, owner).await.map_err(|error| error.of_read("add up what a user keeps"))
+        usage::usage(&self.connection, owner).await.map_err(|error| error.of_read("add up what a user keeps"))
     }
 
     async fn health(&self) -> Health {
-        self.database.tidy(); // whoever watches the health comes by even when nobody else does
-        self.doctor.look().await
+        self.connection.tidy(); // whoever watches the health comes by even when nobody else does
+        self.health.look().await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {

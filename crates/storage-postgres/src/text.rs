@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 
 const MARK: char = '\u{FDD0}';
+/// What is wrong with text that [`decode`] refuses.
+pub(crate) const LONE_MARK: &str = "a mark U+FDD0 stands alone";
 
 /// The text as it is stored.
 pub(crate) fn encode(text: &str) -> Cow<'_, str> {

@@ -3,37 +3,49 @@
 use async_trait::async_trait;
 use quire_domain::UserId;
 use quire_storage::{KnownUser, StoreError, UserDirectory};
+use sea_orm::sea_query::{Expr, ExprTrait as _};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
+    QueryTrait as _,
+};
 
+use crate::entity::users::{Column, Entity};
 use crate::error::Error;
-use crate::{PostgresNotebookStore, rows, text};
+use crate::{PostgresNotebookStore, parameters, rows, text};
 
-const TABLE: &str = "users";
+#[derive(FromQueryResult)]
+struct Row {
+    is_active: bool,
+    email: Option<String>,
+}
 
-const FIND: &str = "SELECT is_active, email FROM users WHERE id = $1";
+async fn find(db: &impl ConnectionTrait, user: &UserId) -> Result<Option<KnownUser>, Error> {
+    let query = Entity::find_by_id(user.as_str()).select_only().columns([Column::IsActive, Column::Email]);
+    let row = rows::one::<Row>(db, query.as_query(), "users").await?;
+    // An address that was not written here, and holds a mark of ours, is as good as none.
+    Ok(row.map(|row| KnownUser { is_active: row.is_active, email: row.email.and_then(text::decode) }))
+}
 
-/// Only where it is another one, so that signing in writes nothing as a rule.
-const SET_EMAIL: &str = "
-    UPDATE users SET email = $2, updated_at = now()
-    WHERE id = $1 AND email IS DISTINCT FROM $2";
+/// Stores an address only where it is another one, so that signing in writes nothing as a rule.
+async fn set_email(db: &impl ConnectionTrait, user: &UserId, email: &str) -> Result<(), Error> {
+    let email = parameters::encoded(email);
+    let differs = Column::Email.ne(email.as_str()).or(Column::Email.is_null());
+    Entity::update_many()
+        .col_expr(Column::Email, Expr::val(email.as_str()))
+        .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+        .filter(Column::Id.eq(user.as_str()).and(differs))
+        .exec(db)
+        .await?;
+    Ok(())
+}
 
 #[async_trait]
 impl UserDirectory for PostgresNotebookStore {
     async fn find(&self, user: &UserId) -> Result<Option<KnownUser>, StoreError> {
-        let find = || sqlx::query(FIND).bind(user.as_str());
-        let known = self.database.read(find).await.and_then(|found| {
-            let known = |row| {
-                let email: Option<String> = rows::column(row, TABLE, "email")?;
-                let is_active = rows::column(row, TABLE, "is_active")?;
-                // One that was not written here, and holds a mark of ours, is as good as none.
-                Ok::<_, Error>(KnownUser { is_active, email: email.and_then(text::decode) })
-            };
-            found.first().map(known).transpose()
-        });
-        known.map_err(|error| error.of_read("look a user up"))
+        find(&self.connection, user).await.map_err(|error| error.of_read("look a user up"))
     }
 
     async fn set_email(&self, user: &UserId, email: &str) -> Result<(), StoreError> {
-        let set = sqlx::query(SET_EMAIL).bind(user.as_str()).bind(text::encode(email));
-        self.database.fetch_all(set).await.map(|_none| ()).map_err(|error| error.of_read("note an e-mail address"))
+        set_email(&self.connection, user, email).await.map_err(|error| error.of_read("note an e-mail address"))
     }
 }

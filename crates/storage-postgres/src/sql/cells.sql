@@ -1,18 +1,21 @@
 -- All cells and outputs of the notebook that was stored, in the place of those that there may have been.
 , gone AS (
     DELETE FROM cells USING stored
-    WHERE notebook_id = $1 AND NOT EXISTS (SELECT FROM unnest($11::text[]) AS kept (id) WHERE kept.id = cells.id)
+    WHERE notebook_id = :id AND NOT EXISTS (SELECT FROM unnest(:cell_ids::text[]) AS kept (id) WHERE kept.id = cells.id)
 ), put_cells AS (
     INSERT INTO cells (
         notebook_id, id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest,
         output_count
     )
     SELECT
-        $1, c.id, c.order_key, c.type, c.code, c.reads::text[], c.writes::text[], c.revision, c.extra::json, c.status,
-        c.stdout, c.error, c.code_digest, c.output_count
+        :id, c.id, c.order_key, c.type, c.code, c.reads::text[], c.writes::text[], c.revision,
+        NULLIF(c.extra, :absent)::json, c.status, c.stdout, NULLIF(c.error, :absent), NULLIF(c.code_digest, :absent),
+        c.output_count
     FROM stored, unnest(
-        $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::text[],
-        $19::text[], $20::text[], $21::text[], $22::text[], $23::integer[]
+        :cell_ids::text[], :cell_order_keys::text[], :cell_types::text[], :cell_codes::text[],
+        :cell_reads::text[], :cell_writes::text[], :cell_revisions::bigint[], :cell_extras::text[],
+        :cell_statuses::text[], :cell_stdouts::text[], :cell_errors::text[], :cell_code_digests::text[],
+        :cell_output_counts::integer[]
     ) AS c (
         id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest, output_count
     )
@@ -23,12 +26,13 @@
         output_count = excluded.output_count
 ), trimmed AS (
     DELETE FROM cell_outputs
-    USING stored, unnest($11::text[], $23::integer[]) AS c (id, output_count)
-    WHERE notebook_id = $1 AND cell_id = c.id AND ordinal >= c.output_count
+    USING stored, unnest(:cell_ids::text[], :cell_output_counts::integer[]) AS c (id, output_count)
+    WHERE notebook_id = :id AND cell_id = c.id AND ordinal >= c.output_count
 ), put_outputs AS (
     INSERT INTO cell_outputs (notebook_id, cell_id, ordinal, mime_type, data, metadata)
-    SELECT $1, o.cell_id, o.ordinal, o.mime_type, o.data::json, o.metadata::json
-    FROM stored, unnest($24::text[], $25::integer[], $26::text[], $27::text[], $28::text[])
+    SELECT :id, o.cell_id, o.ordinal, o.mime_type, o.data::json, o.metadata::json
+    FROM stored, unnest(:output_cell_ids::text[], :output_ordinals::integer[], :output_mime_types::text[],
+        :output_data::text[], :output_metadata::text[])
         AS o (cell_id, ordinal, mime_type, data, metadata)
     ON CONFLICT (notebook_id, cell_id, ordinal)
     DO UPDATE SET mime_type = excluded.mime_type, data = excluded.data, metadata = excluded.metadata

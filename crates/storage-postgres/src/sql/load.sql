@@ -1,7 +1,6 @@
--- One statement, so that the notebook, its cells and their outputs are of one moment; three kinds of rows in the same
--- columns, told apart by the first, because that is the least for the database to do and to send.
 SELECT
-    1 AS kind, id, user_id AS text_2, name AS text_3, db_conn_sealed AS text_4, extra::text AS text_5, life::text AS text_6,
+    1 AS kind, id, user_id AS text_2, name AS text_3, db_conn_sealed AS text_4, extra::text AS text_5,
+        life::text AS text_6,
     NULL::text AS text_7, NULL::text AS text_8, NULL::text AS text_9, NULL::text[] AS reads, NULL::text[] AS writes,
     revision AS number_1, version AS number_2, created_at, updated_at
 FROM notebooks
