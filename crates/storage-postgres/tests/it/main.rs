@@ -3,6 +3,7 @@
 
 mod conformance;
 mod exactness;
+mod given;
 mod history;
 mod killed;
 mod late_answers;
