@@ -23,6 +23,7 @@ pub static STEPS: &[Step] = &[
     step!("m20261125_090400_write_probe", Kind::Compatible),
     step!("m20261125_150000_idempotency_keys", Kind::Compatible),
     step!("m20261130_080000_notebook_lives", Kind::Compatible),
+    step!("m20261130_110000_fewer_checks", Kind::Compatible),
 ];
 
 #[cfg(test)]
