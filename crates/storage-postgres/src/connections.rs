@@ -229,6 +229,9 @@ fn connect_options(url: &DatabaseUrl, options: &Options) -> Result<PgConnectOpti
         ("tcp_keepalives_idle", "30"),
         ("tcp_keepalives_interval", "10"),
         ("tcp_keepalives_count", "4"),
+        // Every statement finds rows by keys, whatever its values: planning it anew five times, and comparing costs at each
+        // execution after that, brings nothing.
+        ("plan_cache_mode", "force_generic_plan"),
     ];
     let common = url.connect_options(&options.application_name)?;
     if url.is_pooled() {
