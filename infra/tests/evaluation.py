@@ -1,6 +1,6 @@
 """Expressions of Terraform's language, evaluated: what the configuration comes to with given inputs, without Terraform.
 
-Only what this configuration uses. Anything else is an error, never a guess; with Terraform at hand, test_planned.py compares both.
+Only what this configuration uses. Anything else is an error, never a guess; with Terraform at hand, test_plan.py compares both.
 """
 
 import base64

@@ -8,6 +8,7 @@ from configuration import ROOT
 LOCAL = ROOT / "infra/local"
 UNIT = (LOCAL / "quire-server.service").read_text()
 PROXY = (LOCAL / "quire.nginx.conf").read_text()
+GATEWAY = (LOCAL / "nginx.conf").read_text()
 ENVIRONMENT = (LOCAL / "server.env.example").read_text()
 GUIDE = (ROOT / "docs/self-hosting.md").read_text()
 KEYS = (ROOT / "bins/server/src/keys.rs").read_text()
@@ -129,6 +130,14 @@ class Proxy(unittest.TestCase):
         limits = (ROOT / "crates/domain/src/limits.rs").read_text()
         self.assertRegex(limits, r"BODY\w*: usize = 16 (<< 20|\* 1024 \* 1024)")
         self.assertEqual(settings(tls)[("client_max_body_size",)], "16m")
+
+    def test_requests_are_logged_with_the_clients_address(self):
+        tls = [inner for words, inner in blocks(PROXY) if words == ["server"]][1]
+        http = next(inner for words, inner in blocks(GATEWAY) if words == ["http"])
+        for block in (tls, http):
+            logs = [words[1:] for words, inner in block if words[0] == "access_log"]
+            # nginx's own format, named or not, begins with $remote_addr.
+            self.assertEqual([log[1:] in ([], ["combined"]) and log[0] != "off" for log in logs], [True], logs)
 
     def test_time_outs_are_above_and_below_the_servers(self):
         tls = [inner for words, inner in blocks(PROXY) if words == ["server"]][1]
