@@ -1,6 +1,7 @@
 """The service unit and the reverse proxy of docs/self-hosting.md: well formed, and fitting to what the server does."""
 
 import re
+import subprocess
 import unittest
 
 from configuration import ROOT
@@ -149,6 +150,31 @@ class Proxy(unittest.TestCase):
 
 
 class Guide(unittest.TestCase):
+    def test_its_commands_are_shell(self):
+        blocks = re.findall(r"(?ms)^```sh\n(.*?)^```$", GUIDE)
+        self.assertGreater(len(blocks), 8)
+        for block in blocks:
+            checked = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True)
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""), block)
+
+    def test_its_lines_for_cron(self):
+        lines = re.findall(r"(?ms)^cat >/etc/cron\.d/[a-z-]+ <<'LINE'\n(.*?)\nLINE$", GUIDE)
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertRegex(line, r"^[0-9]+ [0-9]+ \* \* \* root umask 077; [^\n]+$")
+            self.assertNotRegex(line, r"(?<!\\)%", "cron takes what follows a bare % for the command's input")
+
+    def test_a_certificate_is_renewed_where_the_site_answers(self):
+        http = next(inner for words, inner in blocks(PROXY) if words == ["server"])
+        challenge = next(inner for words, inner in http if words == ["location", "/.well-known/acme-challenge/"])
+        self.assertIn(f"--webroot-path {settings(challenge)[('root',)]} ", GUIDE)
+
+    def test_it_puts_the_name_wherever_the_example_has_one(self):
+        script = re.search(r'(?m)^sed "(s/quire.*)" infra/local/quire\.nginx\.conf >', GUIDE)[1]
+        done = subprocess.run(["sed", script.replace("$DOMAIN", "notebooks.test")], input=PROXY, text=True, capture_output=True, check=True)
+        self.assertNotIn("example", done.stdout)
+        self.assertEqual(done.stdout.count("notebooks.test"), PROXY.count("quire.example.com"))
+
     def test_it_installs_these_files(self):
         for file in ("infra/local/quire-server.service", "infra/local/server.env.example", "infra/local/quire.nginx.conf"):
             self.assertIn(file, GUIDE)
