@@ -22,6 +22,7 @@ FAULTS = [
     ("database_is_private", "modules/network/main.tf", "route_table_id         = aws_route_table.public.id", "route_table_id         = aws_route_table.database.id"),
     ("database_is_private", "main.tf", "module.network.database_subnet_ids", "module.network.public_subnet_ids"),
     ("database_is_kept", "modules/database/main.tf", 'engine_version = "16"', 'engine_version = "16.1"'),
+    ("database_is_kept", "modules/database/main.tf", "apply_immediately = false", "apply_immediately = true"),
     ("database_is_kept", "modules/database/main.tf", '"open-source-rds-extended-support-disabled"', '"open-source-rds-extended-support"'),
     ("database_is_kept", "modules/database/main.tf", "storage_encrypted     = true", "storage_encrypted     = false"),
     ("database_is_kept", "modules/database/main.tf", "delete_automated_backups = false", ""),
