@@ -139,7 +139,10 @@ pub(crate) async fn export(
     request_body(
         description = "The file; announced as any kind of JSON.",
         content(
-            (Object = "application/json", example = json!({"name": "Prices", "cells": [{"type": "python", "code": "price = 4"}]})),
+            (
+                Object = "application/json",
+                example = json!({"name": "Prices", "cells": [{"id": "price", "type": "python", "code": "price = 4"}]})
+            ),
             (Object = "application/x-ipynb+json", example = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})),
         ),
     ),
