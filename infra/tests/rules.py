@@ -1,4 +1,4 @@
-"""What must hold of the infrastructure. Each rule returns what is wrong, and nothing when all is well.
+"""Rules of the infrastructure. Each rule returns what is wrong, and nothing when all is well.
 
 Many of them stand for a line of the table of faults of the first plan; the words behind `fault:` say which.
 """

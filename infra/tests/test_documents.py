@@ -34,11 +34,11 @@ def commands(text):
 
 
 def wrong(name, operation, words):
-    """Why the AWS CLI would not take a command."""
+    """Reasons for which the AWS CLI would refuse a command."""
     options = [word[2:].split("=")[0] for word in words if re.match(r"--[a-z]", word)]
     for option, value in zip(words, words[1:]):
         if option == "--query":
-            # What the shell puts in is a name.
+            # A variable of the shell stands for a name.
             jmespath.compile(re.sub(r"\$\w+", "name", value))
     if (name, operation) in OWN:
         return sorted(set(options) - OWN[name, operation] - EVERYWHERE)

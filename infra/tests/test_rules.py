@@ -76,7 +76,7 @@ FAULTS = [
     ("deployments_are_safe", "modules/compute/service.tf", "enable_ecs_managed_tags = true", "enable_ecs_managed_tags = false"),
     ("timeouts_are_in_order", "modules/compute/variables.tf", "default     = 75", "default     = 55"),
     ("timeouts_are_in_order", "modules/compute/variables.tf", "var.keep_alive_seconds > var.idle_timeout_seconds && var", "var"),
-    ("timeouts_are_in_order", "modules/compute/variables.tf", 'task has between being told to stop and being killed; Fargate allows 120."\n  type        = number\n  default     = 100', 'task has"\n  type        = number\n  default     = 30'),
+    ("timeouts_are_in_order", "modules/compute/variables.tf", 'its being killed; Fargate allows 120 s."\n  type        = number\n  default     = 100', 'its being killed; Fargate allows 120 s."\n  type        = number\n  default     = 30'),
     ("timeouts_are_in_order", "modules/compute/variables.tf", ">= var.body_timeout_seconds + var.request", ">= var.request + var.request"),
     ("timeouts_are_in_order", "modules/compute/variables.tf", "default     = 90", "default     = 30"),
     ("timeouts_are_in_order", "modules/compute/tasks.tf", "var.body_timeout_seconds * 1000", "120000"),

@@ -93,7 +93,7 @@ def statements(path):
     import pglast.visitors
 
     text = path.read_text(encoding="utf-8", errors="replace")
-    # What only psql understands: its commands, the data behind COPY FROM STDIN, and its variables.
+    # Parts that only psql understands: its commands, the data behind COPY FROM STDIN, and its variables.
     lines, is_data = [], False
     for line in text.splitlines():
         if is_data:
