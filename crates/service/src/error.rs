@@ -20,7 +20,7 @@ pub enum ServiceError {
     #[error("notebook {0} belongs to another user")]
     Foreign(NotebookId),
     /// The notebook has no such cell.
-    #[error("the notebook has no cell {0}")]
+    #[error("the notebook has no such cell; it may have been deleted")]
     UnknownCell(CellId),
     /// The notebook has changed since the revision that the user expected.
     #[error("{}", conflict(expected, *current))]
