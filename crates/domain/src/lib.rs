@@ -23,6 +23,7 @@ mod open;
 mod order;
 mod sealing;
 mod size;
+mod unmask;
 
 pub use cell::{Cell, CellStatus, Output, Results};
 pub use cells::Cells;

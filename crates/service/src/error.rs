@@ -92,8 +92,11 @@ pub enum ServiceError {
     /// What should be an id is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
-    /// A connection string with the mask in it that its owner was shown, and something else changed.
-    #[error("the connection string holds the mask that stands for a password; enter the password again")]
+    /// A connection string with the mask in it that its owner was shown, and something else changed that may say where or
+    /// how safely to connect.
+    #[error(
+        "the connection string holds the mask that stands for a password: beside it only the database and parameters such as application_name can change; enter the password again to change more"
+    )]
     PasswordMasked,
     /// A connection string that could not be told from a sealed one.
     #[error("a connection string cannot begin with {:?}, which marks sealed ones", StoredConnection::SEALED_PREFIX)]
