@@ -46,6 +46,9 @@ impl Default for Options {
 /// A crash leaves every notebook as it was before or after the change under way, and in `.quire/tmp/` at most a file that
 /// the next start removes. When the machine dies, the same holds, since a change is told as made only after `fsync`.
 ///
+/// What is removed from `.quire` is made again with the next change, results of runs excepted. While the directory itself is
+/// removed, moved or replaced, every call fails as unavailable.
+///
 /// Needs a Unix; on file systems that cannot exchange two files, an edit from outside within some microseconds of ours
 /// may be overwritten.
 ///
@@ -91,8 +94,24 @@ impl JsonNotebookStore {
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let call = self.calls.begin(&self.engine);
-        let done = tokio::task::spawn_blocking(move || call.engine.as_deref().map_or(Err(Error::CutOff), work));
+        let done = tokio::task::spawn_blocking(move || {
+            let engine = call.engine.as_deref().ok_or(Error::CutOff)?;
+            engine.check_root()?;
+            work(engine)
+        });
         done.await.unwrap_or(Err(Error::CutOff))
+    }
+
+    /// As [`Self::run`], for work that changes something: what the store needs for it is there when it begins.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run(|engine| {
+            engine.restore_directories()?;
+            work(engine)
+        })
+        .await
     }
 }
 
@@ -101,7 +120,7 @@ impl NotebookStore for JsonNotebookStore {
     async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
         let (notebook, answer) = (notebook.clone(), answer.cloned());
         let id = notebook.id.clone();
-        self.run(move |engine| engine.create(&notebook, answer.as_slice()))
+        self.change(move |engine| engine.create(&notebook, answer.as_slice()))
             .await
             .map_err(|error| error.of(&id, "create"))
     }
@@ -126,12 +145,12 @@ impl NotebookStore for JsonNotebookStore {
             answers: commit.answers.to_vec(),
             whole: false,
         };
-        self.run(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
+        self.change(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
-        self.run(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
+        self.change(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
     }
 
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
@@ -145,13 +164,13 @@ impl NotebookStore for JsonNotebookStore {
 
     async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let (owned, answer) = (id.clone(), answer.cloned());
-        let deleted = self.run(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
+        let deleted = self.change(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
         deleted.map_err(|error| error.of(id, "delete"))
     }
 
     async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
         let answers = answers.to_vec();
-        self.run(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
+        self.change(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
@@ -161,7 +180,7 @@ impl NotebookStore for JsonNotebookStore {
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         let users = users.to_vec();
-        self.run(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
+        self.change(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {

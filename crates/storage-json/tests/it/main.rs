@@ -13,5 +13,6 @@ mod old_files;
 mod old_reader;
 mod outside;
 mod properties;
+mod removed;
 mod results;
 mod support;
