@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use crate::OpenError;
 use crate::engine::{Engine, OwnedCommit};
 use crate::error::Error;
+use crate::health::HealthCheck;
 use crate::watch::Watch;
 
 /// How long [`NotebookStore::health`] waits for the disk.
@@ -52,12 +53,13 @@ impl Default for Options {
 /// Needs a Unix; on file systems that cannot exchange two files, an edit from outside within some microseconds of ours
 /// may be overwritten.
 ///
-/// The calls need a Tokio runtime, and do their work on its threads for blocking work. Dropping the store waits for the
+/// The calls need a Tokio runtime, and do their work on its threads for blocking work, health excepted. Dropping the store waits for the
 /// calls under way and lets go of the directory.
 #[derive(Debug)]
 pub struct JsonNotebookStore {
     engine: Arc<Engine>,
     calls: Arc<Calls>,
+    health: HealthCheck,
     watch: Option<Watch>,
 }
 
@@ -73,7 +75,9 @@ impl JsonNotebookStore {
         let owner = owner.map_err(|error| failed(std::io::Error::other(error)))?;
         let engine = Arc::new(Engine::open(dir, owner)?);
         let watch = options.scan_every.map(|every| Watch::start(Arc::clone(&engine), every)).transpose();
-        Ok(Self { engine, calls: Arc::default(), watch: watch.map_err(failed)? })
+        let calls = Arc::default();
+        let health = HealthCheck::start(&engine, &calls).map_err(failed)?;
+        Ok(Self { engine, calls, health, watch: watch.map_err(failed)? })
     }
 
     /// Looks at all files now; returns when what changed from outside has been noticed and told.
@@ -208,9 +212,8 @@ impl NotebookStore for JsonNotebookStore {
     }
 
     async fn health(&self) -> Health {
-        let health = tokio::time::timeout(HEALTH_WAITS, self.run(|engine| Ok(engine.health()))).await;
         // A disk that hangs is as good as none.
-        health.ok().and_then(Result::ok).unwrap_or_else(Engine::bad_health)
+        tokio::time::timeout(HEALTH_WAITS, self.health.ask()).await.unwrap_or_else(|_elapsed| Engine::bad_health())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
@@ -227,13 +230,13 @@ impl Drop for JsonNotebookStore {
 
 /// The calls under way, so that closing can wait for them.
 #[derive(Debug, Default)]
-struct Calls {
+pub(crate) struct Calls {
     count: Mutex<usize>,
     ended: Condvar,
 }
 
 /// One call under way.
-struct Call {
+pub(crate) struct Call {
     engine: Option<Arc<Engine>>,
     calls: Arc<Calls>,
 }
@@ -242,7 +245,7 @@ impl Calls {
     /// How long closing waits for a disk that may never answer.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn begin(self: &Arc<Self>, engine: &Arc<Engine>) -> Call {
+    pub(crate) fn begin(self: &Arc<Self>, engine: &Arc<Engine>) -> Call {
         *self.count() += 1;
         Call { engine: Some(Arc::clone(engine)), calls: Arc::clone(self) }
     }
@@ -253,6 +256,12 @@ impl Calls {
 
     fn count(&self) -> MutexGuard<'_, usize> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_deref()
     }
 }
 

@@ -52,7 +52,8 @@ pub(crate) struct Engine {
     pub(crate) answers: Answers,
     index: Mutex<Index>,
     slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
-    /// The directory's state when all names in it were last looked at; held while they are.
+    /// The directory's state when all names in it were last looked at; held while a list looks at them. Nobody who has it waits
+    /// for a slot.
     names_seen: Mutex<Option<Fingerprint>>,
     events: broadcast::Sender<StoreEvent>,
     default_owner: UserId,
@@ -188,6 +189,8 @@ impl Drop for Engine {
 mod full;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waiting;
 
 /// Takes a lock. A panic elsewhere leaves nothing half done that these locks protect: the state is changed only after
 /// the disk has been, in single steps.

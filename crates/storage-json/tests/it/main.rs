@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod damaged;
 mod full;
+mod health;
 mod index;
 mod locking;
 mod names;

@@ -1,0 +1,66 @@
+//! Notebooks whose calls take long, as when the disk is slow to sync.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use quire_domain::{Life, Notebook};
+use quire_storage::SearchText;
+use tempfile::TempDir;
+
+use super::*;
+
+/// What does not wait is done within this time.
+const SOON: Duration = Duration::from_secs(20);
+
+fn new(id: &str) -> Notebook {
+    let (id, owner) = (NotebookId::new(id).unwrap(), UserId::new("ann").unwrap());
+    Notebook::new(id, Life::UNRECORDED, owner, Timestamp::default())
+}
+
+/// Does something on another thread, which must not wait for what this one holds.
+fn without_waiting<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let (done, is_done) = channel();
+        scope.spawn(move || done.send(work()));
+        is_done.recv_timeout(SOON).expect("it waits")
+    })
+}
+
+#[test]
+fn lists_and_searches_wait_for_no_notebook_of_others() {
+    let dir = TempDir::new().unwrap();
+    let engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
+    let new_file = |id: &str| std::fs::write(dir.path().join(format!("{id}.json")), text(id)).unwrap();
+    fn text(id: &str) -> String {
+        super::create::text_of(&new(id)).unwrap()
+    }
+    let ann = UserId::new("ann").unwrap();
+    let listed = || {
+        let page = engine.list(&ListFilter::of(ann.clone()), &Default::default()).unwrap();
+        page.notebooks.into_iter().map(|summary| summary.id.to_string()).collect::<Vec<_>>()
+    };
+    let nothing = || engine.search(&UserId::new("bob").unwrap(), &SearchText::new("x").unwrap(), &Default::default());
+
+    // A file that just came, of a notebook that is being synced.
+    let slot = engine.slot(&new("x").id);
+    let held = lock(&slot);
+    new_file("x");
+    new_file("y");
+    assert_eq!(without_waiting(listed), ["y"]);
+    assert!(without_waiting(nothing).unwrap().hits.is_empty());
+
+    // The look at all files waits for it, and holds up nobody.
+    thread::scope(|scope| {
+        let holders = Arc::strong_count(&slot);
+        let scanning = scope.spawn(|| engine.scan());
+        while Arc::strong_count(&slot) == holders {
+            thread::yield_now(); // it has not come to the notebook yet
+        }
+        new_file("z");
+        assert_eq!(without_waiting(listed), ["y", "z"]);
+        drop(held);
+        scanning.join().unwrap().unwrap();
+    });
+    assert_eq!(listed(), ["x", "y", "z"]);
+}
