@@ -96,8 +96,7 @@ impl Error {
             Self::LockLost(error) => {
                 StoreError::Unavailable { reason: "the lock was removed".into(), source: Some(Box::new(error)) }
             }
-            Self::Moved => StoreError::Unavailable { reason: self.to_string(), source: None },
-            Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
+            Self::Moved | Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
             Self::Unreadable(_) | Self::Unwritable(_) => {
                 StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(self) }
             }

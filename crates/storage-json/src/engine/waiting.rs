@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use quire_domain::{Life, Notebook};
-use quire_storage::SearchText;
+use quire_storage::{PageRequest, SearchText};
 use tempfile::TempDir;
 
 use super::*;
@@ -31,16 +31,17 @@ fn without_waiting<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 fn lists_and_searches_wait_for_no_notebook_of_others() {
     let dir = TempDir::new().unwrap();
     let engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
-    let new_file = |id: &str| std::fs::write(dir.path().join(format!("{id}.json")), text(id)).unwrap();
-    fn text(id: &str) -> String {
-        super::create::text_of(&new(id)).unwrap()
-    }
+    let new_file = |id: &str| {
+        let text = super::create::text_of(&new(id)).unwrap();
+        std::fs::write(dir.path().join(format!("{id}.json")), text).unwrap();
+    };
     let ann = UserId::new("ann").unwrap();
     let listed = || {
-        let page = engine.list(&ListFilter::of(ann.clone()), &Default::default()).unwrap();
+        let page = engine.list(&ListFilter::of(ann.clone()), &PageRequest::default()).unwrap();
         page.notebooks.into_iter().map(|summary| summary.id.to_string()).collect::<Vec<_>>()
     };
-    let nothing = || engine.search(&UserId::new("bob").unwrap(), &SearchText::new("x").unwrap(), &Default::default());
+    let nothing =
+        || engine.search(&UserId::new("bob").unwrap(), &SearchText::new("x").unwrap(), &PageRequest::default());
 
     // A file that just came, of a notebook that is being synced.
     let slot = engine.slot(&new("x").id);

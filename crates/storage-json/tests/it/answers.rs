@@ -120,7 +120,10 @@ async fn a_deletion_that_failed_does_not_happen_later_by_other_hands() {
     served.create(&notebook("x", "1"), None).await.unwrap();
     let before = lines(served.dir()).len();
     // What is to be deleted is moved to this place first, where a directory is in the way.
-    let half = |bytes: &[u8]| Sha256::digest(bytes)[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let half = |bytes: &[u8]| {
+        let digits: Vec<_> = Sha256::digest(bytes)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.concat()
+    };
     let place = format!("{}.gone.{}.tmp", half(b"x.json"), half(served.read("x.json").as_bytes()));
     fs::create_dir(served.path(".quire/tmp").join(place)).unwrap();
     served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap_err();
