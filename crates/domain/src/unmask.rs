@@ -72,12 +72,7 @@ fn fixed_of_url(text: &str) -> Option<Fixed<'_>> {
     }
     let mut fixed = vec![scheme, authority];
     for parameter in query.into_iter().flat_map(|query| query.split('&')) {
-        let (name, value) = parameter.split_once('=')?;
-        if !CHANGEABLE.contains(&name) {
-            fixed.push(parameter);
-        } else if !is_plain(value) {
-            return None;
-        }
+        add_fixed(&mut fixed, parameter)?;
     }
     Some(fixed)
 }
@@ -89,14 +84,20 @@ fn fixed_of_words(text: &str) -> Option<Fixed<'_>> {
     }
     let mut fixed = Vec::new();
     for parameter in text.split_ascii_whitespace() {
-        let (name, value) = parameter.split_once('=')?;
-        if !CHANGEABLE.contains(&name) {
-            fixed.push(parameter);
-        } else if !is_plain(value) {
-            return None;
-        }
+        add_fixed(&mut fixed, parameter)?;
     }
     Some(fixed)
+}
+
+/// Adds a parameter unless it may change; `None` when it cannot be told.
+fn add_fixed<'a>(fixed: &mut Fixed<'a>, parameter: &'a str) -> Option<()> {
+    let (name, value) = parameter.split_once('=')?;
+    if !CHANGEABLE.contains(&name) {
+        fixed.push(parameter);
+    } else if !is_plain(value) {
+        return None;
+    }
+    Some(())
 }
 
 /// Whether a value is itself under every reading: it holds nothing that separates parts in any form of connection strings, as it is or

@@ -19,49 +19,52 @@ fn new(id: &str) -> Notebook {
 }
 
 /// Does something on another thread, which must not wait for what this one holds.
-fn without_waiting<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| {
-        let (done, is_done) = channel();
-        scope.spawn(move || done.send(work()));
-        is_done.recv_timeout(SOON).expect("it waits")
-    })
+fn without_waiting<T: Send + 'static>(engine: &Arc<Engine>, work: fn(&Engine) -> T) -> T {
+    let (engine, (done, is_done)) = (Arc::clone(engine), channel());
+    thread::spawn(move || done.send(work(&engine)));
+    is_done.recv_timeout(SOON).expect("it waits")
+}
+
+fn listed(engine: &Engine) -> Vec<String> {
+    let page = engine.list(&ListFilter::of(UserId::new("ann").unwrap()), &PageRequest::default()).unwrap();
+    page.notebooks.into_iter().map(|summary| summary.id.to_string()).collect()
+}
+
+/// How much a user finds who has no notebook.
+fn found(engine: &Engine) -> usize {
+    let (bob, text) = (UserId::new("bob").unwrap(), SearchText::new("x").unwrap());
+    engine.search(&bob, &text, &PageRequest::default()).unwrap().hits.len()
 }
 
 #[test]
 fn lists_and_searches_wait_for_no_notebook_of_others() {
     let dir = TempDir::new().unwrap();
-    let engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
+    let engine = Arc::new(Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap());
     let new_file = |id: &str| {
         let text = super::create::text_of(&new(id)).unwrap();
         std::fs::write(dir.path().join(format!("{id}.json")), text).unwrap();
     };
-    let ann = UserId::new("ann").unwrap();
-    let listed = || {
-        let page = engine.list(&ListFilter::of(ann.clone()), &PageRequest::default()).unwrap();
-        page.notebooks.into_iter().map(|summary| summary.id.to_string()).collect::<Vec<_>>()
-    };
-    let nothing =
-        || engine.search(&UserId::new("bob").unwrap(), &SearchText::new("x").unwrap(), &PageRequest::default());
 
     // A file that just came, of a notebook that is being synced.
     let slot = engine.slot(&new("x").id);
     let held = lock(&slot);
     new_file("x");
     new_file("y");
-    assert_eq!(without_waiting(listed), ["y"]);
-    assert!(without_waiting(nothing).unwrap().hits.is_empty());
+    assert_eq!(without_waiting(&engine, listed), ["y"]);
+    assert_eq!(without_waiting(&engine, found), 0);
 
     // The look at all files waits for it, and holds up nobody.
-    thread::scope(|scope| {
-        let holders = Arc::strong_count(&slot);
-        let scanning = scope.spawn(|| engine.scan());
-        while Arc::strong_count(&slot) == holders {
-            thread::yield_now(); // it has not come to the notebook yet
-        }
-        new_file("z");
-        assert_eq!(without_waiting(listed), ["y", "z"]);
-        drop(held);
-        scanning.join().unwrap().unwrap();
-    });
-    assert_eq!(listed(), ["x", "y", "z"]);
+    let holders = Arc::strong_count(&slot);
+    let scanning = {
+        let engine = Arc::clone(&engine);
+        thread::spawn(move || engine.scan())
+    };
+    while Arc::strong_count(&slot) == holders {
+        thread::yield_now(); // it has not come to the notebook yet
+    }
+    new_file("z");
+    assert_eq!(without_waiting(&engine, listed), ["y", "z"]);
+    drop(held);
+    scanning.join().unwrap().unwrap();
+    assert_eq!(listed(&engine), ["x", "y", "z"]);
 }
