@@ -1,7 +1,7 @@
 //! The dependency graph of a notebook.
 
 use actix_web::web;
-use quire_domain::{Cell, CellId, CellType, Cycle, Dependency, EdgeKind, Graph, Notebook, Revision};
+use quire_domain::{Cell, CellId, CellType, Cycle, CycleTexts, Dependency, EdgeKind, Graph, Notebook, Revision};
 use quire_service::Published;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -106,11 +106,12 @@ enum DiagnosticOut<'a> {
 
 impl<'a> GraphOut<'a> {
     fn new(notebook: &'a Notebook, graph: &'a Graph, edges: &'a [Dependency<'a>]) -> Self {
+        let texts = notebook.cycle_texts();
         Self {
             revision: notebook.revision,
             nodes: notebook.cells.iter().map(|cell| node(cell)).collect(),
             edges: edges.iter().map(edge).collect(),
-            cycles: graph.cycles().map(|found| cycle(found)).collect(),
+            cycles: graph.cycles().map(|found| cycle(found, &texts)).collect(),
             diagnostics: diagnostics(notebook, graph, edges),
         }
     }
@@ -135,11 +136,11 @@ fn first<'a>(names: &[&'a str]) -> &'a str {
     names.first().copied().unwrap_or_default()
 }
 
-fn cycle(cycle: &Cycle) -> CycleOut<'_> {
+fn cycle<'a>(cycle: &'a Cycle, texts: &CycleTexts) -> CycleOut<'a> {
     CycleOut {
         cell_ids: cycle.cells.iter().map(CellId::as_str).collect(),
         path: cycle.path.iter().map(|(cell, name)| StepOut { cell_id: cell.as_str(), name }).collect(),
-        detail: cycle.to_string(),
+        detail: texts.of(cycle).to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
+use quire_domain::CycleTexts;
 use quire_service::Published;
 
 use crate::byte_budget::Hold;
@@ -20,6 +21,7 @@ const END: &[u8] = b"]}";
 pub(crate) struct StreamedNotebook {
     published: Arc<Published>,
     next: Next,
+    cycles: CycleTexts,
     /// What the largest piece counts.
     _hold: Hold,
 }
@@ -33,7 +35,8 @@ enum Next {
 impl StreamedNotebook {
     /// The text of this state.
     pub(crate) fn new(published: Arc<Published>, hold: Hold) -> Self {
-        Self { published, next: Next::Head, _hold: hold }
+        let cycles = published.notebook.cycle_texts();
+        Self { published, next: Next::Head, cycles, _hold: hold }
     }
 
     /// Bytes of the largest piece, about.
@@ -63,7 +66,7 @@ impl StreamedNotebook {
             if index > 0 {
                 piece.push(b',');
             }
-            serde_json::to_writer(&mut piece, &CellOut::new(notebook, cell))?;
+            serde_json::to_writer(&mut piece, &CellOut::new(notebook, cell, &self.cycles))?;
             index += 1;
         }
         self.next = Next::Cell(index);

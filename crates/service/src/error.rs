@@ -20,7 +20,7 @@ pub enum ServiceError {
     #[error("notebook {0} belongs to another user")]
     Foreign(NotebookId),
     /// The notebook has no such cell.
-    #[error("the notebook has no cell {0}")]
+    #[error("the notebook has no such cell; it may have been deleted")]
     UnknownCell(CellId),
     /// The notebook has changed since the revision that the user expected.
     #[error("{}", conflict(expected, *current))]
@@ -92,8 +92,11 @@ pub enum ServiceError {
     /// What should be an id is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
-    /// A connection string with the mask in it that its owner was shown, and something else changed.
-    #[error("the connection string holds the mask that stands for a password; enter the password again")]
+    /// A connection string with the mask in it that its owner was shown, and something else changed that may say where or
+    /// how safely to connect.
+    #[error(
+        "the connection string holds the mask that stands for a password: beside it only the database and parameters such as application_name can change; enter the password again to change more"
+    )]
     PasswordMasked,
     /// A connection string that could not be told from a sealed one.
     #[error("a connection string cannot begin with {:?}, which marks sealed ones", StoredConnection::SEALED_PREFIX)]

@@ -16,10 +16,12 @@ mod watching;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
+use quire_domain::UserId;
 use tokio::sync::{oneshot, watch};
 
 use crate::answer::{Answer, resource};
@@ -45,6 +47,15 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
+    /// Notes that the user makes a signed-in HTTP request now, which prolongs the user's sockets.
+    pub(crate) fn note_request(&self, user: &UserId) {
+        self.seats.note_request(user, Instant::now());
+    }
+
+    fn last_request(&self, user: &UserId) -> Option<Instant> {
+        self.seats.last_request(user)
+    }
+
     /// Tells every socket to end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);

@@ -73,7 +73,15 @@ impl Socket {
                     self.outbox.ping().await?;
                 }
                 end = &mut inactive => return Err(end),
-                () = until(lifetime.ends(settings)) => return Err(End::expired()),
+                () = until(lifetime.ends(settings)) => {
+                    // Asked only now, since users make requests far more often than sockets come to their end.
+                    if let Some(requested) = shared.sockets.last_request(&user) {
+                        lifetime.prolong(requested);
+                    }
+                    if lifetime.ends(settings).is_some_and(|end| end <= Instant::now()) {
+                        return Err(End::expired());
+                    }
+                }
                 () = stopped(&mut self.stopping) => return Err(End::restart()),
             }
         }
