@@ -1,5 +1,6 @@
 //! Statements on the database, and how long anything may take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
@@ -9,6 +10,7 @@ use sqlx::{AssertSqlSafe, Postgres};
 use crate::connections::Connections;
 use crate::doubt::Doubts;
 use crate::error::{Error, OpenError};
+use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 
 /// How much longer than the database may take for a statement the answer is waited for.
@@ -53,16 +55,15 @@ impl Options {
 pub(crate) struct Database {
     connections: Connections,
     options: Options,
-    is_pooled: bool,
+    pooling: Arc<Pooling>,
     pub(crate) doubts: Doubts,
 }
 
 impl Database {
     /// Connects when it is needed. What is wrong with the settings is found out now.
-    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
-        let is_pooled = url.is_pooled();
-        let connections = Connections::new(url, options.clone())?;
-        Ok(Self { connections, options, is_pooled, doubts: Doubts::default() })
+    pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
+        let connections = Connections::new(url, options.clone(), Arc::clone(&pooling))?;
+        Ok(Self { connections, options, pooling, doubts: Doubts::default() })
     }
 
     /// Runs a statement that returns at most one row; returns when its outcome is known, or that it is not.
@@ -73,8 +74,9 @@ impl Database {
     /// Runs a statement.
     pub(crate) async fn fetch_all(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Error> {
         let mut in_use = self.connections.take(self.options.connect_timeout).await?;
+        let is_pooled = in_use.is_pooled();
         let answer = async {
-            if self.is_pooled {
+            if is_pooled {
                 self.in_transaction(in_use.connection(), query).await
             } else {
                 query.fetch_all(in_use.connection()).await
@@ -85,10 +87,13 @@ impl Database {
             Ok(outcome) => outcome.map_err(Error::executing),
             Err(_elapsed) => Err(Error::Silent),
         };
-        if matches!(&outcome, Err(error) if error.is_in_doubt() || error.is_read_only()) {
-            self.connections.distrust();
-        } else {
-            in_use.keep();
+        match &outcome {
+            Err(error) if !is_pooled && error.shows_pooler() => {
+                self.pooling.turn_on();
+                self.connections.distrust();
+            }
+            Err(error) if error.is_in_doubt() || error.is_read_only() => self.connections.distrust(),
+            _ => in_use.keep(),
         }
         outcome
     }
@@ -108,13 +113,14 @@ impl Database {
         }
     }
 
-    /// Runs a read, on another connection again if the first is lost: after a restart of the database all are.
+    /// Runs a read, on another connection again if the first is lost: after a restart of the database all are. Likewise where
+    /// the first turns out to be a pooler's.
     pub(crate) async fn read<'q>(
         &self,
         query: impl Fn() -> Query<'q, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, Error> {
         match self.fetch_all(query()).await {
-            Err(Error::Lost(_)) => self.fetch_all(query()).await,
+            Err(error) if matches!(error, Error::Lost(_)) || error.shows_pooler() => self.fetch_all(query()).await,
             outcome => outcome,
         }
     }
@@ -132,5 +138,33 @@ impl Database {
     /// Closes all connections that are idle; those in use close when their calls end.
     pub(crate) async fn close(&self) {
         self.connections.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pooler that passes start-up parameters on is noticed by what becomes of prepared statements.
+    #[tokio::test]
+    async fn a_prepared_statement_that_is_gone_shows_a_pooler() {
+        let database = quire_test_postgres::Database::empty().await;
+        let url = DatabaseUrl::parse(database.url()).unwrap();
+        let options = Options { max_connections: 1, ..Options::default() };
+        let connect = || Database::new(url.clone(), options.clone(), Arc::new(Pooling::new(false))).unwrap();
+        let written = connect();
+        let (written, read) = (&written, &connect());
+        for database in [written, read] {
+            database.fetch_all(sqlx::query("SELECT 1")).await.unwrap();
+            database.fetch_all(sqlx::query("DEALLOCATE ALL")).await.unwrap();
+            assert!(!database.pooling.is_on());
+        }
+        let refused = written.fetch_all(sqlx::query("SELECT 1")).await.unwrap_err();
+        assert!(refused.shows_pooler() && refused.of_read("look").to_string().contains("pgbouncer=true"));
+        assert!(written.pooling.is_on());
+        read.read(|| sqlx::query("SELECT 1")).await.unwrap();
+        for database in [written, read] {
+            assert_eq!(database.fetch_all(sqlx::query("SELECT 1")).await.unwrap().len(), 1);
+        }
     }
 }

@@ -125,6 +125,16 @@ impl Error {
         }
     }
 
+    /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is taken,
+    /// there is no such statement, or it is another one, with other parameters.
+    pub(crate) fn shows_pooler(&self) -> bool {
+        match self {
+            Self::Refused(_) => matches!(self.code().as_deref(), Some("42P05" | "26000")),
+            Self::Lost(error) => code(error).as_deref() == Some("08P01"),
+            _ => false,
+        }
+    }
+
     /// Whether the connection's end cannot be trusted to be one that takes writes: it became read-only, as the old
     /// server does after another one took over.
     pub(crate) fn is_read_only(&self) -> bool {
@@ -187,6 +197,9 @@ impl Error {
             "53300" => overloaded("the database takes no more connections", self),
             "53000" | "53200" | "53400" => overloaded("the database is short of resources", self),
             "55P03" | "57014" => overloaded("the database took too long", self),
+            "42P05" | "26000" => {
+                overloaded("a pooler stands before the database: its URL needs `pgbouncer=true`", self)
+            }
             "40001" | "40P01" => overloaded("the database asks to try again", self),
             "25006" => unavailable("the database is read-only", self),
             "53100" => unavailable("the database's disk is full", self),

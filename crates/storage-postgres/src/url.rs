@@ -126,7 +126,7 @@ impl DatabaseUrl {
         self
     }
 
-    /// Whether a pooler in transaction mode stands before the database.
+    /// Whether a pooler in transaction mode stands before the database. Where the URL does not say so, the store finds out.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.keys.pgbouncer

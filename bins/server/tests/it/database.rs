@@ -1,7 +1,7 @@
 //! The server on PostgreSQL.
 
 use quire_migration::{Kind, Limits, STEPS, Step};
-use quire_test_postgres::{Database, Server as Postgres, Settings};
+use quire_test_postgres::{Database, PgBouncer, Server as Postgres, Settings};
 use serde_json::json;
 use sqlx::Row as _;
 use tokio::runtime::Runtime;
@@ -108,6 +108,36 @@ fn a_database_that_cannot_be_used_stops_the_start_without_showing_the_password()
         for secret in ["hunter2", password] {
             assert!(!out.contains(secret) && !error.contains(secret), "{out}{error}");
         }
+    }
+}
+
+/// As it is installed, and with the start-up parameters dropped that it does not know.
+#[test]
+fn a_pooler_that_the_url_does_not_tell_of_is_noticed_at_the_start() {
+    let database = Runtime::new().unwrap().block_on(Database::fresh());
+    for ignored in ["", "extra_float_digits, options"] {
+        let pooler = PgBouncer::start_with(
+            Postgres::shared(),
+            &[("ignore_startup_parameters", ignored), ("default_pool_size", "3"), ("server_round_robin", "1")],
+        );
+        let server = server(&database.url_at(pooler.port()), &[]);
+        let warnings: Vec<_> =
+            server.log.iter().filter(|line| line["level"] == "WARN").map(|line| &line["message"]).collect();
+        let named = warnings.iter().filter(|message| message.as_str().unwrap().contains("add that to the URL")).count();
+        assert_eq!(named, 1, "{warnings:?}");
+        let cell = format!("/api/notebooks/blank/cells/{}", server.first_cell("/api/notebooks/blank"));
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let (server, cell) = (&server, &cell);
+                scope.spawn(move || {
+                    for round in 0..10 {
+                        server.put(cell, &json!({"code": format!("x{number} = {round}")}));
+                        server.get("/api/notebooks");
+                        assert_eq!(server.get("/health"), json!({"status": "healthy", "database": "connected"}));
+                    }
+                });
+            }
+        });
     }
 }
 
