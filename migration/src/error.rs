@@ -26,6 +26,17 @@ pub enum MigrateError {
         #[source]
         source: sqlx::Error,
     },
+    /// The database cannot hold every character.
+    #[error(
+        "the database {database:?} has the encoding {encoding}, which cannot hold every character: Quire needs UTF8. Make one with \
+         `CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'`, and move what this one holds with pg_dump and pg_restore"
+    )]
+    Encoding {
+        /// The database.
+        database: String,
+        /// Its encoding, as `PostgreSQL` calls it.
+        encoding: String,
+    },
     /// A step failed. A transactional one left nothing behind.
     #[error("cannot {action} step {name}")]
     Step {
@@ -86,7 +97,7 @@ impl MigrateError {
     /// Whether the run was refused, which a person can put right, rather than failed.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Blocked { .. } | Self::Changed { .. })
+        matches!(self, Self::Busy { .. } | Self::Blocked { .. } | Self::Changed { .. } | Self::Encoding { .. })
     }
 
     /// For `map_err`: what was refused, as a verb phrase.

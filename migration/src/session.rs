@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::MigrateError;
 
@@ -22,6 +22,18 @@ pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<Pg
         Ok(connection) => connection.map_err(failed),
         Err(_elapsed) => Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())),
     }
+}
+
+/// Refuses a database whose encoding cannot hold every character, or does not tell characters from bytes (`SQL_ASCII`).
+pub(crate) async fn check_encoding(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let sql = "SELECT current_database()::text, current_setting('server_encoding')";
+    let read = async {
+        let rows = rows(connection, sql).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    };
+    let (database, encoding): (_, String) = read.await.map_err(MigrateError::database("read the encoding"))?;
+    if encoding == "UTF8" { Ok(()) } else { Err(MigrateError::Encoding { database, encoding }) }
 }
 
 /// Which database of which server, for a sentence.

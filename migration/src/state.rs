@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::book::{self, Entry};
 use crate::step::{Kind, Step};
-use crate::{MigrateError, Progress};
+use crate::{MigrateError, Progress, session};
 
 const READ: &str = "read which steps were applied";
 
@@ -54,8 +54,9 @@ pub struct Pending {
 ///
 /// # Errors
 ///
-/// When the database cannot be read.
+/// When the database cannot be read, or has another encoding than UTF8.
 pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<SchemaState, MigrateError> {
+    session::check_encoding(connection).await?;
     let entries = book::read(connection).await.map_err(MigrateError::database(READ))?;
     Ok(entries.map_or(SchemaState::NotMigrated, |entries| compare(steps, &entries)))
 }

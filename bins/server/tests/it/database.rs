@@ -111,6 +111,23 @@ fn a_database_that_cannot_be_used_stops_the_start_without_showing_the_password()
     }
 }
 
+#[test]
+fn a_database_of_another_encoding_stops_the_start() {
+    let runtime = Runtime::new().unwrap();
+    for encoding in ["LATIN1", "EUC_JP", "SQL_ASCII"] {
+        let database = runtime.block_on(Database::empty_with_encoding(encoding));
+        runtime.block_on(async {
+            let script = sqlx::AssertSqlSafe(quire_migration::sql(STEPS));
+            sqlx::raw_sql(script).execute(&mut database.connect().await).await.unwrap();
+        });
+        for flags in [&["--port", "0"][..], &["--port", "0", "--migrate"]] {
+            let (code, _, error) = run(quire_server().env("DATABASE_URL", database.url()).args(flags));
+            assert_eq!(code, 1, "{error}");
+            assert!(error.contains(&format!("the encoding {encoding}")) && error.contains("needs UTF8"), "{error}");
+        }
+    }
+}
+
 /// As it is installed, and with the start-up parameters dropped that it does not know.
 #[test]
 fn a_pooler_that_the_url_does_not_tell_of_is_noticed_at_the_start() {
@@ -126,18 +143,25 @@ fn a_pooler_that_the_url_does_not_tell_of_is_noticed_at_the_start() {
         let named = warnings.iter().filter(|message| message.as_str().unwrap().contains("add that to the URL")).count();
         assert_eq!(named, 1, "{warnings:?}");
         let cell = format!("/api/notebooks/blank/cells/{}", server.first_cell("/api/notebooks/blank"));
-        std::thread::scope(|scope| {
-            for number in 0..4 {
-                let (server, cell) = (&server, &cell);
-                scope.spawn(move || {
+        let urls = [cell.as_str(), "/api/notebooks", "/health"].map(|path| server.url(path));
+        let threads: Vec<_> = (0..4)
+            .map(|number| {
+                let [cell, list, health] = urls.clone();
+                std::thread::spawn(move || {
+                    let get = |url: &str| -> serde_json::Value {
+                        ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
+                    };
                     for round in 0..10 {
-                        server.put(cell, &json!({"code": format!("x{number} = {round}")}));
-                        server.get("/api/notebooks");
-                        assert_eq!(server.get("/health"), json!({"status": "healthy", "database": "connected"}));
+                        ureq::put(&cell).send_json(json!({"code": format!("x{number} = {round}")})).unwrap();
+                        get(&list);
+                        assert_eq!(get(&health), json!({"status": "healthy", "database": "connected"}));
                     }
-                });
-            }
-        });
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
     }
 }
 
