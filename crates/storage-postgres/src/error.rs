@@ -125,6 +125,15 @@ impl Error {
         }
     }
 
+    /// The code of a definite no.
+    #[cfg(test)]
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(Refusal::Answer { code, .. }) => Some(code),
+            _ => None,
+        }
+    }
+
     /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is taken,
     /// there is no such statement, or it is another one, with other parameters.
     pub(crate) fn shows_pooler(&self) -> bool {
