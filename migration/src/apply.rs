@@ -44,7 +44,7 @@ impl<'a> Applier<'a> {
         limits: &'a Limits,
         tell: Tell<'a>,
     ) -> Result<Self, MigrateError> {
-        Ok(Self { lock, work: session::connect(options, limits.connect).await?, limits, tell })
+        Ok(Self { lock, work: session::connect_second(options, limits.connect).await?, limits, tell })
     }
 
     /// Makes the record of steps, where there is none.

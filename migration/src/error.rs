@@ -17,6 +17,18 @@ pub enum MigrateError {
         #[source]
         source: sqlx::Error,
     },
+    /// No connection beside the one that holds the lock.
+    #[error(
+        "cannot open a second connection to the database {place}, and a run needs two at a time: one holds the lock, one works; \
+         raise the connection limit of the role and the database, or the size of the pooler's pool"
+    )]
+    SecondConnection {
+        /// Which database, where, and as whom.
+        place: String,
+        /// How it failed.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database refuses what belongs to no step.
     #[error("cannot {action}")]
     Database {

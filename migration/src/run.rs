@@ -132,7 +132,10 @@ async fn apply_pending(
         SchemaState::Current | SchemaState::Ahead { compatible: true, .. } => return Ok(done),
         SchemaState::Changed { name } => return Err(MigrateError::Changed { name }),
         SchemaState::Ahead { compatible: false, unknown } => return Err(MigrateError::Ahead { unknown }),
-        SchemaState::NotMigrated | SchemaState::Behind { .. } | SchemaState::Unfinished { .. } => {}
+        SchemaState::NotMigrated
+        | SchemaState::Elsewhere { .. }
+        | SchemaState::Behind { .. }
+        | SchemaState::Unfinished { .. } => {}
     }
     let mut applier = Applier::start(options, lock, limits, tell).await?;
     applier.create_record().await?;

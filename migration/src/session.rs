@@ -20,8 +20,30 @@ pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<Pg
     let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
     match tokio::time::timeout(timeout, tuned.connect()).await {
         Ok(connection) => connection.map_err(failed),
-        Err(_elapsed) => Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())),
+        Err(_elapsed) => Err(failed(no_answer())),
     }
+}
+
+/// Opens the connection that works while another one holds the lock. A pooler takes clients before it has a connection for
+/// them, so that there is one is known by an answer.
+pub(crate) async fn connect_second(
+    options: &PgConnectOptions,
+    timeout: Duration,
+) -> Result<PgConnection, MigrateError> {
+    let failed = |source| MigrateError::SecondConnection { place: place(options), source };
+    let mut connection = connect(options, timeout).await.map_err(|error| match error {
+        MigrateError::Connect { source, .. } => failed(source),
+        other => other,
+    })?;
+    match tokio::time::timeout(timeout, execute(&mut connection, "SELECT 1")).await {
+        Ok(Ok(_answered)) => Ok(connection),
+        Ok(Err(source)) => Err(failed(source)),
+        Err(_elapsed) => Err(failed(no_answer())),
+    }
+}
+
+fn no_answer() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }
 
 /// Refuses a database whose encoding cannot hold every character, or does not tell characters from bytes (`SQL_ASCII`).
@@ -56,6 +78,19 @@ pub(crate) async fn rows(connection: &mut PgConnection, sql: impl Into<String>) 
     sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await
 }
 
+/// Sets for the transaction what the meaning of SQL texts, and the texts that describe a schema, depend on, whatever the role
+/// or the database sets.
+pub(crate) const DIALECT: &str = "\
+    SET LOCAL standard_conforming_strings = on; \
+    SET LOCAL transform_null_equals = off; \
+    SET LOCAL array_nulls = on; \
+    SET LOCAL quote_all_identifiers = off; \
+    SET LOCAL bytea_output = 'hex'; \
+    SET LOCAL extra_float_digits = 1; \
+    SET LOCAL DateStyle = 'ISO, MDY'; \
+    SET LOCAL IntervalStyle = 'postgres'; \
+    SET LOCAL TimeZone = 'UTC';";
+
 /// Opens a transaction whose time-outs are the runner's and not the role's.
 pub(crate) fn begin(lock_timeout_ms: u128) -> String {
     // A snapshot that outlives its statement, as other isolation levels have it, would make `CREATE INDEX CONCURRENTLY`
@@ -65,6 +100,7 @@ pub(crate) fn begin(lock_timeout_ms: u128) -> String {
          SET LOCAL lock_timeout = '{lock_timeout_ms}ms'; \
          SET LOCAL statement_timeout = 0; \
          SET LOCAL idle_in_transaction_session_timeout = 0; \
+         {DIALECT} \
          SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout';"
     )
 }
