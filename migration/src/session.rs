@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::MigrateError;
+use crate::connection::{connect_once, tidied};
 
 /// Opens a connection that works through a pooler in transaction mode, within the time given.
 ///
@@ -18,7 +19,7 @@ pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<Pg
     // Poolers refuse start-up parameters they do not know, and sqlx would ask for this one, of which we have no use. Slow
     // statements are nothing to warn of here.
     let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
-    match tokio::time::timeout(timeout, tuned.connect()).await {
+    match tokio::time::timeout(timeout, connect_once(&tuned)).await {
         Ok(connection) => connection.map_err(failed),
         Err(_elapsed) => Err(failed(no_answer())),
     }
@@ -70,12 +71,12 @@ fn place(options: &PgConnectOptions) -> String {
 
 /// Sends SQL as one message of the simple protocol, and returns the number of rows it changed.
 pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<u64> {
-    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected())
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected()).map_err(tidied)
 }
 
 /// Likewise, and returns the rows that came back.
 pub(crate) async fn rows(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<Vec<PgRow>> {
-    sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await.map_err(tidied)
 }
 
 /// Sets for the transaction what the meaning of SQL texts, and the texts that describe a schema, depend on, whatever the role

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use quire_migration::{connect_once, tidied};
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::database::Options;
@@ -165,16 +166,16 @@ impl Connections {
         // The options are built each time anew, since a password in a file may have been changed.
         let through_pooler = async || {
             let options = connect_options(&self.url, &self.options, None)?;
-            let connection = options.connect().await.map_err(Error::Connect)?;
+            let connection = connect_once(&options).await.map_err(Error::Connect)?;
             Ok(Link { connection, made_at, is_pooled: true })
         };
         if self.pooling.is_on() {
             return through_pooler().await;
         }
         let mark = SessionMark::new()?;
-        match connect_options(&self.url, &self.options, Some(&mark))?.connect().await {
+        match connect_once(&connect_options(&self.url, &self.options, Some(&mark))?).await {
             Ok(mut connection) => {
-                let is_pooled = !mark.is_held(&mut connection).await.map_err(Error::Connect)?;
+                let is_pooled = !mark.is_held(&mut connection).await.map_err(|error| Error::Connect(tidied(error)))?;
                 if is_pooled {
                     self.pooling.turn_on();
                 }

@@ -1,6 +1,7 @@
 //! What can go wrong between the store and the database, and what of it a caller of the store trait is told.
 
 use quire_domain::{NotebookId, Revision};
+use quire_migration::tidied;
 use quire_storage::StoreError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -90,9 +91,9 @@ impl Error {
         match (answer, &error) {
             // The server ends the connection: this may have been before or after the statement took effect.
             (Some(answer), _) if matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic) => {
-                Self::Lost(error)
+                Self::Lost(tidied(error))
             }
-            (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(error),
+            (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(tidied(error)),
             (Some(answer), _) if answer.code() == "23505" && answer.constraint() == Some("idempotency_keys_pkey") => {
                 Self::Answered
             }

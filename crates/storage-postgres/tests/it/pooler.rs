@@ -43,7 +43,7 @@ mod untold {
     use std::sync::{Arc, LazyLock};
 
     use quire_storage::conformance::{Failure, StoreBuilder};
-    use quire_storage::{NotebookStore, NotebookStoreExt as _};
+    use quire_storage::NotebookStore;
     use quire_storage_postgres::Options;
     use quire_test_postgres::{Database, PgBouncer, Server};
 
