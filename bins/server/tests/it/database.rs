@@ -104,6 +104,7 @@ fn a_database_that_cannot_be_used_stops_the_start_without_showing_the_password()
         let (code, out, error) = run(command.env("DATABASE_URL", url).args(["--port", "0", "--log", "trace"]));
         assert_eq!(code, 1, "{error}");
         assert!(error.contains(sentence), "{error}");
+        assert!(!format!("{out}{error}").contains(" at line "), "no line of PostgreSQL's own source: {out}{error}");
         let password = right.split_once("//quire:").unwrap().1.split_once('@').unwrap().0;
         for secret in ["hunter2", password] {
             assert!(!out.contains(secret) && !error.contains(secret), "{out}{error}");

@@ -42,8 +42,8 @@ quire_storage::conformance_tests!(Builder);
 mod untold {
     use std::sync::{Arc, LazyLock};
 
-    use quire_storage::conformance::{Failure, StoreBuilder};
     use quire_storage::NotebookStore;
+    use quire_storage::conformance::{Failure, StoreBuilder};
     use quire_storage_postgres::Options;
     use quire_test_postgres::{Database, PgBouncer, Server};
 
