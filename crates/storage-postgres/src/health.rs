@@ -1,5 +1,6 @@
 //! How the database is: whether it answers, and whether it takes writes, which is found out by writing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quire_storage::{DatabaseState, Health};
@@ -7,6 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
+use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 
 /// How long reading may take, connecting included, and then writing: together less than the second that may be taken.
@@ -33,10 +35,10 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+    pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
         let options =
             Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
-        Ok(Self { database: Database::new(url, options)?, last: Mutex::default() })
+        Ok(Self { database: Database::new(url, options, pooling)?, last: Mutex::default() })
     }
 
     /// Makes the connection now, so that the first look need not. That it fails is no matter: the look will tell.

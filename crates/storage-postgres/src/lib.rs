@@ -16,6 +16,7 @@ mod error;
 mod generation;
 mod health;
 mod list;
+mod pooling;
 mod reseal;
 mod rows;
 mod search;

@@ -1,5 +1,7 @@
 //! The store as callers see it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
@@ -11,6 +13,7 @@ use tokio::sync::broadcast;
 use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
 use crate::health::Doctor;
+use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 use crate::{Resealed, answers, commit, generation, list, reseal, search, usage, whole};
 
@@ -37,8 +40,9 @@ impl PostgresNotebookStore {
     /// When the settings do not make sense, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let options = options.of(&url);
-        let doctor = Doctor::new(url.clone(), options.clone())?;
-        Ok(Self { database: Database::new(url, options)?, doctor, events: broadcast::channel(1).0 })
+        let pooling = Arc::new(Pooling::new(url.is_pooled()));
+        let doctor = Doctor::new(url.clone(), options.clone(), Arc::clone(&pooling))?;
+        Ok(Self { database: Database::new(url, options, pooling)?, doctor, events: broadcast::channel(1).0 })
     }
 
     /// Refuses every call as [`StoreError::Unavailable`], from now on until [`Self::release`], and says that the database is

@@ -130,7 +130,7 @@ impl<'a> Taken<'a> {
             Code::ForbiddenOrigin => true,
             // What is exported is a whole notebook.
             Code::TooLarge => self.body || self.id == "exportNotebook",
-            Code::ForbiddenContentType | Code::SlowBody | Code::MalformedJson => self.body,
+            Code::ForbiddenContentType | Code::SlowBody | Code::EncodedBody | Code::MalformedJson => self.body,
             // A stored notebook may be too large to open.
             Code::BeyondLimit => self.body || self.notebook,
             Code::DoesNotFit => self.body || self.query,
