@@ -49,7 +49,7 @@ pub enum ServiceError {
     #[error(
         "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller or divide it, or have the server's operator raise --memory-mib",
         bytes.div_ceil(MIB),
-        most / MIB
+        max / MIB
     )]
     NotebookTooLarge {
         /// The notebook.
@@ -57,7 +57,7 @@ pub enum ServiceError {
         /// How many bytes it takes, about.
         bytes: usize,
         /// How many it may take.
-        most: usize,
+        max: usize,
     },
     /// No memory is left for the notebook: the user's other notebooks, which are watched, take it.
     #[error("the server has no memory left for this notebook; close others, or try again later")]
