@@ -77,11 +77,11 @@ pub enum ServiceError {
         what: &'static str,
     },
     /// A piece of work would cost more than it may.
-    #[error("the limit for {what} is {max_cost} bytes each, and this one takes {cost}")]
+    #[error("the limit for {what} is {max_cost} bytes each, and this one takes at least {cost}")]
     TooCostly {
         /// The kind of work.
         what: &'static str,
-        /// What it would cost, in bytes.
+        /// What it would cost at least, in bytes.
         cost: u64,
         /// What it may cost.
         max_cost: u64,

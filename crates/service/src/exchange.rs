@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use quire_domain::{Cell, ConnectionString, Notebook, NotebookId, OpenNotebook, Revision, UserId};
-use quire_files::jupyter::{self, Identity};
-use quire_files::quire::{self, Defaults};
-use quire_files::{Format, Imported};
+use quire_files::quire::Defaults;
+use quire_files::{ExportError, Format, Imported, TooLong};
 use quire_storage::StoreError;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -53,18 +52,20 @@ impl NotebookService {
     /// The notebook as a file: results included, the connection string, which is a secret, left out.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// [`ServiceError::TooCostly`] when the file would be longer than an export may be.
     pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
         let Notebook { id, owner, .. } = &published.notebook;
-        let permit = self.shared.lanes.of(Kind::Export).enter(owner, bytes(&published.notebook)).await?;
+        let lane = self.shared.lanes.of(Kind::Export);
+        let permit = lane.enter(owner, bytes(&published.notebook)).await?;
+        // What is written has escapes and blanks besides what the notebook holds.
+        let max_bytes = usize::try_from(lane.max_cost()).unwrap_or(usize::MAX);
         let action = || format!("write notebook {id} as a file");
         let published = Arc::clone(published);
-        let write = move || match format {
-            Format::Json => quire::export(&published.notebook),
-            Format::Ipynb => Ok(jupyter::write(&published.notebook, Identity::LeftOut)),
-        };
-        let written = permit.run(action, write).await?;
-        written.map_err(|error| ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(error) }))
+        let write = move || quire_files::export(&published.notebook, format, max_bytes);
+        permit.run(action, write).await?.map_err(|error| match error {
+            ExportError::TooLong(TooLong { at_least, .. }) => lane.too_costly(at_least as u64),
+            other => ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(other) }),
+        })
     }
 
     /// Makes a notebook of a file: a new one of this user, whatever the file says of id and owner. What could run in the
