@@ -64,7 +64,9 @@ impl NotebookService {
         let write = move || quire_files::export(&published.notebook, format, max_bytes);
         permit.run(action, write).await?.map_err(|error| match error {
             ExportError::TooLong(TooLong { at_least, .. }) => lane.too_costly(at_least as u64),
-            other => ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(other) }),
+            ExportError::UnwritableField(error) => {
+                ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(error) })
+            }
         })
     }
 

@@ -193,7 +193,7 @@ async fn one_connection_serves_everybody_in_turn() {
     turnstile.let_all();
     all.extend([ann(), bob()].map(|user| tokio::spawn(use_everything(service.clone(), user))));
     for task in all {
-        let done = tokio::time::timeout(Duration::from_secs(60), task).await.expect("something waits for itself");
+        let done = tokio::time::timeout(Duration::from_mins(1), task).await.expect("something waits for itself");
         done.unwrap().unwrap();
     }
 }
