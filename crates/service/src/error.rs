@@ -47,7 +47,7 @@ pub enum ServiceError {
     },
     /// The notebook takes more memory than the server gives one.
     #[error(
-        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller or divide it, or have the server's operator raise --memory-mib",
+        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller, divide or delete it, or have the server's operator raise --memory-mib",
         bytes.div_ceil(MIB),
         max / MIB
     )]
