@@ -42,3 +42,4 @@ pub use open::OpenNotebook;
 pub use order::{InvalidOrderKey, OrderKey};
 pub use quire_analysis::{Analysis, CellType, Diagnostic, Read, Severity, analyse};
 pub use sealing::{CannotOpen, InvalidKey, Nonce, SecretKey, SecretKeys};
+pub use size::NotebookSize;

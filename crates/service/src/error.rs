@@ -47,9 +47,9 @@ pub enum ServiceError {
     },
     /// The notebook takes more memory than the server gives one.
     #[error(
-        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller or divide it, or have the server's operator raise --memory-mib",
+        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller, divide or delete it, or have the server's operator raise --memory-mib",
         bytes.div_ceil(MIB),
-        most / MIB
+        max / MIB
     )]
     NotebookTooLarge {
         /// The notebook.
@@ -57,7 +57,7 @@ pub enum ServiceError {
         /// How many bytes it takes, about.
         bytes: usize,
         /// How many it may take.
-        most: usize,
+        max: usize,
     },
     /// No memory is left for the notebook: the user's other notebooks, which are watched, take it.
     #[error("the server has no memory left for this notebook; close others, or try again later")]
@@ -77,11 +77,11 @@ pub enum ServiceError {
         what: &'static str,
     },
     /// A piece of work would cost more than it may.
-    #[error("the limit for {what} is {max_cost} bytes each, and this one takes {cost}")]
+    #[error("the limit for {what} is {max_cost} bytes each, and this one takes at least {cost}")]
     TooCostly {
         /// The kind of work.
         what: &'static str,
-        /// What it would cost, in bytes.
+        /// What it would cost at least, in bytes.
         cost: u64,
         /// What it may cost.
         max_cost: u64,

@@ -1,6 +1,7 @@
 //! What readers and watchers get from a notebook's writer.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -69,7 +70,22 @@ pub struct Published {
 struct PublishedGraph {
     /// What it will take of the memory, about.
     bytes: usize,
-    built: OnceCell<(Arc<Graph>, Charge)>,
+    built: OnceCell<Arc<AccountedGraph>>,
+}
+
+/// A dependency graph whose memory is accounted for as long as anything holds it. The fields are dropped in their order.
+#[derive(Debug)]
+pub struct AccountedGraph {
+    graph: Graph,
+    _charge: Charge,
+}
+
+impl Deref for AccountedGraph {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.graph
+    }
 }
 
 impl Published {
@@ -79,17 +95,18 @@ impl Published {
     }
 
     /// The notebook's dependency graph, built once, however many ask for it.
-    pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<Graph>, ServiceError> {
+    pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<AccountedGraph>, ServiceError> {
         let build = || async {
             let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
             let Notebook { id, owner, .. } = &self.notebook;
             let permit = shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&self.notebook)).await?;
             let (id, published) = (id.clone(), Arc::clone(self));
-            let build = move || Graph::new(published.notebook.cells.iter());
+            // The work has the charge, since it goes on when nothing waits for it any more.
+            let build = move || AccountedGraph { graph: Graph::new(published.notebook.cells.iter()), _charge: charge };
             let graph = permit.run(move || format!("build the graph of notebook {id}"), build).await?;
-            Ok::<_, ServiceError>((Arc::new(graph), charge))
+            Ok::<_, ServiceError>(Arc::new(graph))
         };
-        Ok(Arc::clone(&self.graph.built.get_or_try_init(build).await?.0))
+        Ok(Arc::clone(self.graph.built.get_or_try_init(build).await?))
     }
 }
 

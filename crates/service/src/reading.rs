@@ -7,7 +7,7 @@ use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText, Summa
 
 use crate::analyser::opening_cost;
 use crate::command::Command;
-use crate::event::{Published, Seq, Watch};
+use crate::event::{AccountedGraph, Published, Seq, Watch};
 use crate::provision::provision;
 use crate::service::is_provisioned;
 use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
@@ -105,7 +105,11 @@ impl NotebookService {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Arc<Graph>), ServiceError> {
+    pub async fn graph(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+    ) -> Result<(Arc<Published>, Arc<AccountedGraph>), ServiceError> {
         let published = self.get(user, id).await?;
         // Built from what is published: the writer has a graph too, but it belongs to edits not yet durable as well, and
         // whoever only looks must not hold the writer up.
