@@ -13,6 +13,7 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::web::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use quire_api::ByteLimit;
+use quire_service::Options;
 use serde_json::{Value, json};
 
 use crate::support::{Server, get, with_json};
@@ -102,6 +103,30 @@ async fn answers_that_are_not_read_have_a_limit() {
     for path in [path.clone(), format!("{path}/export")] {
         assert_eq!(call_service(&app, get(&path).to_request()).await.status(), 200);
     }
+}
+
+/// A notebook is in memory as long as an answer is written from it, and counts so long, whether or not it was evicted.
+#[actix_web::test]
+async fn an_evicted_notebook_is_charged_until_the_answers_that_are_written_from_it_end() {
+    let cells: Vec<_> =
+        (0..8).map(|n| json!({"id": format!("c{n}"), "type": "python", "code": "#".repeat(250 * KIB)})).collect();
+    let file = |id: &str| json!({"id": id, "user_id": "me", "revision": 0, "cells": cells}).to_string();
+    let files = ["a", "b", "c", "d"].map(|id| (format!("{id}.json"), file(id)));
+    let files: Vec<_> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
+    // Room for three states of 2 MiB and one open notebook beside two of them.
+    let server = Server::with(Options { memory_bytes: 7 << 20, plain_connections: true, ..Options::default() }, &files);
+    let app = app(&server).await;
+    let read = async |id: &str| call_service(&app, get(&format!("/api/notebooks/{id}")).to_request()).await;
+    let mut unread = Vec::new();
+    // Two answers from one state count it once.
+    for id in ["a", "a", "b", "c"] {
+        unread.push(read(id).await);
+        assert_eq!(unread.last().unwrap().status(), 200, "{id}");
+    }
+    let refused = read("d").await;
+    assert_eq!(refusal(refused).await, (503, json!("memory_full"), Some("5".to_owned())));
+    unread.pop();
+    assert_eq!(read("d").await.status(), 200);
 }
 
 /// A notebook of 3 MiB in cells of many sizes is the same, however it is written, and comes in pieces.
