@@ -31,7 +31,7 @@ use crate::shared::Shared;
 pub use settings::SocketSettings;
 
 use flow::{Counted, Flow};
-use frames::{CheckedFrames, Refused};
+use frames::CheckedFrames;
 use seats::Seats;
 use socket::Socket;
 use told::Told;
@@ -84,9 +84,8 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
             "This route is for WebSockets (RFC 6455, version 13): the request upgrades to none.",
         )
     };
-    let refused = Refused::default();
-    let frames = CheckedFrames::new(payload.into_inner(), refused.clone());
-    let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames) });
+    let frames = CheckedFrames::new(payload.into_inner());
+    let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames.clone()) });
     let payload = payload.await.map_err(|_never| mismatch())?;
     let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
     let (over, is_over) = oneshot::channel();
@@ -97,7 +96,7 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
     let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
     let connection = request.conn_data::<ConnectionHandle>().cloned();
-    let socket = Socket::new(shared.into_inner(), session, (stream, refused), flow);
+    let socket = Socket::new(shared.into_inner(), session, (stream, frames), flow);
     let entered = socket.shared.in_flight.enter();
     actix_web::rt::spawn(async move {
         let is_closed = socket.run(address, path).await;

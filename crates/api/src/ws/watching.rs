@@ -62,7 +62,7 @@ impl Socket {
                     self.heard = Instant::now();
                     self.refresh(renewed, &mut lifetime)?;
                 }
-                event = watch.next(), if idle => self.tell(event, &user, resume.take()).await?,
+                event = next(&mut watch, idle) => self.tell(event, &user, resume.take()).await?,
                 // A client that takes what it is sent is there.
                 () = self.outbox.room() => self.heard = Instant::now(),
                 _ = pings.tick() => {
@@ -102,8 +102,8 @@ impl Socket {
 
     /// Passes on what has happened. `resume` is there at the first event, if the client has been here before.
     async fn tell(&mut self, event: Option<Arc<Event>>, user: &UserId, resume: Option<Position>) -> Result<(), End> {
-        // Without a word, the notebook's writer has ended; the client finds out by coming again.
-        let event = &event.ok_or_else(End::restart)?;
+        // Without a word, the notebook's writer task has ended: the server stops, or the notebook was evicted.
+        let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
             EventKind::Changed(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
@@ -145,6 +145,23 @@ impl Socket {
             }
         }
         Ok(None)
+    }
+}
+
+/// Waits for the next event if the client has read those before it. Where it has not, waits only for the end of the watch,
+/// so that a client that does not read keeps no notebook in memory that was evicted.
+///
+/// Cancel safe: a dropped future loses no event.
+async fn next(watch: &mut Watch, has_read: bool) -> Option<Arc<Event>> {
+    if has_read {
+        return watch.next().await;
+    }
+    watch.ended().await;
+    loop {
+        match watch.next().await {
+            Some(event) if !matches!(event.kind, EventKind::Deleted) => {}
+            last => return last,
+        }
     }
 }
 
