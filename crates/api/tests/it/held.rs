@@ -105,6 +105,39 @@ async fn answers_that_are_not_read_have_a_limit() {
     }
 }
 
+#[actix_web::test]
+async fn what_counts_of_an_answer_is_its_length() {
+    let mut server = Server::start();
+    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 700 * KIB };
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    // Six times as long when it is JSON, which nobody knows before it is written.
+    server.put(&cell, &json!({"code": format!("#{}", "\u{1}".repeat(100 * KIB))}).to_string()).await.ok();
+    let app = app(&server).await;
+    let export = get(&format!("{path}/export"));
+    let unread = call_service(&app, export.to_request()).await;
+    assert_eq!(unread.status(), 200);
+    let refused = call_service(&app, get(&format!("{path}/export")).to_request()).await;
+    assert_eq!(refusal(refused).await, told(429, "too_much_at_once"));
+    drop(unread);
+}
+
+#[actix_web::test]
+async fn graphs_that_are_not_read_have_a_limit() {
+    let mut server = Server::start();
+    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 500 * KIB };
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    let names: Vec<_> = (0..9_000).map(|n| format!("name_of_some_length_{n:04}=1")).collect();
+    server.put(&cell, &json!({"code": names.join("\n")}).to_string()).await.ok();
+    let app = app(&server).await;
+    let mut unread = Vec::new();
+    for status in [200, 200, 429] {
+        unread.push(call_service(&app, get(&format!("{path}/graph")).to_request()).await);
+        assert_eq!(unread.last().unwrap().status(), status);
+    }
+}
+
 /// A notebook is in memory as long as an answer is written from it, and counts so long, whether or not it was evicted.
 #[actix_web::test]
 async fn an_evicted_notebook_is_charged_until_the_answers_that_are_written_from_it_end() {
