@@ -1,6 +1,7 @@
 //! WebSockets: what happens to a notebook, as it happens. `docs/websocket.md` describes them for clients.
 
 mod end;
+mod event_messages;
 mod flow;
 mod frames;
 mod lifetime;
@@ -11,7 +12,6 @@ mod seats;
 mod settings;
 mod sign_in;
 mod socket;
-mod told;
 mod watching;
 
 use std::rc::Rc;
@@ -30,17 +30,17 @@ use crate::shared::Shared;
 
 pub use settings::SocketSettings;
 
+use event_messages::EventMessageCache;
 use flow::{Counted, Flow};
 use frames::CheckedFrames;
 use seats::Seats;
 use socket::Socket;
-use told::Told;
 
 /// What all sockets share.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     seats: Arc<Seats>,
-    told: Told,
+    event_messages: EventMessageCache,
     stopping: watch::Sender<bool>,
 }
 

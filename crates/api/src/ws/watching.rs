@@ -14,12 +14,12 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::end::End;
+use super::event_messages::MessagesError;
 use super::lifetime::Lifetime;
 use super::messages::{self, In, resync, write};
 use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
-use super::told::Untold;
 use crate::auth::SignedIn;
 use crate::path::decode;
 
@@ -107,11 +107,11 @@ impl Socket {
         match &event.kind {
             EventKind::Changed(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
-                match self.shared.sockets.told.of(event, user, &self.shared.answer_bytes).await {
+                match self.shared.sockets.event_messages.of(event, user, &self.shared.answer_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
                     // The client reads the notebook again when it reads at all.
-                    Err(Untold::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
-                    Err(Untold::Unwritable(error)) => return Err(unwritable(error)),
+                    Err(MessagesError::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
+                    Err(MessagesError::Unwritable(error)) => return Err(unwritable(error)),
                 }
             }
             EventKind::Resync => {
