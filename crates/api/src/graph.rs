@@ -1,5 +1,7 @@
 //! The dependency graph of a notebook.
 
+use std::sync::Arc;
+
 use actix_web::web;
 use quire_domain::{Cell, CellId, CellType, Cycle, CycleTexts, Dependency, EdgeKind, Graph, Notebook, Revision};
 use quire_service::Published;
@@ -8,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::answer::{Answer, json_bytes, read, render, resource};
 use crate::guard::Caller;
+use crate::kept::MAX_PIECE;
 use crate::openapi::{CellTypeName, EdgeKindName};
 use crate::path::NotebookPath;
 use crate::shared::Shared;
@@ -26,11 +29,33 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "The graph, with its cycles and what is worth knowing.", body = GraphOut)),
 )]
 pub(crate) async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
-    let write = |published: &Published, graph: &Graph| {
+    let published = shared.read(shared.service.get(&user, &id)).await?;
+    // Before the work, so that a client that does not read its answers has none done for it.
+    let size = graph_size(&published.notebook);
+    let hold = if size > MAX_PIECE { Some(shared.hold_answer(&user, size)?) } else { None };
+    drop(published);
+    let write = move |published: &Published, graph: &Graph| {
         let edges: Vec<_> = graph.dependencies().collect();
-        render(512 + 256 * edges.len(), &GraphOut::new(&published.notebook, graph, &edges))
+        render(size, &GraphOut::new(&published.notebook, graph, &edges))
     };
-    Ok(json_bytes(shared.read(shared.service.with_graph(&user, &id, write)).await??))
+    let bytes = shared.read(shared.service.with_graph(&user, &id, write)).await??;
+    let length = bytes.len();
+    let mut answer = json_bytes(bytes);
+    if let Some(mut hold) = hold {
+        hold.adjust_to(length);
+        answer.extensions_mut().insert(hold);
+    }
+    Ok(answer)
+}
+
+/// Bytes of a graph as JSON, about: each name is with its cell, and at most once more with an edge.
+fn graph_size(notebook: &Notebook) -> usize {
+    let of_cell = |cell: &Arc<Cell>| {
+        let reads: usize = cell.reads().map(|name| 2 * (name.len() + 4)).sum();
+        let writes: usize = cell.writes().map(|name| name.len() + 4).sum();
+        256 + 4 * cell.id.as_str().len() + reads + writes
+    };
+    512 + notebook.cells.iter().map(of_cell).sum::<usize>()
 }
 
 /// Which cell depends on which, at one revision.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use quire_domain::CycleTexts;
-use quire_service::Published;
+use quire_service::{PinnedMemory, Published};
 
 use crate::byte_budget::Hold;
 use crate::wire::{CellOut, NotebookOut, cell_size};
@@ -22,6 +22,8 @@ pub(crate) struct StreamedNotebook {
     published: Arc<Published>,
     next: Next,
     cycles: CycleTexts,
+    /// What the state takes of the memory of notebooks, whatever becomes of the notebook meanwhile.
+    _pin: PinnedMemory,
     /// What the largest piece counts.
     _hold: Hold,
 }
@@ -34,9 +36,9 @@ enum Next {
 
 impl StreamedNotebook {
     /// The text of this state.
-    pub(crate) fn new(published: Arc<Published>, hold: Hold) -> Self {
+    pub(crate) fn new(published: Arc<Published>, pin: PinnedMemory, hold: Hold) -> Self {
         let cycles = published.notebook.cycle_texts();
-        Self { published, next: Next::Head, cycles, _hold: hold }
+        Self { published, next: Next::Head, cycles, _pin: pin, _hold: hold }
     }
 
     /// Bytes of the largest piece, about.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::ServiceError;
 use crate::analyser::opening_cost;
 use crate::memory::{self, Charge};
+use crate::pin::PinnedCharge;
 use crate::recent::{Next, Recent};
 use crate::work::Kind;
 use crate::writer::Shared;
@@ -63,6 +64,7 @@ pub struct Published {
     /// The last event that led here.
     pub seq: Seq,
     graph: PublishedGraph,
+    pub(crate) pinned: PinnedCharge,
 }
 
 /// The graph of a published notebook, built when it is first asked for.
@@ -91,7 +93,7 @@ impl Deref for AccountedGraph {
 impl Published {
     pub(crate) fn new(open: &OpenNotebook, connection: Option<ShownConnection>, version: Version, seq: Seq) -> Self {
         let graph = PublishedGraph { bytes: open.graph().memory_bytes(), built: OnceCell::new() };
-        Self { notebook: open.notebook().clone(), connection, version, seq, graph }
+        Self { notebook: open.notebook().clone(), connection, version, seq, graph, pinned: PinnedCharge::default() }
     }
 
     /// The notebook's dependency graph, built once, however many ask for it.
@@ -166,6 +168,13 @@ impl Watch {
     /// when events are asked for, so that it does not hold what has long been replaced; `None` then.
     pub fn take_start(&mut self) -> Option<Arc<Published>> {
         self.start.take()
+    }
+
+    /// Waits until there will be no more events: [`Self::next`] then gives those that are left without waiting.
+    ///
+    /// Cancel safe: a dropped future loses no event.
+    pub async fn ended(&mut self) {
+        while self.news.changed().await.is_ok() {}
     }
 
     /// The next event; `None` when the notebook is gone, left memory for want of room, or the service has closed. A watcher

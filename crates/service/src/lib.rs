@@ -20,6 +20,7 @@ mod group;
 mod memory;
 mod once;
 mod options;
+mod pin;
 mod provision;
 mod quota;
 mod reading;
@@ -39,6 +40,7 @@ pub use event::{AccountedGraph, Event, EventKind, InvalidSeq, Published, Seq, Wa
 pub use exchange::{ImportFile, ImportedNotebook};
 pub use once::{Answered, RequestKey};
 pub use options::Options;
+pub use pin::PinnedMemory;
 pub use quota::Quota;
 pub use service::NotebookService;
 pub use sorted::{InvalidSort, Sort, SortBy, SortCursor, SortedPage};

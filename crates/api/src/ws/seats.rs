@@ -10,6 +10,7 @@ use quire_domain::UserId;
 use tokio::sync::oneshot;
 
 use super::settings::SocketSettings;
+use crate::client_address::network;
 
 /// The places for sockets.
 #[derive(Debug, Default)]
@@ -42,14 +43,7 @@ struct Source(u128);
 
 impl Source {
     fn of(address: Option<IpAddr>) -> Self {
-        Self(match address {
-            Some(IpAddr::V4(address)) => u128::from(address.to_ipv6_mapped()),
-            Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-                Some(_) => u128::from(address),
-                None => u128::from(address) >> 64 << 64,
-            },
-            None => 0,
-        })
+        Self(address.map_or(0, network))
     }
 }
 
