@@ -125,8 +125,8 @@ impl<'a> Applier<'a> {
     /// One transaction. Where the claim finds no row, somebody else has done it, and nothing is left to do.
     async fn attempt(&mut self, claim: &[String], sql: &[String]) -> Result<(), Failure> {
         let begin = format!("{} SELECT pg_backend_pid();", session::begin(self.limits.lock_timeout.as_millis()));
-        let begun = session::rows(&mut self.work, begin).await;
-        let pid = begun.and_then(|rows| rows.last().map_or(Ok(0), |row| row.try_get(0)));
+        let answer = session::rows(&mut self.work, begin).await;
+        let pid = answer.and_then(|rows| rows.last().map_or(Ok(0), |row| row.try_get(0)));
         let pid = match pid {
             Ok(pid) => pid,
             Err(refused) => {

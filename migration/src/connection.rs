@@ -58,7 +58,7 @@ fn tells_more(one: &sqlx::Error, other: &sqlx::Error) -> bool {
 }
 
 /// Leaves out of an error what is no news for anybody: the line in the server's own source, which sqlx puts behind a message, and
-/// the characters of a password that SASLprep refuses.
+/// the characters of a password that `SASLprep` refuses.
 #[must_use]
 pub fn tidied(error: sqlx::Error) -> sqlx::Error {
     match error {

@@ -45,7 +45,7 @@ impl Receiving {
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let budget: &Arc<ByteBudget> = &shared.body_bytes;
         // A body that means nothing may be anything.
-        let refusal = if most > 0 { encoding(request).map(encoded_body) } else { None };
+        let refusal = if most > 0 { encoding(request).as_deref().map(encoded_body) } else { None };
         let receiving = Self {
             kept: refusal.is_none().then(|| Received { bytes: Vec::new(), hold: budget.open(&user) }),
             length: 0,
@@ -96,7 +96,7 @@ fn encoding(request: &HttpRequest) -> Option<String> {
         .map(|encoding| encoding.trim().to_owned())
 }
 
-fn encoded_body(encoding: String) -> Problem {
+fn encoded_body(encoding: &str) -> Problem {
     let shown: String = encoding.chars().take(MAX_SHOWN_ENCODING).collect();
     Problem::new(
         Code::EncodedBody,

@@ -110,7 +110,7 @@ impl Database {
         let limit = self.options.statement_timeout.as_millis();
         let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit}");
         let outcome = match sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await {
-            Ok(_begun) => query.persistent(false).fetch_all(&mut *connection).await,
+            Ok(_) => query.persistent(false).fetch_all(&mut *connection).await,
             Err(refused) => Err(refused),
         };
         let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };

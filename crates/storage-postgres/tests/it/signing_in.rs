@@ -216,7 +216,7 @@ async fn encryption_that_cannot_be_had_is_left_out_where_it_is_only_preferred() 
     }
 }
 
-/// Of a password that SASLprep refuses, which sqlx can send to no server that asks for SCRAM, no character is shown.
+/// Of a password that `SASLprep` refuses, which sqlx can send to no server that asks for SCRAM, no character is shown.
 #[tokio::test]
 async fn a_password_that_cannot_be_prepared_is_refused_without_a_character_of_it() {
     let password = "hunter2\u{7}\u{e000}";
