@@ -75,13 +75,9 @@ mod tests {
 
     use super::*;
 
-    fn address(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
-    }
-
     fn from(last: u8) -> ConnectionHandle {
         let handle = ConnectionHandle::default();
-        handle.set_address(address(last));
+        handle.set_address(Some(IpAddr::from([192, 0, 2, last])));
         handle
     }
 

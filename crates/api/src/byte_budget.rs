@@ -193,12 +193,12 @@ mod tests {
         let mut hold = budget.hold(&ann, 2).unwrap();
         for bytes in [8, 1] {
             hold.adjust_to(bytes);
-            let held = budget.lock();
-            assert_eq!((held.total, held.of(&ann)), (bytes, bytes));
+            let sums = budget.lock();
+            assert_eq!((sums.total, sums.of(&ann)), (bytes, bytes));
         }
         drop(hold);
-        let held = budget.lock();
-        assert!(held.total == 0 && held.by_user.is_empty(), "{held:?}");
+        let sums = budget.lock();
+        assert!(sums.total == 0 && sums.by_user.is_empty(), "{sums:?}");
     }
 
     #[test]

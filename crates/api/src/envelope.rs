@@ -47,7 +47,9 @@ pub(crate) async fn pass(
     let mut place = None;
     let answer = match guard::admit(&request, &shared).await.and_then(|admitted| {
         if let Admitted::Of(Caller(user)) = &admitted {
-            connection.iter().for_each(|connection| connection.set_user(user));
+            if let Some(connection) = &connection {
+                connection.set_user(user);
+            }
             place = Some(shared.hold_request(user)?);
         }
         Ok(admitted)

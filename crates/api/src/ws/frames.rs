@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_found_behind_a_frame_that_was_refused() {
-        let long = [&announced(0x82, 20_000)[..], &MASK, &[0x88; 20_000]].concat();
+        let long = [&announced(0x82, 20_000)[..], &MASK, &vec![0x88; 20_000]].concat();
         let close = [&[0x88, 0x82][..], &MASK, &[3, 232]].concat();
         let whole = [&long[..], &long, &close].concat();
         let mut header = Header::default();
