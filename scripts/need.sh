@@ -60,7 +60,7 @@ need_postgres() {
     need /usr/sbin/pgbouncer pgbouncer "the tests put a pooler in front of them"
 }
 
-# What scripts/test-api calls; scripts/test asks for it too, to name everything at once.
+# Programs that scripts/test-api calls; scripts/test asks for it too, to name everything at once.
 need_api_check() {
     need openssl openssl "it signs the token that the requests carry"
     need_python
@@ -89,7 +89,7 @@ environment() {
             rm -rf "$new"
             exit 1
         fi
-        # Somebody else may have been faster.
+        # Another process may have been faster.
         mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new"
     fi
     echo "$folder"

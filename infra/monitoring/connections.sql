@@ -4,7 +4,7 @@
 -- holds at most its pool and one for its health; `most` is what the database takes in all, and what is reserved for its
 -- superusers is not for us.
 -- To do: near `most`, look for an application that is not ours, or for more tasks than the formula allows
--- (docs/infrastructure.md). A transaction of minutes holds back vacuum for everybody: end it with
+-- (docs/infrastructure.md). A transaction of minutes holds back vacuum of every table: end it with
 -- pg_terminate_backend(pid); long_transactions.sql has the pid.
 SELECT
     coalesce(nullif(application_name, ''), backend_type) AS application,

@@ -1,9 +1,9 @@
--- Who keeps vacuum from clearing rows away: everything that holds back the xmin horizon of the server, the oldest first.
+-- Holders of the server's xmin horizon, which keep vacuum from clearing rows away, the oldest first.
 --
 -- To read it: `transactions_behind` is how many transactions have begun since what the holder still sees or needs. Rows that
 -- died since then stay in every table, whichever database the holder uses. Some hundreds are normal; they go within seconds.
 -- To do: a `session` is ended with SELECT pg_terminate_backend(pid), where `holder` is its pid; a `prepared transaction` with
--- ROLLBACK PREPARED and its name, by the role that prepared it; a `slot` that nobody uses is dropped (replication.sql); a `replica` ends its
+-- ROLLBACK PREPARED and its name, by the role that prepared it; a `slot` without a consumer is dropped (replication.sql); a `replica` ends its
 -- long query, or gives up hot_standby_feedback.
 WITH holders (kind, holder, detail, since, xmin) AS (
     SELECT

@@ -1,4 +1,4 @@
--- How often each index is used, and how often each table is read from beginning to end.
+-- Use of each index, and sequential scans of each table.
 --
 -- To read it: counts are since `counted_since` (or since the server was made). `table_scans` on a large table with few
 -- `index_scans` means a query without its index. Constraints need their indexes even when no query does (`needed`).

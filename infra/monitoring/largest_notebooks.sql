@@ -1,7 +1,7 @@
 -- The largest notebooks, by what they hold. Reads every cell and output: run it on a quiet hour, or on a restored copy.
 --
 -- To read it: the contract allows 10,000 cells of 256 KiB and 8 MB of outputs for each. Opening a notebook reads all of it.
--- To do: a notebook of hundreds of megabytes makes its server slow for everybody on it; ask its owner to clear outputs.
+-- To do: a notebook of hundreds of megabytes makes its server slow for all users; ask its owner to clear outputs.
 SELECT
     n.id AS notebook_id,
     n.user_id,

@@ -1,9 +1,9 @@
--- Who waits for whom. No row is good.
+-- Sessions that wait for a lock, each with the session that holds it. No row is good.
 --
 -- To read it: each row is a session that waits and one that it waits for; `blocker_in_transaction` is how long that one
 -- has been in its transaction. Edits of one notebook wait for each other for milliseconds.
 -- To do: a blocker that is `idle in transaction` forgot its transaction: SELECT pg_terminate_backend(blocker_pid). The migrator
--- never waits longer than 3 s for a lock, so that nobody waits behind it for longer.
+-- never waits longer than 3 s for a lock, so that no session waits behind it for longer.
 SELECT
     waiting.pid AS waiting_pid,
     waiting.application_name AS waiting_application,

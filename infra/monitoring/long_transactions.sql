@@ -1,4 +1,4 @@
--- Sessions of this database that have been in a transaction for a second or more, whether or not somebody waits for them.
+-- Sessions of this database that have been in a transaction for a second or more, whether or not a session waits for them.
 -- No row is good.
 --
 -- To read it: `idle in transaction` is a session whose program forgot its transaction; `idle_for` is how long it has sent

@@ -3,7 +3,7 @@
 -- To read it: the standby of a Multi-AZ instance is a copy of its disk and not here; this is about read replicas and logical
 -- slots. `behind_bytes` is what the replica has not replayed, or what the slot makes the database keep.
 -- To do: an inactive slot keeps every byte written since, until the storage is full: pg_drop_replication_slot(name), once it is certain
--- that nobody comes back for it. That needs the right REPLICATION (on RDS, rds_replication), which the master user has and
+-- that its consumer does not come back. That needs the right REPLICATION (on RDS, rds_replication), which the master user has and
 -- quire_owner has not.
 WITH here AS (
     SELECT

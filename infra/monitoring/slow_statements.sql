@@ -1,11 +1,11 @@
 -- The statements that take the most time in all. Needs pg_stat_statements: the parameter shared_preload_libraries, and
 -- `CREATE EXTENSION pg_stat_statements`, which quire-roles makes; and pg_monitor to see others' statements.
 --
--- To read it: values are placeholders, so nobody's data is here. An edit is one statement (it begins WITH), and so is
+-- To read it: values are placeholders, so no user's data is here. An edit is one statement (it begins WITH), and so is
 -- opening a notebook. `cached_share` below 0.99 for those means that the memory is too small.
 -- To do: a mean far above the benchmarks (docs/benchmarks.md) is waiting (locks.sql) or reading (cached_share). To
 -- begin to count anew: SELECT pg_stat_statements_reset(); where quire-roles could not give that right away, compare two
--- answers instead. PostgreSQL 17 and 18 count shared reads in other columns beside these; these are the same in all.
+-- answers instead. The columns of the time of reads, which PostgreSQL 17 renamed, are not used here.
 SELECT
     calls,
     round(total_exec_time::numeric / 1000, 1) AS total_seconds,

@@ -1,5 +1,5 @@
 output "service_url" {
-  description = "Where clients find the API."
+  description = "URL of the API."
   value       = "https://${var.domain_name}"
 }
 
@@ -47,12 +47,12 @@ output "secret_arns" {
 }
 
 output "load_balancer" {
-  description = "What the alias record of domain_name points to."
+  description = "Target of the alias record of domain_name."
   value       = { dns_name = module.compute.load_balancer_dns_name, zone_id = module.compute.load_balancer_zone_id }
 }
 
 output "repository_urls" {
-  description = "Where images are pushed to."
+  description = "Repositories that images are pushed to."
   value       = module.compute.repository_urls
 }
 
@@ -76,7 +76,7 @@ output "access_log_bucket" {
   value       = module.compute.access_log_bucket
 }
 
-# What scripts/deploy reads.
+# Values that scripts/deploy reads.
 output "deploy" {
   description = "Cluster, service, task families, logs, and the network that jobs run in."
   value = {

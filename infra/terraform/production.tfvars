@@ -30,7 +30,7 @@ clerk = {
   publishable_key = "pk_live_example"
 }
 
-# What `docker push` said after `@`; scripts/deploy rolls out later ones.
+# The digests that `docker push` printed; scripts/deploy rolls out later ones.
 images = {
   server   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/quire-production/server@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   migrator = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/quire-production/migrator@sha256:0000000000000000000000000000000000000000000000000000000000000000"

@@ -24,7 +24,7 @@ clerk = {
   publishable_key = "pk_live_example"
 }
 
-# What `docker push` said after `@`; scripts/deploy rolls out later ones.
+# The digests that `docker push` printed; scripts/deploy rolls out later ones.
 images = {
   server   = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/quire-staging/server@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   migrator = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/quire-staging/migrator@sha256:0000000000000000000000000000000000000000000000000000000000000000"

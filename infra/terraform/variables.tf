@@ -97,7 +97,7 @@ variable "allocated_storage_gb" {
 }
 
 variable "max_allocated_storage_gb" {
-  description = "What that may grow to."
+  description = "Maximum size that the storage grows to."
   type        = number
   default     = 100
 }
@@ -137,7 +137,7 @@ variable "memory_mib" {
 }
 
 variable "cpu_architecture" {
-  description = "What the images are built for."
+  description = "Processor architecture of the images."
   type        = string
   default     = "ARM64"
 }
@@ -187,7 +187,7 @@ variable "data_bucket" {
 }
 
 variable "access_log_retention_days" {
-  description = "How long the load balancer's access log is kept."
+  description = "Days that the load balancer's access log is kept."
   type        = number
   default     = 30
 }

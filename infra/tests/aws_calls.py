@@ -1,4 +1,4 @@
-"""What the provider would ask AWS for: for each type of resource the operation, and where each argument goes in it."""
+"""Requests that the provider would send to AWS: for each type of resource the operation, and where each argument goes in it."""
 
 import json
 
@@ -62,7 +62,7 @@ CALLS = {
     "aws_wafv2_web_acl": ("wafv2", "CreateWebACL", {"rule": "Rules", "cloudwatch_metrics_enabled": "CloudWatchMetricsEnabled"}),
     "aws_wafv2_web_acl_association": ("wafv2", "AssociateWebACL", {}),
 }
-# What nothing is asked for: a group that is there already, without rules.
+# Resources without a request: a group that is there already, without rules.
 NOTHING = {"aws_default_security_group"}
 
 
@@ -129,7 +129,7 @@ def calls_of(resource):
 
 
 def models_refuse(resource):
-    """What the models say against a resource."""
+    """Faults of a resource by the models."""
     made, wrong = calls_of(resource)
     for name, operation, parameters in made:
         wrong = wrong + refused(service(name).operation_model(operation).input_shape, parameters, f"{resource}: {operation}")

@@ -1,4 +1,4 @@
-"""What AWS documents of its requests and its models do not say: characters, values, pairs, and what is inside policies.
+"""Limits of requests that AWS documents and its models do not say: characters, values, pairs, and what is inside policies.
 
 Each entry of LIMITS is a way into a request, and what may be there: a pattern, a list of values, or the least and the most.
 The words are those of the members' documentation in the same models, unless a comment names another page.
@@ -109,7 +109,7 @@ def limits(resource):
 
 @lru_cache(maxsize=None)
 def knows(action):
-    """Whether a policy's action is one of AWS's."""
+    """Tells whether a policy's action is one of AWS's."""
     prefix, _, name = action.partition(":")
     return action in ACTIONS or name in service(prefix).operation_names
 

@@ -25,7 +25,7 @@ TYPES = {"boolean": bool, "integer": int, "long": int, "float": (int, float), "d
 
 
 def refused(shape, value, where):
-    """Why a service would not take this value."""
+    """Reasons for which a service would refuse this value."""
     wanted = TYPES.get(shape.type_name, object)
     if not isinstance(value, wanted) or isinstance(value, bool) and wanted is not bool:
         return [f"{where}: {value!r} is no {shape.type_name}"]

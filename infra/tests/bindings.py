@@ -51,7 +51,7 @@ def type_of(annotation):
 
 
 def properties(node):
-    """What can be read of a class: each property and the type it has."""
+    """Readable properties of a class, each with its type."""
     return {item.name: item.returns for item in node.body if isinstance(item, ast.FunctionDef) and any(ast.unparse(d).startswith("builtins.property") for d in item.decorator_list)}
 
 

@@ -1,6 +1,6 @@
 """Expressions of Terraform's language, evaluated: what the configuration comes to with given inputs, without Terraform.
 
-Only what this configuration uses. Anything else is an error, never a guess; with Terraform at hand, test_planned.py compares both.
+Only what this configuration uses. Anything else is an error, never a guess; with Terraform at hand, test_plan.py compares both.
 """
 
 import base64
@@ -47,11 +47,11 @@ def plain(value):
 
 
 class Set(list):
-    """What toset gives: without repetitions, in order."""
+    """Result of toset: without repetitions, in order."""
 
 
 def pairs(value):
-    """What a for goes over: keys and values, of a map in the order of its keys."""
+    """Elements that a for goes over: keys and values, of a map in the order of its keys."""
     if isinstance(value, Set):
         return [(item, item) for item in value]
     return sorted(value.items(), key=lambda pair: pair[0]) if hasattr(value, "items") else list(enumerate(value))

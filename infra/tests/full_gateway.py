@@ -50,6 +50,8 @@ class Nginx:
         for known, port in zip(("8001", "8002"), servers):
             text = text.replace(f"127.0.0.1:{known}", f"127.0.0.1:{port}")
         text = text.replace("listen 8080", f"listen 127.0.0.1:{self.port}").replace("/tmp/nginx", f"{folder}/nginx")
+        self.log = folder / "access.log"
+        text = text.replace("/dev/stdout", str(self.log))
         (folder / "nginx.conf").write_text(text)
         program = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         self.process = subprocess.Popen([program, "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf", "-g", "daemon off;"])
@@ -120,6 +122,8 @@ class Gateway(unittest.TestCase):
                 finally:
                     nginx.stop()
                 self.assertEqual(heads, [method] * tries)
+            lines = nginx.log.read_text().splitlines()
+            self.assertEqual([line.split()[0] for line in lines], ["127.0.0.1"] * 5, "each request is logged, with the client's address")
 
     def test_two_servers(self):
         with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""What only AWS knows of a thing that it made, in the form that it has: for planned.py, and for the stand-in of the provider."""
+"""Values that only AWS knows of a thing that it made, in the form that they have: for planned.py, and for the stand-in of the provider."""
 
 import json
 

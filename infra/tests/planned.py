@@ -1,4 +1,4 @@
-"""What Terraform would make of the configuration: every resource with its arguments as values.
+"""The configuration as Terraform would plan it: every resource with its arguments as values.
 
 What only AWS knows (ARNs, identifiers, addresses) is made up, in the form that it has.
 """

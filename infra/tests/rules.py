@@ -1,4 +1,4 @@
-"""What must hold of the infrastructure. Each rule returns what is wrong, and nothing when all is well.
+"""Rules of the infrastructure. Each rule returns what is wrong, and nothing when all is well.
 
 Many of them stand for a line of the table of faults of the first plan; the words behind `fault:` say which.
 """
@@ -51,7 +51,8 @@ def database_is_private(config):
 def database_is_kept(config):
     """Encrypted, backed up, protected; fault: `engine_version = "16.1"`."""
     wrong = differ("the database", config.one("aws_db_instance"), {
-        "engine": "postgres", "engine_version": "16", "engine_lifecycle_support": "open-source-rds-extended-support-disabled", "auto_minor_version_upgrade": True, "allow_major_version_upgrade": False,
+        "engine": "postgres", "engine_version": "16", "engine_lifecycle_support": "open-source-rds-extended-support-disabled", "auto_minor_version_upgrade": True,
+        "allow_major_version_upgrade": False, "apply_immediately": False,
         "storage_type": "gp3", "storage_encrypted": True, "max_allocated_storage": "var.max_allocated_storage_gb",
         "backup_retention_period": 7, "backup_window": "03:00-04:00", "delete_automated_backups": False,
         "maintenance_window": "mon:04:00-mon:05:00", "performance_insights_enabled": True,

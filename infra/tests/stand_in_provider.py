@@ -19,7 +19,7 @@ from made_up import made_up
 
 TYPES = json.loads(Path(__file__).with_name("aws-provider.json").read_text())["types"]
 UNKNOWN = msgpack.ExtType(0, b"\0")
-# What the bindings leave out, since the provider's rules go five statements deep: as much of it as is used.
+# Arguments that the bindings leave out, since the provider's rules go five statements deep: as much of it as is used.
 METRICS = [True, {"cloudwatch_metrics_enabled": [True, "bool"], "metric_name": [True, "string"], "sampled_requests_enabled": [True, "bool"]}, False]
 WEB_ACL_RULE = [False, {
     "name": [True, "string"], "priority": [True, "number"], "visibility_config": METRICS,

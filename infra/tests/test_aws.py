@@ -59,7 +59,7 @@ APOSTROPHE = "Quire's own database"
 BAD_NAME = "quire--staging"
 # (the type, the way to the argument, what a mistake would write, what the check names)
 FAULTS = [
-    # What the models say: patterns, lengths, enumerations, numbers, types, names of members.
+    # Limits of the models: patterns, lengths, enumerations, numbers, types, names of members.
     ("aws_iam_role", "name", "quire staging", "CreateRole.RoleName: 'quire staging' is not as"),
     ("aws_iam_role", "name", "q" * 65, "is above the most, 64"),
     ("aws_iam_role", "description", "„quoted“", "CreateRole.Description"),
@@ -79,7 +79,7 @@ FAULTS = [
     ("aws_ssm_parameter", "type", "Text", "Type"),
     ("aws_wafv2_web_acl", "name", "quire staging", "CreateWebACL.Name"),
     ("aws_vpc", "cidr", "10.0.0.0/16", "nobody says where cidr goes"),
-    # What is documented beside them.
+    # Limits that are documented beside them.
     ("aws_security_group", "name", "sg-quire", "CreateSecurityGroup.GroupName"),
     ("aws_security_group", "description", APOSTROPHE, "CreateSecurityGroup.Description"),
     ("aws_vpc_security_group_ingress_rule", "description", APOSTROPHE, "AuthorizeSecurityGroupIngress.IpPermissions.IpRanges.Description"),

@@ -11,7 +11,7 @@ BARE = re.compile(r"^\s*(?:psql|pg_dump|pg_restore|quire-import|quire-migrate)\b
 
 
 def commands(text):
-    """What stands in code: whole lines of blocks, and spans of more than a word."""
+    """Text in code: whole lines of blocks, and spans of more than a word."""
     blocks = re.findall(r"(?ms)^ *```sh\n(.*?)^ *```", text)
     rest = re.sub(r"(?ms)^ *```sh\n.*?^ *```", "", text)
     spans = [span for span in re.findall(r"`([^`]+)`", rest) if " " in span]

@@ -65,7 +65,7 @@ elif verb == "describe-services":
 
 class Deploy(unittest.TestCase):
     def run_it(self, *arguments, exit_code=0, looks=("COMPLETED",), task="STOPPED", broken=None):
-        """What scripts/deploy ended with and said, and which calls it made."""
+        """Exit code and output of scripts/deploy, and the calls that it made."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for program, text in (("aws", AWS), ("terraform", f"#!/bin/sh\ncat <<'END'\n{json.dumps(DEPLOY)}\nEND\n"), ("sleep", "#!/bin/sh\n")):
@@ -163,7 +163,7 @@ class Deploy(unittest.TestCase):
 
 class Environments(unittest.TestCase):
     def run_it(self, *arguments):
-        """What scripts/terraform ended with, said, and ran."""
+        """Exit code and output of scripts/terraform, and the command that it ran."""
         with tempfile.TemporaryDirectory() as folder:
             stand_in = Path(folder) / "terraform"
             stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$TF_DATA_DIR" "$@"\n')

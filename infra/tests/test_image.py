@@ -1,4 +1,4 @@
-"""What the images are built from, and the compose file."""
+"""The images' build, and the compose file."""
 
 import re
 import shutil
@@ -99,7 +99,7 @@ class Compose(unittest.TestCase):
             self.assertEqual(services[name]["cap_drop"], ["ALL"])
 
     def test_only_this_machine_reaches_it(self):
-        """The servers have no issuer, so nobody signs in: whoever reaches one is its user."""
+        """The servers have no issuer: every client that reaches one is its development user."""
         ports = {name: service.get("ports") for name, service in COMPOSE["services"].items() if service.get("ports")}
         self.assertEqual(ports, {"gateway": ["127.0.0.1:8080:8080"]})
         for name in ("server-1", "server-2"):
@@ -116,7 +116,7 @@ class Compose(unittest.TestCase):
         self.assertGreater(int(COMPOSE["services"]["server-1"]["stop_grace_period"].rstrip("s")), 40)
 
     def test_health_is_what_the_image_asks(self):
-        """Whether the process is alive: whoever asks the database instead ends servers that still show notebooks."""
+        """The health check asks whether the process is alive: one that asks the database ends servers that still show notebooks."""
         self.assertFalse([name for name, service in COMPOSE["services"].items() if name.startswith("server") and "healthcheck" in service])
         self.assertIn("path=${1:-/livez}", (INFRA / "image/quire-health").read_text())
 

@@ -135,7 +135,7 @@ class Inputs(unittest.TestCase):
                 self.assertIn(words, said)
 
     def test_alarms_are_computed(self):
-        """What the alarms and the dashboard are made from depends on inputs alone, so Terraform can compute it here."""
+        """Alarms and dashboard are made from inputs alone, so Terraform can compute them here."""
         files = [TERRAFORM / "modules" / "monitoring" / f"{name}.tf" for name in ("database", "service", "dashboard")]
         text = "\n".join(blocks(file.read_text(), "locals") for file in files)
         body = re.search(r"dashboard_body = (jsonencode\(.*^  \}\))$", files[2].read_text(), re.DOTALL | re.MULTILINE)[1]

@@ -1,6 +1,7 @@
 """The service unit and the reverse proxy of docs/self-hosting.md: well formed, and fitting to what the server does."""
 
 import re
+import subprocess
 import unittest
 
 from configuration import ROOT
@@ -8,6 +9,7 @@ from configuration import ROOT
 LOCAL = ROOT / "infra/local"
 UNIT = (LOCAL / "quire-server.service").read_text()
 PROXY = (LOCAL / "quire.nginx.conf").read_text()
+GATEWAY = (LOCAL / "nginx.conf").read_text()
 ENVIRONMENT = (LOCAL / "server.env.example").read_text()
 GUIDE = (ROOT / "docs/self-hosting.md").read_text()
 KEYS = (ROOT / "bins/server/src/keys.rs").read_text()
@@ -130,6 +132,14 @@ class Proxy(unittest.TestCase):
         self.assertRegex(limits, r"BODY\w*: usize = 16 (<< 20|\* 1024 \* 1024)")
         self.assertEqual(settings(tls)[("client_max_body_size",)], "16m")
 
+    def test_requests_are_logged_with_the_clients_address(self):
+        tls = [inner for words, inner in blocks(PROXY) if words == ["server"]][1]
+        http = next(inner for words, inner in blocks(GATEWAY) if words == ["http"])
+        for block in (tls, http):
+            logs = [words[1:] for words, inner in block if words[0] == "access_log"]
+            # nginx's own format, named or not, begins with $remote_addr.
+            self.assertEqual([log[1:] in ([], ["combined"]) and log[0] != "off" for log in logs], [True], logs)
+
     def test_time_outs_are_above_and_below_the_servers(self):
         tls = [inner for words, inner in blocks(PROXY) if words == ["server"]][1]
         location = settings(next(inner for words, inner in tls if words == ["location", "/"]))
@@ -140,6 +150,31 @@ class Proxy(unittest.TestCase):
 
 
 class Guide(unittest.TestCase):
+    def test_its_commands_are_shell(self):
+        blocks = re.findall(r"(?ms)^```sh\n(.*?)^```$", GUIDE)
+        self.assertGreater(len(blocks), 8)
+        for block in blocks:
+            checked = subprocess.run(["bash", "-n"], input=block, text=True, capture_output=True)
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""), block)
+
+    def test_its_lines_for_cron(self):
+        lines = re.findall(r"(?ms)^cat >/etc/cron\.d/[a-z-]+ <<'LINE'\n(.*?)\nLINE$", GUIDE)
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertRegex(line, r"^[0-9]+ [0-9]+ \* \* \* root umask 077; [^\n]+$")
+            self.assertNotRegex(line, r"(?<!\\)%", "cron takes what follows a bare % for the command's input")
+
+    def test_a_certificate_is_renewed_where_the_site_answers(self):
+        http = next(inner for words, inner in blocks(PROXY) if words == ["server"])
+        challenge = next(inner for words, inner in http if words == ["location", "/.well-known/acme-challenge/"])
+        self.assertIn(f"--webroot-path {settings(challenge)[('root',)]} ", GUIDE)
+
+    def test_it_puts_the_name_wherever_the_example_has_one(self):
+        script = re.search(r'(?m)^sed "(s/quire.*)" infra/local/quire\.nginx\.conf >', GUIDE)[1]
+        done = subprocess.run(["sed", script.replace("$DOMAIN", "notebooks.test")], input=PROXY, text=True, capture_output=True, check=True)
+        self.assertNotIn("example", done.stdout)
+        self.assertEqual(done.stdout.count("notebooks.test"), PROXY.count("quire.example.com"))
+
     def test_it_installs_these_files(self):
         for file in ("infra/local/quire-server.service", "infra/local/server.env.example", "infra/local/quire.nginx.conf"):
             self.assertIn(file, GUIDE)

@@ -9,12 +9,12 @@ from bindings import KEPT, used
 from configuration import Configuration, clean
 
 TYPES = json.loads(KEPT.read_text())["types"]
-# What every resource and data source may have.
+# Arguments that every resource and data source may have.
 META = {"count", "for_each", "depends_on", "lifecycle", "provider"}
 
 
 def complaints(where, raw, known):
-    """What is wrong with a block, given the arguments that the provider knows for it."""
+    """Faults of a block, given the arguments that the provider knows for it."""
     wrong, given = [], set()
     for key, value in raw.items():
         name = clean(key)
@@ -77,7 +77,7 @@ class Provider(unittest.TestCase):
             code = re.sub(r"(?m)^\s*#.*$", "", module.text)
             for data, type_, name, attribute in re.findall(r"(?<![\w.:/\"])(data\.)?(aws_\w+)\.(\w+)(?:\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\])?\.(\w+)", code):
                 known = TYPES.get(data + type_)
-                # What for_each ran over is a map; its elements are looked at where they are used.
+                # The value of for_each is a map; its elements are looked at where they are used.
                 if known and attribute not in known["attributes"]:
                     wrong.append(f"{module.name}: {data}{type_}.{name} has no attribute {attribute}")
         self.assertEqual(wrong, [])

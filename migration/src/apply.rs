@@ -44,7 +44,7 @@ impl<'a> Applier<'a> {
         limits: &'a Limits,
         tell: Tell<'a>,
     ) -> Result<Self, MigrateError> {
-        Ok(Self { lock, work: session::connect(options, limits.connect).await?, limits, tell })
+        Ok(Self { lock, work: session::connect_second(options, limits.connect).await?, limits, tell })
     }
 
     /// Makes the record of steps, where there is none.
@@ -125,8 +125,16 @@ impl<'a> Applier<'a> {
     /// One transaction. Where the claim finds no row, somebody else has done it, and nothing is left to do.
     async fn attempt(&mut self, claim: &[String], sql: &[String]) -> Result<(), Failure> {
         let begin = format!("{} SELECT pg_backend_pid();", session::begin(self.limits.lock_timeout.as_millis()));
-        let rows = session::rows(&mut self.work, begin).await.map_err(Failure::Sql)?;
-        let pid = rows.last().map_or(Ok(0), |row| row.try_get(0)).map_err(Failure::Sql)?;
+        let answer = session::rows(&mut self.work, begin).await;
+        let pid = answer.and_then(|rows| rows.last().map_or(Ok(0), |row| row.try_get(0)));
+        let pid = match pid {
+            Ok(pid) => pid,
+            Err(refused) => {
+                // `BEGIN` may have been done all the same, and the connection goes on.
+                let _ = session::execute(&mut self.work, "ROLLBACK").await;
+                return Err(Failure::Sql(refused));
+            }
+        };
         let mut seen = Vec::new();
         let work = &mut self.work;
         let done = async {

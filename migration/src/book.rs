@@ -35,6 +35,13 @@ pub(crate) async fn exists(connection: &mut PgConnection) -> sqlx::Result<bool> 
     rows.first().map_or(Ok(false), |row| row.try_get(0))
 }
 
+/// The schemas that have a record which the search path leaves out.
+pub(crate) async fn elsewhere(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let sql = "SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE c.relname = 'quire_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid) ORDER BY 1";
+    session::rows(connection, sql).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
 /// What is recorded, by name, or `None` where nothing ever was.
 pub(crate) async fn read(connection: &mut PgConnection) -> sqlx::Result<Option<Vec<Entry>>> {
     if !exists(connection).await? {

@@ -17,6 +17,18 @@ pub enum MigrateError {
         #[source]
         source: sqlx::Error,
     },
+    /// No connection beside the one that holds the lock.
+    #[error(
+        "cannot open a second connection to the database {place}, and a run needs two at a time: one holds the lock, one works; \
+         raise the connection limit of the role and the database, or the size of the pooler's pool"
+    )]
+    SecondConnection {
+        /// Which database, where, and as whom.
+        place: String,
+        /// How it failed.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database refuses what belongs to no step.
     #[error("cannot {action}")]
     Database {
@@ -25,6 +37,17 @@ pub enum MigrateError {
         /// How.
         #[source]
         source: sqlx::Error,
+    },
+    /// The database cannot hold every character.
+    #[error(
+        "the database {database:?} has the encoding {encoding}, which cannot hold every character: Quire needs UTF8. Make one with \
+         `CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'`, and move what this one holds with pg_dump and pg_restore"
+    )]
+    Encoding {
+        /// The database.
+        database: String,
+        /// Its encoding, as `PostgreSQL` calls it.
+        encoding: String,
     },
     /// A step failed. A transactional one left nothing behind.
     #[error("cannot {action} step {name}")]
@@ -86,7 +109,7 @@ impl MigrateError {
     /// Whether the run was refused, which a person can put right, rather than failed.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Blocked { .. } | Self::Changed { .. })
+        matches!(self, Self::Busy { .. } | Self::Blocked { .. } | Self::Changed { .. } | Self::Encoding { .. })
     }
 
     /// For `map_err`: what was refused, as a verb phrase.

@@ -15,6 +15,7 @@ mod apply;
 mod blocker;
 mod book;
 mod check;
+mod connection;
 mod contents;
 mod error;
 mod lock;
@@ -30,6 +31,7 @@ mod steps;
 
 pub use blocker::Blocker;
 pub use check::{Findings, SCHEMA, check, describe};
+pub use connection::{connect_once, tidied};
 pub use contents::{Contents, contents};
 pub use error::MigrateError;
 pub use progress::Progress;

@@ -9,7 +9,7 @@ use crate::book::{self, Entry};
 use crate::lock::Lock;
 use crate::state::{SchemaState, compare};
 use crate::step::Step;
-use crate::{MigrateError, Progress};
+use crate::{MigrateError, Progress, session};
 
 /// Who is told how a run goes on.
 pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
@@ -106,6 +106,7 @@ pub async fn fresh(
     tell: Tell<'_>,
 ) -> Result<Report, MigrateError> {
     let mut lock = Lock::take(options, limits, tell).await?;
+    session::check_encoding(lock.connection()).await?;
     let entries = read(&mut lock).await?;
     let known = |entry: &Entry| steps.iter().any(|step| step.name == entry.name);
     let unknown: Vec<_> = entries.iter().filter(|entry| !known(entry)).map(|entry| entry.name.clone()).collect();
@@ -124,13 +125,17 @@ async fn apply_pending(
     limits: &Limits,
     tell: Tell<'_>,
 ) -> Result<Vec<String>, MigrateError> {
+    session::check_encoding(lock.connection()).await?;
     let entries = read(lock).await?;
     let mut done = Vec::new();
     match compare(steps, &entries) {
         SchemaState::Current | SchemaState::Ahead { compatible: true, .. } => return Ok(done),
         SchemaState::Changed { name } => return Err(MigrateError::Changed { name }),
         SchemaState::Ahead { compatible: false, unknown } => return Err(MigrateError::Ahead { unknown }),
-        SchemaState::NotMigrated | SchemaState::Behind { .. } | SchemaState::Unfinished { .. } => {}
+        SchemaState::NotMigrated
+        | SchemaState::Elsewhere { .. }
+        | SchemaState::Behind { .. }
+        | SchemaState::Unfinished { .. } => {}
     }
     let mut applier = Applier::start(options, lock, limits, tell).await?;
     applier.create_record().await?;

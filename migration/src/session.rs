@@ -4,9 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 
 use crate::MigrateError;
+use crate::connection::{connect_once, tidied};
 
 /// Opens a connection that works through a pooler in transaction mode, within the time given.
 ///
@@ -18,10 +19,44 @@ pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<Pg
     // Poolers refuse start-up parameters they do not know, and sqlx would ask for this one, of which we have no use. Slow
     // statements are nothing to warn of here.
     let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
-    match tokio::time::timeout(timeout, tuned.connect()).await {
+    match tokio::time::timeout(timeout, connect_once(&tuned)).await {
         Ok(connection) => connection.map_err(failed),
-        Err(_elapsed) => Err(failed(io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into())),
+        Err(_elapsed) => Err(failed(no_answer())),
     }
+}
+
+/// Opens the connection that works while another one holds the lock. A pooler takes clients before it has a connection for
+/// them, so that there is one is known by an answer.
+pub(crate) async fn connect_second(
+    options: &PgConnectOptions,
+    timeout: Duration,
+) -> Result<PgConnection, MigrateError> {
+    let failed = |source| MigrateError::SecondConnection { place: place(options), source };
+    let mut connection = connect(options, timeout).await.map_err(|error| match error {
+        MigrateError::Connect { source, .. } => failed(source),
+        other => other,
+    })?;
+    match tokio::time::timeout(timeout, execute(&mut connection, "SELECT 1")).await {
+        Ok(Ok(_answered)) => Ok(connection),
+        Ok(Err(source)) => Err(failed(source)),
+        Err(_elapsed) => Err(failed(no_answer())),
+    }
+}
+
+fn no_answer() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
+}
+
+/// Refuses a database whose encoding cannot hold every character, or does not tell characters from bytes (`SQL_ASCII`).
+pub(crate) async fn check_encoding(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    let sql = "SELECT current_database()::text, current_setting('server_encoding')";
+    let read = async {
+        let rows = rows(connection, sql).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    };
+    let (database, encoding): (_, String) = read.await.map_err(MigrateError::database("read the encoding"))?;
+    if encoding == "UTF8" { Ok(()) } else { Err(MigrateError::Encoding { database, encoding }) }
 }
 
 /// Which database of which server, for a sentence.
@@ -36,13 +71,26 @@ fn place(options: &PgConnectOptions) -> String {
 
 /// Sends SQL as one message of the simple protocol, and returns the number of rows it changed.
 pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<u64> {
-    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected())
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected()).map_err(tidied)
 }
 
 /// Likewise, and returns the rows that came back.
 pub(crate) async fn rows(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<Vec<PgRow>> {
-    sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await
+    sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await.map_err(tidied)
 }
+
+/// Sets for the transaction what the meaning of SQL texts, and the texts that describe a schema, depend on, whatever the role
+/// or the database sets.
+pub(crate) const DIALECT: &str = "\
+    SET LOCAL standard_conforming_strings = on; \
+    SET LOCAL transform_null_equals = off; \
+    SET LOCAL array_nulls = on; \
+    SET LOCAL quote_all_identifiers = off; \
+    SET LOCAL bytea_output = 'hex'; \
+    SET LOCAL extra_float_digits = 1; \
+    SET LOCAL DateStyle = 'ISO, MDY'; \
+    SET LOCAL IntervalStyle = 'postgres'; \
+    SET LOCAL TimeZone = 'UTC';";
 
 /// Opens a transaction whose time-outs are the runner's and not the role's.
 pub(crate) fn begin(lock_timeout_ms: u128) -> String {
@@ -53,6 +101,7 @@ pub(crate) fn begin(lock_timeout_ms: u128) -> String {
          SET LOCAL lock_timeout = '{lock_timeout_ms}ms'; \
          SET LOCAL statement_timeout = 0; \
          SET LOCAL idle_in_transaction_session_timeout = 0; \
+         {DIALECT} \
          SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout';"
     )
 }

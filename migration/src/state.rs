@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::book::{self, Entry};
 use crate::step::{Kind, Step};
-use crate::{MigrateError, Progress};
+use crate::{MigrateError, Progress, session};
 
 const READ: &str = "read which steps were applied";
 
@@ -15,6 +15,11 @@ const READ: &str = "read which steps were applied";
 pub enum SchemaState {
     /// Nothing was ever applied.
     NotMigrated,
+    /// Nothing was ever applied where the search path leads, but in schemas that it leaves out.
+    Elsewhere {
+        /// The schemas' names.
+        schemas: Vec<String>,
+    },
     /// Steps are still to be applied.
     Behind {
         /// They, in their order.
@@ -54,10 +59,19 @@ pub struct Pending {
 ///
 /// # Errors
 ///
-/// When the database cannot be read.
+/// When the database cannot be read, or has another encoding than UTF8.
 pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<SchemaState, MigrateError> {
-    let entries = book::read(connection).await.map_err(MigrateError::database(READ))?;
-    Ok(entries.map_or(SchemaState::NotMigrated, |entries| compare(steps, &entries)))
+    session::check_encoding(connection).await?;
+    match book::read(connection).await.map_err(MigrateError::database(READ))? {
+        Some(entries) => Ok(compare(steps, &entries)),
+        None => unrecorded(connection).await,
+    }
+}
+
+/// Where a database without a visible record stands.
+async fn unrecorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
+    let schemas = book::elsewhere(connection).await.map_err(MigrateError::database(READ))?;
+    Ok(if schemas.is_empty() { SchemaState::NotMigrated } else { SchemaState::Elsewhere { schemas } })
 }
 
 /// A step in [`list`].
@@ -88,7 +102,12 @@ pub enum Standing {
 ///
 /// When the database cannot be read.
 pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<Listed>, SchemaState), MigrateError> {
-    let entries = book::read(connection).await.map_err(MigrateError::database(READ))?.unwrap_or_default();
+    let recorded = book::read(connection).await.map_err(MigrateError::database(READ))?;
+    let state = match &recorded {
+        Some(entries) => compare(steps, entries),
+        None => unrecorded(connection).await?,
+    };
+    let entries = recorded.unwrap_or_default();
     let known = |entry: &Entry| steps.iter().any(|step| step.name == entry.name);
     let standing = |entry: &Entry| {
         let at = entry.started_at.clone();
@@ -103,7 +122,7 @@ pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<
     let pending = steps.iter().filter(|step| entries.iter().all(|entry| entry.name != step.name));
     listed.extend(pending.map(|step| Listed { name: step.name.to_owned(), standing: Standing::Pending(step.kind) }));
     listed.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok((listed, compare(steps, &entries)))
+    Ok((listed, state))
 }
 
 impl SchemaState {
@@ -118,6 +137,10 @@ impl SchemaState {
     pub fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Current | Self::Ahead { compatible: true, .. } => None,
+            Self::Elsewhere { .. } => Some(
+                "give the role a search_path that has it (ALTER ROLE ... SET search_path), or run `quire-migrate up` for \
+                 another schema beside it",
+            ),
             Self::NotMigrated | Self::Behind { .. } => Some("run `quire-migrate up`"),
             Self::Unfinished { .. } => Some("run `quire-migrate up`, which completes it, unless one is under way"),
             Self::Ahead { compatible: false, .. } => Some("use the build that applied them"),
@@ -130,6 +153,10 @@ impl fmt::Display for SchemaState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotMigrated => f.write_str("the database has no schema yet"),
+            Self::Elsewhere { schemas } => {
+                let schemas: Vec<_> = schemas.iter().map(|schema| format!("{schema:?}")).collect();
+                write!(f, "Quire's tables are in schema {}, which is not on the search_path", schemas.join(", "))
+            }
             Self::Behind { pending } => {
                 let names: Vec<_> = pending.iter().map(|step| step.name).collect();
                 write!(f, "the schema is behind: {} not applied", names.join(", "))

@@ -12,8 +12,7 @@ const MAX_RESIDENT: u64 = 1024 * 1024 * 1024;
 fn while_one_user_attacks_another_reads_edits_and_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().to_str().unwrap();
-    let limits = ["--max-connections", "240", "--ws-max-sockets", "160", "--ws-max-per-user", "20"];
-    let server = server(&[&["--notebooks-dir", dir][..], &limits].concat());
+    let server = server(&["--notebooks-dir", dir]);
     let attacker = Attacker::of(&server);
     let _ = attacker.ask("GET", "/api/notebooks", "");
     let mut neighbour = Neighbour::of(&server);
@@ -21,8 +20,7 @@ fn while_one_user_attacks_another_reads_edits_and_is_told() {
     for attack in ATTACKS {
         let siege = (attack.run)(&attacker);
         neighbour.probe();
-        neighbour.read();
-        neighbour.edit();
+        assert!(neighbour.read() && neighbour.edit(), "{}", attack.name);
         neighbour.hear();
         let mut answers = BTreeMap::<u16, usize>::new();
         for answer in &siege.answers {

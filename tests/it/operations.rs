@@ -169,6 +169,16 @@ impl Backup {
         (checked.status.code(), said(&checked))
     }
 
+    /// Dumps a database of the server into another file.
+    fn dump(&self, database: &str, file: &str) {
+        let mut dump = Command::new("pg_dump");
+        dump.args(["--format=custom", "--file"]).arg(self.folder.path().join(file));
+        dump.args(["--host=127.0.0.1", &format!("--port={}", self.postgres.port())]);
+        dump.args(["--username", self.postgres.options().get_username()]);
+        let dumped = dump.arg(database).env("PGPASSWORD", &self.password).output().unwrap();
+        assert!(dumped.status.success(), "{}", said(&dumped));
+    }
+
     /// What was left behind on the server.
     fn databases(&self) -> Vec<String> {
         let names = async {
@@ -228,6 +238,33 @@ fn a_backup_is_proved() {
     assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
 }
 
+/// The tables need not be in the schema `public`; which one they are in is told.
+#[test]
+fn a_backup_of_another_schema_is_proved_and_the_schema_is_named() {
+    let backup = Backup::make(0);
+    let (code, told) = backup.check_with("dump", None, |check| check.env("PGPASSWORD", &backup.password).arg("--keep"));
+    assert_eq!(code, Some(0), "{told}");
+    let kept = backup.databases();
+    let [name] = kept.as_slice() else { panic!("{kept:?}") };
+    for (change, expected, sentence) in [
+        (
+            "ALTER SCHEMA public RENAME TO \"Our notebooks\"; CREATE SCHEMA public",
+            0,
+            "in the schema \"Our notebooks\"; set",
+        ),
+        ("CREATE TABLE quire_migrations (name text)", 1, "in several schemas, \"Our notebooks\", public;"),
+    ] {
+        let changed = async {
+            let mut connection = backup.postgres.options().database(name).connect().await.unwrap();
+            execute(&mut connection, change).await.unwrap();
+        };
+        Runtime::new().unwrap().block_on(changed);
+        backup.dump(name, "moved");
+        let (code, told) = backup.check("moved", None);
+        assert_eq!((code, told.contains(sentence)), (Some(expected), true), "{told}");
+    }
+}
+
 /// A database whose sequence has lagged behind would give versions out twice, and no count of rows shows it.
 #[test]
 fn a_backup_that_would_give_versions_out_again_is_none() {
@@ -242,12 +279,7 @@ fn a_backup_that_would_give_versions_out_again_is_none() {
         execute(&mut connection, "SELECT setval('notebook_versions', 1)").await.unwrap();
     };
     Runtime::new().unwrap().block_on(set_back);
-    let mut dump = Command::new("pg_dump");
-    dump.args(["--format=custom", "--file"]).arg(backup.folder.path().join("behind"));
-    dump.args(["--host=127.0.0.1", &format!("--port={}", backup.postgres.port())]);
-    dump.args(["--username", backup.postgres.options().get_username()]);
-    let dumped = dump.arg(name).env("PGPASSWORD", &backup.password).output().unwrap();
-    assert!(dumped.status.success(), "{}", said(&dumped));
+    backup.dump(name, "behind");
     let (code, told) = backup.check("behind", None);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("notebook_versions would give out again"), "{told}");

@@ -35,7 +35,10 @@ impl From<&SchemaState> for Exit {
     fn from(state: &SchemaState) -> Self {
         match state {
             SchemaState::Current => Self::Done,
-            SchemaState::NotMigrated | SchemaState::Behind { .. } | SchemaState::Unfinished { .. } => Self::Behind,
+            SchemaState::NotMigrated
+            | SchemaState::Elsewhere { .. }
+            | SchemaState::Behind { .. }
+            | SchemaState::Unfinished { .. } => Self::Behind,
             SchemaState::Ahead { .. } => Self::Ahead,
             SchemaState::Changed { .. } => Self::Refused,
         }

@@ -22,6 +22,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long ending may take after that, before the process ends as it is.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Number of requests that a user may have under way however few connections there may be: a page sends some at once.
+const MIN_USER_REQUESTS: usize = 16;
+
 /// A server that listens.
 pub(crate) struct Application {
     server: Server,
@@ -130,6 +133,7 @@ fn settings(config: &Config, authenticator: Authenticator) -> Settings {
         body_timeout: config.body_timeout,
         request_timeout: config.request_timeout,
         sockets: config.sockets.clone(),
+        user_requests: (config.max_connections / 4).max(MIN_USER_REQUESTS),
         body_bytes: Settings::BODY_BYTES,
         answer_bytes: Settings::ANSWER_BYTES,
     }

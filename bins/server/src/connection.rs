@@ -2,7 +2,8 @@
 //!
 //! The HTTP library limits how long the head of a connection's first request may take, but not the heads of those after it:
 //! a client could hold one of the connections for ever. Here it is seen from outside: where no byte was sent to the client for
-//! longer than a request can take in all, nothing is going on. A client that does not read is the system's to notice.
+//! longer than a request can take in all, nothing is going on. A client that takes nothing of an answer is the system's to notice; one
+//! that takes it byte by byte is ended here (see `send_deadline`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,11 +14,23 @@ use quire_api::{ConnectionHandle, Patience};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::crowd::{Crowd, Member};
+use crate::connection_limiter::{ConnectionLimiter, Permit};
+use crate::send_deadline::SendDeadline;
 
 /// The answer to a head that does not arrive. The HTTP library would give it to a client, too, whose head has arrived while the
 /// thread was held up, so its own limit is off.
 const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLimits {
+    /// How long nothing may be sent to the client.
+    pub(crate) silence: Duration,
+    /// How long the head of the first request may take.
+    pub(crate) head: Duration,
+    /// How long the client may hold up what is sent to it, beside the time for the bytes that it takes.
+    pub(crate) send: Duration,
+}
 
 /// A connection with a limit on its silence.
 #[derive(Debug)]
@@ -32,18 +45,21 @@ pub(crate) struct Connection<T> {
     timer: Pin<Box<Sleep>>,
     /// The time that the head of the first request may take, until it has arrived.
     head: Option<Patience>,
+    deadline: SendDeadline,
     handle: ConnectionHandle,
-    _member: Member,
+    _permit: Permit,
 }
 
 impl<T> Connection<T> {
-    /// Ends the stream when nothing can be sent for so long, or when no head arrives in its time.
-    pub(crate) fn new(stream: T, limit: Duration, head_limit: Duration, crowd: &Crowd) -> Self {
+    /// Ends the stream when a limit is exceeded, or when the limiter needs its place.
+    pub(crate) fn new(stream: T, limits: TimeLimits, limiter: &ConnectionLimiter) -> Self {
+        let limit = limits.silence;
         let sent = Instant::now();
         let timer = Box::pin(sleep_until(sent + limit));
-        let (head, handle) = (Some(Patience::new(head_limit)), ConnectionHandle::default());
-        let member = crowd.join(&handle);
-        Self { stream, limit, sent, is_sending: false, timer, head, handle, _member: member }
+        let (head, handle) = (Some(Patience::new(limits.head)), ConnectionHandle::default());
+        let permit = limiter.admit(&handle);
+        let deadline = SendDeadline::new(limits.send);
+        Self { stream, limit, sent, is_sending: false, timer, head, deadline, handle, _permit: permit }
     }
 
     /// What the API says of the connection.
@@ -74,12 +90,22 @@ impl<T> Connection<T> {
         }
     }
 
-    fn note(&mut self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Notes what became of sending; the error ends a connection that its client holds up for too long.
+    fn note(&mut self, sent: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.is_sending = sent.is_pending();
-        if sent.is_ready() {
-            self.sent = Instant::now();
+        self.handle.set_blocked(sent.is_pending());
+        match &sent {
+            Poll::Ready(outcome) => {
+                self.sent = Instant::now();
+                self.deadline.sent(outcome.as_ref().copied().unwrap_or_default());
+                sent
+            }
+            Poll::Pending if self.handle.is_cut_off() => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            Poll::Pending => {
+                self.handle.wait(context.waker());
+                self.deadline.poll_blocked(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+            }
         }
-        sent
     }
 }
 
@@ -110,7 +136,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(sent)
+        self.note(sent, context)
     }
 
     fn poll_write_vectored(
@@ -119,7 +145,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.note(sent)
+        self.note(sent, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -144,11 +170,15 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(100);
     const STEP: Duration = Duration::from_secs(10);
 
+    fn connection(server: DuplexStream, silence: Duration, head: Duration) -> Connection<DuplexStream> {
+        Connection::new(server, TimeLimits { silence, head, send: 5 * LIMIT }, &ConnectionLimiter::new(10))
+    }
+
     /// Both ends, on a clock that moves only when it is told to.
     fn pair() -> (DuplexStream, Connection<DuplexStream>) {
         pause();
         let (client, server) = duplex(16);
-        (client, Connection::new(server, LIMIT, 10 * LIMIT, &Crowd::of(10)))
+        (client, connection(server, LIMIT, 10 * LIMIT))
     }
 
     #[actix_web::test]
@@ -203,7 +233,7 @@ mod tests {
     async fn a_head_that_does_not_arrive_is_told_so() {
         pause();
         let (mut client, server) = duplex(1024);
-        let mut server = Connection::new(server, 10 * LIMIT, LIMIT, &Crowd::of(10));
+        let mut server = connection(server, 10 * LIMIT, LIMIT);
         client.write_all(b"GET /").await.unwrap();
         let mut part = [0; 5];
         server.read_exact(&mut part).await.unwrap();
@@ -220,7 +250,7 @@ mod tests {
     async fn a_head_that_has_arrived_while_the_thread_was_held_up_is_read() {
         pause();
         let (mut client, server) = duplex(1024);
-        let mut server = Connection::new(server, 10 * LIMIT, LIMIT, &Crowd::of(10));
+        let mut server = connection(server, 10 * LIMIT, LIMIT);
         assert!(look(&mut server).is_pending());
         client.write_all(b"x").await.unwrap();
         advance(5 * LIMIT).await;
@@ -235,6 +265,45 @@ mod tests {
         assert!(look(&mut server).is_pending());
         server.handle().hang_up();
         assert!(matches!(look(&mut server), Poll::Ready(Ok(()))));
+    }
+
+    #[actix_web::test]
+    async fn a_client_that_takes_an_answer_byte_by_byte_is_cut_off() {
+        let (mut client, mut server) = pair();
+        server.write_all(&[0; 16]).await.unwrap(); // as much as there is room for
+        let mut taken = 0;
+        let error = loop {
+            match send(&mut server) {
+                Poll::Ready(Ok(_)) => {
+                    assert!(send(&mut server).is_pending());
+                    advance(STEP).await;
+                }
+                Poll::Ready(Err(error)) => break error,
+                Poll::Pending => {
+                    client.read_exact(&mut [0]).await.unwrap();
+                    taken += 1;
+                }
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((50..=52).contains(&taken), "{taken}");
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_is_cut_off_does_not_wait_for_its_client() {
+        let (_client, mut server) = pair();
+        server.write_all(&[0; 16]).await.unwrap();
+        assert!(send(&mut server).is_pending());
+        assert!(server.handle().client_awaited_since().is_some());
+        server.handle().hang_up();
+        assert!(send(&mut server).is_pending(), "what is on its way may still be taken");
+        server.handle().cut_off();
+        let Poll::Ready(Err(error)) = send(&mut server) else { panic!("it waits") };
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    fn send(server: &mut Connection<DuplexStream>) -> Poll<io::Result<usize>> {
+        Pin::new(server).poll_write(&mut Context::from_waker(std::task::Waker::noop()), &[0])
     }
 
     /// Looks once whether there is something to read.

@@ -335,7 +335,7 @@ pub(crate) const KEYS: &[Key] = &[
         variables: &["QUIRE_WS_UNREFRESHED_MAX"],
         value: "SECONDS",
         default: "3600",
-        help: "Let a WebSocket that never renews its sign-in outlive its token for so long; 0 for not at all",
+        help: "Let a WebSocket outlive its token until so long after its user's last signed-in HTTP request, unless it has ever renewed its sign-in; 0 for not at all",
         switch: false,
     },
     Key {

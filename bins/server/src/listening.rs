@@ -14,8 +14,8 @@ use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpSocket;
 
 use crate::config::Config;
-use crate::connection::Connection;
-use crate::crowd::Crowd;
+use crate::connection::{Connection, TimeLimits};
+use crate::connection_limiter::ConnectionLimiter;
 
 /// How long a client may take to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +44,6 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
     let (api, config) = (api.clone(), config.clone());
-    let limit = silence(&config);
     let send_limit = u32::try_from(config.send_timeout.as_millis()).unwrap_or(u32::MAX);
     let server = server.listen("http", listener, move || {
         let stopping = stopping.clone();
@@ -62,16 +61,18 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
             })
             .local_addr(address)
             .h1(map_config(app, |()| AppConfig::default()));
-        let crowd = Crowd::of(connections);
-        let head_limit = config.head_timeout;
+        let limiter = ConnectionLimiter::new(connections);
+        let limits = TimeLimits { silence: silence(&config), head: config.head_timeout, send: config.send_timeout };
         fn_service(move |stream: TcpStream| {
-            let crowd = crowd.clone();
+            let limiter = limiter.clone();
             async move {
                 // The HTTP library would wait for ever: a client that reads nothing goes on saying that it is there, and so its
                 // connection lives (RFC 9293, section 3.8.6.1).
                 set_tcp_user_timeout(&stream, send_limit).map_err(io::Error::from)?;
                 let peer = stream.peer_addr().ok();
-                Ok((Connection::new(stream, limit, head_limit, &crowd), peer))
+                let connection = Connection::new(stream, limits, &limiter);
+                connection.handle().set_address(peer.map(|address| address.ip()));
+                Ok((connection, peer))
             }
         })
         .and_then(http)

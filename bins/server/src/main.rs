@@ -3,9 +3,10 @@
 mod application;
 mod config;
 mod connection;
-mod crowd;
+mod connection_limiter;
 mod keys;
 mod listening;
+mod send_deadline;
 mod signals;
 mod sources;
 mod store;

@@ -6,6 +6,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 
+use crate::kept::MAX_PIECE;
 use crate::problem::{Code, Problem};
 
 /// What handlers return.
@@ -35,6 +36,10 @@ pub(crate) fn json(size: usize, body: &impl Serialize) -> Answer {
 pub(crate) fn render(size: usize, body: &impl Serialize) -> Result<Bytes, Problem> {
     let mut bytes = Vec::with_capacity(size);
     serde_json::to_writer(&mut bytes, body).map_err(Problem::unwritable)?;
+    // What is counted of a large answer is its length, so it keeps no more than that.
+    if bytes.capacity() > bytes.len() + MAX_PIECE {
+        bytes.shrink_to_fit();
+    }
     Ok(bytes.into())
 }
 

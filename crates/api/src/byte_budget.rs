@@ -89,6 +89,16 @@ impl Held {
             *self.by_user.entry(user.clone()).or_default() += bytes;
         }
     }
+
+    fn remove(&mut self, user: &UserId, bytes: usize) {
+        self.total -= bytes;
+        if let Some(of_user) = self.by_user.get_mut(user) {
+            *of_user -= bytes;
+            if *of_user == 0 {
+                self.by_user.remove(user);
+            }
+        }
+    }
 }
 
 impl Hold {
@@ -109,16 +119,20 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// Holds exactly so many bytes, whether or not a limit allows more than before: they are there already.
+    pub(crate) fn adjust_to(&mut self, bytes: usize) {
+        let mut held = self.budget.lock();
+        held.remove(&self.user, self.bytes);
+        held.add(&self.user, bytes);
+        drop(held);
+        self.bytes = bytes;
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut held = self.budget.lock();
-        held.total -= self.bytes;
-        if let Some(of_user) = held.by_user.get_mut(&self.user) {
-            *of_user -= self.bytes;
-            if *of_user == 0 {
-                held.by_user.remove(&self.user);
-            }
-        }
+        self.budget.lock().remove(&self.user, self.bytes);
     }
 }
 
@@ -170,6 +184,21 @@ mod tests {
         drop((first, of_bob, of_cy));
         let held = budget.lock();
         assert!(held.total == 0 && held.by_user.is_empty(), "{held:?}");
+    }
+
+    #[test]
+    fn what_is_held_is_adjusted_to_what_is_there() {
+        let budget = ByteBudget::new(ByteLimit { server: 10, user: 6 });
+        let ann = user("ann");
+        let mut hold = budget.hold(&ann, 2).unwrap();
+        for bytes in [8, 1] {
+            hold.adjust_to(bytes);
+            let sums = budget.lock();
+            assert_eq!((sums.total, sums.of(&ann)), (bytes, bytes));
+        }
+        drop(hold);
+        let sums = budget.lock();
+        assert!(sums.total == 0 && sums.by_user.is_empty(), "{sums:?}");
     }
 
     #[test]

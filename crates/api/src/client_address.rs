@@ -15,6 +15,18 @@ pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_
     forwarded(headers, trusted_proxies).or(peer)
 }
 
+/// Returns the network of an address, as far as one client can be told from another by it: of IPv6, the /64 that one customer
+/// gets.
+pub(crate) fn network(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped()),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(_) => u128::from(address),
+            None => u128::from(address) >> 64 << 64,
+        },
+    }
+}
+
 fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     let from_right = trusted_proxies.checked_sub(1)?;
     let mut fields = Vec::new();

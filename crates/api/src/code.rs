@@ -42,6 +42,7 @@ codes! {
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The notebook is not as If-Match says";
     RevisionConflict = "revision_conflict", CONFLICT, "The notebook has changed";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
+    EncodedBody = "encoded_body", UNSUPPORTED_MEDIA_TYPE, "The body is compressed";
     MalformedJson = "malformed_json", UNPROCESSABLE_ENTITY, "The body is not JSON";
     DoesNotFit = "does_not_fit", UNPROCESSABLE_ENTITY, "The request does not fit the route";
     PasswordMasked = "password_masked", UNPROCESSABLE_ENTITY, "The password must be entered again";

@@ -1,13 +1,19 @@
-//! What the API tells the listener of a connection: whether a request is under way on it, and when it may be closed.
+//! What the API and the listener of a connection tell each other: whose turn it is, the server's or the client's, and when the
+//! connection may be closed.
 //!
 //! The HTTP library keeps both to itself. The listener puts a [`ConnectionHandle`] among the connection's data; without one,
 //! the library's own rules hold.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::task::Waker;
 
+use quire_domain::UserId;
 use tokio::time::Instant;
+
+use crate::client_address::network;
 
 /// One connection, seen by the API and by the listener, which are on one thread. A clone is the same connection.
 #[derive(Clone, Debug)]
@@ -16,23 +22,44 @@ pub struct ConnectionHandle(Rc<State>);
 #[derive(Debug)]
 struct State {
     under_way: Cell<usize>,
+    /// Requests that have begun since everything that had arrived was read.
+    begun_in_a_row: Cell<usize>,
     has_begun: Cell<bool>,
     waiting_since: Cell<Instant>,
+    /// Since when the body of the request is awaited.
+    receiving_since: Cell<Option<Instant>>,
+    /// Since when the client takes nothing of what is sent.
+    blocked_since: Cell<Option<Instant>>,
+    source: Cell<Source>,
     hung_up: Cell<bool>,
+    cut_off: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
+/// What a connection is counted by: the user of its last request or, without one, the network of its client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Source(u128);
+
 /// A request, or a WebSocket, from its head to the end of its answer.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Rc<State>);
+pub struct UnderWay(Rc<State>);
+
+/// The time in which the body of a request is received, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ReceivingBody(ConnectionHandle);
 
 impl Default for ConnectionHandle {
     fn default() -> Self {
         Self(Rc::new(State {
             under_way: Cell::new(0),
+            begun_in_a_row: Cell::new(0),
             has_begun: Cell::new(false),
             waiting_since: Cell::new(Instant::now()),
+            receiving_since: Cell::new(None),
+            blocked_since: Cell::new(None),
+            source: Cell::default(),
             hung_up: Cell::new(false),
+            cut_off: Cell::new(false),
             reader: RefCell::new(None),
         }))
     }
@@ -45,16 +72,66 @@ impl ConnectionHandle {
         self.0.has_begun.get()
     }
 
-    /// Returns since when the connection has waited for the head of a request; nothing while one is being answered.
+    /// Returns since when the connection goes on only by what its client does: sends a request or the rest of its body, or takes
+    /// an answer. Returns nothing while the server works on a request, and once the connection is on its way out.
     #[must_use]
-    pub fn waiting_since(&self) -> Option<Instant> {
-        (self.0.under_way.get() == 0 && !self.is_hung_up()).then(|| self.0.waiting_since.get())
+    pub fn client_awaited_since(&self) -> Option<Instant> {
+        if self.is_hung_up() {
+            return None;
+        }
+        if self.0.under_way.get() == 0 {
+            return Some(self.0.waiting_since.get());
+        }
+        self.0.receiving_since.get().or(self.0.blocked_since.get())
+    }
+
+    /// Returns what the connection is counted by.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.0.source.get()
+    }
+
+    /// Counts the connection by this address, that of its peer or the one that a trusted proxy names.
+    pub fn set_address(&self, address: Option<IpAddr>) {
+        self.0.source.set(Source(address.map_or(0, network)));
+    }
+
+    /// Counts the connection by this user.
+    pub(crate) fn set_user(&self, user: &UserId) {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        // In a range in which there are no networks: their lower half is zero, or they are mapped from IPv4.
+        self.0.source.set(Source(u128::from(hasher.finish()) | 1 << 127 | 1));
+    }
+
+    /// Notes whether the body of the request is awaited.
+    pub fn set_receiving(&self, is_receiving: bool) {
+        self.0.receiving_since.set(is_receiving.then(Instant::now));
+    }
+
+    /// Notes that the body of the request is awaited, until what is returned is dropped.
+    pub(crate) fn receiving_body(&self) -> ReceivingBody {
+        self.set_receiving(true);
+        ReceivingBody(self.clone())
+    }
+
+    /// Notes whether the client takes nothing of what is sent.
+    pub fn set_blocked(&self, is_blocked: bool) {
+        if is_blocked != self.0.blocked_since.get().is_some() {
+            self.0.blocked_since.set(is_blocked.then(Instant::now));
+        }
     }
 
     /// Returns whether nothing more is to be read.
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
         self.0.hung_up.get()
+    }
+
+    /// Returns whether nothing more is to be sent either, unless the client takes it at once.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.0.cut_off.get()
     }
 
     /// Ends the connection as soon as everything given to it has been sent, without waiting for the client.
@@ -65,8 +142,15 @@ impl ConnectionHandle {
         }
     }
 
-    /// Remembers the task to be woken by [`Self::hang_up`].
+    /// Ends the connection without waiting for the client to take what has been given to it.
+    pub fn cut_off(&self) {
+        self.0.cut_off.set(true);
+        self.hang_up();
+    }
+
+    /// Notes that everything that has arrived was read, and remembers the task to be woken by [`Self::hang_up`].
     pub fn wait(&self, reader: &Waker) {
+        self.0.begun_in_a_row.set(0);
         let mut kept = self.0.reader.borrow_mut();
         if kept.as_ref().is_none_or(|kept| !kept.will_wake(reader)) {
             *kept = Some(reader.clone());
@@ -79,10 +163,18 @@ impl ConnectionHandle {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Returns whether the present request was sent together with the one before it. The library answers all of those in a row,
+    /// without giving the thread to its other connections.
+    pub(crate) fn is_pipelined(&self) -> bool {
+        self.0.begun_in_a_row.get() > 1
+    }
+
     /// Counts a request until what is returned is dropped.
-    pub(crate) fn begin(&self) -> UnderWay {
+    #[must_use]
+    pub fn begin(&self) -> UnderWay {
         self.0.has_begun.set(true);
         self.0.under_way.set(self.0.under_way.get() + 1);
+        self.0.begun_in_a_row.set(self.0.begun_in_a_row.get() + 1);
         UnderWay(Rc::clone(&self.0))
     }
 }
@@ -91,5 +183,43 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.set(self.0.under_way.get() - 1);
         self.0.waiting_since.set(Instant::now());
+    }
+}
+
+impl Drop for ReceivingBody {
+    fn drop(&mut self) {
+        self.0.set_receiving(false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_pipelined_when_it_was_read_together_with_the_one_before_it() {
+        let handle = ConnectionHandle::default();
+        let is_pipelined = || {
+            drop(handle.begin());
+            handle.is_pipelined()
+        };
+        assert!(!is_pipelined());
+        assert!(is_pipelined() && is_pipelined());
+        handle.wait(Waker::noop());
+        assert!(!is_pipelined());
+    }
+
+    #[test]
+    fn a_user_is_no_network() {
+        let [by_address, by_user] = [(); 2].map(|()| ConnectionHandle::default());
+        by_user.set_user(&UserId::new("ann").unwrap());
+        for address in ["192.0.2.1", "2001:db8::1", "ffff::1"] {
+            by_address.set_address(address.parse().ok());
+            assert_ne!(by_address.source(), by_user.source());
+        }
+        by_address.set_address("2001:db8::2".parse().ok());
+        let source = by_address.source();
+        by_address.set_address("2001:db8::1".parse().ok());
+        assert_eq!(source, by_address.source(), "one customer's network");
     }
 }

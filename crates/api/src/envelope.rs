@@ -34,10 +34,26 @@ pub(crate) async fn pass(
     let settings = &shared.settings;
     let peer = request.peer_addr().map(|address| address.ip());
     let client = client_address(peer, request.headers(), settings.trusted_proxies);
+    let connection = request.conn_data::<ConnectionHandle>().cloned();
+    if let Some(connection) = &connection {
+        connection.set_address(client);
+        if connection.is_pipelined() {
+            tokio::task::yield_now().await;
+        }
+    }
     let line = Line::begin(request.method().clone(), id, client);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
     let body = ReceivingEnd::take(&mut request);
-    let answer = match guard::admit(&request, &shared).await {
+    let mut place = None;
+    let answer = match guard::admit(&request, &shared).await.and_then(|admitted| {
+        if let Admitted::Of(Caller(user)) = &admitted {
+            if let Some(connection) = &connection {
+                connection.set_user(user);
+            }
+            place = Some(shared.hold_request(user)?);
+        }
+        Ok(admitted)
+    }) {
         Err(problem) => Ok(request.error_response(problem)),
         Ok(Admitted::Preflight) => Ok(request.into_response(cors::preflight())),
         Ok(Admitted::Anybody) => next.call(request).await,
@@ -60,7 +76,8 @@ pub(crate) async fn pass(
     line.end(request.as_ref(), answer.status(), failure.as_deref());
     // A socket is waited for by its own task, which gives up a client that does not read.
     let entered = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(entered);
-    let answer = answer.map_body(|_, answer| keep(answer, Kept { entered, under_way, receiving: body, hold }));
+    let answer =
+        answer.map_body(|_, answer| keep(answer, Kept { entered, under_way, request: place, receiving: body, hold }));
     match request {
         Some(request) => Ok(ServiceResponse::new(request, answer)),
         None => Err(InternalError::from_response("a route failed", answer).into()),

@@ -109,8 +109,10 @@ pub(crate) async fn export(
     }
     // Before the work, so that a client that does not read its answers has none done for it.
     let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
-    let hold = shared.hold_answer(&user, size)?;
-    let text = shared.read(shared.service.export(&published, format)).await?;
+    let mut hold = shared.hold_answer(&user, size)?;
+    let mut text = shared.read(shared.service.export(&published, format)).await?;
+    text.shrink_to_fit();
+    hold.adjust_to(text.len());
     let (media_type, ending) = match format {
         Format::Json => ("application/json", "json"),
         Format::Ipynb => ("application/x-ipynb+json", "ipynb"),
@@ -139,7 +141,10 @@ pub(crate) async fn export(
     request_body(
         description = "The file; announced as any kind of JSON.",
         content(
-            (Object = "application/json", example = json!({"name": "Prices", "cells": [{"type": "python", "code": "price = 4"}]})),
+            (
+                Object = "application/json",
+                example = json!({"name": "Prices", "cells": [{"id": "price", "type": "python", "code": "price = 4"}]})
+            ),
             (Object = "application/x-ipynb+json", example = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})),
         ),
     ),

@@ -12,6 +12,7 @@ use quire_domain::{Json, JsonError, limits};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use crate::connection::ConnectionHandle;
 use crate::guard::{Caller, body_too_large};
 use crate::once::BodyNote;
 use crate::patience::Patience;
@@ -41,13 +42,13 @@ pub(crate) struct Query<T>(pub(crate) T);
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
-impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, MOST> {
+impl<T: DeserializeOwned + Send + 'static, const MOST: usize> FromRequest for Body<T, MOST> {
     type Error = Problem;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, MOST);
-        Box::pin(async move { parse(&bytes.await?.ok_or_else(|| body_too_large(MOST))?.bytes).map(Self) })
+        Box::pin(async move { parse_received(bytes.await?.ok_or_else(|| body_too_large(MOST))?).await.map(Self) })
     }
 }
 
@@ -131,8 +132,10 @@ fn read_body(
     let receiving = Receiving::begin(request, most);
     let mut payload = payload.take();
     let mut note = BodyNote::of(request);
+    let connection = request.conn_data::<ConnectionHandle>().cloned();
     async move {
         let (mut receiving, time) = receiving?;
+        let _receiving = connection.as_ref().map(ConnectionHandle::receiving_body);
         let read = async {
             while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
                 note.add(&chunk);
@@ -150,6 +153,15 @@ fn read_body(
 
 fn broken_off(_: PayloadError) -> Problem {
     Problem::new(Code::BadRequest, "The body is broken off or badly framed.")
+}
+
+/// As [`parse`]; a large body is parsed elsewhere, so that it holds up none of the thread's connections.
+async fn parse_received<T: DeserializeOwned + Send + 'static>(received: Received) -> Result<T, Problem> {
+    if received.bytes.len() <= SMALL_BODY {
+        return parse(&received.bytes);
+    }
+    let parsed = web::block(move || parse(&received.bytes)).await;
+    parsed.unwrap_or_else(|_ending| Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5)))
 }
 
 /// One JSON object and nothing after it.
@@ -187,4 +199,34 @@ fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
         return Err(Problem::of(Code::BeyondLimit, &error));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{self, ThreadId};
+
+    use serde::{Deserialize, Deserializer};
+
+    use super::*;
+    use crate::byte_budget::{ByteBudget, ByteLimit};
+
+    /// The thread that has parsed it.
+    struct ParsedOn(ThreadId);
+
+    impl<'de> Deserialize<'de> for ParsedOn {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::de::IgnoredAny::deserialize(deserializer).map(|_ignored| Self(thread::current().id()))
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_large_body_is_not_parsed_on_the_thread_of_its_connection() {
+        let budget = ByteBudget::new(ByteLimit { server: usize::MAX, user: usize::MAX });
+        let user = quire_domain::UserId::new("ann").unwrap();
+        for (bytes, is_here) in [(SMALL_BODY - 100, true), (SMALL_BODY, false)] {
+            let body = format!(r#"{{"code": "{}"}}"#, "x".repeat(bytes)).into_bytes();
+            let ParsedOn(thread) = parse_received(Received { bytes: body, hold: budget.open(&user) }).await.unwrap();
+            assert_eq!(thread == thread::current().id(), is_here);
+        }
+    }
 }

@@ -1,13 +1,16 @@
 //! The dependency graph of a notebook.
 
+use std::sync::Arc;
+
 use actix_web::web;
-use quire_domain::{Cell, CellId, CellType, Cycle, Dependency, EdgeKind, Graph, Notebook, Revision};
+use quire_domain::{Cell, CellId, CellType, Cycle, CycleTexts, Dependency, EdgeKind, Graph, Notebook, Revision};
 use quire_service::Published;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Answer, json_bytes, read, render, resource};
 use crate::guard::Caller;
+use crate::kept::MAX_PIECE;
 use crate::openapi::{CellTypeName, EdgeKindName};
 use crate::path::NotebookPath;
 use crate::shared::Shared;
@@ -26,11 +29,33 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "The graph, with its cycles and what is worth knowing.", body = GraphOut)),
 )]
 pub(crate) async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
-    let write = |published: &Published, graph: &Graph| {
+    let published = shared.read(shared.service.get(&user, &id)).await?;
+    // Before the work, so that a client that does not read its answers has none done for it.
+    let size = graph_size(&published.notebook);
+    let hold = if size > MAX_PIECE { Some(shared.hold_answer(&user, size)?) } else { None };
+    drop(published);
+    let write = move |published: &Published, graph: &Graph| {
         let edges: Vec<_> = graph.dependencies().collect();
-        render(512 + 256 * edges.len(), &GraphOut::new(&published.notebook, graph, &edges))
+        render(size, &GraphOut::new(&published.notebook, graph, &edges))
     };
-    Ok(json_bytes(shared.read(shared.service.with_graph(&user, &id, write)).await??))
+    let bytes = shared.read(shared.service.with_graph(&user, &id, write)).await??;
+    let length = bytes.len();
+    let mut answer = json_bytes(bytes);
+    if let Some(mut hold) = hold {
+        hold.adjust_to(length);
+        answer.extensions_mut().insert(hold);
+    }
+    Ok(answer)
+}
+
+/// Bytes of a graph as JSON, about: each name is with its cell, and at most once more with an edge.
+fn graph_size(notebook: &Notebook) -> usize {
+    let of_cell = |cell: &Arc<Cell>| {
+        let reads: usize = cell.reads().map(|name| 2 * (name.len() + 4)).sum();
+        let writes: usize = cell.writes().map(|name| name.len() + 4).sum();
+        256 + 4 * cell.id.as_str().len() + reads + writes
+    };
+    512 + notebook.cells.iter().map(of_cell).sum::<usize>()
 }
 
 /// Which cell depends on which, at one revision.
@@ -106,11 +131,12 @@ enum DiagnosticOut<'a> {
 
 impl<'a> GraphOut<'a> {
     fn new(notebook: &'a Notebook, graph: &'a Graph, edges: &'a [Dependency<'a>]) -> Self {
+        let texts = notebook.cycle_texts();
         Self {
             revision: notebook.revision,
             nodes: notebook.cells.iter().map(|cell| node(cell)).collect(),
             edges: edges.iter().map(edge).collect(),
-            cycles: graph.cycles().map(|found| cycle(found)).collect(),
+            cycles: graph.cycles().map(|found| cycle(found, &texts)).collect(),
             diagnostics: diagnostics(notebook, graph, edges),
         }
     }
@@ -135,11 +161,11 @@ fn first<'a>(names: &[&'a str]) -> &'a str {
     names.first().copied().unwrap_or_default()
 }
 
-fn cycle(cycle: &Cycle) -> CycleOut<'_> {
+fn cycle<'a>(cycle: &'a Cycle, texts: &CycleTexts) -> CycleOut<'a> {
     CycleOut {
         cell_ids: cycle.cells.iter().map(CellId::as_str).collect(),
         path: cycle.path.iter().map(|(cell, name)| StepOut { cell_id: cell.as_str(), name }).collect(),
-        detail: cycle.to_string(),
+        detail: texts.of(cycle).to_owned(),
     }
 }
 

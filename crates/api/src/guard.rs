@@ -57,7 +57,9 @@ pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<A
 async fn sign_in(headers: &HeaderMap, shared: &Shared) -> Result<Caller, Problem> {
     // In development mode a client's token, if it sends one, means nothing.
     let token = if shared.settings.authenticator.is_development() { "" } else { bearer(headers)? };
-    Ok(Caller(shared.sign_in(token).await?.user))
+    let user = shared.sign_in(token).await?.user;
+    shared.sockets.note_request(&user);
+    Ok(Caller(user))
 }
 
 /// The token that the request shows (RFC 6750, 2.1); the only place where one may stand.

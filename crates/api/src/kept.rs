@@ -52,6 +52,8 @@ impl Stream for ReceivingEnd {
 pub(crate) struct Kept {
     pub(crate) entered: Option<Entered>,
     pub(crate) under_way: Option<UnderWay>,
+    /// The request's place among those of its user.
+    pub(crate) request: Option<Hold>,
     pub(crate) receiving: Option<ReceivingEnd>,
     pub(crate) hold: Option<Hold>,
 }

@@ -74,6 +74,9 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How WebSockets behave.
     pub sockets: SocketSettings,
+    /// Number of requests of one user that may be under way at once, from their heads to the ends of their answers, so that
+    /// no user holds all connections. WebSockets have a limit of their own.
+    pub user_requests: usize,
     /// Bytes that may be held of bodies that are being received, but for the first 64 KiB of each.
     pub body_bytes: ByteLimit,
     /// Bytes that may be held of answers and messages that are being sent, but for those that have 64 KiB at most.

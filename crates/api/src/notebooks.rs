@@ -129,7 +129,8 @@ pub(crate) async fn get(
         let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
         if size > MAX_WHOLE {
             let hold = shared.hold_answer(&user, StreamedNotebook::piece_size(&published))?;
-            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, hold))), etag));
+            let pin = shared.read(shared.service.pin(&published)).await?;
+            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, pin, hold))), etag));
         }
         let bytes = render(512 + size, &NotebookOut::new(&published))?;
         shared.rendered.keep(&published, &bytes);

@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use quire_domain::limits;
 
 use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
 use crate::extract::{SMALL_BODY, caller, shared};
 use crate::guard::{Caller, body_too_large};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
+
+/// What some editors and Windows programs put before JSON in UTF-8; it says nothing.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Maximum characters of an encoding's name that an answer repeats.
+const MAX_SHOWN_ENCODING: usize = 40;
 
 /// A body that has come whole. Its bytes count until this is dropped.
 pub(crate) struct Received {
@@ -38,12 +44,14 @@ impl Receiving {
         let shared = shared(request)?;
         let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let budget: &Arc<ByteBudget> = &shared.body_bytes;
+        // A body that means nothing may be anything.
+        let refusal = if most > 0 { encoding(request).as_deref().map(encoded_body) } else { None };
         let receiving = Self {
-            kept: Some(Received { bytes: Vec::new(), hold: budget.open(&user) }),
+            kept: refusal.is_none().then(|| Received { bytes: Vec::new(), hold: budget.open(&user) }),
             length: 0,
             most,
             announced: announced.unwrap_or(limits::BODY_BYTES),
-            refusal: None,
+            refusal,
             limit: shared.settings.body_bytes,
         };
         Ok((receiving, shared.settings.body_timeout))
@@ -69,9 +77,33 @@ impl Receiving {
     }
 
     /// The whole body; nothing if it has more bytes than the route takes.
-    pub(crate) fn end(self) -> Result<Option<Received>, Problem> {
+    pub(crate) fn end(mut self) -> Result<Option<Received>, Problem> {
+        if let Some(kept) = &mut self.kept
+            && kept.bytes.starts_with(BYTE_ORDER_MARK)
+        {
+            kept.bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         self.refusal.map_or(Ok(self.kept), Err)
     }
+}
+
+/// The encoding of the body, if it has one (RFC 9110, section 8.4).
+fn encoding(request: &HttpRequest) -> Option<String> {
+    let mut encodings =
+        request.headers().get_all(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    encodings
+        .find(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))
+        .map(|encoding| encoding.trim().to_owned())
+}
+
+fn encoded_body(encoding: &str) -> Problem {
+    let shown: String = encoding.chars().take(MAX_SHOWN_ENCODING).collect();
+    Problem::new(
+        Code::EncodedBody,
+        format!(
+            "The body has the encoding {shown:?} (Content-Encoding), and this server takes none: send it as it is."
+        ),
+    )
 }
 
 impl Received {

@@ -9,7 +9,7 @@ use quire_service::{NotebookService, ServiceError};
 
 use crate::Settings;
 use crate::auth::SignedIn;
-use crate::byte_budget::{ByteBudget, Hold};
+use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
 use crate::in_flight::InFlight;
 use crate::problem::{Code, Problem};
 use crate::rate::Limiter;
@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) request_ids: RequestIds,
     pub(crate) rendered: Rendered,
     pub(crate) sockets: Sockets,
+    /// Requests under way, each of which counts one.
+    pub(crate) requests: Arc<ByteBudget>,
     pub(crate) body_bytes: Arc<ByteBudget>,
     pub(crate) answer_bytes: Arc<ByteBudget>,
 }
@@ -35,6 +37,7 @@ impl Shared {
     pub(crate) fn new(service: NotebookService, settings: Settings) -> Self {
         Self {
             service,
+            requests: ByteBudget::new(ByteLimit { server: usize::MAX, user: settings.user_requests }),
             body_bytes: ByteBudget::new(settings.body_bytes),
             answer_bytes: ByteBudget::new(settings.answer_bytes),
             limiter: settings.request_limit.map(Limiter::new),
@@ -56,6 +59,15 @@ impl Shared {
             limiter.count(&signed_in.user)?;
         }
         Ok(signed_in)
+    }
+
+    /// Counts a request to this user, until what is returned is dropped.
+    pub(crate) fn hold_request(&self, user: &UserId) -> Result<Hold, Problem> {
+        self.requests.hold(user, 1).map_err(|_exceeded| {
+            let most = self.settings.user_requests;
+            let detail = format!("You have {most} requests under way, as many as you may; wait until one is through.");
+            Problem::new(Code::TooMuchAtOnce, detail).after(1)
+        })
     }
 
     /// Counts so many bytes of an answer to this user, until what is returned is dropped.

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
-use quire_service::Published;
+use quire_domain::CycleTexts;
+use quire_service::{PinnedMemory, Published};
 
 use crate::byte_budget::Hold;
 use crate::wire::{CellOut, NotebookOut, cell_size};
@@ -20,6 +21,9 @@ const END: &[u8] = b"]}";
 pub(crate) struct StreamedNotebook {
     published: Arc<Published>,
     next: Next,
+    cycles: CycleTexts,
+    /// What the state takes of the memory of notebooks, whatever becomes of the notebook meanwhile.
+    _pin: PinnedMemory,
     /// What the largest piece counts.
     _hold: Hold,
 }
@@ -32,8 +36,9 @@ enum Next {
 
 impl StreamedNotebook {
     /// The text of this state.
-    pub(crate) fn new(published: Arc<Published>, hold: Hold) -> Self {
-        Self { published, next: Next::Head, _hold: hold }
+    pub(crate) fn new(published: Arc<Published>, pin: PinnedMemory, hold: Hold) -> Self {
+        let cycles = published.notebook.cycle_texts();
+        Self { published, next: Next::Head, cycles, _pin: pin, _hold: hold }
     }
 
     /// Bytes of the largest piece, about.
@@ -63,7 +68,7 @@ impl StreamedNotebook {
             if index > 0 {
                 piece.push(b',');
             }
-            serde_json::to_writer(&mut piece, &CellOut::new(notebook, cell))?;
+            serde_json::to_writer(&mut piece, &CellOut::new(notebook, cell, &self.cycles))?;
             index += 1;
         }
         self.next = Next::Cell(index);

@@ -79,10 +79,10 @@ pub enum Edit {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// The notebook has no such cell.
-    #[error("the notebook has no cell {0}")]
+    #[error("the notebook has no such cell; it may have been deleted")]
     CellNotFound(CellId),
     /// The notebook already has a cell with this id.
-    #[error("the notebook already has a cell {0}")]
+    #[error("the notebook already has a cell with this id")]
     CellExists(CellId),
     /// The notebook has had as many edits as a revision can count.
     #[error("the notebook is at the last revision there can be, {}", crate::Revision::MAX)]

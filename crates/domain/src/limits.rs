@@ -19,8 +19,10 @@ pub const ID_CHARS: usize = 200;
 pub const CELLS: usize = 10_000;
 /// Bytes of all sources of a notebook together, in UTF-8: what a request's body can bring at once.
 pub const NOTEBOOK_CODE_BYTES: usize = BODY_BYTES;
-/// Names that a notebook's cells read and write together, each counted once for each cell that does; so the graph has no
-/// more edges.
+/// Names of one cell: beyond them, it gets a diagnostic in place of its names.
+pub use quire_analysis::limits::NAMES as CELL_NAMES;
+/// Names that a notebook's cells read, write and delete together, each counted once for each cell that does; so the graph has
+/// no more edges.
 pub const NOTEBOOK_NAMES: usize = 200_000;
 /// Levels of nesting in a JSON value.
 pub const JSON_DEPTH: usize = 128;

@@ -12,8 +12,8 @@ use crate::{ConnectionString, limits};
 
 /// What stands for a password. Of a character that no keyboard has and that URLs hold in encoded form only, so that a text
 /// with one in it was shown, not entered.
-const MASK: &str = "\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}";
-const MASK_CHAR: char = '\u{2022}';
+pub(crate) const MASK: &str = "\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}";
+pub(crate) const MASK_CHAR: char = '\u{2022}';
 
 /// What stands for a string that cannot be opened, and how it begins.
 const UNAVAILABLE: &str = "(unavailable: the server cannot open the stored connection string; enter it again)";
@@ -137,6 +137,19 @@ impl ConnectionString {
 }
 
 fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    for secret in hidden(text) {
+        shown.push_str(&text[at..secret.start]);
+        shown.push_str(MASK);
+        at = secret.end;
+    }
+    shown.push_str(&text[at..]);
+    shown
+}
+
+/// The parts of a text that masks stand for, in their order.
+pub(crate) fn hidden(text: &str) -> Vec<Range<usize>> {
     // Changes no byte's place.
     let lower = text.to_ascii_lowercase();
     let mut secrets: Vec<Range<usize>> = parameters(&lower);
@@ -150,15 +163,7 @@ fn masked(text: &str) -> String {
             _ => hidden.push(secret),
         }
     }
-    let mut shown = String::with_capacity(text.len());
-    let mut at = 0;
-    for secret in hidden {
-        shown.push_str(&text[at..secret.start]);
-        shown.push_str(MASK);
-        at = secret.end;
-    }
-    shown.push_str(&text[at..]);
-    shown
+    hidden
 }
 
 /// The password between a user and a host. Where it holds unencoded what should end it, nobody knows where it ends: it is

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{self, Invalid};
-use crate::{CellId, CellStatus, Cells, Cycle, Extra, Life, NotebookId, StoredConnection, UserId};
+use crate::{CellId, Cells, Cycle, Extra, Life, NotebookId, StoredConnection, UserId};
 
 /// A point in time, in UTC, to the microsecond.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
@@ -103,14 +103,5 @@ impl Notebook {
         let text = text.trim();
         limits::short_text("the notebook's name", limits::NAME_CHARS, text)?;
         Ok(if text.is_empty() { None } else { Some(Arc::from(text)) })
-    }
-
-    /// The status and error that a cell shows: those of its cycle when it is on one, else those of its last run.
-    #[must_use]
-    pub fn shown_status(&self, cell: &crate::Cell) -> (CellStatus, Option<String>) {
-        match self.cycles.get(&cell.id) {
-            Some(cycle) => (CellStatus::Error, Some(cycle.to_string())),
-            None => (cell.results.status, cell.results.error.clone()),
-        }
     }
 }

@@ -1,13 +1,14 @@
 //! A notebook with its graph, held by its one writer.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use quire_analysis::{Analysis, CellType, analyse};
 
 use crate::diff::{Cycles, cycle_changes};
 use crate::limits::{self, Invalid};
-use crate::size::{Totals, cycle_index_bytes};
+use crate::size::{NotebookSize, cycle_index_bytes};
 use crate::{
     Cell, CellChange, CellId, Change, Cycle, CycleChange, CycleUpdate, Edit, EditError, Extra, Graph, Notebook,
     OrderKey, Place, Replaced, Timestamp,
@@ -20,7 +21,7 @@ pub struct OpenNotebook {
     /// Where each cell is, so that finding one does not look at all.
     orders: HashMap<CellId, OrderKey>,
     graph: Graph,
-    totals: Totals,
+    size: NotebookSize,
 }
 
 impl OpenNotebook {
@@ -30,17 +31,29 @@ impl OpenNotebook {
     /// taken for deferred, so that a cell nobody touched is never found on a cycle.
     #[must_use]
     pub fn open(notebook: Notebook) -> Self {
-        Self::with_known(notebook, None)
+        let Ok(open) = Self::try_open(notebook, None, |_| Ok::<_, Infallible>(()));
+        open
     }
 
     /// Opens a later state of the notebook `known`. Cells whose code is the same keep their analysis from there: that
     /// saves the work, and code that does not parse keeps the names of the last code that did.
     #[must_use]
     pub fn reopen(notebook: Notebook, known: &Notebook) -> Self {
-        Self::with_known(notebook, Some(known))
+        let Ok(open) = Self::try_open(notebook, Some(known), |_| Ok::<_, Infallible>(()));
+        open
     }
 
-    fn with_known(mut notebook: Notebook, known: Option<&Notebook>) -> Self {
+    /// Opens a notebook as [`Self::open`] does, or as [`Self::reopen`] where a state is known, as long as `admit` accepts
+    /// its size: the sum over the cells analysed so far, after each of them. The graph, which takes the most memory, is built
+    /// only after the last.
+    ///
+    /// # Errors
+    /// The first error of `admit`; no further cell is analysed then.
+    pub fn try_open<E>(
+        mut notebook: Notebook,
+        known: Option<&Notebook>,
+        mut admit: impl FnMut(NotebookSize) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let known: HashMap<&CellId, &Arc<Cell>> =
             known.into_iter().flat_map(|known| known.cells.iter()).map(|cell| (&cell.id, cell)).collect();
         let open = |cell: &Arc<Cell>| match known.get(&cell.id) {
@@ -52,13 +65,19 @@ impl OpenNotebook {
                 stored.with_code(cell.cell_type, Arc::clone(&cell.code), Arc::new(analyse(cell.cell_type, &cell.code)))
             }
         };
-        notebook.cells = notebook.cells.iter().map(open).collect();
+        let mut size = NotebookSize::default();
+        let admitted = notebook.cells.iter().map(|cell| {
+            let cell = open(cell);
+            size.add(&cell);
+            admit(size).map(|()| cell)
+        });
+        let cells: Vec<Cell> = admitted.collect::<Result<_, E>>()?;
+        notebook.cells = cells.into_iter().collect();
         let orders = notebook.cells.iter().map(|cell| (cell.id.clone(), cell.order.clone())).collect();
         let graph = Graph::new(notebook.cells.iter());
-        let totals = Totals::of(notebook.cells.iter());
-        let mut open = Self { notebook, orders, graph, totals };
+        let mut open = Self { notebook, orders, graph, size };
         open.refresh_cycles();
-        open
+        Ok(open)
     }
 
     /// The notebook as it is now.
@@ -76,7 +95,7 @@ impl OpenNotebook {
     /// Estimates the bytes of memory that the notebook takes with its graph. O(1) for each cycle.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.totals.cell_bytes() + self.graph.memory_bytes() + cycle_index_bytes(self.notebook.cycles.len())
+        self.size.cell_bytes() + self.graph.memory_bytes() + cycle_index_bytes(self.notebook.cycles.len())
     }
 
     /// The cell with this id.
@@ -188,7 +207,7 @@ impl OpenNotebook {
                 change.cells = vec![changed(id, Some(before), Some(Arc::new(cell)))];
             }
         }
-        self.totals.check(&change.cells)?;
+        self.size.check_change(&change.cells)?;
         if !matches!(edit, Edit::SetResults { .. }) {
             change.revision.after = next;
             // Never backwards, even if the clock is.
@@ -229,8 +248,8 @@ impl OpenNotebook {
         let mut updates = Vec::new();
         for cell in &mut change.cells {
             updates.push(self.graph.update(cell.before.as_ref(), cell.after.as_ref()));
-            cell.before.iter().for_each(|cell| self.totals.remove(cell));
-            cell.after.iter().for_each(|cell| self.totals.add(cell));
+            cell.before.iter().for_each(|cell| self.size.remove(cell));
+            cell.after.iter().for_each(|cell| self.size.add(cell));
             let cells = &mut self.notebook.cells;
             if let Some(before) = &cell.before
                 && cell.after.as_ref().is_none_or(|after| after.order != before.order)

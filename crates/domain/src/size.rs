@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::mem::size_of;
 use std::sync::Arc;
 
-use quire_analysis::{Analysis, Diagnostic, Read};
+use quire_analysis::{Analysis, Diagnostic};
 
 use crate::limits::{self, Invalid};
 use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Results};
@@ -20,33 +20,36 @@ const OPEN_CELL_BYTES: usize = 450;
 /// Bytes of a name in the graph of an open notebook: between one that nobody shares and one that very many do.
 const OPEN_NAME_BYTES: usize = 250;
 
-/// What the limits of a notebook count, and its cells' memory; kept up to date edit by edit.
+/// The size of a notebook: what its limits count, and the memory that its cells take. Kept up to date edit by edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub struct NotebookSize {
+    cells: usize,
     /// Bytes of all sources.
     code_bytes: usize,
-    /// Names that cells read or write, each counted once for each cell.
+    /// Names in the analyses of all cells, each counted once for each cell and list.
     names: usize,
     /// Bytes of memory of all cells.
     cell_bytes: usize,
 }
 
-impl Totals {
+impl NotebookSize {
     pub(crate) fn of<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
-        let mut totals = Self::default();
-        cells.for_each(|cell| totals.add(cell));
-        totals
+        let mut size = Self::default();
+        cells.for_each(|cell| size.add(cell));
+        size
     }
 
     pub(crate) fn add(&mut self, cell: &Cell) {
+        self.cells += 1;
         self.code_bytes += cell.code.len();
-        self.names += names_in(&cell.analysis);
+        self.names += cell.analysis.names();
         self.cell_bytes += cell.memory_bytes();
     }
 
     pub(crate) fn remove(&mut self, cell: &Cell) {
+        self.cells -= 1;
         self.code_bytes -= cell.code.len();
-        self.names -= names_in(&cell.analysis);
+        self.names -= cell.analysis.names();
         self.cell_bytes -= cell.memory_bytes();
     }
 
@@ -54,36 +57,40 @@ impl Totals {
         self.cell_bytes
     }
 
+    /// Estimates the bytes of memory that a notebook of this size takes when it is open.
+    #[must_use]
+    pub fn memory_bytes(self) -> usize {
+        self.cell_bytes + self.cells * OPEN_CELL_BYTES + self.names * OPEN_NAME_BYTES
+    }
+
+    /// Checks the size against the limits of a whole notebook.
+    ///
+    /// # Errors
+    /// [`Invalid`] naming the limit.
+    pub fn check_limits(self) -> Result<(), Invalid> {
+        self.check_growth(None)
+    }
+
     /// Checks a change against the limits of the whole notebook. One that makes nothing more is never refused, so that a
     /// notebook that was stored beyond a limit can be made smaller.
-    pub(crate) fn check(self, changes: &[CellChange]) -> Result<(), Invalid> {
-        let sum = |of: fn(&Cell) -> usize, side: fn(&CellChange) -> Option<&Arc<Cell>>| {
-            changes.iter().filter_map(side).map(|cell| of(cell)).sum::<usize>()
-        };
-        let after = |total: usize, of: fn(&Cell) -> usize| {
-            total + sum(of, |change| change.after.as_ref()) - sum(of, |change| change.before.as_ref())
-        };
-        let code_bytes = after(self.code_bytes, |cell| cell.code.len());
-        let names = after(self.names, |cell| names_in(&cell.analysis));
-        check(Self { code_bytes, names, ..self }, Some(self))
+    pub(crate) fn check_change(self, changes: &[CellChange]) -> Result<(), Invalid> {
+        let mut after = self;
+        // What comes first, so that no number falls below zero on the way.
+        changes.iter().filter_map(|change| change.after.as_ref()).for_each(|cell| after.add(cell));
+        changes.iter().filter_map(|change| change.before.as_ref()).for_each(|cell| after.remove(cell));
+        after.check_growth(Some(self))
     }
-}
 
-fn check(now: Totals, before: Option<Totals>) -> Result<(), Invalid> {
-    let grows = |of: fn(Totals) -> usize| before.is_none_or(|before| of(now) > of(before));
-    if grows(|totals| totals.code_bytes) {
-        limits::notebook_code(now.code_bytes)?;
+    fn check_growth(self, before: Option<Self>) -> Result<(), Invalid> {
+        let grows = |of: fn(Self) -> usize| before.is_none_or(|before| of(self) > of(before));
+        if grows(|size| size.code_bytes) {
+            limits::notebook_code(self.code_bytes)?;
+        }
+        if grows(|size| size.names) {
+            limits::at_most("the notebook", "names read and written", limits::NOTEBOOK_NAMES, self.names)?;
+        }
+        Ok(())
     }
-    if grows(|totals| totals.names) {
-        limits::at_most("the notebook", "names read and written", limits::NOTEBOOK_NAMES, now.names)?;
-    }
-    Ok(())
-}
-
-/// Names that an analysis holds, each as often as it is in a list that the graph looks at.
-fn names_in(analysis: &Analysis) -> usize {
-    let Analysis { reads, builtins_read, writes, tables_read, tables_written, .. } = analysis;
-    reads.len() + builtins_read.len() + writes.len() + tables_read.len() + tables_written.len()
 }
 
 impl Cell {
@@ -112,14 +119,13 @@ impl Notebook {
     /// # Errors
     /// [`Invalid`] naming the limit.
     pub fn check_limits(&self) -> Result<(), Invalid> {
-        check(Totals::of(self.cells.iter()), None)
+        NotebookSize::of(self.cells.iter()).check_limits()
     }
 
     /// Estimates the bytes of memory that the notebook will take when it is open, by the names that its cells have now.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let totals = Totals::of(self.cells.iter());
-        totals.cell_bytes + self.cells.len() * OPEN_CELL_BYTES + totals.names * OPEN_NAME_BYTES
+        NotebookSize::of(self.cells.iter()).memory_bytes()
     }
 }
 
@@ -130,19 +136,8 @@ fn results_bytes(results: &Results) -> usize {
 }
 
 fn analysis_bytes(analysis: &Analysis) -> usize {
-    let Analysis { reads, builtins_read, writes, deletes, tables_read, tables_written, diagnostics, .. } = analysis;
-    let texts = |list: &Vec<String>| {
-        list.capacity() * size_of::<String>() + list.iter().map(|name| name.len() + ALLOCATION_BYTES / 2).sum::<usize>()
-    };
-    let read = |list: &Vec<Read>| {
-        let names = list.iter().map(|read| read.name.len() + ALLOCATION_BYTES / 2);
-        list.capacity() * size_of::<Read>() + names.sum::<usize>()
-    };
-    size_of::<Analysis>()
-        + ALLOCATION_BYTES
-        + [reads, builtins_read].map(read).iter().sum::<usize>()
-        + [writes, deletes, tables_read, tables_written].map(texts).iter().sum::<usize>()
-        + diagnostics.iter().map(diagnostic_bytes).sum::<usize>()
+    let allocations = analysis.names() * (ALLOCATION_BYTES / 2) + analysis.diagnostics.len() * ALLOCATION_BYTES;
+    size_of::<Analysis>() + ALLOCATION_BYTES + analysis.bytes() + allocations
 }
 
 fn diagnostic_bytes(diagnostic: &Diagnostic) -> usize {

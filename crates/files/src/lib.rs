@@ -4,6 +4,7 @@
 //! - [`jupyter`] is Jupyter's `.ipynb`: versions 3 to 4.5 are read, 4.5 is written.
 //! - [`import`] reads either, from anywhere, and leaves nothing in it that could run in the page of whoever opens it.
 
+mod bounded;
 mod fields;
 pub mod jupyter;
 mod position;
@@ -14,6 +15,7 @@ mod safe;
 
 use quire_domain::Notebook;
 
+pub use crate::bounded::TooLong;
 use crate::fields::Fields;
 pub use crate::problem::{Damage, DamageKind};
 use crate::quire::Defaults;
@@ -44,6 +46,29 @@ pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Resu
     match format.unwrap_or_else(|| recognise(bytes)) {
         Format::Json => quire::import(bytes, defaults),
         Format::Ipynb => jupyter::read(bytes, defaults),
+    }
+}
+
+/// A notebook that cannot be written as a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The file would be longer than it may be.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// The notebook has a field that cannot be told from one of the file's own.
+    #[error(transparent)]
+    UnwritableField(#[from] quire::UnwritableField),
+}
+
+/// Writes a notebook as a file for its owner, with the results of runs and without the connection string. Stops when the
+/// file is longer than `max_bytes`.
+///
+/// # Errors
+/// [`ExportError`] says why it cannot be written.
+pub fn export(notebook: &Notebook, format: Format, max_bytes: usize) -> Result<String, ExportError> {
+    match format {
+        Format::Json => quire::export_within(notebook, max_bytes),
+        Format::Ipynb => Ok(jupyter::write_within(notebook, jupyter::Identity::LeftOut, max_bytes)?),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use quire_domain::{Analysis, CellType, Change, Notebook, OpenNotebook, UserId, analyse};
-use quire_storage::StoreError;
+use quire_domain::{Analysis, CellType, Change, Notebook, NotebookSize, OpenNotebook, UserId, analyse};
 use tokio::sync::oneshot;
 
 use crate::ServiceError;
 use crate::event::Published;
+use crate::memory::Memory;
 use crate::work::{Budgets, Kind, Lane, Lanes, Permit};
 
 /// Python of up to this many bytes is analysed in place: its analysis takes steps in proportion to its bytes, and less time
@@ -73,30 +73,47 @@ impl Analyser {
     }
 
     /// Opens a notebook: analyses its cells and builds its graph.
-    pub(crate) async fn open(&self, permit: Permit, notebook: Notebook) -> Result<OpenNotebook, StoreError> {
+    ///
+    /// # Errors
+    /// [`ServiceError::NotebookTooLarge`] as soon as the cells analysed so far say so.
+    pub(crate) async fn open(
+        &self,
+        permit: Permit,
+        notebook: Notebook,
+        memory: &Arc<Memory>,
+    ) -> Result<OpenNotebook, ServiceError> {
         let (id, cost) = (notebook.id.clone(), opening_cost(&notebook));
-        if cost <= INLINE_BYTES && notebook.cells.iter().all(|cell| cell.cell_type == CellType::Python) {
-            return Ok(OpenNotebook::open(notebook));
+        let is_short = cost <= INLINE_BYTES && notebook.cells.iter().all(|cell| cell.cell_type == CellType::Python);
+        let (label, memory) = (id.clone(), Arc::clone(memory));
+        let open = move || OpenNotebook::try_open(notebook, None, |size| memory.check_one(&id, size.memory_bytes()));
+        if is_short {
+            return open();
         }
         permit.charge(cost);
-        permit.run(|| format!("open notebook {id}"), move || OpenNotebook::open(notebook)).await
+        permit.run(|| format!("open notebook {label}"), open).await?
     }
 
     /// Opens a later state of the notebook `known`, and says what is different.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
     pub(crate) async fn reopen(
         &self,
         permit: Permit,
         notebook: Notebook,
         known: Arc<Published>,
-    ) -> Result<(OpenNotebook, Option<Change>), StoreError> {
+        memory: &Arc<Memory>,
+    ) -> Result<(OpenNotebook, Option<Change>), ServiceError> {
         let id = notebook.id.clone();
         permit.charge(opening_cost(&notebook));
+        let (label, memory) = (id.clone(), Arc::clone(memory));
         let reopen = move || {
-            let open = OpenNotebook::reopen(notebook, &known.notebook);
+            let admit = |size: NotebookSize| memory.check_one(&id, size.memory_bytes());
+            let open = OpenNotebook::try_open(notebook, Some(&known.notebook), admit)?;
             let change = Change::between(&known.notebook, open.notebook());
-            (open, change)
+            Ok((open, change))
         };
-        permit.run(|| format!("open notebook {id} again"), reopen).await
+        permit.run(|| format!("open notebook {label} again"), reopen).await?
     }
 }
 

@@ -3,19 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use quire_domain::{CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, UserId};
-use quire_storage::{KeptAnswer, ListFilter, Page, PageRequest};
+use quire_domain::{Base, CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, UserId};
+use quire_storage::{KeptAnswer, ListFilter, Page, PageRequest, StoreError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::{Command, EditCommand, Keep, Wish};
-use crate::conflict::Expected;
+use crate::conflict::{ChangedSince, Expected};
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
 use crate::event::Published;
 use crate::once::Ticket;
 use crate::provision::{new_cell_id, notebook_of};
 use crate::quota::{bytes, makes_room, of_notebook, of_wish};
 use crate::work::Kind;
+use crate::writer::ROUNDS;
 use crate::{NotebookService, ServiceError};
 
 /// The answer to an edit.
@@ -194,9 +195,67 @@ impl NotebookService {
     ) -> Result<(), ServiceError> {
         self.check_may_change()?;
         let command = |reply| Command::Delete { user: user.clone(), expected, ticket: self.ticket.clone(), reply };
-        self.ask(user, id, command).await?;
-        self.shared.quotas.made_room(user);
-        Ok(())
+        for _ in 0..ROUNDS {
+            let deleted = match self.ask(user, id, command).await {
+                // Deleting needs no room, and makes some.
+                Err(ServiceError::NotebookTooLarge { .. } | ServiceError::MemoryFull) => {
+                    let Some(deleted) = self.delete_inactive(user, id, expected).await? else { continue };
+                    deleted
+                }
+                deleted => deleted,
+            };
+            deleted?;
+            self.shared.quotas.made_room(user);
+            return Ok(());
+        }
+        Err(ServiceError::Contended(id.clone()))
+    }
+
+    /// Deletes a notebook from the store while it is not active; returns nothing when it has a writer after all, once that
+    /// can be asked.
+    async fn delete_inactive(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        expected: Expected,
+    ) -> Result<Option<Result<(), ServiceError>>, ServiceError> {
+        let slot_use = self.shared.registry.slot(id)?;
+        let Some(slot) = slot_use.slot() else { return Ok(None) };
+        // In the slot, so that no writer is started meanwhile.
+        let delete = || async { Err(self.delete_stored(user, id, expected).await) };
+        match slot.handle.get_or_try_init(delete).await {
+            Err(deleted) => Ok(Some(deleted)),
+            Ok(active) => {
+                if active.commands.is_closed() {
+                    active.clone().ended().await;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn delete_stored(&self, user: &UserId, id: &NotebookId, expected: Expected) -> Result<(), ServiceError> {
+        // As for opening it, since a store may have to read it.
+        let _permit = self.shared.lanes.of(Kind::Opening).enter(user, 1).await?;
+        let answer = self.answer(id, &())?;
+        for _ in 0..ROUNDS {
+            let mut found = self.shared.store.slow(user).await?.digests(std::slice::from_ref(id)).await?;
+            let stored = found.pop().ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
+            if stored.owner != *user {
+                return Err(ServiceError::Foreign(id.clone()));
+            }
+            let base = Base { life: stored.life, revision: stored.revision };
+            if let Some(expected) = expected.state().filter(|_| expected.is_other(base)) {
+                // Which cells are different is not known without opening it.
+                let changed = ChangedSince::default();
+                return Err(ServiceError::Conflict { expected, current: base.revision, changed });
+            }
+            match self.shared.store.slow(user).await?.delete(id, base, answer.as_ref()).await {
+                Err(StoreError::RevisionMismatch { .. }) => {} // changed by somebody else just now
+                deleted => return Ok(deleted?),
+            }
+        }
+        Err(ServiceError::Contended(id.clone()))
     }
 
     /// The answer to keep with what is made at once, if this is for a request with a key.

@@ -27,8 +27,8 @@ pub(crate) enum Command {
     Refresh { reply: Option<oneshot::Sender<()>> },
     /// Begin watching, or go on after the last event seen.
     Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
-    /// End to make room, unless somebody watches and that counts; says whether it does.
-    Retire { even_watched: bool, reply: oneshot::Sender<bool> },
+    /// End to make room, unless the notebook is watched and that counts.
+    Retire { even_watched: bool },
     /// End.
     Close,
 }

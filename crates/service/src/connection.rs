@@ -38,7 +38,7 @@ impl Sealing {
     }
 
     /// What to store for a string that the notebook's owner entered; `None` when it is the one that there is, or what was
-    /// shown of that.
+    /// shown of that. Where it is what was shown with another database, say, it keeps the passwords.
     pub(crate) fn enter(
         &self,
         notebook: &Notebook,
@@ -50,7 +50,9 @@ impl Sealing {
             return Ok(None);
         }
         if entered.is_masked() {
-            return Err(ServiceError::PasswordMasked);
+            let current = current.ok().flatten().ok_or(ServiceError::PasswordMasked)?;
+            let unmasked = entered.unmasked(&current).ok_or(ServiceError::PasswordMasked)?;
+            return if unmasked == current { Ok(None) } else { self.keep(notebook, &unmasked) };
         }
         let as_it_is = StoredConnection::new(entered.expose())?;
         if as_it_is.as_ref().is_some_and(StoredConnection::is_sealed) {

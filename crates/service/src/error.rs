@@ -20,7 +20,7 @@ pub enum ServiceError {
     #[error("notebook {0} belongs to another user")]
     Foreign(NotebookId),
     /// The notebook has no such cell.
-    #[error("the notebook has no cell {0}")]
+    #[error("the notebook has no such cell; it may have been deleted")]
     UnknownCell(CellId),
     /// The notebook has changed since the revision that the user expected.
     #[error("{}", conflict(expected, *current))]
@@ -47,9 +47,9 @@ pub enum ServiceError {
     },
     /// The notebook takes more memory than the server gives one.
     #[error(
-        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller or divide it, or have the server's operator raise --memory-mib",
+        "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller, divide or delete it, or have the server's operator raise --memory-mib",
         bytes.div_ceil(MIB),
-        most / MIB
+        max / MIB
     )]
     NotebookTooLarge {
         /// The notebook.
@@ -57,7 +57,7 @@ pub enum ServiceError {
         /// How many bytes it takes, about.
         bytes: usize,
         /// How many it may take.
-        most: usize,
+        max: usize,
     },
     /// No memory is left for the notebook: the user's other notebooks, which are watched, take it.
     #[error("the server has no memory left for this notebook; close others, or try again later")]
@@ -77,11 +77,11 @@ pub enum ServiceError {
         what: &'static str,
     },
     /// A piece of work would cost more than it may.
-    #[error("the limit for {what} is {max_cost} bytes each, and this one takes {cost}")]
+    #[error("the limit for {what} is {max_cost} bytes each, and this one takes at least {cost}")]
     TooCostly {
         /// The kind of work.
         what: &'static str,
-        /// What it would cost, in bytes.
+        /// What it would cost at least, in bytes.
         cost: u64,
         /// What it may cost.
         max_cost: u64,
@@ -92,8 +92,11 @@ pub enum ServiceError {
     /// What should be an id is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
-    /// A connection string with the mask in it that its owner was shown, and something else changed.
-    #[error("the connection string holds the mask that stands for a password; enter the password again")]
+    /// A connection string with the mask in it that its owner was shown, and something else changed that may say where or
+    /// how safely to connect.
+    #[error(
+        "the connection string holds the mask that stands for a password: beside it only the database and parameters such as application_name can change; enter the password again to change more"
+    )]
     PasswordMasked,
     /// A connection string that could not be told from a sealed one.
     #[error("a connection string cannot begin with {:?}, which marks sealed ones", StoredConnection::SEALED_PREFIX)]

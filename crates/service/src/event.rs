@@ -1,6 +1,7 @@
 //! What readers and watchers get from a notebook's writer.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use crate::ServiceError;
 use crate::analyser::opening_cost;
 use crate::memory::{self, Charge};
+use crate::pin::PinnedCharge;
 use crate::recent::{Next, Recent};
 use crate::work::Kind;
 use crate::writer::Shared;
@@ -62,6 +64,7 @@ pub struct Published {
     /// The last event that led here.
     pub seq: Seq,
     graph: PublishedGraph,
+    pub(crate) pinned: PinnedCharge,
 }
 
 /// The graph of a published notebook, built when it is first asked for.
@@ -69,27 +72,43 @@ pub struct Published {
 struct PublishedGraph {
     /// What it will take of the memory, about.
     bytes: usize,
-    built: OnceCell<(Arc<Graph>, Charge)>,
+    built: OnceCell<Arc<AccountedGraph>>,
+}
+
+/// A dependency graph whose memory is accounted for as long as anything holds it. The fields are dropped in their order.
+#[derive(Debug)]
+pub struct AccountedGraph {
+    graph: Graph,
+    _charge: Charge,
+}
+
+impl Deref for AccountedGraph {
+    type Target = Graph;
+
+    fn deref(&self) -> &Graph {
+        &self.graph
+    }
 }
 
 impl Published {
     pub(crate) fn new(open: &OpenNotebook, connection: Option<ShownConnection>, version: Version, seq: Seq) -> Self {
         let graph = PublishedGraph { bytes: open.graph().memory_bytes(), built: OnceCell::new() };
-        Self { notebook: open.notebook().clone(), connection, version, seq, graph }
+        Self { notebook: open.notebook().clone(), connection, version, seq, graph, pinned: PinnedCharge::default() }
     }
 
     /// The notebook's dependency graph, built once, however many ask for it.
-    pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<Graph>, ServiceError> {
+    pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<AccountedGraph>, ServiceError> {
         let build = || async {
             let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
             let Notebook { id, owner, .. } = &self.notebook;
             let permit = shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&self.notebook)).await?;
             let (id, published) = (id.clone(), Arc::clone(self));
-            let build = move || Graph::new(published.notebook.cells.iter());
+            // The work has the charge, since it goes on when nothing waits for it any more.
+            let build = move || AccountedGraph { graph: Graph::new(published.notebook.cells.iter()), _charge: charge };
             let graph = permit.run(move || format!("build the graph of notebook {id}"), build).await?;
-            Ok::<_, ServiceError>((Arc::new(graph), charge))
+            Ok::<_, ServiceError>(Arc::new(graph))
         };
-        Ok(Arc::clone(&self.graph.built.get_or_try_init(build).await?.0))
+        Ok(Arc::clone(self.graph.built.get_or_try_init(build).await?))
     }
 }
 
@@ -149,6 +168,13 @@ impl Watch {
     /// when events are asked for, so that it does not hold what has long been replaced; `None` then.
     pub fn take_start(&mut self) -> Option<Arc<Published>> {
         self.start.take()
+    }
+
+    /// Waits until there will be no more events: [`Self::next`] then gives those that are left without waiting.
+    ///
+    /// Cancel safe: a dropped future loses no event.
+    pub async fn ended(&mut self) {
+        while self.news.changed().await.is_ok() {}
     }
 
     /// The next event; `None` when the notebook is gone, left memory for want of room, or the service has closed. A watcher

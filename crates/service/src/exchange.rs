@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use quire_domain::{Cell, ConnectionString, Notebook, NotebookId, OpenNotebook, Revision, UserId};
-use quire_files::jupyter::{self, Identity};
-use quire_files::quire::{self, Defaults};
-use quire_files::{Format, Imported};
+use quire_files::quire::Defaults;
+use quire_files::{ExportError, Format, Imported, TooLong};
 use quire_storage::StoreError;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::event::Published;
+use crate::memory::{self, Charge};
 use crate::provision::new_life;
 use crate::quota::bytes;
 use crate::work::Kind;
@@ -40,22 +40,34 @@ pub struct ImportedNotebook {
     pub notices: Vec<String>,
 }
 
+/// A notebook that was made of a file and is not stored yet. The fields are dropped in their order.
+struct ReadFile {
+    open: OpenNotebook,
+    imported: ImportedNotebook,
+    /// What the notebook takes of the memory for all.
+    _charge: Charge,
+}
+
 impl NotebookService {
     /// The notebook as a file: results included, the connection string, which is a secret, left out.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// [`ServiceError::TooCostly`] when the file would be longer than an export may be.
     pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
         let Notebook { id, owner, .. } = &published.notebook;
-        let permit = self.shared.lanes.of(Kind::Export).enter(owner, bytes(&published.notebook)).await?;
+        let lane = self.shared.lanes.of(Kind::Export);
+        let permit = lane.enter(owner, bytes(&published.notebook)).await?;
+        // What is written has escapes and blanks besides what the notebook holds.
+        let max_bytes = usize::try_from(lane.max_cost()).unwrap_or(usize::MAX);
         let action = || format!("write notebook {id} as a file");
         let published = Arc::clone(published);
-        let write = move || match format {
-            Format::Json => quire::export(&published.notebook),
-            Format::Ipynb => Ok(jupyter::write(&published.notebook, Identity::LeftOut)),
-        };
-        let written = permit.run(action, write).await?;
-        written.map_err(|error| ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(error) }))
+        let write = move || quire_files::export(&published.notebook, format, max_bytes);
+        permit.run(action, write).await?.map_err(|error| match error {
+            ExportError::TooLong(TooLong { at_least, .. }) => lane.too_costly(at_least as u64),
+            ExportError::UnwritableField(error) => {
+                ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(error) })
+            }
+        })
     }
 
     /// Makes a notebook of a file: a new one of this user, whatever the file says of id and owner. What could run in the
@@ -66,14 +78,24 @@ impl NotebookService {
     pub async fn import(&self, user: &UserId, file: ImportFile) -> Result<ImportedNotebook, ServiceError> {
         self.check_may_change()?;
         let permit = self.shared.lanes.of(Kind::Import).enter(user, file.bytes.len() as u64).await?;
+        // What is read of the file takes about as much as the file.
+        let charge = memory::charge(&self.shared, user, self.read_bytes(&file)).await?;
         let (service, owner) = (self.clone(), user.clone());
-        let read = move || service.read_file(owner, file);
-        let (open, imported) = permit.run(|| "make a notebook of a file".to_owned(), read).await??;
-        self.store_new(open.notebook(), &imported).await?;
-        Ok(imported)
+        let read = move || service.read_file(owner, file, charge);
+        let read = permit.run(|| "make a notebook of a file".to_owned(), read).await??;
+        self.store_new(read.open.notebook(), &read.imported).await?;
+        Ok(read.imported)
     }
 
-    fn read_file(&self, owner: UserId, file: ImportFile) -> Result<(OpenNotebook, ImportedNotebook), ServiceError> {
+    /// The bytes of memory that are accounted for reading a file, before it is known what it holds.
+    fn read_bytes(&self, file: &ImportFile) -> usize {
+        file.bytes.len().min(self.shared.memory.max_of_one())
+    }
+
+    /// Makes a notebook of the file. Its cells are analysed only as long as what they hold so far is within the limits and
+    /// there is memory for it and for its graph, which is built last.
+    fn read_file(&self, owner: UserId, file: ImportFile, charge: Charge) -> Result<ReadFile, ServiceError> {
+        let read_bytes = self.read_bytes(&file);
         let id = NotebookId::new(Uuid::new_v4().to_string())?;
         let name = file.name.as_deref().map_or(Ok(None), Notebook::name_from)?;
         let now = self.shared.clock.now();
@@ -91,12 +113,18 @@ impl NotebookService {
             notices.push(format!("the connection string was left out: {reason}"));
         }
         // Opening finds what the cells read and write, which files do not say truly.
-        let open = OpenNotebook::open(notebook);
-        open.notebook().check_limits()?;
+        let open = OpenNotebook::try_open(notebook, None, |size| {
+            size.check_limits()?;
+            let bytes = size.memory_bytes();
+            self.shared.memory.check_one(&id, bytes)?;
+            // This is a thread for blocking work.
+            self.shared.runtime.block_on(memory::grow(&self.shared, &charge, read_bytes + bytes))
+        })?;
         self.shared.memory.check_one(&id, open.memory_bytes())?;
+        charge.set(open.memory_bytes());
         let Notebook { name, cells, .. } = open.notebook();
         let imported = ImportedNotebook { id, name: name.clone(), cells: cells.len(), notices };
-        Ok((open, imported))
+        Ok(ReadFile { open, imported, _charge: charge })
     }
 
     /// Gives the notebook the connection string that was read, sealed for it where it can be; or says why not.

@@ -30,8 +30,8 @@ pub struct Quota {
 const COUNTED_FOR: Duration = Duration::from_mins(1);
 /// A refusal is given only on what was counted within such a time: whoever has just made room shall have it.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
-/// Users whose counts are kept before old ones are forgotten.
-const MOST_USERS: usize = 10_000;
+/// Maximum users whose counts are remembered before old ones are forgotten.
+const MAX_USERS: usize = 10_000;
 
 /// What each user keeps, as far as it was asked for lately.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Quotas {
         }
         let usage = store.slow(user).await?.usage(user).await?;
         let mut counted = self.counted();
-        if counted.len() >= MOST_USERS {
+        if counted.len() >= MAX_USERS {
             counted.retain(|_, counted| counted.at.elapsed() < COUNTED_FOR);
         }
         counted.insert(user.clone(), Counted { usage, at: Instant::now(), is_less: false });

@@ -7,7 +7,8 @@ use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText, Summa
 
 use crate::analyser::opening_cost;
 use crate::command::Command;
-use crate::event::{Published, Seq, Watch};
+use crate::event::{AccountedGraph, Published, Seq, Watch};
+use crate::pin::PinnedMemory;
 use crate::provision::provision;
 use crate::service::is_provisioned;
 use crate::sorted::{Sort, SortCursor, SortedPage, sorted};
@@ -105,7 +106,11 @@ impl NotebookService {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn graph(&self, user: &UserId, id: &NotebookId) -> Result<(Arc<Published>, Arc<Graph>), ServiceError> {
+    pub async fn graph(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+    ) -> Result<(Arc<Published>, Arc<AccountedGraph>), ServiceError> {
         let published = self.get(user, id).await?;
         // Built from what is published: the writer has a graph too, but it belongs to edits not yet durable as well, and
         // whoever only looks must not hold the writer up.
@@ -128,6 +133,15 @@ impl NotebookService {
         let label = id.clone();
         let answer = move || answer(&published, &graph);
         Ok(permit.run(move || format!("write the graph of notebook {label}"), answer).await?)
+    }
+
+    /// Accounts the memory of a state for an answer that is written from it over a long time, until what is returned is
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`ServiceError::MemoryFull`] when there is no room, and no other notebook can be evicted for it.
+    pub async fn pin(&self, published: &Published) -> Result<PinnedMemory, ServiceError> {
+        published.pinned.pin(published, &self.shared).await
     }
 
     /// The connection string of a notebook, for whoever connects with it.

@@ -7,9 +7,9 @@ use quire_domain::Change;
 
 use crate::event::{Event, EventKind};
 
-/// Events that are kept at most, or those that were published together last.
+/// Maximum events that are kept, or those that were published together last.
 const MAX_EVENTS: usize = 256;
-/// Bytes that they hold at most beyond what the notebook itself holds, or those that were published together last if these
+/// Maximum bytes that they hold beyond what the notebook itself holds, or those that were published together last if these
 /// hold more.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// What an event weighs besides its change: its own fields, and the pages of the cells' list that it does not share.
@@ -20,10 +20,10 @@ const INDEXED_BYTES: usize = 40;
 /// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
 /// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
 #[derive(Debug)]
-pub(crate) struct Recent(Mutex<Kept>);
+pub(crate) struct Recent(Mutex<BufferedEvents>);
 
 #[derive(Debug)]
-struct Kept {
+struct BufferedEvents {
     events: VecDeque<(Arc<Event>, usize)>,
     bytes: usize,
     /// The last event that is not kept: whoever has seen it, or a later one, can be told the rest.
@@ -43,7 +43,7 @@ pub(crate) enum Next {
 impl Recent {
     /// Nothing has happened since the event with this number.
     pub(crate) fn since_start(from: u64) -> Self {
-        Self(Mutex::new(Kept { events: VecDeque::new(), bytes: 0, from }))
+        Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from }))
     }
 
     /// Keeps what was published together, and forgets as many of the events before it as make room. None of its own, whatever
@@ -79,7 +79,7 @@ impl Recent {
         self.kept().bytes
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, BufferedEvents> {
         // The list is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,16 +1,18 @@
 //! Which notebooks are active: at most one writer for each.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, UserId};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
 use crate::ServiceError;
 use crate::command::Command;
 use crate::event::Published;
+use crate::eviction::{self, Candidate};
+use crate::memory::Account;
 
 /// How others reach a notebook's writer.
 #[derive(Clone, Debug)]
@@ -19,23 +21,33 @@ pub(crate) struct Handle {
     pub(crate) published: watch::Receiver<Arc<Published>>,
     /// Only watchers receive from it.
     pub(crate) news: watch::Sender<()>,
-    /// When it was last asked for, as a count of all such questions; the maximum once it was chosen to be evicted.
+    /// When it was last asked for, as a count of all such questions.
     pub(crate) used: Arc<AtomicU64>,
     pub(crate) owner: UserId,
-}
-
-/// A notebook that is to leave memory.
-#[derive(Debug)]
-pub(crate) struct Victim {
-    pub(crate) handle: Handle,
-    /// Whether it was chosen although it is watched.
-    pub(crate) is_watched: bool,
+    /// What it takes of the memory for all.
+    pub(crate) account: Arc<Account>,
 }
 
 impl Handle {
     /// Waits until the writer has ended; the registry no longer has it then.
     pub(crate) async fn ended(mut self) {
         while self.published.changed().await.is_ok() {}
+    }
+
+    fn is_watched(&self) -> bool {
+        self.news.receiver_count() > 0
+    }
+
+    /// Asks the writer to end so that others have room; returns `false` when its queue is full, so that it is in use.
+    fn evict(&self, even_watched: bool) -> bool {
+        // First the mark, which the writer takes back if it does not end.
+        self.account.begin_eviction();
+        let sent = self.commands.try_send(Command::Retire { even_watched });
+        let is_full = matches!(sent, Err(TrySendError::Full(_)));
+        if is_full {
+            self.account.cancel_eviction();
+        }
+        !is_full // one whose queue is closed is ending
     }
 }
 
@@ -118,24 +130,26 @@ impl Registry {
         Ok(self.used(id.clone(), slot))
     }
 
-    /// Chooses a notebook to evict, where users take so many bytes each and one of them wants more, if it is not only that
-    /// all take too much. Of the notebooks that nobody watches, it is the one unused for longest of the user who takes the
-    /// most; when all are watched, the same of all, but only if that user takes more than the one who wants more would.
-    pub(crate) fn to_evict(&self, taken: &HashMap<UserId, usize>, wanted: Option<(&UserId, usize)>) -> Option<Victim> {
+    /// Begins to evict notebooks until `missing` bytes are on their way to be released, where users take so many bytes each,
+    /// or as many as can go; see [`eviction::evict`].
+    pub(crate) fn evict(&self, mut shares: HashMap<UserId, usize>, wanted: Option<(&UserId, usize)>, missing: usize) {
         let slots = self.lock();
-        let share_of = |user: &UserId| {
-            let more = wanted.filter(|(wants, _)| *wants == user).map_or(0, |(_, bytes)| bytes);
-            taken.get(user).copied().unwrap_or_default() + more
-        };
         let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
-        let rank = |handle: &Handle| (share_of(&handle.owner), Reverse(handle.used.load(Ordering::Relaxed)));
-        let open: Vec<_> = active.filter(|handle| handle.used.load(Ordering::Relaxed) != u64::MAX).collect();
-        let is_watched = |handle: &Handle| handle.news.receiver_count() > 0;
-        let idle = open.iter().filter(|handle| !is_watched(handle)).max_by_key(|handle| rank(handle));
-        let may_go = |handle: &&&Handle| wanted.is_none_or(|(user, _)| share_of(&handle.owner) > share_of(user));
-        let chosen = idle.or_else(|| open.iter().max_by_key(|handle| rank(handle)).filter(may_go))?;
-        chosen.used.store(u64::MAX, Ordering::Relaxed); // so that it is not chosen again while it ends
-        Some(Victim { handle: Handle::clone(chosen), is_watched: idle.is_none() })
+        let (ending, handles): (Vec<&Handle>, Vec<&Handle>) = active.partition(|handle| handle.account.is_evicting());
+        for handle in ending {
+            if let Some(share) = shares.get_mut(&handle.owner) {
+                *share = share.saturating_sub(handle.account.bytes());
+            }
+        }
+        let candidates = handles.iter().map(|handle| Candidate {
+            owner: &handle.owner,
+            used: handle.used.load(Ordering::Relaxed),
+            bytes: handle.account.bytes(),
+            is_watched: handle.is_watched(),
+        });
+        let candidates: Vec<_> = candidates.collect();
+        let evict = |index: usize| handles[index].evict(candidates[index].is_watched);
+        eviction::evict(&candidates, &shares, wanted, missing, evict);
     }
 
     /// Lets nobody in any more, and returns the slots that there still are.

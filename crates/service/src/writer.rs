@@ -63,20 +63,18 @@ impl Shared {
     }
 }
 
-/// The writer's own state. The order of the fields matters: they are dropped in it, and who waits for `published` to
-/// close must then find the notebook gone from the registry.
+/// The writer's own state. The order of the fields matters: they are dropped in it. Who waits for `published` to close must
+/// then find the notebook gone from the registry, and what is accounted is released when nothing takes it any more.
 #[derive(Debug)]
 pub(crate) struct Writer {
     registered: SlotUse,
-    /// What the notebook takes of the memory for all.
-    charge: Charge,
     pub(crate) shared: Arc<Shared>,
     pub(crate) open: OpenNotebook,
     pub(crate) deletions: Deletions,
     /// Set when it is not known what is stored: it must be read before anything else is stored.
     pub(crate) in_doubt: bool,
-    /// Set when the notebook is no longer there.
-    gone: bool,
+    /// Set when the notebook is no longer here.
+    gone: Option<Gone>,
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
     /// What watchers are told, and that there is more of it.
@@ -84,6 +82,17 @@ pub(crate) struct Writer {
     news: watch::Sender<()>,
     /// As in the [`Handle`].
     used: Arc<AtomicU64>,
+    /// What the notebook takes of the memory for all.
+    charge: Charge,
+}
+
+/// The reason why a writer has its notebook no more.
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    /// It was deleted, or is another notebook now.
+    Deleted,
+    /// Others have made more of it than one notebook may take of the memory.
+    TooLarge { bytes: usize, max: usize },
 }
 
 impl Writer {
@@ -99,7 +108,7 @@ impl Writer {
         permit: Permit,
         charge: Charge,
     ) -> Result<Handle, ServiceError> {
-        let open = shared.analyser.open(permit, loaded.notebook).await?;
+        let open = shared.analyser.open(permit, loaded.notebook, &shared.memory).await?;
         shared.memory.check_one(&open.notebook().id, open.memory_bytes())?;
         charge.set(open.memory_bytes() + ACTIVE_BYTES);
         // A number of its own, so that no event of an earlier writer passes for the one that led here: between the two,
@@ -117,24 +126,25 @@ impl Writer {
             news: news.clone(),
             used: Arc::clone(&used),
             owner: open.notebook().owner.clone(),
+            account: Arc::clone(charge.account()),
         };
         let writer = Self {
             // From here on nothing waits, so that a cancelled start leaves no trace of a writer.
             registered: slot.for_writer(),
-            charge,
             shared: Arc::clone(shared),
             deletions: Deletions::from(open.notebook().revision),
             open,
             in_doubt: false,
-            gone: false,
+            gone: None,
             commands,
             published,
             recent: Arc::new(Recent::since_start(seq.number)),
             news,
             used,
+            charge,
         };
         shared.runtime.spawn(writer.run());
-        memory::evict_soon(shared);
+        memory::evict_excess(shared);
         Ok(handle)
     }
 
@@ -145,7 +155,7 @@ impl Writer {
     async fn run(mut self) {
         let mut used = self.used.load(Ordering::Relaxed);
         let mut since = Instant::now();
-        while !self.gone {
+        while self.gone.is_none() {
             if self.registered.take_hint() {
                 self.doubt().await;
                 continue;
@@ -175,6 +185,8 @@ impl Writer {
                 }
             }
         }
+        // Whoever needs room waits for what is released here.
+        self.charge.account().begin_eviction();
         // Who comes from now on finds the queue closed and waits for the next writer; who came before is answered.
         self.commands.close();
         while let Some(command) = self.commands.recv().await {
@@ -212,15 +224,11 @@ impl Writer {
                 Command::Watch { last, reply } => {
                     let _ = reply.send(Ok(self.watch(last))); // nobody may be waiting any more
                 }
-                Command::Retire { even_watched, reply } => {
-                    let ends = even_watched || self.news.receiver_count() == 0;
-                    if !ends {
-                        self.used.store(self.shared.registry.tick(), Ordering::Relaxed);
-                    }
-                    let _ = reply.send(ends); // whoever wants room may have found it elsewhere
-                    if ends {
+                Command::Retire { even_watched } => {
+                    if even_watched || self.news.receiver_count() == 0 {
                         return true;
                     }
+                    self.charge.account().cancel_eviction();
                 }
                 Command::Close => return true,
             }
@@ -230,8 +238,12 @@ impl Writer {
 
     /// Refuses whoever is not the owner, and everybody once the notebook is gone.
     pub(crate) fn check_access(&self, user: &UserId) -> Result<(), ServiceError> {
-        if self.gone {
-            return Err(ServiceError::UnknownNotebook(self.id().to_string()));
+        match self.gone {
+            Some(Gone::Deleted) => return Err(ServiceError::UnknownNotebook(self.id().to_string())),
+            Some(Gone::TooLarge { bytes, max }) => {
+                return Err(ServiceError::NotebookTooLarge { id: self.id().clone(), bytes, max });
+            }
+            None => {}
         }
         if self.open.notebook().owner != *user {
             return Err(ServiceError::Foreign(self.id().clone()));
@@ -242,7 +254,7 @@ impl Writer {
     /// A new watcher's view. Made by the writer, so that it cannot fall between a state and its events, nor between the
     /// decision to end for want of watchers and the end.
     fn watch(&self, last: Option<Seq>) -> Option<Watch> {
-        if self.gone || self.commands.is_closed() {
+        if self.gone.is_some() || self.commands.is_closed() {
             return None;
         }
         Some(Watch::new(Arc::clone(&self.recent), self.news.subscribe(), self.published.subscribe(), last))
@@ -294,7 +306,7 @@ impl Writer {
 
     /// Reads what is stored and, if it is not what was published, takes it over and tells the watchers the difference.
     pub(crate) async fn refresh(&mut self) -> Result<(), StoreError> {
-        if self.gone {
+        if self.gone.is_some() {
             return Ok(());
         }
         let owner = self.open.notebook().owner.clone();
@@ -313,17 +325,23 @@ impl Writer {
             self.vanish();
             return Ok(());
         }
-        if let Err(too_large) = self.shared.memory.check_one(self.id(), loaded.notebook.memory_bytes()) {
-            // It cannot be taken over. Who asks for it next is told why; watchers come again and are told too.
-            tracing::warn!(notebook = %self.id(), error = %too_large, "a notebook that was changed elsewhere leaves memory");
-            self.gone = true;
-            self.commands.close();
-            return Ok(());
-        }
         let version = loaded.version;
-        let known = Arc::clone(&self.published.borrow());
+        let reopened = match self.shared.memory.check_one(self.id(), loaded.notebook.memory_bytes()) {
+            Ok(()) => {
+                let known = Arc::clone(&self.published.borrow());
+                self.shared.analyser.reopen(permit, loaded.notebook, known, &self.shared.memory).await
+            }
+            Err(too_large) => Err(too_large),
+        };
         let change;
-        (self.open, change) = self.shared.analyser.reopen(permit, loaded.notebook, known).await?;
+        (self.open, change) = match reopened {
+            Ok(reopened) => reopened,
+            Err(ServiceError::Store(error)) => return Err(error),
+            Err(too_large) => {
+                self.leave(&too_large);
+                return Ok(());
+            }
+        };
         if let Some(change) = &change {
             self.deletions.note(change);
         }
@@ -345,7 +363,7 @@ impl Writer {
         self.recent.push(events);
         self.news.send_replace(());
         self.charge.set(self.open.memory_bytes() + self.recent.bytes() + ACTIVE_BYTES);
-        memory::evict_soon(&self.shared);
+        memory::evict_excess(&self.shared);
     }
 
     /// What the owner is shown of the connection string, opened anew only when it is another one.
@@ -357,9 +375,20 @@ impl Writer {
         self.shared.sealing.shown(notebook)
     }
 
+    /// Ends the notebook here because it cannot be taken over as it is now. Requests that wait are told why; watchers come
+    /// again and are told too.
+    fn leave(&mut self, why: &ServiceError) {
+        tracing::warn!(notebook = %self.id(), error = %why, "a notebook that was changed elsewhere leaves memory");
+        self.gone = Some(match why {
+            ServiceError::NotebookTooLarge { bytes, max, .. } => Gone::TooLarge { bytes: *bytes, max: *max },
+            _ => Gone::Deleted,
+        });
+        self.commands.close();
+    }
+
     /// Ends the notebook here: nobody finds this writer any more, and watchers are told.
     fn vanish(&mut self) {
-        self.gone = true;
+        self.gone = Some(Gone::Deleted);
         // Before anybody is told: who then asks again must not find the old state.
         self.commands.close();
         let notebook = self.open.notebook().clone();

@@ -64,6 +64,14 @@ pub(crate) enum Error {
     Io(#[from] io::Error),
     #[error("the work was cut off")]
     CutOff,
+    #[error(
+        "the notebooks' directory was removed, moved or replaced while it was served; put it back, or start the server again"
+    )]
+    Moved,
+    #[error("the directory .quire was removed, and cannot be made again")]
+    Restore(#[source] io::Error),
+    #[error("the lock of the directory was removed, and cannot be taken again")]
+    LockLost(#[source] OpenError),
 }
 
 impl Error {
@@ -78,7 +86,17 @@ impl Error {
             Self::Damaged(reason) => StoreError::Damaged { id, reason },
             Self::Unsure(_) | Self::CutOff => StoreError::OutcomeUnknown { id },
             Self::TooLarge(_) => StoreError::Full { id, reason: self.to_string() },
-            Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
+            Self::Restore(error) => match io_error(error, id, verb) {
+                StoreError::Backend { source, .. } => StoreError::Unavailable {
+                    reason: "the directory .quire was removed, and cannot be made again".into(),
+                    source: Some(source),
+                },
+                known => known,
+            },
+            Self::LockLost(error) => {
+                StoreError::Unavailable { reason: "the lock was removed".into(), source: Some(Box::new(error)) }
+            }
+            Self::Moved | Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
             Self::Unreadable(_) | Self::Unwritable(_) => {
                 StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(self) }
             }
@@ -123,6 +141,8 @@ fn io_error(error: io::Error, id: NotebookId, verb: &str) -> StoreError {
         Some(Errno::ACCESS | Errno::PERM) => "no permission for the notebooks' directory",
         Some(Errno::MFILE | Errno::NFILE) => "too many open files",
         Some(Errno::NOMEM) => "out of memory",
+        // Files are looked for before they are used, so it is a directory of the server's own.
+        Some(Errno::NOENT) => "a directory in .quire was removed just now; the next change makes it again",
         _ => return StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(error) },
     };
     StoreError::Unavailable { reason: reason.into(), source: Some(Box::new(error)) }

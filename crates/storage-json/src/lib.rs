@@ -15,6 +15,7 @@ mod digest;
 mod disk;
 mod engine;
 mod error;
+mod health;
 mod index;
 mod lock;
 mod names;

@@ -8,16 +8,35 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::OpenError;
-use crate::disk::Folder;
+use crate::disk::{Folder, meta_of};
 
 const NAME: &str = "lock";
+
+/// The lock file, open and locked.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    file: File,
+    inode: u64,
+}
+
+impl LockFile {
+    /// Whether the file was removed, so that another server could lock one of its own.
+    pub(crate) fn is_lost(&self, folder: &Folder) -> bool {
+        folder.has_lost(NAME, self.inode)
+    }
+
+    /// Lets go of the lock.
+    pub(crate) fn unlock(&self) {
+        let _ = self.file.unlock(); // closing does it otherwise
+    }
+}
 
 /// Takes the lock, which the returned file holds until it is closed; the operating system lets go of it when the
 /// process dies. The file stays: removing it would let two servers lock two files of one name.
 ///
 /// The directory itself is locked as well, until it is unlocked or closed: the lock file may be removed while it is held,
 /// and then the next server would make, and lock, another one.
-pub(crate) fn take(folder: &Folder, notebooks: &Folder, dir: &Path) -> Result<File, OpenError> {
+pub(crate) fn take(folder: &Folder, notebooks: &Folder, dir: &Path) -> Result<LockFile, OpenError> {
     let failed = |source| OpenError::Io { dir: dir.to_owned(), action: "take the lock", source };
     let mut file = folder.open_file(NAME, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     // Some network file systems cannot lock a directory; then the file alone has to do.
@@ -29,7 +48,8 @@ pub(crate) fn take(folder: &Folder, notebooks: &Folder, dir: &Path) -> Result<Fi
         Ok(()) => {
             // For the message that the next one gets. It holds without it too.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-            Ok(file)
+            let inode = meta_of(&file).map_err(failed)?.fingerprint.inode;
+            Ok(LockFile { file, inode })
         }
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();

@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use crate::OpenError;
 use crate::engine::{Engine, OwnedCommit};
 use crate::error::Error;
+use crate::health::HealthCheck;
 use crate::watch::Watch;
 
 /// How long [`NotebookStore::health`] waits for the disk.
@@ -46,15 +47,19 @@ impl Default for Options {
 /// A crash leaves every notebook as it was before or after the change under way, and in `.quire/tmp/` at most a file that
 /// the next start removes. When the machine dies, the same holds, since a change is told as made only after `fsync`.
 ///
+/// What is removed from `.quire` is made again with the next change, results of runs excepted. While the directory itself is
+/// removed, moved or replaced, every call fails as unavailable.
+///
 /// Needs a Unix; on file systems that cannot exchange two files, an edit from outside within some microseconds of ours
 /// may be overwritten.
 ///
-/// The calls need a Tokio runtime, and do their work on its threads for blocking work. Dropping the store waits for the
+/// The calls need a Tokio runtime, and do their work on its threads for blocking work, health excepted. Dropping the store waits for the
 /// calls under way and lets go of the directory.
 #[derive(Debug)]
 pub struct JsonNotebookStore {
     engine: Arc<Engine>,
     calls: Arc<Calls>,
+    health: HealthCheck,
     watch: Option<Watch>,
 }
 
@@ -70,7 +75,9 @@ impl JsonNotebookStore {
         let owner = owner.map_err(|error| failed(std::io::Error::other(error)))?;
         let engine = Arc::new(Engine::open(dir, owner)?);
         let watch = options.scan_every.map(|every| Watch::start(Arc::clone(&engine), every)).transpose();
-        Ok(Self { engine, calls: Arc::default(), watch: watch.map_err(failed)? })
+        let calls = Arc::default();
+        let health = HealthCheck::start(&engine, &calls).map_err(failed)?;
+        Ok(Self { engine, calls, health, watch: watch.map_err(failed)? })
     }
 
     /// Looks at all files now; returns when what changed from outside has been noticed and told.
@@ -91,8 +98,24 @@ impl JsonNotebookStore {
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let call = self.calls.begin(&self.engine);
-        let done = tokio::task::spawn_blocking(move || call.engine.as_deref().map_or(Err(Error::CutOff), work));
+        let done = tokio::task::spawn_blocking(move || {
+            let engine = call.engine.as_deref().ok_or(Error::CutOff)?;
+            engine.check_root()?;
+            work(engine)
+        });
         done.await.unwrap_or(Err(Error::CutOff))
+    }
+
+    /// As [`Self::run`], for work that changes something: what the store needs for it is there when it begins.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run(|engine| {
+            engine.restore_directories()?;
+            work(engine)
+        })
+        .await
     }
 }
 
@@ -101,7 +124,7 @@ impl NotebookStore for JsonNotebookStore {
     async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
         let (notebook, answer) = (notebook.clone(), answer.cloned());
         let id = notebook.id.clone();
-        self.run(move |engine| engine.create(&notebook, answer.as_slice()))
+        self.change(move |engine| engine.create(&notebook, answer.as_slice()))
             .await
             .map_err(|error| error.of(&id, "create"))
     }
@@ -126,12 +149,12 @@ impl NotebookStore for JsonNotebookStore {
             answers: commit.answers.to_vec(),
             whole: false,
         };
-        self.run(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
+        self.change(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
-        self.run(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
+        self.change(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
     }
 
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
@@ -145,13 +168,13 @@ impl NotebookStore for JsonNotebookStore {
 
     async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let (owned, answer) = (id.clone(), answer.cloned());
-        let deleted = self.run(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
+        let deleted = self.change(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
         deleted.map_err(|error| error.of(id, "delete"))
     }
 
     async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
         let answers = answers.to_vec();
-        self.run(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
+        self.change(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
     }
 
     async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
@@ -161,7 +184,7 @@ impl NotebookStore for JsonNotebookStore {
 
     async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         let users = users.to_vec();
-        self.run(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
+        self.change(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
@@ -189,9 +212,8 @@ impl NotebookStore for JsonNotebookStore {
     }
 
     async fn health(&self) -> Health {
-        let health = tokio::time::timeout(HEALTH_WAITS, self.run(|engine| Ok(engine.health()))).await;
         // A disk that hangs is as good as none.
-        health.ok().and_then(Result::ok).unwrap_or_else(Engine::bad_health)
+        tokio::time::timeout(HEALTH_WAITS, self.health.ask()).await.unwrap_or_else(|_elapsed| Engine::bad_health())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
@@ -208,13 +230,13 @@ impl Drop for JsonNotebookStore {
 
 /// The calls under way, so that closing can wait for them.
 #[derive(Debug, Default)]
-struct Calls {
+pub(crate) struct Calls {
     count: Mutex<usize>,
     ended: Condvar,
 }
 
 /// One call under way.
-struct Call {
+pub(crate) struct Call {
     engine: Option<Arc<Engine>>,
     calls: Arc<Calls>,
 }
@@ -223,7 +245,7 @@ impl Calls {
     /// How long closing waits for a disk that may never answer.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    fn begin(self: &Arc<Self>, engine: &Arc<Engine>) -> Call {
+    pub(crate) fn begin(self: &Arc<Self>, engine: &Arc<Engine>) -> Call {
         *self.count() += 1;
         Call { engine: Some(Arc::clone(engine)), calls: Arc::clone(self) }
     }
@@ -234,6 +256,12 @@ impl Calls {
 
     fn count(&self) -> MutexGuard<'_, usize> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_deref()
     }
 }
 

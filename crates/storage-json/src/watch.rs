@@ -27,10 +27,11 @@ impl Watch {
             // The other end is dropped when the watch is.
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let start = Instant::now();
-                let done = engine.scan();
+                let done = engine.restore_directories().and_then(|()| Ok(engine.scan()?));
                 pause = every.max(start.elapsed() * RARITY);
                 if let (Err(error), false) = (&done, failing) {
-                    tracing::warn!(%error, "cannot look at the notebooks' directory for changes");
+                    let error = error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot look at the notebooks' directory for changes");
                 }
                 failing = done.is_err();
             }

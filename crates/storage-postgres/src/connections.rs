@@ -6,15 +6,17 @@
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use quire_migration::{connect_once, tidied};
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::database::Options;
 use crate::error::{Error, code};
+use crate::pooling::{Pooling, SessionMark};
 use crate::url::{DatabaseUrl, DatabaseUrlError};
 
 /// A connection that was idle so long is tried before it is used.
@@ -33,6 +35,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Connections {
     url: DatabaseUrl,
     options: Options,
+    pooling: Arc<Pooling>,
     /// One for each connection there may be. Waiting for one's turn is overload; waiting for a connection, when it is one's
     /// turn, is a database that is away.
     turns: Semaphore,
@@ -62,6 +65,7 @@ struct Idle {
 struct Link {
     connection: PgConnection,
     made_at: Instant,
+    is_pooled: bool,
 }
 
 /// A connection in use. Unless it is said to be sound it is closed, also when the call is dropped: what comes next on it
@@ -75,11 +79,11 @@ pub(crate) struct InUse<'a> {
 
 impl Connections {
     /// What is wrong with the settings is found out now.
-    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, DatabaseUrlError> {
-        connect_options(&url, &options)?;
+    pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, DatabaseUrlError> {
+        connect_options(&url, &options, None)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
         let kept = Mutex::new(Kept { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
-        Ok(Self { url, options, turns, held: AtomicBool::new(false), kept })
+        Ok(Self { url, options, pooling, turns, held: AtomicBool::new(false), kept })
     }
 
     /// A connection, made within the time given if none is kept.
@@ -141,12 +145,10 @@ impl Connections {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut last = None;
         loop {
-            // Each time anew, since a password in a file may have been changed.
-            let options = connect_options(&self.url, &self.options)?;
-            let made_at = Instant::now();
-            let error = match tokio::time::timeout_at(deadline, options.connect()).await {
-                Ok(Ok(connection)) => return Ok(Link { connection, made_at }),
-                Ok(Err(error)) => error,
+            let error = match tokio::time::timeout_at(deadline, self.attempt()).await {
+                Ok(Ok(link)) => return Ok(link),
+                Ok(Err(Error::Connect(error))) => error,
+                Ok(Err(error)) => return Err(error),
                 // What the server said before tells more than that there was no time to hear it once more.
                 Err(_elapsed) => last.take().unwrap_or_else(|| no_answer().into()),
             };
@@ -155,6 +157,37 @@ impl Connections {
             }
             last = Some(error);
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Tries once to connect, as to a pooler if one is known or found to stand before the database.
+    async fn attempt(&self) -> Result<Link, Error> {
+        let made_at = Instant::now();
+        // The options are built each time anew, since a password in a file may have been changed.
+        let through_pooler = async || {
+            let options = connect_options(&self.url, &self.options, None)?;
+            let connection = connect_once(&options).await.map_err(Error::Connect)?;
+            Ok(Link { connection, made_at, is_pooled: true })
+        };
+        if self.pooling.is_on() {
+            return through_pooler().await;
+        }
+        let mark = SessionMark::new()?;
+        match connect_once(&connect_options(&self.url, &self.options, Some(&mark))?).await {
+            Ok(mut connection) => {
+                let is_pooled = !mark.is_held(&mut connection).await.map_err(|error| Error::Connect(tidied(error)))?;
+                if is_pooled {
+                    self.pooling.turn_on();
+                }
+                Ok(Link { connection, made_at, is_pooled })
+            }
+            // Poolers refuse with it start-up parameters that they do not know.
+            Err(refused) if code(&refused).as_deref() == Some("08P01") => {
+                let link = through_pooler().await?;
+                self.pooling.turn_on();
+                Ok(link)
+            }
+            Err(error) => Err(Error::Connect(error)),
         }
     }
 
@@ -193,6 +226,11 @@ impl InUse<'_> {
         self.connections.keep(self.link);
     }
 
+    /// Returns `true` if nothing that is prepared or set on the connection outlives a transaction.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.link.is_pooled
+    }
+
     /// The connection.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.link.connection
@@ -219,24 +257,29 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
-/// How to connect: where the password is in a file, it is read now.
-fn connect_options(url: &DatabaseUrl, options: &Options) -> Result<PgConnectOptions, DatabaseUrlError> {
+/// How to connect, with a session of one's own that gets this mark, or else through a pooler. Where the password is in a file,
+/// it is read now.
+fn connect_options(
+    url: &DatabaseUrl,
+    options: &Options,
+    mark: Option<&SessionMark>,
+) -> Result<PgConnectOptions, DatabaseUrlError> {
     let statement_timeout_ms = options.statement_timeout.as_millis().to_string();
-    let limits = [
+    let common = url.connect_options(&options.application_name)?;
+    let Some(mark) = mark else {
+        // Poolers refuse start-up parameters that they do not know.
+        return Ok(common.extra_float_digits(None));
+    };
+    Ok(common.options([
         ("statement_timeout", statement_timeout_ms.as_str()),
         ("idle_in_transaction_session_timeout", "60000"),
         // So that the server lets go of us when we are gone: half a minute without an answer, then four more tries.
         ("tcp_keepalives_idle", "30"),
         ("tcp_keepalives_interval", "10"),
         ("tcp_keepalives_count", "4"),
+        mark.setting(),
         // Every statement finds rows by keys, whatever its values: planning it anew five times, and comparing costs at each
         // execution after that, brings nothing.
         ("plan_cache_mode", "force_generic_plan"),
-    ];
-    let common = url.connect_options(&options.application_name)?;
-    if url.is_pooled() {
-        // Poolers refuse start-up parameters that they do not know.
-        return Ok(common.extra_float_digits(None));
-    }
-    Ok(common.options(limits))
+    ]))
 }

@@ -1,5 +1,6 @@
 //! Statements on the database, and how long anything may take.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{Statement, Values};
@@ -10,6 +11,7 @@ use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::connections::Connections;
 use crate::error::{Error, OpenError};
+use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 
 /// How much longer than the database may take for a statement the answer is waited for.
@@ -57,24 +59,26 @@ impl Options {
 pub(crate) struct Database {
     connections: Connections,
     options: Options,
-    is_pooled: bool,
+    pooling: Arc<Pooling>,
 }
 
 impl Database {
     /// Connects when it is needed. What is wrong with the settings is found out now.
-    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
-        let is_pooled = url.is_pooled();
-        let connections = Connections::new(url, options.clone())?;
-        Ok(Self { connections, options, is_pooled })
+    pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
+        let connections = Connections::new(url, options.clone(), Arc::clone(&pooling))?;
+        Ok(Self { connections, options, pooling })
     }
 
     /// Runs a statement and returns its rows; returns when its outcome is known, or that it is not. One that only reads
-    /// runs on another connection again if the first is lost: after a restart of the database all are.
+    /// runs on another connection again if the first is lost, since after a restart of the database all are, or turns out to be a
+    /// pooler's.
     pub(crate) async fn fetch(&self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let retry = is_read(&statement.sql).then(|| statement.clone());
         let fetch = async |connection: &mut PgConnection, query: Prepared<'_>| query.fetch_all(connection).await;
         match (self.run(statement, fetch).await, retry) {
-            (Err(Error::Lost(_)), Some(statement)) => self.run(statement, fetch).await,
+            (Err(error), Some(statement)) if matches!(error, Error::Lost(_)) || error.shows_pooler() => {
+                self.run(statement, fetch).await
+            }
             (outcome, _) => outcome,
         }
     }
@@ -90,42 +94,53 @@ impl Database {
         run: impl AsyncFn(&mut PgConnection, Prepared<'_>) -> Result<T, sqlx::Error>,
     ) -> Result<T, Error> {
         let mut in_use = self.connections.take(self.options.connect_timeout).await?;
+        let is_pooled = in_use.is_pooled();
         let values = SqlxValues(statement.values.unwrap_or(Values(Vec::new())));
         let query = sqlx::query_with(AssertSqlSafe(statement.sql), values);
         let answer = async {
-            if self.is_pooled {
+            if is_pooled {
                 self.in_transaction(in_use.connection(), query, run).await
             } else {
-                run(in_use.connection(), query).await
+                (run(in_use.connection(), query).await, true)
             }
         };
         let answer = tokio::time::timeout(self.options.statement_timeout + GRACE, answer);
-        let outcome = match answer.await {
-            Ok(outcome) => outcome.map_err(Error::executing),
-            Err(_elapsed) => Err(Error::Silent),
+        let (outcome, is_out) = match answer.await {
+            Ok((outcome, is_out)) => (outcome.map_err(Error::executing), is_out),
+            Err(_elapsed) => (Err(Error::Silent), false),
         };
-        if matches!(&outcome, Err(error) if error.is_in_doubt() || error.is_read_only()) {
-            self.connections.distrust();
-        } else {
-            in_use.keep();
+        match &outcome {
+            Err(error) if !is_pooled && error.shows_pooler() => {
+                self.pooling.turn_on();
+                self.connections.distrust();
+            }
+            Err(error) if error.is_in_doubt() || error.is_read_only() => self.connections.distrust(),
+            _ if is_out => in_use.keep(),
+            // Dropped, and thereby closed: the next statement would be refused because this one was (25P02).
+            _ => {}
         }
         outcome
     }
 
-    /// Runs a statement in a transaction of its own, with nothing that would have to outlive it on the server.
+    /// Runs a statement in a transaction of its own, with nothing that would have to outlive it on the server. Returns the
+    /// outcome, and `true` if the connection is known to be out of the transaction again.
     async fn in_transaction<T>(
         &self,
         connection: &mut PgConnection,
         query: Prepared<'_>,
         run: impl AsyncFn(&mut PgConnection, Prepared<'_>) -> Result<T, sqlx::Error>,
-    ) -> Result<T, sqlx::Error> {
+    ) -> (Result<T, sqlx::Error>, bool) {
         let limit = self.options.statement_timeout.as_millis();
         let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit}");
-        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
-        match run(&mut *connection, query.persistent(false)).await {
-            Ok(rows) => sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map(|_committed| rows),
-            Err(refused) => sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await.and(Err(refused)),
-        }
+        let outcome = match sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await {
+            Ok(_begun) => run(&mut *connection, query.persistent(false)).await,
+            Err(refused) => Err(refused),
+        };
+        let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = sqlx::raw_sql(end).execute(&mut *connection).await;
+        let is_out = ended.is_ok();
+        // A refused statement stays refused, whatever becomes of the rollback.
+        (outcome.and_then(|rows| ended.map(|_committed| rows)), is_out)
     }
 
     /// Refuses every call at once, or, with `false`, ends that.
@@ -148,4 +163,91 @@ impl Database {
 /// it does.
 fn is_read(sql: &str) -> bool {
     sql.starts_with("SELECT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sql(text: &str) -> Statement {
+        Statement::from_string(sea_orm::DbBackend::Postgres, text)
+    }
+
+    async fn open(pgbouncer: bool) -> (quire_test_postgres::Database, Database) {
+        let database = quire_test_postgres::Database::empty().await;
+        let url = DatabaseUrl::parse(database.url()).unwrap();
+        let options = Options { max_connections: 1, ..Options::default() };
+        let opened = Database::new(url, options, Arc::new(Pooling::new(pgbouncer))).unwrap();
+        (database, opened)
+    }
+
+    /// A pooler that passes start-up parameters on is noticed by what becomes of prepared statements.
+    #[tokio::test]
+    async fn a_prepared_statement_that_is_gone_shows_a_pooler() {
+        for is_read in [false, true] {
+            let (_database, store) = open(false).await;
+            let statement = if is_read { "SELECT 1" } else { "VALUES (1)" };
+            store.fetch(sql(statement)).await.unwrap();
+            store.fetch(sql("DEALLOCATE ALL")).await.unwrap();
+            assert!(!store.pooling.is_on());
+            if is_read {
+                store.fetch(sql(statement)).await.unwrap();
+            } else {
+                let refused = store.fetch(sql(statement)).await.unwrap_err();
+                assert!(refused.shows_pooler() && refused.of_read("look").to_string().contains("pgbouncer=true"));
+            }
+            assert!(store.pooling.is_on());
+            assert_eq!(store.fetch(sql("SELECT 1")).await.unwrap().len(), 1);
+        }
+    }
+
+    /// What goes wrong at each place between `BEGIN` and the answer to `COMMIT` is the call's own, never the next one's.
+    #[tokio::test]
+    async fn no_error_in_a_transaction_meets_the_next_statement() {
+        let (database, mut store) = open(true).await;
+        let prepare = "CREATE TABLE t (id integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES (1);
+            CREATE FUNCTION refuse_commit() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$;
+            CREATE TABLE refused (id integer);
+            CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON refused DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION refuse_commit();
+            CREATE TABLE ended (id integer);
+            CREATE FUNCTION end_commit() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(60); RETURN NULL; END $$;
+            CREATE CONSTRAINT TRIGGER finish AFTER INSERT ON ended DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION end_commit();";
+        sqlx::raw_sql(prepare).execute(&mut database.connect().await).await.unwrap();
+        let next = async |store: &Database, after: &str| {
+            let rows = store.fetch(sql("SELECT 1")).await;
+            assert_eq!(rows.unwrap_or_else(|error| panic!("after {after}: {error:?}")).len(), 1);
+        };
+        next(&store, "nothing").await;
+
+        let usual = store.options.statement_timeout;
+        for (what, timeout, code) in [
+            // `SET LOCAL` refuses: more milliseconds than there can be.
+            ("SELECT 1", Duration::from_millis(1 << 31), Some("22023")),
+            ("SELECT * FROM nowhere", usual, Some("42P01")),
+            ("SELECT 1 / 0", usual, Some("22012")),
+            ("SELECT pg_sleep(60)", Duration::from_millis(50), Some("57014")),
+            ("SELECT pg_terminate_backend(pg_backend_pid()), pg_sleep(60)", usual, None),
+            // `COMMIT` refuses.
+            ("INSERT INTO t VALUES (1)", usual, Some("23505")),
+            ("INSERT INTO refused VALUES (1)", usual, Some("40001")),
+            ("INSERT INTO ended VALUES (1)", usual, None),
+        ] {
+            store.options.statement_timeout = timeout;
+            let error = store.fetch(sql(what)).await.unwrap_err();
+            store.options.statement_timeout = usual;
+            assert_eq!(error.refusal(), code, "{what}: {error:?}");
+            assert_eq!(error.is_in_doubt(), code.is_none(), "{what}: {error:?}");
+            next(&store, what).await;
+        }
+        // The statement ends the transaction, so the server refuses neither it nor `ROLLBACK` nor what comes next.
+        store.fetch(sql("ROLLBACK")).await.unwrap();
+        next(&store, "ROLLBACK").await;
+        let dropped = tokio::time::timeout(Duration::from_millis(50), store.fetch(sql("SELECT pg_sleep(60)")));
+        dropped.await.unwrap_err();
+        next(&store, "a call that was dropped").await;
+    }
 }

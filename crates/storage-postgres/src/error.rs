@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{NotebookId, Revision};
+use quire_migration::tidied;
 use quire_storage::StoreError;
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -97,9 +98,9 @@ impl Error {
         match (answer, &error) {
             // The server ends the connection: this may have been before or after the statement took effect.
             (Some(answer), _) if matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic) => {
-                Self::Lost(error)
+                Self::Lost(tidied(error))
             }
-            (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(error),
+            (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(tidied(error)),
             (Some(answer), _) if answer.code() == "23505" && answer.constraint() == Some("idempotency_keys_pkey") => {
                 Self::Answered
             }
@@ -129,6 +130,25 @@ impl Error {
             Self::Refused(Refusal::Answer { code, .. }) => Some(code.clone()),
             Self::Connect(error) => code(error),
             _ => None,
+        }
+    }
+
+    /// The code of a definite no.
+    #[cfg(test)]
+    pub(crate) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(Refusal::Answer { code, .. }) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is taken,
+    /// there is no such statement, or it is another one, with other parameters.
+    pub(crate) fn shows_pooler(&self) -> bool {
+        match self {
+            Self::Refused(_) => matches!(self.code().as_deref(), Some("42P05" | "26000")),
+            Self::Lost(error) => code(error).as_deref() == Some("08P01"),
+            _ => false,
         }
     }
 
@@ -194,6 +214,9 @@ impl Error {
             "53300" => overloaded("the database takes no more connections", self),
             "53000" | "53200" | "53400" => overloaded("the database is short of resources", self),
             "55P03" | "57014" => overloaded("the database took too long", self),
+            "42P05" | "26000" => {
+                overloaded("a pooler stands before the database: its URL needs `pgbouncer=true`", self)
+            }
             "40001" | "40P01" => overloaded("the database asks to try again", self),
             "25006" => unavailable("the database is read-only", self),
             "53100" => unavailable("the database's disk is full", self),

@@ -1,5 +1,6 @@
 //! How the database is: whether it answers, and whether it takes writes, which is found out by writing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quire_storage::{DatabaseState, Health};
@@ -11,6 +12,7 @@ use crate::connection::Connection;
 use crate::database::{Database, Options};
 use crate::entity::write_probe::{Column, Entity};
 use crate::error::{Error, OpenError};
+use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 
 /// How long reading may take, connecting included, and then writing: together less than the second that may be taken.
@@ -47,10 +49,10 @@ pub(crate) struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    pub(crate) fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
+    pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
         let options =
             Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
-        Ok(Self::on(Connection::Own(Database::new(url, options)?)))
+        Ok(Self::on(Connection::Own(Database::new(url, options, pooling)?)))
     }
 
     /// A monitor that looks at the database through this connection.

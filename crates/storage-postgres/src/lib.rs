@@ -19,6 +19,7 @@ mod list;
 mod named_sql;
 mod notebooks;
 mod parameters;
+mod pooling;
 mod reseal;
 mod rows;
 mod search;

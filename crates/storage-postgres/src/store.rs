@@ -1,5 +1,7 @@
 //! The store as callers see it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
@@ -13,6 +15,7 @@ use crate::connection::Connection;
 use crate::database::{Database, Options};
 use crate::error::{Error, OpenError};
 use crate::health::{self, HealthMonitor};
+use crate::pooling::Pooling;
 use crate::unresolved::UnresolvedCommits;
 use crate::url::DatabaseUrl;
 use crate::{Resealed, commit, generation, idempotency, list, notebooks, reseal, rows, search, usage};
@@ -41,8 +44,9 @@ impl PostgresNotebookStore {
     /// When the settings do not make sense, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let options = options.of(&url);
-        let health = HealthMonitor::new(url.clone(), options.clone())?;
-        Ok(Self::on(Connection::Own(Database::new(url, options)?), health))
+        let pooling = Arc::new(Pooling::new(url.is_pooled()));
+        let health = HealthMonitor::new(url.clone(), options.clone(), Arc::clone(&pooling))?;
+        Ok(Self::on(Connection::Own(Database::new(url, options, pooling)?), health))
     }
 
     /// A store on another program's connections to a database with the schema of `quire-migration`. How many there are, and how

@@ -6,8 +6,9 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -24,6 +25,18 @@ const SCHEMES: [&str; 3] = ["postgres", "postgresql", "postgresql+asyncpg"];
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 5432;
 const SSL_MODE_VARIABLE: &str = "PGSSLMODE";
+const SSL_ROOT_VARIABLE: &str = "PGSSLROOTCERT";
+/// The value of `sslrootcert` that stands for the system's authorities.
+const SYSTEM: &str = "system";
+/// The variable that names another file with them, as for OpenSSL.
+const SYSTEM_VARIABLE: &str = "SSL_CERT_FILE";
+/// Where systems keep them: Debian, Red Hat, Alpine and the BSDs, SUSE.
+const SYSTEM_FILES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+];
 
 /// A database's URL, `postgres://user:password@host:port/database?key=value`, with the scheme `postgres`, `postgresql` or
 /// `postgresql+asyncpg`.
@@ -34,15 +47,16 @@ const SSL_MODE_VARIABLE: &str = "PGSSLMODE";
 /// - `pgbouncer=true` says that a pooler in transaction mode stands before the database: each statement then is a
 ///   transaction of four round trips, since a pooler forgets between two transactions what was prepared or set.
 /// - Keys besides: `sslmode` (or `ssl`, as asyncpg calls it), `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `options`,
-///   `connect_timeout` and `host`. Any other is refused. sqlx does not know `sslmode=allow`; it is read as `prefer`,
-///   which connects wherever `allow` does.
+///   `connect_timeout` and `host`. Any other is refused.
 ///
 /// Of the environment, `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY` fill in what the URL leaves open, and what
 /// `PGOPTIONS` sets holds unless the URL's `options` set it: an operator who demands TLS for all clients gets it here too.
 /// No other variable counts: neither `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGDATABASE` and `PGAPPNAME`, nor
 /// `PGPASSWORD` and the password file.
 ///
-/// `sslmode=require` with `sslrootcert` is read as `verify-ca`, as libpq does. What a program sets for its sessions itself,
+/// As for libpq, `sslmode=require` with `sslrootcert` is read as `verify-ca`, `sslrootcert=system` stands for the system's
+/// authorities and goes with `verify-full` alone, and no mode concerns a Unix socket. How `prefer` and `allow` go on is up to
+/// [`quire_migration::connect_once`]. What a program sets for its sessions itself,
 /// such as `statement_timeout`, goes before `options`.
 ///
 /// `Debug` shows user, host, port and database only.
@@ -126,7 +140,12 @@ impl DatabaseUrl {
         self
     }
 
-    /// Whether a pooler in transaction mode stands before the database.
+    /// Returns `true` if the host is the folder of a Unix socket.
+    fn is_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// Whether a pooler in transaction mode stands before the database. Where the URL does not say so, the store finds out.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.keys.pgbouncer
@@ -145,6 +164,10 @@ impl DatabaseUrl {
     /// When one cannot be read.
     pub fn check_files(&self) -> Result<(), DatabaseUrlError> {
         let Keys { ssl_root_cert, ssl_cert, ssl_key, .. } = &self.keys;
+        if self.is_socket() {
+            return Ok(());
+        }
+        let ssl_root_cert = &ssl_root_cert.as_deref().map(root_certificates).transpose()?;
         for (key, file) in [("sslrootcert", ssl_root_cert), ("sslcert", ssl_cert), ("sslkey", ssl_key)] {
             if let Some(file) = file {
                 fs::File::open(file).map_err(|source| DatabaseUrlError::File { key, source })?;
@@ -160,14 +183,29 @@ impl DatabaseUrl {
     /// # Errors
     /// When the password's file cannot be read or is empty, or `PGSSLMODE` counts and is not valid.
     pub fn connect_options(&self, application_name: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
+        let root = self.keys.ssl_root_cert.clone().or_else(|| std::env::var(SSL_ROOT_VARIABLE).ok());
+        let is_system = root.as_deref() == Some(SYSTEM);
         let ssl_mode = match (self.keys.ssl_mode, std::env::var_os(SSL_MODE_VARIABLE)) {
             (Some(mode), _) => mode,
             (None, Some(mode)) => ssl_mode(SSL_MODE_VARIABLE, mode.to_str().unwrap_or_default())?,
+            (None, None) if is_system => PgSslMode::VerifyFull,
             (None, None) => PgSslMode::Prefer,
         };
-        // As for libpq: whoever names an authority wants it to be checked.
+        let root = match (root, ssl_mode) {
+            _ if self.is_socket() => None,
+            // Everybody can have a certificate of one of the system's authorities, for a name of their own.
+            (Some(_), mode) if is_system && !matches!(mode, PgSslMode::VerifyFull) => {
+                return Err(DatabaseUrlError::Value {
+                    key: "sslmode",
+                    expected: "verify-full with sslrootcert=system",
+                });
+            }
+            (root, _) => root.as_deref().map(root_certificates).transpose()?,
+        };
+        // Whoever names an authority wants it to be checked.
         let ssl_mode = match ssl_mode {
-            PgSslMode::Require if self.keys.ssl_root_cert.is_some() => PgSslMode::VerifyCa,
+            _ if self.is_socket() => PgSslMode::Disable,
+            PgSslMode::Require if root.is_some() => PgSslMode::VerifyCa,
             other => other,
         };
         // Each setter below also overrides what sqlx took from the environment. Without a password it would send an empty one too.
@@ -180,7 +218,7 @@ impl DatabaseUrl {
             .database(&self.database)
             .ssl_mode(ssl_mode)
             .application_name(self.keys.application_name.as_deref().unwrap_or(application_name));
-        if let Some(file) = &self.keys.ssl_root_cert {
+        if let Some(file) = &root {
             options = options.ssl_root_cert(file);
         }
         if let Some(file) = &self.keys.ssl_cert {
@@ -230,6 +268,18 @@ impl fmt::Debug for PasswordSource {
             Self::File(_) => f.write_str("File(hidden)"),
         }
     }
+}
+
+/// The file with the authorities that `sslrootcert` names.
+fn root_certificates(value: &str) -> Result<String, DatabaseUrlError> {
+    if value != SYSTEM {
+        return Ok(value.to_owned());
+    }
+    let given = std::env::var(SYSTEM_VARIABLE).ok().filter(|file| !file.is_empty());
+    let found = || SYSTEM_FILES.into_iter().find(|file| Path::new(file).is_file()).map(str::to_owned);
+    given
+        .or_else(found)
+        .ok_or_else(|| DatabaseUrlError::File { key: "sslrootcert", source: ErrorKind::NotFound.into() })
 }
 
 /// Refuses what would make some readers cut the text elsewhere. The scheme is so many bytes long.

@@ -41,7 +41,9 @@ pub async fn describe(connection: &mut PgConnection) -> Result<String, MigrateEr
 /// Each with the table or sequence that it belongs to.
 async fn read(connection: &mut PgConnection) -> Result<Vec<(String, String)>, MigrateError> {
     let line = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    let rows = session::rows(connection, include_str!("catalog.sql")).await;
+    // One message, and so one transaction: the settings hold for the question alone.
+    let sql = format!("{} {}", session::DIALECT, include_str!("catalog.sql"));
+    let rows = session::rows(connection, sql).await;
     rows.and_then(|rows| rows.iter().map(line).collect()).map_err(MigrateError::database("read the live schema"))
 }
 

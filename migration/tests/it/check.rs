@@ -1,8 +1,9 @@
 //! The live schema against the one expected.
 
-use quire_migration::{SCHEMA, STEPS, check, describe};
+use quire_migration::{Kind, SCHEMA, STEPS, SchemaState, check, describe, state};
+use quire_test_postgres::Database;
 
-use crate::support::{execute, migrated};
+use crate::support::{bring_up, execute, migrated, step};
 
 /// To renew the file after a new step: `QUIRE_RENEW=1 cargo test -p quire-migration the_expected_schema`.
 #[tokio::test]
@@ -121,4 +122,67 @@ async fn the_tables_of_others_are_no_difference() {
     let findings = check(&mut connection, SCHEMA).await.unwrap();
     assert_eq!(findings.differences, Vec::<String>::new());
     assert_eq!(findings.others, ["sequence reports_id_seq", "table reports"]);
+}
+
+/// Values of every kind of which the text depends on a setting, and SQL of which the meaning does.
+const VALUES: &str = r"
+    CREATE TABLE first (
+        id integer PRIMARY KEY,
+        code text DEFAULT 'a\d' CHECK (code ~ '^\d+\.' OR code = NULL),
+        bytes bytea DEFAULT '\x00ff',
+        number double precision DEFAULT 0.1,
+        texts text[] DEFAULT '{NULL,a}',
+        day date DEFAULT '2026-01-02',
+        moment timestamptz DEFAULT '2026-01-02 03:04:05+00',
+        span interval DEFAULT '1 day 02:03:04'
+    );";
+
+#[tokio::test]
+async fn settings_of_the_role_change_nothing() {
+    let steps = [step("m1_first", Kind::Breaking, VALUES, "DROP TABLE first;")];
+    let plain = migrated(&steps).await;
+    let plain = describe(&mut plain.connect().await).await.unwrap();
+    for setting in [
+        "quote_all_identifiers = on",
+        "standard_conforming_strings = off",
+        "transform_null_equals = on",
+        "array_nulls = off",
+        "bytea_output = 'escape'",
+        "extra_float_digits = -15",
+        "DateStyle = 'German, DMY'",
+        "IntervalStyle = 'iso_8601'",
+        "TimeZone = 'Asia/Kathmandu'",
+        "search_path = public, pg_catalog",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_read_only = on",
+        "default_transaction_deferrable = on",
+        "lock_timeout = '1ms'",
+        "lc_messages = 'C'",
+    ] {
+        let database = Database::empty().await;
+        let set = format!("ALTER DATABASE {} SET {setting}", database.name());
+        execute(&mut database.connect().await, set).await.unwrap();
+        bring_up(&database, &steps).await.unwrap();
+        let mut connection = database.connect().await;
+        assert_eq!(describe(&mut connection).await.unwrap(), plain, "{setting}");
+        let findings = check(&mut connection, &plain).await.unwrap();
+        assert_eq!((findings.differences, findings.others), (vec![], vec![]), "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_beside_the_search_path_is_named() {
+    let database = migrated(STEPS).await;
+    let mut connection = database.connect().await;
+    execute(&mut connection, "ALTER SCHEMA public RENAME TO app; CREATE SCHEMA public").await.unwrap();
+    let elsewhere = state(&mut connection, STEPS).await.unwrap();
+    assert_eq!(elsewhere, SchemaState::Elsewhere { schemas: vec!["app".to_owned()] });
+    assert_eq!(elsewhere.to_string(), "Quire's tables are in schema \"app\", which is not on the search_path");
+    assert!(!elsewhere.may_serve() && elsewhere.advice().unwrap().contains("ALTER ROLE"));
+    execute(&mut connection, "SET search_path = app").await.unwrap();
+    assert_eq!(state(&mut connection, STEPS).await.unwrap(), SchemaState::Current);
+    assert_eq!(check(&mut connection, SCHEMA).await.unwrap().differences, Vec::<String>::new());
+    execute(&mut connection, "RESET search_path").await.unwrap();
+    bring_up(&database, STEPS).await.unwrap();
+    assert_eq!(state(&mut connection, STEPS).await.unwrap(), SchemaState::Current, "one for another role");
 }

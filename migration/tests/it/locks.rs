@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use quire_migration::{Kind, Limits, MigrateError, STEPS, SchemaState, Step, state};
+use quire_migration::{Kind, Limits, MigrateError, STEPS, SchemaState, Step, state, up};
 use quire_test_postgres::{Database, PgBouncer, Server};
 use sqlx::Connection as _;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::support::{FIRST, LIMITS, SECOND, bring_up_told, execute, migrated, step, texts};
 
@@ -153,4 +154,41 @@ async fn everything_works_through_a_pooler_in_transaction_mode() {
     let held = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(texts(&mut database.connect().await, held).await, ["0"]);
+}
+
+/// That a run needs two connections is said where there is only one.
+#[tokio::test]
+async fn a_limit_of_one_connection_is_named() {
+    let short = Limits { connect: Duration::from_secs(2), ..LIMITS };
+    let told = async |options: &PgConnectOptions, code: &str| {
+        let error = up(options, STEPS, &short, &mut |_| ()).await.unwrap_err();
+        assert!(error.to_string().contains("a run needs two at a time"), "{error}");
+        let MigrateError::SecondConnection { source, .. } = &error else { panic!("{error:?}") };
+        let found = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        assert_eq!(found.as_deref().unwrap_or_default(), code, "{source}");
+        assert!(!source.to_string().contains(" at line "), "no line of PostgreSQL's own source: {source}");
+    };
+    let database = Database::empty().await;
+    let role = format!("{}_owner", database.name());
+    let options = database.options().username(&role).password("word");
+    let mut superuser = database.connect().await;
+    let name = database.name();
+    let make =
+        format!("CREATE ROLE {role} LOGIN PASSWORD 'word' CONNECTION LIMIT 1; GRANT CREATE ON SCHEMA public TO {role}");
+    execute(&mut superuser, make).await.unwrap();
+    told(&options, "53300").await;
+    let gone = format!(
+        "ALTER ROLE {role} CONNECTION LIMIT -1; SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = '{role}'"
+    );
+    execute(&mut superuser, gone).await.unwrap();
+    // The superuser's counts too.
+    execute(&mut superuser, format!("ALTER DATABASE {name} CONNECTION LIMIT 2")).await.unwrap();
+    told(&options, "53300").await;
+    execute(&mut superuser, format!("ALTER DATABASE {name} CONNECTION LIMIT -1")).await.unwrap();
+    let pooler = PgBouncer::start_with(Server::shared(), &[("default_pool_size", "1")]);
+    told(&database.options_at(pooler.port()), "").await;
+    let recorded = texts(&mut superuser, "SELECT relname::text FROM pg_class WHERE relname = 'quire_migrations'").await;
+    assert_eq!(recorded, Vec::<String>::new());
+    up(&options, STEPS, &LIMITS, &mut |_| ()).await.unwrap();
+    execute(&mut superuser, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
 }

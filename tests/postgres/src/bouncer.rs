@@ -31,6 +31,16 @@ impl PgBouncer {
     /// Where the machine has none; the message says what to install.
     #[must_use]
     pub fn start(server: &Server) -> Self {
+        Self::start_with(server, &[])
+    }
+
+    /// Starts the pooler with these settings besides its own, over which they take precedence.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(server: &Server, settings: &[(&str, &str)]) -> Self {
         let pgbouncer = program("pgbouncer").unwrap_or_else(|| {
             panic!("this test needs PgBouncer: install it (on Debian and Ubuntu: apt-get install pgbouncer)")
         });
@@ -39,7 +49,7 @@ impl PgBouncer {
         let port = free_port();
         let (user, password) = server.credentials();
         let options = server.options();
-        let text = format!(
+        let mut text = format!(
             "[databases]\n\
              * = host={} port={}\n\
              [pgbouncer]\n\
@@ -57,6 +67,8 @@ impl PgBouncer {
             options.get_port(),
             folder = folder.display(),
         );
+        // Of a setting that stands there twice, the last counts.
+        text.extend(settings.iter().map(|(name, value)| format!("{name} = {value}\n")));
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let files = [("conf", text), ("users", format!("{} {}\n", quoted(&user), quoted(&password)))];
         let mut command = Command::new(pgbouncer);

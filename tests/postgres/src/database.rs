@@ -52,6 +52,12 @@ impl Database {
         Self::create(server, "TEMPLATE template0").await
     }
 
+    /// A database without any table and with this encoding on the shared server.
+    pub async fn empty_with_encoding(encoding: &str) -> Self {
+        let clauses = format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+        Self::create(Server::shared(), &clauses).await
+    }
+
     async fn create(server: &Server, clauses: &str) -> Self {
         let name = format!("quire_test_{}", random_name());
         execute(&server.options(), &format!("CREATE DATABASE {name} {clauses}")).await;

@@ -43,6 +43,14 @@ pub const ATTACKS: &[Attack] = &[
     attack("graphs at once", |a| gets(a, "/api/notebooks/blank/graph"), 200, BUSY),
     attack("notebooks of others", foreign, 403, &[]),
     attack("imports of 4 MiB at once", imports, 200, BUSY),
+    attack("bodies that drip in on 300 connections", dripping_bodies, 429, &[400, 408, ENDED]),
+    attack("SQL nested 45 deep", |a| nested_sql(a, 45), 200, BUSY),
+    attack("SQL nested 1,000 deep", |a| nested_sql(a, 1_000), 200, BUSY),
+    attack("edits of a cycle of 10,000 cells", edits_of_a_cycle, 200, BUSY),
+    attack("graphs of a cell of 40,000 names and its readers at once", |a| graphs_of_names(a, 40_000, 5), 200, BUSY),
+    attack("graphs of a cell of 3,000 names and 60 readers at once", |a| graphs_of_names(a, 3_000, 60), 200, BUSY),
+    attack("1,001 cells of 200 names, more than a notebook may have", many_cells_of_names, 422, &[]),
+    attack("six copies of a notebook that takes a third of the memory", copies, 503, &[200]),
 ];
 
 const fn attack(name: &'static str, run: fn(&Attacker<'_>) -> Siege, answer: u16, others: &'static [u16]) -> Attack {
@@ -51,12 +59,16 @@ const fn attack(name: &'static str, run: fn(&Attacker<'_>) -> Siege, answer: u16
 
 /// Does the same on each of some connections at once.
 fn at_once(attacker: &Attacker<'_>, act: impl Fn(&mut Wire) -> u16 + Sync) -> Siege {
+    at_once_on(CONNECTIONS, attacker, act)
+}
+
+fn at_once_on(connections: usize, attacker: &Attacker<'_>, act: impl Fn(&mut Wire) -> u16 + Sync) -> Siege {
     let one = || {
         let mut wire = attacker.connect();
         (act(&mut wire), wire)
     };
     let (answers, held) = thread::scope(|scope| {
-        let all: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(one)).collect();
+        let all: Vec<_> = (0..connections).map(|_| scope.spawn(one)).collect();
         all.into_iter().map(|one| one.join().expect("an attacker goes on")).unzip()
     });
     Siege { answers, held }
@@ -260,4 +272,109 @@ fn imports(attacker: &Attacker<'_>) -> Siege {
         }
         status
     })
+}
+
+/// More bodies than there are connections, of each of which only the first byte comes.
+fn dripping_bodies(attacker: &Attacker<'_>) -> Siege {
+    let mut held: Vec<_> = (0..300)
+        .map(|_| {
+            let mut wire = attacker.connect();
+            let headers = "Content-Type: application/json\r\nContent-Length: 1000\r\n";
+            wire.head("PUT", "/api/notebooks/blank/name", headers);
+            wire.say("{");
+            wire
+        })
+        .collect();
+    // Behind those that a user may have under way.
+    let answers = held[60..100].iter_mut().map(Wire::status).collect();
+    Siege { answers, held }
+}
+
+/// Shapes whose analysis once took time exponential in their depth.
+fn nested_sql(attacker: &Attacker<'_>, depth: usize) -> Siege {
+    let nest = |open: &str, close: &str| format!("select {}1{}", open.repeat(depth), close.repeat(depth));
+    let shapes = [nest("position(", ")"), nest("a.position(", ")"), nest("x in (values (", ", 1))")];
+    let (_, made) = attacker.ask("POST", "/api/notebooks/blank/cells", &json!({"type": "sql"}).to_string());
+    let path = format!("/api/notebooks/blank/cells/{}", made["cell_id"].as_str().unwrap_or_default());
+    let siege = at_once(attacker, |wire| {
+        let answers = shapes.iter().map(|code| {
+            wire.request("PUT", &path, &json!({"code": code}).to_string());
+            wire.answer().0
+        });
+        answers.max().unwrap_or(ENDED)
+    });
+    let _ = attacker.ask("DELETE", &path, "");
+    siege
+}
+
+fn edits_of_a_cycle(attacker: &Attacker<'_>) -> Siege {
+    const LENGTH: usize = 10_000;
+    let cells: Vec<_> = (0..LENGTH).map(|n| format!("x{} = x{n}", (n + 1) % LENGTH)).collect();
+    let notebook = match attacker.import(&cells) {
+        Ok(notebook) => notebook,
+        Err(status) => return Siege::of(Some(status)),
+    };
+    let (_, read) = attacker.ask("GET", &format!("/api/notebooks/{notebook}"), "");
+    let path = format!("/api/notebooks/{notebook}/cells/{}", read["cells"][0]["id"].as_str().unwrap_or_default());
+    let siege = at_once(attacker, |wire| {
+        // Off the cycle, and onto it again.
+        let answers = ["x1 = 0", "x1 = x0"].map(|code| {
+            wire.request("PUT", &path, &json!({"code": code}).to_string());
+            wire.answer().0
+        });
+        answers.into_iter().max().unwrap_or(ENDED)
+    });
+    let _ = attacker.ask("DELETE", &format!("/api/notebooks/{notebook}"), "");
+    siege
+}
+
+/// A cell that writes so many names, and cells that read all of them.
+fn readers(names: usize, readers: usize) -> Vec<String> {
+    let names: Vec<_> = (0..names).map(|n| format!("a{n:x}")).collect();
+    let read = format!("[{}]", names.join(","));
+    std::iter::once(format!("{} = 1", names.join("="))).chain((0..readers).map(|_| read.clone())).collect()
+}
+
+/// Graphs of as many names and readers as a cell, or else a notebook, may have; and of a cell that has too many names, of which
+/// none is known then.
+fn graphs_of_names(attacker: &Attacker<'_>, names: usize, of: usize) -> Siege {
+    let notebook = match attacker.import(&readers(names, of)) {
+        Ok(notebook) => notebook,
+        Err(status) => return Siege::of(Some(status)),
+    };
+    let siege = at_once_on(60, attacker, |wire| {
+        wire.request("GET", &format!("/api/notebooks/{notebook}/graph"), "");
+        wire.status()
+    });
+    let _ = attacker.ask("DELETE", &format!("/api/notebooks/{notebook}"), "");
+    siege
+}
+
+fn many_cells_of_names(attacker: &Attacker<'_>) -> Siege {
+    Siege::of(attacker.import(&cells_of_names(1_001)).err())
+}
+
+fn cells_of_names(cells: usize) -> Vec<String> {
+    (0..cells).map(|cell| (0..200).map(|n| format!("n{cell}_{n}")).collect::<Vec<_>>().join("=") + " = 1").collect()
+}
+
+/// Copies of which all are watched, so that none of them can be evicted for the next.
+fn copies(attacker: &Attacker<'_>) -> Siege {
+    let original = match attacker.import(&cells_of_names(900)) {
+        Ok(original) => original,
+        Err(status) => return Siege::of(Some(status)),
+    };
+    let mut siege = Siege::default();
+    for _ in 0..6 {
+        let (status, made) = attacker.ask("POST", &format!("/api/notebooks/{original}/duplicate"), "");
+        let copy = made["notebook_id"].as_str().unwrap_or_default();
+        let mut wire = attacker.connect();
+        wire.request("GET", &format!("/api/notebooks/{copy}"), "");
+        let status = if status == 200 { wire.answer().0 } else { status };
+        siege.answers.push(status);
+        if status == 200 {
+            siege.held.push(attacker.watch(copy));
+        }
+    }
+    siege
 }

@@ -7,6 +7,7 @@ mod token;
 mod wire;
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -19,6 +20,10 @@ pub use wire::Wire;
 pub const CONNECTIONS: usize = 16;
 /// What stands for the end of a connection without a word among answers.
 pub const ENDED: u16 = 0;
+
+/// What the attacks go beyond. The memory is three times what the notebook of the largest of them takes.
+const LIMITS: [&str; 8] =
+    ["--max-connections", "240", "--ws-max-sockets", "160", "--ws-max-per-user", "20", "--memory-mib", "160"];
 
 /// One way to hold up, fill up or stop the server.
 #[derive(Debug)]
@@ -42,6 +47,13 @@ pub struct Siege {
     pub held: Vec<Wire>,
 }
 
+impl Siege {
+    /// What an attack with one answer got; without one, it was let through.
+    fn of(answer: Option<u16>) -> Self {
+        Self { answers: vec![answer.unwrap_or(200)], held: Vec::new() }
+    }
+}
+
 /// The hostile user.
 #[derive(Debug)]
 pub struct Attacker<'a> {
@@ -63,8 +75,22 @@ pub struct Neighbour<'a> {
 /// Starts a server for both, with these arguments.
 #[must_use]
 pub fn server(arguments: &[&str]) -> Server {
-    let mut command = std::process::Command::new(crate::binary("quire-server"));
-    command.env("CLERK_ISSUER", token::ISSUER).env("CLERK_JWT_KEY", token::PEM).args(arguments);
+    start(Command::new(crate::binary("quire-server")), arguments)
+}
+
+/// Starts such a server with an address space of so many bytes at most (`RLIMIT_AS`): where it needs more, it ends.
+#[must_use]
+pub fn server_within(bytes: u64, arguments: &[&str]) -> Server {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -v "$1" && shift && exec "$@""#, "sh", &(bytes / 1024).to_string()]);
+    // Each of the allocator's arenas reserves 64 MiB of addresses, which count without being memory.
+    command.env("MALLOC_ARENA_MAX", "2").arg(crate::binary("quire-server"));
+    start(command, arguments)
+}
+
+fn start(mut command: Command, arguments: &[&str]) -> Server {
+    command.env("CLERK_ISSUER", token::ISSUER).env("CLERK_JWT_KEY", token::PEM);
+    command.args(LIMITS).args(arguments);
     Server::spawn(command)
 }
 
@@ -154,18 +180,21 @@ impl<'a> Neighbour<'a> {
         wire.answer()
     }
 
-    /// Reads the notebook.
-    pub fn read(&self) {
+    /// Reads the notebook. Returns `false` when that was refused as too slow or too much, which is the server's fault.
+    #[must_use]
+    pub fn read(&self) -> bool {
         let (status, notebook) = self.ask("GET", &format!("/api/notebooks/{}", self.notebook), "");
-        assert_eq!((status, notebook["id"].as_str()), (200, Some(&*self.notebook)), "{notebook}");
+        is_served(status, &notebook)
     }
 
-    /// Edits the notebook.
-    pub fn edit(&mut self) {
-        self.edits += 1;
+    /// Edits the notebook. Returns `false` when that was refused as [`Self::read`] may be.
+    #[must_use]
+    pub fn edit(&mut self) -> bool {
         let path = format!("/api/notebooks/{}/cells/{}", self.notebook, self.cell);
-        let (status, answer) = self.ask("PUT", &path, &json!({"code": format!("x = {}", self.edits)}).to_string());
-        assert_eq!(status, 200, "{answer}");
+        let (status, answer) = self.ask("PUT", &path, &json!({"code": format!("x = {}", self.edits + 1)}).to_string());
+        let is_served = is_served(status, &answer);
+        self.edits += usize::from(is_served);
+        is_served
     }
 
     /// Hears of the last edit, and of nothing else before it.
@@ -179,4 +208,9 @@ impl<'a> Neighbour<'a> {
         let (status, answer) = self.ask("GET", "/livez", "");
         assert_eq!(status, 200, "{answer}");
     }
+}
+
+fn is_served(status: u16, answer: &Value) -> bool {
+    assert!(matches!(status, 200 | 408 | 503), "{status}: {answer}");
+    status == 200
 }

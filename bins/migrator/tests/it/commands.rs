@@ -86,6 +86,27 @@ async fn check_names_a_wrong_index() {
     );
 }
 
+#[tokio::test]
+async fn only_a_database_of_utf8_is_taken() {
+    for encoding in ["LATIN1", "EUC_JP", "SQL_ASCII"] {
+        let database = Database::empty_with_encoding(encoding).await;
+        // As migrators before this one took it.
+        let migrated = Database::empty_with_encoding(encoding).await;
+        execute(&mut migrated.connect().await, quire_migration::sql(STEPS)).await;
+        for (database, command) in [(&database, "up"), (&database, "check"), (&migrated, "up"), (&migrated, "check")] {
+            let refused = run(database.url(), &[command]);
+            assert_eq!((refused.code, refused.out.as_str()), (Some(3), ""), "{command}: {refused:?}");
+            let said = format!(
+                "has the encoding {encoding}, which cannot hold every character: Quire needs UTF8. Make one with"
+            );
+            assert!(refused.err.contains(&said) && refused.err.contains(database.name()), "{refused:?}");
+        }
+        let mut connection = database.connect().await;
+        let tables = texts(&mut connection, "SELECT relname::text FROM pg_class WHERE relname ~ '^quire'").await;
+        assert_eq!(tables, Vec::<String>::new());
+    }
+}
+
 const ONE_NOTEBOOK: &str = "INSERT INTO users (id) VALUES ('alice'); \
     INSERT INTO notebooks (id, user_id, revision, version, commit_ids, commit_versions, created_at, updated_at) \
     VALUES ('n', 'alice', 0, 1, '{}', '{}', now(), now())";

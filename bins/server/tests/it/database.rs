@@ -1,7 +1,7 @@
 //! The server on PostgreSQL.
 
 use quire_migration::{Kind, Limits, STEPS, Step};
-use quire_test_postgres::{Database, Server as Postgres, Settings};
+use quire_test_postgres::{Database, PgBouncer, Server as Postgres, Settings};
 use serde_json::json;
 use sqlx::Row as _;
 use tokio::runtime::Runtime;
@@ -104,9 +104,64 @@ fn a_database_that_cannot_be_used_stops_the_start_without_showing_the_password()
         let (code, out, error) = run(command.env("DATABASE_URL", url).args(["--port", "0", "--log", "trace"]));
         assert_eq!(code, 1, "{error}");
         assert!(error.contains(sentence), "{error}");
+        assert!(!format!("{out}{error}").contains(" at line "), "no line of PostgreSQL's own source: {out}{error}");
         let password = right.split_once("//quire:").unwrap().1.split_once('@').unwrap().0;
         for secret in ["hunter2", password] {
             assert!(!out.contains(secret) && !error.contains(secret), "{out}{error}");
+        }
+    }
+}
+
+#[test]
+fn a_database_of_another_encoding_stops_the_start() {
+    let runtime = Runtime::new().unwrap();
+    for encoding in ["LATIN1", "EUC_JP", "SQL_ASCII"] {
+        let database = runtime.block_on(Database::empty_with_encoding(encoding));
+        runtime.block_on(async {
+            let script = sqlx::AssertSqlSafe(quire_migration::sql(STEPS));
+            sqlx::raw_sql(script).execute(&mut database.connect().await).await.unwrap();
+        });
+        for flags in [&["--port", "0"][..], &["--port", "0", "--migrate"]] {
+            let (code, _, error) = run(quire_server().env("DATABASE_URL", database.url()).args(flags));
+            assert_eq!(code, 1, "{error}");
+            assert!(error.contains(&format!("the encoding {encoding}")) && error.contains("needs UTF8"), "{error}");
+        }
+    }
+}
+
+/// As it is installed, and with the start-up parameters dropped that it does not know.
+#[test]
+fn a_pooler_that_the_url_does_not_tell_of_is_noticed_at_the_start() {
+    let database = Runtime::new().unwrap().block_on(Database::fresh());
+    for ignored in ["", "extra_float_digits, options"] {
+        let pooler = PgBouncer::start_with(
+            Postgres::shared(),
+            &[("ignore_startup_parameters", ignored), ("default_pool_size", "3"), ("server_round_robin", "1")],
+        );
+        let server = server(&database.url_at(pooler.port()), &[]);
+        let warnings: Vec<_> =
+            server.log.iter().filter(|line| line["level"] == "WARN").map(|line| &line["message"]).collect();
+        let named = warnings.iter().filter(|message| message.as_str().unwrap().contains("add that to the URL")).count();
+        assert_eq!(named, 1, "{warnings:?}");
+        let cell = format!("/api/notebooks/blank/cells/{}", server.first_cell("/api/notebooks/blank"));
+        let urls = [cell.as_str(), "/api/notebooks", "/health"].map(|path| server.url(path));
+        let threads: Vec<_> = (0..4)
+            .map(|number| {
+                let [cell, list, health] = urls.clone();
+                std::thread::spawn(move || {
+                    let get = |url: &str| -> serde_json::Value {
+                        ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
+                    };
+                    for round in 0..10 {
+                        ureq::put(&cell).send_json(json!({"code": format!("x{number} = {round}")})).unwrap();
+                        get(&list);
+                        assert_eq!(get(&health), json!({"status": "healthy", "database": "connected"}));
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
         }
     }
 }

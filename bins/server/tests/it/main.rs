@@ -1,7 +1,7 @@
 //! The real binary over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, like tests")]
 
-mod crowds;
+mod connection_limits;
 mod database;
 mod read_only;
 mod secrets;

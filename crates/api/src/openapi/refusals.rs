@@ -130,11 +130,12 @@ impl<'a> Taken<'a> {
             Code::ForbiddenOrigin => true,
             // What is exported is a whole notebook.
             Code::TooLarge => self.body || self.id == "exportNotebook",
-            Code::ForbiddenContentType | Code::SlowBody | Code::MalformedJson => self.body,
+            Code::ForbiddenContentType | Code::SlowBody | Code::EncodedBody | Code::MalformedJson => self.body,
             // A stored notebook may be too large to open.
             Code::BeyondLimit => self.body || self.notebook,
             Code::DoesNotFit => self.body || self.query,
-            Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged | Code::MemoryFull => self.notebook,
+            Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged => self.notebook,
+            Code::MemoryFull => self.notebook || self.id == "importNotebook",
             Code::UnknownCell => self.cell || self.id == "insertCell",
             Code::PreconditionFailed => self.if_match,
             // The body holds `expected_revision` wherever there is one.

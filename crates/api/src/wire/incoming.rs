@@ -35,7 +35,7 @@ pub(crate) struct NameIn {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewConnection, example = json!({"connection_string": "postgresql://reader@db.example/sales"}))]
 pub(crate) struct ConnectionIn {
-    /// As it was shown, with the password masked, it changes nothing.
+    /// As it was shown, with the password masked, it changes nothing; with another database, it keeps the password.
     #[schema(required, max_length = 2_048, pattern = r"^[^\u0000]*$")]
     #[serde(deserialize_with = "secret")]
     pub(crate) connection_string: Option<String>,

@@ -1,8 +1,8 @@
 //! What answers and messages say.
 
 use quire_domain::{
-    Cell, CellStatus, CellType, Diagnostic, Notebook, NotebookId, Output, Revision, Severity, ShownConnection,
-    Timestamp,
+    Cell, CellStatus, CellType, CycleTexts, Diagnostic, Notebook, NotebookId, Output, Revision, Severity,
+    ShownConnection, Timestamp,
 };
 use quire_service::{ChangedCell, Edited, Published};
 use quire_storage::{Damaged, Summary};
@@ -236,11 +236,9 @@ struct CellsOut<'a>(Option<&'a Notebook>);
 
 impl Serialize for CellsOut<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let cells = self.0.into_iter().flat_map(|notebook| {
-            let of_notebook = |cell| CellOut::new(notebook, cell);
-            notebook.cells.iter().map(move |cell| of_notebook(cell))
-        });
-        serializer.collect_seq(cells)
+        let Some(notebook) = self.0 else { return serializer.collect_seq(std::iter::empty::<CellOut<'_>>()) };
+        let texts = notebook.cycle_texts();
+        serializer.collect_seq(notebook.cells.iter().map(|cell| CellOut::new(notebook, cell, &texts)))
     }
 }
 
@@ -286,16 +284,16 @@ pub(crate) struct CellOut<'a> {
 }
 
 impl<'a> CellOut<'a> {
-    pub(crate) fn new(notebook: &Notebook, cell: &'a Cell) -> Self {
-        let (status, error) = notebook.shown_status(cell);
+    /// `texts` hold that of the cycle that the cell is on, if it is on one.
+    pub(crate) fn new(notebook: &Notebook, cell: &'a Cell, texts: &CycleTexts) -> Self {
         Self {
             id: cell.id.as_str(),
             r#type: cell.cell_type,
             code: &cell.code,
-            status,
+            status: notebook.shown_status(cell),
             stdout: &cell.results.stdout,
             outputs: List(&cell.results.outputs),
-            error,
+            error: notebook.shown_error(cell, texts),
             reads: Reads(cell),
             writes: Writes(cell),
             revision: cell.revision,

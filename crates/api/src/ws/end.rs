@@ -53,6 +53,11 @@ impl End {
         Self::with(code, "unreadable", message)
     }
 
+    /// The notebook has left memory, because others need it; the client may come again.
+    pub(crate) fn evicted() -> Self {
+        Self::overloaded("The notebook was evicted to make room for others; connect again in a while.")
+    }
+
     /// The server ends, and another one, or the same, will be there.
     pub(crate) fn restart() -> Self {
         let description = Some("the server is restarting".to_owned());

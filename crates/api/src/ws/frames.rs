@@ -1,10 +1,11 @@
 //! A check of WebSocket frames as their headers arrive (RFC 6455, section 5.2). The library looks at a frame only when all of it
 //! is there, and holds so long whatever the header announces.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -19,42 +20,73 @@ const MAX_CONTROL_BYTES: u64 = 125;
 /// Bytes of the key that frames of clients are masked with.
 const MASK_BYTES: usize = 4;
 
-/// Why a socket's frames were refused, if they were; shared with whoever tells the client.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Refused(Rc<Cell<Option<CloseCode>>>);
+/// Bytes of what a client goes on sending after the end of its socket that are read and dropped.
+const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
-impl Refused {
-    pub(crate) fn code(&self) -> Option<CloseCode> {
-        self.0.get()
-    }
-}
+/// What a client sends, as long as its frames may be received. A clone reads from the same connection: the library's stream
+/// has one, and the socket's task keeps one for what the client sends after the end.
+#[derive(Clone)]
+pub(crate) struct CheckedFrames(Rc<RefCell<Incoming>>);
 
-/// What a client sends, as long as its frames may be received.
-pub(crate) struct CheckedFrames {
+struct Incoming {
     payload: Payload,
     header: Header,
-    refused: Refused,
+    /// The code with which the socket must be closed, once a frame was refused.
+    refused: Option<CloseCode>,
 }
 
 impl CheckedFrames {
-    pub(crate) fn new(payload: Payload, refused: Refused) -> Self {
-        Self { payload, header: Header::default(), refused }
+    pub(crate) fn new(payload: Payload) -> Self {
+        Self(Rc::new(RefCell::new(Incoming { payload, header: Header::default(), refused: None })))
+    }
+
+    /// Returns the code with which the socket must be closed, if a frame was refused.
+    pub(crate) fn refused(&self) -> Option<CloseCode> {
+        self.0.borrow().refused
+    }
+
+    /// Reads and drops what the client sends until its close frame has come, and returns whether it has. Returns `false` when
+    /// the connection ends before, or more than some megabytes come: closing a connection on what still arrives would make
+    /// the client's system throw away the close frame that the client has not read.
+    pub(crate) async fn discard(&self) -> bool {
+        let mut discarded = 0;
+        poll_fn(|context| {
+            let Incoming { payload, header, .. } = &mut *self.0.borrow_mut();
+            while !header.is_closed() {
+                match ready!(Pin::new(&mut *payload).poll_next(context)) {
+                    Some(Ok(bytes)) => {
+                        discarded += bytes.len();
+                        header.skip(&bytes);
+                    }
+                    Some(Err(_)) | None => return Poll::Ready(false),
+                }
+                if discarded > MAX_DISCARDED_BYTES {
+                    return Poll::Ready(false);
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await
     }
 }
 
 impl Stream for CheckedFrames {
     type Item = Result<Bytes, PayloadError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.refused.code().is_some() {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Incoming { payload, header, refused } = &mut *self.0.borrow_mut();
+        if refused.is_some() {
             return Poll::Ready(None);
         }
-        let next = Pin::new(&mut self.payload).poll_next(context);
-        if let Poll::Ready(Some(Ok(bytes))) = &next
-            && let Err(code) = self.header.pass(bytes)
-        {
-            self.refused.0.set(Some(code));
-            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        let next = Pin::new(payload).poll_next(context);
+        if let Poll::Ready(Some(Ok(bytes))) = &next {
+            let mut rest = &bytes[..];
+            if let Err(code) = header.pass(&mut rest) {
+                *refused = Some(code);
+                header.is_lost = code == CloseCode::Protocol;
+                header.skip(rest);
+                return Poll::Ready(Some(Err(PayloadError::Overflow)));
+            }
         }
         next
     }
@@ -69,31 +101,51 @@ struct Header {
     rest: u64,
     /// Bytes of the message of which not all fragments have come.
     message: u64,
+    /// Whether the header of a close frame has come.
+    is_closing: bool,
+    /// Whether what follows cannot be told from a frame any more.
+    is_lost: bool,
 }
 
 impl Header {
-    /// Goes on by these bytes. The error is the code with which the socket must be closed.
-    fn pass(&mut self, mut bytes: &[u8]) -> Result<(), CloseCode> {
+    /// Goes on by these bytes, of which it leaves those behind a header that is refused. The error is the code with which the
+    /// socket must be closed.
+    fn pass(&mut self, bytes: &mut &[u8]) -> Result<(), CloseCode> {
         while let Some((&byte, behind)) = bytes.split_first() {
             if self.rest > 0 {
                 let passed = usize::try_from(self.rest).unwrap_or(usize::MAX).min(bytes.len());
                 self.rest -= passed as u64;
-                bytes = &bytes[passed..];
+                *bytes = &bytes[passed..];
                 continue;
             }
             self.bytes[self.arrived] = byte;
             self.arrived += 1;
-            bytes = behind;
+            *bytes = behind;
             if self.arrived == 2 {
                 self.check_form()?;
             }
             if let Some(length) = self.length() {
-                self.check_length(length)?;
-                self.rest = length + MASK_BYTES as u64;
+                // Before the check, so that a frame that is refused can be skipped.
+                self.rest = length.saturating_add(MASK_BYTES as u64);
                 self.arrived = 0;
+                self.is_closing |= self.opcode() == 0x8;
+                self.check_length(length)?;
             }
         }
         Ok(())
+    }
+
+    /// Goes on by bytes that nobody looks at, as far as they are frames, whatever their length.
+    fn skip(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_lost {
+            // A frame that is too long has an end; what is no frame has none.
+            self.is_lost = self.pass(&mut bytes) == Err(CloseCode::Protocol);
+        }
+    }
+
+    /// Returns whether a close frame has come whole.
+    fn is_closed(&self) -> bool {
+        self.is_closing && self.rest == 0 && !self.is_lost
     }
 
     fn is_final(&self) -> bool {
@@ -152,9 +204,9 @@ mod tests {
     fn pass(pieces: &[&[u8]]) -> Result<(), CloseCode> {
         let whole = pieces.concat();
         let mut header = Header::default();
-        let at_once = header.pass(&whole);
+        let at_once = header.pass(&mut &whole[..]);
         let mut header = Header::default();
-        let singly = whole.iter().try_for_each(|byte| header.pass(&[*byte]));
+        let singly = whole.iter().try_for_each(|byte| header.pass(&mut &[*byte][..]));
         assert_eq!(at_once, singly, "however the bytes arrive");
         at_once
     }
@@ -205,5 +257,24 @@ mod tests {
             assert_eq!(pass(&[&announced(opcode, 1 << 40)]), Err(CloseCode::Protocol));
             assert_eq!(pass(&[&[opcode, 0xFD], &MASK, &[0; 125]]), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_close_frame_is_found_behind_a_frame_that_was_refused() {
+        let long = [&announced(0x82, 20_000)[..], &MASK, &vec![0x88; 20_000]].concat();
+        let close = [&[0x88, 0x82][..], &MASK, &[3, 232]].concat();
+        let whole = [&long[..], &long, &close].concat();
+        let mut header = Header::default();
+        let mut rest = &whole[..];
+        assert_eq!(header.pass(&mut rest), Err(CloseCode::Size));
+        header.skip(&rest[..rest.len() - 1]);
+        assert!(!header.is_closed(), "its last byte is to come");
+        header.skip(&rest[rest.len() - 1..]);
+        assert!(header.is_closed());
+        // Behind what is no frame, nothing can be told.
+        let mut header = Header::default();
+        header.skip(&[0x81, 0x05]);
+        header.skip(&close);
+        assert!(!header.is_closed());
     }
 }

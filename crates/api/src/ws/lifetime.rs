@@ -7,6 +7,7 @@ use super::settings::SocketSettings;
 /// The tokens that a socket has shown.
 #[derive(Debug)]
 pub(crate) struct Lifetime {
+    /// When the user last proved who they are without renewing the socket's token: by signing it in, or by an HTTP request.
     signed_in: Instant,
     /// When the last token ends; never, in development mode.
     expires_at: Option<Instant>,
@@ -24,8 +25,13 @@ impl Lifetime {
         *self = Self { expires_at, refreshed: true, ..*self };
     }
 
-    /// When the socket ends. Old clients never renew their sign-in, although their tokens live a minute; so whoever has
-    /// never done it gets `unrefreshed_max`.
+    /// The user made a signed-in HTTP request then.
+    pub(crate) fn prolong(&mut self, requested: Instant) {
+        self.signed_in = self.signed_in.max(requested);
+    }
+
+    /// When the socket ends. Old clients never renew their sign-in, although their tokens live a minute; so a socket that
+    /// has never done it gets `unrefreshed_max`, counted from its user's last signed-in HTTP request.
     pub(crate) fn ends(&self, settings: &SocketSettings) -> Option<Instant> {
         let after = |instant: Instant, more: Duration| instant.checked_add(more);
         let by_token = after(self.expires_at?, settings.expiry_grace)?;
@@ -49,7 +55,12 @@ mod tests {
         let mut life = Lifetime::new(now, at(60));
         assert_eq!((life.ends(&settings), life.ends(&strict)), (at(3600), at(65)));
         assert_eq!(Lifetime::new(now, at(7200)).ends(&settings), at(7205));
+        for requested in [30, 20] {
+            life.prolong(now + Duration::from_secs(requested));
+            assert_eq!((life.ends(&settings), life.ends(&strict)), (at(3630), at(65)));
+        }
         life.refresh(at(100));
+        life.prolong(now + Duration::from_secs(90));
         assert_eq!((life.ends(&settings), life.ends(&strict)), (at(105), at(105)));
         let mut developer = Lifetime::new(now, None);
         assert_eq!(developer.ends(&strict), None);

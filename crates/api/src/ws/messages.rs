@@ -82,7 +82,7 @@ struct UpdatedOut<'a> {
     reads: Reads<'a>,
     writes: Writes<'a>,
     status: CellStatus,
-    error: Option<String>,
+    error: Option<&'a str>,
 }
 
 pub(crate) fn authenticated(user_id: &str) -> Result<ByteString, serde_json::Error> {
@@ -130,6 +130,7 @@ fn add_position(mut text: String, seq: Seq, seen: Option<usize>) -> ByteString {
 
 /// First what goes, then what comes, each at its place among those that are there by then; then what became of the rest.
 fn tell_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -> Result<(), serde_json::Error> {
+    let cycles = notebook.cycle_texts_of(change.cells.iter().map(|cell| &cell.id));
     for cell in change.cells.iter().filter(|cell| cell.before.is_some() && is_replaced(cell)) {
         texts.push(text(&Out::CellDeleted { cell_id: cell.id.as_str() })?);
     }
@@ -137,16 +138,21 @@ fn tell_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) ->
     let mut told = HashSet::new();
     for CellChange { after, index, .. } in change.cells.iter().filter(|cell| is_replaced(cell)) {
         if let Some(cell) = after {
-            let (cell_id, out) = (cell.id.as_str(), CellOut::new(notebook, cell));
+            let (cell_id, out) = (cell.id.as_str(), CellOut::new(notebook, cell, &cycles));
             texts.push(text(&Out::CellCreated { cell_id, cell: out, index: *index })?);
             told.insert(&cell.id);
         }
     }
     for cell in change.cells.iter().filter(|cell| !is_replaced(cell)) {
         if let (Some(before), Some(after)) = (&cell.before, &cell.after) {
-            tell_edit(texts, before, after, notebook)?;
+            let shown = Shown {
+                cell: after,
+                status: notebook.shown_status(after),
+                error: notebook.shown_error(after, &cycles),
+            };
+            tell_edit(texts, before, &shown)?;
             if before.results != after.results {
-                tell_results(texts, after, notebook)?;
+                tell_results(texts, &shown)?;
                 told.insert(&after.id);
             }
         }
@@ -162,37 +168,60 @@ fn is_replaced(cell: &CellChange) -> bool {
     }
 }
 
-fn tell_edit(
-    texts: &mut Vec<String>,
-    before: &Cell,
-    after: &Cell,
-    notebook: &Notebook,
-) -> Result<(), serde_json::Error> {
+/// A cell with the status and error that it shows.
+struct Shown<'a> {
+    cell: &'a Cell,
+    status: CellStatus,
+    error: Option<String>,
+}
+
+fn tell_edit(texts: &mut Vec<String>, before: &Cell, shown: &Shown<'_>) -> Result<(), serde_json::Error> {
     // An edit is told even when the code stays the same, since whoever made it waits for its echo. A cell that only had to
     // make room among equal order keys keeps its revision.
+    let after = shown.cell;
     let names_stay = before.reads().eq(after.reads()) && before.writes().eq(after.writes());
     if before.revision != after.revision || before.code != after.code || !names_stay {
-        let (status, error) = notebook.shown_status(after);
-        let cell = UpdatedOut { code: &after.code, reads: Reads(after), writes: Writes(after), status, error };
+        let cell = UpdatedOut {
+            code: &after.code,
+            reads: Reads(after),
+            writes: Writes(after),
+            status: shown.status,
+            error: shown.error.as_deref(),
+        };
         texts.push(text(&Out::CellUpdated { cell_id: after.id.as_str(), cell })?);
     }
     Ok(())
 }
 
-/// New results, as of a run that begins and ends at once: `running` is what clears the results before.
-fn tell_results(texts: &mut Vec<String>, cell: &Cell, notebook: &Notebook) -> Result<(), serde_json::Error> {
+/// New results, as of a run that begins and ends at once, in the order in which every run is told: `running`, which clears
+/// the results before; the final status; what was printed; why it failed; outputs.
+fn tell_results(texts: &mut Vec<String>, Shown { cell, status, error }: &Shown<'_>) -> Result<(), serde_json::Error> {
     let (cell_id, results) = (cell.id.as_str(), &cell.results);
-    texts.push(text(&Out::CellStatus { cell_id, status: CellStatus::Running })?);
+    for status in [CellStatus::Running, *status] {
+        texts.push(text(&Out::CellStatus { cell_id, status })?);
+    }
     if !results.stdout.is_empty() {
         texts.push(text(&Out::CellStdout { cell_id, data: &results.stdout })?);
+    }
+    // Clients show an error's text as an output, so it is not said beside an equal one.
+    let is_output = |error: &str| {
+        let says =
+            |output: &Output| serde_json::from_str::<String>(output.data.as_str()).is_ok_and(|data| data == error);
+        results.outputs.iter().any(says)
+    };
+    if *status == CellStatus::Error
+        && let Some(error) = error.as_deref().filter(|error| !is_output(error))
+    {
+        texts.push(text(&Out::CellError { cell_id, error })?);
     }
     for output in &results.outputs {
         texts.push(text(&Out::CellOutput { cell_id, output: OutputOut::new(output) })?);
     }
-    tell_status(texts, cell, notebook)
+    Ok(())
 }
 
-/// The cells that came onto a cycle, or went off one, and whose status is not told already.
+/// The cells that came onto a cycle, or went off one, and whose status is not told already. Their status alone: clients add
+/// every `cell_error` to the outputs until the cell runs again.
 fn tell_cycles(
     texts: &mut Vec<String>,
     change: &Change,
@@ -205,26 +234,9 @@ fn tell_cycles(
     let cells: HashMap<&CellId, _> = notebook.cells.iter().map(|cell| (&cell.id, cell)).collect();
     for cycle in change.cycles.iter().filter(|cycle| !told.contains(&cycle.id)) {
         if let Some(cell) = cells.get(&cycle.id) {
-            tell_status(texts, cell, notebook)?;
+            let status = notebook.shown_status(cell);
+            texts.push(text(&Out::CellStatus { cell_id: cell.id.as_str(), status })?);
         }
-    }
-    Ok(())
-}
-
-/// What the cell shows, and why. The client shows an error's text as an output, so it is not said beside an equal one.
-fn tell_status(texts: &mut Vec<String>, cell: &Cell, notebook: &Notebook) -> Result<(), serde_json::Error> {
-    let cell_id = cell.id.as_str();
-    let (status, error) = notebook.shown_status(cell);
-    texts.push(text(&Out::CellStatus { cell_id, status })?);
-    let is_output = |error: &str| {
-        let says =
-            |output: &Output| serde_json::from_str::<String>(output.data.as_str()).is_ok_and(|data| data == error);
-        cell.results.outputs.iter().any(says)
-    };
-    if status == CellStatus::Error
-        && let Some(error) = error.filter(|error| !is_output(error))
-    {
-        texts.push(text(&Out::CellError { cell_id, error: &error })?);
     }
     Ok(())
 }
@@ -273,12 +285,11 @@ mod tests {
             [Edit::SetResults { id: a, results: results.into() }, Edit::UpdateCell { id: b, code: "y = x".into() }];
         let expected = [
             ("cell_status running", "a"),
-            ("cell_stdout", "a"),
             ("cell_status error", "a"),
+            ("cell_stdout", "a"),
             ("cell_error", "a"),
             ("cell_updated", "b"),
             ("cell_status error", "b"),
-            ("cell_error", "b"),
         ];
         let expected = expected.map(|(message, cell)| (message.to_owned(), cell.to_owned()));
         assert_eq!(told(&[("a", "x = y"), ("b", "y = 1")], edits), expected);

@@ -1,6 +1,7 @@
 //! WebSockets: what happens to a notebook, as it happens. `docs/websocket.md` describes them for clients.
 
 mod end;
+mod event_messages;
 mod flow;
 mod frames;
 mod lifetime;
@@ -11,15 +12,16 @@ mod seats;
 mod settings;
 mod sign_in;
 mod socket;
-mod told;
 mod watching;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
+use quire_domain::UserId;
 use tokio::sync::{oneshot, watch};
 
 use crate::answer::{Answer, resource};
@@ -30,21 +32,30 @@ use crate::shared::Shared;
 
 pub use settings::SocketSettings;
 
+use event_messages::EventMessageCache;
 use flow::{Counted, Flow};
-use frames::{CheckedFrames, Refused};
+use frames::CheckedFrames;
 use seats::Seats;
 use socket::Socket;
-use told::Told;
 
 /// What all sockets share.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     seats: Arc<Seats>,
-    told: Told,
+    event_messages: EventMessageCache,
     stopping: watch::Sender<bool>,
 }
 
 impl Sockets {
+    /// Notes that the user makes a signed-in HTTP request now, which prolongs the user's sockets.
+    pub(crate) fn note_request(&self, user: &UserId) {
+        self.seats.note_request(user, Instant::now());
+    }
+
+    fn last_request(&self, user: &UserId) -> Option<Instant> {
+        self.seats.last_request(user)
+    }
+
     /// Tells every socket to end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
@@ -84,9 +95,8 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
             "This route is for WebSockets (RFC 6455, version 13): the request upgrades to none.",
         )
     };
-    let refused = Refused::default();
-    let frames = CheckedFrames::new(payload.into_inner(), refused.clone());
-    let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames) });
+    let frames = CheckedFrames::new(payload.into_inner());
+    let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames.clone()) });
     let payload = payload.await.map_err(|_never| mismatch())?;
     let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
     let (over, is_over) = oneshot::channel();
@@ -97,7 +107,7 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
     let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
     let connection = request.conn_data::<ConnectionHandle>().cloned();
-    let socket = Socket::new(shared.into_inner(), session, (stream, refused), flow);
+    let socket = Socket::new(shared.into_inner(), session, (stream, frames), flow);
     let entered = socket.shared.in_flight.enter();
     actix_web::rt::spawn(async move {
         let is_closed = socket.run(address, path).await;

@@ -9,9 +9,9 @@ use actix_ws::{CloseReason, Closed, Item, Session};
 use bytestring::ByteString;
 
 use super::end::End;
+use super::event_messages::Messages;
 use super::flow::Flow;
 use super::seats::Seat;
-use super::told::Messages;
 
 /// Bytes of a message that are sent in one frame. The library copies each frame whole for each socket.
 const MAX_FRAME: usize = 64 * 1024;

@@ -4,11 +4,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use quire_domain::UserId;
 use tokio::sync::oneshot;
 
 use super::settings::SocketSettings;
+use crate::client_address::network;
 
 /// The places for sockets.
 #[derive(Debug, Default)]
@@ -23,8 +25,16 @@ struct Taken {
     by_source: HashMap<Source, BTreeSet<u64>>,
     /// How many there are beside those.
     seated: usize,
-    signed_in: HashMap<UserId, usize>,
+    signed_in: HashMap<UserId, OfUser>,
     next: u64,
+}
+
+/// The sockets of one user who has signed in; forgotten with the last of them.
+#[derive(Debug, Default)]
+struct OfUser {
+    sockets: usize,
+    /// When the user last made a signed-in HTTP request while one of these was open.
+    last_request: Option<Instant>,
 }
 
 /// Where a socket comes from, as far as one machine can be told from another: of IPv6, the network that one customer gets.
@@ -33,14 +43,7 @@ struct Source(u128);
 
 impl Source {
     fn of(address: Option<IpAddr>) -> Self {
-        Self(match address {
-            Some(IpAddr::V4(address)) => u128::from(address.to_ipv6_mapped()),
-            Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
-                Some(_) => u128::from(address),
-                None => u128::from(address) >> 64 << 64,
-            },
-            None => 0,
-        })
+        Self(address.map_or(0, network))
     }
 }
 
@@ -93,6 +96,19 @@ impl Seats {
         Ok(Waiting { seats: Arc::clone(self), ticket, evicted })
     }
 
+    /// Notes that the user makes a signed-in HTTP request. Of users without sockets nothing is remembered, so this holds no
+    /// more than there are sockets.
+    pub(crate) fn note_request(&self, user: &UserId, now: Instant) {
+        if let Some(of_user) = self.lock().signed_in.get_mut(user) {
+            of_user.last_request = of_user.last_request.max(Some(now));
+        }
+    }
+
+    /// When the user last made a signed-in HTTP request, as far as one of the user's sockets was open then.
+    pub(crate) fn last_request(&self, user: &UserId) -> Option<Instant> {
+        self.lock().signed_in.get(user)?.last_request
+    }
+
     fn lock(&self) -> MutexGuard<'_, Taken> {
         // The counts agree between any two calls, and nothing in between can panic.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -142,10 +158,10 @@ impl Seat {
     pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), Full> {
         let mut taken = self.seats.lock();
         let of_user = taken.signed_in.entry(user.clone()).or_default();
-        if *of_user >= settings.most_per_user {
+        if of_user.sockets >= settings.most_per_user {
             return Err(Full::User);
         }
-        *of_user += 1;
+        of_user.sockets += 1;
         self.user = Some(user.clone());
         Ok(())
     }
@@ -158,8 +174,8 @@ impl Drop for Seat {
         if let Some(user) = &self.user
             && let Some(of_user) = taken.signed_in.get_mut(user)
         {
-            *of_user -= 1;
-            if *of_user == 0 {
+            of_user.sockets -= 1;
+            if of_user.sockets == 0 {
                 taken.signed_in.remove(user);
             }
         }
@@ -238,6 +254,22 @@ mod tests {
         sign_in("bob").unwrap();
         drop(first);
         sign_in("ann").unwrap();
+    }
+
+    #[test]
+    fn requests_are_remembered_of_users_with_sockets_only() {
+        let (seats, settings) = (Arc::new(Seats::default()), settings(100, 100, 100));
+        let [ann, bob] = ["ann", "bob"].map(user);
+        let seat = sign_in(seats.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
+        let then = Instant::now();
+        let later = then + std::time::Duration::from_secs(1);
+        for (user, now) in [(&bob, then), (&ann, later), (&ann, then)] {
+            seats.note_request(user, now);
+        }
+        assert_eq!((seats.last_request(&ann), seats.last_request(&bob)), (Some(later), None));
+        drop(seat);
+        assert_eq!(seats.last_request(&ann), None);
+        assert!(seats.lock().signed_in.is_empty());
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub struct SocketSettings {
     pub most_waiting_per_address: usize,
     /// How long a client may take to sign in.
     pub sign_in_within: Duration,
-    /// How long a socket lives that never renews its sign-in, as those of old clients do not, when its token ends before
-    /// that. With zero, no socket outlives its token.
+    /// How long after its user's last signed-in HTTP request a socket lives that never renews its sign-in, as those of old
+    /// clients do not, when its token ends before that. With zero, no socket outlives its token.
     pub unrefreshed_max: Duration,
     /// How much longer than its token a socket lives, so that a renewal that is on its way arrives.
     pub expiry_grace: Duration,

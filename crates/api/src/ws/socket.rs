@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::end::End;
 use super::flow::Flow;
-use super::frames::Refused;
+use super::frames::CheckedFrames;
 use super::messages;
 use super::outbox::Outbox;
 use super::seats::Full;
@@ -30,7 +30,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Socket {
     pub(crate) shared: Arc<Shared>,
     pub(crate) stream: AggregatedMessageStream,
-    refused: Refused,
+    frames: CheckedFrames,
     pub(crate) outbox: Outbox,
     pub(crate) stopping: watch::Receiver<bool>,
     /// Who it is, once it has signed in.
@@ -49,12 +49,12 @@ impl Socket {
     pub(crate) fn new(
         shared: Arc<Shared>,
         session: Session,
-        (stream, refused): (AggregatedMessageStream, Refused),
+        (stream, frames): (AggregatedMessageStream, CheckedFrames),
         flow: Rc<Flow>,
     ) -> Self {
         let stopping = shared.sockets.stopping.subscribe();
         let outbox = Outbox::new(session, flow);
-        Self { shared, stream, refused, outbox, stopping, user: None, heard: Instant::now() }
+        Self { shared, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
     }
 
     /// Serves the client until one of the two ends it. Returns whether both have said so: the server is then the one that
@@ -75,15 +75,7 @@ impl Socket {
         }
         // The connection is closed only when the client has seen the end: closing it on what it still sends would make its
         // system throw away what it has not read.
-        let answered = async {
-            while let Some(Ok(frame)) = self.stream.recv().await {
-                if let AggregatedMessage::Close(_) = frame {
-                    return true;
-                }
-            }
-            false
-        };
-        timeout(CLOSE_TIMEOUT, answered).await.unwrap_or(false)
+        timeout(CLOSE_TIMEOUT, self.frames.discard()).await.unwrap_or(false)
     }
 
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
@@ -102,7 +94,7 @@ impl Socket {
         &mut self,
         frame: Option<Result<AggregatedMessage, ProtocolError>>,
     ) -> Result<Option<Frame>, End> {
-        let frame = frame.ok_or_else(End::gone)?.map_err(|error| match (self.refused.code(), error) {
+        let frame = frame.ok_or_else(End::gone)?.map_err(|error| match (self.frames.refused(), error) {
             (Some(CloseCode::Size), _) | (None, ProtocolError::Overflow) => {
                 End::unreadable(CloseCode::Size, "A message may have 16 KiB at most.")
             }

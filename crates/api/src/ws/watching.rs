@@ -14,12 +14,12 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::end::End;
+use super::event_messages::MessagesError;
 use super::lifetime::Lifetime;
 use super::messages::{self, In, resync, write};
 use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
-use super::told::Untold;
 use crate::auth::SignedIn;
 use crate::path::decode;
 
@@ -62,7 +62,7 @@ impl Socket {
                     self.heard = Instant::now();
                     self.refresh(renewed, &mut lifetime)?;
                 }
-                event = watch.next(), if idle => self.tell(event, &user, resume.take()).await?,
+                event = next(&mut watch, idle) => self.tell(event, &user, resume.take()).await?,
                 // A client that takes what it is sent is there.
                 () = self.outbox.room() => self.heard = Instant::now(),
                 _ = pings.tick() => {
@@ -73,7 +73,15 @@ impl Socket {
                     self.outbox.ping().await?;
                 }
                 end = &mut inactive => return Err(end),
-                () = until(lifetime.ends(settings)) => return Err(End::expired()),
+                () = until(lifetime.ends(settings)) => {
+                    // Asked only now, since users make requests far more often than sockets come to their end.
+                    if let Some(requested) = shared.sockets.last_request(&user) {
+                        lifetime.prolong(requested);
+                    }
+                    if lifetime.ends(settings).is_some_and(|end| end <= Instant::now()) {
+                        return Err(End::expired());
+                    }
+                }
                 () = stopped(&mut self.stopping) => return Err(End::restart()),
             }
         }
@@ -102,16 +110,16 @@ impl Socket {
 
     /// Passes on what has happened. `resume` is there at the first event, if the client has been here before.
     async fn tell(&mut self, event: Option<Arc<Event>>, user: &UserId, resume: Option<Position>) -> Result<(), End> {
-        // Without a word, the notebook's writer has ended; the client finds out by coming again.
-        let event = &event.ok_or_else(End::restart)?;
+        // Without a word, the notebook's writer task has ended: the server stops, or the notebook was evicted.
+        let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
             EventKind::Changed(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
-                match self.shared.sockets.told.of(event, user, &self.shared.answer_bytes).await {
+                match self.shared.sockets.event_messages.of(event, user, &self.shared.answer_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
                     // The client reads the notebook again when it reads at all.
-                    Err(Untold::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
-                    Err(Untold::Unwritable(error)) => return Err(unwritable(error)),
+                    Err(MessagesError::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
+                    Err(MessagesError::Unwritable(error)) => return Err(unwritable(error)),
                 }
             }
             EventKind::Resync => {
@@ -145,6 +153,23 @@ impl Socket {
             }
         }
         Ok(None)
+    }
+}
+
+/// Waits for the next event if the client has read those before it. Where it has not, waits only for the end of the watch,
+/// so that a client that does not read keeps no notebook in memory that was evicted.
+///
+/// Cancel safe: a dropped future loses no event.
+async fn next(watch: &mut Watch, has_read: bool) -> Option<Arc<Event>> {
+    if has_read {
+        return watch.next().await;
+    }
+    watch.ended().await;
+    loop {
+        match watch.next().await {
+            Some(event) if !matches!(event.kind, EventKind::Deleted) => {}
+            last => return last,
+        }
     }
 }
 

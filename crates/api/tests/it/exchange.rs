@@ -4,6 +4,7 @@ use actix_web::test::TestRequest;
 use quire_domain::{NotebookId, UserId};
 use serde_json::{Value, json};
 
+use crate::described::DOCUMENT;
 use crate::support::{Reply, Server, get, send, to, with_json};
 
 const IMPORT: &str = "/api/notebooks/import";
@@ -47,6 +48,17 @@ fn file(reply: &Reply, media_type: &str) -> Value {
 async fn exported(server: &Server, path: &str, format: &str) -> Value {
     let media_type = if format == "ipynb" { "application/x-ipynb+json" } else { "application/json" };
     file(&server.get(&format!("{path}/export?format={format}")).await, media_type)
+}
+
+#[actix_web::test]
+async fn the_examples_of_the_description_come_in() {
+    let server = Server::start();
+    let content = DOCUMENT["paths"][IMPORT]["post"]["requestBody"]["content"].as_object().unwrap();
+    assert_eq!(content.len(), 2);
+    for (media_type, described) in content {
+        let request = with_json(TestRequest::post(), IMPORT, &described["example"].to_string());
+        server.send(request.insert_header(("Content-Type", media_type.as_str()))).await.ok();
+    }
 }
 
 #[actix_web::test]

@@ -13,6 +13,7 @@ use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::web::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use quire_api::ByteLimit;
+use quire_service::Options;
 use serde_json::{Value, json};
 
 use crate::support::{Server, get, with_json};
@@ -102,6 +103,63 @@ async fn answers_that_are_not_read_have_a_limit() {
     for path in [path.clone(), format!("{path}/export")] {
         assert_eq!(call_service(&app, get(&path).to_request()).await.status(), 200);
     }
+}
+
+#[actix_web::test]
+async fn what_counts_of_an_answer_is_its_length() {
+    let mut server = Server::start();
+    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 700 * KIB };
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    // Six times as long when it is JSON, which nobody knows before it is written.
+    server.put(&cell, &json!({"code": format!("#{}", "\u{1}".repeat(100 * KIB))}).to_string()).await.ok();
+    let app = app(&server).await;
+    let export = get(&format!("{path}/export"));
+    let unread = call_service(&app, export.to_request()).await;
+    assert_eq!(unread.status(), 200);
+    let refused = call_service(&app, get(&format!("{path}/export")).to_request()).await;
+    assert_eq!(refusal(refused).await, told(429, "too_much_at_once"));
+    drop(unread);
+}
+
+#[actix_web::test]
+async fn graphs_that_are_not_read_have_a_limit() {
+    let mut server = Server::start();
+    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 500 * KIB };
+    let path = server.notebook().await;
+    let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
+    let names: Vec<_> = (0..9_000).map(|n| format!("name_of_some_length_{n:04}=1")).collect();
+    server.put(&cell, &json!({"code": names.join("\n")}).to_string()).await.ok();
+    let app = app(&server).await;
+    let mut unread = Vec::new();
+    for status in [200, 200, 429] {
+        unread.push(call_service(&app, get(&format!("{path}/graph")).to_request()).await);
+        assert_eq!(unread.last().unwrap().status(), status);
+    }
+}
+
+/// A notebook is in memory as long as an answer is written from it, and counts so long, whether or not it was evicted.
+#[actix_web::test]
+async fn an_evicted_notebook_is_charged_until_the_answers_that_are_written_from_it_end() {
+    let cells: Vec<_> =
+        (0..8).map(|n| json!({"id": format!("c{n}"), "type": "python", "code": "#".repeat(250 * KIB)})).collect();
+    let file = |id: &str| json!({"id": id, "user_id": "me", "revision": 0, "cells": cells}).to_string();
+    let files = ["a", "b", "c", "d"].map(|id| (format!("{id}.json"), file(id)));
+    let files: Vec<_> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
+    // Room for three states of 2 MiB and one open notebook beside two of them.
+    let server = Server::with(Options { memory_bytes: 7 << 20, plain_connections: true, ..Options::default() }, &files);
+    let app = app(&server).await;
+    let read = async |id: &str| call_service(&app, get(&format!("/api/notebooks/{id}")).to_request()).await;
+    let mut unread = Vec::new();
+    // Two answers from one state count it once.
+    for id in ["a", "a", "b", "c"] {
+        unread.push(read(id).await);
+        assert_eq!(unread.last().unwrap().status(), 200, "{id}");
+    }
+    let refused = read("d").await;
+    assert_eq!(refusal(refused).await, (503, json!("memory_full"), Some("5".to_owned())));
+    unread.pop();
+    assert_eq!(read("d").await.status(), 200);
 }
 
 /// A notebook of 3 MiB in cells of many sizes is the same, however it is written, and comes in pieces.

@@ -120,6 +120,27 @@ async fn json_nested_deeper_than_128_is_422_even_in_unknown_fields() {
 }
 
 #[actix_web::test]
+async fn a_compressed_body_is_refused_by_name_and_a_byte_order_mark_means_nothing() {
+    let server = Server::start();
+    let path = server.notebook().await;
+    let name = format!("{path}/name");
+    for encoding in ["gzip", "br", "deflate, gzip"] {
+        let request = with_json(TestRequest::put(), &name, r#"{"name": "x"}"#);
+        let reply = server.send(request.insert_header(("content-encoding", encoding))).await;
+        reply.problem(415, "encoded_body");
+        assert!(reply.json()["detail"].as_str().unwrap().contains(&format!("{encoding:?}")), "{}", reply.json());
+    }
+    let import = with_json(TestRequest::post(), "/api/notebooks/import", "{}");
+    server.send(import.insert_header(("content-encoding", "gzip"))).await.problem(415, "encoded_body");
+    let plain = with_json(TestRequest::put(), &name, r#"{"name": "plain"}"#);
+    server.send(plain.insert_header(("content-encoding", "Identity"))).await.ok();
+    server.put(&name, "\u{feff}{\"name\": \"marked\"}").await.ok();
+    assert_eq!(server.get(&path).await.ok()["name"], "marked");
+    let exported = "\u{feff}{\"nbformat\": 4, \"nbformat_minor\": 5, \"metadata\": {}, \"cells\": []}";
+    server.post("/api/notebooks/import", exported).await.ok();
+}
+
+#[actix_web::test]
 async fn bodies_that_are_not_json_objects_that_fit_are_422() {
     let server = Server::start();
     let path = server.notebook().await;

@@ -66,7 +66,8 @@ async fn a_connection_string_is_kept_and_an_unchanged_one_does_nothing() {
     }
     let body = json!({ "connection_string": shown.replace("@h", "@other") }).to_string();
     let problem = server.put(&db, &body).await.problem(422, "password_masked");
-    let detail = "The connection string holds the mask that stands for a password; enter the password again.";
+    let detail = "The connection string holds the mask that stands for a password: beside it only the database and \
+        parameters such as application_name can change; enter the password again to change more.";
     assert_eq!(problem["detail"], detail);
     let detail = "A connection string cannot begin with \"q1.\", which marks sealed ones.";
     let problem = server.put(&db, r#"{"connection_string": "q1.a.b"}"#).await.problem(422, "does_not_fit");

@@ -66,6 +66,7 @@ impl Server {
             body_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
             sockets: quire_api::SocketSettings::default(),
+            user_requests: 1_000,
             body_bytes: Settings::BODY_BYTES,
             answer_bytes: Settings::ANSWER_BYTES,
         };

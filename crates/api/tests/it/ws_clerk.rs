@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use quire_api::SocketSettings;
@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{Notify, RwLock};
 
 use crate::sign_in::issuer::{Issuer, header, seconds, with};
-use crate::support::Server;
+use crate::support::{Server, get, send};
 use crate::ws_client::{Client, Listening};
 
 fn server(issuer: &Issuer, change: impl FnOnce(&mut SocketSettings)) -> Server {
@@ -80,6 +80,26 @@ async fn a_socket_that_never_refreshed_lives_on() {
     client.is_served().await;
     listening.stop().await;
     strict.stop().await;
+}
+
+/// "…after the user's last signed-in HTTP request."
+#[actix_web::test]
+async fn a_signed_in_request_of_the_same_user_prolongs_a_socket() {
+    const MAX: Duration = Duration::from_secs(ENDS_SOON.unsigned_abs());
+    let issuer = Issuer::start();
+    let listening = Listening::of(server(&issuer, |sockets| sockets.unrefreshed_max = MAX));
+    let mut client = watch(&listening, &token(&issuer, 1)).await;
+    // Some of that time passes: a socket ends whose last token does.
+    let mut other = watch(&listening, &token(&issuer, 1)).await;
+    other.say(&json!({"type": "refresh_auth", "token": token(&issuer, 1)})).await;
+    assert_eq!(other.hear().await, json!({"type": "auth_refreshed"}));
+    assert_eq!(other.end().await, (4401, None));
+    let requested = Instant::now();
+    let bearer = format!("Bearer {}", token(&issuer, 60));
+    send(&listening.api, get("/api/notebooks").insert_header(("Authorization", bearer))).await.ok();
+    assert_eq!(client.end().await, (4401, None));
+    assert!(requested.elapsed() >= MAX, "it ended {:?} after the request", requested.elapsed());
+    listening.stop().await;
 }
 
 /// "Another user's token: `error`, the socket stays", and a bad one's as well.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
+use quire_domain::{NotebookId, UserId};
+use quire_service::Options;
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
+use crate::support::Server;
 use crate::ws_client::{Client, Listening, SOON};
 
 #[actix_web::test]
@@ -38,6 +41,76 @@ async fn a_message_has_16_kib_at_most() {
         client.socket.send(Message::Frame(frame)).await.unwrap();
     }
     assert_eq!(client.end().await.0, 1009);
+    listening.stop().await;
+}
+
+/// A client that goes on sending behind a frame that was refused is not reset, so that it reads why.
+#[actix_web::test]
+async fn what_follows_a_refused_frame_is_read_so_that_its_sender_hears_1009() {
+    const LENGTH: usize = 12 * 1024 * 1024; // more than the two systems hold of it
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let mut client = listening.connect(&notebook).await;
+    let raw = client.socket.get_mut();
+    let header = [&[0x82, 0xFF][..], &(LENGTH as u64).to_be_bytes(), &[0; 4]].concat();
+    let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xF1];
+    for bytes in [&header[..], &vec![0; LENGTH], &close] {
+        tokio::time::timeout(SOON, raw.write_all(bytes)).await.unwrap().expect("the server reads on");
+    }
+    let mut heard = Vec::new();
+    tokio::time::timeout(SOON, raw.read_to_end(&mut heard)).await.unwrap().expect("the connection ends in order");
+    let close = heard.windows(4).find(|frame| frame[0] == 0x88).expect("there is a close frame");
+    assert_eq!(close[2..], 1009_u16.to_be_bytes());
+    listening.stop().await;
+}
+
+#[actix_web::test]
+async fn watchers_of_an_evicted_notebook_hear_1013() {
+    // Room for four small notebooks, and not for five.
+    let server = Server::with(Options { memory_bytes: 150_000, ..Options::default() }, &[]);
+    let listening = Listening::of(server);
+    let mut watching = Vec::new();
+    for _ in 0..4 {
+        let notebook = listening.server.notebook().await;
+        watching.push(listening.watch(&notebook).await);
+    }
+    let other = UserId::new("other").unwrap();
+    let theirs = listening.server.service.create(&other).await.unwrap();
+    listening.server.service.get(&other, &theirs).await.unwrap();
+    let (code, error) = watching[0].end().await;
+    assert_eq!(code, 1013);
+    assert!(error.unwrap().contains("evicted"));
+    listening.stop().await;
+}
+
+/// A watcher that does not read keeps no notebook in memory: it is told to come again at once, not after the events that it
+/// has not read.
+#[actix_web::test]
+async fn a_watcher_that_does_not_read_is_ended_when_its_notebook_is_evicted() {
+    let cells: Vec<_> =
+        (0..6).map(|n| json!({"id": format!("c{n}"), "type": "python", "code": "#".repeat(250 * 1024)})).collect();
+    let theirs = json!({"id": "theirs", "user_id": "other", "revision": 0, "cells": cells}).to_string();
+    let options = Options { memory_bytes: 11 << 19, ..Options::default() };
+    let listening = Listening::of(Server::with(options, &[("theirs.json", &theirs)]));
+    let notebook = listening.server.notebook().await;
+    let cell = format!("{notebook}/cells/{}", listening.server.first_cell(&notebook).await);
+    let mut slow = listening.watch(&notebook).await;
+    for n in 0..60 {
+        let code = format!("x = {n} # {}", "#".repeat(120 * 1024));
+        listening.server.put(&cell, &json!({"code": code}).to_string()).await.ok();
+    }
+    let (other, theirs) = (UserId::new("other").unwrap(), NotebookId::new("theirs").unwrap());
+    listening.server.service.get(&other, &theirs).await.unwrap();
+    let mut heard = 0;
+    let code = loop {
+        match slow.next().await {
+            Message::Close(reason) => break reason.unwrap().code,
+            Message::Text(text) => heard += usize::from(text.contains("cell_updated")),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(code), 1013);
+    assert!(heard < 60, "{heard}");
     listening.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Cell, Graph, GraphDiagnostic, OrderKey};
+use quire_domain::{Cell, Cycle, Graph, GraphDiagnostic, OrderKey};
 
 use crate::model::assert_like_model;
 use crate::notation::{self, cells, id, ids, show};
@@ -103,8 +103,12 @@ fn diagnostics() {
 /// Cycles as they are told, each with its cells.
 fn check_cycles(lines: &[&str], expected: &[(&str, &str)]) {
     let graph = graph(lines);
-    let cycles: Vec<_> = graph.cycles().map(|cycle| (cycle.cells.clone(), cycle.to_string())).collect();
-    let told = |&(cells, way): &(&str, &str)| (ids(cells), format!("Circular dependency: {way}"));
+    let way = |cycle: &Cycle| {
+        let steps = cycle.path.iter().map(|(cell, name)| format!("{cell} → {name} → "));
+        steps.collect::<String>() + cycle.path[0].0.as_str()
+    };
+    let cycles: Vec<_> = graph.cycles().map(|cycle| (cycle.cells.clone(), way(cycle))).collect();
+    let told = |&(cells, way): &(&str, &str)| (ids(cells), way.to_owned());
     assert_eq!(cycles, expected.iter().map(told).collect::<Vec<_>>(), "{lines:?}");
 }
 

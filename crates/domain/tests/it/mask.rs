@@ -96,6 +96,88 @@ fn what_is_shown_may_always_be_sent_back() {
     assert!(connection(&shown).is_masked() && !shown.contains('Q'), "{shown}");
 }
 
+/// What is stored when the owner of the first is shown it and sends the second back.
+fn unmasked(current: &str, entered: &str) -> Option<String> {
+    let entered = entered.replace('*', &"\u{2022}".repeat(8));
+    connection(&entered).unmasked(&connection(current)).map(|unmasked| unmasked.expose().to_owned())
+}
+
+#[test]
+fn beside_a_mask_the_database_and_harmless_parameters_may_change() {
+    let url = "postgresql+asyncpg://me:Q@/#?@h:1/d?sslmode=require&connect_timeout=3";
+    let words = "host=h password='Q Q' user=me dbname=d";
+    for (current, entered, expected) in [
+        (
+            url,
+            "postgresql+asyncpg://me:*@h:1/e?sslmode=require&connect_timeout=3",
+            "postgresql+asyncpg://me:Q@/#?@h:1/e?sslmode=require&connect_timeout=3",
+        ),
+        (url, "postgresql+asyncpg://me:*@h:1?sslmode=require", "postgresql+asyncpg://me:Q@/#?@h:1?sslmode=require"),
+        (
+            url,
+            "postgresql+asyncpg://me:*@h:1/Z%C3%BC%20x-1.é?application_name=a%20b&sslmode=require",
+            "postgresql+asyncpg://me:Q@/#?@h:1/Z%C3%BC%20x-1.é?application_name=a%20b&sslmode=require",
+        ),
+        (
+            "postgres://me@h?password=Q&sslmode=require&sslpassword=Q",
+            "postgres://me@h/e?password=*&sslmode=require&sslpassword=*",
+            "postgres://me@h/e?password=Q&sslmode=require&sslpassword=Q",
+        ),
+        (words, "host=h password=* user=me dbname=e", "host=h password='Q Q' user=me dbname=e"),
+        (words, "application_name=x host=h password=* user=me", "application_name=x host=h password='Q Q' user=me"),
+    ] {
+        assert_eq!(unmasked(current, entered).as_deref(), Some(expected), "{entered}");
+    }
+}
+
+#[test]
+fn nothing_else_may_change_beside_a_mask() {
+    let url = "postgres://me:Q@h:1/d?sslmode=require";
+    for entered in [
+        "postgres://me:*@h2:1/d?sslmode=require",
+        "postgres://me:*@h:2/d?sslmode=require",
+        "postgres://me:*@h,h2:1/d?sslmode=require",
+        "postgres://you:*@h:1/d?sslmode=require",
+        "postgresql://me:*@h:1/d?sslmode=require",
+        "postgres://me:*@h:1/d",
+        "postgres://me:*@h:1/d?sslmode=disable",
+        "postgres://me:*@h:1/d?sslmode=require&sslmode=disable",
+        "postgres://me:*@h:1/d?sslmode=require&application_name=x;sslmode=disable",
+        "postgres://me:*@h:1/d?sslmode=require&application_name=x%26sslmode=disable",
+        "postgres://me:*@h:1/d?sslmode=require&application_name=*",
+        "postgres://me:*@h:1/d?sslmode=require#x",
+        "postgres://me:*@h:1/*?sslmode=require",
+        "postgres://me:*@h:1/d@h2?sslmode=require",
+        "postgres://me:*@h:1/d%40h2?sslmode=require",
+        "postgres://me:*x@h:1/d?sslmode=require",
+        "postgres://me:\u{2022}@h:1/d?sslmode=require",
+        "postgres://me@h:1/d?sslmode=require&password=*",
+    ] {
+        assert_eq!(unmasked(url, entered), None, "{entered}");
+    }
+    let parameters = "host hostaddr port user service options sslmode requiressl sslrootcert sslcert sslkey sslcrl sslsni \
+        ssl_min_protocol_version sslnegotiation channel_binding require_auth gssencmode krbsrvname target_session_attrs \
+        load_balance_hosts passfile replication HOST h%6Fst";
+    for name in parameters.split_whitespace() {
+        assert_eq!(unmasked(url, &format!("postgres://me:*@h:1/d?sslmode=require&{name}=x")), None, "{name}");
+        assert_eq!(
+            unmasked("host=h password=Q dbname=d", &format!("host=h password=* dbname=d {name}=x")),
+            None,
+            "{name}"
+        );
+    }
+    for (current, entered) in [
+        ("host=h password=Q dbname=d", "host=h password=* dbname='e host=x'"),
+        ("host=h password=Q dbname=d", "host=h password=* dbname=postgres://x/e"),
+        ("Server=h;PWD=Q;Database=d", "Server=h;PWD=*;Database=e"),
+        ("mysql://me:Q@h/d", "mysql://me:*@h/e"),
+        ("me/Q@h:1521/d", "me/*@h:1521/e"),
+        ("postgres://h/d", "postgres://me:*@h/d"),
+    ] {
+        assert_eq!(unmasked(current, entered), None, "{entered}");
+    }
+}
+
 /// The letters of a planted password; they are nowhere else, so that any piece of it is found.
 const LETTERS: [char; 3] = ['Q', 'Z', 'Ж'];
 

@@ -47,6 +47,31 @@ fn notebook(keys: &[usize]) -> Notebook {
     notebook
 }
 
+/// Opening analyses no cell after the first at which the notebook is too large, and says how large it is before the graph
+/// is built.
+#[test]
+fn opening_stops_where_the_size_is_refused() {
+    let mut notebook = notebook(&(0..30).collect::<Vec<_>>());
+    let names = |cell: usize| (0..9_000).map(|name| format!("n{cell}_{name} = 1\n")).collect::<String>();
+    let cells = notebook.cells.iter().enumerate();
+    let cells = cells.map(|(index, cell)| Cell { code: Arc::from(names(index)), ..Cell::clone(cell) });
+    notebook.cells = cells.collect();
+    let mut sizes = Vec::new();
+    let opened = OpenNotebook::try_open(notebook.clone(), None, |size| {
+        sizes.push(size.memory_bytes());
+        size.check_limits()
+    });
+    assert_eq!(
+        opened.unwrap_err().to_string(),
+        "the notebook has 207000 names read and written, more than the 200000 allowed"
+    );
+    assert_eq!(sizes.len(), 23);
+    assert!(sizes.is_sorted() && sizes[21] > 22 * 9_000 * 250, "{sizes:?}");
+    let opened =
+        OpenNotebook::try_open(notebook, None, |size| if size.memory_bytes() > sizes[2] { Err(size) } else { Ok(()) });
+    assert_eq!(opened.unwrap_err().memory_bytes(), sizes[3]);
+}
+
 fn edit() -> impl Strategy<Value = Edit> {
     let cell = || (0..10_usize).prop_map(|cell| id(&format!("c{cell}")));
     let code = || prop::sample::select(CODE).prop_map(Arc::<str>::from);

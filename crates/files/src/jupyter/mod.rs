@@ -18,6 +18,7 @@ mod write;
 
 pub(crate) use outputs::kept_of;
 pub use read::{noted_id, read};
+pub(crate) use write::write_within;
 pub use write::{Identity, write};
 
 /// The field in which Jupyter's metadata of notebook and cells hold what is ours, and an unknown field of a Quire

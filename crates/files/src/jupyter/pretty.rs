@@ -2,6 +2,8 @@
 //! line by line; what we keep has none. Deeper than [`LEVELS`] we write none either, where Jupyter does: anybody's values
 //! are there, and a list of zeros a hundred levels deep would grow fiftyfold.
 
+use crate::bounded::BoundedText;
+
 /// Levels whose parts get lines of their own: as deep as the lines of texts in outputs are (notebook, cells, cell, outputs,
 /// output, data, text).
 const LEVELS: usize = 7;
@@ -24,14 +26,14 @@ pub(super) fn compact(json: &str) -> String {
     out
 }
 
-/// Writes valid JSON anew with line breaks; strings and numbers stay as they are written.
-pub(super) fn pretty(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() + json.len() / 4);
+/// Writes valid JSON anew with line breaks, as long as the text takes more; strings and numbers stay as they are written.
+pub(super) fn pretty(out: &mut BoundedText, json: &str) {
+    out.reserve(json.len() + json.len() / 4);
     let mut depth = 0_usize;
     let mut rest = json;
     // Whether a line has been begun in the list or object that is open, so that empty ones stay on one line.
     let mut is_empty = false;
-    while let Some(byte) = rest.bytes().next() {
+    while let Some(byte) = rest.bytes().next().filter(|_| !out.is_too_long()) {
         let length = match byte {
             b'"' => string_length(rest),
             b' ' | b'\n' | b'\r' | b'\t' | b'{' | b'[' | b'}' | b']' | b',' | b':' => 1,
@@ -44,7 +46,7 @@ pub(super) fn pretty(json: &str) -> String {
             b'}' | b']' => {
                 let outer = depth.saturating_sub(1);
                 if !is_empty && depth <= LEVELS {
-                    line(&mut out, outer);
+                    line(out, outer);
                 }
                 depth = outer;
                 is_empty = false;
@@ -56,7 +58,7 @@ pub(super) fn pretty(json: &str) -> String {
         let has_lines = depth <= LEVELS;
         if is_empty {
             if has_lines {
-                line(&mut out, depth);
+                line(out, depth);
             }
             is_empty = false;
         }
@@ -66,18 +68,19 @@ pub(super) fn pretty(json: &str) -> String {
                 depth += 1;
                 is_empty = true;
             }
-            b',' if has_lines => line(&mut out, depth),
+            b',' if has_lines => line(out, depth),
             b':' if has_lines => out.push(' '),
             _ => {}
         }
     }
     out.push('\n');
-    out
 }
 
-fn line(out: &mut String, depth: usize) {
+fn line(out: &mut BoundedText, depth: usize) {
     out.push('\n');
-    out.extend(std::iter::repeat_n(' ', depth));
+    for _ in 0..depth {
+        out.push(' ');
+    }
 }
 
 /// Bytes of the string that a text begins with.
@@ -96,7 +99,13 @@ fn string_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{compact, pretty};
+    use super::{BoundedText, compact};
+
+    fn pretty(json: &str) -> String {
+        let mut text = BoundedText::unbounded();
+        super::pretty(&mut text, json);
+        text.taken()
+    }
 
     #[test]
     fn what_is_deep_does_not_grow() {

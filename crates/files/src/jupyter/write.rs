@@ -15,6 +15,7 @@ use super::reading::Reading;
 use super::text::from_code;
 use super::valid::{self, Of};
 use super::{JUPYTER, QUIRE, ids, kept, lines, outputs};
+use crate::bounded::{BoundedText, TooLong};
 use crate::fields::{Fields, write_object, write_text};
 use crate::quire::write_run;
 
@@ -35,20 +36,43 @@ pub enum Identity {
 /// Writes a notebook with its results, as Jupyter would, without its connection string.
 #[must_use]
 pub fn write(notebook: &Notebook, identity: Identity) -> String {
+    write_to(BoundedText::unbounded(), notebook, identity).taken()
+}
+
+/// As [`write()`], up to so many bytes, which what is put together before it is indented must not exceed either.
+pub(crate) fn write_within(notebook: &Notebook, identity: Identity, max_bytes: usize) -> Result<String, TooLong> {
+    write_to(BoundedText::new(max_bytes), notebook, identity).finish()
+}
+
+fn write_to(mut out: BoundedText, notebook: &Notebook, identity: Identity) -> BoundedText {
     let kept = kept::fields_of(&notebook.extra).unwrap_or_default();
     let mut taken = HashSet::with_capacity(notebook.cells.len());
     let minor = kept::get(&kept, "nbformat_minor").and_then(|minor| minor.get().parse().ok()).unwrap_or(MINOR);
     let is_later = minor > MINOR;
-    let cells: Vec<String> = notebook.cells.iter().map(|cell| write_cell(cell, is_later, &mut taken)).collect();
+    let mut cells = out.empty();
+    cells.push('[');
+    for (index, cell) in notebook.cells.iter().enumerate() {
+        if index > 0 {
+            cells.push(',');
+        }
+        cells.push_str(&write_cell(cell, is_later, &mut taken));
+        if cells.is_too_long() {
+            return cells;
+        }
+    }
+    cells.push(']');
     let (others, misfits): (Written, Written) = others(&kept, &NOTEBOOK_FIELDS).into_iter().partition(|_| is_later);
     let mut written: Written = vec![
-        ("cells".into(), format!("[{}]", cells.join(","))),
+        ("cells".into(), cells.taken()),
         ("metadata".into(), metadata_of(notebook, &kept, identity, misfits)),
         ("nbformat".into(), "4".into()),
         ("nbformat_minor".into(), minor.max(MINOR).to_string()),
     ];
     written.extend(others);
-    pretty(&object(&written))
+    let compact = object(&written);
+    drop(written);
+    pretty(&mut out, &compact);
+    out
 }
 
 /// The notebook's metadata, with its name as it is now.

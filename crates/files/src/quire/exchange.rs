@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use quire_domain::{Cell, CellStatus, Extra, Json, Notebook, Output, Results};
 
+use super::write::write_notebook;
 use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
-use crate::Imported;
+use crate::bounded::BoundedText;
 use crate::fields::{self, Fields};
 use crate::jupyter::{JUPYTER, kept_of};
 use crate::problem::Damage;
 use crate::safe::Sanitiser;
+use crate::{ExportError, Imported};
 
 /// The field of a cell that says what its results alone do not: how the run ended, and which code ran.
 pub(crate) const RUN: &str = "run";
@@ -20,8 +22,18 @@ pub(crate) const RUN: &str = "run";
 /// # Errors
 /// When an unknown field has the name of a known one.
 pub fn export(notebook: &Notebook) -> Result<String, UnwritableField> {
+    write_with_results(&exported(notebook))
+}
+
+/// As [`export`], up to so many bytes.
+pub(crate) fn export_within(notebook: &Notebook, max_bytes: usize) -> Result<String, ExportError> {
+    Ok(write_notebook(&exported(notebook), true, BoundedText::new(max_bytes))?.finish()?)
+}
+
+/// The notebook as it is given away.
+fn exported(notebook: &Notebook) -> Notebook {
     let cells = notebook.cells.iter().map(|cell| Cell { extra: with_run(cell), ..Cell::clone(cell) });
-    write_with_results(&Notebook { connection: None, cells: cells.collect(), ..notebook.clone() })
+    Notebook { connection: None, cells: cells.collect(), ..notebook.clone() }
 }
 
 /// Reads what [`export`] or an older server wrote, or what this API answers, from somebody who is not trusted with what

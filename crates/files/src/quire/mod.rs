@@ -26,7 +26,7 @@ mod read;
 mod results;
 mod write;
 
-pub(crate) use exchange::{NAN, read_digest, write_run};
+pub(crate) use exchange::{NAN, export_within, read_digest, write_run};
 pub use exchange::{export, import};
 pub use read::{Defaults, Parsed, read};
 pub use write::{UnwritableField, write, write_with_results};

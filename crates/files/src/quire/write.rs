@@ -3,6 +3,8 @@
 use chrono::SecondsFormat;
 use quire_domain::{Cell, Json, Life, Notebook, Output, Results, Timestamp};
 
+use crate::bounded::BoundedText;
+
 /// A field that we are said not to know has the name of one of ours, so that the file could not be read again.
 #[derive(Debug, thiserror::Error)]
 #[error("the unknown field `{0}` has the name of a known one")]
@@ -32,7 +34,7 @@ pub(crate) fn is_cell_field(name: &str) -> bool {
 /// # Errors
 /// When an unknown field has the name of a known one.
 pub fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
-    write_notebook(notebook, false)
+    write_notebook(notebook, false, BoundedText::unbounded()).map(BoundedText::taken)
 }
 
 /// Writes a notebook with its results in its cells, where older readers look for them.
@@ -40,12 +42,18 @@ pub fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
 /// # Errors
 /// As [`write()`].
 pub fn write_with_results(notebook: &Notebook) -> Result<String, UnwritableField> {
-    write_notebook(notebook, true)
+    write_notebook(notebook, true, BoundedText::unbounded()).map(BoundedText::taken)
 }
 
-fn write_notebook(notebook: &Notebook, with_results: bool) -> Result<String, UnwritableField> {
+/// Writes a notebook into this text, cell by cell as long as it takes more.
+pub(super) fn write_notebook(
+    notebook: &Notebook,
+    with_results: bool,
+    mut text: BoundedText,
+) -> Result<BoundedText, UnwritableField> {
     let code: usize = notebook.cells.iter().map(|cell| cell.code.len() + 256).sum();
-    let mut out = Writer { text: String::with_capacity(code + code / 8 + 512), with_results };
+    text.reserve(code + code / 8 + 512);
+    let mut out = Writer { text, with_results };
     out.text.push('{');
     out.field(1, "id", true);
     out.string(notebook.id.as_str());
@@ -60,6 +68,9 @@ fn write_notebook(notebook: &Notebook, with_results: bool) -> Result<String, Unw
     out.field(1, "cells", false);
     out.text.push('[');
     for (index, cell) in notebook.cells.iter().enumerate() {
+        if out.text.is_too_long() {
+            break;
+        }
         out.element(2, index == 0);
         out.cell(cell)?;
     }
@@ -85,7 +96,7 @@ fn has_content(results: &Results) -> bool {
 }
 
 struct Writer {
-    text: String,
+    text: BoundedText,
     with_results: bool,
 }
 

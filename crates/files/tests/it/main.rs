@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, like tests")]
 
 mod corpus;
+mod exports;
 mod hostile;
 mod properties;
 mod support;

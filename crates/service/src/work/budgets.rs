@@ -102,7 +102,7 @@ pub struct Budget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budgets([Budget; Kind::ALL.len()]);
 
-/// Bytes up to which an export is written: it is held in memory as a whole.
+/// Maximum bytes of an exported file as it is written: it is held in memory as a whole.
 const MAX_EXPORT_BYTES: u64 = 256 * 1024 * 1024;
 /// Store calls at once where the store sets no limit itself.
 const STORE_CALLS: usize = 64;

@@ -26,7 +26,7 @@ pub(super) enum Claim {
 
 /// Why work may not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum QueueFull {
     /// Too much of this user's waits.
     ForUser,
     /// Too much waits in all.
@@ -39,29 +39,30 @@ pub(super) struct FairQueue<K, J> {
     budget: Budget,
     /// Virtual time.
     now: u64,
-    /// The last number given to waiting work, or to a place among those that are ready.
+    /// The last number given to waiting work, or to a rank among those that are ready.
     numbers: u64,
     running: usize,
     waiting: usize,
     users: HashMap<K, User<J>>,
     /// Users whose next work may start as soon as there is room, by tag and by when they became ready.
-    ready: BTreeMap<Place, K>,
+    ready: BTreeMap<Rank, K>,
 }
 
-type Place = (u64, u64);
+/// A tag, and a number that orders equal tags.
+type Rank = (u64, u64);
 
 #[derive(Debug)]
 struct User<J> {
     tag: u64,
-    /// The user's place among those that are ready.
-    place: Option<Place>,
+    /// The user's rank among those that are ready.
+    rank: Option<Rank>,
     running: usize,
     /// By number, so in the order in which it came.
-    waiting: BTreeMap<u64, Waiting<J>>,
+    waiting: BTreeMap<u64, QueuedWork<J>>,
 }
 
 #[derive(Debug)]
-struct Waiting<J> {
+struct QueuedWork<J> {
     cost: u64,
     claim: Claim,
     job: J,
@@ -89,22 +90,22 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
     }
 
     /// Lets work of this user wait; returns its number. [`Self::next`] may start it right away.
-    pub(super) fn wait(&mut self, user: &K, cost: u64, claim: Claim, job: J) -> Result<u64, Full> {
+    pub(super) fn wait(&mut self, user: &K, cost: u64, claim: Claim, job: J) -> Result<u64, QueueFull> {
         let budget = self.budget;
         if claim == Claim::Bounded {
             let of_user = self.users.get(user).map_or(0, |user| user.waiting.len());
             if of_user >= budget.waiting_per_user {
-                return Err(Full::ForUser);
+                return Err(QueueFull::ForUser);
             }
             if self.waiting >= budget.waiting {
-                return Err(Full::ForAll);
+                return Err(QueueFull::ForAll);
             }
         }
         self.numbers += 1;
         let number = self.numbers;
-        self.user(user).waiting.insert(number, Waiting { cost, claim, job });
+        self.user(user).waiting.insert(number, QueuedWork { cost, claim, job });
         self.waiting += 1;
-        self.place(user);
+        self.make_ready(user);
         Ok(number)
     }
 
@@ -116,13 +117,13 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         let ((tag, _), key) = self.ready.pop_first()?;
         let now = self.now.max(tag);
         let user = self.users.get_mut(&key)?;
-        user.place = None;
-        let (_, Waiting { cost, job, .. }) = user.waiting.pop_first()?;
+        user.rank = None;
+        let (_, QueuedWork { cost, job, .. }) = user.waiting.pop_first()?;
         user.begin(now, cost);
         self.now = now;
         self.running += 1;
         self.waiting -= 1;
-        self.place(&key);
+        self.make_ready(&key);
         Some((key, job))
     }
 
@@ -131,7 +132,7 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         let Some(user) = self.users.get_mut(key) else { return };
         user.running = user.running.saturating_sub(1);
         self.running = self.running.saturating_sub(1);
-        self.place(key);
+        self.make_ready(key);
         self.forget(key);
     }
 
@@ -140,8 +141,8 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         let Some(user) = self.users.get_mut(key) else { return };
         if user.waiting.remove(&number).is_some() {
             self.waiting -= 1;
-            self.unplace(key);
-            self.place(key);
+            self.withdraw(key);
+            self.make_ready(key);
             self.forget(key);
         }
     }
@@ -150,8 +151,8 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
     pub(super) fn charge(&mut self, key: &K, cost: u64) {
         let Some(user) = self.users.get_mut(key) else { return };
         user.tag = user.tag.saturating_add(cost);
-        self.unplace(key);
-        self.place(key);
+        self.withdraw(key);
+        self.make_ready(key);
     }
 
     /// Takes back all work that waits and may be refused, and returns it.
@@ -165,8 +166,8 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
             user.waiting = rest;
             self.waiting -= bounded.len();
             taken.extend(bounded.into_values().map(|waiting| waiting.job));
-            self.unplace(&key);
-            self.place(&key);
+            self.withdraw(&key);
+            self.make_ready(&key);
             self.forget(&key);
         }
         taken
@@ -178,29 +179,29 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
     }
 
     fn user(&mut self, key: &K) -> &mut User<J> {
-        let new = || User { tag: 0, place: None, running: 0, waiting: BTreeMap::new() };
+        let new = || User { tag: 0, rank: None, running: 0, waiting: BTreeMap::new() };
         self.users.entry(key.clone()).or_insert_with(new)
     }
 
-    /// Gives a user a place among those that are ready, if work of the user waits and only for room.
-    fn place(&mut self, key: &K) {
+    /// Ranks a user among those that are ready, if work of the user waits and only for room.
+    fn make_ready(&mut self, key: &K) {
         let Some(user) = self.users.get_mut(key) else { return };
         let Some((_, first)) = user.waiting.first_key_value() else { return };
-        if user.place.is_some() || user.running >= self.budget.at_once_per_user {
+        if user.rank.is_some() || user.running >= self.budget.at_once_per_user {
             return;
         }
         // Time that a user spent at the limit of work at once gives no right to catch up.
         user.tag = user.tag.max(self.now);
         self.numbers += 1;
-        let place = (if first.claim == Claim::First { 0 } else { user.tag }, self.numbers);
-        user.place = Some(place);
-        self.ready.insert(place, key.clone());
+        let rank = (if first.claim == Claim::First { 0 } else { user.tag }, self.numbers);
+        user.rank = Some(rank);
+        self.ready.insert(rank, key.clone());
     }
 
-    fn unplace(&mut self, key: &K) {
-        let place = self.users.get_mut(key).and_then(|user| user.place.take());
-        if let Some(place) = place {
-            self.ready.remove(&place);
+    fn withdraw(&mut self, key: &K) {
+        let rank = self.users.get_mut(key).and_then(|user| user.rank.take());
+        if let Some(rank) = rank {
+            self.ready.remove(&rank);
         }
     }
 

@@ -111,9 +111,9 @@ fn what_does_not_fit_is_refused_for_the_user_and_for_all() {
     assert!(queue.try_start(&ANN, 1));
     let mut wait = |user: u8, claim| queue.wait(&user, 1, claim, 0);
     assert!(wait(ANN, Claim::Bounded).is_ok() && wait(ANN, Claim::Bounded).is_ok());
-    assert_eq!(wait(ANN, Claim::Bounded), Err(Full::ForUser));
+    assert_eq!(wait(ANN, Claim::Bounded), Err(QueueFull::ForUser));
     assert!(wait(BOB, Claim::Bounded).is_ok());
-    assert_eq!(wait(BOB, Claim::Bounded), Err(Full::ForAll));
+    assert_eq!(wait(BOB, Claim::Bounded), Err(QueueFull::ForAll));
     assert!(wait(ANN, Claim::Always).is_ok());
     assert_eq!(queue.take_bounded().len(), 3);
     queue.finish(&ANN);

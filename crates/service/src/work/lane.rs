@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::budgets::{Budget, Kind};
-use super::fair_queue::{Claim, FairQueue, Full};
+use super::fair_queue::{Claim, FairQueue, QueueFull};
 use crate::ServiceError;
 
 /// Whose work it is; the service's own where there is no user.
@@ -40,8 +40,8 @@ pub(crate) struct Permit {
     payer: Payer,
 }
 
-/// Work that waits; when this is dropped, it waits no more.
-struct Waiting<'a> {
+/// Work that waits in a lane; dropping this takes it out.
+struct QueueEntry<'a> {
     lane: &'a Arc<Lane>,
     payer: &'a Payer,
     number: u64,
@@ -57,11 +57,20 @@ impl Lane {
     /// # Errors
     /// When the work goes beyond the budget, or the service is closing.
     pub(crate) async fn enter(self: &Arc<Self>, user: &UserId, cost: u64) -> Result<Permit, ServiceError> {
-        let Budget { max_cost, .. } = self.budget;
-        if cost > max_cost {
-            return Err(ServiceError::TooCostly { what: self.kind.name(), cost, max_cost });
+        if cost > self.max_cost() {
+            return Err(self.too_costly(cost));
         }
         self.turn(Some(user.clone()), cost, Claim::Bounded).await
+    }
+
+    /// The maximum cost of one piece of work, in bytes.
+    pub(crate) fn max_cost(&self) -> u64 {
+        self.budget.max_cost
+    }
+
+    /// The refusal of a piece of work that would cost at least so much.
+    pub(crate) fn too_costly(&self, cost: u64) -> ServiceError {
+        ServiceError::TooCostly { what: self.kind.name(), cost, max_cost: self.max_cost() }
     }
 
     /// As [`Self::enter`], for work that an edit depends on, of which each writer task has one piece at a time: it is
@@ -94,18 +103,18 @@ impl Lane {
             let number = queue.wait(&payer, cost, claim, grant).map_err(|full| self.refusal(full))?;
             (granted, number)
         };
-        let waiting = Waiting { lane: self, payer: &payer, number };
+        let entry = QueueEntry { lane: self, payer: &payer, number };
         self.start_waiting();
         let permit = granted.await;
-        drop(waiting);
+        drop(entry);
         permit.map_err(|_closed| ServiceError::Closing)
     }
 
-    fn refusal(&self, full: Full) -> ServiceError {
+    fn refusal(&self, full: QueueFull) -> ServiceError {
         let what = self.kind.name();
         match full {
-            Full::ForUser => ServiceError::TooMuchAtOnce { what, waiting: self.budget.waiting_per_user },
-            Full::ForAll => ServiceError::Busy { what },
+            QueueFull::ForUser => ServiceError::TooMuchAtOnce { what, waiting: self.budget.waiting_per_user },
+            QueueFull::ForAll => ServiceError::Busy { what },
         }
     }
 
@@ -184,7 +193,7 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
         self.lane.lock().cancel(self.payer, self.number);
     }

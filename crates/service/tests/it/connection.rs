@@ -91,6 +91,19 @@ async fn what_was_shown_changes_nothing_and_is_never_taken_for_a_password() {
 }
 
 #[tokio::test]
+async fn another_database_keeps_the_password() {
+    let world = World::with(sealing(ONE, None));
+    let (id, _) = world.notebook().await;
+    set(&world.service, &id, PLAIN).await.unwrap();
+    let other = SHOWN.replace("/d", "/other?application_name=x");
+    assert_eq!(set(&world.service, &id, &other).await.unwrap().revision, Revision(2));
+    let expected = PLAIN.replace("/d", "/other?application_name=x");
+    assert_eq!(opened(&world.service, &id).await.unwrap().as_deref(), Some(&*expected));
+    assert_eq!(shown(&world.service, &id).await, Some(other));
+    assert!(stored(&world, &id).await.unwrap().is_sealed());
+}
+
+#[tokio::test]
 async fn edits_of_a_group_are_decided_in_their_order() {
     let world = World::with(sealing(ONE, None));
     let (id, _) = world.notebook().await;

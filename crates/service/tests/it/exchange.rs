@@ -2,7 +2,7 @@
 
 use quire_domain::Revision;
 use quire_files::Format;
-use quire_service::{ImportFile, NotebookService, Options, ServiceError};
+use quire_service::{Budgets, ImportFile, NotebookService, Options, ServiceError, WorkKind};
 use serde_json::{Value, json};
 
 use crate::support::{World, ann};
@@ -69,4 +69,24 @@ async fn what_is_no_notebook_changes_nothing() {
     let all = quire_storage::ListFilter::default();
     let page = quire_storage::NotebookStore::list(&*world.store, &all, &quire_storage::PageRequest::default()).await;
     assert_eq!(page.unwrap().notebooks.len(), 0);
+}
+
+/// What is sent counts: escapes make more of it than the notebook holds.
+#[tokio::test]
+async fn an_export_is_as_long_as_it_may_be_when_it_is_written() {
+    let mut budgets = Budgets::new(2, 10);
+    budgets[WorkKind::Export].max_cost = 20_000;
+    let world = World::with(Options { budgets, ..Options::default() });
+    let with_code = |code: String| file(&json!({"cells": [{"id": "a", "type": "python", "code": code}]}));
+    let short = world.service.import(&ann(), with_code("\"".repeat(9_000))).await.unwrap();
+    let long = world.service.import(&ann(), with_code("\"".repeat(11_000))).await.unwrap();
+    for format in [Format::Json, Format::Ipynb] {
+        exported(&world.service, &short.id, format).await;
+        let published = world.service.get(&ann(), &long.id).await.unwrap();
+        let refused = world.service.export(&published, format).await.unwrap_err();
+        assert!(
+            matches!(refused, ServiceError::TooCostly { what: "exports", cost: 20_001.., max_cost: 20_000 }),
+            "{format:?}: {refused:?}"
+        );
+    }
 }

@@ -1,10 +1,14 @@
 //! One user's many requests, and another's few.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quire_domain::{CellType, NotebookId, Place, UserId};
-use quire_service::{Budgets, NotebookService, Options, ServiceError};
-use quire_storage::{PageRequest, SearchText};
+use quire_files::Format;
+use quire_service::{
+    Answered, Budgets, ImportFile, NotebookService, Options, Quota, RequestKey, ServiceError, Sort, SortBy,
+};
+use quire_storage::{AnswerKey, PageRequest, RequestDigest, SearchText};
 use tokio::task::JoinHandle;
 
 use crate::support::{World, ann, bob, options, update};
@@ -132,5 +136,64 @@ async fn what_nobody_waits_for_is_not_done() {
     turnstile.let_all();
     for task in running.into_iter().chain([last]) {
         task.await.unwrap().unwrap();
+    }
+}
+
+/// Every use case that calls the store, one after the other.
+async fn use_everything(service: NotebookService, user: UserId) -> Result<(), ServiceError> {
+    let list = service.list(&user, &PageRequest::default()).await?;
+    let sort = Sort { by: SortBy::Name, descending: false };
+    service.list_sorted(&user, sort, None, None).await?;
+    let key = RequestKey { key: AnswerKey([1; 32]), request: RequestDigest([2; 32]) };
+    let (by, mut ids) = (user.clone(), Vec::new());
+    for _ in 0..2 {
+        let by = by.clone();
+        let made: Answered<NotebookId> =
+            service.once(&user, Some(key), async move |service: NotebookService| service.create(&by).await).await?;
+        ids.push(made.outcome);
+    }
+    assert_eq!(ids[0], ids[1]);
+    let id = &ids[0];
+    service.insert_cell(&user, id, None, (CellType::Python, Arc::from("x = 1\n".repeat(1_000))), Place::End).await?;
+    service.graph(&user, id).await?;
+    let file = service.export(&service.get(&user, id).await?, Format::Json).await?;
+    let imported = service.import(&user, ImportFile { bytes: file.into_bytes(), format: None, name: None }).await?;
+    let copy = service.duplicate(&user, &imported.id).await?;
+    service.search(&user, &SearchText::new("x").unwrap(), &PageRequest::default()).await?;
+    for id in [id, &imported.id, &copy.id, &list.notebooks[0].id] {
+        service.delete(&user, id).await?;
+    }
+    Ok(())
+}
+
+/// With a single connection, an edit waits for one call of another user, however many of that user wait; and no use case
+/// waits for a connection that it has itself.
+#[tokio::test]
+async fn one_connection_serves_everybody_in_turn() {
+    let quota = Quota { notebooks: Some(100), bytes: Some(1_000_000) };
+    let world = World::with(Options { budgets: Budgets::new(2, 1), quota, ..options() });
+    let service = &world.service;
+    let id = service.create(&bob()).await.unwrap();
+    let cell = service.get(&bob(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
+    let turnstile = &world.store.turnstile;
+    turnstile.hold("search");
+    let mut all: Vec<_> = (0..10).map(|_| search(service, ann())).collect();
+    assert_eq!(turnstile.come(1).await, ["ann"]);
+    let edit = tokio::spawn({
+        let (service, id) = (service.clone(), id.clone());
+        async move { service.edit(&bob(), &id, None, update(&cell, "y = 2")).await.map(drop) }
+    });
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!edit.is_finished());
+    turnstile.let_one(0);
+    edit.await.unwrap().unwrap();
+    assert_eq!(turnstile.come(1).await, ["ann", "ann"]);
+    turnstile.let_all();
+    all.extend([ann(), bob()].map(|user| tokio::spawn(use_everything(service.clone(), user))));
+    for task in all {
+        let done = tokio::time::timeout(Duration::from_mins(1), task).await.expect("something waits for itself");
+        done.unwrap().unwrap();
     }
 }

@@ -19,5 +19,6 @@ mod quota;
 mod read_only;
 mod responding;
 mod resuming;
+mod room;
 mod support;
 mod watching;

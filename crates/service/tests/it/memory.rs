@@ -1,6 +1,7 @@
 //! What notebooks take of memory: who makes room for whom, and what is too large.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use quire_domain::{
     Cell, CellId, CellType, Edit, Extra, Notebook, NotebookId, OrderKey, Results, Revision, Timestamp, UserId,
@@ -105,7 +106,7 @@ async fn a_notebook_larger_than_one_may_be_is_refused_wherever_it_comes_from() {
     let service = &world.service;
     let is_too_large = |error: &ServiceError| {
         assert!(error.to_string().contains("--memory-mib"), "{error}");
-        matches!(error, ServiceError::NotebookTooLarge { most: 200_000, .. })
+        matches!(error, ServiceError::NotebookTooLarge { max: 200_000, .. })
     };
     // An edit.
     service.edit(&ann(), &id, None, update(&cell, &"#".repeat(100_000))).await.unwrap();
@@ -209,4 +210,46 @@ async fn a_graph_is_built_once_for_each_published_state() {
     assert!(Arc::ptr_eq(&first, &graph().await));
     world.service.edit(&ann(), &id, None, update(&cell, "x = 1")).await.unwrap();
     assert!(!Arc::ptr_eq(&first, &graph().await));
+}
+
+/// A small service and a larger one on one store, with a notebook that the larger one has made too large for the small one,
+/// which has it in memory as it was before if `active`.
+async fn outgrown(active: bool) -> (World, NotebookService, NotebookId) {
+    let world = World::with(with_room(400_000));
+    let (id, cell) = world.notebook().await;
+    let larger = world.another(options());
+    if !active {
+        world.service.close().await;
+    }
+    larger.edit(&ann(), &id, None, update(&cell, &"#".repeat(250_000))).await.unwrap();
+    let small = if active { world.service.clone() } else { world.another(with_room(400_000)) };
+    (world, small, id)
+}
+
+/// A notebook that cannot be opened can be deleted, by its owner and at the state that the owner knows.
+#[tokio::test]
+async fn a_notebook_that_is_too_large_can_be_deleted() {
+    let (_world, small, id) = outgrown(false).await;
+    let refused = small.get(&ann(), &id).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::NotebookTooLarge { .. }), "{refused:?}");
+    assert!(matches!(small.delete(&bob(), &id).await, Err(ServiceError::Foreign(_))));
+    let refused = small.delete_expecting(&ann(), &id, Some(Revision(0)).into()).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::Conflict { current: Revision(1), .. }), "{refused:?}");
+    small.delete_expecting(&ann(), &id, Some(Revision(1)).into()).await.unwrap();
+    assert!(matches!(small.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
+    assert!(matches!(small.delete(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
+}
+
+/// A notebook that becomes too large elsewhere is said to be too large, not to be gone: by the writer that finds it, without
+/// another one being started.
+#[tokio::test]
+async fn a_notebook_that_outgrows_its_writer_is_not_called_gone() {
+    let (world, small, id) = outgrown(true).await;
+    let loads = || world.store.loads.load(Ordering::SeqCst);
+    let before = loads();
+    let refused = small.edit(&ann(), &id, Some(Revision(1)), insert("x", "1")).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::NotebookTooLarge { .. }), "{refused:?}");
+    assert_eq!(loads() - before, 1);
+    small.delete(&ann(), &id).await.unwrap();
+    assert!(matches!(small.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
 }

@@ -164,9 +164,10 @@ async fn a_cycle_made_by_an_edit_is_in_its_change() {
     let made = world.service.edit(&ann(), &id, None, insert("second", "b = a")).await.unwrap().change.unwrap();
     assert_eq!(made.cycles.len(), 2);
     let published = world.service.get(&ann(), &id).await.unwrap();
-    let (status, error) = published.notebook.shown_status(published.notebook.cells.get(0).unwrap());
-    assert_eq!(status, quire_domain::CellStatus::Error);
-    assert!(error.unwrap().contains("second"));
+    let notebook = &published.notebook;
+    let first = notebook.cells.get(0).unwrap();
+    assert_eq!(notebook.shown_status(first), quire_domain::CellStatus::Error);
+    assert!(notebook.shown_error(first, &notebook.cycle_texts()).unwrap().contains("cell 2 (`b = a`)"));
     let edit = Edit::DeleteCell { id: CellId::new("second").unwrap() };
     let ended = world.service.edit(&ann(), &id, None, edit).await.unwrap().change.unwrap();
     assert_eq!(ended.cycles.iter().map(|change| &change.cycle).collect::<Vec<_>>(), [&None]);

@@ -19,6 +19,8 @@ const SPARE_BYTES: u64 = 256 * 1024;
 pub(super) struct Log {
     folder: Arc<Folder>,
     size: u64,
+    /// The file's inode, once it is known.
+    inode: Option<u64>,
     /// Bytes of it that counted when they were last looked at.
     live_bytes: u64,
     /// Whether the file may end in the middle of a line, which the next one must not become a part of.
@@ -47,9 +49,9 @@ impl Syncing {
 impl Log {
     /// Reads all lines that can be read. What a crash has cut short, or somebody damaged, is left out.
     pub(super) fn open(folder: Arc<Folder>) -> io::Result<(Self, Vec<Line>)> {
-        let bytes = match folder.read(NAME, u64::MAX)? {
-            ReadFile::Read(bytes, _) => bytes,
-            ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => Vec::new(),
+        let (bytes, inode) = match folder.read(NAME, u64::MAX)? {
+            ReadFile::Read(bytes, meta) => (bytes, Some(meta.fingerprint.inode)),
+            ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => (Vec::new(), None),
         };
         let cut_short = bytes.last().is_some_and(|&byte| byte != b'\n');
         let written: Vec<_> = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
@@ -62,14 +64,16 @@ impl Log {
             );
         }
         let size = bytes.len() as u64;
-        Ok((Self { folder, size, live_bytes: 0, cut_short, is_named: false, appended: 0 }, lines))
+        Ok((Self { folder, size, inode, live_bytes: 0, cut_short, is_named: false, appended: 0 }, lines))
     }
 
     /// Appends lines, without waiting for the disk. Returns how many times something has been appended by now. When it
     /// fails, the file is as it was before.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
         let mut file = self.file()?;
-        let before = file.metadata()?.len();
+        let there = disk::meta_of(&file)?.fingerprint;
+        let before = there.size;
+        self.inode = Some(there.inode);
         let mut text = if self.cut_short && before > 0 { vec![b'\n'] } else { Vec::new() };
         text.extend_from_slice(lines);
         if let Err(error) = disk::append(&mut file, &text) {
@@ -80,6 +84,12 @@ impl Log {
         self.size = before + text.len() as u64;
         self.appended += 1;
         Ok(self.appended)
+    }
+
+    /// Whether somebody else removed the file, replaced it or cut it short.
+    pub(super) fn is_lost(&self) -> bool {
+        let is_short = || matches!(self.folder.meta(NAME), Ok(Some(meta)) if meta.fingerprint.size < self.size);
+        self.inode.is_some_and(|inode| self.folder.has_lost(NAME, inode) || is_short())
     }
 
     /// How many times something has been appended.
@@ -118,6 +128,7 @@ impl Log {
         self.size = lines.len() as u64;
         self.live_bytes = self.size;
         self.cut_short = false;
+        self.inode = Some(disk::meta_of(&file)?.fingerprint.inode);
         self.folder.sync()?;
         self.is_named = true;
         Ok(())

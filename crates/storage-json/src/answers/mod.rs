@@ -110,6 +110,12 @@ impl Answers {
         Ok(())
     }
 
+    /// Writes the log anew, if somebody removed it: what is in memory is all that it has to say.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.log.is_lost() { state.rewrite() } else { Ok(()) }
+    }
+
     /// To be called before a notebook's file is changed. Writes down what is to be answered, and how the file will show
     /// then that it was changed; `None` when there is no answer.
     pub(crate) fn begin(

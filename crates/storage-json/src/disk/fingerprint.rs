@@ -17,7 +17,7 @@ const YEAR_9999: i64 = 253_402_300_799;
 /// Changes whenever a file does, but for changes within one tick of the kernel's clock: see [`Meta::settled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
-    inode: u64,
+    pub(crate) inode: u64,
     pub(crate) size: u64,
     modified: (i64, u32),
     changed: (i64, u32),

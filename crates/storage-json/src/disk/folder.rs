@@ -1,10 +1,12 @@
-//! A directory held open: names in it are looked up there and nowhere else, even when it is moved or replaced.
+//! A directory held open: names in it are looked up there and nowhere else, even when it is moved or replaced, until it is
+//! opened again by its name.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustix::fs::{self, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -17,7 +19,14 @@ const MOST_RESERVED: u64 = 64 << 20;
 
 /// A directory held open.
 #[derive(Debug)]
-pub(crate) struct Folder(OwnedFd);
+pub(crate) struct Folder(RwLock<Arc<OpenFolder>>);
+
+#[derive(Debug)]
+struct OpenFolder {
+    fd: OwnedFd,
+    /// The device and the inode. No other directory gets the same while this one is open.
+    identity: (u64, u64),
+}
 
 /// What reading a directory entry gave.
 pub(crate) enum ReadFile {
@@ -41,35 +50,70 @@ impl Folder {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             fs::fsync(open(parent)?)?;
         }
-        Ok(Self(open(path)?))
+        Self::of(open(path)?)
     }
 
     /// Opens a directory that is there, for reading in it.
     pub(crate) fn existing(path: &Path) -> io::Result<Self> {
-        Ok(Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+        Self::of(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
     }
 
     /// A directory in which everything works but making it durable.
     #[cfg(test)]
     pub(crate) fn unsyncable(path: &Path) -> Self {
-        Self(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH, Mode::empty()).unwrap())
+        Self::of(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH, Mode::empty()).unwrap()).unwrap()
+    }
+
+    fn of(fd: OwnedFd) -> io::Result<Self> {
+        let identity = identity(&fs::fstat(&fd)?);
+        Ok(Self(RwLock::new(Arc::new(OpenFolder { fd, identity }))))
+    }
+
+    /// The directory that is open now; another one may be opened in its place meanwhile.
+    fn open_now(&self) -> Arc<OpenFolder> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether a path leads to this directory. Where the file system does not say, it is taken to.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        is_same(&fs::stat(path), &self.open_now())
+    }
+
+    /// Whether this directory is the one that has this name in another one. Where the file system does not say, it is taken
+    /// to be.
+    pub(crate) fn is_in(&self, parent: &Self, name: &str) -> bool {
+        let found = fs::statat(&parent.open_now().fd, name, AtFlags::SYMLINK_NOFOLLOW);
+        is_same(&found, &self.open_now())
+    }
+
+    /// Opens the directory that has this name in another one from now on, making it when it is missing.
+    pub(crate) fn reopen(&self, parent: &Self, name: &str) -> io::Result<()> {
+        let found = parent.subfolder(name)?.open_now();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(())
+    }
+
+    /// Whether a file is no more in this directory under this name: it was removed, or another one has its place. Where
+    /// the file system does not say, it is taken to be there.
+    pub(crate) fn has_lost(&self, name: &str, inode: u64) -> bool {
+        self.meta(name).is_ok_and(|meta| meta.is_none_or(|meta| meta.fingerprint.inode != inode))
     }
 
     /// Opens a directory in this one, making it when it is missing.
     pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
-        match fs::mkdirat(&self.0, name, Mode::RWXU) {
+        match fs::mkdirat(&self.open_now().fd, name, Mode::RWXU) {
             Ok(()) => self.sync()?,
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(Self(fs::openat(&self.0, name, flags, Mode::empty())?))
+        Self::of(fs::openat(&self.open_now().fd, name, flags, Mode::empty())?)
     }
 
     /// Opens a file for writing and reading, making it when it is missing.
     pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+        Ok(fs::openat(&self.open_now().fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
     /// Makes a new file, readable by its owner only.
@@ -79,7 +123,7 @@ impl Folder {
 
     /// The state of an entry, of a link itself, or `None` when there is no such entry.
     pub(crate) fn meta(&self, name: &str) -> io::Result<Option<Meta>> {
-        match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match fs::statat(&self.open_now().fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(Meta::from(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
@@ -116,7 +160,7 @@ impl Folder {
     /// The names of all entries but `.` and `..`, in no order; names that are not UTF-8 with replacement characters.
     pub(crate) fn names(&self) -> io::Result<Vec<Name>> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.0)? {
+        for entry in Dir::read_from(&self.open_now().fd)? {
             let entry = entry?;
             match entry.file_name().to_bytes() {
                 b"." | b".." => {}
@@ -131,17 +175,17 @@ impl Folder {
 
     /// Renames within or between directories.
     pub(crate) fn rename(&self, from: &str, to_folder: &Self, to: &str, flags: RenameFlags) -> Result<(), Errno> {
-        fs::renameat_with(&self.0, from, &to_folder.0, to, flags)
+        fs::renameat_with(&self.open_now().fd, from, &to_folder.open_now().fd, to, flags)
     }
 
     /// Gives a file a second name.
     pub(crate) fn link(&self, from: &str, to_folder: &Self, to: &str) -> Result<(), Errno> {
-        fs::linkat(&self.0, from, &to_folder.0, to, AtFlags::empty())
+        fs::linkat(&self.open_now().fd, from, &to_folder.open_now().fd, to, AtFlags::empty())
     }
 
     /// Removes a file; says whether it was there.
     pub(crate) fn remove(&self, name: &str) -> io::Result<bool> {
-        match fs::unlinkat(&self.0, name, AtFlags::empty()) {
+        match fs::unlinkat(&self.open_now().fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
@@ -150,35 +194,37 @@ impl Folder {
 
     /// Makes the names in it durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        Ok(fs::fsync(&self.0)?)
+        Ok(fs::fsync(&self.open_now().fd)?)
     }
 
     /// The state of the directory itself.
     pub(crate) fn own_meta(&self) -> io::Result<Meta> {
-        Ok(Meta::from(&fs::fstat(&self.0)?))
+        Ok(Meta::from(&fs::fstat(&self.open_now().fd)?))
     }
 
     /// Whether it is still linked into the file system and can be read.
     pub(crate) fn can_be_read(&self) -> bool {
-        fs::fstat(&self.0).is_ok_and(|stat| stat.st_nlink > 0)
-            && fs::accessat(&self.0, ".", fs::Access::READ_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
+        fs::fstat(&self.open_now().fd).is_ok_and(|stat| stat.st_nlink > 0)
+            && fs::accessat(&self.open_now().fd, ".", fs::Access::READ_OK | fs::Access::EXEC_OK, AtFlags::empty())
+                .is_ok()
     }
 
     /// Locks the directory, unless another process, or this one by another handle, has it locked.
     pub(crate) fn try_lock(&self) -> Result<(), Errno> {
-        fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive)
+        fs::flock(&self.open_now().fd, FlockOperation::NonBlockingLockExclusive)
     }
 
     /// Lets go of the lock, if it is held.
     pub(crate) fn unlock(&self) {
-        let _ = fs::flock(&self.0, FlockOperation::Unlock); // closing does it otherwise
+        let _ = fs::flock(&self.open_now().fd, FlockOperation::Unlock); // closing does it otherwise
     }
 
     /// Whether new files can be made in it: it is still linked into the file system, may be written and there is room, in blocks and in files.
     pub(crate) fn can_be_written(&self) -> bool {
-        fs::fstat(&self.0).is_ok_and(|stat| stat.st_nlink > 0)
-            && fs::accessat(&self.0, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty()).is_ok()
-            && fs::fstatvfs(&self.0).is_ok_and(|space| has_room(&space))
+        fs::fstat(&self.open_now().fd).is_ok_and(|stat| stat.st_nlink > 0)
+            && fs::accessat(&self.open_now().fd, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty())
+                .is_ok()
+            && fs::fstatvfs(&self.open_now().fd).is_ok_and(|space| has_room(&space))
     }
 }
 
@@ -188,6 +234,18 @@ fn has_room(space: &fs::StatVfs) -> bool {
     !space.f_flag.contains(fs::StatVfsMountFlags::RDONLY)
         && space.f_bavail > 0
         && (space.f_files == 0 || space.f_favail > 0)
+}
+
+fn identity(stat: &fs::Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+fn is_same(found: &Result<fs::Stat, Errno>, open: &OpenFolder) -> bool {
+    match found {
+        Ok(stat) => identity(stat) == open.identity,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
+        Err(_) => true,
+    }
 }
 
 /// An entry's name.

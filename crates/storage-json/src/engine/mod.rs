@@ -6,6 +6,7 @@
 
 mod commit;
 mod create;
+mod directories;
 mod load;
 mod look;
 mod open;
@@ -14,7 +15,7 @@ mod search;
 mod whole;
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
@@ -30,6 +31,7 @@ use crate::answers::Answers;
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
 use crate::index::{Index, Known};
+use crate::lock::LockFile;
 use crate::results::{self, Latest, ResultsFile};
 
 /// Commits of a notebook that a repetition is recognised among.
@@ -40,18 +42,23 @@ const EVENTS: usize = 1_024;
 /// An open directory.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    /// Where the notebooks' directory was opened.
+    root: PathBuf,
     notebooks: Folder,
+    /// `.quire`.
+    ours: Arc<Folder>,
     temporaries: Folder,
     outputs: Arc<Folder>,
     pub(crate) answers: Answers,
     index: Mutex<Index>,
     slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
-    /// The directory's state when all names in it were last looked at; held while they are.
+    /// The directory's state when all names in it were last looked at; held while a list looks at them. Nobody who has it waits
+    /// for a slot.
     names_seen: Mutex<Option<Fingerprint>>,
     events: broadcast::Sender<StoreEvent>,
     default_owner: UserId,
     /// Held as long as anything can write.
-    lock: File,
+    lock: Mutex<LockFile>,
 }
 
 /// What is kept of one notebook between calls, and the right to change it.
@@ -117,7 +124,9 @@ impl Engine {
     }
 
     pub(crate) fn health(&self) -> Health {
-        let reads = self.notebooks.can_be_read();
+        // That it cannot be made again shows below.
+        let _ = self.restore_directories();
+        let reads = self.notebooks.is_at(&self.root) && self.notebooks.can_be_read();
         Health {
             reads,
             writes: reads
@@ -172,7 +181,7 @@ impl Drop for Engine {
         self.index().save();
         // Not left to closing the file: a child process that is just being started has a copy of it for a moment.
         self.notebooks.unlock();
-        let _ = self.lock.unlock();
+        lock(&self.lock).unlock();
     }
 }
 
@@ -180,6 +189,8 @@ impl Drop for Engine {
 mod full;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod waiting;
 
 /// Takes a lock. A panic elsewhere leaves nothing half done that these locks protect: the state is changed only after
 /// the disk has been, in single steps.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use quire_domain::{NotebookId, UserId};
 use tokio::sync::broadcast;
 
+use super::directories::{OURS, OUTPUTS, TEMPORARIES};
 use super::look::Seen;
 use super::{EVENTS, Engine, lock, scan};
 use crate::OpenError;
@@ -17,21 +18,21 @@ use crate::disk::{self, Folder, Name};
 use crate::index::{Entry, Found, Index, Log};
 use crate::{names, results};
 
-/// What is ours in the directory.
-const OURS: &str = ".quire";
-
 impl Engine {
     pub(crate) fn open(dir: &Path, default_owner: UserId) -> Result<Self, OpenError> {
         let failed = |action| move |source| OpenError::Io { dir: dir.to_owned(), action, source };
+        let root = std::path::absolute(dir).map_err(failed("find the working directory to list files"))?;
         let notebooks = Folder::open(dir).map_err(failed("list files"))?;
         let ours = notebooks.subfolder(OURS).map_err(failed("make .quire"))?;
         let lock = crate::lock::take(&ours, &notebooks, dir)?;
         let folder = |name| ours.subfolder(name).map_err(failed("make folders in .quire"));
-        let (temporaries, outputs) = (folder("tmp")?, Arc::new(folder("outputs")?));
+        let (temporaries, outputs) = (folder(TEMPORARIES)?, Arc::new(folder(OUTPUTS)?));
         let ours = Arc::new(ours);
         let (log, remembered) = Log::open(Arc::clone(&ours)).map_err(failed("read the index"))?;
         let engine = Self {
+            root,
             notebooks,
+            ours: Arc::clone(&ours),
             temporaries,
             outputs,
             answers: Answers::open(ours).map_err(failed("read answers"))?,
@@ -40,7 +41,7 @@ impl Engine {
             names_seen: Mutex::new(None),
             events: broadcast::channel(EVENTS).0,
             default_owner,
-            lock,
+            lock: Mutex::new(lock),
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
         let is_so = |id: &NotebookId, then| match (engine.index().find(id), then) {

@@ -2,33 +2,46 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::TryLockError;
 
 use quire_domain::{NotebookId, UserId};
 
 use super::{Engine, lock};
 use crate::digest::Digest;
-use crate::disk::Name;
+use crate::disk::{Fingerprint, Name};
 use crate::index::{Content, Entry};
 use crate::names;
 
+/// What a look at the directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Which files there are.
+    Names,
+    /// Which files there are and whether they changed.
+    States,
+}
+
 impl Engine {
-    /// Looks at the state of every file, and reads those that changed.
+    /// Looks at the state of every file, and reads those that changed. Waits for calls under way, so nothing is held meanwhile
+    /// that lists wait for.
     pub(crate) fn scan(&self) -> io::Result<()> {
-        let mut seen = lock(&self.names_seen);
-        *seen = Some(self.look_at_names(true)?);
+        let seen = self.look_at_names(Wanted::States)?;
+        *lock(&self.names_seen) = seen;
         Ok(())
     }
 
-    /// Looks for files that came or went, if the directory says that some did.
+    /// Looks for files that came or went, if the directory says that some did. Waits for no call under way: files of
+    /// notebooks that have one are left to that call, and to the next look.
     pub(super) fn scan_names(&self) -> io::Result<()> {
         let mut seen = lock(&self.names_seen);
         if *seen != Some(self.notebooks.own_meta()?.fingerprint) {
-            *seen = Some(self.look_at_names(false)?);
+            *seen = self.look_at_names(Wanted::Names)?;
         }
         Ok(())
     }
 
-    fn look_at_names(&self, states_too: bool) -> io::Result<crate::disk::Fingerprint> {
+    /// Returns the state of the directory whose names have all been looked at now; `None` when some were left out.
+    fn look_at_names(&self, wanted: Wanted) -> io::Result<Option<Fingerprint>> {
         // The state of before, so that what changes meanwhile is found the next time.
         let state = self.notebooks.own_meta()?;
         let (mut names, mut not_texts) = (Vec::new(), Vec::new());
@@ -43,22 +56,23 @@ impl Engine {
             }
         }
         let (new, absent) = self.compare(&names, &not_texts);
+        let mut left_out = false;
         for name in &new {
-            self.inspect(name)?;
+            left_out |= !self.inspect(name, wanted)?;
         }
-        if states_too {
+        if wanted == Wanted::States {
             for name in &names {
                 let known = self.index().get(name).map(|entry| (entry.fingerprint, entry.settled));
                 if known.is_some() && !self.is_current(name, known) {
-                    self.inspect(name)?;
+                    self.inspect(name, wanted)?;
                 }
             }
         }
         // Last, so that a file that was renamed is found under its new name before it is missed under the old one.
         for file in &absent {
-            self.inspect(file)?;
+            left_out |= !self.inspect(file, wanted)?;
         }
-        Ok(state.fingerprint)
+        Ok((!left_out).then_some(state.fingerprint))
     }
 
     /// The names that the index does not know, and those that it knows and that are not there.
@@ -73,28 +87,32 @@ impl Engine {
         (new, absent.map(str::to_owned).collect())
     }
 
-    fn is_current(&self, name: &str, known: Option<(crate::disk::Fingerprint, bool)>) -> bool {
+    fn is_current(&self, name: &str, known: Option<(Fingerprint, bool)>) -> bool {
         // A failure is the reading's to tell about.
         let meta = self.notebooks.meta(name).ok().flatten();
         matches!((meta, known), (Some(meta), Some((fingerprint, true))) if meta.fingerprint == fingerprint)
     }
 
-    /// Reads a file and notes what it holds.
-    fn inspect(&self, name: &str) -> io::Result<()> {
+    /// Reads a file and notes what it holds. Returns false when it was left out, since its notebook has a call under way.
+    fn inspect(&self, name: &str, wanted: Wanted) -> io::Result<bool> {
         let Some(id) = self.id_in(name)? else {
             // Nothing of ours can be under way in a file that holds no notebook.
             let known = self.index().get(name).cloned();
             let seen = self.read_file(name, known.as_ref())?;
             self.note(name, seen.as_ref().map(|seen| &seen.entry));
-            return Ok(());
+            return Ok(true);
         };
         let slot = self.slot(&id);
-        let _slot = lock(&slot);
+        let _slot = match (wanted, slot.try_lock()) {
+            (_, Ok(slot)) => slot,
+            (Wanted::Names, Err(TryLockError::WouldBlock)) => return Ok(false),
+            (_, Err(_)) => lock(&slot),
+        };
         // Known only now: while we waited for the slot, a commit of ours may have ended.
         let known = self.index().get(name).cloned();
         let seen = self.read_file(name, known.as_ref())?;
         self.note(name, seen.as_ref().map(|seen| &seen.entry));
-        Ok(())
+        Ok(true)
     }
 
     /// Which notebook a file holds, as far as is known, else as it says itself.

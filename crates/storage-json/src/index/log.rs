@@ -20,6 +20,8 @@ const NEW_NAME: &str = "index.jsonl.new";
 pub(crate) struct Log {
     folder: Arc<Folder>,
     file: Option<File>,
+    /// The file's inode, once it is known.
+    inode: Option<u64>,
     lines: usize,
     /// Whether the file may end in the middle of a line, which the next one must not become a part of.
     cut_short: bool,
@@ -32,7 +34,9 @@ impl Log {
         let mut entries = BTreeMap::new();
         let mut lines = 0;
         let mut cut_short = false;
-        if let ReadFile::Read(bytes, _) = folder.read(NAME, u64::MAX)? {
+        let mut inode = None;
+        if let ReadFile::Read(bytes, meta) = folder.read(NAME, u64::MAX)? {
+            inode = Some(meta.fingerprint.inode);
             cut_short = bytes.last().is_some_and(|&byte| byte != b'\n');
             for line in bytes.split(|&byte| byte == b'\n') {
                 lines += 1;
@@ -44,7 +48,12 @@ impl Log {
                 };
             }
         }
-        Ok((Self { folder, file: None, lines, cut_short, failed: false }, entries))
+        Ok((Self { folder, file: None, inode, lines, cut_short, failed: false }, entries))
+    }
+
+    /// Whether the file was removed or replaced by somebody else.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.inode.is_some_and(|inode| self.folder.has_lost(NAME, inode))
     }
 
     pub(crate) fn lines(&self) -> usize {
@@ -64,7 +73,11 @@ impl Log {
         text.push(b'\n');
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?),
+            none => {
+                let file = self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+                self.inode = Some(disk::meta_of(&file)?.fingerprint.inode);
+                none.insert(file)
+            }
         };
         // One call, so that a crash cuts at most this line short.
         let done = disk::append(file, &text);
@@ -74,6 +87,8 @@ impl Log {
 
     /// Writes everything anew.
     pub(crate) fn rewrite<'a>(&mut self, entries: impl Iterator<Item = (&'a str, &'a Entry)>) {
+        // While it is not known which file there is, none is missed: what cannot be written is tried once.
+        (self.file, self.inode) = (None, None);
         let done = self.try_rewrite(entries);
         self.report(done);
     }
@@ -91,7 +106,7 @@ impl Log {
         disk::append(&mut file, &text)?;
         file.sync_all()?;
         self.folder.rename(NEW_NAME, &self.folder, NAME, RenameFlags::empty())?;
-        self.file = None;
+        self.inode = Some(disk::meta_of(&file)?.fingerprint.inode);
         self.lines = lines;
         self.cut_short = false;
         Ok(())

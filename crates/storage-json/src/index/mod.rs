@@ -265,6 +265,13 @@ impl Index {
         }
     }
 
+    /// Writes the log anew, if somebody removed it.
+    pub(crate) fn restore(&mut self) {
+        if self.log.is_lost() {
+            self.save();
+        }
+    }
+
     /// Writes the log anew, with one line for each file.
     pub(crate) fn save(&mut self) {
         let files = self.files.iter().map(|(file, entry)| (&**file, entry));

@@ -7,7 +7,7 @@ use quire_storage::NotebookStore as _;
 use quire_storage_json::{JsonNotebookStore, OpenError};
 use tempfile::TempDir;
 
-use crate::support::{Served, edit, load, notebook, open, quiet, update};
+use crate::support::{Served, load, notebook, open, quiet};
 
 #[tokio::test]
 async fn a_second_store_in_this_process_is_refused_until_the_first_is_gone() {
@@ -54,18 +54,6 @@ async fn a_directory_that_is_gone_is_told() {
     assert!(!health.reads && !health.writes);
     assert!(served.create(&notebook("x", "1"), None).await.is_err());
     assert!(!served.dir().exists());
-}
-
-#[tokio::test]
-async fn without_its_own_folders_a_store_says_so_and_keeps_others_out() {
-    let served = Served::new();
-    served.create(&notebook("x", "1"), None).await.unwrap();
-    fs::remove_dir_all(served.path(".quire")).unwrap();
-    assert!(edit(&served, "x", &[update("a", "2")]).await.is_err());
-    let health = served.health().await;
-    assert!(health.reads && !health.writes, "{health:?}");
-    let refused = JsonNotebookStore::open(served.dir(), quiet()).unwrap_err();
-    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
 }
 
 #[tokio::test]

@@ -82,7 +82,8 @@ impl Keys {
 pub(super) fn ssl_mode(key: &'static str, value: &str) -> Result<PgSslMode, DatabaseUrlError> {
     Ok(match value {
         "disable" => PgSslMode::Disable,
-        "allow" | "prefer" => PgSslMode::Prefer,
+        "allow" => PgSslMode::Allow,
+        "prefer" => PgSslMode::Prefer,
         "require" => PgSslMode::Require,
         "verify-ca" => PgSslMode::VerifyCa,
         "verify-full" => PgSslMode::VerifyFull,

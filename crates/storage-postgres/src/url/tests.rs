@@ -58,7 +58,9 @@ fn variables_of_other_clients_do_not_count() {
 fn the_environment_may_demand_tls() {
     const CHILD: &str = "QUIRE_TEST_URL_CHILD";
     if std::env::var_os(CHILD).is_some() {
-        for url in ["postgres://me@db/notes", "postgres://me@db/notes?sslmode=require"] {
+        for url in
+            ["postgres://me@db/notes", "postgres://me@db/notes?sslmode=require", "postgres://me@/notes?host=/run"]
+        {
             let mode = parsed(url).connect_options("quire").map(|options| options.get_ssl_mode());
             println!("{mode:?}");
         }
@@ -66,9 +68,54 @@ fn the_environment_may_demand_tls() {
     }
     let said = |mode| run_with("the_environment_may_demand_tls", &[(CHILD, "1"), ("PGSSLMODE", mode)]);
     let full = said("verify-full");
-    assert!(full.contains("Ok(VerifyFull)\nOk(Require)"), "{full}");
+    assert!(full.contains("Ok(VerifyFull)\nOk(Require)\nOk(Disable)"), "{full}");
     let nonsense = said("verify_full");
     assert!(nonsense.contains("Err(Value { key: \"PGSSLMODE\"") && nonsense.contains("Ok(Require)"), "{nonsense}");
+}
+
+#[test]
+fn no_mode_concerns_a_unix_socket() {
+    for mode in ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] {
+        let url = format!("postgres://me@/notes?host=/run&sslmode={mode}&sslrootcert=/nowhere/ca.pem");
+        assert!(matches!(options(&url).get_ssl_mode(), PgSslMode::Disable), "{mode}");
+        parsed(&url).check_files().unwrap();
+    }
+}
+
+#[test]
+fn the_authorities_of_the_system_go_with_verify_full_alone() {
+    let mode = |query: &str| {
+        let url = parsed(&format!("postgres://me@db/notes?sslrootcert=system{query}"));
+        url.connect_options("quire").map(|options| format!("{:?}", options.get_ssl_mode()))
+    };
+    assert_eq!([mode(""), mode("&sslmode=verify-full")].map(Result::unwrap), ["VerifyFull", "VerifyFull"]);
+    for weaker in ["disable", "allow", "prefer", "require", "verify-ca"] {
+        let refused = mode(&format!("&sslmode={weaker}")).unwrap_err().to_string();
+        assert_eq!(refused, "the value of `sslmode` is not valid: it must be verify-full with sslrootcert=system");
+    }
+}
+
+/// As the server's certificate is not of one of this machine's authorities, another file with them is named.
+#[test]
+fn the_authorities_of_the_system_are_believed() {
+    const CHILD: &str = "QUIRE_TEST_URL_OF_SYSTEM";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if let Ok(url) = std::env::var(CHILD) {
+        let options = parsed(&url).connect_options("quire").unwrap();
+        let connected = runtime.block_on(quire_migration::connect_once(&options));
+        println!("connected: {}", connected.is_ok());
+        return;
+    }
+    let server = Server::start(&Settings { tls: true, ..Settings::default() });
+    let database = runtime.block_on(Database::empty_on(&server));
+    let url = format!("{}?sslrootcert=system", database.url().replace("127.0.0.1", "localhost"));
+    for (ca, expected) in [(server.ca(), "connected: true"), (server.other_ca(), "connected: false")] {
+        let said = run_with(
+            "the_authorities_of_the_system_are_believed",
+            &[(CHILD, &url), ("SSL_CERT_FILE", ca.to_str().unwrap())],
+        );
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -122,7 +169,7 @@ fn keys_reach_the_connection() {
     for (value, shown) in [
         ("sslmode=disable", "Disable"),
         ("ssl=require", "Require"),
-        ("sslmode=allow", "Prefer"),
+        ("sslmode=allow", "Allow"),
         ("sslmode=prefer", "Prefer"),
         ("sslmode=verify-ca", "VerifyCa"),
         ("ssl=verify-full", "VerifyFull"),

@@ -133,6 +133,14 @@ async fn encryption_is_as_demanded() {
     assert_eq!(sign_in(&database, "127.0.0.1", "sslmode=disable").await, Ok(false));
     assert_eq!(sign_in(&database, "localhost", &with_ca("verify-full", &server.ca())).await, Ok(true));
     assert_eq!(sign_in(&database, "127.0.0.1", &with_ca("verify-ca", &server.ca())).await, Ok(true));
+    // On a Unix socket there is nothing to encrypt, and no name to verify.
+    let socket = server.ca().parent().unwrap().display().to_string();
+    let url = database.url().replace("127.0.0.1", "");
+    for mode in ["require", "verify-full"] {
+        let store = open_with(&format!("{url}?host={socket}&sslmode={mode}"), Options::default());
+        store.connect().await.unwrap();
+        store.close().await;
+    }
     // The certificate is for another name, and then by another authority.
     let refused = sign_in(&database, "127.0.0.1", &with_ca("verify-full", &server.ca())).await.unwrap_err();
     assert!(refused.contains("NotValidForName"), "{refused}");
@@ -148,4 +156,76 @@ async fn encryption_is_not_left_out_where_it_is_demanded() {
     let database = Database::on(&server).await;
     assert_eq!(sign_in(&database, "127.0.0.1", "sslmode=prefer").await, Ok(false));
     assert!(sign_in(&database, "127.0.0.1", "sslmode=require").await.is_err());
+}
+
+/// As libpq: `allow` and `prefer` go the other way where the server lets nobody in by the first.
+#[tokio::test]
+async fn encryption_is_tried_both_ways_where_either_will_do() {
+    let server = Server::start(&Settings { tls: true, ..Settings::default() });
+    let database = Database::on(&server).await;
+    let rules =
+        "CREATE ROLE secured SUPERUSER LOGIN PASSWORD 'word'; CREATE ROLE plain SUPERUSER LOGIN PASSWORD 'word';
+        CREATE TEMPORARY TABLE rules (line text);
+        INSERT INTO rules VALUES ('hostssl all secured 127.0.0.1/32 scram-sha-256'),
+            ('hostnossl all plain 127.0.0.1/32 scram-sha-256'), ('host all quire 127.0.0.1/32 scram-sha-256');
+        DO $$ BEGIN EXECUTE format('COPY rules TO %L', current_setting('hba_file')); END $$";
+    sqlx::raw_sql(rules).execute(&mut database.connect().await).await.unwrap();
+    server.restart();
+    let (_, place) = database.url().split_once('@').unwrap();
+    let sign_in = async |user: &str, mode: &str| {
+        let store = open_with(&format!("postgres://{user}@{place}?sslmode={mode}"), Options::default());
+        let connected = store.connect().await;
+        store.close().await;
+        connected
+            .map_err(|error| told(&StoreError::Unavailable { reason: String::new(), source: Some(Box::new(error)) }))
+    };
+    for (user, mode, is_let_in) in [
+        ("secured", "disable", false),
+        ("secured", "allow", true),
+        ("secured", "prefer", true),
+        ("secured", "require", true),
+        ("plain", "disable", true),
+        ("plain", "allow", true),
+        ("plain", "prefer", true),
+        ("plain", "require", false),
+    ] {
+        let connected = sign_in(&format!("{user}:word"), mode).await;
+        assert_eq!(connected.is_ok(), is_let_in, "{user}, {mode}: {connected:?}");
+        let wrong = sign_in(&format!("{user}:wrong"), mode).await.unwrap_err();
+        assert_eq!(wrong.contains("password authentication failed"), is_let_in, "{user}, {mode}: {wrong}");
+        assert!(!wrong.contains(" at line "), "{wrong}");
+    }
+}
+
+/// There is no agreement on TLS: the server speaks only versions that are given up.
+#[tokio::test]
+async fn encryption_that_cannot_be_had_is_left_out_where_it_is_only_preferred() {
+    let server = Server::start(&Settings { tls: true, ..Settings::default() });
+    let database = Database::on(&server).await;
+    for change in
+        ["ALTER SYSTEM SET ssl_min_protocol_version = 'TLSv1'", "ALTER SYSTEM SET ssl_max_protocol_version = 'TLSv1.1'"]
+    {
+        sqlx::raw_sql(change).execute(&mut database.connect().await).await.unwrap();
+    }
+    server.restart();
+    let url = format!("{}?sslmode=", database.url());
+    for (mode, is_let_in) in [("prefer", true), ("allow", true), ("require", false)] {
+        let store = open_with(&format!("{url}{mode}"), Options::default());
+        assert_eq!(store.connect().await.is_ok(), is_let_in, "{mode}");
+        store.close().await;
+    }
+}
+
+/// Of a password that `SASLprep` refuses, which sqlx can send to no server that asks for SCRAM, no character is shown.
+#[tokio::test]
+async fn a_password_that_cannot_be_prepared_is_refused_without_a_character_of_it() {
+    let password = "hunter2\u{7}\u{e000}";
+    let role = Role::new(password).await;
+    let store = role.store(PasswordSource::Text(password.to_owned()));
+    let told = told(&store.load(&notebook_id("x")).await.unwrap_err());
+    assert!(told.contains("give the role another password"), "{told}");
+    for shown in ["hunter2", "\u{7}", "\u{e000}", "e000", "u{7}"] {
+        assert!(!told.contains(shown), "{told}");
+    }
+    role.drop(store).await;
 }

@@ -1,4 +1,4 @@
-# Who called, when, and what the answer was: the load balancer's own record, with clients' addresses.
+# The load balancer's access log: each request with the client's address, the time and the status.
 
 locals {
   access_log_bucket = "${var.name}-access-log-${data.aws_caller_identity.current.account_id}"
@@ -9,7 +9,7 @@ resource "aws_s3_bucket" "access_log" {
   # checkov:skip=CKV_AWS_21: files are written once and expire; versions would outlive the days that clients' addresses are kept
   # checkov:skip=CKV_AWS_144: of use for some weeks, in the region that it is about
   # checkov:skip=CKV_AWS_145: load balancers write to buckets with S3's own keys only
-  # checkov:skip=CKV2_AWS_62: nobody waits for a file
+  # checkov:skip=CKV2_AWS_62: no program waits for a file
   bucket        = local.access_log_bucket
   force_destroy = !var.deletion_protection
 }

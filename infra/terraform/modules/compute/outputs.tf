@@ -19,12 +19,12 @@ output "log_group_names" {
 }
 
 output "repository_urls" {
-  description = "Where the images of server, migrator and tools are pushed to."
+  description = "Repositories of the images of server, migrator and tools."
   value       = { for name, repository in aws_ecr_repository.this : name => repository.repository_url }
 }
 
 output "load_balancer_dns_name" {
-  description = "What the service's name points to."
+  description = "DNS name of the load balancer, the target of the service's name."
   value       = aws_lb.this.dns_name
 }
 

@@ -5,7 +5,7 @@ resource "aws_ecr_repository" "this" {
   for_each             = toset(["server", "migrator", "tools"])
   name                 = "${var.name}/${each.key}"
   image_tag_mutability = "IMMUTABLE"
-  # Whoever takes the protection away means to take everything down, and a repository with images does not go otherwise.
+  # Without this a repository that holds images cannot be deleted, when the protection is taken away to take everything down.
   force_delete = !var.deletion_protection
   image_scanning_configuration {
     scan_on_push = true

@@ -23,13 +23,13 @@ data "aws_iam_policy_document" "trust" {
 
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
-  description        = "What Quire's programs may do on AWS: nothing"
+  description        = "Rights of Quire's programs on AWS: none"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
 resource "aws_iam_role" "data" {
   name               = "${var.name}-data"
-  description        = "What an operator's command beside the database may do on AWS: files in one bucket"
+  description        = "Rights of an operator's command beside the database: files in one bucket"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
@@ -62,7 +62,7 @@ resource "aws_iam_role" "execution" {
 }
 
 locals {
-  # What each task is started with.
+  # The image, secrets and parameters that each task is started with.
   reads = {
     server   = { image = "server", secrets = [var.role_secret_arns["server"], var.secret_key_arn], parameters = [var.url_parameter_arns["server"]] }
     migrator = { image = "migrator", secrets = [var.role_secret_arns["owner"], var.secret_key_arn], parameters = [var.url_parameter_arns["owner"]] }

@@ -1,4 +1,4 @@
-# What runs: the server, the migrator before each new one, the tools that make the database's roles once, and the commands of an
+# The tasks: the server, the migrator before each new one, the tools that make the database's roles once, and the commands of an
 # operator beside the database, which nothing else reaches.
 
 resource "aws_cloudwatch_log_group" "this" {

@@ -22,12 +22,12 @@ variable "vpc_id" {
 }
 
 variable "public_subnet_ids" {
-  description = "Where the load balancer is."
+  description = "Subnets of the load balancer."
   type        = list(string)
 }
 
 variable "private_subnet_ids" {
-  description = "Where the tasks are."
+  description = "Subnets of the tasks."
   type        = list(string)
 }
 
@@ -118,7 +118,7 @@ variable "memory_mib" {
 }
 
 locals {
-  # What Fargate takes together: for each size of processor, GiB of memory.
+  # Pairs that Fargate takes: for each size of processor, GiB of memory.
   fargate_memory_gib = {
     "256"   = [0.5, 1, 2]
     "512"   = range(1, 5)
@@ -131,7 +131,7 @@ locals {
 }
 
 variable "cpu_architecture" {
-  description = "What the images are built for."
+  description = "Processor architecture of the images."
   type        = string
   default     = "ARM64"
   validation {
@@ -229,7 +229,7 @@ variable "data_bucket" {
 }
 
 variable "access_log_retention_days" {
-  description = "How long the load balancer's access log is kept. It holds addresses of clients, so no longer than it is of use."
+  description = "Days that the load balancer's access log is kept. It holds addresses of clients, so no longer than it is of use."
   type        = number
   default     = 30
   validation {
@@ -269,13 +269,13 @@ variable "deletion_protection" {
 }
 
 variable "idle_timeout_seconds" {
-  description = "When the load balancer closes an idle connection. WebSockets are pinged every 20 s."
+  description = "Seconds after which the load balancer closes an idle connection. WebSockets are pinged every 20 s."
   type        = number
   default     = 60
 }
 
 variable "keep_alive_seconds" {
-  description = "When the server closes an idle connection."
+  description = "Time after which the server closes an idle connection."
   type        = number
   default     = 75
   validation {
@@ -285,25 +285,25 @@ variable "keep_alive_seconds" {
 }
 
 variable "body_timeout_seconds" {
-  description = "How long a client may take to send the body of a request."
+  description = "Maximum time in which a client sends the body of a request."
   type        = number
   default     = 60
 }
 
 variable "request_timeout_seconds" {
-  description = "How long handling a request may take, from when its body is there."
+  description = "Maximum time of handling a request, from when its body is there."
   type        = number
   default     = 30
 }
 
 variable "shutdown_timeout_seconds" {
-  description = "How long the server waits for requests under way when it is told to stop; queued edits get 10 s more."
+  description = "Maximum time that the server waits for requests in flight when it is told to stop; queued edits get 10 s more."
   type        = number
   default     = 30
 }
 
 variable "deregistration_delay_seconds" {
-  description = "How long a task that leaves the load balancer finishes requests before it is told to stop."
+  description = "Time in which a task that leaves the load balancer finishes requests before it is told to stop."
   type        = number
   default     = 90
   validation {
@@ -313,7 +313,7 @@ variable "deregistration_delay_seconds" {
 }
 
 variable "stop_timeout_seconds" {
-  description = "How long a task has between being told to stop and being killed; Fargate allows 120."
+  description = "Time between a task's being told to stop and its being killed; Fargate allows 120 s."
   type        = number
   default     = 100
   validation {
@@ -323,7 +323,7 @@ variable "stop_timeout_seconds" {
 }
 
 variable "log_retention_days" {
-  description = "How long the tasks' logs are kept."
+  description = "Days that the tasks' logs are kept."
   type        = number
   default     = 30
 }

@@ -14,7 +14,7 @@ locals {
     "log_parameter_max_length"          = { value = "0", apply_method = "immediate" }
     "log_parameter_max_length_on_error" = { value = "0", apply_method = "immediate" }
     "log_lock_waits"                    = { value = "1", apply_method = "immediate" }
-    # A session that forgot its transaction holds back vacuum for everybody. The server's own limit is a minute.
+    # A session that is idle in a transaction holds back vacuum of every table. The server's own limit is a minute.
     "idle_in_transaction_session_timeout" = { value = "300000", apply_method = "immediate" }
   }
 }
@@ -72,7 +72,7 @@ resource "aws_db_instance" "this" {
   max_allocated_storage = var.max_allocated_storage_gb
   storage_encrypted     = true
 
-  # RDS draws the password, keeps it in Secrets Manager and changes it; nobody else ever sees it. Only the task that makes
+  # RDS draws the password, keeps it in Secrets Manager and changes it; no person ever sees it. Only the task that makes
   # the two roles uses it. `admin` is a reserved word here.
   username                    = "quire_master"
   manage_master_user_password = true
@@ -84,7 +84,7 @@ resource "aws_db_instance" "this" {
   ca_cert_identifier     = "rds-ca-rsa2048-g1"
 
   parameter_group_name = aws_db_parameter_group.this.name
-  # What needs a restart waits for the maintenance window, or for an operator who restarts it.
+  # Changes that need a restart wait for the maintenance window, or for an operator who restarts the instance.
   apply_immediately = false
 
   backup_retention_period  = 7
@@ -109,7 +109,7 @@ resource "aws_db_instance" "this" {
 
 resource "aws_cloudwatch_log_group" "this" {
   # checkov:skip=CKV_AWS_158: encrypted with the service's own key; bound values are kept out of this log
-  # checkov:skip=CKV_AWS_338: slow statements of a year ago help nobody, and cost twelve times as much
+  # checkov:skip=CKV_AWS_338: slow statements of a year ago are of no use, and cost twelve times as much
   for_each          = toset(["postgresql", "upgrade"])
   name              = "/aws/rds/instance/${var.name}/${each.key}"
   retention_in_days = var.log_retention_days
@@ -149,7 +149,7 @@ resource "aws_ssm_parameter" "url" {
   # checkov:skip=CKV2_AWS_34: holds no secret, which is why it is text
   for_each    = { owner = "quire_owner", server = "quire_server" }
   name        = "/${var.name}/database-url/${each.key}"
-  description = "How ${each.value} connects; the password is in Secrets Manager"
+  description = "Database URL of ${each.value}; the password is in Secrets Manager"
   type        = "String"
   value       = "postgres://${each.value}@${aws_db_instance.this.address}:${aws_db_instance.this.port}/${var.database_name}?sslmode=verify-full&sslrootcert=/etc/ssl/certs/rds-bundle.pem"
 }

@@ -1,5 +1,5 @@
 locals {
-  # What AWS lists for each class; the alarm on free memory is a share of it.
+  # Memory of each class as AWS lists it; the alarm on free memory is a share of it.
   memory_gib = {
     "db.t4g.micro"  = 1
     "db.t4g.small"  = 2

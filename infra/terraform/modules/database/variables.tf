@@ -76,7 +76,7 @@ variable "deletion_protection" {
 }
 
 variable "log_retention_days" {
-  description = "How long the database's log is kept."
+  description = "Days that the database's log is kept."
   type        = number
   default     = 30
 }

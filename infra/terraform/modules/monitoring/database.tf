@@ -65,8 +65,8 @@ resource "aws_cloudwatch_metric_alarm" "database" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# What no metric says: a failover, a storage that is to reach its ceiling, a failure, maintenance. Not the category backup: it tells
-# people twice a night that all is well, until nobody reads it; the checklist looks at the time of the last backup instead. The
+# Events that no metric shows: a failover, a storage that is to reach its ceiling, a failure, maintenance. Not the category backup, which
+# sends two messages a night that all is well, until they are no longer read; the checklist looks at the time of the last backup instead. The
 # topic has to let events.rds.amazonaws.com publish.
 resource "aws_db_event_subscription" "this" {
   name             = "${var.name}-database"

@@ -1,4 +1,4 @@
-# Who talked to whom: the only record of what was refused on the way to the database.
+# Flow logs, the only record of connections that were refused on the way to the database.
 
 resource "aws_cloudwatch_log_group" "flow" {
   # checkov:skip=CKV_AWS_158: encrypted with the service's own key; addresses and ports are no secret of ours

@@ -4,16 +4,16 @@ output "vpc_id" {
 }
 
 output "public_subnet_ids" {
-  description = "Where the load balancer is."
+  description = "Subnets of the load balancer."
   value       = [for zone in var.availability_zones : aws_subnet.public[zone].id]
 }
 
 output "private_subnet_ids" {
-  description = "Where the tasks are."
+  description = "Subnets of the tasks."
   value       = [for zone in var.availability_zones : aws_subnet.private[zone].id]
 }
 
 output "database_subnet_ids" {
-  description = "Where the database is."
+  description = "Subnets of the database."
   value       = [for zone in var.availability_zones : aws_subnet.database[zone].id]
 }

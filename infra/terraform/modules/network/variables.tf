@@ -41,7 +41,7 @@ variable "nat_in_each_zone" {
 }
 
 variable "flow_log_retention_days" {
-  description = "How long refused connections stay in the log."
+  description = "Days that refused connections stay in the log."
   type        = number
   default     = 30
 }

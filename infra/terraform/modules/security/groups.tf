@@ -1,4 +1,4 @@
-# Who may talk to whom: the world to the load balancer, that to the tasks, those to the database. Terraform takes away the
+# Allowed connections: from the world to the load balancer, from that to the tasks, from those to the database. Terraform takes away the
 # rule that lets a new group send everything everywhere, so what is not written here does not happen. Asking the network's
 # own name server needs no rule.
 
@@ -84,7 +84,7 @@ resource "aws_vpc_security_group_egress_rule" "to_https" {
   to_port           = 443
 }
 
-# What SQL cells may reach. Nothing, unless it is named: a cell is code of a user.
+# Addresses that SQL cells may reach. None, unless it is named: a cell is code of a user.
 resource "aws_vpc_security_group_egress_rule" "to_sql" {
   for_each          = { for target in distinct(var.sql_cell_targets) : "${target.cidr}:${target.port}" => target }
   security_group_id = aws_security_group.tasks.id

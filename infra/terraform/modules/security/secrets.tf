@@ -38,7 +38,7 @@ resource "aws_secretsmanager_secret_version" "role" {
   secret_string_wo_version = var.role_password_version
 }
 
-# Whoever loses this key loses the connection strings of all notebooks: 30 days to notice.
+# Without this key the connection strings of all notebooks are lost: 30 days to notice.
 resource "aws_secretsmanager_secret" "secret_key" {
   # checkov:skip=CKV_AWS_149: encrypted with the account's own key; a customer's key is worth its price once other accounts read this
   # checkov:skip=CKV2_AWS_57: changed by hand, with `quire-migrate reseal` after it; never by a timer

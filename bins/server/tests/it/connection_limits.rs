@@ -78,6 +78,42 @@ fn what_is_not_http_does_not_fill_the_log() {
     assert!(server.log.len() - lines - of_stopping < 10, "{:?}", server.log);
 }
 
+#[test]
+fn bodies_that_drip_in_keep_nobody_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = crowded(&dir);
+    let mut dripping: Vec<Talk> = (0..200)
+        .map(|_| {
+            let mut talk = server.connect();
+            let head =
+                "PUT /api/notebooks/blank/name HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+            talk.say(&format!("{head}Content-Length: 1000\r\n\r\n{{"));
+            talk
+        })
+        .collect();
+    assert!((0..10).all(|_| is_served(&server)));
+    // A user may have 16 requests under way, where there are so few connections; and those that wait longest make room.
+    assert!(dripping[0].is_ended());
+    let is_refused = dripping[1..100].iter_mut().any(|talk| !talk.is_ended() && talk.head().status == 429);
+    assert!(is_refused);
+}
+
+/// Pages are for everybody: no user is counted for them.
+#[test]
+fn nor_do_answers_that_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = crowded(&dir);
+    let request = "GET /api/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(150);
+    let _unread: Vec<Talk> = (0..60)
+        .map(|_| {
+            let mut talk = server.connect();
+            talk.say(&request);
+            talk
+        })
+        .collect();
+    assert!((0..10).all(|_| is_served(&server)));
+}
+
 /// A masked close frame with code 1000.
 const CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8];
 

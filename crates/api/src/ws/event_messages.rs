@@ -33,13 +33,13 @@ const SMALL: usize = 64 * 1024;
 
 /// The messages of the last events of all notebooks. They hold code: no `Debug` of what is in here.
 #[derive(Default)]
-pub(crate) struct Told {
+pub(crate) struct EventMessageCache {
     last: Mutex<Last>,
 }
 
 /// Why there are no messages.
 #[derive(Debug)]
-pub(crate) enum Untold {
+pub(crate) enum MessagesError {
     /// The watchers who do not read hold too much already.
     Exceeded,
     /// They cannot be written.
@@ -58,14 +58,14 @@ enum Kept {
     Large(Weak<Messages>),
 }
 
-impl Told {
+impl EventMessageCache {
     /// The messages of this event of a notebook of this user's.
     pub(crate) async fn of(
         &self,
         event: &Arc<Event>,
         user: &UserId,
         budget: &Arc<ByteBudget>,
-    ) -> Result<Arc<Messages>, Untold> {
+    ) -> Result<Arc<Messages>, MessagesError> {
         let number = event.seq.number;
         if let Some(messages) = self.lock().find(number) {
             return Ok(messages);
@@ -77,15 +77,18 @@ impl Told {
         } else {
             write(event)
         };
-        let texts = texts.map_err(Untold::Unwritable)?;
+        let texts = texts.map_err(MessagesError::Unwritable)?;
         let mut last = self.lock();
         // Another thread may have been as quick.
         if let Some(messages) = last.find(number) {
             return Ok(messages);
         }
         let bytes = texts.iter().map(|text| text.len()).sum();
-        let hold =
-            if bytes > SMALL { Some(budget.hold(user, bytes).map_err(|_exceeded| Untold::Exceeded)?) } else { None };
+        let hold = if bytes > SMALL {
+            Some(budget.hold(user, bytes).map_err(|_exceeded| MessagesError::Exceeded)?)
+        } else {
+            None
+        };
         Ok(last.keep(number, Messages { texts, bytes, hold }))
     }
 
@@ -109,10 +112,10 @@ fn size(event: &Event) -> usize {
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for EventMessageCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = self.lock();
-        f.debug_struct("Told").field("events", &last.events.len()).field("bytes", &last.bytes).finish()
+        f.debug_struct("EventMessageCache").field("events", &last.events.len()).field("bytes", &last.bytes).finish()
     }
 }
 

@@ -1,0 +1,70 @@
+//! Notebooks whose calls take long, as when the disk is slow to sync.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use quire_domain::{Life, Notebook};
+use quire_storage::{PageRequest, SearchText};
+use tempfile::TempDir;
+
+use super::*;
+
+/// What does not wait is done within this time.
+const SOON: Duration = Duration::from_secs(20);
+
+fn new(id: &str) -> Notebook {
+    let (id, owner) = (NotebookId::new(id).unwrap(), UserId::new("ann").unwrap());
+    Notebook::new(id, Life::UNRECORDED, owner, Timestamp::default())
+}
+
+/// Does something on another thread, which must not wait for what this one holds.
+fn without_waiting<T: Send + 'static>(engine: &Arc<Engine>, work: fn(&Engine) -> T) -> T {
+    let (engine, (done, is_done)) = (Arc::clone(engine), channel());
+    thread::spawn(move || done.send(work(&engine)));
+    is_done.recv_timeout(SOON).expect("it waits")
+}
+
+fn listed(engine: &Engine) -> Vec<String> {
+    let page = engine.list(&ListFilter::of(UserId::new("ann").unwrap()), &PageRequest::default()).unwrap();
+    page.notebooks.into_iter().map(|summary| summary.id.to_string()).collect()
+}
+
+/// How much a user finds who has no notebook.
+fn found(engine: &Engine) -> usize {
+    let (bob, text) = (UserId::new("bob").unwrap(), SearchText::new("x").unwrap());
+    engine.search(&bob, &text, &PageRequest::default()).unwrap().hits.len()
+}
+
+#[test]
+fn lists_and_searches_wait_for_no_notebook_of_others() {
+    let dir = TempDir::new().unwrap();
+    let engine = Arc::new(Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap());
+    let new_file = |id: &str| {
+        let text = super::create::text_of(&new(id)).unwrap();
+        std::fs::write(dir.path().join(format!("{id}.json")), text).unwrap();
+    };
+
+    // A file that just came, of a notebook that is being synced.
+    let slot = engine.slot(&new("x").id);
+    let held = lock(&slot);
+    new_file("x");
+    new_file("y");
+    assert_eq!(without_waiting(&engine, listed), ["y"]);
+    assert_eq!(without_waiting(&engine, found), 0);
+
+    // The look at all files waits for it, and holds up nobody.
+    let holders = Arc::strong_count(&slot);
+    let scanning = {
+        let engine = Arc::clone(&engine);
+        thread::spawn(move || engine.scan())
+    };
+    while Arc::strong_count(&slot) == holders {
+        thread::yield_now(); // it has not come to the notebook yet
+    }
+    new_file("z");
+    assert_eq!(without_waiting(&engine, listed), ["y", "z"]);
+    drop(held);
+    scanning.join().unwrap().unwrap();
+    assert_eq!(listed(&engine), ["x", "y", "z"]);
+}

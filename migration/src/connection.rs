@@ -1,0 +1,120 @@
+//! Connections to the server, made where `libpq` would make them, and what is said where there is none.
+
+use std::fmt;
+use std::io::ErrorKind as IoKind;
+
+use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, PgConnection};
+
+/// Connects once. As for `libpq`, `sslmode` does not concern Unix sockets, `allow` goes on with TLS where the server lets nobody in
+/// without it, and `prefer` goes on without TLS where it cannot be had or the server lets nobody in with it.
+///
+/// # Errors
+///
+/// When there is no connection to be had. The error shows no part of the password.
+pub async fn connect_once(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let with = |mode| options.clone().ssl_mode(mode);
+    let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
+    let (first, second) = match options.get_ssl_mode() {
+        _ if is_socket => (PgSslMode::Disable, None),
+        PgSslMode::Allow => (PgSslMode::Disable, Some(PgSslMode::Require)),
+        PgSslMode::Prefer => (PgSslMode::Prefer, Some(PgSslMode::Disable)),
+        other => (other, None),
+    };
+    let refused = match (with(first).connect().await, second) {
+        (Ok(connection), _) => return Ok(connection),
+        (Err(error), Some(second)) if may_pass_otherwise(&error) => match with(second).connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(other) if tells_more(&other, &error) => other,
+            Err(_other) => error,
+        },
+        (Err(error), _) => error,
+    };
+    Err(tidied(refused))
+}
+
+/// Returns `true` where another attempt, with TLS or without, may be let in: the server does not let us in, or there was no
+/// agreement on TLS.
+fn may_pass_otherwise(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(answer) => answer.code().is_some_and(|code| code.starts_with("28")),
+        sqlx::Error::Io(error) => {
+            matches!(error.kind(), IoKind::InvalidData | IoKind::UnexpectedEof | IoKind::ConnectionReset)
+        }
+        sqlx::Error::Tls(_) => true,
+        _ => false,
+    }
+}
+
+/// A wrong password tells more than that the server lets nobody in this way (28000), and that more than a lack of TLS.
+fn tells_more(one: &sqlx::Error, other: &sqlx::Error) -> bool {
+    let rank = |error: &sqlx::Error| match error.as_database_error().and_then(DatabaseError::code) {
+        None => 0,
+        Some(code) if code == "28000" => 1,
+        Some(_) => 2,
+    };
+    rank(one) > rank(other)
+}
+
+/// Leaves out of an error what is no news for anybody: the line in the server's own source, which sqlx puts behind a message, and
+/// the characters of a password that `SASLprep` refuses.
+#[must_use]
+pub fn tidied(error: sqlx::Error) -> sqlx::Error {
+    match error {
+        sqlx::Error::Database(answer) => sqlx::Error::Database(Box::new(Answer(answer))),
+        // sqlx has no kind of its own for this.
+        sqlx::Error::Configuration(error) if error.to_string().starts_with("Failed to saslprep") => {
+            let said = "the database's user name or password has a character, such as a control character, that this program \
+                        cannot send to a server that asks for SCRAM-SHA-256; give the role another password";
+            sqlx::Error::Configuration(said.into())
+        }
+        other => other,
+    }
+}
+
+/// An answer of the server that is shown as its message alone.
+#[derive(Debug)]
+struct Answer(Box<dyn DatabaseError>);
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.message())
+    }
+}
+
+impl std::error::Error for Answer {}
+
+impl DatabaseError for Answer {
+    fn message(&self) -> &str {
+        self.0.message()
+    }
+
+    fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+        self.0.code()
+    }
+
+    fn constraint(&self) -> Option<&str> {
+        self.0.constraint()
+    }
+
+    fn table(&self) -> Option<&str> {
+        self.0.table()
+    }
+
+    fn kind(&self) -> ErrorKind {
+        self.0.kind()
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+}
