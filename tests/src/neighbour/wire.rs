@@ -134,9 +134,14 @@ impl Wire {
 
     /// The next message of a WebSocket.
     pub fn message(&mut self) -> Value {
+        self.next_message().expect("a message comes")
+    }
+
+    /// The next message of a WebSocket; `None` when the connection has ended.
+    pub fn next_message(&mut self) -> Option<Value> {
         let mut text = Vec::new();
         loop {
-            let (first, payload) = self.frame().expect("a message comes");
+            let (first, payload) = self.frame()?;
             match first & 0x0F {
                 0x0 | 0x1 => text.extend(payload),
                 // A client that gives no sign of life for a minute is cut off.
@@ -148,7 +153,7 @@ impl Wire {
                 _ => continue,
             }
             if first & 0x80 != 0 {
-                return serde_json::from_slice(&text).expect("a message is JSON");
+                return Some(serde_json::from_slice(&text).expect("a message is JSON"));
             }
         }
     }

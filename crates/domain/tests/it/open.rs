@@ -52,7 +52,7 @@ fn notebook(keys: &[usize]) -> Notebook {
 #[test]
 fn opening_stops_where_the_size_is_refused() {
     let mut notebook = notebook(&(0..30).collect::<Vec<_>>());
-    let names = |cell: usize| (0..9_000).map(|name| format!("n{cell}_{name} = 1\n")).collect::<String>();
+    let names = |cell: usize| (0..9_000).map(|name| format!("n{cell}_{name} = 1\n")).collect::<Vec<_>>().concat();
     let cells = notebook.cells.iter().enumerate();
     let cells = cells.map(|(index, cell)| Cell { code: Arc::from(names(index)), ..Cell::clone(cell) });
     notebook.cells = cells.collect();
