@@ -79,7 +79,8 @@ pub(crate) async fn reseal(
 /// Stores a string in the place of the one that was read, so that no newer one is lost; says whether it was still there. The
 /// version is new, so that no server goes on with the old string.
 async fn write(db: &impl ConnectionTrait, id: &str, read: &str, new: &str) -> Result<bool, Error> {
-    let commits = Expr::cust_with_values("(ARRAY[$1::uuid] || commit_ids)[1:16]", [Uuid::new_v4()]);
+    // Not `ARRAY[$1]`: the builder takes what stands in brackets for a quoted name.
+    let commits = Expr::cust_with_values("(array_prepend($1, commit_ids))[1:16]", [Uuid::new_v4()]);
     let written = Entity::update_many()
         .col_expr(Column::DbConnSealed, Expr::val(new))
         .col_expr(Column::Version, Expr::cust("nextval('notebook_versions')"))
