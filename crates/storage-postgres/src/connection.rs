@@ -9,7 +9,7 @@ use crate::database::Database;
 #[derive(Debug)]
 pub(crate) enum Connection {
     /// Connections that this crate keeps (ADR 10).
-    Own(Database),
+    Own(Box<Database>),
     /// The pool of a program that embeds the store; its time-outs are that program's.
     Given(DatabaseConnection),
 }

@@ -52,7 +52,7 @@ impl HealthMonitor {
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
         let options =
             Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
-        Ok(Self::on(Connection::Own(Database::new(url, options, pooling)?)))
+        Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?))))
     }
 
     /// A monitor that looks at the database through this connection.
@@ -92,7 +92,7 @@ async fn examine(db: &impl ConnectionTrait) -> Health {
     const AWAY: Health = Health { reads: false, writes: false, database: DatabaseState::Disconnected };
     let read = tokio::time::timeout(READING, ping(db)).await;
     match read.unwrap_or(Err(Error::Silent)) {
-        Ok(_) => {}
+        Ok(()) => {}
         // It has too much to do for one more: it is there all the same.
         Err(error @ Error::Connect(_)) if error.is_overload() => {
             log(&error, "the database takes no more connections");
@@ -107,7 +107,7 @@ async fn examine(db: &impl ConnectionTrait) -> Health {
     }
     // Reads work, so whatever becomes of the write, they can be served.
     match tokio::time::timeout(WRITING, write(db)).await {
-        Ok(Ok(_)) => THERE,
+        Ok(Ok(())) => THERE,
         outcome => {
             log(
                 &outcome.map_or(Error::Silent, |refused| refused.err().unwrap_or(Error::Silent)),

@@ -82,7 +82,8 @@ fn number(source: &'static str) -> Numbered {
         } else {
             let next = positions.len();
             let position = *positions.entry(name).or_insert(next);
-            sql.push_str(&format!("${}", position + 1));
+            sql.push('$');
+            sql.push_str(&(position + 1).to_string());
             rest = behind;
         }
     }

@@ -46,7 +46,7 @@ impl PostgresNotebookStore {
         let options = options.of(&url);
         let pooling = Arc::new(Pooling::new(url.is_pooled()));
         let health = HealthMonitor::new(url.clone(), options.clone(), Arc::clone(&pooling))?;
-        Ok(Self::on(Connection::Own(Database::new(url, options, pooling)?), health))
+        Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?)), health))
     }
 
     /// A store on another program's connections to a database with the schema of `quire-migration`. How many there are, and how
