@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
-    SearchText, StoreError, StoreEvent, Usage, Version,
+    SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -162,6 +162,15 @@ impl NotebookStore for JsonNotebookStore {
         for id in ids {
             let owned = id.clone();
             found.extend(self.run(move |engine| engine.digest(&owned)).await.map_err(|error| error.of_read(id))?);
+        }
+        Ok(found)
+    }
+
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            let owned = id.clone();
+            found.extend(self.run(move |engine| engine.version(&owned)).await.map_err(|error| error.of_read(id))?);
         }
         Ok(found)
     }

@@ -1,7 +1,7 @@
 //! Notebooks as a whole: creating, replacing, deleting; owners and digests.
 
-use quire_domain::{Base, ContentDigest, Notebook, NotebookId, UserId};
-use quire_storage::{CommitId, Digested, KeptAnswer, Loaded, Version};
+use quire_domain::{Base, ContentDigest, Life, Notebook, NotebookId, UserId};
+use quire_storage::{CommitId, Digested, KeptAnswer, Loaded, StoredVersion, Version};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
@@ -158,6 +158,25 @@ pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Re
         }
     }
     Ok(found)
+}
+
+/// The versions of these notebooks.
+pub(crate) async fn versions(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: String,
+        life: Uuid,
+        version: i64,
+    }
+    let wanted = ids.iter().map(|id| id.as_str().to_owned()).collect();
+    let query =
+        Entity::find().select_only().columns([Column::Id, Column::Life, Column::Version]).filter(is_any(wanted));
+    let rows = rows::all::<Row>(db, query.as_query(), TABLE).await?;
+    let stored = |row: Row| {
+        let id = NotebookId::new(row.id).ok()?;
+        Some(StoredVersion { id, life: Life::new(row.life), version: Version(row.version) })
+    };
+    Ok(rows.into_iter().filter_map(stored).collect())
 }
 
 /// Whether a notebook is one of these: an array, so that any number of ids is one prepared statement.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
-    SearchText, StoreError, StoreEvent, Usage, Version,
+    SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
 };
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -160,6 +160,10 @@ impl NotebookStore for PostgresNotebookStore {
 
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
         notebooks::digests(&self.connection, ids).await.map_err(|error| error.of_read("read digests"))
+    }
+
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        notebooks::versions(&self.connection, ids).await.map_err(|error| error.of_read("look versions up"))
     }
 
     async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {

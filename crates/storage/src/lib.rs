@@ -25,5 +25,7 @@ pub use error::StoreError;
 pub use ext::NotebookStoreExt;
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};
-pub use store::{Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, Usage, Version};
+pub use store::{
+    Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, StoredVersion, Usage, Version,
+};
 pub use users::{KnownUser, UserDirectory};

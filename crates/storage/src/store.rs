@@ -63,6 +63,17 @@ pub struct Digested {
     pub has_connection: bool,
 }
 
+/// The version that is stored of a notebook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// The notebook.
+    pub id: NotebookId,
+    /// Its life, within which versions can be compared.
+    pub life: Life,
+    /// The version of its content.
+    pub version: Version,
+}
+
 /// How much is kept for one owner.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -174,6 +185,13 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError>;
+
+    /// The versions that are stored of these notebooks, in any order; those that are not there or damaged are left out. Reads no
+    /// content, so that looking up what has changed costs little.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError>;
 
     /// Deletes a notebook with everything in it.
     ///

@@ -105,7 +105,7 @@ impl Export {
         lock(copied).versions.retain(|id, _| present.contains(id));
         let mut changed = Vec::new();
         for batch in ids.chunks(BATCH) {
-            let found = patiently(|| self.from.digests(batch)).await.map_err(from_failed)?;
+            let found = patiently(|| self.from.versions(batch)).await.map_err(from_failed)?;
             let copied = lock(copied);
             for now in found {
                 if copied.versions.get(&now.id) != Some(&now.version) && !copied.failed.contains(&now.id) {

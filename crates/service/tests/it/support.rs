@@ -10,7 +10,7 @@ use quire_domain::{Base, CellId, CellType, Edit, Notebook, NotebookId, Place, Ti
 use quire_service::{NotebookService, Options};
 use quire_storage::{
     AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
-    SearchText, StoreError, StoreEvent, Usage, Version,
+    SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
@@ -166,6 +166,10 @@ impl NotebookStore for Faulty {
 
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
         self.inner.digests(ids).await
+    }
+
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        self.inner.versions(ids).await
     }
 
     async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {

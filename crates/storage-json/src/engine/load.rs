@@ -1,7 +1,7 @@
 //! Loading a notebook: its file, what is known beside it, and its results.
 
 use quire_domain::{Cell, Notebook, NotebookId, UserId};
-use quire_storage::Loaded;
+use quire_storage::{Loaded, StoredVersion};
 
 use super::look::{Current, Look};
 use super::{Engine, lock};
@@ -29,6 +29,21 @@ impl Engine {
         let slot = self.slot(id);
         let _slot = lock(&slot);
         Ok(self.look(id, Look::Content)?.map(|current| current.known.summary.owner))
+    }
+
+    /// The version of a notebook; `None` when it is not there or damaged.
+    pub(crate) fn version(&self, id: &NotebookId) -> Result<Option<StoredVersion>, Error> {
+        let slot = self.slot(id);
+        let _slot = lock(&slot);
+        match self.look(id, Look::Content) {
+            Ok(current) => Ok(current.map(|current| StoredVersion {
+                id: id.clone(),
+                life: current.known.life,
+                version: current.known.version,
+            })),
+            Err(Error::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 

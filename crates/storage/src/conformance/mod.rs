@@ -174,6 +174,7 @@ behaviours! { $
     a_notebook_is_replaced_as_a_whole,
     replacing_compares_the_revision,
     digests_tell_what_is_stored,
+    versions_tell_what_is_stored,
     // Results
     results_are_stored_without_a_revision,
     results_and_edits_on_one_base_both_succeed,

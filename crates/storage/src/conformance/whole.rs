@@ -1,12 +1,13 @@
 //! Whole notebooks: replacing them, and their digests.
 
-use quire_domain::{Base, Notebook, NotebookId, Place, Revision, UserId};
+use quire_domain::{Base, Life, Notebook, NotebookId, Place, Revision, UserId};
+use uuid::Uuid;
 
 use super::check::{Editor, is_mismatch, is_not_found, is_stored, load, refused, same};
 use super::random::Random;
 use super::samples::{empty, full, insert, printed, results, sealed, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{Digested, ListFilter, NotebookStore, PageRequest};
+use crate::{Digested, ListFilter, NotebookStore, PageRequest, StoredVersion, Version};
 
 /// Replacing puts every field of the new notebook in the place of the old ones and leaves nothing of those; editing goes
 /// on from there.
@@ -80,6 +81,41 @@ async fn digested(store: &dyn NotebookStore, expected: &Notebook) -> Result<Dige
     same("whether it has a connection string", &expected.connection.is_some(), &found.has_connection)?;
     same("the digest", &expected.content_digest(), &found.digest)?;
     Ok(found)
+}
+
+/// The version that is stored of a notebook is the one it is loaded with, after edits, results and a new life.
+///
+/// # Errors
+/// When the store does not conform.
+pub async fn versions_tell_what_is_stored<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
+    let (store, mut guard) = builder.build().await?;
+    let mut editor = Editor::create(&*store, full("versioned")?).await?;
+    let mut versions = vec![versioned(&*store, editor.notebook()).await?];
+    for edit in [update("numbers", "x = 5")?, results("numbers", printed("5"))?] {
+        editor.edit(&edit).await?;
+        versions.push(versioned(&*store, editor.notebook()).await?);
+    }
+    let mut again = full("versioned")?;
+    again.life = Life::new(Uuid::from_u128(2));
+    store.replace(editor.notebook().base(), &again).await?;
+    versions.push(versioned(&*store, &again).await?);
+    ensure!(versions.is_sorted_by(|earlier, later| earlier < later), "versions do not grow: {versions:?}");
+    let other = with_cells("other", &[("a", "x = 1")])?;
+    store.create(&other, None).await?;
+    let store = builder.reopen(store, &mut guard).await?;
+    versioned(&*store, &again).await?;
+    let ids = [again.id.clone(), NotebookId::new("nowhere")?, other.id.clone()];
+    let mut found: Vec<_> = store.versions(&ids).await?.into_iter().map(|one| one.id).collect();
+    found.sort();
+    same("the notebooks that have versions", &vec![other.id.clone(), again.id.clone()], &found)
+}
+
+async fn versioned(store: &dyn NotebookStore, expected: &Notebook) -> Result<Version, Failure> {
+    let found = store.versions(std::slice::from_ref(&expected.id)).await?;
+    let version = load(store, &expected.id).await?.version;
+    let expected = StoredVersion { id: expected.id.clone(), life: expected.life, version };
+    same("the versions", &vec![expected], &found)?;
+    Ok(version)
 }
 
 /// The digest of a stored notebook is that of its content, after whatever has happened to it.

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use quire_domain::{Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Timestamp, UserId};
 use quire_storage::{
     AnswerKey, Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, KeptAnswer, ListFilter, Loaded,
-    NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, Summary, Usage, Version,
+    NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Summary, Usage,
+    Version,
 };
 use tokio::sync::broadcast;
 
@@ -315,6 +316,16 @@ impl NotebookStore for MemoryStore {
             let (owner, Base { life, revision }) = (notebook.owner.clone(), notebook.base());
             let has_connection = notebook.connection.is_some();
             found.push(Digested { id: id.clone(), life, owner, revision, version, digest, has_connection });
+        }
+        Ok(found)
+    }
+
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
+            let version = if self.is(Fault::KeepsOldVersions) { Version(1) } else { version };
+            found.push(StoredVersion { id: id.clone(), life: notebook.life, version });
         }
         Ok(found)
     }
