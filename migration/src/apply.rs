@@ -15,7 +15,7 @@ use crate::blocker::Blocker;
 use crate::lock::Lock;
 use crate::run::{Limits, Tell};
 use crate::step::Step;
-use crate::{MigrateError, Progress, book, session};
+use crate::{MigrateError, Progress, history, session};
 
 /// `lock_not_available`: a lock was not granted within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -50,7 +50,7 @@ impl<'a> Applier<'a> {
     /// Makes the record of steps, where there is none.
     pub(crate) async fn create_record(&mut self) -> Result<(), MigrateError> {
         let lock_timeout_ms = self.limits.lock_timeout.as_millis();
-        let sql = format!("{} {} COMMIT;", session::begin(lock_timeout_ms), book::CREATE);
+        let sql = format!("{} {} COMMIT;", session::begin(lock_timeout_ms), history::CREATE);
         let created = session::execute(&mut self.work, sql).await;
         created.map(drop).map_err(MigrateError::database("create the table quire_migrations"))
     }
@@ -62,36 +62,36 @@ impl<'a> Applier<'a> {
 
     pub(crate) async fn up(&mut self, step: &Step) -> Result<(), MigrateError> {
         const ACTION: &str = "apply";
-        self.retried(step, ACTION, &[], &[book::begun(step)]).await?;
+        self.retried(step, ACTION, &[], &[history::begun(step)]).await?;
         if step.transactional {
-            let claim = [book::claim(step.name)];
-            let applied = self.retried(step, ACTION, &claim, &[step.up.to_owned(), book::finished(step.name)]).await;
+            let claim = [history::claim(step.name)];
+            let applied = self.retried(step, ACTION, &claim, &[step.up.to_owned(), history::finished(step.name)]).await;
             if let Err(MigrateError::Step { .. } | MigrateError::Blocked { .. }) = applied {
                 // Rolled back, so there is nothing to complete. If this fails as well, the mark stays, and says less than is
                 // known. Without the lock the mark may be another run's by now.
                 if self.lock.check().await.is_ok() {
-                    let _ = session::execute(&mut self.work, book::forget(step.name)).await;
+                    let _ = session::execute(&mut self.work, history::forget(step.name)).await;
                 }
             }
             return applied;
         }
         self.piecemeal(step, ACTION, step.up).await?;
-        self.retried(step, ACTION, &[], &[book::finished(step.name)]).await
+        self.retried(step, ACTION, &[], &[history::finished(step.name)]).await
     }
 
     /// `finished` says whether the step was applied whole.
     pub(crate) async fn down(&mut self, step: &Step, finished: bool) -> Result<(), MigrateError> {
         const ACTION: &str = "take back";
-        let remove = book::remove(step.name);
+        let remove = history::remove(step.name);
         if step.transactional {
-            let hold = [book::hold(step.name)];
+            let hold = [history::hold(step.name)];
             let mut sql = vec![remove];
             if finished {
                 sql.insert(0, step.down.to_owned());
             }
             return self.retried(step, ACTION, &hold, &sql).await;
         }
-        self.retried(step, ACTION, &[], &[book::reopened(step.name)]).await?;
+        self.retried(step, ACTION, &[], &[history::reopened(step.name)]).await?;
         self.piecemeal(step, ACTION, step.down).await?;
         self.retried(step, ACTION, &[], &[remove]).await
     }

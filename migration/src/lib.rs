@@ -13,11 +13,11 @@
 
 mod apply;
 mod blocker;
-mod book;
 mod check;
 mod connection;
 mod contents;
 mod error;
+mod history;
 mod lock;
 mod progress;
 mod run;
@@ -40,6 +40,6 @@ pub use script::sql;
 #[cfg(feature = "sea-orm-migration")]
 pub use sea_orm::Migrator;
 pub use session::connect;
-pub use state::{Listed, Pending, SchemaState, Standing, list, state};
+pub use state::{Listed, Pending, SchemaState, StepStatus, list, state};
 pub use step::{Kind, Step};
 pub use steps::STEPS;

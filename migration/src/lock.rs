@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::blocker::{self, Blocker};
 use crate::run::{Limits, Tell};
-use crate::{MigrateError, Progress, book, session};
+use crate::{MigrateError, Progress, history, session};
 
 /// `quire` in ASCII. Advisory locks belong to one database, so one number does for all.
 pub(crate) const KEY: i64 = 0x0071_7569_7265;
@@ -69,7 +69,7 @@ impl Lock {
         let lost = |source| MigrateError::LockLost { source };
         let sql = format!(
             "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND starts_with(query, {})",
-            book::quoted(mark)
+            history::quoted(mark)
         );
         let rows = session::rows(&mut self.0, sql).await.map_err(lost)?;
         let Some(row) = rows.first() else { return Ok(None) };

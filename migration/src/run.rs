@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::apply::Applier;
-use crate::book::{self, Entry};
+use crate::history::{self, Entry};
 use crate::lock::Lock;
 use crate::state::{SchemaState, compare};
 use crate::step::Step;
@@ -184,7 +184,7 @@ async fn take_back(
 }
 
 async fn read(lock: &mut Lock) -> Result<Vec<Entry>, MigrateError> {
-    let entries = book::read(lock.connection()).await;
+    let entries = history::read(lock.connection()).await;
     entries.map(Option::unwrap_or_default).map_err(MigrateError::database("read which steps were applied"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::book;
+use crate::history;
 use crate::lock::KEY;
 use crate::step::Step;
 
@@ -13,7 +13,7 @@ pub fn sql(steps: &[Step]) -> String {
     let mut text = format!(
         "-- The schema of an empty database, with the record that `quire-migrate` and the server read.\n\
          -- Run it as its owner: psql --no-psqlrc --set ON_ERROR_STOP=1 --file THIS_FILE\n\n{}\n",
-        book::CREATE
+        history::CREATE
     );
     for step in steps {
         let (name, kind) = (step.name, step.kind);
@@ -22,8 +22,8 @@ pub fn sql(steps: &[Step]) -> String {
             let _ = writeln!(text, "BEGIN;\nSELECT pg_advisory_xact_lock({KEY});");
             let _ = writeln!(text, "{}\n{};\nCOMMIT;", step.up.trim_end(), record(step));
         } else {
-            let _ = writeln!(text, "{};\n{}", book::begun(step), step.up.trim_end());
-            let _ = writeln!(text, "{};", book::finished(name));
+            let _ = writeln!(text, "{};\n{}", history::begun(step), step.up.trim_end());
+            let _ = writeln!(text, "{};", history::finished(name));
         }
     }
     text
@@ -34,8 +34,8 @@ pub(crate) fn record(step: &Step) -> String {
     format!(
         "INSERT INTO quire_migrations (name, checksum, kind, started_at, finished_at) \
          VALUES ({}, {}, {}, now(), clock_timestamp())",
-        book::quoted(step.name),
-        book::quoted(&step.checksum()),
-        book::quoted(step.kind.as_str()),
+        history::quoted(step.name),
+        history::quoted(&step.checksum()),
+        history::quoted(step.kind.as_str()),
     )
 }

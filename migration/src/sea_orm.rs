@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sea_orm_migration::sea_orm::ConnectionTrait as _;
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
-use crate::{STEPS, Step, book, script};
+use crate::{STEPS, Step, history, script};
 
 /// [`STEPS`] for programs that use `sea-orm-migration`.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl MigrationName for Step {
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
-        connection.execute_unprepared(book::CREATE).await?;
+        connection.execute_unprepared(history::CREATE).await?;
         for message in self.messages(self.up) {
             connection.execute_unprepared(message).await?;
         }
@@ -39,7 +39,7 @@ impl MigrationTrait for Step {
         for message in self.messages(self.down) {
             connection.execute_unprepared(message).await?;
         }
-        connection.execute_unprepared(&book::remove(self.name)).await.map(drop)
+        connection.execute_unprepared(&history::remove(self.name)).await.map(drop)
     }
 
     fn use_transaction(&self) -> Option<bool> {

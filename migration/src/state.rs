@@ -4,7 +4,7 @@ use std::fmt;
 
 use sqlx::PgConnection;
 
-use crate::book::{self, Entry};
+use crate::history::{self, Entry};
 use crate::step::{Kind, Step};
 use crate::{MigrateError, Progress, session};
 
@@ -62,7 +62,7 @@ pub struct Pending {
 /// When the database cannot be read, or has another encoding than UTF8.
 pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<SchemaState, MigrateError> {
     session::check_encoding(connection).await?;
-    match book::read(connection).await.map_err(MigrateError::database(READ))? {
+    match history::read(connection).await.map_err(MigrateError::database(READ))? {
         Some(entries) => Ok(compare(steps, &entries)),
         None => unrecorded(connection).await,
     }
@@ -70,7 +70,7 @@ pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<Sche
 
 /// Where a database without a visible record stands.
 async fn unrecorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
-    let schemas = book::elsewhere(connection).await.map_err(MigrateError::database(READ))?;
+    let schemas = history::elsewhere(connection).await.map_err(MigrateError::database(READ))?;
     Ok(if schemas.is_empty() { SchemaState::NotMigrated } else { SchemaState::Elsewhere { schemas } })
 }
 
@@ -80,12 +80,12 @@ pub struct Listed {
     /// Its name.
     pub name: String,
     /// How far it is.
-    pub standing: Standing,
+    pub standing: StepStatus,
 }
 
 /// How far a step is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum StepStatus {
     /// It is still to be applied.
     Pending(Kind),
     /// It was begun then, and not finished.
@@ -102,7 +102,7 @@ pub enum Standing {
 ///
 /// When the database cannot be read.
 pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<Listed>, SchemaState), MigrateError> {
-    let recorded = book::read(connection).await.map_err(MigrateError::database(READ))?;
+    let recorded = history::read(connection).await.map_err(MigrateError::database(READ))?;
     let state = match &recorded {
         Some(entries) => compare(steps, entries),
         None => unrecorded(connection).await?,
@@ -112,15 +112,15 @@ pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<
     let standing = |entry: &Entry| {
         let at = entry.started_at.clone();
         match (entry.finished, known(entry)) {
-            (false, _) => Standing::Begun(at),
-            (true, true) => Standing::Applied(at),
-            (true, false) => Standing::Unknown(at),
+            (false, _) => StepStatus::Begun(at),
+            (true, true) => StepStatus::Applied(at),
+            (true, false) => StepStatus::Unknown(at),
         }
     };
     let mut listed: Vec<_> =
         entries.iter().map(|entry| Listed { name: entry.name.clone(), standing: standing(entry) }).collect();
     let pending = steps.iter().filter(|step| entries.iter().all(|entry| entry.name != step.name));
-    listed.extend(pending.map(|step| Listed { name: step.name.to_owned(), standing: Standing::Pending(step.kind) }));
+    listed.extend(pending.map(|step| Listed { name: step.name.to_owned(), standing: StepStatus::Pending(step.kind) }));
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((listed, state))
 }

@@ -19,7 +19,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long a notebook waits for its turn on a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(10);
 /// More connections than this make a database slower, and leave too few for its servers.
-const MOST_CONNECTIONS: u32 = 30;
+const MAX_CONNECTIONS: u32 = 30;
 
 /// Opens the database that the command line or the environment names.
 pub(crate) async fn open(arguments: &DatabaseArgs, jobs: usize) -> Result<Arc<dyn NotebookStore>, Failure> {
@@ -38,7 +38,7 @@ pub(crate) async fn open(arguments: &DatabaseArgs, jobs: usize) -> Result<Arc<dy
     }
     let options = Options {
         application_name: APPLICATION_NAME.to_owned(),
-        max_connections: u32::try_from(jobs).unwrap_or(u32::MAX).min(MOST_CONNECTIONS),
+        max_connections: u32::try_from(jobs).unwrap_or(u32::MAX).min(MAX_CONNECTIONS),
         acquire_timeout: ACQUIRE_TIMEOUT,
         statement_timeout: STATEMENT_TIMEOUT,
         ..Options::default()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, UserId};
 use quire_files::quire::Defaults;
-use quire_files::{Damage, Imported, jupyter};
+use quire_files::{Imported, ParseError, jupyter};
 use quire_storage_json::{FileBytes, FileEntry, NotebookDirectory, file_stems};
 use quire_transfer::{Candidate, Fault, FaultKind, Found, Source};
 use sha2::{Digest as _, Sha256};
@@ -61,7 +61,7 @@ impl Source for IpynbFiles {
         let defaults = Defaults { id: Some(id), owner: self.owner.clone(), time: modified_at };
         let read = jupyter::read(&bytes, &defaults);
         let Imported { mut notebook, notices } =
-            read.map_err(|Damage { reason, offset, .. }| invalid(reason, offset.map(|offset| offset as u64)))?;
+            read.map_err(|ParseError { reason, offset, .. }| invalid(reason, offset.map(|offset| offset as u64)))?;
         if notebook.name.is_none() && !is_exported {
             notebook.name = name_of(&candidate.file);
         }

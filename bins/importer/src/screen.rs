@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use quire_transfer::{Line, Outcome, Summary, Watch};
+use quire_transfer::{Line, Outcome, ProgressObserver, Summary};
 
 use crate::cli::WorkArgs;
 use crate::outcome::Failure;
@@ -101,7 +101,7 @@ impl Screen {
     }
 }
 
-impl Watch for Screen {
+impl ProgressObserver for Screen {
     fn begin(&mut self, count: usize) {
         let count = count as u64;
         match &mut self.how {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use quire_migration::{Progress, Report, STEPS, Standing};
+use quire_migration::{Progress, Report, STEPS, StepStatus};
 use sqlx::PgConnection;
 
 use crate::cli::{Command, DatabaseArgs};
@@ -39,10 +39,10 @@ async fn status(connection: &mut PgConnection) -> Result<Exit, Failure> {
     for step in steps {
         let name = step.name;
         match step.standing {
-            Standing::Applied(at) => say(&format_args!("applied  {name} at {at}")),
-            Standing::Begun(at) => say(&format_args!("begun    {name} at {at}, not finished")),
-            Standing::Unknown(at) => say(&format_args!("unknown  {name} at {at}")),
-            Standing::Pending(kind) => say(&format_args!("pending  {name} ({kind})")),
+            StepStatus::Applied(at) => say(&format_args!("applied  {name} at {at}")),
+            StepStatus::Begun(at) => say(&format_args!("begun    {name} at {at}, not finished")),
+            StepStatus::Unknown(at) => say(&format_args!("unknown  {name} at {at}")),
+            StepStatus::Pending(kind) => say(&format_args!("pending  {name} ({kind})")),
         }
     }
     match state.advice() {

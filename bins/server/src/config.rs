@@ -17,17 +17,17 @@ use tracing_subscriber::EnvFilter;
 use crate::sources::{Refusal, Setting, Sources, Wanted};
 
 /// More threads than this the HTTP library does not take.
-const MOST_WORKERS: usize = 512;
+const MAX_WORKERS: usize = 512;
 /// Maximum number of trusted proxies; a longer chain is a mistake.
 const MAX_TRUSTED_PROXIES: u64 = 16;
 /// More connections than this make a database slower, and leave too few for the other servers.
-const MOST_DATABASE_CONNECTIONS: u64 = 30;
+const MAX_DATABASE_CONNECTIONS: u64 = 30;
 /// The least memory for notebooks: room for some of ordinary size.
 const MIN_MEMORY_MIB: usize = 16;
 /// More than any machine has.
 const MAX_MEMORY_MIB: u64 = 16 * 1024 * 1024;
 /// A limit on what a user may keep; beyond it, there is none.
-const MOST_KEPT: u64 = 1 << 50;
+const MAX_KEPT: u64 = 1 << 50;
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ impl Config {
         let count = |name, least, most| {
             sources.get(name, |text| number(text, least, most)).map(|n| usize::try_from(n).unwrap_or(usize::MAX))
         };
-        let at_most = |name| Ok(Some(sources.get(name, |text| number(text, 0, MOST_KEPT))?).filter(|most| *most > 0));
+        let at_most = |name| Ok(Some(sources.get(name, |text| number(text, 0, MAX_KEPT))?).filter(|most| *most > 0));
         let allowed_origins = sources.get("allowed_origins", origins)?;
         let authenticator = sign_in::authenticator(sources, &allowed_origins)?;
         let host =
@@ -138,8 +138,8 @@ impl Config {
         let port =
             sources.get("port", |text| text.parse().map_err(|_nan| "it must be a number from 0 to 65535".into()))?;
         let max_connections = count("max_connections", 1, 1_000_000)?;
-        let workers = match count("workers", 0, MOST_WORKERS as u64)? {
-            0 => std::thread::available_parallelism().map_or(2, usize::from).min(MOST_WORKERS),
+        let workers = match count("workers", 0, MAX_WORKERS as u64)? {
+            0 => std::thread::available_parallelism().map_or(2, usize::from).min(MAX_WORKERS),
             workers => workers,
         };
         let memory_mib = match count("memory_mib", 0, MAX_MEMORY_MIB)? {
@@ -201,7 +201,7 @@ fn database(
         settings::URL_FILE_VARIABLE => given(file, best),
         other => variable(other),
     };
-    let connections = sources.get("database_connections", |text| number(text, 1, MOST_DATABASE_CONNECTIONS))?;
+    let connections = sources.get("database_connections", |text| number(text, 1, MAX_DATABASE_CONNECTIONS))?;
     let migrate = sources.get("migrate", switch)?;
     let url = settings::database_url(arguments, variable).map_err(refuse)?;
     let connections = u32::try_from(connections).unwrap_or(u32::MAX);

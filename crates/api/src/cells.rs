@@ -7,12 +7,12 @@ use quire_domain::{CellId, Edit, NotebookId, Place, limits};
 use quire_service::NotebookService;
 
 use crate::answer::{Answer, json, resource};
+use crate::app_state::AppState;
 use crate::etag::IfMatch;
 use crate::extract::{Body, CODE_BODY, OptionalBody};
-use crate::once::{Keyed, marked};
+use crate::idempotency::{Keyed, marked};
 use crate::path::{CellPath, NotebookPath, cell_id};
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 use crate::wire::{CellIn, CodeIn, CreatedCellOut, DeleteIn, EditedOut, ExpectedRevision, MoveIn, TypeIn};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -38,7 +38,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "The new cell's id.", body = CreatedCellOut)),
 )]
 pub(crate) async fn insert(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
@@ -52,7 +52,7 @@ pub(crate) async fn insert(
     let call = async move |service: NotebookService, user, id, expected| {
         service.insert_cell(&user, &id, expected, (r#type, code), place).await
     };
-    let created = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    let created = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
     marked(created.is_replay, json(64, &CreatedCellOut { cell_id: created.outcome.cell.as_str() }))
 }
 
@@ -67,7 +67,7 @@ pub(crate) async fn insert(
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn update(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
@@ -89,7 +89,7 @@ pub(crate) async fn update(
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn move_cell(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
@@ -112,7 +112,7 @@ pub(crate) async fn move_cell(
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn set_type(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
@@ -134,7 +134,7 @@ pub(crate) async fn set_type(
     responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
 )]
 pub(crate) async fn delete(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
@@ -145,14 +145,14 @@ pub(crate) async fn delete(
 }
 
 async fn apply(
-    shared: &Shared,
+    shared: &AppState,
     keyed: Keyed,
     id: NotebookId,
     condition: (IfMatch, Option<ExpectedRevision>, Option<bool>),
     edit: Edit,
 ) -> Answer {
     let call = async move |service: NotebookService, user, id, expected| service.edit(&user, &id, expected, edit).await;
-    let edited = shared.once_if(keyed, id, condition, call).await?;
+    let edited = shared.idempotent_if(keyed, id, condition, call).await?;
     marked(edited.is_replay, json(64, &EditedOut::new(&edited.outcome)))
 }
 

@@ -12,6 +12,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 
+use crate::app_state::AppState;
 use crate::byte_budget::Hold;
 use crate::client_address::client_address;
 use crate::connection::ConnectionHandle;
@@ -19,12 +20,11 @@ use crate::guard::{Admitted, Caller};
 use crate::kept::{Kept, MAX_PIECE, ReceivingEnd, keep};
 use crate::problem::Problem;
 use crate::request_log::{Line, RequestId};
-use crate::shared::Shared;
 use crate::{cors, guard};
 
 /// Admits a request, lets it be answered, and finishes the answer.
 pub(crate) async fn pass(
-    shared: Arc<Shared>,
+    shared: Arc<AppState>,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -86,7 +86,7 @@ pub(crate) async fn pass(
 
 /// Counts the bytes of an answer that is there whole, or puts a refusal in its place.
 fn hold_bytes(
-    shared: &Shared,
+    shared: &AppState,
     request: Option<&HttpRequest>,
     mut answer: HttpResponse<BoxBody>,
 ) -> (HttpResponse<BoxBody>, Option<Hold>) {

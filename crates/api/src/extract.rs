@@ -12,21 +12,21 @@ use quire_domain::{Json, JsonError, limits};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use crate::app_state::AppState;
 use crate::connection::ConnectionHandle;
 use crate::guard::{Caller, body_too_large};
-use crate::once::BodyNote;
+use crate::idempotency::BodyNote;
 use crate::patience::Patience;
 use crate::problem::{Code, Problem};
 use crate::receiving::{Received, Receiving};
-use crate::shared::Shared;
 
 /// Bytes of a body that holds some short values, whichever way they are escaped.
 pub(crate) const SMALL_BODY: usize = 64 * 1024;
 /// Bytes of a body that holds a cell's source: every byte of it can take six, as in `\u0001`.
 pub(crate) const CODE_BODY: usize = 8 * limits::CELL_SOURCE_BYTES;
 
-/// A JSON object as the body, which has at most `MOST` bytes.
-pub(crate) struct Body<T, const MOST: usize = SMALL_BODY>(pub(crate) T);
+/// A JSON object as the body, which has at most `MAX` bytes.
+pub(crate) struct Body<T, const MAX: usize = SMALL_BODY>(pub(crate) T);
 
 /// A JSON object as the body, or no body.
 pub(crate) struct OptionalBody<T>(pub(crate) T);
@@ -42,13 +42,13 @@ pub(crate) struct Query<T>(pub(crate) T);
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
-impl<T: DeserializeOwned + Send + 'static, const MOST: usize> FromRequest for Body<T, MOST> {
+impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest for Body<T, MAX> {
     type Error = Problem;
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = read_body(request, payload, MOST);
-        Box::pin(async move { parse_received(bytes.await?.ok_or_else(|| body_too_large(MOST))?).await.map(Self) })
+        let bytes = read_body(request, payload, MAX);
+        Box::pin(async move { parse_received(bytes.await?.ok_or_else(|| body_too_large(MAX))?).await.map(Self) })
     }
 }
 
@@ -113,8 +113,8 @@ pub(crate) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
 }
 
 /// What all handlers share.
-pub(crate) fn shared(request: &HttpRequest) -> Result<&Shared, Problem> {
-    request.app_data::<web::Data<Shared>>().map(web::Data::get_ref).ok_or_else(unreachable_state)
+pub(crate) fn shared(request: &HttpRequest) -> Result<&AppState, Problem> {
+    request.app_data::<web::Data<AppState>>().map(web::Data::get_ref).ok_or_else(unreachable_state)
 }
 
 /// The application always has the guard and the shared state; a request without them is refused all the same.

@@ -9,11 +9,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Answer, json_bytes, read, render, resource};
+use crate::app_state::AppState;
 use crate::guard::Caller;
 use crate::kept::MAX_PIECE;
 use crate::openapi::{CellTypeName, EdgeKindName};
 use crate::path::NotebookPath;
-use crate::shared::Shared;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/notebooks/{id}/graph", "GET, HEAD").route(read().to(get)));
@@ -28,7 +28,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     params(NotebookPath),
     responses((status = 200, description = "The graph, with its cycles and what is worth knowing.", body = GraphOut)),
 )]
-pub(crate) async fn get(shared: web::Data<Shared>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
+pub(crate) async fn get(shared: web::Data<AppState>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
     // Before the work, so that a client that does not read its answers has none done for it.
     let size = graph_size(&published.notebook);

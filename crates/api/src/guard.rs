@@ -18,9 +18,9 @@ use actix_web::http::header::{
 };
 use quire_domain::{UserId, limits};
 
+use crate::app_state::AppState;
 use crate::auth::AuthError;
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 use crate::{cors, pages};
 
 /// The caller's identity, proven: what handlers take. Only the guard makes one.
@@ -38,7 +38,7 @@ pub(crate) enum Admitted {
 }
 
 /// Says who is calling, or why the request is refused.
-pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<Admitted, Problem> {
+pub(crate) async fn admit(request: &ServiceRequest, shared: &AppState) -> Result<Admitted, Problem> {
     let (headers, settings) = (request.headers(), &shared.settings);
     let is_probe = is_probe(request.path());
     let is_open = is_probe || is_page(request) || is_socket(request);
@@ -54,7 +54,7 @@ pub(crate) async fn admit(request: &ServiceRequest, shared: &Shared) -> Result<A
     Ok(admitted)
 }
 
-async fn sign_in(headers: &HeaderMap, shared: &Shared) -> Result<Caller, Problem> {
+async fn sign_in(headers: &HeaderMap, shared: &AppState) -> Result<Caller, Problem> {
     // In development mode a client's token, if it sends one, means nothing.
     let token = if shared.settings.authenticator.is_development() { "" } else { bearer(headers)? };
     let user = shared.sign_in(token).await?.user;

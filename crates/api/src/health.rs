@@ -9,9 +9,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Answer, json, read, resource};
+use crate::app_state::AppState;
 use crate::openapi::{DatabaseName, ProbeName};
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -61,7 +61,7 @@ pub(crate) struct ProbeOut {
         (status = 503, description = "Unhealthy: the server shuts down, or no notebook can be read.", body = HealthOut),
     ),
 )]
-pub(crate) async fn health(shared: web::Data<Shared>) -> Answer {
+pub(crate) async fn health(shared: web::Data<AppState>) -> Answer {
     let health = shared.service.health().await;
     let status = status(&health, is_closing(&shared));
     let database = match health.database {
@@ -102,7 +102,7 @@ const RESPONDS_WITHIN: Duration = Duration::from_secs(2);
     security(()),
     responses((status = 200, description = "It works.", body = ProbeOut)),
 )]
-pub(crate) async fn alive(shared: web::Data<Shared>) -> Answer {
+pub(crate) async fn alive(shared: web::Data<AppState>) -> Answer {
     if !shared.service.responds(RESPONDS_WITHIN).await {
         let detail = format!("The server has not got to a task of its own in {} s.", RESPONDS_WITHIN.as_secs());
         return Err(Problem::new(Code::NotResponding, detail).after(5));
@@ -121,14 +121,14 @@ pub(crate) async fn alive(shared: web::Data<Shared>) -> Answer {
     security(()),
     responses((status = 200, description = "Yes.", body = ProbeOut)),
 )]
-pub(crate) async fn ready(shared: web::Data<Shared>) -> Answer {
+pub(crate) async fn ready(shared: web::Data<AppState>) -> Answer {
     if is_closing(&shared) {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }
     json(32, &ProbeOut { status: "ready" })
 }
 
-fn is_closing(shared: &Shared) -> bool {
+fn is_closing(shared: &AppState) -> bool {
     shared.in_flight.is_draining() || shared.service.is_closing()
 }
 

@@ -15,13 +15,13 @@ pub(crate) struct InFlight {
 
 /// One request being answered.
 #[derive(Debug)]
-pub(crate) struct Entered(Arc<InFlight>);
+pub(crate) struct RequestInFlight(Arc<InFlight>);
 
 impl InFlight {
     /// Counts a request until what is returned is dropped; the answer's body holds it until that has been sent.
-    pub(crate) fn enter(self: &Arc<Self>) -> Entered {
+    pub(crate) fn enter(self: &Arc<Self>) -> RequestInFlight {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Entered(Arc::clone(self))
+        RequestInFlight(Arc::clone(self))
     }
 
     /// Whether [`Self::drain`] has been called.
@@ -43,7 +43,7 @@ impl InFlight {
     }
 }
 
-impl Drop for Entered {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_draining() {
             self.0.empty.notify_waiters();

@@ -21,7 +21,7 @@ use futures_util::Stream;
 
 use crate::byte_budget::Hold;
 use crate::connection::UnderWay;
-use crate::in_flight::Entered;
+use crate::in_flight::RequestInFlight;
 
 /// The receiving end of a body of chunks, shared by whoever reads it and the answer.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl Stream for ReceivingEnd {
 /// What an answer keeps until it has been sent.
 #[expect(dead_code, reason = "each does its part when it is dropped")]
 pub(crate) struct Kept {
-    pub(crate) entered: Option<Entered>,
+    pub(crate) entered: Option<RequestInFlight>,
     pub(crate) under_way: Option<UnderWay>,
     /// The request's place among those of its user.
     pub(crate) request: Option<Hold>,

@@ -5,6 +5,7 @@
 //! writes the log line; then a handler, which extracts, makes one call, and maps the answer.
 
 mod answer;
+mod app_state;
 mod auth;
 mod byte_budget;
 mod cells;
@@ -14,15 +15,15 @@ mod connection;
 mod cors;
 mod envelope;
 mod etag;
-mod exchange;
 mod extract;
 mod graph;
 mod guard;
 mod health;
+mod idempotency;
+mod import_export;
 mod in_flight;
 mod kept;
 mod notebooks;
-mod once;
 mod openapi;
 mod pages;
 mod path;
@@ -30,10 +31,9 @@ mod patience;
 mod problem;
 mod rate;
 mod receiving;
-mod rendered;
 mod request_log;
+mod response_cache;
 mod search;
-mod shared;
 mod streamed;
 mod wire;
 mod ws;
@@ -46,8 +46,8 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, HttpResponse, middleware, web};
 use quire_service::NotebookService;
 
+use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 
 pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
 pub use crate::byte_budget::ByteLimit;
@@ -93,14 +93,14 @@ impl Settings {
 /// The API over one service. A clone is the same API.
 #[derive(Clone, Debug)]
 pub struct Api {
-    shared: Arc<Shared>,
+    shared: Arc<AppState>,
 }
 
 impl Api {
     /// An API over this service.
     #[must_use]
     pub fn new(service: NotebookService, settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared::new(service, settings)) }
+        Self { shared: Arc::new(AppState::new(service, settings)) }
     }
 
     /// The application that a server runs, one in each of its workers.
@@ -116,7 +116,7 @@ impl Api {
             .app_data(web::Data::from(Arc::clone(&self.shared)))
             .configure(health::configure)
             // Before the notebooks, so that `import` is no notebook's id.
-            .configure(exchange::configure)
+            .configure(import_export::configure)
             .configure(notebooks::configure)
             .configure(cells::configure)
             .configure(graph::configure)

@@ -4,18 +4,18 @@ use actix_web::body::BoxBody;
 use actix_web::http::header::{ETAG, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use quire_domain::{ConnectionString, Edit, Notebook, NotebookId, limits::Invalid};
-use quire_service::{Answered, Duplicated, InvalidSort, NotebookService, ServiceError, Sort, SortCursor};
+use quire_service::{Duplicated, IdempotentOutcome, InvalidSort, NotebookService, ServiceError, Sort, SortCursor};
 use quire_storage::{InvalidCursor, PageRequest};
 
 use crate::answer::{Answer, json, json_bytes, read, render, resource};
+use crate::app_state::AppState;
 use crate::etag::{self, IfMatch};
 use crate::extract::{Body, IgnoredBody, OptionalBody, Query};
 use crate::guard::Caller;
-use crate::once::{Keyed, marked};
+use crate::idempotency::{Keyed, marked};
 use crate::openapi::IfNoneMatch;
 use crate::path::NotebookPath;
 use crate::problem::Problem;
-use crate::shared::Shared;
 use crate::streamed::StreamedNotebook;
 use crate::wire::{
     ConnectionIn, CreatedNotebookOut, DeleteNotebookIn, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut,
@@ -47,9 +47,9 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     params(Keyed),
     responses((status = 200, description = "The new notebook's id.", body = CreatedNotebookOut)),
 )]
-pub(crate) async fn create(shared: web::Data<Shared>, keyed: Keyed, _: IgnoredBody) -> Answer {
+pub(crate) async fn create(shared: web::Data<AppState>, keyed: Keyed, _: IgnoredBody) -> Answer {
     let call = async move |service: NotebookService, user| Ok(service.create(&user).await?);
-    let made: Answered<NotebookId> = shared.once(keyed, call).await?;
+    let made: IdempotentOutcome<NotebookId> = shared.idempotent(keyed, call).await?;
     marked(made.is_replay, json(64, &CreatedNotebookOut { notebook_id: made.outcome.as_str() }))
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn create(shared: web::Data<Shared>, keyed: Keyed, _: IgnoredBo
     params(PageIn),
     responses((status = 200, description = "The list, or the part of it.", body = ListOut)),
 )]
-pub(crate) async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
+pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
     let PageIn { limit, cursor, sort } = page;
     let paged = limit.is_some() || cursor.is_some();
     if limit == Some(0) {
@@ -111,7 +111,7 @@ pub(crate) async fn list(shared: web::Data<Shared>, Caller(user): Caller, Query(
     ),
 )]
 pub(crate) async fn get(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     request: HttpRequest,
@@ -123,7 +123,7 @@ pub(crate) async fn get(
     {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish());
     }
-    let bytes = if let Some(bytes) = shared.rendered.get(&published) {
+    let bytes = if let Some(bytes) = shared.responses.get(&published) {
         bytes
     } else {
         let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
@@ -133,7 +133,7 @@ pub(crate) async fn get(
             return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, pin, hold))), etag));
         }
         let bytes = render(512 + size, &NotebookOut::new(&published))?;
-        shared.rendered.keep(&published, &bytes);
+        shared.responses.keep(&published, &bytes);
         bytes
     };
     Ok(with_etag(json_bytes(bytes), etag))
@@ -157,7 +157,7 @@ fn with_etag(mut answer: HttpResponse, etag: Option<HeaderValue>) -> HttpRespons
     responses((status = 200, description = "The name as it is now.", body = RenamedOut)),
 )]
 pub(crate) async fn rename(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
@@ -168,7 +168,7 @@ pub(crate) async fn rename(
     let call = async move |service: NotebookService, user, id, expected| {
         service.edit(&user, &id, expected, Edit::Rename { name }).await
     };
-    let renamed = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    let renamed = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
     // The same request, hence the same name.
     marked(renamed.is_replay, json(512, &RenamedOut::new(kept.as_deref())))
 }
@@ -186,7 +186,7 @@ pub(crate) async fn rename(
     responses((status = 200, description = "It is set.", body = DoneOut)),
 )]
 pub(crate) async fn connect(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
@@ -196,7 +196,7 @@ pub(crate) async fn connect(
     let call = async move |service: NotebookService, user, id, expected| {
         service.set_connection(&user, &id, expected, entered).await
     };
-    let connected = shared.once_if(keyed, id, (matched, expected_revision, None), call).await?;
+    let connected = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
     marked(connected.is_replay, json(32, &DoneOut::new()))
 }
 
@@ -212,13 +212,13 @@ pub(crate) async fn connect(
     responses((status = 200, description = "The copy's id and name.", body = DuplicatedOut)),
 )]
 pub(crate) async fn duplicate(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     _: IgnoredBody,
 ) -> Answer {
     let call = async move |service: NotebookService, user| Ok(service.duplicate(&user, &id).await?);
-    let Answered { outcome, is_replay } = shared.once(keyed, call).await?;
+    let IdempotentOutcome { outcome, is_replay } = shared.idempotent(keyed, call).await?;
     let Duplicated { id, name, has_connection } = outcome;
     marked(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
 }
@@ -234,7 +234,7 @@ pub(crate) async fn duplicate(
     responses((status = 200, description = "It is gone.", body = DoneOut)),
 )]
 pub(crate) async fn delete(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
@@ -242,8 +242,8 @@ pub(crate) async fn delete(
 ) -> Answer {
     let call =
         async move |service: NotebookService, user, id, expected| service.delete_expecting(&user, &id, expected).await;
-    let deleted = shared.once_if(keyed, id.clone(), (matched, expected_revision, None), call).await?;
-    shared.rendered.forget(&id);
+    let deleted = shared.idempotent_if(keyed, id.clone(), (matched, expected_revision, None), call).await?;
+    shared.responses.forget(&id);
     marked(deleted.is_replay, json(32, &DoneOut::new()))
 }
 

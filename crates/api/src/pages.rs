@@ -13,8 +13,8 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::answer::{Answer, read, resource};
+use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 
 /// What Quire is and where to go.
 const WELCOME: &str = include_str!("pages/welcome.html");
@@ -44,7 +44,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     }
 }
 
-async fn show(request: HttpRequest, shared: web::Data<Shared>) -> Answer {
+async fn show(request: HttpRequest, shared: web::Data<AppState>) -> Answer {
     let (html, css, script) = ("text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8");
     match request.path() {
         "/" => Ok(page(html, welcome(shared.settings.authenticator.is_development()))),

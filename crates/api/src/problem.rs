@@ -7,7 +7,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use quire_domain::Revision;
-use quire_files::DamageKind;
+use quire_files::ParseErrorKind;
 use quire_service::{ChangedCell, ChangedSince, ServiceError};
 use quire_storage::StoreError;
 use serde::Serialize;
@@ -245,11 +245,11 @@ impl From<AuthError> for Problem {
 }
 
 /// What a file that is no notebook is called: as a body that is none.
-fn of_damage(kind: DamageKind) -> Code {
+fn of_damage(kind: ParseErrorKind) -> Code {
     match kind {
-        DamageKind::Syntax => Code::MalformedJson,
-        DamageKind::Shape => Code::DoesNotFit,
-        DamageKind::Limit => Code::BeyondLimit,
+        ParseErrorKind::Syntax => Code::MalformedJson,
+        ParseErrorKind::Shape => Code::DoesNotFit,
+        ParseErrorKind::Limit => Code::BeyondLimit,
     }
 }
 
@@ -270,7 +270,7 @@ fn store_problem(error: StoreError, message: String) -> Problem {
                 .caused_by(error)
         }
         // Its answer was kept, and then not found: it has just expired.
-        StoreError::AlreadyAnswered => Problem::new(Code::Contended, message).after(1),
+        StoreError::AlreadyRecorded => Problem::new(Code::Contended, message).after(1),
         StoreError::OutcomeUnknown { .. } => Problem::new(Code::OutcomeUnknown, message).after(5).caused_by(error),
         other => internal(other),
     }

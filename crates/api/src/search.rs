@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Answer, json, read, resource};
+use crate::app_state::AppState;
 use crate::extract::Query;
 use crate::guard::Caller;
 use crate::problem::Problem;
-use crate::shared::Shared;
 use crate::wire::NextOut;
 
 /// Notebooks on a page, unless the query says otherwise, and at most.
 const USUAL: usize = 50;
-const MOST: usize = 200;
+const MAX: usize = 200;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/search", "GET, HEAD").route(read().to(search)));
@@ -83,7 +83,7 @@ struct CellHitOut<'a> {
     params(SearchIn),
     responses((status = 200, description = "What was found; the oldest notebooks first.", body = SearchOut)),
 )]
-pub(crate) async fn search(shared: web::Data<Shared>, Caller(user): Caller, Query(query): Query<SearchIn>) -> Answer {
+pub(crate) async fn search(shared: web::Data<AppState>, Caller(user): Caller, Query(query): Query<SearchIn>) -> Answer {
     let SearchIn { q, limit, cursor } = query;
     let text = SearchText::new(&q).map_err(|error: InvalidSearch| Problem::unfit_query("q", &error))?;
     if limit == Some(0) {
@@ -91,7 +91,7 @@ pub(crate) async fn search(shared: web::Data<Shared>, Caller(user): Caller, Quer
     }
     let after = cursor.map(|cursor| cursor.parse()).transpose();
     let after = after.map_err(|error: InvalidCursor| Problem::unfit_query("cursor", &error))?;
-    let page = PageRequest { limit: Some(limit.unwrap_or(USUAL).min(MOST)), after };
+    let page = PageRequest { limit: Some(limit.unwrap_or(USUAL).min(MAX)), after };
     let SearchPage { hits, next } = shared.read(shared.service.search(&user, &text, &page)).await?;
     let results: Vec<_> = hits.iter().map(hit_out).collect();
     json(64 + 512 * results.len(), &SearchOut { results, next_cursor: NextOut::new(next.as_ref()) })

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use quire_domain::{NotebookId, Timestamp, UserId};
 use quire_files::jupyter::{self, Identity};
 use quire_files::quire::Defaults;
-use quire_files::{DamageKind, Format};
+use quire_files::{Format, ParseErrorKind};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 std::fs::write(to.join(format!("{number}.ipynb")), text)?;
                 json!({"written": number, "notices": imported.notices})
             }
-            Err(damage) => json!({"refused": damage.reason, "limit": damage.kind == DamageKind::Limit}),
+            Err(damage) => json!({"refused": damage.reason, "limit": damage.kind == ParseErrorKind::Limit}),
         };
         writeln!(io::stdout(), "{line}")?;
     }

@@ -17,7 +17,7 @@ use quire_domain::Notebook;
 
 pub use crate::bounded::TooLong;
 use crate::fields::Fields;
-pub use crate::problem::{Damage, DamageKind};
+pub use crate::problem::{ParseError, ParseErrorKind};
 use crate::quire::Defaults;
 
 /// A format of notebook files.
@@ -41,8 +41,8 @@ pub struct Imported {
 /// Reads a notebook from elsewhere, by default in the format that its content says: only Jupyter's has `nbformat`.
 ///
 /// # Errors
-/// [`Damage`] says what is wrong and where.
-pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Result<Imported, Damage> {
+/// [`ParseError`] says what is wrong and where.
+pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Result<Imported, ParseError> {
     match format.unwrap_or_else(|| recognise(bytes)) {
         Format::Json => quire::import(bytes, defaults),
         Format::Ipynb => jupyter::read(bytes, defaults),

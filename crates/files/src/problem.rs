@@ -13,29 +13,29 @@ const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// A file that is no notebook, and as much as could be told of whose it is.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
-pub struct Damage {
+pub struct ParseError {
     /// The notebook's id, if the file gives one.
     pub id: Option<NotebookId>,
     /// The notebook's owner, if the file gives one.
     pub owner: Option<UserId>,
     /// What kind of wrong it is.
-    pub kind: DamageKind,
+    pub kind: ParseErrorKind,
     /// What is wrong and where, without content.
     pub reason: String,
     /// At which byte of the file; absent when it was not read.
     pub offset: Option<usize>,
 }
 
-impl Damage {
+impl ParseError {
     /// Something is beyond a limit, wherever it stands.
     pub(crate) fn of_limit(reason: String) -> Self {
-        Self { id: None, owner: None, kind: DamageKind::Limit, reason, offset: None }
+        Self { id: None, owner: None, kind: ParseErrorKind::Limit, reason, offset: None }
     }
 }
 
 /// What kind of wrong something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DamageKind {
+pub enum ParseErrorKind {
     /// The file is not JSON.
     Syntax,
     /// The JSON is no notebook.
@@ -49,7 +49,7 @@ pub enum DamageKind {
 pub(crate) struct Problem {
     pub(crate) reason: String,
     place: Place,
-    kind: DamageKind,
+    kind: ParseErrorKind,
 }
 
 #[derive(Debug)]
@@ -68,23 +68,23 @@ impl Problem {
     /// Something wrong so many bytes behind the value's beginning.
     pub(crate) fn behind(value: &RawValue, bytes: usize, reason: impl Into<String>) -> Self {
         let address = value.get().as_ptr().addr() + bytes;
-        Self { reason: reason.into(), place: Place::Address(address), kind: DamageKind::Shape }
+        Self { reason: reason.into(), place: Place::Address(address), kind: ParseErrorKind::Shape }
     }
 
     /// Something with this value is beyond a limit.
     #[expect(clippy::needless_pass_by_value, reason = "errors come by value from `map_err`")]
     pub(crate) fn beyond(value: &RawValue, limit: impl ToString) -> Self {
-        Self { kind: DamageKind::Limit, ..Self::at(value, limit.to_string()) }
+        Self { kind: ParseErrorKind::Limit, ..Self::at(value, limit.to_string()) }
     }
 
     /// Something wrong with the whole.
     pub(crate) fn whole(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), place: Place::LineAndColumn(1, 1), kind: DamageKind::Shape }
+        Self { reason: reason.into(), place: Place::LineAndColumn(1, 1), kind: ParseErrorKind::Shape }
     }
 
     /// Something about the whole is beyond a limit.
     pub(crate) fn whole_beyond(limit: &impl ToString) -> Self {
-        Self { kind: DamageKind::Limit, ..Self::whole(limit.to_string()) }
+        Self { kind: ParseErrorKind::Limit, ..Self::whole(limit.to_string()) }
     }
 
     /// The same, where what is wrong was made from this value.
@@ -107,7 +107,7 @@ impl Problem {
     fn syntax(error: &serde_json::Error) -> Self {
         let message = error.to_string();
         let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
-        Self { reason, place: Place::LineAndColumn(error.line(), error.column()), kind: DamageKind::Syntax }
+        Self { reason, place: Place::LineAndColumn(error.line(), error.column()), kind: ParseErrorKind::Syntax }
     }
 
     fn offset_in(&self, text: &str) -> usize {
@@ -128,12 +128,12 @@ impl Problem {
 pub(crate) fn read_text<T>(
     bytes: &[u8],
     parse: impl for<'a> Fn(&'a str, &mut Fields<'a>) -> Result<T, Problem>,
-) -> Result<(T, bool), Damage> {
+) -> Result<(T, bool), ParseError> {
     let (mark, bytes) = bytes.strip_prefix(MARK).map_or((0, bytes), |rest| (MARK.len(), rest));
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let offset = mark + error.valid_up_to();
         let reason = format!("byte {offset} is not UTF-8");
-        Damage { id: None, owner: None, kind: DamageKind::Syntax, reason, offset: Some(offset) }
+        ParseError { id: None, owner: None, kind: ParseErrorKind::Syntax, reason, offset: Some(offset) }
     })?;
     let damage = |found: &Fields<'_>, offset, problem: &Problem| {
         let position = Position::at(text, offset, mark);
@@ -141,7 +141,7 @@ pub(crate) fn read_text<T>(
             let (_, value) = found.iter().find(|(key, _)| key == name)?;
             fields::text(value, name).ok()
         };
-        Damage {
+        ParseError {
             id: value("id").and_then(|id| NotebookId::new(id).ok()),
             owner: value("user_id").and_then(|owner| UserId::new(owner).ok()),
             kind: problem.kind,
@@ -155,7 +155,7 @@ pub(crate) fn read_text<T>(
         Err(problem) => problem,
     };
     // Only now, since hardly any file has them.
-    if first.kind == DamageKind::Syntax
+    if first.kind == ParseErrorKind::Syntax
         && let Some((fixed, shifts)) = python::without_nan(text)
     {
         let mut found = Fields::new();

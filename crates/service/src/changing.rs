@@ -4,17 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, UserId};
-use quire_storage::{KeptAnswer, ListFilter, Page, PageRequest, StoreError};
+use quire_storage::{IdempotencyRecord, ListFilter, Page, PageRequest, StoreError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::command::{Command, EditCommand, Keep, Wish};
+use crate::command::{Command, EditCommand, EditRequest, RecordOnCommit};
 use crate::conflict::{ChangedSince, Expected};
 use crate::duplicate::{Duplicated, copy_of, name_of_copy};
 use crate::event::Published;
-use crate::once::Ticket;
+use crate::idempotency::IdempotencyContext;
 use crate::provision::{new_cell_id, notebook_of};
-use crate::quota::{bytes, makes_room, of_notebook, of_wish};
+use crate::quota::{bytes, makes_room, of_notebook, of_request};
 use crate::work::Kind;
 use crate::writer::ROUNDS;
 use crate::{NotebookService, ServiceError};
@@ -110,7 +110,7 @@ impl NotebookService {
         expected: impl Into<Expected>,
         edit: Edit,
     ) -> Result<Edited, ServiceError> {
-        self.wish(user, id, expected.into(), edit.into(), None).await
+        self.request(user, id, expected.into(), edit.into(), None).await
     }
 
     /// Sets the connection string that the owner entered, sealed where it can be, or none; see [`Self::edit`]. The one that
@@ -125,8 +125,8 @@ impl NotebookService {
         expected: impl Into<Expected>,
         entered: Option<ConnectionString>,
     ) -> Result<Edited, ServiceError> {
-        let wish = entered.map_or(Wish::Edit(Edit::SetConnection { connection: None }), Wish::Connect);
-        self.wish(user, id, expected.into(), wish, None).await
+        let request = entered.map_or(EditRequest::Edit(Edit::SetConnection { connection: None }), EditRequest::Connect);
+        self.request(user, id, expected.into(), request, None).await
     }
 
     /// Inserts a cell with an id of its own; see [`Self::edit`].
@@ -143,32 +143,32 @@ impl NotebookService {
     ) -> Result<Created, ServiceError> {
         let cell = new_cell_id()?;
         let edit = Edit::InsertCell { id: cell.clone(), cell_type, code, place };
-        let edited = self.wish(user, id, expected.into(), edit.into(), Some(&cell)).await?;
+        let edited = self.request(user, id, expected.into(), edit.into(), Some(&cell)).await?;
         Ok(Created { cell, edited })
     }
 
-    async fn wish(
+    async fn request(
         &self,
         user: &UserId,
         id: &NotebookId,
         expected: Expected,
-        wish: Wish,
+        request: EditRequest,
         made: Option<&CellId>,
     ) -> Result<Edited, ServiceError> {
         self.check_may_change()?;
-        let more = of_wish(&wish, &self.open(user, id).await?.published.borrow().notebook);
+        let more = of_request(&request, &self.open(user, id).await?.published.borrow().notebook);
         self.shared.quotas.admit((&self.shared.store, &self.shared.lanes), user, more).await?;
         let command = |reply| {
             Command::Edit(EditCommand {
                 user: user.clone(),
                 expected,
-                wish: wish.clone(),
-                keep: self.ticket.clone().map(|ticket| Keep { ticket, made: made.cloned() }),
+                request: request.clone(),
+                keep: self.context.clone().map(|context| RecordOnCommit { context, made: made.cloned() }),
                 reply,
             })
         };
         let edited = self.ask(user, id, command).await?;
-        if makes_room(&wish, more) {
+        if makes_room(&request, more) {
             self.shared.quotas.made_room(user);
         }
         Ok(edited)
@@ -194,7 +194,7 @@ impl NotebookService {
         expected: Expected,
     ) -> Result<(), ServiceError> {
         self.check_may_change()?;
-        let command = |reply| Command::Delete { user: user.clone(), expected, ticket: self.ticket.clone(), reply };
+        let command = |reply| Command::Delete { user: user.clone(), expected, context: self.context.clone(), reply };
         for _ in 0..ROUNDS {
             let deleted = match self.ask(user, id, command).await {
                 // Deleting needs no room, and makes some.
@@ -263,8 +263,8 @@ impl NotebookService {
         &self,
         notebook: &NotebookId,
         outcome: &impl Serialize,
-    ) -> Result<Option<KeptAnswer>, ServiceError> {
-        let answer = |ticket: &Arc<Ticket>| ticket.answer(notebook, outcome, self.shared.clock.now());
-        Ok(self.ticket.as_ref().map(answer).transpose()?)
+    ) -> Result<Option<IdempotencyRecord>, ServiceError> {
+        let answer = |context: &Arc<IdempotencyContext>| context.answer(notebook, outcome, self.shared.clock.now());
+        Ok(self.context.as_ref().map(answer).transpose()?)
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use quire_domain::{CellId, ConnectionString, Edit, NotebookId, Timestamp, UserId};
-use quire_storage::{KeptAnswer, StoreError};
+use quire_storage::{IdempotencyRecord, StoreError};
 use tokio::sync::oneshot;
 
 use crate::conflict::Expected;
 use crate::event::{Seq, Watch};
-use crate::once::Ticket;
+use crate::idempotency::IdempotencyContext;
 use crate::{Created, Edited, ServiceError};
 
 /// What a writer is asked to do.
@@ -20,7 +20,7 @@ pub(crate) enum Command {
     Delete {
         user: UserId,
         expected: Expected,
-        ticket: Option<Arc<Ticket>>,
+        context: Option<Arc<IdempotencyContext>>,
         reply: oneshot::Sender<Result<(), ServiceError>>,
     },
     /// Look for a hint that others changed the notebook, then tell whoever waits for that.
@@ -38,44 +38,44 @@ pub(crate) enum Command {
 pub(crate) struct EditCommand {
     pub(crate) user: UserId,
     pub(crate) expected: Expected,
-    pub(crate) wish: Wish,
+    pub(crate) request: EditRequest,
     /// Whose answer is to be kept.
-    pub(crate) keep: Option<Keep>,
+    pub(crate) keep: Option<RecordOnCommit>,
     pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
 }
 
 /// A request whose answer is to be kept when the revision is known.
 #[derive(Clone, Debug)]
-pub(crate) struct Keep {
-    pub(crate) ticket: Arc<Ticket>,
+pub(crate) struct RecordOnCommit {
+    pub(crate) context: Arc<IdempotencyContext>,
     /// The cell that it makes.
     pub(crate) made: Option<CellId>,
 }
 
-impl Keep {
+impl RecordOnCommit {
     pub(crate) fn answer(
         &self,
         notebook: &NotebookId,
         edited: &Edited,
         at: Timestamp,
-    ) -> Result<KeptAnswer, StoreError> {
+    ) -> Result<IdempotencyRecord, StoreError> {
         match &self.made {
-            Some(cell) => self.ticket.answer(notebook, &Created { cell: cell.clone(), edited: edited.clone() }, at),
-            None => self.ticket.answer(notebook, edited, at),
+            Some(cell) => self.context.answer(notebook, &Created { cell: cell.clone(), edited: edited.clone() }, at),
+            None => self.context.answer(notebook, edited, at),
         }
     }
 }
 
 /// What a user wants changed.
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum EditRequest {
     /// This.
     Edit(Edit),
     /// The connection string that they entered; which edit that is depends on the one that there is.
     Connect(ConnectionString),
 }
 
-impl From<Edit> for Wish {
+impl From<Edit> for EditRequest {
     fn from(edit: Edit) -> Self {
         // One that is not sealed takes the way of one that was entered, whoever made the edit.
         match &edit {

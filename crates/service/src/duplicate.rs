@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::provision::new_life;
 
-/// The answer to the wish for a copy.
+/// The answer to a request for a copy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Duplicated {
     /// The copy.

@@ -2,7 +2,7 @@
 
 use quire_domain::limits::Invalid;
 use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection};
-use quire_files::Damage;
+use quire_files::ParseError;
 use quire_storage::StoreError;
 
 use crate::{ChangedSince, KnownState};
@@ -108,11 +108,11 @@ pub enum ServiceError {
     NoSecretKey,
     /// A file is no notebook, or one beyond a limit.
     #[error(transparent)]
-    NoNotebook(#[from] Damage),
+    NoNotebook(#[from] ParseError),
     /// Others changed the notebook again and again while this edit was tried.
     #[error("notebook {0} is being changed too quickly by others; try again")]
     Contended(NotebookId),
-    /// The key of a request that was sent earlier, with another wish.
+    /// The key of a request that was sent earlier, with another request.
     #[error("this key was used for another request; take a new key for a new request")]
     KeyReused,
     /// The work on a request with a key was cut off, or refused for a reason that may be the request's own earlier effect.

@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use crate::ServiceError;
 use crate::analyser::opening_cost;
+use crate::event_buffer::{EventBuffer, Next};
 use crate::memory::{self, Charge};
 use crate::pin::PinnedCharge;
-use crate::recent::{Next, Recent};
 use crate::work::Kind;
-use crate::writer::Shared;
+use crate::writer::ServiceContext;
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Published {
     }
 
     /// The notebook's dependency graph, built once, however many ask for it.
-    pub(crate) async fn graph(self: &Arc<Self>, shared: &Shared) -> Result<Arc<AccountedGraph>, ServiceError> {
+    pub(crate) async fn graph(self: &Arc<Self>, shared: &ServiceContext) -> Result<Arc<AccountedGraph>, ServiceError> {
         let build = || async {
             let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
             let Notebook { id, owner, .. } = &self.notebook;
@@ -141,7 +141,7 @@ pub struct Watch {
     start: Option<Arc<Published>>,
     /// The number of the last event that the watcher has had; absent when it cannot be told what it has missed.
     seen: Option<u64>,
-    recent: Arc<Recent>,
+    recent: Arc<EventBuffer>,
     /// Changes when there are more events, and closes when there will be none.
     news: watch::Receiver<()>,
     published: watch::Receiver<Arc<Published>>,
@@ -150,7 +150,7 @@ pub struct Watch {
 impl Watch {
     /// A watcher who has had the events up to `last`, or to now; called by the writer, so that no event comes in between.
     pub(crate) fn new(
-        recent: Arc<Recent>,
+        recent: Arc<EventBuffer>,
         news: watch::Receiver<()>,
         published: watch::Receiver<Arc<Published>>,
         last: Option<Seq>,

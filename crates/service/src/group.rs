@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Edit, EditError};
-use quire_storage::{Commit, CommitId, KeptAnswer, StoreError, Version};
+use quire_storage::{Commit, CommitId, IdempotencyRecord, StoreError, Version};
 use uuid::Uuid;
 
-use crate::command::{EditCommand, Wish};
+use crate::command::{EditCommand, EditRequest};
 use crate::error::repeat;
 use crate::writer::{ROUNDS, Writer};
-use crate::{Edited, ServiceError, recent};
+use crate::{Edited, ServiceError, event_buffer};
 
 /// How one attempt to commit a group ended.
 enum Attempt {
@@ -89,7 +89,7 @@ impl Writer {
                     // What was answered before was done at another server.
                     if matches!(
                         error,
-                        StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. } | StoreError::AlreadyAnswered
+                        StoreError::OutcomeUnknown { .. } | StoreError::NotFound { .. } | StoreError::AlreadyRecorded
                     ) {
                         self.doubt().await;
                     }
@@ -109,13 +109,13 @@ impl Writer {
         let mut weight = 0;
         for command in group {
             // All that is published together is kept for watchers, whatever it holds.
-            if weight > recent::MAX_BYTES {
+            if weight > event_buffer::MAX_BYTES {
                 break;
             }
             let applied = self.apply(command, &changes).await;
             answers.push(applied.map(|change| {
                 if let Some(change) = &change {
-                    weight += recent::weight_of(change);
+                    weight += event_buffer::weight_of(change);
                     changes.push(Arc::clone(change));
                     states.push(self.open.notebook().clone());
                 }
@@ -150,7 +150,7 @@ impl Writer {
     }
 
     /// Keeps the answers to edits that found nothing to change: repeated later, they may find something.
-    async fn keep_answers(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[KeptAnswer]) -> Attempt {
+    async fn keep_answers(&self, answers: Vec<Result<Edited, ServiceError>>, kept: &[IdempotencyRecord]) -> Attempt {
         if kept.is_empty() {
             return Attempt::Done(answers);
         }
@@ -176,17 +176,17 @@ impl Writer {
         let current = self.open.notebook().base();
         let is_late = command.expected.is_other(current);
         let revision_of = |id: &CellId| self.open.cell(id).map(|cell| cell.revision);
-        let is_allowed = match &command.wish {
-            Wish::Edit(edit) => command.expected.allows(edit, current, revision_of),
-            Wish::Connect(_) => !is_late,
+        let is_allowed = match &command.request {
+            EditRequest::Edit(edit) => command.expected.allows(edit, current, revision_of),
+            EditRequest::Connect(_) => !is_late,
         };
         if !is_allowed {
             return Err(self.conflict(command, pending));
         }
         let connect;
-        let edit = match &command.wish {
-            Wish::Edit(edit) => edit,
-            Wish::Connect(entered) => match self.shared.sealing.enter(self.open.notebook(), entered)? {
+        let edit = match &command.request {
+            EditRequest::Edit(edit) => edit,
+            EditRequest::Connect(entered) => match self.shared.sealing.enter(self.open.notebook(), entered)? {
                 Some(connection) => {
                     connect = Edit::SetConnection { connection: Some(connection) };
                     &connect
@@ -223,7 +223,12 @@ impl Writer {
         ServiceError::Conflict { expected, current: notebook.revision, changed }
     }
 
-    async fn store(&self, base: Base, changes: &[Arc<Change>], answers: &[KeptAnswer]) -> Result<Version, StoreError> {
+    async fn store(
+        &self,
+        base: Base,
+        changes: &[Arc<Change>],
+        answers: &[IdempotencyRecord],
+    ) -> Result<Version, StoreError> {
         let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook(), answers };
         let store = self.shared.store.for_writer(&commit.after.owner).await;
         match store.commit(commit).await {

@@ -2,7 +2,7 @@
 //! embed it; `examples/embed.rs` shows how.
 //!
 //! [`NotebookService`] is the whole interface. Each active notebook has one writer task with a queue, which is the only
-//! place where the notebook changes; readers share what it has published. [`NotebookService::once`] is for requests that
+//! place where the notebook changes; readers share what it has published. [`NotebookService::idempotent`] is for requests that
 //! may be sent again.
 
 mod analyser;
@@ -14,17 +14,17 @@ mod connection;
 mod duplicate;
 mod error;
 mod event;
+mod event_buffer;
 mod eviction;
-mod exchange;
 mod group;
+mod idempotency;
+mod import_export;
 mod memory;
-mod once;
 mod options;
 mod pin;
 mod provision;
 mod quota;
 mod reading;
-mod recent;
 mod registry;
 mod service;
 mod sorted;
@@ -37,8 +37,8 @@ pub use conflict::{ChangedCell, ChangedSince, Expected, KnownState};
 pub use duplicate::Duplicated;
 pub use error::ServiceError;
 pub use event::{AccountedGraph, Event, EventKind, InvalidSeq, Published, Seq, Watch};
-pub use exchange::{ImportFile, ImportedNotebook};
-pub use once::{Answered, RequestKey};
+pub use idempotency::{IdempotentOutcome, RequestKey};
+pub use import_export::{ImportFile, ImportedNotebook};
 pub use options::Options;
 pub use pin::PinnedMemory;
 pub use quota::Quota;

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ServiceError;
-use crate::writer::Shared;
+use crate::writer::ServiceContext;
 
 /// Maximum time that work waits for notebooks that are being evicted, well below the time that a request may take.
 const MAX_EVICTION_WAIT: Duration = Duration::from_secs(10);
@@ -175,7 +175,7 @@ impl Memory {
 ///
 /// # Errors
 /// As [`grow`].
-pub(crate) async fn charge(shared: &Shared, user: &UserId, bytes: usize) -> Result<Charge, ServiceError> {
+pub(crate) async fn charge(shared: &ServiceContext, user: &UserId, bytes: usize) -> Result<Charge, ServiceError> {
     let charge = shared.memory.charge_nothing(user);
     grow(shared, &charge, bytes).await?;
     Ok(charge)
@@ -187,7 +187,7 @@ pub(crate) async fn charge(shared: &Shared, user: &UserId, bytes: usize) -> Resu
 /// # Errors
 /// [`ServiceError::MemoryFull`] when none of the user's notebooks is idle, no other user takes more than this one would, and
 /// no notebook that is ending makes room in time.
-pub(crate) async fn grow(shared: &Shared, charge: &Charge, bytes: usize) -> Result<(), ServiceError> {
+pub(crate) async fn grow(shared: &ServiceContext, charge: &Charge, bytes: usize) -> Result<(), ServiceError> {
     let (memory, user) = (&shared.memory, &charge.account().user);
     let deadline = Instant::now() + MAX_EVICTION_WAIT;
     loop {
@@ -206,12 +206,12 @@ pub(crate) async fn grow(shared: &Shared, charge: &Charge, bytes: usize) -> Resu
 }
 
 /// Begins to evict notebooks while all together take more than they may.
-pub(crate) fn evict_excess(shared: &Shared) {
+pub(crate) fn evict_excess(shared: &ServiceContext) {
     evict(shared, None);
 }
 
 /// Begins to evict as many notebooks as make room for what is wanted, as far as that is possible, and does not wait for them.
-fn evict(shared: &Shared, wanted: Option<(&UserId, usize)>) {
+fn evict(shared: &ServiceContext, wanted: Option<(&UserId, usize)>) {
     let missing = shared.memory.missing(wanted.map_or(0, |(_, bytes)| bytes));
     if missing > 0 {
         let by_user = shared.memory.totals().by_user.clone();

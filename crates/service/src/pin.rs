@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use crate::ServiceError;
 use crate::event::Published;
 use crate::memory::{self, Charge};
-use crate::writer::Shared;
+use crate::writer::ServiceContext;
 
 /// The memory of a published state, accounted to the notebook's owner until this is dropped. An answer that is written
 /// while its client reads keeps the state, although the notebook may be edited or evicted meanwhile, which ends the writer
@@ -24,7 +24,11 @@ pub(crate) struct PinnedCharge(Mutex<Weak<Charge>>);
 impl PinnedCharge {
     /// Pins the state that this belongs to. The first pin is charged beside what the writer task has charged for the
     /// notebook, since nothing tells how long each of the two will last; all further ones share it.
-    pub(crate) async fn pin(&self, published: &Published, shared: &Shared) -> Result<PinnedMemory, ServiceError> {
+    pub(crate) async fn pin(
+        &self,
+        published: &Published,
+        shared: &ServiceContext,
+    ) -> Result<PinnedMemory, ServiceError> {
         let mut pinned = self.0.lock().await;
         if let Some(charge) = pinned.upgrade() {
             return Ok(PinnedMemory { _charge: charge });

@@ -13,7 +13,7 @@ use quire_storage::Usage;
 use tokio::time::Instant;
 
 use crate::ServiceError;
-use crate::command::Wish;
+use crate::command::EditRequest;
 use crate::work::{Kind, Lanes, Store};
 
 /// How much a user may keep; the default is any amount. What makes nothing more is never refused, nor are the two
@@ -133,20 +133,20 @@ pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
 }
 
 /// Whether an edit that happened may have left less than there was.
-pub(crate) fn makes_room(wish: &Wish, more: Usage) -> bool {
-    more.bytes == 0 && matches!(wish, Wish::Edit(Edit::DeleteCell { .. } | Edit::UpdateCell { .. }))
+pub(crate) fn makes_room(request: &EditRequest, more: Usage) -> bool {
+    more.bytes == 0 && matches!(request, EditRequest::Edit(Edit::DeleteCell { .. } | Edit::UpdateCell { .. }))
 }
 
 /// What an edit adds to the notebook as it was last seen.
-pub(crate) fn of_wish(wish: &Wish, notebook: &Notebook) -> Usage {
-    let bytes = match wish {
-        Wish::Edit(Edit::InsertCell { code, .. }) => code.len(),
-        Wish::Edit(Edit::UpdateCell { id, code }) => {
+pub(crate) fn of_request(request: &EditRequest, notebook: &Notebook) -> Usage {
+    let bytes = match request {
+        EditRequest::Edit(Edit::InsertCell { code, .. }) => code.len(),
+        EditRequest::Edit(Edit::UpdateCell { id, code }) => {
             let before = notebook.cells.find(id).map_or(0, |cell| cell.code.len());
             code.len().saturating_sub(before)
         }
         // Names and connection strings are short, and what a run leaves is bounded for each cell.
-        Wish::Edit(_) | Wish::Connect(_) => 0,
+        EditRequest::Edit(_) | EditRequest::Connect(_) => 0,
     };
     Usage { notebooks: 0, bytes: bytes as u64 }
 }

@@ -14,22 +14,22 @@ use uuid::Uuid;
 use crate::analyser::Analyser;
 use crate::command::Command;
 use crate::connection::Sealing;
+use crate::idempotency::{CleanupTrigger, IdempotencyContext};
 use crate::memory::{self, Memory};
-use crate::once::{Tally, Ticket};
 use crate::quota::Quotas;
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::work::{Kind, Lanes, Store};
-use crate::writer::{ACTIVE_BYTES, ROUNDS, Shared, Writer};
+use crate::writer::{ACTIVE_BYTES, ROUNDS, ServiceContext, Writer};
 use crate::{Options, ServiceError};
 
 /// The use cases of notebooks, over one store. A clone is the same service.
 #[derive(Clone, Debug)]
 pub struct NotebookService {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ServiceContext>,
     closing: Arc<AtomicBool>,
     pub(crate) read_only: bool,
     /// The request with a key that this is for; see [`Self::once`].
-    pub(crate) ticket: Option<Arc<Ticket>>,
+    pub(crate) context: Option<Arc<IdempotencyContext>>,
 }
 
 impl NotebookService {
@@ -42,7 +42,7 @@ impl NotebookService {
         let lanes = Arc::new(Lanes::new(&options.budgets, &runtime));
         let store = Store::new(store, &lanes);
         let hints = store.subscribe();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServiceContext {
             store,
             clock: options.clock,
             analyser: Analyser::new(&options.budgets, &lanes)?,
@@ -56,11 +56,11 @@ impl NotebookService {
             idle: options.idle,
             epoch: Uuid::new_v4(),
             events: AtomicU64::new(0),
-            underway: Arc::default(),
-            tally: Tally::default(),
+            in_flight: Arc::default(),
+            cleanup: CleanupTrigger::default(),
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
-        Ok(Self { shared, closing: Arc::default(), read_only: options.read_only, ticket: None })
+        Ok(Self { shared, closing: Arc::default(), read_only: options.read_only, context: None })
     }
 
     /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
@@ -208,13 +208,17 @@ impl NotebookService {
     }
 
     /// This service, for a request with a key.
-    pub(crate) fn with_ticket(&self, ticket: Arc<Ticket>) -> Self {
-        Self { ticket: Some(ticket), ..self.clone() }
+    pub(crate) fn with_context(&self, context: Arc<IdempotencyContext>) -> Self {
+        Self { context: Some(context), ..self.clone() }
     }
 }
 
 /// Starts the notebook's writer in its slot for its owner, unless another is doing so or has; then waits for that.
-async fn start(shared: Arc<Shared>, slot_use: SlotUse, (id, user): (NotebookId, UserId)) -> Result<(), ServiceError> {
+async fn start(
+    shared: Arc<ServiceContext>,
+    slot_use: SlotUse,
+    (id, user): (NotebookId, UserId),
+) -> Result<(), ServiceError> {
     let unknown = || ServiceError::UnknownNotebook(id.to_string());
     let start = || async {
         // Before loading, so that what is loaded does not wait in memory, and only so many of the largest are there beside

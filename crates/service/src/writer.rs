@@ -15,10 +15,10 @@ use crate::command::Command;
 use crate::conflict::{Deletions, Expected};
 use crate::connection::Sealing;
 use crate::event::{Event, EventKind, Published, Seq, Watch};
+use crate::event_buffer::EventBuffer;
+use crate::idempotency::{CleanupTrigger, IdempotencyContext, InFlightKeys};
 use crate::memory::{self, Charge, Memory};
-use crate::once::{Tally, Ticket, Underway};
 use crate::quota::Quotas;
-use crate::recent::Recent;
 use crate::registry::{Handle, Registry, SlotUse};
 use crate::work::{Kind, Lanes, Permit, Store};
 use crate::{Clock, ServiceError};
@@ -36,7 +36,7 @@ pub(crate) const ACTIVE_BYTES: usize = 32 * 1024;
 
 /// What all writers of a service share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct ServiceContext {
     pub(crate) store: Store,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -53,11 +53,11 @@ pub(crate) struct Shared {
     pub(crate) epoch: Uuid,
     /// The number of the last event of any notebook.
     pub(crate) events: AtomicU64,
-    pub(crate) underway: Arc<Underway>,
-    pub(crate) tally: Tally,
+    pub(crate) in_flight: Arc<InFlightKeys>,
+    pub(crate) cleanup: CleanupTrigger,
 }
 
-impl Shared {
+impl ServiceContext {
     fn next_seq(&self) -> Seq {
         Seq { epoch: self.epoch, number: self.events.fetch_add(1, Ordering::Relaxed) + 1 }
     }
@@ -68,7 +68,7 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Writer {
     registered: SlotUse,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ServiceContext>,
     pub(crate) open: OpenNotebook,
     pub(crate) deletions: Deletions,
     /// Set when it is not known what is stored: it must be read before anything else is stored.
@@ -78,7 +78,7 @@ pub(crate) struct Writer {
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
     /// What watchers are told, and that there is more of it.
-    recent: Arc<Recent>,
+    recent: Arc<EventBuffer>,
     news: watch::Sender<()>,
     /// As in the [`Handle`].
     used: Arc<AtomicU64>,
@@ -102,7 +102,7 @@ impl Writer {
     /// [`ServiceError::NotebookTooLarge`] when the notebook turns out to take more memory than one may; what was charged for
     /// it before is only what could be told without analysing it.
     pub(crate) async fn start(
-        shared: &Arc<Shared>,
+        shared: &Arc<ServiceContext>,
         slot: &SlotUse,
         loaded: Loaded,
         permit: Permit,
@@ -138,7 +138,7 @@ impl Writer {
             gone: None,
             commands,
             published,
-            recent: Arc::new(Recent::since_start(seq.number)),
+            recent: Arc::new(EventBuffer::since_start(seq.number)),
             news,
             used,
             charge,
@@ -211,8 +211,8 @@ impl Writer {
                     }
                     self.commit_group(group).await;
                 }
-                Command::Delete { user, expected, ticket, reply } => {
-                    let answer = self.delete(&user, expected, ticket).await;
+                Command::Delete { user, expected, context, reply } => {
+                    let answer = self.delete(&user, expected, context).await;
                     let _ = reply.send(answer); // nobody may be waiting any more
                 }
                 Command::Refresh { reply } => {
@@ -264,10 +264,10 @@ impl Writer {
         &mut self,
         user: &UserId,
         expected: Expected,
-        ticket: Option<Arc<Ticket>>,
+        context: Option<Arc<IdempotencyContext>>,
     ) -> Result<(), ServiceError> {
         let now = self.shared.clock.now();
-        let answer = ticket.map(|ticket| ticket.answer(self.id(), &(), now)).transpose()?;
+        let answer = context.map(|context| context.answer(self.id(), &(), now)).transpose()?;
         for _ in 0..ROUNDS {
             // Another server may have changed it since, and given it another owner; what is deleted is gone.
             self.refresh().await?;

@@ -47,15 +47,15 @@ pub(crate) enum Error {
     #[error("the notebook is no longer at revision {0}")]
     Mismatch(Revision),
     #[error("the same request was answered before")]
-    Answered,
+    AlreadyRecorded,
     #[error("the file is damaged: {0}")]
     Damaged(String),
     #[error("the change is in place, but may not survive a loss of power")]
-    Unsure(#[source] io::Error),
+    DurabilityUnknown(#[source] io::Error),
     #[error("the file would have {0} bytes, more than the {limit} allowed", limit = crate::MAX_FILE_BYTES)]
     TooLarge(u64),
     #[error("the file keeps changing while it is read")]
-    Restless,
+    ConcurrentlyModified,
     #[error("the file could not be read again: {0}")]
     Unreadable(String),
     #[error(transparent)]
@@ -82,9 +82,9 @@ impl Error {
             Self::NotFound => StoreError::NotFound { id },
             Self::Exists => StoreError::AlreadyExists { id },
             Self::Mismatch(expected) => StoreError::RevisionMismatch { id, expected },
-            Self::Answered => StoreError::AlreadyAnswered,
+            Self::AlreadyRecorded => StoreError::AlreadyRecorded,
             Self::Damaged(reason) => StoreError::Damaged { id, reason },
-            Self::Unsure(_) | Self::CutOff => StoreError::OutcomeUnknown { id },
+            Self::DurabilityUnknown(_) | Self::CutOff => StoreError::OutcomeUnknown { id },
             Self::TooLarge(_) => StoreError::Full { id, reason: self.to_string() },
             Self::Restore(error) => match io_error(error, id, verb) {
                 StoreError::Backend { source, .. } => StoreError::Unavailable {
@@ -96,7 +96,9 @@ impl Error {
             Self::LockLost(error) => {
                 StoreError::Unavailable { reason: "the lock was removed".into(), source: Some(Box::new(error)) }
             }
-            Self::Moved | Self::Restless => StoreError::Unavailable { reason: self.to_string(), source: None },
+            Self::Moved | Self::ConcurrentlyModified => {
+                StoreError::Unavailable { reason: self.to_string(), source: None }
+            }
             Self::Unreadable(_) | Self::Unwritable(_) => {
                 StoreError::Backend { action: format!("{verb} notebook {id}"), source: Box::new(self) }
             }
@@ -107,8 +109,8 @@ impl Error {
     /// For a caller for whom it was about answers, not about a notebook.
     pub(crate) fn of_answers(self) -> StoreError {
         match self {
-            Self::Answered => StoreError::AlreadyAnswered,
-            Self::Unsure(_) => StoreError::Unavailable {
+            Self::AlreadyRecorded => StoreError::AlreadyRecorded,
+            Self::DurabilityUnknown(_) => StoreError::Unavailable {
                 reason: "whether the answered change survives a loss of power is not known".into(),
                 source: Some(Box::new(self)),
             },
@@ -124,7 +126,7 @@ impl Error {
     /// For a caller who changed nothing, so that there is no outcome to be unsure of.
     pub(crate) fn of_read(self, id: &NotebookId) -> StoreError {
         match self {
-            Self::Unsure(_) | Self::CutOff => {
+            Self::DurabilityUnknown(_) | Self::CutOff => {
                 StoreError::Unavailable { reason: "the work was cut off".into(), source: Some(Box::new(self)) }
             }
             other => other.of(id, "read"),

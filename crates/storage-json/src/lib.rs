@@ -10,19 +10,19 @@
 //! - `.quire/answers.log`: what was answered to requests that may come again; losing it loses no code.
 //! - `.quire/tmp/`: files being written.
 
-mod answers;
 mod digest;
 mod disk;
 mod engine;
 mod error;
+mod file_poller;
 mod health;
+mod idempotency;
 mod index;
 mod lock;
 mod names;
 mod reader;
 mod results;
 mod store;
-mod watch;
 
 pub use error::OpenError;
 pub use names::file_stems;

@@ -7,16 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::{
-    AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
-    SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
+    Commit, Digested, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Loaded, NotebookStore, Page, PageRequest,
+    SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
 };
 use tokio::sync::broadcast;
 
 use crate::OpenError;
 use crate::engine::{Engine, OwnedCommit};
 use crate::error::Error;
+use crate::file_poller::FilePoller;
 use crate::health::HealthCheck;
-use crate::watch::Watch;
 
 /// How long [`NotebookStore::health`] waits for the disk.
 const HEALTH_WAITS: Duration = Duration::from_millis(800);
@@ -60,7 +60,7 @@ pub struct JsonNotebookStore {
     engine: Arc<Engine>,
     calls: Arc<Calls>,
     health: HealthCheck,
-    watch: Option<Watch>,
+    watch: Option<FilePoller>,
 }
 
 impl JsonNotebookStore {
@@ -74,7 +74,7 @@ impl JsonNotebookStore {
         let owner = options.default_owner.map_or_else(|| UserId::new("system"), Ok);
         let owner = owner.map_err(|error| failed(std::io::Error::other(error)))?;
         let engine = Arc::new(Engine::open(dir, owner)?);
-        let watch = options.scan_every.map(|every| Watch::start(Arc::clone(&engine), every)).transpose();
+        let watch = options.scan_every.map(|every| FilePoller::start(Arc::clone(&engine), every)).transpose();
         let calls = Arc::default();
         let health = HealthCheck::start(&engine, &calls).map_err(failed)?;
         Ok(Self { engine, calls, health, watch: watch.map_err(failed)? })
@@ -121,7 +121,7 @@ impl JsonNotebookStore {
 
 #[async_trait]
 impl NotebookStore for JsonNotebookStore {
-    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
         let (notebook, answer) = (notebook.clone(), answer.cloned());
         let id = notebook.id.clone();
         self.change(move |engine| engine.create(&notebook, answer.as_slice()))
@@ -175,23 +175,28 @@ impl NotebookStore for JsonNotebookStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
         let (owned, answer) = (id.clone(), answer.cloned());
         let deleted = self.change(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
         deleted.map_err(|error| error.of(id, "delete"))
     }
 
-    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
         let answers = answers.to_vec();
         self.change(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
     }
 
-    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+    async fn answer(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
         let (user, key) = (user.clone(), *key);
         self.run(move |engine| engine.answer(&user, key, now)).await.map_err(Error::of_answers)
     }
 
-    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         let users = users.to_vec();
         self.change(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
     }

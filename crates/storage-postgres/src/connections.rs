@@ -24,9 +24,9 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(30);
 /// How long the answer to that is waited for.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection that nobody has needed for so long is closed.
-const MOST_IDLE: Duration = Duration::from_mins(10);
+const MAX_IDLE: Duration = Duration::from_mins(10);
 /// A connection is used no longer than this, so that what its server process has gathered in memory goes.
-const MOST_AGE: Duration = Duration::from_mins(30);
+const MAX_AGE: Duration = Duration::from_mins(30);
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -41,13 +41,13 @@ pub(crate) struct Connections {
     turns: Semaphore,
     /// No connection is given to anybody: the schema has not been checked yet.
     held: AtomicBool,
-    kept: Mutex<Kept>,
+    kept: Mutex<IdleConnections>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct IdleConnections {
     /// The one that was used last is at the end, and is used next.
-    idle: Vec<Idle>,
+    idle: Vec<IdleConnection>,
     /// Connections made before are not to be trusted: one of them was lost or had become read-only, and after a failover
     /// the others lead to the same old server.
     trusted_from: Instant,
@@ -56,7 +56,7 @@ struct Kept {
 }
 
 #[derive(Debug)]
-struct Idle {
+struct IdleConnection {
     link: Link,
     since: Instant,
 }
@@ -82,7 +82,7 @@ impl Connections {
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, DatabaseUrlError> {
         connect_options(&url, &options, None)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
-        let kept = Mutex::new(Kept { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
+        let kept = Mutex::new(IdleConnections { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
         Ok(Self { url, options, pooling, turns, held: AtomicBool::new(false), kept })
     }
 
@@ -123,14 +123,14 @@ impl Connections {
     pub(crate) async fn close(&self) {
         self.turns.close();
         let idle = std::mem::take(&mut self.kept().idle);
-        for Idle { link, .. } in idle {
+        for IdleConnection { link, .. } in idle {
             let _ = tokio::time::timeout(PING_TIMEOUT, link.connection.close()).await; // it goes either way
         }
     }
 
     async fn kept_link(&self, timeout: Duration) -> Option<Link> {
         loop {
-            let Idle { mut link, since } = self.kept().idle.pop()?;
+            let IdleConnection { mut link, since } = self.kept().idle.pop()?;
             if since.elapsed() < TRUSTED_IDLE {
                 return Some(link);
             }
@@ -193,10 +193,10 @@ impl Connections {
 
     fn keep(&self, link: Link) {
         let mut kept = self.kept();
-        if link.made_at < kept.trusted_from || link.made_at.elapsed() > MOST_AGE || self.turns.is_closed() {
+        if link.made_at < kept.trusted_from || link.made_at.elapsed() > MAX_AGE || self.turns.is_closed() {
             return;
         }
-        kept.idle.push(Idle { link, since: Instant::now() });
+        kept.idle.push(IdleConnection { link, since: Instant::now() });
         kept.tidy();
     }
 
@@ -206,16 +206,16 @@ impl Connections {
         self.kept().tidy();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, IdleConnections> {
         // Connections are whole between any two statements, so a panic elsewhere leaves nothing broken.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl IdleConnections {
     fn tidy(&mut self) {
         // The longest idle are first.
-        let old = self.idle.partition_point(|idle| idle.since.elapsed() > MOST_IDLE);
+        let old = self.idle.partition_point(|idle| idle.since.elapsed() > MAX_IDLE);
         self.idle.drain(..old);
     }
 }

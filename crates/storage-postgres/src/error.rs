@@ -38,7 +38,7 @@ pub(crate) enum Error {
     #[error("the notebook is no longer at revision {0}")]
     Mismatch(Revision),
     #[error("the same request was answered before")]
-    Answered,
+    AlreadyRecorded,
     #[error("table {table}{}{}: {reason}", of(", column", Some(*column).filter(|column| !column.is_empty())), of(" of", row.as_deref()))]
     Row { table: &'static str, column: &'static str, row: Option<String>, reason: String },
     #[error("the parameter {0} of a statement is missing or unknown")]
@@ -102,7 +102,7 @@ impl Error {
             }
             (Some(answer), _) if answer.code().starts_with("08") => Self::Lost(tidied(error)),
             (Some(answer), _) if answer.code() == "23505" && answer.constraint() == Some("idempotency_keys_pkey") => {
-                Self::Answered
+                Self::AlreadyRecorded
             }
             (Some(answer), _) => Self::Refused(Refusal::Answer {
                 code: answer.code().to_owned(),
@@ -210,7 +210,7 @@ impl Error {
             source: Some(Box::<Self>::new(error)),
         };
         match self.code().as_deref().unwrap_or_default() {
-            _ if matches!(self, Self::Answered) => StoreError::AlreadyAnswered,
+            _ if matches!(self, Self::AlreadyRecorded) => StoreError::AlreadyRecorded,
             "53300" => overloaded("the database takes no more connections", self),
             "53000" | "53200" | "53400" => overloaded("the database is short of resources", self),
             "55P03" | "57014" => overloaded("the database took too long", self),

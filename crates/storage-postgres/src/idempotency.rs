@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Timestamp, UserId};
-use quire_storage::{AnswerKey, KeptAnswer, RequestDigest};
+use quire_storage::{IdempotencyKey, IdempotencyRecord, RequestDigest};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
@@ -35,7 +35,7 @@ macro_rules! recording {
 pub(crate) use recording;
 
 /// Stores the records of requests that changed nothing.
-pub(crate) async fn insert(db: &impl ConnectionTrait, records: &[KeptAnswer]) -> Result<(), Error> {
+pub(crate) async fn insert(db: &impl ConnectionTrait, records: &[IdempotencyRecord]) -> Result<(), Error> {
     // Arrays, where the builder writes a tuple for each row: one text, and so one prepared statement, for any number.
     static SQL: NamedSql = NamedSql::new(concat!("WITH nothing AS (SELECT)", recording!("nothing"), "SELECT"));
     db.execute_raw(SQL.bind(set_records(Parameters::default(), records))?).await?;
@@ -43,9 +43,9 @@ pub(crate) async fn insert(db: &impl ConnectionTrait, records: &[KeptAnswer]) ->
 }
 
 /// Stores a record unless its key has one.
-pub(crate) async fn insert_if_missing(db: &impl ConnectionTrait, record: &KeptAnswer) -> Result<(), Error> {
+pub(crate) async fn insert_if_missing(db: &impl ConnectionTrait, record: &IdempotencyRecord) -> Result<(), Error> {
     match insert(db, std::slice::from_ref(record)).await {
-        Err(Error::Answered) => Ok(()),
+        Err(Error::AlreadyRecorded) => Ok(()),
         outcome => outcome,
     }
 }
@@ -62,9 +62,9 @@ struct Row {
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
     user: &UserId,
-    key: AnswerKey,
+    key: IdempotencyKey,
     now: Timestamp,
-) -> Result<Option<KeptAnswer>, Error> {
+) -> Result<Option<IdempotencyRecord>, Error> {
     let found = Entity::find_by_id((user.as_str().to_owned(), key.0.to_vec()))
         .select_only()
         .columns([Column::Request, Column::Outcome, Column::CreatedAt])
@@ -75,14 +75,14 @@ pub(crate) async fn find(
         .try_into()
         .map_err(|_wrong| rows::refuse(TABLE, user.as_str(), "request")(&"it does not have 32 bytes"))?;
     let (outcome, at) = (Arc::from(row.outcome), row.created_at);
-    let record = KeptAnswer { user: user.clone(), key, request: RequestDigest(request), outcome, at };
+    let record = IdempotencyRecord { user: user.clone(), key, request: RequestDigest(request), outcome, at };
     if !record.has_expired(now) {
         return Ok(Some(record));
     }
     // Where nothing can be written, nothing needs the key, and to try would cost the connections their trust.
     if !row.is_read_only {
         let this = Column::UserId.eq(user.as_str()).and(Column::Key.eq(&key.0[..]));
-        let expired = Column::CreatedAt.lte(KeptAnswer::oldest(now));
+        let expired = Column::CreatedAt.lte(IdempotencyRecord::oldest(now));
         Entity::delete_many().filter(this).filter(expired).exec(db).await?;
     }
     Ok(None)
@@ -94,7 +94,7 @@ pub(crate) async fn delete_old(db: &impl ConnectionTrait, users: &[UserId], now:
     let expired = Query::select()
         .columns([Column::UserId, Column::Key])
         .from(Entity)
-        .and_where(Column::CreatedAt.lte(KeptAnswer::oldest(now)))
+        .and_where(Column::CreatedAt.lte(IdempotencyRecord::oldest(now)))
         .order_by(Column::CreatedAt, sea_orm::Order::Asc)
         .limit(BATCH)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -107,7 +107,7 @@ pub(crate) async fn delete_old(db: &impl ConnectionTrait, users: &[UserId], now:
             .and_where(Column::UserId.eq(user.as_str()))
             .order_by(Column::CreatedAt, sea_orm::Order::Desc)
             .order_by(Column::Key, sea_orm::Order::Desc)
-            .offset(u64::try_from(KeptAnswer::MOST).unwrap_or(u64::MAX))
+            .offset(u64::try_from(IdempotencyRecord::MAX).unwrap_or(u64::MAX))
             .limit(BATCH)
             .to_owned();
         let surplus = Column::UserId.eq(user.as_str()).and(Column::Key.in_subquery(surplus));

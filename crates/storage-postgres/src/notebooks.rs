@@ -1,7 +1,7 @@
 //! Notebooks as a whole: creating, replacing, deleting; owners and digests.
 
 use quire_domain::{Base, ContentDigest, Life, Notebook, NotebookId, UserId};
-use quire_storage::{CommitId, Digested, KeptAnswer, Loaded, StoredVersion, Version};
+use quire_storage::{CommitId, Digested, IdempotencyRecord, Loaded, StoredVersion, Version};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
@@ -44,7 +44,7 @@ pub(crate) async fn create(
     db: &impl ConnectionTrait,
     unresolved: &UnresolvedCommits,
     notebook: &Notebook,
-    record: Option<&KeptAnswer>,
+    record: Option<&IdempotencyRecord>,
 ) -> Result<Version, Error> {
     let commit = CommitId(Uuid::new_v4());
     let resolver = CommitResolver { db, unresolved, id: &notebook.id, commit, base: None };
@@ -189,7 +189,7 @@ pub(crate) async fn delete(
     db: &impl ConnectionTrait,
     id: &NotebookId,
     base: Base,
-    record: Option<&KeptAnswer>,
+    record: Option<&IdempotencyRecord>,
 ) -> Result<(), Error> {
     let outcome = match record {
         None => delete_alone(db, id, base).await,
@@ -229,7 +229,7 @@ async fn delete_recording(
     db: &impl ConnectionTrait,
     id: &NotebookId,
     base: Base,
-    record: &KeptAnswer,
+    record: &IdempotencyRecord,
 ) -> Result<bool, Error> {
     let parameters = set_base(Parameters::default().set("id", id.as_str()), base);
     let statement = DELETE_RECORDING.bind(set_records(parameters, std::slice::from_ref(record)))?;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use quire_domain::{Cell, CellId, Extra, Results};
-use quire_storage::KeptAnswer;
+use quire_storage::IdempotencyRecord;
 
 use crate::named_sql::{ABSENT, Parameters};
 use crate::text;
@@ -176,8 +176,8 @@ impl OutputColumns {
 }
 
 /// Sets the columns of idempotency records.
-pub(crate) fn set_records(parameters: Parameters, records: &[KeptAnswer]) -> Parameters {
-    let column = |of: fn(&KeptAnswer) -> String| records.iter().map(of).collect::<Vec<_>>();
+pub(crate) fn set_records(parameters: Parameters, records: &[IdempotencyRecord]) -> Parameters {
+    let column = |of: fn(&IdempotencyRecord) -> String| records.iter().map(of).collect::<Vec<_>>();
     parameters
         .set("record_users", column(|record| record.user.as_str().to_owned()))
         .set("record_keys", records.iter().map(|record| record.key.0.to_vec()).collect::<Vec<_>>())

@@ -92,7 +92,7 @@ fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usi
     let first_cells = matching_cells((FOUND, notebooks::Column::Id).into_column_ref())
         .order_by(cells::Column::OrderKey, Order::Asc)
         .order_by(cells::Column::Id, Order::Asc)
-        .limit(count(Hit::MOST_CELLS))
+        .limit(count(Hit::MAX_CELLS))
         .to_owned();
     Query::select()
         .columns(SUMMARY.map(|column| (FOUND, column)))

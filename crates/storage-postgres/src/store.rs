@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
-    AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
-    SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
+    Commit, Digested, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Loaded, NotebookStore, Page, PageRequest,
+    SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
 };
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -132,7 +132,7 @@ impl PostgresNotebookStore {
 
 #[async_trait]
 impl NotebookStore for PostgresNotebookStore {
-    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
         notebooks::create(&self.connection, &self.unresolved, notebook, answer)
             .await
             .map_err(|error| error.of(&notebook.id, "create"))
@@ -166,20 +166,25 @@ impl NotebookStore for PostgresNotebookStore {
         notebooks::versions(&self.connection, ids).await.map_err(|error| error.of_read("look versions up"))
     }
 
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
         notebooks::delete(&self.connection, id, base, answer).await.map_err(|error| error.of(id, "delete"))
     }
 
-    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
         idempotency::insert(&self.connection, answers).await.map_err(|error| error.of_read("keep answers"))
     }
 
-    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+    async fn answer(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
         let found = idempotency::find(&self.connection, user, *key, now).await;
         found.map_err(|error| error.of_read("look an answer up"))
     }
 
-    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         idempotency::delete_old(&self.connection, users, now).await.map_err(|error| error.of_read("forget answers"))
     }
 

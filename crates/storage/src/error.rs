@@ -31,7 +31,7 @@ pub enum StoreError {
     /// An answer is kept already under the key of one that came with the change: the same request was here before, and had
     /// its effect. Nothing was changed; look the answer up.
     #[error("the same request was answered before")]
-    AlreadyAnswered,
+    AlreadyRecorded,
     /// What is stored cannot be read as a notebook; it was left as it is. A person has to look.
     #[error("notebook {id} is damaged: {reason}")]
     Damaged {

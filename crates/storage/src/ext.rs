@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use quire_domain::NotebookId;
 
-use crate::{KeptAnswer, NotebookStore, StoreError};
+use crate::{IdempotencyRecord, NotebookStore, StoreError};
 
 /// What follows from a store's own calls.
 #[async_trait]
@@ -12,7 +12,7 @@ pub trait NotebookStoreExt: NotebookStore {
     ///
     /// # Errors
     /// As [`NotebookStore::load`] and [`NotebookStore::delete`].
-    async fn delete_current(&self, id: &NotebookId, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete_current(&self, id: &NotebookId, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
         let loaded = self.load(id).await?.ok_or_else(|| StoreError::NotFound { id: id.clone() })?;
         self.delete(id, loaded.notebook.base(), answer).await
     }

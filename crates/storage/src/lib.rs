@@ -10,19 +10,19 @@
 //!
 //! - `conformance`: the module of that name, for the tests of implementations.
 
-mod answer;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
 mod ext;
+mod idempotency;
 mod list;
 mod search;
 mod store;
 mod users;
 
-pub use answer::{AnswerKey, KeptAnswer, RequestDigest};
 pub use error::StoreError;
 pub use ext::NotebookStoreExt;
+pub use idempotency::{IdempotencyKey, IdempotencyRecord, RequestDigest};
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};
 pub use store::{

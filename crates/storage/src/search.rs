@@ -5,9 +5,9 @@ use quire_domain::{Cell, CellId, limits};
 use crate::{Cursor, Summary};
 
 /// Characters of a text to look for.
-const MOST_CHARS: usize = 200;
+const MAX_CHARS: usize = 200;
 /// Cells that are told of one notebook.
-const MOST_CELLS: usize = 10;
+const MAX_CELLS: usize = 10;
 /// Characters that are told of a line.
 const LINE_CHARS: usize = 200;
 
@@ -18,7 +18,7 @@ pub struct SearchText(Box<str>);
 
 /// A text that cannot be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a text to look for must have 1 to {MOST_CHARS} characters that are not all blank")]
+#[error("a text to look for must have 1 to {MAX_CHARS} characters that are not all blank")]
 pub struct InvalidSearch;
 
 impl SearchText {
@@ -27,7 +27,7 @@ impl SearchText {
     /// # Errors
     /// When it is blank or too long.
     pub fn new(text: &str) -> Result<Self, InvalidSearch> {
-        if text.trim().is_empty() || limits::short_text("the text", MOST_CHARS, &text.replace('\0', " ")).is_err() {
+        if text.trim().is_empty() || limits::short_text("the text", MAX_CHARS, &text.replace('\0', " ")).is_err() {
             return Err(InvalidSearch);
         }
         Ok(Self(text.to_ascii_lowercase().into()))
@@ -53,7 +53,7 @@ pub struct Hit {
     pub notebook: Summary,
     /// Whether the text is in its name.
     pub in_name: bool,
-    /// The first cells whose code has it, in document order; at most [`Hit::MOST_CELLS`].
+    /// The first cells whose code has it, in document order; at most [`Hit::MAX_CELLS`].
     pub cells: Vec<CellHit>,
 }
 
@@ -70,14 +70,14 @@ pub struct CellHit {
 
 impl Hit {
     /// Cells that are told of one notebook.
-    pub const MOST_CELLS: usize = MOST_CELLS;
+    pub const MAX_CELLS: usize = MAX_CELLS;
 
     /// What is found in a notebook with these cells, in document order; `None` when it has the text nowhere.
     #[must_use]
     pub fn find<'a>(text: &SearchText, notebook: Summary, cells: impl Iterator<Item = &'a Cell>) -> Option<Self> {
         let in_name = notebook.name.as_deref().is_some_and(|name| text.find_in(name).is_some());
         let cells: Vec<_> =
-            cells.filter_map(|cell| CellHit::find(text, &cell.id, &cell.code)).take(MOST_CELLS).collect();
+            cells.filter_map(|cell| CellHit::find(text, &cell.id, &cell.code)).take(MAX_CELLS).collect();
         (in_name || !cells.is_empty()).then_some(Self { notebook, in_name, cells })
     }
 }

@@ -8,7 +8,7 @@ use quire_domain::{Base, Change, ContentDigest, Life, Notebook, NotebookId, Revi
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::{AnswerKey, KeptAnswer, ListFilter, Page, PageRequest, SearchPage, SearchText, StoreError};
+use crate::{IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, SearchPage, SearchText, StoreError};
 
 /// A number that every commit of a store takes anew, of edits or of results: equal versions mean equal content.
 /// Comparable only within one life of a notebook.
@@ -41,7 +41,7 @@ pub struct Commit<'a> {
     /// The notebook after all changes, for stores that write notebooks whole.
     pub after: &'a Notebook,
     /// The answers to the requests that wanted the changes and may come again: kept if the changes are.
-    pub answers: &'a [KeptAnswer],
+    pub answers: &'a [IdempotencyRecord],
 }
 
 /// What is stored of a notebook, without its content.
@@ -136,7 +136,7 @@ pub struct StoreEvent {
 /// - **Damage.** What cannot be read is reported as [`StoreError::Damaged`] on load, commit, create and delete, and
 ///   among [`Page::damaged`] on list; it is left as it is, and harms nothing else.
 /// - **Answers.** The answers that come with a change are kept if it happens, and only then, by the same step. Where one is
-///   kept already under the key of one of them, that step is refused as a whole with [`StoreError::AlreadyAnswered`]; of
+///   kept already under the key of one of them, that step is refused as a whole with [`StoreError::AlreadyRecorded`]; of
 ///   two at once with one key, one is. Kept answers outlive their notebooks and the store's being closed. Losing an answer
 ///   at which somebody else's hands were, such as an edit of a file, is allowed; keeping one of what did not happen is not.
 /// - **Order.** Lists are ordered by creation time, then id (as bytes), and complete without a limit.
@@ -147,8 +147,8 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] when there is one with this id, whoever owns it; of two calls at once exactly one
-    /// succeeds. [`StoreError::AlreadyAnswered`].
-    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError>;
+    /// succeeds. [`StoreError::AlreadyRecorded`].
+    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError>;
 
     /// Loads a notebook whole.
     ///
@@ -167,7 +167,7 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::RevisionMismatch`] when what is stored is not the base, [`StoreError::NotFound`],
-    /// [`StoreError::AlreadyAnswered`], [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
+    /// [`StoreError::AlreadyRecorded`], [`StoreError::Full`], [`StoreError::OutcomeUnknown`], or when the store fails.
     async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError>;
 
     /// Puts this notebook, cells and results included, with the life and at the revision it has, in the place of the one that
@@ -197,28 +197,33 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when it is not there; [`StoreError::RevisionMismatch`] when what is stored is not `base`,
-    /// and was left as it is; [`StoreError::AlreadyAnswered`].
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError>;
+    /// and was left as it is; [`StoreError::AlreadyRecorded`].
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError>;
 
     /// Keeps the answers to requests that found nothing to change, all or none.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyAnswered`], or when the store fails; they may be kept all the same.
-    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError>;
+    /// [`StoreError::AlreadyRecorded`], or when the store fails; they may be kept all the same.
+    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError>;
 
     /// The answer that is kept of this user under this key. One that has expired by now is forgotten instead, and in
     /// nobody's way any more.
     ///
     /// # Errors
     /// When the store fails.
-    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError>;
+    async fn answer(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError>;
 
     /// Forgets answers that have expired by now, anybody's, and of each of these users all but the newest
-    /// [`KeptAnswer::MOST`]. A call does no more than takes a moment, and may leave some to the next.
+    /// [`IdempotencyRecord::MAX`]. A call does no more than takes a moment, and may leave some to the next.
     ///
     /// # Errors
     /// When the store fails.
-    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError>;
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError>;
 
     /// Lists notebooks without reading their cells.
     ///

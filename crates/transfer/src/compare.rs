@@ -7,7 +7,7 @@ use quire_domain::{Cell, CellId, Extra, Notebook, analyse};
 use crate::connection::{self, Keys};
 
 /// Differences named, at most; the others are counted.
-const MOST_NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// What is different between two notebooks.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Differences {
     }
 
     pub(crate) fn add(&mut self, what: String) {
-        if self.named.len() < MOST_NAMED {
+        if self.named.len() < MAX_NAMED {
             self.named.push(what);
         } else {
             self.more += 1;

@@ -9,7 +9,7 @@ use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError, Version}
 use crate::TransferError;
 use crate::connection::{self, Secrets};
 use crate::error::chain;
-use crate::line::{Line, Outcome, Summary, Watch};
+use crate::line::{Line, Outcome, ProgressObserver, Summary};
 use crate::pipeline::{Job, Pipeline, Worked};
 use crate::stored::{Trouble, patiently};
 use crate::target::Target;
@@ -69,7 +69,7 @@ impl Export {
     ///
     /// # Errors
     /// When a store is gone, or the lines cannot be kept. What was copied until then stays.
-    pub async fn run(&self, watch: &mut dyn Watch) -> Result<Exported, TransferError> {
+    pub async fn run(&self, watch: &mut dyn ProgressObserver) -> Result<Exported, TransferError> {
         let began = (self.now)();
         let copied: Arc<Mutex<Copied>> = Arc::default();
         let mut pipeline = Pipeline::new(self.jobs, watch);

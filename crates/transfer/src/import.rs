@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::TransferError;
 use crate::connection::{self, Keys};
 use crate::decide::{Action, Decision, OnConflict, decide};
-use crate::line::{Line, Outcome, Summary, Watch};
+use crate::line::{Line, Outcome, ProgressObserver, Summary};
 use crate::pipeline::{Job, Pipeline, Worked, blocking};
 use crate::source::{Candidate, Fault, FaultKind, Source};
 use crate::stored::{Trouble, look, patiently};
@@ -83,7 +83,7 @@ impl Import {
     ///
     /// # Errors
     /// When nothing can be read, the store is gone, or the lines cannot be kept. What was done until then stays done.
-    pub async fn run(&self, watch: &mut dyn Watch) -> Result<Summary, TransferError> {
+    pub async fn run(&self, watch: &mut dyn ProgressObserver) -> Result<Summary, TransferError> {
         let source = Arc::clone(&self.source);
         let candidates = blocking(move || source.candidates()).await?.map_err(TransferError::Source)?;
         let mut pipeline = Pipeline::new(self.jobs, watch);

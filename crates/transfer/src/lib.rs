@@ -6,7 +6,7 @@
 //! - [`Export`] copies notebooks from a store to a [`Target`], and says the moment that the copy reflects.
 //!
 //! No store and no file format is named here: programs choose the stores, and hand in a source and a target for each format. What
-//! happens to each notebook is told to a [`Watch`], one [`Line`] each, in the source's order.
+//! happens to each notebook is told to a [`ProgressObserver`], one [`Line`] each, in the source's order.
 
 mod compare;
 mod connection;
@@ -26,7 +26,7 @@ pub use decide::OnConflict;
 pub use error::TransferError;
 pub use export::{Export, Exported};
 pub use import::Import;
-pub use line::{Line, Outcome, Summary, Watch};
+pub use line::{Line, Outcome, ProgressObserver, Summary};
 pub use source::{Candidate, Fault, FaultKind, Found, Source};
 pub use target::{StoreTarget, Target};
 pub use verify::Verify;

@@ -116,7 +116,7 @@ impl Summary {
 }
 
 /// Is told how far something is.
-pub trait Watch: Send {
+pub trait ProgressObserver: Send {
     /// There are so many to come; perhaps some more or fewer.
     fn begin(&mut self, total: usize);
 

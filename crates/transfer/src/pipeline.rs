@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::TransferError;
-use crate::line::{Line, Summary, Watch};
+use crate::line::{Line, ProgressObserver, Summary};
 use crate::stored::Trouble;
 
 /// Outcomes that wait for an earlier one before they are told, for each job at most.
@@ -20,7 +20,7 @@ pub(crate) type Worked = Result<Line, TransferError>;
 
 /// Tasks that are under way, oldest first.
 pub(crate) struct Pipeline<'w> {
-    watch: &'w mut dyn Watch,
+    watch: &'w mut dyn ProgressObserver,
     permits: Arc<Semaphore>,
     tasks: FuturesOrdered<JoinHandle<Worked>>,
     most_tasks: usize,
@@ -66,7 +66,7 @@ impl Job {
 
 impl<'w> Pipeline<'w> {
     /// At most `jobs` notebooks are in memory at once.
-    pub(crate) fn new(jobs: usize, watch: &'w mut dyn Watch) -> Self {
+    pub(crate) fn new(jobs: usize, watch: &'w mut dyn ProgressObserver) -> Self {
         let jobs = jobs.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             watch,
@@ -79,7 +79,7 @@ impl<'w> Pipeline<'w> {
         }
     }
 
-    pub(crate) fn watch(&mut self) -> &mut dyn Watch {
+    pub(crate) fn watch(&mut self) -> &mut dyn ProgressObserver {
         self.watch
     }
 

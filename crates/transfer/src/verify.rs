@@ -7,7 +7,7 @@ use quire_storage::{Loaded, NotebookStore};
 
 use crate::TransferError;
 use crate::compare::{cells_with_other_names, compare};
-use crate::line::{Line, Outcome, Summary, Watch};
+use crate::line::{Line, Outcome, ProgressObserver, Summary};
 use crate::pipeline::{Job, Pipeline, Worked, blocking};
 use crate::source::{Candidate, Source};
 use crate::stored::{Trouble, patiently};
@@ -35,7 +35,7 @@ impl Verify {
     ///
     /// # Errors
     /// When nothing can be read, the store is gone, or the lines cannot be kept.
-    pub async fn run(&self, watch: &mut dyn Watch) -> Result<Summary, TransferError> {
+    pub async fn run(&self, watch: &mut dyn ProgressObserver) -> Result<Summary, TransferError> {
         let source = Arc::clone(&self.source);
         let candidates = blocking(move || source.candidates()).await?.map_err(TransferError::Source)?;
         let mut pipeline = Pipeline::new(self.jobs, watch);

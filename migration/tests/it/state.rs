@@ -1,6 +1,6 @@
 //! Which schemas a server starts on.
 
-use quire_migration::{Kind, MigrateError, SchemaState, Standing, Step, list, state};
+use quire_migration::{Kind, MigrateError, SchemaState, Step, StepStatus, list, state};
 use quire_test_postgres::Database;
 use sqlx::postgres::PgConnectOptions;
 
@@ -101,10 +101,10 @@ async fn the_list_says_of_each_step_how_far_it_is() {
         matches!(
             standings[..],
             [
-                ("m1_first", Standing::Applied(_)),
-                ("m2_second", Standing::Begun(_)),
-                ("m3_wider", Standing::Unknown(_)),
-                ("m4_gone", Standing::Pending(Kind::Breaking)),
+                ("m1_first", StepStatus::Applied(_)),
+                ("m2_second", StepStatus::Begun(_)),
+                ("m3_wider", StepStatus::Unknown(_)),
+                ("m4_gone", StepStatus::Pending(Kind::Breaking)),
             ]
         ),
         "{standings:?}"

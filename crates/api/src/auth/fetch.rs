@@ -13,9 +13,9 @@ use ureq::Agent;
 /// How long all of it may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer at most; Clerk's has about a thousand.
-const MOST_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 /// Keys at most.
-const MOST_KEYS: usize = 64;
+const MAX_KEYS: usize = 64;
 
 /// The keys by their ids.
 pub(super) type KeySet = HashMap<String, Arc<DecodingKey>>;
@@ -46,7 +46,7 @@ fn is_loopback(host: &str) -> bool {
 /// Fetches the keys. Blocks.
 pub(super) fn fetch(url: &str) -> Result<KeySet, FetchError> {
     let mut answer = agent().get(url).call()?;
-    let bytes = answer.body_mut().with_config().limit(MOST_BYTES).read_to_vec()?;
+    let bytes = answer.body_mut().with_config().limit(MAX_BYTES).read_to_vec()?;
     let keys = parse(&bytes)?;
     if keys.is_empty() { Err(FetchError::None) } else { Ok(keys) }
 }
@@ -85,7 +85,7 @@ fn parse(bytes: &[u8]) -> Result<KeySet, serde_json::Error> {
         let made = DecodingKey::from_rsa_components(&key.n, &key.e).ok()?;
         Some((key.kid, Arc::new(made)))
     });
-    Ok(made.take(MOST_KEYS).collect())
+    Ok(made.take(MAX_KEYS).collect())
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ mod clerk;
 mod fetch;
 mod keys;
 mod signatures;
-mod standing;
 mod token;
+mod user_status;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use quire_storage::{StoreError, UserDirectory};
 pub use clerk::{ClerkKeys, ClerkSettings, InvalidClerk};
 
 use clerk::Clerk;
-use standing::Standings;
+use user_status::UserStatusCache;
 
 /// Says who is calling. A clone is the same authenticator.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     way: Way,
-    standings: Option<Arc<Standings>>,
+    user_statuses: Option<Arc<UserStatusCache>>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Authenticator {
     /// Takes everybody for this user, whatever the token; only for a server that none but the user's own programs reach.
     #[must_use]
     pub fn development(user: UserId) -> Self {
-        Self { way: Way::Development(user), standings: None }
+        Self { way: Way::Development(user), user_statuses: None }
     }
 
     /// Takes Clerk's session tokens.
@@ -92,13 +92,13 @@ impl Authenticator {
     /// # Errors
     /// When the settings cannot be used.
     pub fn clerk(settings: ClerkSettings) -> Result<Self, InvalidClerk> {
-        Ok(Self { way: Way::Clerk(Arc::new(Clerk::new(settings)?)), standings: None })
+        Ok(Self { way: Way::Clerk(Arc::new(Clerk::new(settings)?)), user_statuses: None })
     }
 
     /// This, letting in only users who are active in the directory.
     #[must_use]
     pub fn with_users(self, directory: Arc<dyn UserDirectory>) -> Self {
-        Self { standings: Some(Arc::new(Standings::new(directory))), ..self }
+        Self { user_statuses: Some(Arc::new(UserStatusCache::new(directory))), ..self }
     }
 
     /// Whether everybody is one user, and no token is asked for.
@@ -117,8 +117,8 @@ impl Authenticator {
             Way::Clerk(_) if token.is_empty() => return Err(AuthError::Missing),
             Way::Clerk(clerk) => clerk.check(token).await?,
         };
-        if let Some(standings) = &self.standings {
-            standings.check(&signed_in.user, signed_in.email.as_deref()).await?;
+        if let Some(user_statuses) = &self.user_statuses {
+            user_statuses.check(&signed_in.user, signed_in.email.as_deref()).await?;
         }
         Ok(signed_in)
     }
@@ -129,8 +129,8 @@ impl Authenticator {
     /// # Errors
     /// [`AuthError::Inactive`], or [`AuthError::NoDirectory`] when nothing is known of the user.
     pub async fn check_active(&self, user: &UserId) -> Result<(), AuthError> {
-        match &self.standings {
-            Some(standings) => standings.check(user, None).await,
+        match &self.user_statuses {
+            Some(user_statuses) => user_statuses.check(user, None).await,
             None => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Refusal, SignedIn};
 
 /// Bytes of a token at most; Clerk's own have about a thousand.
-const MOST_BYTES: usize = 8 * 1024;
+const MAX_BYTES: usize = 8 * 1024;
 /// How far the clocks of issuer and server may be apart.
 const LEEWAY_S: u64 = 5;
 /// Characters of an e-mail address at most (RFC 5321, 4.5.3.1: 64, an at sign, and 255).
@@ -72,7 +72,7 @@ impl Rules {
 
 /// The header of a token that could be one of ours; it is not proven yet.
 pub(super) fn header(token: &str) -> Result<Header, Refusal> {
-    if token.len() > MOST_BYTES {
+    if token.len() > MAX_BYTES {
         return Err(Refusal("it has more than 8 KB"));
     }
     let header = decode_header(token).map_err(|_error| Refusal("it is no token, or of an unknown algorithm"))?;

@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi as _};
 
 use crate::answer::{Answer, json_bytes, read, resource};
 use crate::problem::{Body, Problem};
-use crate::{cells, exchange, graph, health, notebooks, search, ws};
+use crate::{cells, graph, health, import_export, notebooks, search, ws};
 
 pub(crate) use names::{
     CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, FormatName, OkName, ProbeName, SeverityName,
@@ -50,8 +50,8 @@ use refusals::Refusals;
         notebooks::rename,
         notebooks::connect,
         notebooks::duplicate,
-        exchange::import,
-        exchange::export,
+        import_export::import,
+        import_export::export,
         graph::get,
         search::search,
         cells::insert,

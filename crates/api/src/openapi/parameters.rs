@@ -6,7 +6,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::etag::IfMatch;
-use crate::once::{self, Keyed};
+use crate::idempotency::{self, Keyed};
 use crate::path::{CellPath, NotebookPath};
 
 /// The header `If-None-Match`, which a handler reads by itself.
@@ -37,7 +37,7 @@ impl IntoParams for IfMatch {
 
 impl IntoParams for Keyed {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let key = text().min_length(Some(1)).max_length(Some(once::MOST)).pattern(Some("^[ -~]+$"));
+        let key = text().min_length(Some(1)).max_length(Some(idempotency::MAX)).pattern(Some("^[ -~]+$"));
         let description = "Any text, new for each request: sent again with the same one within 24 hours, the request is not done again but \
             answered as it was.";
         vec![header("Idempotency-Key", description).schema(Some(key)).build()]

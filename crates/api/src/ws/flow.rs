@@ -10,12 +10,12 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use super::seats::Seat;
+use super::limiter::SocketPermit;
 
 /// While so much is on its way, nothing is added. A message itself may be larger.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 /// The library's queue has 32 places; some are left for pings and for the end.
-const MOST_MESSAGES: usize = 24;
+const MAX_MESSAGES: usize = 24;
 
 /// What has been given to the library and not been taken by the connection. The socket's task and its connection are on
 /// one thread.
@@ -26,7 +26,7 @@ pub(crate) struct Flow {
     taken: Notify,
     /// The socket's place. A client that reads nothing holds its connection for a while after it has been given up; so long
     /// the place is not free.
-    seat: OnceCell<Seat>,
+    permit: OnceCell<SocketPermit>,
 }
 
 impl Flow {
@@ -38,12 +38,12 @@ impl Flow {
 
     /// Whether one more may be given.
     pub(crate) fn has_room(&self) -> bool {
-        self.bytes.get() < MOST_BYTES && self.messages.get() < MOST_MESSAGES
+        self.bytes.get() < MAX_BYTES && self.messages.get() < MAX_MESSAGES
     }
 
     /// Keeps the place until both the socket's task and its connection have ended.
-    pub(crate) fn keep(&self, seat: Seat) {
-        let _ = self.seat.set(seat); // a socket signs in once
+    pub(crate) fn keep(&self, permit: SocketPermit) {
+        let _ = self.permit.set(permit); // a socket signs in once
     }
 
     fn take_all(&self) {

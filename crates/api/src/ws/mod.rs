@@ -5,10 +5,10 @@ mod event_messages;
 mod flow;
 mod frames;
 mod lifetime;
+mod limiter;
 mod messages;
 mod outbox;
 mod position;
-mod seats;
 mod settings;
 mod sign_in;
 mod socket;
@@ -25,23 +25,23 @@ use quire_domain::UserId;
 use tokio::sync::{oneshot, watch};
 
 use crate::answer::{Answer, resource};
+use crate::app_state::AppState;
 use crate::client_address::client_address;
 use crate::connection::ConnectionHandle;
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 
 pub use settings::SocketSettings;
 
 use event_messages::EventMessageCache;
 use flow::{Counted, Flow};
 use frames::CheckedFrames;
-use seats::Seats;
+use limiter::SocketLimiter;
 use socket::Socket;
 
 /// What all sockets share.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
-    seats: Arc<Seats>,
+    limiter: Arc<SocketLimiter>,
     event_messages: EventMessageCache,
     stopping: watch::Sender<bool>,
 }
@@ -49,11 +49,11 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Notes that the user makes a signed-in HTTP request now, which prolongs the user's sockets.
     pub(crate) fn note_request(&self, user: &UserId) {
-        self.seats.note_request(user, Instant::now());
+        self.limiter.note_request(user, Instant::now());
     }
 
     fn last_request(&self, user: &UserId) -> Option<Instant> {
-        self.seats.last_request(user)
+        self.limiter.last_request(user)
     }
 
     /// Tells every socket to end.
@@ -85,7 +85,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     params(("id" = String, Path, description = "The notebook's id, or `blank` or `demo` for your own.")),
     responses((status = 101, description = "The connection is a WebSocket now.")),
 )]
-pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> Answer {
+pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<AppState>) -> Answer {
     if shared.in_flight.is_draining() {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }

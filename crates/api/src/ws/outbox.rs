@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use super::end::End;
 use super::event_messages::Messages;
 use super::flow::Flow;
-use super::seats::Seat;
+use super::limiter::SocketPermit;
 
 /// Bytes of a message that are sent in one frame. The library copies each frame whole for each socket.
 const MAX_FRAME: usize = 64 * 1024;
@@ -35,8 +35,8 @@ impl Outbox {
     }
 
     /// Keeps the socket's place as long as there is a connection.
-    pub(crate) fn keep(&self, seat: Seat) {
-        self.flow.keep(seat);
+    pub(crate) fn keep(&self, permit: SocketPermit) {
+        self.flow.keep(permit);
     }
 
     /// Puts a message behind the others.

@@ -5,17 +5,20 @@ use quire_domain::UserId;
 
 use super::end::End;
 use super::lifetime::Lifetime;
+use super::limiter::{PendingSocket, SocketPermit};
 use super::messages::{self, In};
-use super::seats::{Seat, Waiting};
 use super::socket::{Frame, Socket, failed, full, stopped, unwritable};
 use super::watching::ticks;
+use crate::app_state::AppState;
 use crate::auth::{AuthError, SignedIn};
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 impl Socket {
     /// Waits for the client to sign in. Returns its place, who it is, and what it has seen when it was last here.
-    pub(crate) async fn sign_in(&mut self, mut waiting: Waiting) -> Result<(Seat, SignedIn, Option<String>), End> {
+    pub(crate) async fn sign_in(
+        &mut self,
+        mut waiting: PendingSocket,
+    ) -> Result<(SocketPermit, SignedIn, Option<String>), End> {
         let (shared, mut stopping) = (self.shared.clone(), self.stopping.clone());
         let limit = shared.settings.sockets.sign_in_within;
         let (token, resume) = tokio::select! {
@@ -28,13 +31,13 @@ impl Socket {
                 return Err(End::refused(format!("Sign in within {} s: nothing to that end has come.", limit.as_secs())));
             }
         };
-        let mut seat = waiting.show_token().map_err(full)?;
+        let mut permit = waiting.show_token().map_err(full)?;
         let signed_in = tokio::select! {
             signed_in = shared.sign_in(&token) => signed_in.map_err(|problem| failed(&problem))?,
             () = stopped(&mut stopping) => return Err(End::restart()),
         };
-        seat.sign_in(&signed_in.user, &shared.settings.sockets).map_err(full)?;
-        Ok((seat, signed_in, resume))
+        permit.sign_in(&signed_in.user, &shared.settings.sockets).map_err(full)?;
+        Ok((permit, signed_in, resume))
     }
 
     /// Waits for the client's token.
@@ -75,7 +78,7 @@ impl Socket {
 }
 
 /// Waits until the user may not use the server any more.
-pub(crate) async fn inactive(shared: &Shared, user: &UserId) -> End {
+pub(crate) async fn inactive(shared: &AppState, user: &UserId) -> End {
     let authenticator = &shared.settings.authenticator;
     let mut checks = ticks(shared.settings.sockets.check_every);
     loop {

@@ -17,18 +17,18 @@ use tokio::sync::watch;
 use super::end::End;
 use super::flow::Flow;
 use super::frames::CheckedFrames;
+use super::limiter::Full;
 use super::messages;
 use super::outbox::Outbox;
-use super::seats::Full;
+use crate::app_state::AppState;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 /// How long a client may take to answer the end of its socket, before the connection is closed under it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One socket.
 pub(crate) struct Socket {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<AppState>,
     pub(crate) stream: AggregatedMessageStream,
     frames: CheckedFrames,
     pub(crate) outbox: Outbox,
@@ -47,7 +47,7 @@ pub(crate) enum Frame {
 
 impl Socket {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<AppState>,
         session: Session,
         (stream, frames): (AggregatedMessageStream, CheckedFrames),
         flow: Rc<Flow>,
@@ -80,9 +80,9 @@ impl Socket {
 
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
         let settings = &self.shared.settings.sockets;
-        let waiting = self.shared.sockets.seats.wait(address, settings).map_err(full)?;
-        let (seat, signed_in, resume) = self.sign_in(waiting).await?;
-        self.outbox.keep(seat);
+        let waiting = self.shared.sockets.limiter.wait(address, settings).map_err(full)?;
+        let (permit, signed_in, resume) = self.sign_in(waiting).await?;
+        self.outbox.keep(permit);
         self.user = Some(signed_in.user.clone());
         self.outbox.push(messages::authenticated(signed_in.user.as_str()).map_err(unwritable)?);
         self.outbox.send().await?;

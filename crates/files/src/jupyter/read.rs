@@ -9,7 +9,7 @@ use super::reading::Reading;
 use super::{QUIRE, ids, kept, v3};
 use crate::Imported;
 use crate::fields::{self, Fields, Taken, write_object};
-use crate::problem::{Damage, Problem, read_text};
+use crate::problem::{ParseError, Problem, read_text};
 use crate::quire::{Defaults, NAN, is_notebook_field};
 
 /// The last minor version of the format that is written.
@@ -18,8 +18,8 @@ pub(super) const MINOR: u32 = 5;
 /// Reads an `.ipynb`; its id, owner and times are the defaults.
 ///
 /// # Errors
-/// [`Damage`] says what is wrong and where.
-pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Imported, Damage> {
+/// [`ParseError`] says what is wrong and where.
+pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Imported, ParseError> {
     let (mut imported, nan) = read_text(bytes, |text, found| parse(text, found, defaults))?;
     if nan {
         imported.notices.insert(0, NAN.to_owned());

@@ -10,7 +10,7 @@ use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
 use crate::bounded::BoundedText;
 use crate::fields::{self, Fields};
 use crate::jupyter::{JUPYTER, kept_of};
-use crate::problem::Damage;
+use crate::problem::ParseError;
 use crate::safe::Sanitiser;
 use crate::{ExportError, Imported};
 
@@ -40,8 +40,8 @@ fn exported(notebook: &Notebook) -> Notebook {
 /// may run in a page.
 ///
 /// # Errors
-/// [`Damage`] says what is wrong and where.
-pub fn import(bytes: &[u8], defaults: &Defaults) -> Result<Imported, Damage> {
+/// [`ParseError`] says what is wrong and where.
+pub fn import(bytes: &[u8], defaults: &Defaults) -> Result<Imported, ParseError> {
     let Parsed { mut notebook, nan, .. } = read(bytes, defaults)?;
     let mut notices = Vec::new();
     if nan {
@@ -51,10 +51,10 @@ pub fn import(bytes: &[u8], defaults: &Defaults) -> Result<Imported, Damage> {
     let cells = notebook.cells.iter().enumerate().map(|(index, cell)| {
         let cell = imported(cell, &mut sanitiser);
         // What was made safe may have become longer.
-        cell.results.check().map_err(|limit| Damage::of_limit(format!("cell {}: {limit}", index + 1)))?;
+        cell.results.check().map_err(|limit| ParseError::of_limit(format!("cell {}: {limit}", index + 1)))?;
         Ok(cell)
     });
-    notebook.cells = cells.collect::<Result<Vec<Cell>, Damage>>()?.into_iter().collect();
+    notebook.cells = cells.collect::<Result<Vec<Cell>, ParseError>>()?.into_iter().collect();
     notices.extend(sanitiser.notices());
     Ok(Imported { notebook, notices })
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::results;
 use crate::fields::{self, Fields, Taken};
-use crate::problem::{Damage, Problem, read_text};
+use crate::problem::{ParseError, Problem, read_text};
 
 /// What is taken where a file does not say.
 #[derive(Clone, Debug)]
@@ -41,8 +41,8 @@ pub struct Parsed {
 /// Reads a file's bytes.
 ///
 /// # Errors
-/// [`Damage`] says what is wrong and where.
-pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, Damage> {
+/// [`ParseError`] says what is wrong and where.
+pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, ParseError> {
     let (parsed, nan) = read_text(bytes, |text, found| parse(text, found, defaults))?;
     Ok(Parsed { nan, ..parsed })
 }

@@ -11,7 +11,7 @@
 //!
 //! What is of any other type (SVG, scripts, Markdown, types with parameters) is kept for an export and shown to no client.
 
-mod effort;
+mod sanitize_budget;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -21,7 +21,7 @@ use ammonia::{Builder, UrlRelative};
 use quire_domain::Json;
 use serde_json::value::RawValue;
 
-use self::effort::Effort;
+use self::sanitize_budget::SanitizeBudget;
 use crate::fields::{self, Fields};
 
 /// The MIME types that are shown, richest first; a picture before HTML, which may have lost what made it one. Existing clients
@@ -42,7 +42,7 @@ pub(crate) const SHOWN: [&str; 10] = [
 /// Makes the outputs of one notebook safe, and counts what became of them.
 #[derive(Debug, Default)]
 pub(crate) struct Sanitiser {
-    effort: Effort,
+    budget: SanitizeBudget,
     trusts: bool,
     /// Outputs that are not what they were.
     pub(crate) changed: usize,
@@ -60,7 +60,7 @@ impl Sanitiser {
 
     /// What is safe of an output's data; `None` when nothing is.
     pub(crate) fn data<'a>(&mut self, mime_type: &str, json: &'a Json) -> Option<Cow<'a, Json>> {
-        if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.effort) }
+        if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.budget) }
     }
 
     /// Counts an output that is not shown, of these MIME types.
@@ -88,12 +88,12 @@ impl Sanitiser {
     }
 }
 
-fn data<'a>(mime_type: &str, data: &'a Json, effort: &mut Effort) -> Option<Cow<'a, Json>> {
+fn data<'a>(mime_type: &str, data: &'a Json, budget: &mut SanitizeBudget) -> Option<Cow<'a, Json>> {
     if !SHOWN.contains(&mime_type) {
         return None;
     }
     match mime_type {
-        "text/html" => html(data, effort).map(Cow::Owned),
+        "text/html" => html(data, budget).map(Cow::Owned),
         "application/vnd.plotly.v1+json" => data.is_object().then_some(Cow::Borrowed(data)),
         _ if mime_type.starts_with("image/") => is_base64(data.as_str()).then_some(Cow::Borrowed(data)),
         _ if mime_type.starts_with("application/vnd.vegalite") => without_options(data),
@@ -129,7 +129,7 @@ pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
 }
 
 /// The HTML in a string, or in a list of strings, which a page would put together; `None` when it would be too much work.
-fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
+fn html(data: &Json, budget: &mut SanitizeBudget) -> Option<Json> {
     let value: &RawValue = serde_json::from_str(data.as_str()).ok()?;
     let text = if let Some((text, _)) = fields::lenient_text(value) {
         text
@@ -138,7 +138,7 @@ fn html(data: &Json, effort: &mut Effort) -> Option<Json> {
         let lines: Option<Vec<_>> = lines.into_iter().map(|line| Some(fields::lenient_text(line)?.0)).collect();
         lines?.concat().into()
     };
-    let clean = effort.spend(&text).then(|| CLEANER.clean(&text).to_string())?;
+    let clean = budget.spend(&text).then(|| CLEANER.clean(&text).to_string())?;
     Json::parse(&serde_json::to_string(&clean).ok()?).ok()
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn shown(mime_type: &str, json: &str) -> Option<String> {
     let json = Json::parse(json).unwrap();
-    data(mime_type, &json, &mut Effort::default()).map(|data| data.as_str().to_owned())
+    data(mime_type, &json, &mut SanitizeBudget::default()).map(|data| data.as_str().to_owned())
 }
 
 fn cleaned(html: &str) -> String {
@@ -159,7 +159,7 @@ fn hostile_nesting_takes_no_time_and_no_stack() {
         assert_eq!(html(&tag.repeat(2_000_000 / tag.len())), None);
         // About the most that is cleaned.
         let depths = [200, 400, 600, 900, 1_500, 3_000, 6_000, 9_000].into_iter();
-        let most = depths.filter(|depth| Effort::default().spend(&tag.repeat(*depth))).max().unwrap();
+        let most = depths.filter(|depth| SanitizeBudget::default().spend(&tag.repeat(*depth))).max().unwrap();
         assert!(most >= 600 && html(&tag.repeat(most)).is_some(), "{tag}: {most}");
     }
     for text in [

@@ -1,6 +1,6 @@
 //! Files that somebody made to do harm, or that go beyond a limit.
 
-use quire_files::{DamageKind, jupyter};
+use quire_files::{ParseErrorKind, jupyter};
 use serde_json::{Value, json};
 
 use crate::support::import;
@@ -63,35 +63,43 @@ fn beyond_a_limit_is_told_by_name_and_cell() {
     for (text, reason) in cases {
         let damage = import(&text).unwrap_err();
         assert!(damage.reason.ends_with(reason), "{damage}, not {reason}");
-        assert_eq!(damage.kind, DamageKind::Limit, "{damage}");
+        assert_eq!(damage.kind, ParseErrorKind::Limit, "{damage}");
     }
 }
 
 #[test]
 fn what_is_no_notebook_is_told_with_its_place() {
     let cases = [
-        (r#"{"nbformat": 4"#.to_owned(), DamageKind::Syntax, "EOF while parsing an object"),
-        (r#"{"nbformat": 4}"#.to_owned(), DamageKind::Shape, "line 1, column 1 (byte 0): `cells` is missing"),
-        (r#"{"nbformat": "5", "cells": []}"#.to_owned(), DamageKind::Shape, "(byte 13): `nbformat` is another version"),
-        (r#"{"nbformat": 5, "cells": []}"#.to_owned(), DamageKind::Shape, "`nbformat` is another version"),
-        (r#"{"nbformat": 4, "cells": {}}"#.to_owned(), DamageKind::Shape, "`cells` is not a list"),
-        (r#"{"nbformat": 4, "cells": [7]}"#.to_owned(), DamageKind::Shape, "cell 1: not an object"),
+        (r#"{"nbformat": 4"#.to_owned(), ParseErrorKind::Syntax, "EOF while parsing an object"),
+        (r#"{"nbformat": 4}"#.to_owned(), ParseErrorKind::Shape, "line 1, column 1 (byte 0): `cells` is missing"),
+        (
+            r#"{"nbformat": "5", "cells": []}"#.to_owned(),
+            ParseErrorKind::Shape,
+            "(byte 13): `nbformat` is another version",
+        ),
+        (r#"{"nbformat": 5, "cells": []}"#.to_owned(), ParseErrorKind::Shape, "`nbformat` is another version"),
+        (r#"{"nbformat": 4, "cells": {}}"#.to_owned(), ParseErrorKind::Shape, "`cells` is not a list"),
+        (r#"{"nbformat": 4, "cells": [7]}"#.to_owned(), ParseErrorKind::Shape, "cell 1: not an object"),
         (
             r#"{"nbformat": 3, "worksheets": [{"cells": [{}]}]}"#.to_owned(),
-            DamageKind::Shape,
+            ParseErrorKind::Shape,
             "cell 1: `cell_type` is missing",
         ),
-        (notebook(&json!([{"cell_type": "heading"}])), DamageKind::Shape, "cell 1: `cell_type` is none of code"),
+        (notebook(&json!([{"cell_type": "heading"}])), ParseErrorKind::Shape, "cell 1: `cell_type` is none of code"),
         (
             notebook(&json!([code("", &json!([]))])).replace("\"source\":\"\"", "\"source\":[1]"),
-            DamageKind::Shape,
+            ParseErrorKind::Shape,
             "cell 1: `source` is neither a text nor a list of texts",
         ),
-        (notebook(&json!([code("", &json!([3]))])), DamageKind::Shape, "cell 1: an output is not an object"),
-        ("[]".to_owned(), DamageKind::Shape, "not an object"),
-        (String::new(), DamageKind::Syntax, "EOF while parsing a value"),
-        (format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000)), DamageKind::Shape, "not an object"),
-        (format!(r#"{{"nbformat": 4, "cells": {}"#, "[".repeat(1_000_000)), DamageKind::Syntax, "EOF while parsing"),
+        (notebook(&json!([code("", &json!([3]))])), ParseErrorKind::Shape, "cell 1: an output is not an object"),
+        ("[]".to_owned(), ParseErrorKind::Shape, "not an object"),
+        (String::new(), ParseErrorKind::Syntax, "EOF while parsing a value"),
+        (format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000)), ParseErrorKind::Shape, "not an object"),
+        (
+            format!(r#"{{"nbformat": 4, "cells": {}"#, "[".repeat(1_000_000)),
+            ParseErrorKind::Syntax,
+            "EOF while parsing",
+        ),
     ];
     for (text, kind, reason) in cases {
         let damage = import(&text).unwrap_err();

@@ -2,7 +2,7 @@
 
 use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
 use quire_files::quire::Defaults;
-use quire_files::{Damage, Imported, jupyter};
+use quire_files::{Imported, ParseError, jupyter};
 use serde_json::Value;
 
 pub(crate) fn defaults() -> Defaults {
@@ -10,7 +10,7 @@ pub(crate) fn defaults() -> Defaults {
     Defaults { id, owner: UserId::new("ann").unwrap(), time: Timestamp::default() }
 }
 
-pub(crate) fn import(text: &str) -> Result<Imported, Damage> {
+pub(crate) fn import(text: &str) -> Result<Imported, ParseError> {
     quire_files::import(text.as_bytes(), None, &defaults())
 }
 

@@ -1,7 +1,7 @@
 //! What real notebooks hold that no description of the format mentions, each in the smallest file that has it.
 
 use quire_files::jupyter::{self, Identity};
-use quire_files::{DamageKind, Imported};
+use quire_files::{Imported, ParseErrorKind};
 use serde_json::{Value, json};
 
 use crate::support::{import, written};
@@ -251,7 +251,7 @@ fn a_picture_that_is_longer_than_a_text_may_be_becomes_an_attachment() {
         [("raw", source.clone()), ("code", source.clone()), ("markdown", source.replace("base64", "x"))]
     {
         let text = json!({"cell_type": kind, "metadata": {}, "source": source});
-        assert_eq!(import(&cell(&text.to_string())).unwrap_err().kind, DamageKind::Limit, "{kind}");
+        assert_eq!(import(&cell(&text.to_string())).unwrap_err().kind, ParseErrorKind::Limit, "{kind}");
     }
     let short = json!({"cell_type": "markdown", "id": "a", "metadata": {}, "source": "![](data:image/png;base64,AA)"});
     assert_eq!(

@@ -6,9 +6,9 @@ use std::time::Duration;
 use quire_domain::{CellType, NotebookId, Place, UserId};
 use quire_files::Format;
 use quire_service::{
-    Answered, Budgets, ImportFile, NotebookService, Options, Quota, RequestKey, ServiceError, Sort, SortBy,
+    Budgets, IdempotentOutcome, ImportFile, NotebookService, Options, Quota, RequestKey, ServiceError, Sort, SortBy,
 };
-use quire_storage::{AnswerKey, PageRequest, RequestDigest, SearchText};
+use quire_storage::{IdempotencyKey, PageRequest, RequestDigest, SearchText};
 use tokio::task::JoinHandle;
 
 use crate::support::{World, ann, bob, options, update};
@@ -144,12 +144,13 @@ async fn use_everything(service: NotebookService, user: UserId) -> Result<(), Se
     let list = service.list(&user, &PageRequest::default()).await?;
     let sort = Sort { by: SortBy::Name, descending: false };
     service.list_sorted(&user, sort, None, None).await?;
-    let key = RequestKey { key: AnswerKey([1; 32]), request: RequestDigest([2; 32]) };
+    let key = RequestKey { key: IdempotencyKey([1; 32]), request: RequestDigest([2; 32]) };
     let (by, mut ids) = (user.clone(), Vec::new());
     for _ in 0..2 {
         let by = by.clone();
-        let made: Answered<NotebookId> =
-            service.once(&user, Some(key), async move |service: NotebookService| service.create(&by).await).await?;
+        let made: IdempotentOutcome<NotebookId> = service
+            .idempotent(&user, Some(key), async move |service: NotebookService| service.create(&by).await)
+            .await?;
         ids.push(made.outcome);
     }
     assert_eq!(ids[0], ids[1]);

@@ -8,12 +8,12 @@
 mod conflicts;
 mod connection;
 mod editing;
-mod exchange;
 mod failures;
 mod fairness;
+mod idempotency;
+mod import_export;
 mod lifecycle;
 mod memory;
-mod once;
 mod ownership;
 mod quota;
 mod read_only;

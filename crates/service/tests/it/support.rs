@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use quire_domain::{Base, CellId, CellType, Edit, Notebook, NotebookId, Place, Timestamp, UserId};
 use quire_service::{NotebookService, Options};
 use quire_storage::{
-    AnswerKey, Commit, Digested, Health, KeptAnswer, ListFilter, Loaded, NotebookStore, Page, PageRequest, SearchPage,
-    SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
+    Commit, Digested, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Loaded, NotebookStore, Page, PageRequest,
+    SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
 };
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
@@ -113,7 +113,7 @@ impl Debug for Faulty {
 
 #[async_trait]
 impl NotebookStore for Faulty {
-    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
         self.inner.create(notebook, answer).await
     }
 
@@ -172,7 +172,7 @@ impl NotebookStore for Faulty {
         self.inner.versions(ids).await
     }
 
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
         self.inner.delete(id, base, answer).await?;
         if self.lose_delete.swap(false, Ordering::SeqCst) {
             return Err(StoreError::OutcomeUnknown { id: id.clone() });
@@ -180,12 +180,17 @@ impl NotebookStore for Faulty {
         Ok(())
     }
 
-    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
         self.keeps.lock().unwrap().push(answers.len());
         self.inner.keep(answers).await
     }
 
-    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+    async fn answer(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
         if self.fail_look.swap(false, Ordering::SeqCst) {
             return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
         }
@@ -194,8 +199,8 @@ impl NotebookStore for Faulty {
         found
     }
 
-    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        self.inner.forget_answers(users, now).await
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        self.inner.delete_old_records(users, now).await
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {

@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{Kind, Meta};
 
 /// Memory that is set aside before a file is read, at most.
-const MOST_RESERVED: u64 = 64 << 20;
+const MAX_RESERVED: u64 = 64 << 20;
 
 /// A directory held open.
 #[derive(Debug)]
@@ -150,7 +150,7 @@ impl Folder {
             return Ok(ReadFile::TooLarge(meta));
         }
         // Only so much on the word of the file's size, which need not be backed by anything.
-        let capacity = meta.fingerprint.size.min(MOST_RESERVED) + 1;
+        let capacity = meta.fingerprint.size.min(MAX_RESERVED) + 1;
         let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or_default());
         // It may be growing.
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;

@@ -25,7 +25,7 @@ pub(crate) enum Replaced {
     /// The file is not what it was thought to be, or is gone; it was left as it is.
     Changed,
     /// The new content is in place, but whether it survives a loss of power is not known.
-    Unsure(Meta, io::Error),
+    DurabilityUnknown(Meta, io::Error),
 }
 
 /// How making a new file ended.
@@ -35,7 +35,7 @@ pub(crate) enum Created {
     /// The name is taken; what has it was left as it is.
     Taken,
     /// The file is in place, but whether it survives a loss of power is not known.
-    Unsure(Meta, io::Error),
+    DurabilityUnknown(Meta, io::Error),
 }
 
 /// How removing a file ended.
@@ -72,7 +72,7 @@ pub(crate) fn replace(what: &Replacement<'_>, old: &Digest) -> io::Result<Replac
     }
     Ok(match finish(what.folder, &temporary) {
         (meta, Ok(())) => Replaced::Done(meta),
-        (meta, Err(error)) => Replaced::Unsure(meta, error),
+        (meta, Err(error)) => Replaced::DurabilityUnknown(meta, error),
     })
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn create(what: &Replacement<'_>) -> io::Result<Created> {
     }
     Ok(match finish(what.folder, &temporary) {
         (meta, Ok(())) => Created::Done(meta),
-        (meta, Err(error)) => Created::Unsure(meta, error),
+        (meta, Err(error)) => Created::DurabilityUnknown(meta, error),
     })
 }
 
@@ -159,7 +159,7 @@ fn replace_plainly(what: &Replacement<'_>, temporary: &Temporary<'_>, old: &Dige
     }
     Ok(match finish(what.folder, temporary) {
         (meta, Ok(())) => Replaced::Done(meta),
-        (meta, Err(error)) => Replaced::Unsure(meta, error),
+        (meta, Err(error)) => Replaced::DurabilityUnknown(meta, error),
     })
 }
 
@@ -185,7 +185,7 @@ fn put_back(
         // Ours stays in the place.
         Err(error) => {
             keep(what.temporaries, &temporary.name);
-            return Ok(Replaced::Unsure(meta_in_place(temporary).0, error.into()));
+            return Ok(Replaced::DurabilityUnknown(meta_in_place(temporary).0, error.into()));
         }
     }
     if is_content(what.temporaries, &temporary.name, &Digest::of(what.bytes)) {
@@ -311,7 +311,7 @@ mod tests {
         let temporary = Temporary::write(&case.temporaries, "x.json", Some(&Digest::of(b"old")), b"ours").unwrap();
         case.temporaries.rename(&temporary.name, &case.folder, "x.json", RenameFlags::EXCHANGE).unwrap();
         let answer = put_back(&case.what(), &temporary, || Err(Errno::IO)).unwrap();
-        assert!(matches!(answer, Replaced::Unsure(meta, _) if meta.fingerprint.size == 4));
+        assert!(matches!(answer, Replaced::DurabilityUnknown(meta, _) if meta.fingerprint.size == 4));
         assert_eq!(case.content().as_deref(), Some("ours"));
         let kept = case.dir.path().join("tmp").join(temporary.name.replace(".tmp", ".kept"));
         assert_eq!(fs::read_to_string(kept).unwrap(), "edited outside");

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Notebook, NotebookId, Results, Revision};
-use quire_storage::{CommitId, KeptAnswer, Version};
+use quire_storage::{CommitId, IdempotencyRecord, Version};
 
 use super::create::{entry_of, text_of};
-use super::look::{Current, Look, ROUNDS};
+use super::look::{CurrentFile, Freshness, ROUNDS};
 use super::{Engine, Remembered, Slot, lock};
-use crate::answers::Then;
 use crate::digest::Digest;
 use crate::disk::{self, Meta, Replaced, Replacement};
 use crate::error::Error;
+use crate::idempotency::FileState;
 use crate::results::{Record, ResultsFile};
 
 /// [`quire_storage::Commit`], owned.
@@ -22,7 +22,7 @@ pub(crate) struct OwnedCommit {
     pub(crate) base: Base,
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
-    pub(crate) answers: Vec<KeptAnswer>,
+    pub(crate) answers: Vec<IdempotencyRecord>,
     /// Whether more may be different than the changes say.
     pub(crate) whole: bool,
 }
@@ -34,15 +34,15 @@ impl Engine {
         let mut slot = lock(&slot);
         if let Some(done) = slot.commits.iter_mut().find(|done| done.id == commit.id) {
             if !done.durable {
-                self.notebooks.sync().map_err(Error::Unsure)?;
+                self.notebooks.sync().map_err(Error::DurabilityUnknown)?;
                 done.durable = true;
-                self.answers.confirm(&self.notebooks).map_err(Error::Unsure)?;
+                self.answers.confirm(&self.notebooks).map_err(Error::DurabilityUnknown)?;
             }
             return Ok(done.version);
         }
         let edits = commit.whole || commit.changes.iter().any(|change| !change.is_results());
         // An edit compares the content while it replaces it, so the file's state is enough to begin with.
-        let mut how = if edits { Look::State } else { Look::Content };
+        let mut how = if edits { Freshness::State } else { Freshness::Content };
         for _ in 0..ROUNDS {
             let current = self.look(id, how)?.ok_or(Error::NotFound)?;
             if current.known.base() != commit.base {
@@ -67,17 +67,17 @@ impl Engine {
                 }
                 Some((version, Err(error))) => {
                     slot.remember(Remembered { id: commit.id, version, durable: false });
-                    return Err(Error::Unsure(error));
+                    return Err(Error::DurabilityUnknown(error));
                 }
                 // Somebody else was at the file. If its content is another, the next look finds a later revision.
-                None => how = Look::Content,
+                None => how = Freshness::Content,
             }
         }
-        Err(Error::Restless)
+        Err(Error::ConcurrentlyModified)
     }
 
     /// Changes of results alone, which the notebook's file does not hold.
-    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &Current) -> Result<Committed, Error> {
+    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
         self.answers.check_free(&commit.answers)?;
         let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
         let record = record_of(&commit.changes, BTreeMap::new(), results, None);
@@ -91,7 +91,7 @@ impl Engine {
 
     /// Changes that the notebook's file holds, and perhaps results with them. `None` when the file was changed from
     /// outside meanwhile.
-    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &Current) -> Result<Committed, Error> {
+    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
         let notebook = &commit.after;
         let text = text_of(notebook)?;
         let inside = if current.known.inline_results { self.results_inside(&notebook.id)? } else { BTreeMap::new() };
@@ -100,19 +100,19 @@ impl Engine {
         // Results first, since the file is what makes them true. For results that the old file holds inside, it also
         // means that they are in a safe place before they are gone from there.
         let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
-        let then = || Then::Content(Digest::of(text.as_bytes()));
+        let then = || FileState::Content(Digest::of(text.as_bytes()));
         let begun = self.answers.begin(&self.notebooks, &notebook.id, then, &commit.answers);
         let replaced = begun.and_then(|changing| {
             let replaced = self.replace(notebook, text.as_bytes(), current)?;
             match (changing, &replaced) {
                 (Some(changing), Replaced::Done(_)) => changing.happened(),
-                (Some(changing), Replaced::Unsure(..)) => changing.unsure(),
+                (Some(changing), Replaced::DurabilityUnknown(..)) => changing.unsure(),
                 _ => {}
             }
             Ok(replaced)
         });
         if let Some(mark) = mark
-            && !matches!(replaced, Ok(Replaced::Done(_) | Replaced::Unsure(..)))
+            && !matches!(replaced, Ok(Replaced::Done(_) | Replaced::DurabilityUnknown(..)))
             && let Err(error) = results.take_back(mark)
         {
             tracing::warn!(notebook = %notebook.id, %error, "cannot take back results of a commit that failed");
@@ -121,12 +121,12 @@ impl Engine {
         let note = |meta: Meta| self.index().wrote(&current.file, entry_of(notebook, &meta, text.as_bytes()));
         Ok(match replaced? {
             Replaced::Done(meta) => Some((note(meta), Ok(()))),
-            Replaced::Unsure(meta, error) => Some((note(meta), Err(error))),
+            Replaced::DurabilityUnknown(meta, error) => Some((note(meta), Err(error))),
             Replaced::Changed => None,
         })
     }
 
-    fn replace(&self, notebook: &Notebook, bytes: &[u8], current: &Current) -> Result<Replaced, Error> {
+    fn replace(&self, notebook: &Notebook, bytes: &[u8], current: &CurrentFile) -> Result<Replaced, Error> {
         tracing::trace!(notebook = %notebook.id, revision = %notebook.revision, "writing");
         let what = Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &current.file, bytes };
         Ok(disk::replace(&what, &current.digest)?)
@@ -134,7 +134,9 @@ impl Engine {
 
     /// The results that a notebook's file itself holds.
     fn results_inside(&self, id: &NotebookId) -> Result<BTreeMap<CellId, Option<Arc<Results>>>, Error> {
-        let Some(Current { parsed: Some(parsed), .. }) = self.look(id, Look::Read)? else { return Ok(BTreeMap::new()) };
+        let Some(CurrentFile { parsed: Some(parsed), .. }) = self.look(id, Freshness::Read)? else {
+            return Ok(BTreeMap::new());
+        };
         let cells = parsed.notebook.cells.iter().filter(|cell| *cell.results != Results::default());
         Ok(cells.map(|cell| (cell.id.clone(), Some(Arc::clone(&cell.results)))).collect())
     }

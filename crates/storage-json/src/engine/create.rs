@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use quire_domain::{Base, Notebook, NotebookId, Results};
 use quire_files::quire::{self, Defaults};
-use quire_storage::{KeptAnswer, Version};
+use quire_storage::{IdempotencyRecord, Version};
 
-use super::look::Look;
+use super::look::Freshness;
 use super::{Engine, Slot, lock};
-use crate::answers::Then;
 use crate::digest::Digest;
 use crate::disk::{self, Created, Meta, Removed, Replacement};
 use crate::error::Error;
+use crate::idempotency::FileState;
 use crate::index::{Content, Entry};
 use crate::names;
 use crate::results::{self, Latest, ResultsFile};
 
 impl Engine {
-    pub(crate) fn create(&self, notebook: &Notebook, answers: &[KeptAnswer]) -> Result<Version, Error> {
+    pub(crate) fn create(&self, notebook: &Notebook, answers: &[IdempotencyRecord]) -> Result<Version, Error> {
         let slot = self.slot(&notebook.id);
         let mut slot = lock(&slot);
-        if self.look(&notebook.id, Look::State)?.is_some() {
+        if self.look(&notebook.id, Freshness::State)?.is_some() {
             return Err(Error::Exists);
         }
         *slot = Slot::default();
@@ -28,17 +28,17 @@ impl Engine {
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
-        let then = || Then::Content(Digest::of(text.as_bytes()));
+        let then = || FileState::Content(Digest::of(text.as_bytes()));
         let created = self.answers.begin(&self.notebooks, &notebook.id, then, answers).and_then(|changing| {
             let created = self.create_file(notebook, text.as_bytes());
             match (changing, &created) {
                 (Some(changing), Ok(_)) => changing.happened(),
-                (Some(changing), Err(Error::Unsure(_))) => changing.unsure(),
+                (Some(changing), Err(Error::DurabilityUnknown(_))) => changing.unsure(),
                 _ => {}
             }
             created
         });
-        if created.is_err() && !matches!(created, Err(Error::Unsure(_))) {
+        if created.is_err() && !matches!(created, Err(Error::DurabilityUnknown(_))) {
             slot.results = None;
             let _ = self.outputs.remove(&results::file_name(&notebook.id)); // the next start finds it otherwise
         }
@@ -50,13 +50,13 @@ impl Engine {
             let what = Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &name, bytes };
             match disk::create(&what)? {
                 Created::Done(meta) => return Ok(self.index().wrote(&name, entry_of(notebook, &meta, bytes))),
-                Created::Unsure(meta, error) => {
+                Created::DurabilityUnknown(meta, error) => {
                     self.index().wrote(&name, entry_of(notebook, &meta, bytes));
-                    return Err(Error::Unsure(error));
+                    return Err(Error::DurabilityUnknown(error));
                 }
                 // Either the same notebook came there from outside, or another one has the name, as on a file system
                 // that folds case: then the next name.
-                Created::Taken if self.look(&notebook.id, Look::State)?.is_some() => return Err(Error::Exists),
+                Created::Taken if self.look(&notebook.id, Freshness::State)?.is_some() => return Err(Error::Exists),
                 Created::Taken => {}
             }
         }
@@ -73,15 +73,15 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn delete(&self, id: &NotebookId, base: Base, answers: &[KeptAnswer]) -> Result<(), Error> {
+    pub(crate) fn delete(&self, id: &NotebookId, base: Base, answers: &[IdempotencyRecord]) -> Result<(), Error> {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
         // The content is compared when the file is removed, so its state is enough to begin with.
-        let current = self.look(id, Look::State)?.ok_or(Error::NotFound)?;
+        let current = self.look(id, Freshness::State)?.ok_or(Error::NotFound)?;
         if current.known.base() != base {
             return Err(Error::Mismatch(base.revision));
         }
-        let changing = self.answers.begin(&self.notebooks, id, || Then::Gone, answers)?;
+        let changing = self.answers.begin(&self.notebooks, id, || FileState::Gone, answers)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
             Removed::Missing => {
@@ -90,7 +90,7 @@ impl Engine {
             }
             Removed::Changed => {
                 // Noted, so that whoever has the notebook open is told and sees the edit before deleting it.
-                self.look(id, Look::Content)?;
+                self.look(id, Freshness::Content)?;
                 return Err(Error::Mismatch(base.revision));
             }
         };
@@ -105,7 +105,7 @@ impl Engine {
         if let Err(error) = self.outputs.remove(&results::file_name(id)) {
             tracing::warn!(notebook = %id, %error, "cannot remove the results of a deleted notebook");
         }
-        synced.map_err(Error::Unsure)
+        synced.map_err(Error::DurabilityUnknown)
     }
 }
 

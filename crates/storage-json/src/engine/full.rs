@@ -12,9 +12,15 @@ fn open(dir: &TempDir) -> Engine {
     Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap()
 }
 
-fn answer() -> KeptAnswer {
-    let (key, request) = (AnswerKey([1; 32]), RequestDigest([0; 32]));
-    KeptAnswer { user: UserId::new("ann").unwrap(), key, request, outcome: "{}".into(), at: Timestamp::default() }
+fn answer() -> IdempotencyRecord {
+    let (key, request) = (IdempotencyKey([1; 32]), RequestDigest([0; 32]));
+    IdempotencyRecord {
+        user: UserId::new("ann").unwrap(),
+        key,
+        request,
+        outcome: "{}".into(),
+        at: Timestamp::default(),
+    }
 }
 
 fn notebook(id: &str) -> Notebook {
@@ -26,7 +32,7 @@ fn notebook(id: &str) -> Notebook {
     )
 }
 
-fn commit(open: &mut OpenNotebook, edits: &[Edit], answers: Vec<KeptAnswer>) -> OwnedCommit {
+fn commit(open: &mut OpenNotebook, edits: &[Edit], answers: Vec<IdempotencyRecord>) -> OwnedCommit {
     let base = open.notebook().base();
     let changes = edits.iter().filter_map(|edit| open.apply(edit, None, Timestamp::default()).unwrap());
     let changes = changes.map(Arc::new).collect();

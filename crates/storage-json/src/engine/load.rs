@@ -3,7 +3,7 @@
 use quire_domain::{Cell, Notebook, NotebookId, UserId};
 use quire_storage::{Loaded, StoredVersion};
 
-use super::look::{Current, Look};
+use super::look::{CurrentFile, Freshness};
 use super::{Engine, lock};
 use crate::error::Error;
 use crate::index::Known;
@@ -13,7 +13,9 @@ impl Engine {
     pub(crate) fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
-        let Some(Current { known, parsed: Some(parsed), .. }) = self.look(id, Look::Read)? else { return Ok(None) };
+        let Some(CurrentFile { known, parsed: Some(parsed), .. }) = self.look(id, Freshness::Read)? else {
+            return Ok(None);
+        };
         let latest = match self.latest_results(&mut slot, id, &known) {
             Ok(latest) => latest,
             Err(error) => {
@@ -28,14 +30,14 @@ impl Engine {
     pub(crate) fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, Error> {
         let slot = self.slot(id);
         let _slot = lock(&slot);
-        Ok(self.look(id, Look::Content)?.map(|current| current.known.summary.owner))
+        Ok(self.look(id, Freshness::Content)?.map(|current| current.known.summary.owner))
     }
 
     /// The version of a notebook; `None` when it is not there or damaged.
     pub(crate) fn version(&self, id: &NotebookId) -> Result<Option<StoredVersion>, Error> {
         let slot = self.slot(id);
         let _slot = lock(&slot);
-        match self.look(id, Look::Content) {
+        match self.look(id, Freshness::Content) {
             Ok(current) => Ok(current.map(|current| StoredVersion {
                 id: id.clone(),
                 life: current.known.life,

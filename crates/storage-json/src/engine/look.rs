@@ -4,7 +4,7 @@ use std::io;
 
 use quire_domain::NotebookId;
 use quire_files::quire::{self, Defaults, Parsed};
-use quire_files::{Damage, DamageKind};
+use quire_files::{ParseError, ParseErrorKind};
 use rustix::io::Errno;
 
 use super::Engine;
@@ -19,7 +19,7 @@ pub(crate) const ROUNDS: usize = 8;
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Freshness {
     /// The state of the file as it was left, though another edit within the same tick of the kernel's clock would leave
     /// it the same: for calls that compare the content later.
     State,
@@ -30,16 +30,16 @@ pub(super) enum Look {
 }
 
 /// A notebook's file, as it is now.
-pub(super) struct Current {
+pub(super) struct CurrentFile {
     pub(super) file: Box<str>,
     pub(super) digest: Digest,
     pub(super) known: Known,
-    /// There with [`Look::Read`].
+    /// There with [`Freshness::Read`].
     pub(super) parsed: Option<Parsed>,
 }
 
 /// What a file was found to hold.
-pub(super) struct Seen {
+pub(super) struct Observed {
     pub(super) entry: Entry,
     parsed: Option<Parsed>,
 }
@@ -47,7 +47,7 @@ pub(super) struct Seen {
 impl Engine {
     /// Looks at a notebook's file, and notes what has become of it. `None` when there is no such notebook. The caller
     /// has the notebook's slot.
-    pub(super) fn look(&self, id: &NotebookId, how: Look) -> Result<Option<Current>, Error> {
+    pub(super) fn look(&self, id: &NotebookId, how: Freshness) -> Result<Option<CurrentFile>, Error> {
         for _ in 0..ROUNDS {
             let found = self.index().find(id);
             let (file, entry) = match &found {
@@ -55,13 +55,13 @@ impl Engine {
                 Found::Nothing if self.look_for_new(id)? => continue,
                 Found::Nothing => return Ok(None),
             };
-            if how != Look::Read
+            if how != Freshness::Read
                 && let Ok(Some(meta)) = self.notebooks.meta(&file)
-                && (entry.is_current(&meta) || (how == Look::State && entry.fingerprint == meta.fingerprint))
+                && (entry.is_current(&meta) || (how == Freshness::State && entry.fingerprint == meta.fingerprint))
             {
                 return current(found, None);
             }
-            let seen = self.read_file(&file, (how != Look::Read).then_some(&entry))?;
+            let seen = self.read_file(&file, (how != Freshness::Read).then_some(&entry))?;
             self.note(&file, seen.as_ref().map(|seen| &seen.entry));
             let Some(seen) = seen else { continue };
             let found = self.index().find(id);
@@ -72,7 +72,7 @@ impl Engine {
                 return current(found, seen.parsed);
             }
         }
-        Err(Error::Restless)
+        Err(Error::ConcurrentlyModified)
     }
 
     /// Looks whether there is a file for a notebook that the index does not know yet. Says whether one was noted.
@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// Reads a file. With an entry that its content still fits, the content is not looked into.
-    pub(super) fn read_file(&self, name: &str, known: Option<&Entry>) -> io::Result<Option<Seen>> {
+    pub(super) fn read_file(&self, name: &str, known: Option<&Entry>) -> io::Result<Option<Observed>> {
         let (bytes, meta) = match self.notebooks.read(name, MAX_FILE_BYTES) {
             Ok(ReadFile::Read(bytes, meta)) => (bytes, meta),
             Ok(ReadFile::Missing) => return Ok(None),
@@ -116,13 +116,13 @@ impl Engine {
         };
         let digest = Digest::of(&bytes);
         if let Some(known) = known.filter(|known| known.digest == Some(digest)) {
-            return Ok(Some(Seen { entry: Entry::new(&meta, Some(digest), known.content.clone()), parsed: None }));
+            return Ok(Some(Observed { entry: Entry::new(&meta, Some(digest), known.content.clone()), parsed: None }));
         }
         let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
         let read = quire::read(&bytes, &Defaults { id: None, owner, time: meta.fingerprint.modified_at() });
         let read = read.map_err(|damage| with_name(name, damage));
         let entry = Entry::new(&meta, Some(digest), Content::of(&read));
-        Ok(Some(Seen { entry, parsed: read.ok() }))
+        Ok(Some(Observed { entry, parsed: read.ok() }))
     }
 
     /// Notes what a file was found to hold, or that it is gone, and tells watchers.
@@ -145,10 +145,10 @@ impl Engine {
     }
 }
 
-fn current(found: Found, parsed: Option<Parsed>) -> Result<Option<Current>, Error> {
+fn current(found: Found, parsed: Option<Parsed>) -> Result<Option<CurrentFile>, Error> {
     match found {
         Found::Notebook(file, Entry { digest: Some(digest), .. }, known) => {
-            Ok(Some(Current { file, digest, known, parsed }))
+            Ok(Some(CurrentFile { file, digest, known, parsed }))
         }
         Found::Notebook(..) | Found::Nothing => Ok(None),
         Found::Damaged(file, _, reason) => Err(Error::Damaged(format!("the file {file}, {reason}"))),
@@ -170,17 +170,17 @@ fn is_ours(error: &io::Error) -> bool {
     errno.is_none() || matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
-fn unreadable(name: &str, meta: &Meta, reason: &str) -> Seen {
+fn unreadable(name: &str, meta: &Meta, reason: &str) -> Observed {
     let damage = with_name(
         name,
-        Damage { id: None, owner: None, kind: DamageKind::Shape, reason: reason.to_owned(), offset: None },
+        ParseError { id: None, owner: None, kind: ParseErrorKind::Shape, reason: reason.to_owned(), offset: None },
     );
-    Seen { entry: Entry::new(meta, None, Content::of(&Err(damage))), parsed: None }
+    Observed { entry: Entry::new(meta, None, Content::of(&Err(damage))), parsed: None }
 }
 
 /// Fills in from the file's name whose it seems to be.
-fn with_name(name: &str, damage: Damage) -> Damage {
-    Damage {
+fn with_name(name: &str, damage: ParseError) -> ParseError {
+    ParseError {
         id: damage.id.or_else(|| names::id_of(name)),
         owner: damage.owner.or_else(|| names::owner_of(name)),
         ..damage

@@ -20,16 +20,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
 use quire_storage::{
-    AnswerKey, CommitId, Health, KeptAnswer, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
+    CommitId, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
 };
 use tokio::sync::broadcast;
 
 pub(crate) use commit::OwnedCommit;
 pub(crate) use look::{ROUNDS, what_it_is};
 
-use crate::answers::Answers;
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
+use crate::idempotency::IdempotencyRecords;
 use crate::index::{Index, Known};
 use crate::lock::LockFile;
 use crate::results::{self, Latest, ResultsFile};
@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     ours: Arc<Folder>,
     temporaries: Folder,
     outputs: Arc<Folder>,
-    pub(crate) answers: Answers,
+    pub(crate) answers: IdempotencyRecords,
     index: Mutex<Index>,
     slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
     /// The directory's state when all names in it were last looked at; held while a list looks at them. Nobody who has it waits
@@ -107,7 +107,12 @@ impl Engine {
     }
 
     /// The answer that is kept there.
-    pub(crate) fn answer(&self, user: &UserId, key: AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, Error> {
+    pub(crate) fn answer(
+        &self,
+        user: &UserId,
+        key: IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, Error> {
         self.answers.find(&self.notebooks, user, key, now)
     }
 

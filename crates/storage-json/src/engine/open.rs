@@ -10,11 +10,11 @@ use quire_domain::{NotebookId, UserId};
 use tokio::sync::broadcast;
 
 use super::directories::{OURS, OUTPUTS, TEMPORARIES};
-use super::look::Seen;
+use super::look::Observed;
 use super::{EVENTS, Engine, lock, scan};
 use crate::OpenError;
-use crate::answers::{Answers, Then};
 use crate::disk::{self, Folder, Name};
+use crate::idempotency::{FileState, IdempotencyRecords};
 use crate::index::{Entry, Found, Index, Log};
 use crate::{names, results};
 
@@ -35,7 +35,7 @@ impl Engine {
             ours: Arc::clone(&ours),
             temporaries,
             outputs,
-            answers: Answers::open(ours).map_err(failed("read answers"))?,
+            answers: IdempotencyRecords::open(ours).map_err(failed("read answers"))?,
             index: Mutex::new(Index::new(log)),
             slots: Mutex::new(HashMap::new()),
             names_seen: Mutex::new(None),
@@ -45,9 +45,9 @@ impl Engine {
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
         let is_so = |id: &NotebookId, then| match (engine.index().find(id), then) {
-            (Found::Notebook(_, entry, _), Then::Content(digest)) => entry.digest == Some(digest),
-            (found, Then::Gone) => matches!(found, Found::Nothing),
-            (Found::Damaged(..) | Found::Nothing, Then::Content(_)) => false,
+            (Found::Notebook(_, entry, _), FileState::Content(digest)) => entry.digest == Some(digest),
+            (found, FileState::Gone) => matches!(found, Found::Nothing),
+            (Found::Damaged(..) | Found::Nothing, FileState::Content(_)) => false,
         };
         engine.answers.decide(&engine.notebooks, is_so).map_err(failed("sync the names"))?;
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
@@ -109,7 +109,7 @@ impl Engine {
         &self,
         files: &[String],
         remembered: &BTreeMap<Box<str>, Entry>,
-    ) -> io::Result<Vec<(String, Seen)>> {
+    ) -> io::Result<Vec<(String, Observed)>> {
         let read = |files: &[String]| {
             let mut changed = Vec::new();
             for file in files {

@@ -3,7 +3,7 @@
 use quire_domain::UserId;
 use quire_storage::{Hit, PageRequest, SearchPage, SearchText};
 
-use super::look::{Current, Look};
+use super::look::{CurrentFile, Freshness};
 use super::{Engine, lock};
 use crate::error::Error;
 
@@ -21,10 +21,10 @@ impl Engine {
             let slot = self.slot(&summary.id);
             let looked = {
                 let _slot = lock(&slot);
-                self.look(&summary.id, Look::Read)
+                self.look(&summary.id, Freshness::Read)
             };
             match looked {
-                Ok(Some(Current { known, parsed: Some(parsed), .. })) if known.summary.owner == *owner => {
+                Ok(Some(CurrentFile { known, parsed: Some(parsed), .. })) if known.summary.owner == *owner => {
                     let cells = parsed.notebook.cells.iter().map(|cell| &**cell);
                     hits.extend(Hit::find(wanted, known.summary, cells));
                 }

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::*;
 
-fn answer(key: u8) -> KeptAnswer {
+fn answer(key: u8) -> IdempotencyRecord {
     let user = UserId::new("ann").unwrap();
-    let (key, request) = (AnswerKey([key; 32]), RequestDigest([0; 32]));
-    KeptAnswer { user, key, request, outcome: "{}".into(), at: Timestamp::default() }
+    let (key, request) = (IdempotencyKey([key; 32]), RequestDigest([0; 32]));
+    IdempotencyRecord { user, key, request, outcome: "{}".into(), at: Timestamp::default() }
 }
 
 /// An edit that inserts a cell.
@@ -38,10 +38,10 @@ fn what_may_not_last_is_not_answered_until_it_does() {
 
     engine.notebooks = unsound();
     let made = engine.create(&new("x"), &[answer(1)]);
-    assert!(matches!(made, Err(Error::Unsure(_))), "{made:?}");
-    assert!(matches!(look(&engine, 1), Err(Error::Unsure(_))));
+    assert!(matches!(made, Err(Error::DurabilityUnknown(_))), "{made:?}");
+    assert!(matches!(look(&engine, 1), Err(Error::DurabilityUnknown(_))));
     let twin = engine.create(&new("y"), &[answer(1)]);
-    assert!(matches!(twin, Err(Error::Answered)), "{twin:?}");
+    assert!(matches!(twin, Err(Error::AlreadyRecorded)), "{twin:?}");
     // What is done next would take from the file what it shows of this.
     let mut open = OpenNotebook::open(new("x"));
     let first = edit(&mut open, 2);
@@ -51,17 +51,17 @@ fn what_may_not_last_is_not_answered_until_it_does() {
     assert!(look(&engine, 1).unwrap().is_some());
 
     engine.notebooks = unsound();
-    assert!(matches!(engine.commit(&first), Err(Error::Unsure(_))));
-    assert!(matches!(engine.commit(&first), Err(Error::Unsure(_))), "the same again");
-    assert!(matches!(look(&engine, 2), Err(Error::Unsure(_))));
+    assert!(matches!(engine.commit(&first), Err(Error::DurabilityUnknown(_))));
+    assert!(matches!(engine.commit(&first), Err(Error::DurabilityUnknown(_))), "the same again");
+    assert!(matches!(look(&engine, 2), Err(Error::DurabilityUnknown(_))));
     engine.notebooks = sound();
     engine.commit(&first).unwrap();
     assert!(look(&engine, 2).unwrap().is_some());
 
     engine.notebooks = unsound();
     let gone = engine.delete(&NotebookId::new("x").unwrap(), open.notebook().base(), &[answer(3)]);
-    assert!(matches!(gone, Err(Error::Unsure(_))), "{gone:?}");
-    assert!(matches!(look(&engine, 3), Err(Error::Unsure(_))));
+    assert!(matches!(gone, Err(Error::DurabilityUnknown(_))), "{gone:?}");
+    assert!(matches!(look(&engine, 3), Err(Error::DurabilityUnknown(_))));
     engine.notebooks = sound();
     assert!(look(&engine, 3).unwrap().is_some());
 }

@@ -1,7 +1,7 @@
 //! What is known of one file.
 
 use quire_domain::{Base, Life, Notebook, NotebookId, Revision, Timestamp, UserId};
-use quire_files::Damage;
+use quire_files::ParseError;
 use quire_files::quire::Parsed;
 use quire_storage::{Summary, Version};
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl Entry {
 
 impl Content {
     /// What a read file holds, before anything earlier is considered.
-    pub(crate) fn of(read: &Result<Parsed, Damage>) -> Self {
+    pub(crate) fn of(read: &Result<Parsed, ParseError>) -> Self {
         match read {
             Ok(parsed) => Self::Notebook(Known {
                 summary: summary(&parsed.notebook),

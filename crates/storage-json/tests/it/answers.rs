@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use quire_storage::{KeptAnswer, NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::{IdempotencyRecord, NotebookStore as _, NotebookStoreExt as _, StoreError};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{Served, answer, at, commit_answering, edit, id, is_kept, load, notebook, update, user};
@@ -66,9 +66,9 @@ async fn of_a_key_used_again_the_new_answer_is_kept() {
     served.create(&notebook("x", "1"), None).await.unwrap();
     let old = answer("x", 2);
     served.keep(std::slice::from_ref(&old)).await.unwrap();
-    let later = old.at + KeptAnswer::LIFE;
+    let later = old.at + IdempotencyRecord::LIFE;
     assert!(served.answer(&old.user, &old.key, later).await.unwrap().is_none());
-    let new = KeptAnswer { outcome: "new".into(), at: later, ..old };
+    let new = IdempotencyRecord { outcome: "new".into(), at: later, ..old };
     let mut view = load(&served, "x").await;
     commit_answering(&served, &mut view, &[update("a", "2")], std::slice::from_ref(&new)).await.unwrap();
     served.restart_after(|dir| {
@@ -185,19 +185,23 @@ async fn damage_takes_only_what_it_hits() {
 #[tokio::test]
 async fn the_log_is_written_anew_when_most_of_it_counts_no_more() {
     let mut served = Served::new();
-    let outcome = "x".repeat(KeptAnswer::OUTCOME_BYTES).into();
-    let large = KeptAnswer { outcome, ..answer("large", 0) };
+    let outcome = "x".repeat(IdempotencyRecord::OUTCOME_BYTES).into();
+    let large = IdempotencyRecord { outcome, ..answer("large", 0) };
     served.create(&notebook("x", "1"), None).await.unwrap();
     let mut view = load(&served, "x").await;
     let many = |from: i64| {
-        (from..from + 200).map(|number| KeptAnswer { key: answer("y", number).key, at: at(number), ..large.clone() })
+        (from..from + 200).map(|number| IdempotencyRecord {
+            key: answer("y", number).key,
+            at: at(number),
+            ..large.clone()
+        })
     };
     commit_answering(&served, &mut view, &[update("a", "2")], &many(0).collect::<Vec<_>>()).await.unwrap();
     let size = || fs::metadata(served.path(LOG)).unwrap().len();
     let full = size();
     assert!(full > 200 * 4_096);
-    let later = at(150) + KeptAnswer::LIFE;
-    served.forget_answers(&[user("ann")], later).await.unwrap();
+    let later = at(150) + IdempotencyRecord::LIFE;
+    served.delete_old_records(&[user("ann")], later).await.unwrap();
     assert!(size() < full / 3, "{} of {full} bytes are left", size());
     commit_answering(&served, &mut view, &[update("a", "3")], &[answer("x", 3)]).await.unwrap();
     served.restart_after(|_| {});

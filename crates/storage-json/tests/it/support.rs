@@ -9,8 +9,8 @@ use quire_domain::{
     CellId, CellStatus, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Results, Timestamp, UserId,
 };
 use quire_storage::{
-    AnswerKey, Commit, CommitId, KeptAnswer, ListFilter, NotebookStore as _, Page, PageRequest, RequestDigest,
-    StoreError, Version,
+    Commit, CommitId, IdempotencyKey, IdempotencyRecord, ListFilter, NotebookStore as _, Page, PageRequest,
+    RequestDigest, StoreError, Version,
 };
 use quire_storage_json::{JsonNotebookStore, Options};
 use tempfile::TempDir;
@@ -158,7 +158,7 @@ pub(crate) async fn commit_answering(
     store: &JsonNotebookStore,
     view: &mut View,
     edits: &[Edit],
-    answers: &[KeptAnswer],
+    answers: &[IdempotencyRecord],
 ) -> Result<Version, StoreError> {
     let base = view.0.notebook().base();
     let now = view.0.notebook().updated_at;
@@ -169,12 +169,18 @@ pub(crate) async fn commit_answering(
 }
 
 /// What is answered to the request that takes this notebook to, or over, this revision.
-pub(crate) fn answer(name: &str, revision: i64) -> KeptAnswer {
+pub(crate) fn answer(name: &str, revision: i64) -> IdempotencyRecord {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&revision.to_be_bytes());
     key[8..8 + name.len()].copy_from_slice(name.as_bytes());
     let outcome = format!("{name} {revision}").into();
-    KeptAnswer { user: user("ann"), key: AnswerKey(key), request: RequestDigest([1; 32]), outcome, at: at(revision) }
+    IdempotencyRecord {
+        user: user("ann"),
+        key: IdempotencyKey(key),
+        request: RequestDigest([1; 32]),
+        outcome,
+        at: at(revision),
+    }
 }
 
 /// Whether that answer is kept, as it was.

@@ -82,7 +82,7 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
                 Ok(()) => {}
                 Err(StoreError::OutcomeUnknown { .. }) => {
                     match store.delete(&there.id, there.base(), Some(&answer(number))).await {
-                        Ok(()) | Err(StoreError::NotFound { .. } | StoreError::AlreadyAnswered) => {}
+                        Ok(()) | Err(StoreError::NotFound { .. } | StoreError::AlreadyRecorded) => {}
                         Err(error) => panic!("deleting again: {error:?}"),
                     }
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quire_storage::{
-    DatabaseState, KeptAnswer, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, StoreError,
+    DatabaseState, IdempotencyRecord, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, StoreError,
 };
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
@@ -159,7 +159,7 @@ async fn an_expired_answer_in_a_read_only_database_is_none() {
     let reader = open(&database);
     let look = async |now| reader.answer(&old.user, &old.key, now).await.unwrap();
     assert_eq!(look(old.at).await.as_ref(), Some(&old));
-    assert_eq!(look(old.at + KeptAnswer::LIFE).await, None);
+    assert_eq!(look(old.at + IdempotencyRecord::LIFE).await, None);
     assert_eq!(look(old.at).await.as_ref(), Some(&old), "it is where it was");
 }
 

@@ -104,7 +104,7 @@ async fn an_answer_costs_one_round_trip() {
         let key = (number > 0).then_some(RequestKey { key: kept.key, request: kept.request });
         let (id, edit) = (id.clone(), update("a", &format!("x = {number}")));
         let call = async move |service: NotebookService| service.edit(&ann(), &id, None, edit).await;
-        let (answered, counts) = counted(&proxy, service.once::<_, ServiceError, _>(&ann(), key, call)).await;
+        let (answered, counts) = counted(&proxy, service.idempotent::<_, ServiceError, _>(&ann(), key, call)).await;
         assert!(!answered.unwrap().is_replay);
         // The first prepare their statements, and when the first answer is kept, old ones are forgotten in the background.
         if number == 1 {

@@ -7,7 +7,9 @@ use quire_domain::{
     Base, Cell, CellId, CellStatus, CellType, Change, Edit, Extra, Json, Notebook, NotebookId, OpenNotebook, OrderKey,
     Output, Place, Results, Revision, Timestamp, UserId,
 };
-use quire_storage::{AnswerKey, Commit, CommitId, KeptAnswer, NotebookStore, RequestDigest, StoreError, Version};
+use quire_storage::{
+    Commit, CommitId, IdempotencyKey, IdempotencyRecord, NotebookStore, RequestDigest, StoreError, Version,
+};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::Database;
 use uuid::Uuid;
@@ -114,11 +116,11 @@ impl Random {
 }
 
 /// Ann's answer number so much.
-pub(crate) fn answer(number: usize) -> KeptAnswer {
+pub(crate) fn answer(number: usize) -> IdempotencyRecord {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
     let (outcome, at) = (Arc::from(format!("{number}")), time(number.try_into().unwrap()));
-    KeptAnswer { user: ann(), key: AnswerKey(key), request: RequestDigest([1; 32]), outcome, at }
+    IdempotencyRecord { user: ann(), key: IdempotencyKey(key), request: RequestDigest([1; 32]), outcome, at }
 }
 
 /// Whether that answer is kept.
@@ -136,7 +138,7 @@ pub(crate) struct Group {
     base: Base,
     changes: Vec<Arc<Change>>,
     after: Notebook,
-    pub(crate) answers: Vec<KeptAnswer>,
+    pub(crate) answers: Vec<IdempotencyRecord>,
 }
 
 impl Group {

@@ -112,7 +112,7 @@ async fn twins(expected: Option<i64>) {
                 let call = async move |service: NotebookService| {
                     service.edit(&ann(), &id, expected, update("a", "twins")).await
                 };
-                let answered = service.once::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
+                let answered = service.idempotent::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
                 (answered.outcome.revision, answered.is_replay)
             });
         }
@@ -145,7 +145,7 @@ async fn a_repetition_at_another_server_shows_the_edit_there() {
     for (service, is_repetition) in [(&first, false), (&second, true)] {
         let (key, id) = (RequestKey { key: kept.key, request: kept.request }, id.clone());
         let call = async move |service: NotebookService| service.edit(&ann(), &id, None, update("a", "edited")).await;
-        let answered = service.once::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
+        let answered = service.idempotent::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
         assert_eq!((answered.outcome.revision, answered.is_replay), (Revision(1), is_repetition));
     }
     assert_eq!(contents(&second.get(&ann(), &id).await.unwrap().notebook)["a"], "edited");

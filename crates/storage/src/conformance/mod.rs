@@ -18,12 +18,12 @@
 //! and every wrapper around one, does everything. A new behaviour gets its function here and its line in the list below;
 //! `tests/` proves with a store that is wrong on purpose that the function notices.
 
-mod answers;
 mod check;
 mod concurrency;
 mod create;
 mod edits;
 mod exact;
+mod idempotency;
 mod lists;
 mod lives;
 mod random;
@@ -38,11 +38,11 @@ use std::sync::Arc;
 
 use crate::NotebookStore;
 
-pub use answers::*;
 pub use concurrency::*;
 pub use create::*;
 pub use edits::*;
 pub use exact::*;
+pub use idempotency::*;
 pub use lists::*;
 pub use lives::*;
 pub use results::*;

@@ -119,7 +119,7 @@ pub async fn a_search_comes_in_pages<B: StoreBuilder>(builder: &B) -> Result<(),
             let page = store.search(&owner, &text, &PageRequest { limit: Some(limit), after }).await?;
             for hit in &page.hits {
                 let told: Vec<_> = hit.cells.iter().map(|cell| cell.id.to_string()).collect();
-                same("the first cells", &ids[..Hit::MOST_CELLS].to_vec(), &told)?;
+                same("the first cells", &ids[..Hit::MAX_CELLS].to_vec(), &told)?;
             }
             found.extend(page.hits.iter().map(|hit| hit.notebook.id.to_string()));
             ensure!(found.len() <= expected.len(), "pages of {limit} repeat themselves: {found:?}");

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quire_domain::{Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Timestamp, UserId};
 use quire_storage::{
-    AnswerKey, Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, KeptAnswer, ListFilter, Loaded,
-    NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Summary, Usage,
-    Version,
+    Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, IdempotencyKey, IdempotencyRecord, ListFilter,
+    Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Summary,
+    Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -26,7 +26,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 struct Kept {
     notebooks: HashMap<NotebookId, Stored>,
     results: HashMap<(NotebookId, CellId), Arc<Results>>,
-    answers: HashMap<(UserId, AnswerKey), KeptAnswer>,
+    answers: HashMap<(UserId, IdempotencyKey), IdempotencyRecord>,
     version: i64,
 }
 
@@ -166,7 +166,7 @@ fn not_found(id: &NotebookId) -> StoreError {
     StoreError::NotFound { id: id.clone() }
 }
 
-fn slice(answer: Option<&KeptAnswer>) -> &[KeptAnswer] {
+fn slice(answer: Option<&IdempotencyRecord>) -> &[IdempotencyRecord] {
     answer.map_or(&[], std::slice::from_ref)
 }
 
@@ -176,7 +176,7 @@ async fn a_moment() {
 
 #[async_trait]
 impl NotebookStore for MemoryStore {
-    async fn create(&self, notebook: &Notebook, answer: Option<&KeptAnswer>) -> Result<Version, StoreError> {
+    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
         let key = self.key(&notebook.id);
         let exists = || StoreError::AlreadyExists { id: notebook.id.clone() };
         if self.is(Fault::ChecksThenCreates) {
@@ -330,7 +330,7 @@ impl NotebookStore for MemoryStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
+    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
         let mut kept = self.kept();
         if let Some(stored) = kept.notebooks.get(&self.key(id)) {
             if !self.fits(&stored.notebook, base) && !self.is(Fault::DeletesBlindly) {
@@ -353,18 +353,23 @@ impl NotebookStore for MemoryStore {
         Ok(())
     }
 
-    async fn keep(&self, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
         let mut kept = self.kept();
         self.check_answers(&kept, answers)?;
         self.put_answers(&mut kept, answers);
         Ok(())
     }
 
-    async fn answer(&self, user: &UserId, key: &AnswerKey, now: Timestamp) -> Result<Option<KeptAnswer>, StoreError> {
+    async fn answer(
+        &self,
+        user: &UserId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
         Ok(self.find_answer(&mut self.kept(), user, key, now))
     }
 
-    async fn forget_answers(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         self.trim_answers(&mut self.kept(), users, now);
         Ok(())
     }

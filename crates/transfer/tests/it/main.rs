@@ -8,7 +8,9 @@ use std::sync::Arc;
 use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::NotebookStore;
 use quire_storage_json::{JsonNotebookStore, Options};
-use quire_transfer::{Candidate, Fault, FaultKind, Found, Import, Line, OnConflict, Outcome, Source, Verify, Watch};
+use quire_transfer::{
+    Candidate, Fault, FaultKind, Found, Import, Line, OnConflict, Outcome, ProgressObserver, Source, Verify,
+};
 
 /// Notebooks of no content by their names; some make their reader panic, some cannot be read.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Source for Names {
 #[derive(Default)]
 struct Lines(Vec<Line>);
 
-impl Watch for Lines {
+impl ProgressObserver for Lines {
     fn begin(&mut self, _: usize) {}
 
     fn line(&mut self, line: &Line) -> io::Result<()> {

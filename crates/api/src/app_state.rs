@@ -13,19 +13,19 @@ use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
 use crate::in_flight::InFlight;
 use crate::problem::{Code, Problem};
 use crate::rate::Limiter;
-use crate::rendered::Rendered;
 use crate::request_log::RequestIds;
+use crate::response_cache::ResponseCache;
 use crate::ws::Sockets;
 
 /// The service and everything around it.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct AppState {
     pub(crate) service: NotebookService,
     pub(crate) settings: Settings,
     pub(crate) limiter: Option<Limiter>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) request_ids: RequestIds,
-    pub(crate) rendered: Rendered,
+    pub(crate) responses: ResponseCache,
     pub(crate) sockets: Sockets,
     /// Requests under way, each of which counts one.
     pub(crate) requests: Arc<ByteBudget>,
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) answer_bytes: Arc<ByteBudget>,
 }
 
-impl Shared {
+impl AppState {
     pub(crate) fn new(service: NotebookService, settings: Settings) -> Self {
         Self {
             service,
@@ -44,7 +44,7 @@ impl Shared {
             settings,
             in_flight: Arc::default(),
             request_ids: RequestIds::default(),
-            rendered: Rendered::default(),
+            responses: ResponseCache::default(),
             sockets: Sockets::default(),
         }
     }

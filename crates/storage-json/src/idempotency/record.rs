@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{NotebookId, Timestamp, UserId};
-use quire_storage::{AnswerKey, KeptAnswer, RequestDigest};
+use quire_storage::{IdempotencyKey, IdempotencyRecord, RequestDigest};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -15,7 +15,7 @@ pub(super) enum Line {
     /// An answer that is kept.
     Kept(AnswerV1),
     /// Answers that are kept if the change happens that follows.
-    Before { change: u64, notebook: NotebookId, then: Then, answers: Vec<AnswerV1> },
+    Before { change: u64, notebook: NotebookId, then: FileState, answers: Vec<AnswerV1> },
     /// The change of that number has happened.
     Happened(u64),
     /// The change of that number has not happened, and will not.
@@ -27,7 +27,7 @@ pub(super) enum Line {
 /// How a notebook's file shows that a change has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Then {
+pub(crate) enum FileState {
     /// It has this content.
     Content(Digest),
     /// It is gone.
@@ -44,8 +44,8 @@ pub(super) struct AnswerV1 {
     at: Timestamp,
 }
 
-impl From<&KeptAnswer> for AnswerV1 {
-    fn from(answer: &KeptAnswer) -> Self {
+impl From<&IdempotencyRecord> for AnswerV1 {
+    fn from(answer: &IdempotencyRecord) -> Self {
         Self {
             user: answer.user.clone(),
             key: Digest(answer.key.0),
@@ -56,11 +56,11 @@ impl From<&KeptAnswer> for AnswerV1 {
     }
 }
 
-impl From<AnswerV1> for KeptAnswer {
+impl From<AnswerV1> for IdempotencyRecord {
     fn from(line: AnswerV1) -> Self {
         Self {
             user: line.user,
-            key: AnswerKey(line.key.0),
+            key: IdempotencyKey(line.key.0),
             request: RequestDigest(line.request.0),
             outcome: line.outcome,
             at: line.at,
@@ -69,7 +69,7 @@ impl From<AnswerV1> for KeptAnswer {
 }
 
 /// Answers that are kept, as lines.
-pub(super) fn lines_of<'a>(answers: impl IntoIterator<Item = &'a KeptAnswer>) -> serde_json::Result<Vec<u8>> {
+pub(super) fn lines_of<'a>(answers: impl IntoIterator<Item = &'a IdempotencyRecord>) -> serde_json::Result<Vec<u8>> {
     let mut lines = Vec::new();
     for answer in answers {
         lines.extend(Line::Kept(AnswerV1::from(answer)).to_bytes()?);

@@ -7,14 +7,14 @@
 //! belongs there. So only such HTML is counted as it is; of any other, the worst is taken.
 
 /// Nodes that may be made of one output, which are in memory together.
-const MOST_NODES: u64 = 500_000;
+const MAX_NODES: u64 = 500_000;
 /// Elements and attributes that may be looked at in one notebook.
-const MOST_LOOKS: u64 = 20_000_000;
+const MAX_STEPS: u64 = 20_000_000;
 /// Looks in the time of which a node is made.
-const LOOKS_A_NODE: u64 = 4;
+const STEPS_PER_NODE: u64 = 4;
 
 /// Bytes that are copied in about the time of one look.
-const BYTES_A_LOOK: u64 = 10_000;
+const BYTES_PER_STEP: u64 = 10_000;
 
 /// Elements that come back where they were not closed.
 const FORMATTING: [&str; 14] =
@@ -67,21 +67,21 @@ const OTHER_RULES: [&str; 14] = [
 
 /// What is left of the work that may be done for one notebook.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Effort {
+pub(super) struct SanitizeBudget {
     nodes: u64,
-    looks: u64,
+    steps: u64,
 }
 
-impl Default for Effort {
+impl Default for SanitizeBudget {
     fn default() -> Self {
-        Self { nodes: MOST_NODES, looks: MOST_LOOKS }
+        Self { nodes: MAX_NODES, steps: MAX_STEPS }
     }
 }
 
-impl Effort {
+impl SanitizeBudget {
     /// Takes the work for this HTML, if so much is left.
     pub(super) fn spend(&mut self, html: &str) -> bool {
-        let fresh = Self { nodes: MOST_NODES, ..*self };
+        let fresh = Self { nodes: MAX_NODES, ..*self };
         let left = fresh
             .after_characters(html)
             .and_then(|left| well_nested(html, left).unwrap_or_else(|Other| left.at_worst(html)));
@@ -92,7 +92,7 @@ impl Effort {
     /// What is left after putting texts together again behind each `&`, which may copy all of a text before it.
     fn after_characters(self, html: &str) -> Option<Self> {
         let breaks = html.bytes().filter(|byte| *byte == b'&').fold(0_u64, |n, _| n + 1);
-        self.less(0, breaks.saturating_mul(html.len() as u64) / BYTES_A_LOOK)
+        self.less(0, breaks.saturating_mul(html.len() as u64) / BYTES_PER_STEP)
     }
 
     /// What is left when every tag stays open, and all attributes are of one tag.
@@ -100,16 +100,16 @@ impl Effort {
         let count = |is_one: &dyn Fn(u8) -> bool| html.bytes().filter(|byte| is_one(*byte)).fold(0_u64, |n, _| n + 1);
         let tags = count(&|byte| byte == b'<');
         let attributes = count(&|byte| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'"' | b'\''));
-        let looks = tags.saturating_mul(tags).saturating_add(attributes.saturating_mul(attributes));
-        let left = self.less(tags, looks)?;
+        let steps = tags.saturating_mul(tags).saturating_add(attributes.saturating_mul(attributes));
+        let left = self.less(tags, steps)?;
         let opened = html.match_indices('<').filter_map(|(at, _)| html.get(at + 1..));
         let formatting = opened.filter(|tag| is_formatting(tag)).fold(0_u64, |n, _| n + 1);
         left.less(tags.saturating_mul(formatting), 0)
     }
 
-    fn less(self, nodes: u64, looks: u64) -> Option<Self> {
-        let looks = looks.saturating_add(nodes.saturating_mul(LOOKS_A_NODE));
-        Some(Self { nodes: self.nodes.checked_sub(nodes)?, looks: self.looks.checked_sub(looks)? })
+    fn less(self, nodes: u64, steps: u64) -> Option<Self> {
+        let steps = steps.saturating_add(nodes.saturating_mul(STEPS_PER_NODE));
+        Some(Self { nodes: self.nodes.checked_sub(nodes)?, steps: self.steps.checked_sub(steps)? })
     }
 }
 
@@ -117,8 +117,8 @@ impl Effort {
 struct Other;
 
 /// What is left after HTML that is nested well; `Ok(None)` when it is not enough.
-fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
-    let mut left = effort;
+fn well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudget>, Other> {
+    let mut left = budget;
     let mut open: Vec<String> = Vec::new();
     let mut formatting: u64 = 0;
     // Attributes of all `html` and `body`, whose elements are one each: every further tag's are compared with those.
@@ -158,7 +158,7 @@ fn well_nested(html: &str, effort: Effort) -> Result<Option<Effort>, Other> {
             (attributes, rest) = skip_attributes(tag.get(name.len()..).unwrap_or_default());
             if matches!(&*name, "html" | "body") {
                 merged += attributes as u64;
-                compared = merged.saturating_mul(LOOKS_A_NODE); // they are copied, too
+                compared = merged.saturating_mul(STEPS_PER_NODE); // they are copied, too
             }
             if matches!(&*name, "script" | "style") {
                 rest = skip_raw(rest, &name)?;
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     fn is_well_nested(html: &str) -> bool {
-        well_nested(html, Effort::default()).is_ok()
+        well_nested(html, SanitizeBudget::default()).is_ok()
     }
 
     #[test]
@@ -326,18 +326,21 @@ mod tests {
     #[test]
     fn finding_out_that_it_is_too_much_work_is_little_work() {
         for end in ["", "<b>"] {
-            assert!(!Effort::default().spend(&format!("</div>{}{end}", "<".repeat(16_000_000))));
+            assert!(!SanitizeBudget::default().spend(&format!("</div>{}{end}", "<".repeat(16_000_000))));
         }
         // Few enough to be counted, and each with a name as long as the text.
-        assert!(Effort::default().spend(&format!("</div>{}{}", "<b".repeat(4_000), "b".repeat(16_000_000))));
+        assert!(SanitizeBudget::default().spend(&format!("</div>{}{}", "<b".repeat(4_000), "b".repeat(16_000_000))));
     }
 
     #[test]
     fn a_large_table_is_little_work_and_a_small_bomb_is_too_much() {
         let row = "<tr style=\"text-align: right;\"><th>1</th><td>2</td><td><a href=\"x\">3</a></td></tr>";
-        assert!(Effort::default().spend(&format!("<div><table><tbody>{}</tbody></table></div>", row.repeat(20_000))));
         assert!(
-            Effort::default()
+            SanitizeBudget::default()
+                .spend(&format!("<div><table><tbody>{}</tbody></table></div>", row.repeat(20_000)))
+        );
+        assert!(
+            SanitizeBudget::default()
                 .spend(&format!("<html a=1><head b=2></head><body c=3>{}</body></html>", row.repeat(20_000)))
         );
         let numbered = |html: &str| (0..20_000).map(|n| html.replace('#', &n.to_string())).collect::<Vec<_>>().concat();
@@ -362,9 +365,9 @@ mod tests {
             "&".repeat(1_000_000),
             format!("<textarea><x a=\"</textarea>{}\">", numbered("<b a=#>")),
         ] {
-            assert!(!Effort::default().spend(&bomb), "{}", &bomb[..40]);
+            assert!(!SanitizeBudget::default().spend(&bomb), "{}", &bomb[..40]);
         }
-        let mut effort = Effort::default();
-        assert!((0..2_000).any(|_| !effort.spend(&row.repeat(1_000))));
+        let mut budget = SanitizeBudget::default();
+        assert!((0..2_000).any(|_| !budget.spend(&row.repeat(1_000))));
     }
 }

@@ -20,7 +20,7 @@ const INDEXED_BYTES: usize = 40;
 /// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
 /// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
 #[derive(Debug)]
-pub(crate) struct Recent(Mutex<BufferedEvents>);
+pub(crate) struct EventBuffer(Mutex<BufferedEvents>);
 
 #[derive(Debug)]
 struct BufferedEvents {
@@ -40,7 +40,7 @@ pub(crate) enum Next {
     Lost,
 }
 
-impl Recent {
+impl EventBuffer {
     /// Nothing has happened since the event with this number.
     pub(crate) fn since_start(from: u64) -> Self {
         Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from }))

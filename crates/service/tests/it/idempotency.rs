@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures_util::future::join_all;
 use quire_domain::{CellType, Edit, NotebookId, Place, Revision, Timestamp, UserId};
 use quire_service::{
-    Answered, Clock, Created, Duplicated, Edited, Expected, NotebookService, RequestKey, ServiceError,
+    Clock, Created, Duplicated, Edited, Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError,
 };
-use quire_storage::{AnswerKey, KeptAnswer, NotebookStore as _, RequestDigest, StoreError};
+use quire_storage::{IdempotencyKey, IdempotencyRecord, NotebookStore as _, RequestDigest, StoreError};
 
 use crate::support::{Fault, World, ann, bob, codes, full, insert, options, update};
 
 fn key(number: u16) -> RequestKey {
     let mut name = [0; 32];
     name[..2].copy_from_slice(&number.to_be_bytes());
-    RequestKey { key: AnswerKey(name), request: RequestDigest([1; 32]) }
+    RequestKey { key: IdempotencyKey(name), request: RequestDigest([1; 32]) }
 }
 
 async fn edit_as(
@@ -23,23 +23,23 @@ async fn edit_as(
     user: &UserId,
     key: RequestKey,
     (id, expected, edit): (&NotebookId, Option<i64>, Edit),
-) -> Result<Answered<Edited>, ServiceError> {
+) -> Result<IdempotentOutcome<Edited>, ServiceError> {
     let (id, caller, expected) = (id.clone(), user.clone(), expected.map(Revision));
     let call = async move |service: NotebookService| service.edit(&caller, &id, expected, edit).await;
-    service.once(user, Some(key), call).await
+    service.idempotent(user, Some(key), call).await
 }
 
 async fn edit(
     service: &NotebookService,
     key: RequestKey,
     wanted: (&NotebookId, Option<i64>, Edit),
-) -> Result<Answered<Edited>, ServiceError> {
+) -> Result<IdempotentOutcome<Edited>, ServiceError> {
     edit_as(service, &ann(), key, wanted).await
 }
 
 /// The revision of an answer, and whether it was given before.
-fn told(answered: Result<Answered<Edited>, ServiceError>) -> (i64, bool) {
-    let Answered { outcome, is_replay } = answered.unwrap();
+fn told(answered: Result<IdempotentOutcome<Edited>, ServiceError>) -> (i64, bool) {
+    let IdempotentOutcome { outcome, is_replay } = answered.unwrap();
     (outcome.revision.0, is_replay)
 }
 
@@ -106,7 +106,7 @@ async fn after_a_repetition_the_edit_is_seen_at_that_server_too() {
         let (service, id) = (service.clone(), id.clone());
         async move {
             let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
-            service.once::<(), ServiceError, _>(&ann(), Some(key(2)), call).await.unwrap().is_replay
+            service.idempotent::<(), ServiceError, _>(&ann(), Some(key(2)), call).await.unwrap().is_replay
         }
     };
     assert!(!delete(&world.service).await);
@@ -191,7 +191,8 @@ async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
         store.fail_look.store(true, Ordering::SeqCst);
         service.edit(&ann(), &id, Some(Revision(0)), update(&cell, "1")).await
     };
-    let unknown: Result<Answered<Edited>, ServiceError> = second.once(&ann(), Some(key(1)), at_second).await;
+    let unknown: Result<IdempotentOutcome<Edited>, ServiceError> =
+        second.idempotent(&ann(), Some(key(1)), at_second).await;
     assert!(matches!(unknown, Err(ServiceError::Unfinished)), "{unknown:?}");
 }
 
@@ -208,7 +209,7 @@ async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {
     for _ in 0..2 {
         let id = id.clone();
         let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
-        let deleted: Answered<()> = world.service.once(&ann(), Some(key(2)), call).await.unwrap();
+        let deleted: IdempotentOutcome<()> = world.service.idempotent(&ann(), Some(key(2)), call).await.unwrap();
         assert!(deleted.is_replay);
     }
 }
@@ -288,8 +289,8 @@ where
     T: serde::de::DeserializeOwned + Send + 'static,
     F: Future<Output = Result<T, ServiceError>> + Send + 'static,
 {
-    let first = world.service.once(&ann(), Some(key(number)), call.clone()).await.unwrap();
-    let again = world.second().once(&ann(), Some(key(number)), call).await.unwrap();
+    let first = world.service.idempotent(&ann(), Some(key(number)), call.clone()).await.unwrap();
+    let again = world.second().idempotent(&ann(), Some(key(number)), call).await.unwrap();
     assert!(!first.is_replay && again.is_replay);
     [first.outcome, again.outcome]
 }
@@ -335,7 +336,8 @@ async fn work_that_panics_leaves_its_key_free() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let panics = async |_: NotebookService| -> Result<Edited, ServiceError> { panic!("as a test wants it") };
-    let unfinished: Result<Answered<Edited>, ServiceError> = world.service.once(&ann(), Some(key(1)), panics).await;
+    let unfinished: Result<IdempotentOutcome<Edited>, ServiceError> =
+        world.service.idempotent(&ann(), Some(key(1)), panics).await;
     assert!(matches!(unfinished, Err(ServiceError::Unfinished)));
     assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
 }
@@ -370,7 +372,7 @@ async fn old_answers_are_forgotten_in_the_background() {
     let (id, _) = world.notebook().await;
     let RequestKey { key: name, request } = key(1);
     let at = Timestamp::default();
-    let old = KeptAnswer { user: bob(), key: name, request, outcome: Arc::from("{}"), at };
+    let old = IdempotencyRecord { user: bob(), key: name, request, outcome: Arc::from("{}"), at };
     world.store.keep(&[old]).await.unwrap();
     let is_kept = async || world.store.answer(&bob(), &name, at).await.unwrap().is_some();
     assert!(is_kept().await);

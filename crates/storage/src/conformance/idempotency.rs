@@ -9,17 +9,23 @@ use super::check::{Editor, exists, is_mismatch, is_not_found, is_stored, load, n
 use super::samples::{empty, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 use crate::{
-    AnswerKey, Commit, KeptAnswer, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, RequestDigest,
-    StoreError,
+    Commit, IdempotencyKey, IdempotencyRecord, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest,
+    RequestDigest, StoreError,
 };
 
 /// Ann's answer number so much, kept then.
-fn answer(number: u16, at: Timestamp) -> Result<KeptAnswer, Failure> {
+fn answer(number: u16, at: Timestamp) -> Result<IdempotencyRecord, Failure> {
     let [high, low] = number.to_be_bytes();
     let mut key = [7; 32];
     (key[0], key[31]) = (high, low);
     let outcome = Arc::from(format!(r#"{{"revision":{number},"text":"é \u0000"}}"#));
-    Ok(KeptAnswer { user: UserId::new("ann")?, key: AnswerKey(key), request: RequestDigest([low; 32]), outcome, at })
+    Ok(IdempotencyRecord {
+        user: UserId::new("ann")?,
+        key: IdempotencyKey(key),
+        request: RequestDigest([low; 32]),
+        outcome,
+        at,
+    })
 }
 
 /// An hour after [`answer`]s are kept.
@@ -27,29 +33,33 @@ fn soon() -> Timestamp {
     time(0) + Duration::from_hours(1)
 }
 
-async fn find(store: &dyn NotebookStore, like: &KeptAnswer) -> Result<Option<KeptAnswer>, Failure> {
+async fn find(store: &dyn NotebookStore, like: &IdempotencyRecord) -> Result<Option<IdempotencyRecord>, Failure> {
     Ok(store.answer(&like.user, &like.key, soon()).await?)
 }
 
-async fn is_kept(store: &dyn NotebookStore, answer: &KeptAnswer) -> Result<(), Failure> {
+async fn is_kept(store: &dyn NotebookStore, answer: &IdempotencyRecord) -> Result<(), Failure> {
     same("the answer", &Some(answer.clone()), &find(store, answer).await?)
 }
 
-async fn is_not_kept(store: &dyn NotebookStore, answer: &KeptAnswer) -> Result<(), Failure> {
+async fn is_not_kept(store: &dyn NotebookStore, answer: &IdempotencyRecord) -> Result<(), Failure> {
     same("the answer", &None, &find(store, answer).await?)
 }
 
 fn is_answered(error: &StoreError) -> bool {
-    matches!(error, StoreError::AlreadyAnswered)
+    matches!(error, StoreError::AlreadyRecorded)
 }
 
 impl Editor<'_> {
     /// Edits the code and stores that with answers; takes it back in memory when it is refused.
-    async fn edit_answering(&mut self, code: &str, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    async fn edit_answering(&mut self, code: &str, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
         self.answering(update("a", code), answers).await
     }
 
-    async fn answering(&mut self, edit: Result<Edit, Failure>, answers: &[KeptAnswer]) -> Result<(), StoreError> {
+    async fn answering(
+        &mut self,
+        edit: Result<Edit, Failure>,
+        answers: &[IdempotencyRecord],
+    ) -> Result<(), StoreError> {
         let base = self.notebook().base();
         let failed = |Failure(reason)| StoreError::Backend { action: "make an edit".into(), source: reason.into() };
         let change = self.apply(&edit.map_err(failed)?).map_err(failed)?;
@@ -69,7 +79,7 @@ impl Editor<'_> {
 /// When the store does not conform.
 pub async fn an_answer_is_kept_with_its_change<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, mut guard) = builder.build().await?;
-    let answers: Vec<KeptAnswer> =
+    let answers: Vec<IdempotencyRecord> =
         (0..6).map(|number| answer(number, time(number.into()))).collect::<Result<_, _>>()?;
     let notebook = with_cells("answered", &[("a", "x = 1")])?;
     is_not_kept(&*store, &answers[0]).await?;
@@ -82,7 +92,7 @@ pub async fn an_answer_is_kept_with_its_change<B: StoreBuilder>(builder: &B) -> 
     store.delete_current(&notebook.id, Some(&answers[5])).await?;
     for kept in &answers {
         is_kept(&*store, kept).await?;
-        is_not_kept(&*store, &KeptAnswer { user: UserId::new("bob")?, ..kept.clone() }).await?;
+        is_not_kept(&*store, &IdempotencyRecord { user: UserId::new("bob")?, ..kept.clone() }).await?;
     }
     let store = builder.reopen(store, &mut guard).await?;
     for kept in &answers {
@@ -100,7 +110,8 @@ pub async fn later_changes_leave_answers<B: StoreBuilder>(builder: &B) -> Result
     let (made, edited) = (answer(1, time(1))?, answer(2, time(2))?);
     for (name, last) in [("edited", false), ("deleted", true)] {
         let notebook = Notebook { owner: UserId::new(name)?, ..with_cells(name, &[("a", "")])? };
-        let mine = |answer: &KeptAnswer| UserId::new(name).map(|user| KeptAnswer { user, ..answer.clone() });
+        let mine =
+            |answer: &IdempotencyRecord| UserId::new(name).map(|user| IdempotencyRecord { user, ..answer.clone() });
         store.create(&notebook, Some(&mine(&made)?)).await?;
         let mut editor = Editor::load(&*store, &notebook.id).await?;
         editor.edit_answering("1", &[mine(&edited)?]).await?;
@@ -112,7 +123,7 @@ pub async fn later_changes_leave_answers<B: StoreBuilder>(builder: &B) -> Result
     let store = builder.reopen(store, &mut guard).await?;
     for name in ["edited", "deleted"] {
         for kept in [&made, &edited] {
-            is_kept(&*store, &KeptAnswer { user: UserId::new(name)?, ..kept.clone() }).await?;
+            is_kept(&*store, &IdempotencyRecord { user: UserId::new(name)?, ..kept.clone() }).await?;
         }
     }
     Ok(())
@@ -150,7 +161,7 @@ pub async fn a_refused_change_keeps_no_answer<B: StoreBuilder>(builder: &B) -> R
 pub async fn an_answered_request_is_refused_as_a_whole<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let (kept, other) = (answer(1, time(1))?, answer(2, time(2))?);
-    let twin = KeptAnswer { outcome: Arc::from("{}"), request: RequestDigest([9; 32]), ..kept.clone() };
+    let twin = IdempotencyRecord { outcome: Arc::from("{}"), request: RequestDigest([9; 32]), ..kept.clone() };
     let notebook = with_cells("twins", &[("a", "")])?;
     store.create(&notebook, None).await?;
     let mut editor = Editor::load(&*store, &notebook.id).await?;
@@ -206,7 +217,7 @@ pub async fn of_twins_at_once_one_has_its_effect<B: StoreBuilder>(builder: &B) -
         for call in calls {
             match call.await? {
                 Ok(_) => made += 1,
-                Err(StoreError::AlreadyAnswered) => {}
+                Err(StoreError::AlreadyRecorded) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -226,11 +237,11 @@ pub async fn an_answer_expires<B: StoreBuilder>(builder: &B) -> Result<(), Failu
     let old = answer(1, time(0))?;
     let mut editor = Editor::create(&*store, with_cells("expiring", &[("a", "")])?).await?;
     editor.edit_answering("first", std::slice::from_ref(&old)).await?;
-    let last_moment = time(-1) + KeptAnswer::LIFE;
+    let last_moment = time(-1) + IdempotencyRecord::LIFE;
     same("the answer", &Some(old.clone()), &store.answer(&old.user, &old.key, last_moment).await?)?;
-    let expired = time(0) + KeptAnswer::LIFE;
+    let expired = time(0) + IdempotencyRecord::LIFE;
     same("the expired answer", &None, &store.answer(&old.user, &old.key, expired).await?)?;
-    let new = KeptAnswer { at: expired, outcome: Arc::from("new"), ..old };
+    let new = IdempotencyRecord { at: expired, outcome: Arc::from("new"), ..old };
     editor.edit_answering("second", std::slice::from_ref(&new)).await?;
     same("the new answer", &Some(new.clone()), &store.answer(&new.user, &new.key, expired).await?)
 }
@@ -241,22 +252,23 @@ pub async fn an_answer_expires<B: StoreBuilder>(builder: &B) -> Result<(), Failu
 /// When the store does not conform.
 pub async fn answers_are_bounded<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, mut guard) = builder.build().await?;
-    let most = u16::try_from(KeptAnswer::MOST)?;
+    let most = u16::try_from(IdempotencyRecord::MAX)?;
     // The newest last in the order of keys, and first in that of keeping.
     let many = (0..most + 10).rev().map(|number| answer(number, time(number.into())));
-    let many: Vec<KeptAnswer> = many.collect::<Result<_, _>>()?;
-    let bobs = |answer: &KeptAnswer| UserId::new("bob").map(|user| KeptAnswer { user, ..answer.clone() });
-    let (old, fresh) = (bobs(&answer(1, time(0) + Duration::from_hours(1) - KeptAnswer::LIFE)?)?, bobs(&many[0])?);
+    let many: Vec<IdempotencyRecord> = many.collect::<Result<_, _>>()?;
+    let bobs = |answer: &IdempotencyRecord| UserId::new("bob").map(|user| IdempotencyRecord { user, ..answer.clone() });
+    let (old, fresh) =
+        (bobs(&answer(1, time(0) + Duration::from_hours(1) - IdempotencyRecord::LIFE)?)?, bobs(&many[0])?);
     let mut editor = Editor::create(&*store, with_cells("bounded", &[("a", "")])?).await?;
     // A user is one who has made a notebook.
     store.create(&Notebook { owner: UserId::new("bob")?, ..empty("bobs")? }, None).await?;
     editor.edit_answering("many", &many).await?;
     store.keep(&[old.clone(), fresh.clone()]).await?;
-    store.forget_answers(&[UserId::new("ann")?], soon()).await?;
+    store.delete_old_records(&[UserId::new("ann")?], soon()).await?;
     let store = builder.reopen(store, &mut guard).await?;
     for (index, kept) in many.iter().enumerate() {
         let there = find(&*store, kept).await?;
-        let expected = (index < KeptAnswer::MOST).then(|| kept.clone());
+        let expected = (index < IdempotencyRecord::MAX).then(|| kept.clone());
         same(&format!("answer {index} from the newest"), &expected, &there)?;
     }
     is_kept(&*store, &fresh).await?;

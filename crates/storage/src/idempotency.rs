@@ -8,7 +8,7 @@ use quire_domain::{Timestamp, UserId};
 
 /// Names a request among those of one user: a digest of what makes two requests the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AnswerKey(pub [u8; 32]);
+pub struct IdempotencyKey(pub [u8; 32]);
 
 /// A digest of what a request wants, so that a key that comes again with another wish is noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,11 +16,11 @@ pub struct RequestDigest(pub [u8; 32]);
 
 /// The answer to a request that had its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptAnswer {
+pub struct IdempotencyRecord {
     /// Whose request it was. Answers belong to users, not to notebooks: that to a deletion outlives its notebook.
     pub user: UserId,
     /// Which request it was.
-    pub key: AnswerKey,
+    pub key: IdempotencyKey,
     /// What it wanted.
     pub request: RequestDigest,
     /// What came of it: a short text that only the one who keeps it understands, and that holds no U+0000.
@@ -29,11 +29,11 @@ pub struct KeptAnswer {
     pub at: Timestamp,
 }
 
-impl KeptAnswer {
+impl IdempotencyRecord {
     /// How long an answer is kept.
     pub const LIFE: Duration = Duration::from_hours(24);
-    /// How many answers are kept of one user, once [`forget_answers`](crate::NotebookStore::forget_answers) has been called.
-    pub const MOST: usize = 1_000;
+    /// How many answers are kept of one user, once [`forget_answers`](crate::NotebookStore::delete_old_records) has been called.
+    pub const MAX: usize = 1_000;
     /// Bytes that an outcome may have.
     pub const OUTCOME_BYTES: usize = 4_096;
 
@@ -55,7 +55,7 @@ fn short(digest: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     digest.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-impl fmt::Debug for AnswerKey {
+impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         short(&self.0, f)
     }

@@ -14,7 +14,7 @@ use crate::client_address::network;
 
 /// The places for sockets.
 #[derive(Debug, Default)]
-pub(crate) struct Seats {
+pub(crate) struct SocketLimiter {
     taken: Mutex<Taken>,
 }
 
@@ -58,23 +58,27 @@ pub(crate) enum Full {
 
 /// The place of a socket that has not shown a token; `evicted` ends with a message when it must go.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    seats: Arc<Seats>,
+pub(crate) struct PendingSocket {
+    limiter: Arc<SocketLimiter>,
     ticket: u64,
     pub(crate) evicted: oneshot::Receiver<()>,
 }
 
 /// The place of a socket that has shown a token: no other takes it.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    seats: Arc<Seats>,
+pub(crate) struct SocketPermit {
+    limiter: Arc<SocketLimiter>,
     /// Whose it is, once the token has been checked.
     user: Option<UserId>,
 }
 
-impl Seats {
+impl SocketLimiter {
     /// A place for a socket that is about to sign in.
-    pub(crate) fn wait(self: &Arc<Self>, address: Option<IpAddr>, settings: &SocketSettings) -> Result<Waiting, Full> {
+    pub(crate) fn wait(
+        self: &Arc<Self>,
+        address: Option<IpAddr>,
+        settings: &SocketSettings,
+    ) -> Result<PendingSocket, Full> {
         let source = Source::of(address);
         let mut taken = self.lock();
         if taken.by_source.get(&source).is_some_and(|of_source| of_source.len() >= settings.most_waiting_per_address) {
@@ -93,7 +97,7 @@ impl Seats {
         let (evict, evicted) = oneshot::channel();
         taken.waiting.insert(ticket, (source, evict));
         taken.by_source.entry(source).or_default().insert(ticket);
-        Ok(Waiting { seats: Arc::clone(self), ticket, evicted })
+        Ok(PendingSocket { limiter: Arc::clone(self), ticket, evicted })
     }
 
     /// Notes that the user makes a signed-in HTTP request. Of users without sockets nothing is remembered, so this holds no
@@ -134,29 +138,29 @@ impl Taken {
     }
 }
 
-impl Waiting {
+impl PendingSocket {
     /// A place for good, in exchange for this one. Checking a token may take a while, which is not the client's fault.
-    pub(crate) fn show_token(self) -> Result<Seat, Full> {
-        let mut taken = self.seats.lock();
+    pub(crate) fn show_token(self) -> Result<SocketPermit, Full> {
+        let mut taken = self.limiter.lock();
         if taken.remove(self.ticket).is_none() {
             return Err(Full::Server); // evicted just now
         }
         taken.seated += 1;
         drop(taken);
-        Ok(Seat { seats: Arc::clone(&self.seats), user: None })
+        Ok(SocketPermit { limiter: Arc::clone(&self.limiter), user: None })
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingSocket {
     fn drop(&mut self) {
-        self.seats.lock().remove(self.ticket);
+        self.limiter.lock().remove(self.ticket);
     }
 }
 
-impl Seat {
+impl SocketPermit {
     /// Makes it this user's.
     pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), Full> {
-        let mut taken = self.seats.lock();
+        let mut taken = self.limiter.lock();
         let of_user = taken.signed_in.entry(user.clone()).or_default();
         if of_user.sockets >= settings.most_per_user {
             return Err(Full::User);
@@ -167,9 +171,9 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
-        let mut taken = self.seats.lock();
+        let mut taken = self.limiter.lock();
         taken.seated -= 1;
         if let Some(user) = &self.user
             && let Some(of_user) = taken.signed_in.get_mut(user)
@@ -198,57 +202,57 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
-    fn sign_in(waiting: Waiting, name: &str, settings: &SocketSettings) -> Result<Seat, Full> {
-        let mut seat = waiting.show_token()?;
-        seat.sign_in(&user(name), settings).map(|()| seat)
+    fn sign_in(waiting: PendingSocket, name: &str, settings: &SocketSettings) -> Result<SocketPermit, Full> {
+        let mut permit = waiting.show_token()?;
+        permit.sign_in(&user(name), settings).map(|()| permit)
     }
 
     #[test]
     fn the_oldest_silent_socket_of_an_address_makes_room() {
-        let (seats, settings) = (Arc::new(Seats::default()), settings(100, 100, 2));
-        let mut first = seats.wait(Some(address(1)), &settings).unwrap();
-        let mut elsewhere = seats.wait(Some(address(2)), &settings).unwrap();
-        let mut second = seats.wait(Some(address(1)), &settings).unwrap();
-        let third = seats.wait(Some(address(1)), &settings).unwrap();
+        let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 100, 2));
+        let mut first = limiter.wait(Some(address(1)), &settings).unwrap();
+        let mut elsewhere = limiter.wait(Some(address(2)), &settings).unwrap();
+        let mut second = limiter.wait(Some(address(1)), &settings).unwrap();
+        let third = limiter.wait(Some(address(1)), &settings).unwrap();
         assert!(first.evicted.try_recv().is_ok() && elsewhere.evicted.try_recv().is_err());
         assert_eq!(first.show_token().unwrap_err(), Full::Server);
         drop(third);
-        let _fourth = seats.wait(Some(address(1)), &settings).unwrap();
+        let _fourth = limiter.wait(Some(address(1)), &settings).unwrap();
         assert!(second.evicted.try_recv().is_err());
     }
 
     #[test]
     fn signed_in_sockets_never_make_room() {
-        let (seats, settings) = (Arc::new(Seats::default()), settings(2, 100, 100));
-        let ann = sign_in(seats.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
-        let mut silent = seats.wait(Some(address(2)), &settings).unwrap();
-        let bob = sign_in(seats.wait(Some(address(1)), &settings).unwrap(), "bob", &settings).unwrap();
+        let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(2, 100, 100));
+        let ann = sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
+        let mut silent = limiter.wait(Some(address(2)), &settings).unwrap();
+        let bob = sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), "bob", &settings).unwrap();
         assert!(silent.evicted.try_recv().is_ok());
-        assert_eq!(seats.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        assert_eq!(limiter.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
         drop(ann);
-        seats.wait(Some(address(3)), &settings).unwrap();
+        limiter.wait(Some(address(3)), &settings).unwrap();
         drop((bob, silent));
-        let taken = seats.lock();
+        let taken = limiter.lock();
         assert!(taken.waiting.is_empty() && taken.by_source.is_empty() && taken.signed_in.is_empty());
     }
 
     #[test]
     fn nor_do_those_whose_token_is_being_checked() {
-        let (seats, settings) = (Arc::new(Seats::default()), settings(2, 100, 1));
-        let slow = seats.wait(Some(address(1)), &settings).unwrap().show_token().unwrap();
-        let mut silent = seats.wait(Some(address(1)), &settings).unwrap();
-        let other = seats.wait(Some(address(2)), &settings).unwrap().show_token().unwrap();
+        let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(2, 100, 1));
+        let slow = limiter.wait(Some(address(1)), &settings).unwrap().show_token().unwrap();
+        let mut silent = limiter.wait(Some(address(1)), &settings).unwrap();
+        let other = limiter.wait(Some(address(2)), &settings).unwrap().show_token().unwrap();
         assert!(silent.evicted.try_recv().is_ok());
-        assert_eq!(seats.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        assert_eq!(limiter.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
         drop((slow, other, silent));
-        let taken = seats.lock();
+        let taken = limiter.lock();
         assert!(taken.waiting.is_empty() && taken.by_source.is_empty() && taken.seated == 0);
     }
 
     #[test]
     fn a_user_has_so_many_and_no_more() {
-        let (seats, settings) = (Arc::new(Seats::default()), settings(100, 2, 100));
-        let sign_in = |name| sign_in(seats.wait(Some(address(1)), &settings).unwrap(), name, &settings);
+        let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 2, 100));
+        let sign_in = |name| sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), name, &settings);
         let (first, _second) = (sign_in("ann").unwrap(), sign_in("ann").unwrap());
         assert_eq!(sign_in("ann").unwrap_err(), Full::User);
         sign_in("bob").unwrap();
@@ -258,18 +262,18 @@ mod tests {
 
     #[test]
     fn requests_are_remembered_of_users_with_sockets_only() {
-        let (seats, settings) = (Arc::new(Seats::default()), settings(100, 100, 100));
+        let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 100, 100));
         let [ann, bob] = ["ann", "bob"].map(user);
-        let seat = sign_in(seats.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
+        let permit = sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
         let then = Instant::now();
         let later = then + std::time::Duration::from_secs(1);
         for (user, now) in [(&bob, then), (&ann, later), (&ann, then)] {
-            seats.note_request(user, now);
+            limiter.note_request(user, now);
         }
-        assert_eq!((seats.last_request(&ann), seats.last_request(&bob)), (Some(later), None));
-        drop(seat);
-        assert_eq!(seats.last_request(&ann), None);
-        assert!(seats.lock().signed_in.is_empty());
+        assert_eq!((limiter.last_request(&ann), limiter.last_request(&bob)), (Some(later), None));
+        drop(permit);
+        assert_eq!(limiter.last_request(&ann), None);
+        assert!(limiter.lock().signed_in.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Two requests are the same one when user, method, path, as it was sent, and key are; what they want must be the same
 //! then: body, query and `If-Match`. The service does the rest. A handler that changes something takes [`Keyed`] and makes
-//! its one call in [`Shared::once`]; a body is noted wherever it is read.
+//! its one call in [`AppState::idempotent`]; a body is noted wherever it is read.
 
 use std::cell::Cell;
 use std::future::{Ready, ready};
@@ -13,23 +13,23 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use quire_domain::{NotebookId, UserId};
-use quire_service::{Answered, Expected, NotebookService, RequestKey, ServiceError};
-use quire_storage::{AnswerKey, RequestDigest};
+use quire_service::{Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError};
+use quire_storage::{IdempotencyKey, RequestDigest};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::answer::Answer;
+use crate::app_state::AppState;
 use crate::etag::IfMatch;
 use crate::extract::caller;
 use crate::guard::Caller;
 use crate::problem::{Code, Problem};
-use crate::shared::Shared;
 use crate::wire::ExpectedRevision;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Characters of a key.
-pub(crate) const MOST: usize = 128;
+pub(crate) const MAX: usize = 128;
 
 /// Who wants something changed, and under which key if any.
 pub(crate) struct Keyed {
@@ -38,9 +38,9 @@ pub(crate) struct Keyed {
 }
 
 struct Key {
-    name: AnswerKey,
+    name: IdempotencyKey,
     /// What is wanted, but for the body.
-    wish: Sha256,
+    wanted: Sha256,
     body: BodyDigest,
 }
 
@@ -60,12 +60,12 @@ fn keyed(request: &HttpRequest) -> Result<Keyed, Problem> {
     for part in [request.method().as_str().as_bytes(), request.uri().path().as_bytes(), text] {
         add(&mut name, part);
     }
-    let mut wish = Sha256::new();
-    add(&mut wish, request.query_string().as_bytes());
+    let mut wanted = Sha256::new();
+    add(&mut wanted, request.query_string().as_bytes());
     for value in request.headers().get_all(IF_MATCH) {
-        add(&mut wish, value.as_bytes());
+        add(&mut wanted, value.as_bytes());
     }
-    let key = Key { name: AnswerKey(name.finalize().into()), wish, body: BodyDigest::of(request) };
+    let key = Key { name: IdempotencyKey(name.finalize().into()), wanted, body: BodyDigest::of(request) };
     Ok(Keyed { user, key: Some(key) })
 }
 
@@ -81,8 +81,8 @@ fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.as_bytes();
     let is_printable = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    if values.next().is_some() || !is_printable || text.is_empty() || text.len() > MOST {
-        let detail = format!("Idempotency-Key must be there once and hold 1 to {MOST} printable ASCII characters.");
+    if values.next().is_some() || !is_printable || text.is_empty() || text.len() > MAX {
+        let detail = format!("Idempotency-Key must be there once and hold 1 to {MAX} printable ASCII characters.");
         return Err(Problem::new(Code::BadRequest, detail));
     }
     Ok(Some(text))
@@ -91,9 +91,9 @@ fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
 impl Keyed {
     /// What makes the request the same as another, now that its body has been read.
     fn request(self) -> (UserId, Option<RequestKey>) {
-        let key = self.key.map(|Key { name, mut wish, body }| {
-            add(&mut wish, &body.0.get().unwrap_or_default());
-            RequestKey { key: name, request: RequestDigest(wish.finalize().into()) }
+        let key = self.key.map(|Key { name, mut wanted, body }| {
+            add(&mut wanted, &body.0.get().unwrap_or_default());
+            RequestKey { key: name, request: RequestDigest(wanted.finalize().into()) }
         });
         (self.user, key)
     }
@@ -137,36 +137,36 @@ impl BodyNote {
     }
 }
 
-impl Shared {
+impl AppState {
     /// Waits for a call that changes something, which goes on when the wait is over; a request that has a key, and was
     /// answered before, gets that answer instead. `call` gets the service and the user.
-    pub(crate) async fn once<T, F>(
+    pub(crate) async fn idempotent<T, F>(
         &self,
         keyed: Keyed,
         call: impl FnOnce(NotebookService, UserId) -> F + Send + 'static,
-    ) -> Result<Answered<T>, Problem>
+    ) -> Result<IdempotentOutcome<T>, Problem>
     where
         T: DeserializeOwned + Send + 'static,
         F: Future<Output = Result<T, Problem>> + Send + 'static,
     {
         let (user, key) = keyed.request();
         let caller = user.clone();
-        self.change(self.service.once(&user, key, |service| call(service, caller))).await
+        self.change(self.service.idempotent(&user, key, |service| call(service, caller))).await
     }
 
-    /// As [`Self::once`], for a change of a notebook that may be wanted at one revision only.
-    pub(crate) async fn once_if<T, F>(
+    /// As [`Self::idempotent`], for a change of a notebook that may be wanted at one revision only.
+    pub(crate) async fn idempotent_if<T, F>(
         &self,
         keyed: Keyed,
         id: NotebookId,
         (matched, expected_revision, merge): (IfMatch, Option<ExpectedRevision>, Option<bool>),
         call: impl FnOnce(NotebookService, UserId, NotebookId, Expected) -> F + Send + 'static,
-    ) -> Result<Answered<T>, Problem>
+    ) -> Result<IdempotentOutcome<T>, Problem>
     where
         T: DeserializeOwned + Send + 'static,
         F: Future<Output = Result<T, ServiceError>> + Send + 'static,
     {
-        self.once(keyed, move |service, user| async move {
+        self.idempotent(keyed, move |service, user| async move {
             // In here, because a repetition would not meet it any more.
             let precondition = matched.with(&service, (&user, &id), expected_revision, merge).await?;
             let outcome = call(service, user, id, precondition.expected).await;
@@ -199,7 +199,7 @@ mod tests {
             key(&headers).map(|key| key.map(<[u8]>::to_vec)).map_err(|problem| problem.to_string())
         };
         assert_eq!(read(&[]), Ok(None));
-        let long = [b'~'; MOST + 1];
+        let long = [b'~'; MAX + 1];
         for good in [b"k".as_slice(), b"a b\"c\"", &long[1..]] {
             assert_eq!(read(&[good]), Ok(Some(good.to_vec())));
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, Timestamp, UserId};
-use quire_storage::{AnswerKey, KeptAnswer, RequestDigest, StoreError};
+use quire_storage::{IdempotencyKey, IdempotencyRecord, RequestDigest, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -19,20 +19,20 @@ use crate::{NotebookService, ServiceError};
 /// After so many kept answers, those that count no more are forgotten.
 const TIDY_AFTER: u32 = 64;
 /// Users whose answers are counted; beyond it, counting begins anew.
-const MOST_COUNTED: usize = 10_000;
+const MAX_COUNTED: usize = 10_000;
 
 /// What makes a request the same as an earlier one of the same user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     /// Names the request: equal for the request and its repetitions, and for no other.
-    pub key: AnswerKey,
-    /// What it wants: the same key with another wish is refused.
+    pub key: IdempotencyKey,
+    /// What it wants: the same key with another request is refused.
     pub request: RequestDigest,
 }
 
 /// An answer to a request that has its effect once.
 #[derive(Clone, Debug)]
-pub struct Answered<T> {
+pub struct IdempotentOutcome<T> {
     /// What came of it.
     pub outcome: T,
     /// Whether it is what came of it earlier.
@@ -41,7 +41,7 @@ pub struct Answered<T> {
 
 /// What is kept.
 #[derive(Debug, Serialize, Deserialize)]
-struct Done<T> {
+struct StoredOutcome<T> {
     /// The notebook that was changed, perhaps at another server.
     notebook: NotebookId,
     outcome: T,
@@ -49,26 +49,26 @@ struct Done<T> {
 
 /// A request whose answer is to be kept with its change.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct IdempotencyContext {
     user: UserId,
     key: RequestKey,
 }
 
-impl Ticket {
+impl IdempotencyContext {
     /// The answer to keep, of something that was done to this notebook.
     pub(crate) fn answer(
         &self,
         notebook: &NotebookId,
         outcome: &impl Serialize,
         at: Timestamp,
-    ) -> Result<KeptAnswer, StoreError> {
-        let done = Done { notebook: notebook.clone(), outcome };
+    ) -> Result<IdempotencyRecord, StoreError> {
+        let done = StoredOutcome { notebook: notebook.clone(), outcome };
         let outcome = serde_json::to_string(&done).map_err(|error| StoreError::Backend {
             action: "write an answer down".to_owned(),
             source: Box::new(error),
         })?;
         let RequestKey { key, request } = self.key;
-        Ok(KeptAnswer { user: self.user.clone(), key, request, outcome: outcome.into(), at })
+        Ok(IdempotencyRecord { user: self.user.clone(), key, request, outcome: outcome.into(), at })
     }
 }
 
@@ -83,37 +83,37 @@ impl NotebookService {
     /// # Errors
     /// What `call` is refused with; refusals are not kept. [`ServiceError::KeyReused`] when the key came with another
     /// request, [`ServiceError::Unfinished`] when it cannot be told whether it had its effect, and whatever the store fails with.
-    pub async fn once<T, E, F>(
+    pub async fn idempotent<T, E, F>(
         &self,
         user: &UserId,
         key: Option<RequestKey>,
         call: impl FnOnce(Self) -> F + Send + 'static,
-    ) -> Result<Answered<T>, E>
+    ) -> Result<IdempotentOutcome<T>, E>
     where
         T: DeserializeOwned + Send + 'static,
         E: From<ServiceError> + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let Some(key) = key else {
-            return Ok(Answered { outcome: call(self.clone()).await?, is_replay: false });
+            return Ok(IdempotentOutcome { outcome: call(self.clone()).await?, is_replay: false });
         };
         self.check_open()?;
-        let ticket = Arc::new(Ticket { user: user.clone(), key });
-        let underway = self.shared.underway.enter((user.clone(), key.key)).await;
-        if let Some(replayed) = self.replay(&ticket).await? {
+        let context = Arc::new(IdempotencyContext { user: user.clone(), key });
+        let in_flight = self.shared.in_flight.enter((user.clone(), key.key)).await;
+        if let Some(replayed) = self.replay(&context).await? {
             return Ok(replayed);
         }
-        let service = self.with_ticket(Arc::clone(&ticket));
+        let service = self.with_context(Arc::clone(&context));
         // A task of its own: when whoever sent the request goes away, its repetition must not find it half done.
         let task = self.shared.runtime.spawn(async move {
             let outcome = call(service.clone()).await;
             let answered = match outcome {
                 Ok(outcome) => {
-                    service.kept_one(&ticket.user);
-                    Ok(Answered { outcome, is_replay: false })
+                    service.count_record(&context.user);
+                    Ok(IdempotentOutcome { outcome, is_replay: false })
                 }
                 // It may be refused because it has had its effect, at another server.
-                Err(refusal) => match service.replay(&ticket).await {
+                Err(refusal) => match service.replay(&context).await {
                     Ok(replayed) => replayed.ok_or(refusal),
                     Err(reused @ ServiceError::KeyReused) => Err(reused.into()),
                     // Nobody can say now whether the refusal is true.
@@ -124,37 +124,41 @@ impl NotebookService {
                     }
                 },
             };
-            drop(underway);
+            drop(in_flight);
             answered
         });
         task.await.unwrap_or_else(|_panicked| Err(ServiceError::Unfinished.into()))
     }
 
     /// What was answered to this request earlier.
-    async fn replay<T: DeserializeOwned>(&self, ticket: &Ticket) -> Result<Option<Answered<T>>, ServiceError> {
+    async fn replay<T: DeserializeOwned>(
+        &self,
+        context: &IdempotencyContext,
+    ) -> Result<Option<IdempotentOutcome<T>>, ServiceError> {
         let now = self.shared.clock.now();
-        let store = self.shared.store.short(&ticket.user).await?;
-        let Some(kept) = store.answer(&ticket.user, &ticket.key.key, now).await? else { return Ok(None) };
+        let store = self.shared.store.short(&context.user).await?;
+        let Some(kept) = store.answer(&context.user, &context.key.key, now).await? else { return Ok(None) };
         drop(store);
-        if kept.request != ticket.key.request {
+        if kept.request != context.key.request {
             return Err(ServiceError::KeyReused);
         }
-        let Done { notebook, outcome } = serde_json::from_str(&kept.outcome).map_err(|error| StoreError::Backend {
-            action: "read a kept answer".to_owned(),
-            source: Box::new(error),
+        let StoredOutcome { notebook, outcome } = serde_json::from_str(&kept.outcome).map_err(|error| {
+            StoreError::Backend { action: "read a kept answer".to_owned(), source: Box::new(error) }
         })?;
         // It may have been changed at another server: whoever has the answer must find the change here too.
         self.shared.registry.catch_up(&notebook).await;
-        Ok(Some(Answered { outcome, is_replay: true }))
+        Ok(Some(IdempotentOutcome { outcome, is_replay: true }))
     }
 
     /// Counts an answer that was kept, and now and then has those forgotten that count no more.
-    fn kept_one(&self, user: &UserId) {
-        let Some(users) = self.shared.tally.count(user) else { return };
+    fn count_record(&self, user: &UserId) {
+        let Some(users) = self.shared.cleanup.count(user) else { return };
         let (shared, user) = (Arc::clone(&self.shared), user.clone());
         self.shared.runtime.spawn(async move {
             let forget = async || {
-                Ok::<_, ServiceError>(shared.store.slow(&user).await?.forget_answers(&users, shared.clock.now()).await?)
+                Ok::<_, ServiceError>(
+                    shared.store.slow(&user).await?.delete_old_records(&users, shared.clock.now()).await?,
+                )
             };
             if let Err(error) = forget().await {
                 let error = &error as &dyn std::error::Error;
@@ -166,30 +170,30 @@ impl NotebookService {
 
 /// The requests under way that have a key.
 #[derive(Debug, Default)]
-pub(crate) struct Underway(Mutex<HashMap<Place, watch::Receiver<()>>>);
+pub(crate) struct InFlightKeys(Mutex<HashMap<KeyOfUser, watch::Receiver<()>>>);
 
 /// Whose request, and which.
-type Place = (UserId, AnswerKey);
+type KeyOfUser = (UserId, IdempotencyKey);
 
 /// A request under way; the next with its key may begin when this is dropped, however that comes.
 #[derive(Debug)]
-struct Entered {
-    underway: Arc<Underway>,
-    place: Place,
+struct InFlightGuard {
+    in_flight: Arc<InFlightKeys>,
+    key: KeyOfUser,
     /// Closes when this is dropped, after the place has been left.
     _ended: watch::Sender<()>,
 }
 
-impl Underway {
+impl InFlightKeys {
     /// Waits until no other request with this key is under way.
-    async fn enter(self: &Arc<Self>, place: Place) -> Entered {
+    async fn enter(self: &Arc<Self>, key: KeyOfUser) -> InFlightGuard {
         loop {
             let mut other = {
                 let mut requests = self.requests();
-                let Some(other) = requests.get(&place) else {
+                let Some(other) = requests.get(&key) else {
                     let (ended, is_ended) = watch::channel(());
-                    requests.insert(place.clone(), is_ended);
-                    return Entered { underway: Arc::clone(self), place, _ended: ended };
+                    requests.insert(key.clone(), is_ended);
+                    return InFlightGuard { in_flight: Arc::clone(self), key, _ended: ended };
                 };
                 other.clone()
             };
@@ -197,33 +201,33 @@ impl Underway {
         }
     }
 
-    fn requests(&self) -> MutexGuard<'_, HashMap<Place, watch::Receiver<()>>> {
+    fn requests(&self) -> MutexGuard<'_, HashMap<KeyOfUser, watch::Receiver<()>>> {
         // The map is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Entered {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.underway.requests().remove(&self.place);
+        self.in_flight.requests().remove(&self.key);
     }
 }
 
 /// How many answers were kept since old ones were forgotten.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<Counts>);
+pub(crate) struct CleanupTrigger(Mutex<RecordCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct RecordCounts {
     all: u32,
     of_user: HashMap<UserId, u32>,
 }
 
-impl Tally {
+impl CleanupTrigger {
     /// Counts an answer. From time to time, the first time included, returns whose answers may be too many by now.
     fn count(&self, user: &UserId) -> Option<Vec<UserId>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.of_user.len() >= MOST_COUNTED {
+        if counts.of_user.len() >= MAX_COUNTED {
             counts.of_user.clear();
         }
         let of_user = counts.of_user.entry(user.clone()).or_default();
@@ -244,27 +248,27 @@ mod tests {
 
     #[test]
     fn a_user_with_many_answers_is_named_and_old_ones_are_looked_for_now_and_then() {
-        let (tally, ann, bob) = (Tally::default(), UserId::new("ann").unwrap(), UserId::new("bob").unwrap());
-        assert_eq!(tally.count(&bob), Some(Vec::new()), "what an earlier process left");
+        let (cleanup, ann, bob) = (CleanupTrigger::default(), UserId::new("ann").unwrap(), UserId::new("bob").unwrap());
+        assert_eq!(cleanup.count(&bob), Some(Vec::new()), "what an earlier process left");
         let mut named = 0;
         for _ in 0..640 {
-            named += tally.count(&ann).into_iter().filter(|users| users.contains(&ann)).count();
+            named += cleanup.count(&ann).into_iter().filter(|users| users.contains(&ann)).count();
         }
         assert_eq!(named, 10);
-        for number in 0..2 * MOST_COUNTED {
-            tally.count(&UserId::new(format!("user-{number}")).unwrap());
+        for number in 0..2 * MAX_COUNTED {
+            cleanup.count(&UserId::new(format!("user-{number}")).unwrap());
         }
-        assert!(tally.0.lock().unwrap().of_user.len() <= MOST_COUNTED);
+        assert!(cleanup.0.lock().unwrap().of_user.len() <= MAX_COUNTED);
     }
 
     #[tokio::test]
     async fn a_place_is_left_however_its_request_ends() {
-        let underway = Arc::new(Underway::default());
-        let place = || (UserId::new("ann").unwrap(), AnswerKey([1; 32]));
-        let entered = underway.enter(place()).await;
+        let in_flight = Arc::new(InFlightKeys::default());
+        let key = || (UserId::new("ann").unwrap(), IdempotencyKey([1; 32]));
+        let entered = in_flight.enter(key()).await;
         let next = tokio::spawn({
-            let underway = Arc::clone(&underway);
-            async move { drop(underway.enter(place()).await) }
+            let in_flight = Arc::clone(&in_flight);
+            async move { drop(in_flight.enter(key()).await) }
         });
         let panicking = tokio::spawn(async move {
             let _entered = entered;
@@ -272,6 +276,6 @@ mod tests {
         });
         assert!(panicking.await.unwrap_err().is_panic());
         next.await.unwrap();
-        assert!(underway.requests().is_empty());
+        assert!(in_flight.requests().is_empty());
     }
 }

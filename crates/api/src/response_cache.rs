@@ -12,13 +12,13 @@ use quire_domain::NotebookId;
 use quire_service::Published;
 
 /// Bytes kept for all notebooks together; when they would be more, all are forgotten.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What is larger is not kept, so that a few giants do not push everything else out.
 const LARGEST_BYTES: usize = 1024 * 1024;
 
 /// The kept answers. They hold connection strings, which are secrets: no `Debug` of what is in here.
 #[derive(Default)]
-pub(crate) struct Rendered {
+pub(crate) struct ResponseCache {
     kept: Mutex<Kept>,
 }
 
@@ -31,7 +31,7 @@ struct Kept {
     since_swept: usize,
 }
 
-impl Rendered {
+impl ResponseCache {
     /// The answer for exactly this state, if it is kept.
     pub(crate) fn get(&self, published: &Arc<Published>) -> Option<Bytes> {
         let kept = self.lock();
@@ -46,7 +46,7 @@ impl Rendered {
         }
         let mut kept = self.lock();
         kept.sweep();
-        if kept.bytes + bytes.len() > MOST_BYTES {
+        if kept.bytes + bytes.len() > MAX_BYTES {
             *kept = Kept::default();
         }
         let answer = (Arc::downgrade(published), bytes.clone());
@@ -70,10 +70,10 @@ impl Rendered {
     }
 }
 
-impl fmt::Debug for Rendered {
+impl fmt::Debug for ResponseCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kept = self.lock();
-        f.debug_struct("Rendered").field("answers", &kept.answers.len()).field("bytes", &kept.bytes).finish()
+        f.debug_struct("ResponseCache").field("answers", &kept.answers.len()).field("bytes", &kept.bytes).finish()
     }
 }
 

@@ -13,12 +13,12 @@ const RARITY: u32 = 20;
 
 /// A running watch; ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct FilePoller {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Watch {
+impl FilePoller {
     pub(crate) fn start(engine: Arc<Engine>, every: Duration) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = thread::Builder::new().name("quire-files".into()).spawn(move || {
@@ -40,7 +40,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for FilePoller {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {

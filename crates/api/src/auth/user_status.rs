@@ -19,24 +19,24 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a directory that failed for a user is not asked for that user again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Users remembered at most.
-const MOST_USERS: usize = 10_000;
+const MAX_USERS: usize = 10_000;
 
 /// Users, as the directory knows them. It is asked once at a time for each.
 #[derive(Debug)]
-pub(super) struct Standings {
+pub(super) struct UserStatusCache {
     directory: Arc<dyn UserDirectory>,
     remembered: Mutex<HashMap<UserId, Remembered>>,
 }
 
 #[derive(Debug, Default)]
 struct Remembered {
-    standing: Standing,
+    user_status: UserStatus,
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What is known of one user. Time is an argument.
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
+struct UserStatus {
     /// Whether the user is active, as the directory last said, and when it did.
     said: Option<(bool, Instant)>,
     /// When the directory last failed to say, unless it has said something since.
@@ -54,7 +54,7 @@ enum Next {
     Refuse,
 }
 
-impl Standing {
+impl UserStatus {
     fn next(&self, now: Instant) -> Next {
         let is_within = |then: Instant, limit| now.duration_since(then) < limit;
         let may_ask = self.failed.is_none_or(|failed| !is_within(failed, AGAIN_AFTER));
@@ -86,15 +86,15 @@ impl Standing {
     }
 }
 
-impl Standings {
+impl UserStatusCache {
     pub(super) fn new(directory: Arc<dyn UserDirectory>) -> Self {
         Self { directory, remembered: Mutex::default() }
     }
 
     /// Whether the user is active; also notes the e-mail address, if one is known.
     pub(super) async fn check(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
-        let (next, is_failing, asking) = self.with(user, |Remembered { standing, asking }, now| {
-            (standing.next(now), standing.failed.is_some(), Arc::clone(asking))
+        let (next, is_failing, asking) = self.with(user, |Remembered { user_status, asking }, now| {
+            (user_status.next(now), user_status.failed.is_some(), Arc::clone(asking))
         });
         let known = match next {
             Next::Take(is_active) => return answer(is_active),
@@ -108,7 +108,7 @@ impl Standings {
             _ => asking.lock().await,
         };
         // Whoever had the turn before may have asked.
-        match self.with(user, |remembered, now| remembered.standing.next(now)) {
+        match self.with(user, |remembered, now| remembered.user_status.next(now)) {
             Next::Take(is_active) => answer(is_active),
             Next::Refuse => Err(just_failed()),
             Next::Ask(_) => self.ask(user, email).await,
@@ -120,9 +120,9 @@ impl Standings {
         // Of one whom the directory does not know nothing speaks against them: it knows who has a notebook.
         let is_active = found.as_ref().ok().map(|found| found.as_ref().is_none_or(|found| found.is_active));
         // What is remembered by now counts, which need not be what it was before.
-        let next = self.with(user, |Remembered { standing, .. }, now| {
-            standing.learn(is_active, now);
-            standing.next(now)
+        let next = self.with(user, |Remembered { user_status, .. }, now| {
+            user_status.learn(is_active, now);
+            user_status.next(now)
         });
         match found {
             Ok(Some(found)) if found.is_active => self.note(user, &found, email).await,
@@ -146,9 +146,9 @@ impl Standings {
     fn with<T>(&self, user: &UserId, look: impl FnOnce(&mut Remembered, Instant) -> T) -> T {
         let mut remembered = self.lock();
         let now = Instant::now();
-        if remembered.len() >= MOST_USERS && !remembered.contains_key(user) {
-            remembered.retain(|_, remembered| matches!(remembered.standing.next(now), Next::Take(_)));
-            if remembered.len() >= MOST_USERS {
+        if remembered.len() >= MAX_USERS && !remembered.contains_key(user) {
+            remembered.retain(|_, remembered| matches!(remembered.user_status.next(now), Next::Take(_)));
+            if remembered.len() >= MAX_USERS {
                 remembered.clear(); // the directory knows
             }
         }
@@ -193,23 +193,23 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for is_active in [true, false] {
-            let mut standing = Standing::default();
-            assert_eq!(standing.next(start), Next::Ask(None));
-            standing.learn(None, start);
-            assert_eq!(standing.next(at(4)), Next::Refuse);
-            assert_eq!(standing.next(at(5)), Next::Ask(None));
-            standing.learn(Some(is_active), at(5));
-            assert_eq!(standing.next(at(9)), Next::Take(is_active));
-            assert_eq!(standing.next(at(10)), Next::Ask(Some(is_active)));
-            standing.learn(None, at(10));
-            assert_eq!(standing.next(at(14)), Next::Take(is_active));
-            assert_eq!(standing.next(at(15)), Next::Ask(Some(is_active)));
-            standing.learn(None, at(86_404));
-            assert_eq!(standing.next(at(86_404)), Next::Take(is_active));
-            assert_eq!(standing.next(at(86_405)), Next::Refuse);
-            assert_eq!(standing.next(at(86_409)), Next::Ask(None));
-            standing.learn(Some(!is_active), at(86_409));
-            assert_eq!(standing.next(at(86_409)), Next::Take(!is_active));
+            let mut user_status = UserStatus::default();
+            assert_eq!(user_status.next(start), Next::Ask(None));
+            user_status.learn(None, start);
+            assert_eq!(user_status.next(at(4)), Next::Refuse);
+            assert_eq!(user_status.next(at(5)), Next::Ask(None));
+            user_status.learn(Some(is_active), at(5));
+            assert_eq!(user_status.next(at(9)), Next::Take(is_active));
+            assert_eq!(user_status.next(at(10)), Next::Ask(Some(is_active)));
+            user_status.learn(None, at(10));
+            assert_eq!(user_status.next(at(14)), Next::Take(is_active));
+            assert_eq!(user_status.next(at(15)), Next::Ask(Some(is_active)));
+            user_status.learn(None, at(86_404));
+            assert_eq!(user_status.next(at(86_404)), Next::Take(is_active));
+            assert_eq!(user_status.next(at(86_405)), Next::Refuse);
+            assert_eq!(user_status.next(at(86_409)), Next::Ask(None));
+            user_status.learn(Some(!is_active), at(86_409));
+            assert_eq!(user_status.next(at(86_409)), Next::Take(!is_active));
         }
     }
 
@@ -222,9 +222,9 @@ mod tests {
     }
 
     impl Directory {
-        fn with(answers: Option<bool>) -> (Arc<Self>, Standings) {
+        fn with(answers: Option<bool>) -> (Arc<Self>, UserStatusCache) {
             let directory = Arc::new(Self { answers, let_through: Semaphore::new(0), asked: AtomicUsize::new(0) });
-            (Arc::clone(&directory), Standings::new(directory))
+            (Arc::clone(&directory), UserStatusCache::new(directory))
         }
 
         fn asked(&self) -> usize {
@@ -251,18 +251,18 @@ mod tests {
     }
 
     /// What was known of Ann 10 s ago.
-    fn ago(is_active: bool, failed: bool) -> Standing {
+    fn ago(is_active: bool, failed: bool) -> UserStatus {
         let then = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
-        Standing { said: Some((is_active, then)), failed: failed.then_some(then) }
+        UserStatus { said: Some((is_active, then)), failed: failed.then_some(then) }
     }
 
     #[tokio::test]
     async fn it_is_asked_once_for_many_who_wait_and_they_take_its_failure_too() {
         for answers in [Some(true), None] {
-            let (directory, standings) = Directory::with(answers);
+            let (directory, user_statuses) = Directory::with(answers);
             directory.let_through.add_permits(1);
             let user = ann();
-            let outcomes = join_all((0..50).map(|_| standings.check(&user, None))).await;
+            let outcomes = join_all((0..50).map(|_| user_statuses.check(&user, None))).await;
             assert!(outcomes.iter().all(|outcome| outcome.is_ok() == answers.is_some()), "{outcomes:?}");
             assert_eq!(directory.asked(), 1);
         }
@@ -270,38 +270,38 @@ mod tests {
 
     #[tokio::test]
     async fn one_waits_for_a_directory_that_was_away_and_the_others_go_on() {
-        let (directory, standings) = Directory::with(Some(false));
+        let (directory, user_statuses) = Directory::with(Some(false));
         let user = ann();
-        standings.with(&user, |remembered, _| remembered.standing = ago(true, true));
-        let mut first = Box::pin(standings.check(&user, None));
+        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, true));
+        let mut first = Box::pin(user_statuses.check(&user, None));
         assert!(first.as_mut().now_or_never().is_none());
-        assert!(standings.check(&user, None).now_or_never().unwrap().is_ok());
+        assert!(user_statuses.check(&user, None).now_or_never().unwrap().is_ok());
         directory.let_through.add_permits(1);
         assert!(matches!(first.await, Err(AuthError::Inactive)));
-        assert!(matches!(standings.check(&user, None).await, Err(AuthError::Inactive)));
+        assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::Inactive)));
         assert_eq!(directory.asked(), 1);
     }
 
     #[tokio::test]
     async fn what_was_known_before_a_failure_replaces_nothing_that_was_learned_meanwhile() {
-        let (directory, standings) = Directory::with(None);
+        let (directory, user_statuses) = Directory::with(None);
         let user = ann();
-        standings.with(&user, |remembered, _| remembered.standing = ago(true, false));
-        let mut asking = Box::pin(standings.check(&user, None));
+        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, false));
+        let mut asking = Box::pin(user_statuses.check(&user, None));
         assert!(asking.as_mut().now_or_never().is_none());
-        standings.with(&user, |remembered, now| remembered.standing.learn(Some(false), now));
+        user_statuses.with(&user, |remembered, now| remembered.user_status.learn(Some(false), now));
         directory.let_through.add_permits(1);
         assert!(matches!(asking.await, Err(AuthError::Inactive)));
-        assert!(matches!(standings.check(&user, None).await, Err(AuthError::Inactive)));
+        assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::Inactive)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_directory_that_does_not_answer_has_failed() {
-        let (directory, standings) = Directory::with(Some(true));
+        let (directory, user_statuses) = Directory::with(Some(true));
         let user = ann();
-        assert!(matches!(standings.check(&user, None).await, Err(AuthError::NoDirectory(_))));
-        standings.with(&user, |remembered, _| remembered.standing = ago(true, false));
-        assert!(standings.check(&user, None).await.is_ok());
+        assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::NoDirectory(_))));
+        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, false));
+        assert!(user_statuses.check(&user, None).await.is_ok());
         assert_eq!(directory.asked(), 2);
     }
 }

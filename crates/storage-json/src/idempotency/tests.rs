@@ -8,16 +8,22 @@ use tempfile::TempDir;
 use super::*;
 use crate::digest::Digest;
 
-fn answer(key: u8) -> KeptAnswer {
+fn answer(key: u8) -> IdempotencyRecord {
     let (user, outcome) = (UserId::new("ann").unwrap(), "{}".into());
-    KeptAnswer { user, key: AnswerKey([key; 32]), request: RequestDigest([0; 32]), outcome, at: Timestamp::default() }
+    IdempotencyRecord {
+        user,
+        key: IdempotencyKey([key; 32]),
+        request: RequestDigest([0; 32]),
+        outcome,
+        at: Timestamp::default(),
+    }
 }
 
-fn open(dir: &Path) -> (Answers, Folder) {
-    (Answers::open(Arc::new(Folder::open(dir).unwrap())).unwrap(), Folder::open(dir).unwrap())
+fn open(dir: &Path) -> (IdempotencyRecords, Folder) {
+    (IdempotencyRecords::open(Arc::new(Folder::open(dir).unwrap())).unwrap(), Folder::open(dir).unwrap())
 }
 
-fn find(answers: &Answers, folder: &Folder, key: u8) -> Result<Option<KeptAnswer>, Error> {
+fn find(answers: &IdempotencyRecords, folder: &Folder, key: u8) -> Result<Option<IdempotencyRecord>, Error> {
     answers.find(folder, &answer(key).user, answer(key).key, Timestamp::default())
 }
 
@@ -27,7 +33,7 @@ fn what_says_that_a_change_happened_is_durable_before_the_next() {
     let dir = TempDir::new().unwrap();
     let (answers, folder) = open(dir.path());
     let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
-    let then = || Then::Content(Digest::of(b"then"));
+    let then = || FileState::Content(Digest::of(b"then"));
     let is_unsettled = |notebook: &NotebookId| answers.state().is_unsettled(notebook);
     answers.begin(&folder, &one, then, &[answer(1)]).unwrap().unwrap().happened();
     assert!(is_unsettled(&one));
@@ -49,12 +55,12 @@ fn of_two_under_one_key_the_second_waits() {
         let dir = TempDir::new().unwrap();
         let (answers, folder) = open(dir.path());
         let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
-        let first = answers.begin(&folder, &one, || Then::Gone, &[answer(1)]).unwrap().unwrap();
+        let first = answers.begin(&folder, &one, || FileState::Gone, &[answer(1)]).unwrap().unwrap();
         let second = std::thread::scope(|scope| {
             let (arrives, has_arrived) = std::sync::mpsc::channel();
             let then = move || {
                 arrives.send(()).unwrap();
-                Then::Gone
+                FileState::Gone
             };
             let second = scope.spawn(|| answers.begin(&folder, &other, then, &[answer(1)]).map(|_| ()));
             // From there it is a few steps to the waiting; whoever does not wait has an end after a few more, and another one.
@@ -70,6 +76,6 @@ fn of_two_under_one_key_the_second_waits() {
             }
             second.join().unwrap()
         });
-        assert_eq!(matches!(second, Err(Error::Answered)), happens, "{second:?}");
+        assert_eq!(matches!(second, Err(Error::AlreadyRecorded)), happens, "{second:?}");
     }
 }

@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::io;
 
 use quire_domain::{NotebookId, Timestamp, UserId};
-use quire_storage::{AnswerKey, KeptAnswer};
+use quire_storage::{IdempotencyKey, IdempotencyRecord};
 
 use super::log::Log;
-use super::record::{Line, Then, lines_of};
+use super::record::{FileState, Line, lines_of};
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: Log,
-    kept: HashMap<UserId, HashMap<AnswerKey, KeptAnswer>>,
+    kept: HashMap<UserId, HashMap<IdempotencyKey, IdempotencyRecord>>,
     /// Changes of which the log does not say that they have happened, from before the directory was opened.
-    pub(super) left_open: Vec<(u64, NotebookId, Then, Vec<KeptAnswer>)>,
+    pub(super) left_open: Vec<(u64, NotebookId, FileState, Vec<IdempotencyRecord>)>,
     /// Changes under way, and those that are unsure, by number.
-    pub(super) changing: HashMap<u64, OpenChange>,
+    pub(super) changing: HashMap<u64, PendingChange>,
     pub(super) last_change: u64,
     /// Of which changes the log does not say yet that they have happened, or that they have not.
     pub(super) unsaid: Vec<(Line, NotebookId)>,
@@ -27,17 +27,17 @@ pub(super) struct State {
 
 /// A change under way, or answers that are being kept without one.
 #[derive(Debug)]
-pub(super) struct OpenChange {
+pub(super) struct PendingChange {
     pub(super) notebook: Option<NotebookId>,
-    pub(super) answers: Vec<KeptAnswer>,
+    pub(super) answers: Vec<IdempotencyRecord>,
     /// What the log says of it.
     pub(super) lines: Vec<u8>,
     /// It shows, but may not last.
     pub(super) is_unsure: bool,
 }
 
-impl OpenChange {
-    fn has(&self, user: &UserId, key: AnswerKey) -> bool {
+impl PendingChange {
+    fn has(&self, user: &UserId, key: IdempotencyKey) -> bool {
         self.answers.iter().any(|answer| (&answer.user, answer.key) == (user, key))
     }
 }
@@ -55,22 +55,22 @@ impl State {
         }
     }
 
-    pub(super) fn find(&self, user: &UserId, key: AnswerKey) -> Option<&KeptAnswer> {
+    pub(super) fn find(&self, user: &UserId, key: IdempotencyKey) -> Option<&IdempotencyRecord> {
         self.kept.get(user)?.get(&key)
     }
 
-    pub(super) fn put(&mut self, answer: KeptAnswer) {
+    pub(super) fn put(&mut self, answer: IdempotencyRecord) {
         self.kept.entry(answer.user.clone()).or_default().insert(answer.key, answer);
     }
 
     /// Unless a newer one is there; an older one has expired since.
-    pub(super) fn put_unless_newer(&mut self, answer: KeptAnswer) {
+    pub(super) fn put_unless_newer(&mut self, answer: IdempotencyRecord) {
         if self.find(&answer.user, answer.key).is_none_or(|there| there.at < answer.at) {
             self.put(answer);
         }
     }
 
-    pub(super) fn remove(&mut self, user: &UserId, key: AnswerKey) {
+    pub(super) fn remove(&mut self, user: &UserId, key: IdempotencyKey) {
         if let Some(mine) = self.kept.get_mut(user) {
             mine.remove(&key);
         }
@@ -101,17 +101,17 @@ impl State {
     }
 
     /// Whether something under way may come to be kept under the key of this answer.
-    pub(super) fn is_open(&self, answer: &KeptAnswer) -> bool {
+    pub(super) fn is_open(&self, answer: &IdempotencyRecord) -> bool {
         self.changing.values().any(|open| !open.is_unsure && open.has(&answer.user, answer.key))
     }
 
     /// Whether the answer under this key is held back, because its change is unsure.
-    pub(super) fn is_held(&self, user: &UserId, key: AnswerKey) -> bool {
+    pub(super) fn is_held(&self, user: &UserId, key: IdempotencyKey) -> bool {
         self.changing.values().any(|open| open.is_unsure && open.has(user, key))
     }
 
     /// Whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
-    pub(super) fn has(&self, answer: &KeptAnswer) -> bool {
+    pub(super) fn has(&self, answer: &IdempotencyRecord) -> bool {
         self.find(&answer.user, answer.key).is_some() || self.is_held(&answer.user, answer.key)
     }
 
@@ -135,7 +135,7 @@ impl State {
     /// What is still under way has not happened.
     pub(super) fn give_up(&mut self, number: u64) {
         if self.changing.get(&number).is_some_and(|open| !open.is_unsure)
-            && let Some(OpenChange { notebook: Some(notebook), .. }) = self.changing.remove(&number)
+            && let Some(PendingChange { notebook: Some(notebook), .. }) = self.changing.remove(&number)
         {
             self.unsaid.push((Line::Failed(number), notebook));
         }
@@ -143,7 +143,7 @@ impl State {
 
     /// What was under way has happened.
     pub(super) fn end(&mut self, number: u64) {
-        let Some(OpenChange { notebook, answers, .. }) = self.changing.remove(&number) else { return };
+        let Some(PendingChange { notebook, answers, .. }) = self.changing.remove(&number) else { return };
         for answer in answers {
             self.put(answer);
         }
@@ -190,12 +190,12 @@ impl State {
     }
 }
 
-fn trim(mine: &mut HashMap<AnswerKey, KeptAnswer>) {
-    let surplus = mine.len().saturating_sub(KeptAnswer::MOST);
+fn trim(mine: &mut HashMap<IdempotencyKey, IdempotencyRecord>) {
+    let surplus = mine.len().saturating_sub(IdempotencyRecord::MAX);
     if surplus == 0 {
         return;
     }
-    let mut by_age: Vec<(Timestamp, AnswerKey)> = mine.values().map(|answer| (answer.at, answer.key)).collect();
+    let mut by_age: Vec<(Timestamp, IdempotencyKey)> = mine.values().map(|answer| (answer.at, answer.key)).collect();
     by_age.sort_unstable();
     for (_, key) in by_age.into_iter().take(surplus) {
         mine.remove(&key);

@@ -5,20 +5,20 @@ use std::fmt::Write as _;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use quire_files::Format;
-use quire_service::{Answered, ImportFile, ImportedNotebook, NotebookService};
+use quire_service::{IdempotentOutcome, ImportFile, ImportedNotebook, NotebookService};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{Answer, json, read, resource};
+use crate::app_state::AppState;
 use crate::etag;
 use crate::extract::{Query, RawBody};
 use crate::guard::Caller;
-use crate::once::{Keyed, marked};
+use crate::idempotency::{Keyed, marked};
 use crate::openapi::{FormatName, IfNoneMatch};
 use crate::path::NotebookPath;
 use crate::problem::{Problem, sentence};
 use crate::receiving::Received;
-use crate::shared::Shared;
 use crate::wire::cell_size;
 
 /// Characters of a file's name, without its ending.
@@ -92,7 +92,7 @@ pub(crate) struct ImportedOut<'a> {
     ),
 )]
 pub(crate) async fn export(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     Query(ExportIn { format: wanted }): Query<ExportIn>,
@@ -151,7 +151,7 @@ pub(crate) async fn export(
     responses((status = 200, description = "The new notebook, and what is not as it was in the file.", body = ImportedOut)),
 )]
 pub(crate) async fn import(
-    shared: web::Data<Shared>,
+    shared: web::Data<AppState>,
     keyed: Keyed,
     Query(ImportIn { format: told, name }): Query<ImportIn>,
     RawBody(Received { bytes, hold }): RawBody,
@@ -162,7 +162,7 @@ pub(crate) async fn import(
         drop(hold); // the body's bytes count until nothing needs them
         Ok(imported?)
     };
-    let Answered { outcome, is_replay } = shared.once(keyed, call).await?;
+    let IdempotentOutcome { outcome, is_replay } = shared.idempotent(keyed, call).await?;
     let ImportedNotebook { id, name, cells, notices } = outcome;
     let notices = notices.iter().map(|notice| sentence(notice)).collect();
     marked(is_replay, json(512, &ImportedOut { notebook_id: id.as_str(), name: name.as_deref(), cells, notices }))

@@ -22,19 +22,19 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, Timestamp, UserId};
-use quire_storage::{AnswerKey, KeptAnswer};
+use quire_storage::{IdempotencyKey, IdempotencyRecord};
 
-pub(crate) use record::Then;
+pub(crate) use record::FileState;
 
 use self::log::Log;
 use self::record::{AnswerV1, Line, lines_of};
-use self::state::{OpenChange, State};
+use self::state::{PendingChange, State};
 use crate::disk::Folder;
 use crate::error::Error;
 
 /// The answers that are kept in a directory.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub(crate) struct IdempotencyRecords {
     /// Never held while the disk is waited for, but when the log is written anew.
     state: Mutex<State>,
     /// Told whenever a change has ended.
@@ -43,12 +43,12 @@ pub(crate) struct Answers {
 
 /// A change under way that has answers. Dropped, it has not happened.
 #[derive(Debug)]
-pub(crate) struct Changing<'a> {
-    answers: &'a Answers,
+pub(crate) struct PendingChangeGuard<'a> {
+    answers: &'a IdempotencyRecords,
     number: u64,
 }
 
-impl Answers {
+impl IdempotencyRecords {
     /// Reads the answers that are kept in `.quire`. [`Self::decide`] comes next.
     pub(crate) fn open(ours: Arc<Folder>) -> io::Result<Self> {
         let (log, lines) = Log::open(ours)?;
@@ -64,7 +64,7 @@ impl Answers {
                 Line::Kept(answer) => state.put(answer.into()),
                 Line::Before { change, notebook, then, answers } => {
                     state.last_change = state.last_change.max(change);
-                    let answers = answers.into_iter().map(KeptAnswer::from);
+                    let answers = answers.into_iter().map(IdempotencyRecord::from);
                     match said.get(&change) {
                         Some(true) => answers.for_each(|answer| state.put(answer)),
                         Some(false) => {}
@@ -83,7 +83,7 @@ impl Answers {
     ///
     /// # Errors
     /// When it cannot be made durable that they have happened.
-    pub(crate) fn decide(&self, notebooks: &Folder, is_so: impl Fn(&NotebookId, Then) -> bool) -> io::Result<()> {
+    pub(crate) fn decide(&self, notebooks: &Folder, is_so: impl Fn(&NotebookId, FileState) -> bool) -> io::Result<()> {
         let mut state = self.state();
         if !state.left_open.is_empty() {
             // What shows after the death of the process alone may not have been waited for.
@@ -122,9 +122,9 @@ impl Answers {
         &self,
         notebooks: &Folder,
         notebook: &NotebookId,
-        then: impl FnOnce() -> Then,
-        answers: &[KeptAnswer],
-    ) -> Result<Option<Changing<'_>>, Error> {
+        then: impl FnOnce() -> FileState,
+        answers: &[IdempotencyRecord],
+    ) -> Result<Option<PendingChangeGuard<'_>>, Error> {
         if self.state().is_unsure(notebook) {
             self.confirm(notebooks)?;
         }
@@ -142,13 +142,13 @@ impl Answers {
     }
 
     /// Refuses answers under whose keys others are kept.
-    pub(crate) fn check_free(&self, answers: &[KeptAnswer]) -> Result<(), Error> {
+    pub(crate) fn check_free(&self, answers: &[IdempotencyRecord]) -> Result<(), Error> {
         let state = self.state();
-        if answers.iter().any(|answer| state.has(answer)) { Err(Error::Answered) } else { Ok(()) }
+        if answers.iter().any(|answer| state.has(answer)) { Err(Error::AlreadyRecorded) } else { Ok(()) }
     }
 
     /// Keeps answers to what changed nothing.
-    pub(crate) fn keep(&self, answers: &[KeptAnswer]) -> Result<(), Error> {
+    pub(crate) fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), Error> {
         if answers.is_empty() {
             return Ok(());
         }
@@ -163,14 +163,14 @@ impl Answers {
     fn write(
         &self,
         notebook: Option<&NotebookId>,
-        answers: &[KeptAnswer],
+        answers: &[IdempotencyRecord],
         lines: impl FnOnce(u64) -> serde_json::Result<Vec<u8>>,
-    ) -> Result<(Changing<'_>, u64), Error> {
+    ) -> Result<(PendingChangeGuard<'_>, u64), Error> {
         let is_open = |state: &mut State| answers.iter().any(|answer| state.is_open(answer));
         let waited = self.ended.wait_while(self.state(), is_open);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
         if answers.iter().any(|answer| state.has(answer)) {
-            return Err(Error::Answered);
+            return Err(Error::AlreadyRecorded);
         }
         let number = state.last_change + 1;
         let lines = lines(number).map_err(io::Error::from)?;
@@ -179,9 +179,9 @@ impl Answers {
         state.last_change = number;
         state.changing.insert(
             number,
-            OpenChange { notebook: notebook.cloned(), answers: answers.to_vec(), lines, is_unsure: false },
+            PendingChange { notebook: notebook.cloned(), answers: answers.to_vec(), lines, is_unsure: false },
         );
-        Ok((Changing { answers: self, number }, appended))
+        Ok((PendingChangeGuard { answers: self, number }, appended))
     }
 
     /// Makes it durable that the last change of a notebook that had an answer has happened.
@@ -221,16 +221,16 @@ impl Answers {
         Ok(())
     }
 
-    /// The answer that is kept there, unless it has expired by now; [`Error::Unsure`] while its change is.
+    /// The answer that is kept there, unless it has expired by now; [`Error::DurabilityUnknown`] while its change is.
     pub(crate) fn find(
         &self,
         notebooks: &Folder,
         user: &UserId,
-        key: AnswerKey,
+        key: IdempotencyKey,
         now: Timestamp,
-    ) -> Result<Option<KeptAnswer>, Error> {
+    ) -> Result<Option<IdempotencyRecord>, Error> {
         if self.state().is_held(user, key) {
-            self.confirm(notebooks).map_err(Error::Unsure)?;
+            self.confirm(notebooks).map_err(Error::DurabilityUnknown)?;
         }
         let mut state = self.state();
         if state.find(user, key).is_some_and(|answer| answer.has_expired(now)) {
@@ -242,7 +242,7 @@ impl Answers {
     /// Forgets what has expired, and what is too much of these users.
     pub(crate) fn forget(&self, users: &[UserId], now: Timestamp) -> io::Result<()> {
         let mut state = self.state();
-        let oldest = KeptAnswer::oldest(now);
+        let oldest = IdempotencyRecord::oldest(now);
         let have_expired = state.expire(oldest);
         // What is too much is found again when the log is read, so it need not say so.
         for user in users {
@@ -264,7 +264,7 @@ impl Answers {
     }
 }
 
-impl Changing<'_> {
+impl PendingChangeGuard<'_> {
     /// The change has happened, durably.
     pub(crate) fn happened(self) {
         let mut state = self.answers.state();
@@ -278,7 +278,7 @@ impl Changing<'_> {
     }
 }
 
-impl Drop for Changing<'_> {
+impl Drop for PendingChangeGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.answers.state();
         state.give_up(self.number);
