@@ -4,6 +4,7 @@
 //!
 //! Each line of LIST is a file's path. The line that it prints for each says what became of it, as JSON: `written` is the number of its
 //! file in the directory TO, `refused` why there is none.
+#![expect(clippy::disallowed_methods, reason = "an example reads and writes files; the library does not")]
 
 use std::io::{self, BufRead as _, Write as _};
 use std::path::PathBuf;
