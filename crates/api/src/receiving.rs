@@ -89,11 +89,10 @@ impl Receiving {
 
 /// The encoding of the body, if it has one (RFC 9110, section 8.4).
 fn encoding(request: &HttpRequest) -> Option<String> {
-    let mut encodings =
-        request.headers().get_all(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    encodings
-        .find(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))
-        .map(|encoding| encoding.trim().to_owned())
+    let values = request.headers().get_all(CONTENT_ENCODING).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let is_encoding = |one: &str| !one.trim().is_empty() && !one.trim().eq_ignore_ascii_case("identity");
+    let mut lists = values.filter(|list| list.split(',').any(is_encoding));
+    lists.next().map(|list| list.trim().to_owned())
 }
 
 fn encoded_body(encoding: &str) -> Problem {

@@ -235,15 +235,14 @@ impl NotebookService {
     }
 
     async fn delete_stored(&self, user: &UserId, id: &NotebookId, expected: Expected) -> Result<(), ServiceError> {
-        // As for opening it, since a store may have to read it.
-        let _permit = self.shared.lanes.of(Kind::Opening).enter(user, 1).await?;
         let answer = self.answer(id, &())?;
         for _ in 0..ROUNDS {
-            let mut found = self.shared.store.slow(user).await?.digests(std::slice::from_ref(id)).await?;
-            let stored = found.pop().ok_or_else(|| ServiceError::UnknownNotebook(id.to_string()))?;
-            if stored.owner != *user {
+            let unknown = || ServiceError::UnknownNotebook(id.to_string());
+            if self.shared.store.short(user).await?.owner(id).await?.ok_or_else(unknown)? != *user {
                 return Err(ServiceError::Foreign(id.clone()));
             }
+            let mut found = self.shared.store.short(user).await?.versions(std::slice::from_ref(id)).await?;
+            let stored = found.pop().ok_or_else(unknown)?;
             let base = Base { life: stored.life, revision: stored.revision };
             if let Some(expected) = expected.state().filter(|_| expected.is_other(base)) {
                 // Which cells are different is not known without opening it.

@@ -112,13 +112,15 @@ impl NotebookService {
         if let Err(reason) = self.connect(&mut notebook, &read)? {
             notices.push(format!("the connection string was left out: {reason}"));
         }
+        // One deadline for the whole file, however many cells there are.
+        let deadline = memory::eviction_deadline();
         // Opening finds what the cells read and write, which files do not say truly.
         let open = OpenNotebook::try_open(notebook, None, |size| {
             size.check_limits()?;
             let bytes = size.memory_bytes();
             self.shared.memory.check_one(&id, bytes)?;
             // This is a thread for blocking work.
-            self.shared.runtime.block_on(memory::grow(&self.shared, &charge, read_bytes + bytes))
+            self.shared.runtime.block_on(memory::grow(&self.shared, &charge, read_bytes + bytes, deadline))
         })?;
         self.shared.memory.check_one(&id, open.memory_bytes())?;
         charge.set(open.memory_bytes());

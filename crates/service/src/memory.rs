@@ -177,19 +177,28 @@ impl Memory {
 /// As [`grow`].
 pub(crate) async fn charge(shared: &ServiceContext, user: &UserId, bytes: usize) -> Result<Charge, ServiceError> {
     let charge = shared.memory.charge_nothing(user);
-    grow(shared, &charge, bytes).await?;
+    grow(shared, &charge, bytes, eviction_deadline()).await?;
     Ok(charge)
 }
 
-/// Accounts so many bytes in place of those before, after other notebooks have made room where that is needed. Must not be
-/// called by a writer.
+/// The time by which room that is needed from now on must have been made.
+pub(crate) fn eviction_deadline() -> Instant {
+    Instant::now() + MAX_EVICTION_WAIT
+}
+
+/// Accounts so many bytes in place of those before, after other notebooks have made room where that is needed, until the
+/// deadline. Must not be called by a writer.
 ///
 /// # Errors
 /// [`ServiceError::MemoryFull`] when none of the user's notebooks is idle, no other user takes more than this one would, and
 /// no notebook that is ending makes room in time.
-pub(crate) async fn grow(shared: &ServiceContext, charge: &Charge, bytes: usize) -> Result<(), ServiceError> {
+pub(crate) async fn grow(
+    shared: &ServiceContext,
+    charge: &Charge,
+    bytes: usize,
+    deadline: Instant,
+) -> Result<(), ServiceError> {
     let (memory, user) = (&shared.memory, &charge.account().user);
-    let deadline = Instant::now() + MAX_EVICTION_WAIT;
     loop {
         // Before looking for room, so that what is released from then on is not missed.
         let mut released = pin!(memory.released.notified());

@@ -228,7 +228,10 @@ impl Writer {
                     if even_watched || self.news.receiver_count() == 0 {
                         return true;
                     }
-                    self.charge.account().cancel_eviction();
+                    // A writer that ends for another reason goes on releasing its memory.
+                    if !self.commands.is_closed() {
+                        self.charge.account().cancel_eviction();
+                    }
                 }
                 Command::Close => return true,
             }

@@ -7,7 +7,7 @@ use sea_orm::{Statement, Values};
 use sea_query_sqlx::SqlxValues;
 use sqlx::postgres::{PgConnection, PgQueryResult, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{AssertSqlSafe, Execute as _, Postgres};
 
 use crate::connections::Connections;
 use crate::error::{Error, OpenError};
@@ -83,9 +83,14 @@ impl Database {
         }
     }
 
-    /// Runs a statement and returns how many rows it changed.
+    /// Runs a statement and returns how many rows it changed. A text without values may hold several statements, and is not
+    /// prepared.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<PgQueryResult, Error> {
-        self.run(statement, async |connection, query| query.execute(connection).await).await
+        let is_text = statement.values.is_none();
+        let execute = async move |connection: &mut PgConnection, query: Prepared<'_>| {
+            if is_text { sqlx::raw_sql(query.sql()).execute(connection).await } else { query.execute(connection).await }
+        };
+        self.run(statement, execute).await
     }
 
     async fn run<T>(
@@ -198,6 +203,15 @@ mod tests {
             }
             assert!(store.pooling.is_on());
             assert_eq!(store.fetch(sql("SELECT 1")).await.unwrap().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_text_may_hold_several_statements() {
+        for pgbouncer in [false, true] {
+            let (_database, store) = open(pgbouncer).await;
+            store.execute(sql("CREATE TABLE t (id integer); INSERT INTO t VALUES (1), (2)")).await.unwrap();
+            assert_eq!(store.fetch(sql("SELECT id FROM t")).await.unwrap().len(), 2);
         }
     }
 

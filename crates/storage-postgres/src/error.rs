@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quire_domain::{NotebookId, Revision};
 use quire_migration::tidied;
 use quire_storage::StoreError;
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::url::DatabaseUrlError;
@@ -142,14 +142,11 @@ impl Error {
         }
     }
 
-    /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is taken,
-    /// there is no such statement, or it is another one, with other parameters.
+    /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is taken, or
+    /// there is no such statement. A statement that is another one, with other parameters (08P01), ends the connection; whether a pooler
+    /// is there is then looked for when the next one is made.
     pub(crate) fn shows_pooler(&self) -> bool {
-        match self {
-            Self::Refused(_) => matches!(self.code().as_deref(), Some("42P05" | "26000")),
-            Self::Lost(error) => code(error).as_deref() == Some("08P01"),
-            _ => false,
-        }
+        matches!(self, Self::Refused(_)) && matches!(self.code().as_deref(), Some("42P05" | "26000"))
     }
 
     /// Whether the connection's end cannot be trusted to be one that takes writes: it became read-only, as the old
@@ -254,6 +251,7 @@ impl From<DbErr> for Error {
                     Err(shared) => Self::Refused(Refusal::SeaOrm(DbErr::Query(RuntimeErr::SqlxError(shared)))),
                 }
             }
+            DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Self::Connect(sqlx::Error::PoolClosed),
             DbErr::ConnectionAcquire(_) => Self::NoTurn,
             DbErr::Conn(RuntimeErr::SqlxError(error)) => match Arc::try_unwrap(error) {
                 Ok(error) => Self::Connect(error),

@@ -40,8 +40,8 @@ pub(crate) async fn ping(db: &impl ConnectionTrait) -> Result<(), Error> {
     Ok(())
 }
 
-/// Looks at the database, at most once at a time, on a connection of its own, so that a database with much to do is not
-/// taken for one that is away.
+/// Looks at the database, at most once at a time, on a connection of its own where the store makes them, so that a database with
+/// much to do is not taken for one that is away.
 #[derive(Debug)]
 pub(crate) struct HealthMonitor {
     connection: Connection,

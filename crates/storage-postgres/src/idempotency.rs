@@ -107,7 +107,7 @@ pub(crate) async fn delete_old(db: &impl ConnectionTrait, users: &[UserId], now:
             .and_where(Column::UserId.eq(user.as_str()))
             .order_by(Column::CreatedAt, sea_orm::Order::Desc)
             .order_by(Column::Key, sea_orm::Order::Desc)
-            .offset(u64::try_from(IdempotencyRecord::MAX).unwrap_or(u64::MAX))
+            .offset(rows::limit(IdempotencyRecord::MAX))
             .limit(BATCH)
             .to_owned();
         let surplus = Column::UserId.eq(user.as_str()).and(Column::Key.in_subquery(surplus));

@@ -27,7 +27,7 @@ pub(crate) async fn list(db: &impl ConnectionTrait, filter: &ListFilter, page: &
     query = query.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
     // One more than wanted tells whether there is a next page.
     if let Some(limit) = page.limit {
-        query = query.limit(u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1));
+        query = query.limit(rows::limit(limit.saturating_add(1)));
     }
     let rows = rows::all::<SummaryRow>(db, query.as_query(), TABLE).await?;
     let mut notebooks = rows.into_iter().map(Summary::try_from).collect::<Result<Vec<_>, _>>()?;

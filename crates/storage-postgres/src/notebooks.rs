@@ -1,6 +1,6 @@
 //! Notebooks as a whole: creating, replacing, deleting; owners and digests.
 
-use quire_domain::{Base, ContentDigest, Life, Notebook, NotebookId, UserId};
+use quire_domain::{Base, ContentDigest, Notebook, NotebookId, UserId};
 use quire_storage::{CommitId, Digested, IdempotencyRecord, Loaded, StoredVersion, Version};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
@@ -165,16 +165,19 @@ pub(crate) async fn versions(db: &impl ConnectionTrait, ids: &[NotebookId]) -> R
     #[derive(FromQueryResult)]
     struct Row {
         id: String,
-        life: Uuid,
+        #[sea_orm(nested)]
+        base: BaseRow,
         version: i64,
     }
     let wanted = ids.iter().map(|id| id.as_str().to_owned()).collect();
-    let query =
-        Entity::find().select_only().columns([Column::Id, Column::Life, Column::Version]).filter(is_any(wanted));
+    let query = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Life, Column::Revision, Column::Version])
+        .filter(is_any(wanted));
     let rows = rows::all::<Row>(db, query.as_query(), TABLE).await?;
     let stored = |row: Row| {
-        let id = NotebookId::new(row.id).ok()?;
-        Some(StoredVersion { id, life: Life::new(row.life), version: Version(row.version) })
+        let (id, Base { life, revision }) = (NotebookId::new(row.id).ok()?, row.base.into());
+        Some(StoredVersion { id, life, revision, version: Version(row.version) })
     };
     Ok(rows.into_iter().filter_map(stored).collect())
 }

@@ -49,7 +49,7 @@ pub(crate) async fn reseal(
             .columns([Column::Id, Column::UserId, Column::DbConnSealed])
             .filter(Column::DbConnSealed.is_not_null().and(Column::Id.gt(after.as_str())))
             .order_by_asc(Column::Id)
-            .limit(u64::try_from(BATCH).unwrap_or(u64::MAX));
+            .limit(rows::limit(BATCH));
         let batch = rows::all::<Row>(db, batch.as_query(), TABLE).await?;
         let is_last = batch.len() < BATCH;
         for Row { id, user_id, db_conn_sealed } in batch {

@@ -24,7 +24,7 @@ pub(crate) async fn all<T: FromQueryResult>(
     query: &impl StatementBuilder,
     table: &'static str,
 ) -> Result<Vec<T>, Error> {
-    db.query_all(query).await?.iter().map(|row| read(row, table)).collect()
+    db.query_all(query).await?.iter().map(|row| read(row, table, &[])).collect()
 }
 
 /// As [`all`], for a query that finds one row at most.
@@ -33,13 +33,27 @@ pub(crate) async fn one<T: FromQueryResult>(
     query: &impl StatementBuilder,
     table: &'static str,
 ) -> Result<Option<T>, Error> {
-    db.query_one(query).await?.as_ref().map(|row| read(row, table)).transpose()
+    db.query_one(query).await?.as_ref().map(|row| read(row, table, &[])).transpose()
 }
 
-/// A row by the names of its columns.
-fn read<T: FromQueryResult>(row: &QueryResult, table: &'static str) -> Result<T, Error> {
-    let unreadable = |error: sea_orm::DbErr| Error::Row { table, column: "", row: None, reason: error.to_string() };
-    T::from_query_result(row, "").map_err(unreadable)
+/// Reads a row by the names of its columns. Where the query gives them other names, `columns` has these beside the table's.
+fn read<T: FromQueryResult>(
+    row: &QueryResult,
+    table: &'static str,
+    columns: &[(&str, &'static str)],
+) -> Result<T, Error> {
+    T::from_query_result(row, "").map_err(|error| {
+        let reason = error.to_string();
+        let column = columns.iter().find(|(alias, _)| reason.contains(alias)).map_or("", |(_, column)| *column);
+        let reason = if column.is_empty() { reason } else { "it is not what the schema says".to_owned() };
+        let row = row.try_get::<String>("", "id").ok().map(|id| format!("{id:?}"));
+        Error::Row { table, column, row, reason }
+    })
+}
+
+/// A number of rows as `LIMIT` and `OFFSET` take it: SeaORM binds it as `bigint`.
+pub(crate) fn limit(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX).min(i64::MAX.unsigned_abs())
 }
 
 /// A value that the domain refuses.
@@ -133,6 +147,33 @@ struct OutputRow {
     ordinal: i64,
 }
 
+/// The columns of the tables beside the names that they have in `load.sql`.
+const NOTEBOOK_COLUMNS: [(&str, &str); 7] = [
+    ("text_2", "user_id"),
+    ("text_3", "name"),
+    ("text_4", "db_conn_sealed"),
+    ("text_5", "extra"),
+    ("text_6", "life"),
+    ("number_1", "revision"),
+    ("number_2", "version"),
+];
+const CELL_COLUMNS: [(&str, &str); 12] = [
+    ("text_2", "order_key"),
+    ("text_3", "type"),
+    ("text_4", "code"),
+    ("text_5", "extra"),
+    ("text_6", "status"),
+    ("text_7", "stdout"),
+    ("text_8", "error"),
+    ("text_9", "code_digest"),
+    ("number_1", "revision"),
+    ("number_2", "output_count"),
+    ("reads", "reads"),
+    ("writes", "writes"),
+];
+const OUTPUT_COLUMNS: [(&str, &str); 4] =
+    [("text_2", "mime_type"), ("text_3", "data"), ("text_4", "metadata"), ("number_1", "ordinal")];
+
 /// The kinds of rows that `load.sql` returns.
 const NOTEBOOK: i32 = 1;
 const CELL: i32 = 2;
@@ -152,10 +193,10 @@ pub(crate) async fn load(db: &impl ConnectionTrait, id: &NotebookId) -> Result<O
     let mut cells = Vec::new();
     for row in db.query_all_raw(statement).await? {
         match row.try_get("", "kind")? {
-            NOTEBOOK => found = Some(read::<NotebookRow>(&row, "notebooks")?),
-            CELL => cells.push(read::<CellRow>(&row, "cells")?),
+            NOTEBOOK => found = Some(read::<NotebookRow>(&row, "notebooks", &NOTEBOOK_COLUMNS)?),
+            CELL => cells.push(read::<CellRow>(&row, "cells", &CELL_COLUMNS)?),
             _ => {
-                let row: OutputRow = read(&row, "cell_outputs")?;
+                let row: OutputRow = read(&row, "cell_outputs", &OUTPUT_COLUMNS)?;
                 outputs.entry(row.cell_id.clone()).or_default().push(row.output()?);
             }
         }

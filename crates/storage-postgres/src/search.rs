@@ -57,7 +57,6 @@ struct Row {
 /// A statement that goes along the index of the owner's notebooks and stops when there are enough, so that what is read is the
 /// owner's own.
 fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usize) -> SelectStatement {
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let holds = |column: Expr, text: &str| {
         let lowered = Func::lower(Expr::cust_with_expr(r#"$1 COLLATE "C""#, column));
         Expr::from(Func::cust("strpos").arg(lowered).arg(text)).gt(0)
@@ -85,14 +84,14 @@ fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usi
         .and_where(here.or(Expr::exists(any_cell)))
         .order_by(notebooks::Column::CreatedAt, Order::Asc)
         .order_by(notebooks::Column::Id, Order::Asc)
-        .limit(count(limit));
+        .limit(rows::limit(limit));
     if let Some(after) = after {
         found.and_where(is_after(after));
     }
     let first_cells = matching_cells((FOUND, notebooks::Column::Id).into_column_ref())
         .order_by(cells::Column::OrderKey, Order::Asc)
         .order_by(cells::Column::Id, Order::Asc)
-        .limit(count(Hit::MAX_CELLS))
+        .limit(rows::limit(Hit::MAX_CELLS))
         .to_owned();
     Query::select()
         .columns(SUMMARY.map(|column| (FOUND, column)))

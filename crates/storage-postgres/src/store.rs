@@ -50,7 +50,8 @@ impl PostgresNotebookStore {
     }
 
     /// A store on another program's connections to a database with the schema of `quire-migration`. How many there are, and how
-    /// long a statement may take, is that program's to decide; the store's health is looked at through them too.
+    /// long a statement may take, is that program's to decide; the store's health is looked at through them too, so a pool whose connections are all in use for
+    /// more than half a second looks like a database that is away.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), sea_orm::DbErr> {

@@ -70,6 +70,8 @@ pub struct StoredVersion {
     pub id: NotebookId,
     /// Its life, within which versions can be compared.
     pub life: Life,
+    /// Its last edit.
+    pub revision: Revision,
     /// The version of its content.
     pub version: Version,
 }
@@ -186,8 +188,8 @@ pub trait NotebookStore: Debug + Send + Sync + 'static {
     /// When the store fails.
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError>;
 
-    /// The versions that are stored of these notebooks, in any order; those that are not there or damaged are left out. Reads no
-    /// content, so that looking up what has changed costs little.
+    /// The versions that are stored of these notebooks, in any order; those that are not there or damaged are left out. Reads
+    /// content only where a file may have been changed by other hands, so that looking up what has changed costs little.
     ///
     /// # Errors
     /// When the store fails.

@@ -98,8 +98,8 @@ impl EventMessageCache {
     }
 }
 
-/// Bytes of what is told of a cell that came onto a cycle, about: the cycle's text has at most twenty steps.
-const CYCLE_BYTES: usize = 512;
+/// Bytes of the `cell_status` of a cell that came onto a cycle, about.
+const CYCLE_BYTES: usize = 128;
 
 /// Bytes of an event's messages, about.
 fn size(event: &Event) -> usize {

@@ -132,8 +132,10 @@ async fn a_compressed_body_is_refused_by_name_and_a_byte_order_mark_means_nothin
     }
     let import = with_json(TestRequest::post(), "/api/notebooks/import", "{}");
     server.send(import.insert_header(("content-encoding", "gzip"))).await.problem(415, "encoded_body");
-    let plain = with_json(TestRequest::put(), &name, r#"{"name": "plain"}"#);
-    server.send(plain.insert_header(("content-encoding", "Identity"))).await.ok();
+    for none in ["Identity", "", "identity, ,identity"] {
+        let plain = with_json(TestRequest::put(), &name, r#"{"name": "plain"}"#);
+        server.send(plain.insert_header(("content-encoding", none))).await.ok();
+    }
     server.put(&name, "\u{feff}{\"name\": \"marked\"}").await.ok();
     assert_eq!(server.get(&path).await.ok()["name"], "marked");
     let exported = "\u{feff}{\"nbformat\": 4, \"nbformat_minor\": 5, \"metadata\": {}, \"cells\": []}";

@@ -41,6 +41,7 @@ impl Engine {
             Ok(current) => Ok(current.map(|current| StoredVersion {
                 id: id.clone(),
                 life: current.known.life,
+                revision: current.known.summary.revision,
                 version: current.known.version,
             })),
             Err(Error::Damaged(_)) => Ok(None),

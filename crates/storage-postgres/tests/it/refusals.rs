@@ -146,6 +146,10 @@ async fn damaged_rows_are_named_and_harm_nothing_else() {
         ("UPDATE cells SET output_count = 3 WHERE id = 'a'", ["cells", "output_count", "\"a\""]),
         ("UPDATE cells SET extra = '[\"secret\"]' WHERE id = 'a'", ["cells", "extra", "\"a\""]),
         ("UPDATE notebooks SET extra = '\"secret\"' WHERE id = 'damaged'", ["notebooks", "extra", "\"damaged\""]),
+        (
+            "ALTER TABLE cells ALTER code DROP NOT NULL; UPDATE cells SET code = NULL WHERE id = 'a'",
+            ["cells", "code", "\"a\""],
+        ),
         ("DELETE FROM cell_outputs WHERE cell_id = 'a' AND ordinal = 0", ["cells", "output_count", "\"a\""]),
     ];
     for (sql, names) in damages {

@@ -113,7 +113,7 @@ pub async fn versions_tell_what_is_stored<B: StoreBuilder>(builder: &B) -> Resul
 async fn versioned(store: &dyn NotebookStore, expected: &Notebook) -> Result<Version, Failure> {
     let found = store.versions(std::slice::from_ref(&expected.id)).await?;
     let version = load(store, &expected.id).await?.version;
-    let expected = StoredVersion { id: expected.id.clone(), life: expected.life, version };
+    let expected = StoredVersion { id: expected.id.clone(), life: expected.life, revision: expected.revision, version };
     same("the versions", &vec![expected], &found)?;
     Ok(version)
 }

@@ -325,7 +325,7 @@ impl NotebookStore for MemoryStore {
         for id in ids {
             let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
             let version = if self.is(Fault::KeepsOldVersions) { Version(1) } else { version };
-            found.push(StoredVersion { id: id.clone(), life: notebook.life, version });
+            found.push(StoredVersion { id: id.clone(), life: notebook.life, revision: notebook.revision, version });
         }
         Ok(found)
     }
