@@ -38,7 +38,7 @@ impl Engine {
             tracing::warn!(directory = name, "was removed from .quire from outside, and is made again");
             folder.reopen(&self.ours, name).map_err(Error::Restore)?;
         }
-        if held.is_lost(&self.ours) {
+        if self.ours.has_lost(&held.known()) {
             *held = lock::take(&self.ours, &self.notebooks, &self.root).map_err(Error::LockLost)?;
         }
         self.answers.restore().map_err(Error::Restore)?;

@@ -116,8 +116,8 @@ impl IdempotencyRecords {
         if state.log.is_lost() { state.rewrite() } else { Ok(()) }
     }
 
-    /// To be called before a notebook's file is changed. Writes down what is to be answered, and how the file will show
-    /// then that it was changed; `None` when there is no answer.
+    /// Writes down, before a notebook's file is changed, what is to be answered, and how the file will show then that it was
+    /// changed; `None` when there is no answer.
     pub(crate) fn begin(
         &self,
         notebooks: &Folder,
@@ -175,7 +175,7 @@ impl IdempotencyRecords {
         let number = state.last_change + 1;
         let lines = lines(number).map_err(io::Error::from)?;
         state.say()?;
-        let appended = state.log.append(&lines)?;
+        let appended = state.append(&lines)?;
         state.last_change = number;
         state.changing.insert(
             number,
@@ -198,7 +198,14 @@ impl IdempotencyRecords {
 
     /// Makes durable what has been appended until then.
     fn sync(&self, appended: u64) -> io::Result<()> {
-        let syncing = self.state().log.syncing()?;
+        let syncing = {
+            let mut state = self.state();
+            match state.log.syncing()? {
+                Some(syncing) => syncing,
+                // Removed from outside since; written anew, it holds all that was appended, durably.
+                None => return state.rewrite(),
+            }
+        };
         let names_too = syncing.run()?;
         let mut state = self.state();
         state.log.is_named |= names_too;
@@ -253,7 +260,7 @@ impl IdempotencyRecords {
         }
         if have_expired {
             let line = Line::Expired(oldest).to_bytes()?;
-            state.log.append(&line)?;
+            state.append(&line)?;
         }
         Ok(())
     }
