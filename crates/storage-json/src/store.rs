@@ -107,7 +107,7 @@ impl JsonNotebookStore {
         done.await.unwrap_or(Err(Error::CutOff))
     }
 
-    /// As [`Self::run`], for work that changes something: what the store needs for it is there when it begins.
+    /// Does what [`Self::run`] does, for work that changes something: what the store needs for it is there when it begins.
     async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,

@@ -12,7 +12,7 @@ use rustix::fs::{self, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::{Fingerprint, Kind, Meta};
+use super::{Kind, KnownFile, Meta};
 
 /// Memory that is set aside before a file is read, at most.
 const MAX_RESERVED: u64 = 64 << 20;
@@ -26,22 +26,6 @@ struct OpenFolder {
     fd: OwnedFd,
     /// The device and the inode. No other directory gets the same while this one is open.
     identity: (u64, u64),
-}
-
-/// A file of ours as it was last known under its name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KnownFile {
-    pub(crate) name: &'static str,
-    pub(crate) inode: u64,
-    /// Bytes that are in it at least.
-    pub(crate) size: u64,
-}
-
-impl KnownFile {
-    /// Tells that a file with this state is the same one, with all that was written to it.
-    pub(crate) fn is(&self, there: &Fingerprint) -> bool {
-        there.inode == self.inode && there.size >= self.size
-    }
 }
 
 /// Result of reading a directory entry.

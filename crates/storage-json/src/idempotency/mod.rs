@@ -19,7 +19,7 @@ mod state;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use quire_domain::{NotebookId, Timestamp, UserId};
 use quire_storage::{IdempotencyKey, IdempotencyRecord};
@@ -29,7 +29,7 @@ pub(crate) use record::FileState;
 use self::log::Log;
 use self::record::{AnswerV1, Line, lines_of};
 use self::state::{PendingChange, State};
-use crate::disk::Folder;
+use crate::disk::{Folder, KnownFile};
 use crate::error::Error;
 
 /// The answers that are kept in a directory.
@@ -108,6 +108,16 @@ impl IdempotencyRecords {
             tracing::warn!(%error, "cannot write the log of answers anew");
         }
         Ok(())
+    }
+
+    /// The log's file, by which it is noticed that somebody removed it. `None` also while another call has the state: it may
+    /// be writing the log anew, for as long as the disk takes, and whatever is appended notices a loss by itself.
+    pub(crate) fn known_log(&self) -> Option<KnownFile> {
+        match self.state.try_lock() {
+            Ok(state) => state.log.known(),
+            Err(TryLockError::Poisoned(state)) => state.into_inner().log.known(),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Writes the log anew, if somebody removed it: what is in memory is all that it has to say.
@@ -263,6 +273,12 @@ impl IdempotencyRecords {
             state.append(&line)?;
         }
         Ok(())
+    }
+
+    /// Holds the state as if the log was being written anew.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.state()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
