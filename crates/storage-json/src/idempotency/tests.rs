@@ -99,7 +99,7 @@ fn assert_kept(dir: &Path, kept: &[u8]) {
     assert_eq!(found.collect::<Vec<_>>(), kept);
 }
 
-/// As `git clean -fdx` does it before it removes the directory, just after a change has looked for what is missing.
+/// Removes the log as `git clean -fdx` does before it removes the directory, just after a change has looked for what is missing.
 #[test]
 fn a_log_that_was_lost_is_written_anew_before_it_is_appended_to() {
     for lose in LOSSES {
