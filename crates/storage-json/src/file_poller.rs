@@ -27,7 +27,8 @@ impl FilePoller {
             // The other end is dropped when the watch is.
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let start = Instant::now();
-                let done = engine.restore_directories().and_then(|()| Ok(engine.scan()?));
+                let restored = engine.check_root().and_then(|()| engine.restore_directories());
+                let done = restored.and_then(|()| Ok(engine.scan()?));
                 pause = every.max(start.elapsed() * RARITY);
                 if let (Err(error), false) = (&done, failing) {
                     let error = error as &dyn std::error::Error;

@@ -9,15 +9,15 @@ use std::thread;
 use quire_storage::Health;
 use tokio::sync::watch;
 
+use crate::calls::Calls;
 use crate::engine::Engine;
-use crate::store::Calls;
 
 /// The thread that asks. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct HealthCheck {
     /// Asks for another check after the one under way; one request stands for all who wait.
     requests: SyncSender<()>,
-    /// How many checks have begun.
+    /// Number of checks that have begun.
     begun: Arc<AtomicU64>,
     /// The last check that has ended, by number, and what it found.
     found: watch::Receiver<(u64, Health)>,
@@ -33,8 +33,8 @@ impl HealthCheck {
             while requested.recv().is_ok() {
                 let number = begins.fetch_add(1, Ordering::SeqCst) + 1;
                 // Not held between checks, and counted as a call, so that dropping the store lets go of the directory.
-                let Some(call) = engine.upgrade().map(|engine| calls.begin(&engine)) else { return };
-                let health = call.engine().map_or_else(Engine::bad_health, Engine::health);
+                let call = calls.begin(|| engine.upgrade());
+                let Some(health) = call.engine().map(Engine::health) else { return };
                 drop(call);
                 told.send_replace((number, health));
             }

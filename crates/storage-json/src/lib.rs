@@ -10,6 +10,7 @@
 //! - `.quire/answers.log`: what was answered to requests that may come again; losing it loses no code.
 //! - `.quire/tmp/`: files being written.
 
+mod calls;
 mod digest;
 mod disk;
 mod engine;

@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::OpenError;
-use crate::disk::{Folder, meta_of};
+use crate::disk::{Folder, KnownFile, meta_of};
 
 const NAME: &str = "lock";
 
@@ -20,9 +20,9 @@ pub(crate) struct LockFile {
 }
 
 impl LockFile {
-    /// Whether the file was removed, so that another server could lock one of its own.
-    pub(crate) fn is_lost(&self, folder: &Folder) -> bool {
-        folder.has_lost(NAME, self.inode)
+    /// The file by which it is noticed that it was removed, so that another server could lock one of its own.
+    pub(crate) fn known(&self) -> KnownFile {
+        KnownFile { name: NAME, inode: self.inode, size: 0 }
     }
 
     /// Lets go of the lock.

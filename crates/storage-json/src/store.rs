@@ -1,7 +1,7 @@
 //! The store as callers see it.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,21 +13,22 @@ use quire_storage::{
 use tokio::sync::broadcast;
 
 use crate::OpenError;
+use crate::calls::Calls;
 use crate::engine::{Engine, OwnedCommit};
 use crate::error::Error;
 use crate::file_poller::FilePoller;
 use crate::health::HealthCheck;
 
-/// How long [`NotebookStore::health`] waits for the disk.
+/// Maximum time that [`NotebookStore::health`] waits for the disk.
 const HEALTH_WAITS: Duration = Duration::from_millis(800);
 
-/// How a directory is served; the default suits a server.
+/// Settings with which a directory is served; the default suits a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How often all files are looked at for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
+    /// Interval at which all files are looked at for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
     /// is called. In a directory so large that a look takes long, it is done less often.
     pub scan_every: Option<Duration>,
-    /// Who owns notebooks whose files do not say; `None` means the user `system`.
+    /// Owner of notebooks whose files do not say; `None` means the user `system`.
     pub default_owner: Option<UserId>,
 }
 
@@ -97,16 +98,16 @@ impl JsonNotebookStore {
         &self,
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let call = self.calls.begin(&self.engine);
+        let call = self.calls.begin(|| Some(Arc::clone(&self.engine)));
         let done = tokio::task::spawn_blocking(move || {
-            let engine = call.engine.as_deref().ok_or(Error::CutOff)?;
+            let engine = call.engine().ok_or(Error::CutOff)?;
             engine.check_root()?;
             work(engine)
         });
         done.await.unwrap_or(Err(Error::CutOff))
     }
 
-    /// As [`Self::run`], for work that changes something: what the store needs for it is there when it begins.
+    /// Does what [`Self::run`] does, for work that changes something: what the store needs for it is there when it begins.
     async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
@@ -238,51 +239,6 @@ impl NotebookStore for JsonNotebookStore {
 impl Drop for JsonNotebookStore {
     fn drop(&mut self) {
         self.watch = None;
-        self.calls.wait();
-    }
-}
-
-/// The calls under way, so that closing can wait for them.
-#[derive(Debug, Default)]
-pub(crate) struct Calls {
-    count: Mutex<usize>,
-    ended: Condvar,
-}
-
-/// One call under way.
-pub(crate) struct Call {
-    engine: Option<Arc<Engine>>,
-    calls: Arc<Calls>,
-}
-
-impl Calls {
-    /// How long closing waits for a disk that may never answer.
-    const PATIENCE: Duration = Duration::from_secs(10);
-
-    pub(crate) fn begin(self: &Arc<Self>, engine: &Arc<Engine>) -> Call {
-        *self.count() += 1;
-        Call { engine: Some(Arc::clone(engine)), calls: Arc::clone(self) }
-    }
-
-    fn wait(&self) {
-        let _ = self.ended.wait_timeout_while(self.count(), Self::PATIENCE, |count| *count > 0);
-    }
-
-    fn count(&self) -> MutexGuard<'_, usize> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Call {
-    pub(crate) fn engine(&self) -> Option<&Engine> {
-        self.engine.as_deref()
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        self.engine = None; // first, so that whoever waits is the last to have it
-        *self.calls.count() -= 1;
-        self.calls.ended.notify_all();
+        self.calls.close();
     }
 }

@@ -12,7 +12,7 @@ use rustix::fs::{self, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::{Kind, Meta};
+use super::{Kind, KnownFile, Meta};
 
 /// Memory that is set aside before a file is read, at most.
 const MAX_RESERVED: u64 = 64 << 20;
@@ -28,7 +28,7 @@ struct OpenFolder {
     identity: (u64, u64),
 }
 
-/// What reading a directory entry gave.
+/// Result of reading a directory entry.
 pub(crate) enum ReadFile {
     Missing,
     /// Not a regular file; not opened, since a FIFO would wait for a writer and a link would lead elsewhere.
@@ -74,12 +74,12 @@ impl Folder {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether a path leads to this directory. Where the file system does not say, it is taken to.
+    /// Tells whether a path leads to this directory. Where the file system does not say, it is taken to.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         is_same(&fs::stat(path), &self.open_now())
     }
 
-    /// Whether this directory is the one that has this name in another one. Where the file system does not say, it is taken
+    /// Tells whether this directory is the one that has this name in another one. Where the file system does not say, it is taken
     /// to be.
     pub(crate) fn is_in(&self, parent: &Self, name: &str) -> bool {
         let found = fs::statat(&parent.open_now().fd, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -93,10 +93,10 @@ impl Folder {
         Ok(())
     }
 
-    /// Whether a file is no more in this directory under this name: it was removed, or another one has its place. Where
-    /// the file system does not say, it is taken to be there.
-    pub(crate) fn has_lost(&self, name: &str, inode: u64) -> bool {
-        self.meta(name).is_ok_and(|meta| meta.is_none_or(|meta| meta.fingerprint.inode != inode))
+    /// Tells that a file is no more in this directory under its name: it was removed, another one has its place, or it was
+    /// cut short. Where the file system does not say, it is taken to be there.
+    pub(crate) fn has_lost(&self, file: &KnownFile) -> bool {
+        self.meta(file.name).is_ok_and(|meta| meta.is_none_or(|meta| !file.is(&meta.fingerprint)))
     }
 
     /// Opens a directory in this one, making it when it is missing.
@@ -114,6 +114,18 @@ impl Folder {
     pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(fs::openat(&self.open_now().fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// Opens a file for appending: the known one, or `None` when it is lost. While none is known, the file is made when it is
+    /// missing.
+    pub(crate) fn open_log(&self, name: &str, known: Option<&KnownFile>) -> io::Result<Option<File>> {
+        let flags = OFlags::WRONLY | OFlags::APPEND;
+        let Some(known) = known else { return self.open_file(name, flags | OFlags::CREATE).map(Some) };
+        match self.open_file(name, flags) {
+            Ok(file) => Ok(known.is(&meta_of(&file)?.fingerprint).then_some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a new file, readable by its owner only.
@@ -202,7 +214,7 @@ impl Folder {
         Ok(Meta::from(&fs::fstat(&self.open_now().fd)?))
     }
 
-    /// Whether it is still linked into the file system and can be read.
+    /// Tells whether it is still linked into the file system and can be read.
     pub(crate) fn can_be_read(&self) -> bool {
         fs::fstat(&self.open_now().fd).is_ok_and(|stat| stat.st_nlink > 0)
             && fs::accessat(&self.open_now().fd, ".", fs::Access::READ_OK | fs::Access::EXEC_OK, AtFlags::empty())
@@ -219,7 +231,7 @@ impl Folder {
         let _ = fs::flock(&self.open_now().fd, FlockOperation::Unlock); // closing does it otherwise
     }
 
-    /// Whether new files can be made in it: it is still linked into the file system, may be written and there is room, in blocks and in files.
+    /// Tells whether new files can be made in it: it is still linked into the file system, may be written and there is room, in blocks and in files.
     pub(crate) fn can_be_written(&self) -> bool {
         fs::fstat(&self.open_now().fd).is_ok_and(|stat| stat.st_nlink > 0)
             && fs::accessat(&self.open_now().fd, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty())
@@ -228,7 +240,7 @@ impl Folder {
     }
 }
 
-/// Whether a file system takes new files: writable, with blocks and inodes left for an ordinary user.
+/// Tells whether a file system takes new files: writable, with blocks and inodes left for an ordinary user.
 fn has_room(space: &fs::StatVfs) -> bool {
     // Some file systems count no files, and say 0 of 0.
     !space.f_flag.contains(fs::StatVfsMountFlags::RDONLY)

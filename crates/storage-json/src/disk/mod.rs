@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod folder;
+mod known_file;
 mod replace;
 #[cfg(test)]
 mod room;
@@ -9,6 +10,7 @@ mod temporary;
 
 pub(crate) use fingerprint::{Fingerprint, Kind, Meta};
 pub(crate) use folder::{Folder, Name, ReadFile, append, meta_of};
+pub(crate) use known_file::KnownFile;
 pub(crate) use replace::{Created, Removed, Replaced, Replacement, create, remove, replace};
 #[cfg(test)]
 pub(crate) use room::with_room;

@@ -1,14 +1,15 @@
 //! The directories while they are served: somebody may remove them, as `git clean -fdx` does.
 
 use super::{Engine, lock};
+use crate::disk::{Folder, KnownFile};
 use crate::error::Error;
 use crate::lock;
 
-/// What is ours in the directory.
+/// Name of the directory of what is ours.
 pub(super) const OURS: &str = ".quire";
-/// In it: files being written.
+/// Name of the directory in it of files being written.
 pub(super) const TEMPORARIES: &str = "tmp";
-/// In it: results.
+/// Name of the directory in it of results.
 pub(super) const OUTPUTS: &str = "outputs";
 
 impl Engine {
@@ -20,13 +21,13 @@ impl Engine {
     }
 
     /// Makes again what is ours in the directory, where somebody removed it: the directories, the lock, and the logs, which are
-    /// written from what is in memory. Results of runs that were in it are lost.
+    /// written from what is in memory. Results of runs that were in it are lost. [`Self::check_root`] comes before.
     pub(crate) fn restore_directories(&self) -> Result<(), Error> {
-        self.check_root()?;
+        if !self.is_incomplete() {
+            return Ok(());
+        }
         // One at a time, also so that none uses a directory that another is about to make.
-        let mut held = lock(&self.lock);
-        let children = [(&self.temporaries, TEMPORARIES), (&*self.outputs, OUTPUTS)];
-        let is_missing = |(folder, name): &(&crate::disk::Folder, &str)| !folder.is_in(&self.ours, name);
+        let _restoring = lock(&self.restoring);
         if !self.ours.is_in(&self.notebooks, OURS) {
             tracing::warn!(
                 directory = OURS,
@@ -34,15 +35,36 @@ impl Engine {
             );
             self.ours.reopen(&self.notebooks, OURS).map_err(Error::Restore)?;
         }
-        for (folder, name) in children.into_iter().filter(is_missing) {
+        for (folder, name) in self.missing_children() {
             tracing::warn!(directory = name, "was removed from .quire from outside, and is made again");
             folder.reopen(&self.ours, name).map_err(Error::Restore)?;
         }
-        if held.is_lost(&self.ours) {
-            *held = lock::take(&self.ours, &self.notebooks, &self.root).map_err(Error::LockLost)?;
+        if self.ours.has_lost(&self.known_lock()) {
+            let taken = lock::take(&self.ours, &self.notebooks, &self.root).map_err(Error::LockLost)?;
+            *lock(&self.lock) = taken;
         }
         self.answers.restore().map_err(Error::Restore)?;
         self.index().restore();
         Ok(())
+    }
+
+    /// Tells that something of ours is missing. No lock is held while the disk is asked, so that changes of different
+    /// notebooks wait neither for one another's look nor for one that hangs.
+    fn is_incomplete(&self) -> bool {
+        let (answers, index) = (self.answers.known_log(), self.index().known_log());
+        let files = [Some(self.known_lock()), answers, index];
+        !self.ours.is_in(&self.notebooks, OURS)
+            || self.missing_children().next().is_some()
+            || files.iter().flatten().any(|file| self.ours.has_lost(file))
+    }
+
+    /// The directories that are not in `.quire`.
+    fn missing_children(&self) -> impl Iterator<Item = (&Folder, &'static str)> {
+        let children = [(&self.temporaries, TEMPORARIES), (&*self.outputs, OUTPUTS)];
+        children.into_iter().filter(|(folder, name)| !folder.is_in(&self.ours, name))
+    }
+
+    fn known_lock(&self) -> KnownFile {
+        lock(&self.lock).known()
     }
 }

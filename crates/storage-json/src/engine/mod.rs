@@ -36,13 +36,13 @@ use crate::results::{self, Latest, ResultsFile};
 
 /// Commits of a notebook that a repetition is recognised among.
 const REMEMBERED_COMMITS: usize = 16;
-/// How far behind a watcher may fall before it has to take every notebook for changed.
+/// Events that a watcher may fall behind before it has to take every notebook for changed.
 const EVENTS: usize = 1_024;
 
 /// An open directory.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// Where the notebooks' directory was opened.
+    /// Path at which the notebooks' directory was opened.
     root: PathBuf,
     notebooks: Folder,
     /// `.quire`.
@@ -57,11 +57,13 @@ pub(crate) struct Engine {
     names_seen: Mutex<Option<Fingerprint>>,
     events: broadcast::Sender<StoreEvent>,
     default_owner: UserId,
-    /// Held as long as anything can write.
+    /// Held while what was removed from `.quire` is made again.
+    restoring: Mutex<()>,
+    /// The lock of the directory, locked as long as anything can write.
     lock: Mutex<LockFile>,
 }
 
-/// What is kept of one notebook between calls, and the right to change it.
+/// State that is kept of one notebook between calls, and the right to change it.
 #[derive(Debug, Default)]
 struct Slot {
     results: Option<ResultsFile>,
@@ -73,7 +75,7 @@ struct Slot {
 struct Remembered {
     id: CommitId,
     version: Version,
-    /// Whether it is known to be durable.
+    /// Set when it is known to be durable.
     durable: bool,
 }
 
@@ -116,7 +118,7 @@ impl Engine {
         self.answers.find(&self.notebooks, user, key, now)
     }
 
-    /// What an owner's notebooks take on disk, with their results.
+    /// Sums up what an owner's notebooks take on disk, with their results.
     pub(crate) fn usage(&self, owner: &UserId) -> Result<Usage, Error> {
         self.scan_names()?;
         let files = self.index().sizes(owner);
@@ -129,9 +131,11 @@ impl Engine {
     }
 
     pub(crate) fn health(&self) -> Health {
-        // That it cannot be made again shows below.
-        let _ = self.restore_directories();
-        let reads = self.notebooks.is_at(&self.root) && self.notebooks.can_be_read();
+        let is_there = self.check_root().is_ok();
+        if is_there {
+            let _ = self.restore_directories(); // that it cannot be made again shows below
+        }
+        let reads = is_there && self.notebooks.can_be_read();
         Health {
             reads,
             writes: reads
@@ -140,7 +144,7 @@ impl Engine {
         }
     }
 
-    /// What to say when the disk does not answer in time.
+    /// The health of a disk that does not answer in time.
     pub(crate) fn bad_health() -> Health {
         Health { reads: false, writes: false, database: quire_storage::DatabaseState::NotConfigured }
     }

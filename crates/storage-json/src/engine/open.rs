@@ -41,6 +41,7 @@ impl Engine {
             names_seen: Mutex::new(None),
             events: broadcast::channel(EVENTS).0,
             default_owner,
+            restoring: Mutex::new(()),
             lock: Mutex::new(lock),
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;

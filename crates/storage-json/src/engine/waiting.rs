@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// What does not wait is done within this time.
+/// Maximum time of what does not wait.
 const SOON: Duration = Duration::from_secs(20);
 
 fn new(id: &str) -> Notebook {
@@ -30,7 +30,7 @@ fn listed(engine: &Engine) -> Vec<String> {
     page.notebooks.into_iter().map(|summary| summary.id.to_string()).collect()
 }
 
-/// How much a user finds who has no notebook.
+/// Number of hits of a user who has no notebook.
 fn found(engine: &Engine) -> usize {
     let (bob, text) = (UserId::new("bob").unwrap(), SearchText::new("x").unwrap());
     engine.search(&bob, &text, &PageRequest::default()).unwrap().hits.len()
@@ -67,4 +67,41 @@ fn lists_and_searches_wait_for_no_notebook_of_others() {
     drop(held);
     scanning.join().unwrap().unwrap();
     assert_eq!(listed(&engine), ["x", "y", "z"]);
+}
+
+/// A look that hangs, or a log that is being written anew, is no reason for a change of another notebook to wait.
+#[test]
+fn a_change_looks_for_what_is_missing_without_waiting_for_others() {
+    let dir = TempDir::new().unwrap();
+    let engine = Arc::new(Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap());
+    engine.create(&new("x"), &[]).unwrap();
+    let restoring = lock(&engine.restoring);
+    without_waiting(&engine, |engine| {
+        engine.restore_directories().unwrap();
+        engine.create(&new("y"), &[]).unwrap();
+    });
+    let rewriting = engine.answers.hold();
+    without_waiting(&engine, Engine::restore_directories).unwrap();
+    drop((restoring, rewriting));
+}
+
+/// A change goes on only when all is there that it may need.
+#[test]
+fn changes_at_once_make_again_what_is_missing_once() {
+    let dir = TempDir::new().unwrap();
+    let engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
+    engine.create(&new("x"), &[]).unwrap();
+    std::fs::remove_dir_all(dir.path().join(".quire")).unwrap();
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let engine = &engine;
+            scope.spawn(move || {
+                engine.restore_directories().unwrap();
+                engine.create(&new(&format!("y{number}")), &[]).unwrap();
+            });
+        }
+    });
+    assert_eq!(listed(&engine).len(), 9);
+    let reopened = Engine::open(dir.path(), UserId::new("ann").unwrap());
+    assert!(matches!(reopened, Err(crate::OpenError::InUse { pid: Some(_), .. })), "the lock is held again");
 }

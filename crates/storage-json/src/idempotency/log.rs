@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, RenameFlags};
+use rustix::fs::RenameFlags;
 
 use super::record::Line;
-use crate::disk::{self, Folder, ReadFile};
+use crate::disk::{self, Folder, KnownFile, ReadFile};
 
 const NAME: &str = "answers.log";
 const NEW_NAME: &str = "answers.log.new";
@@ -23,14 +23,14 @@ pub(super) struct Log {
     inode: Option<u64>,
     /// Bytes of it that counted when they were last looked at.
     live_bytes: u64,
-    /// Whether the file may end in the middle of a line, which the next one must not become a part of.
+    /// Set when the file may end in the middle of a line, which the next one must not become a part of.
     cut_short: bool,
-    /// Whether it is durable that there is such a file.
+    /// Set when it is durable that there is such a file.
     pub(super) is_named: bool,
     appended: u64,
 }
 
-/// See [`Log::syncing`].
+/// Work that [`Log::syncing`] returns.
 pub(super) struct Syncing {
     file: File,
     folder: Option<Arc<Folder>>,
@@ -67,10 +67,10 @@ impl Log {
         Ok((Self { folder, size, inode, live_bytes: 0, cut_short, is_named: false, appended: 0 }, lines))
     }
 
-    /// Appends lines, without waiting for the disk. Returns how many times something has been appended by now. When it
-    /// fails, the file is as it was before.
-    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
-        let mut file = self.file()?;
+    /// Appends lines, without waiting for the disk. Returns the number of appends until now; `None` when the file is lost,
+    /// and has to be written anew first. When it fails, the file is as it was before.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<Option<u64>> {
+        let Some(mut file) = self.folder.open_log(NAME, self.known().as_ref())? else { return Ok(None) };
         let there = disk::meta_of(&file)?.fingerprint;
         let before = there.size;
         self.inode = Some(there.inode);
@@ -83,32 +83,34 @@ impl Log {
         self.cut_short = false;
         self.size = before + text.len() as u64;
         self.appended += 1;
-        Ok(self.appended)
+        Ok(Some(self.appended))
     }
 
-    /// Whether somebody else removed the file, replaced it or cut it short.
+    /// The file, once it is known, by which it is noticed that it was removed, replaced or cut short.
+    pub(super) fn known(&self) -> Option<KnownFile> {
+        self.inode.map(|inode| KnownFile { name: NAME, inode, size: self.size })
+    }
+
+    /// Tells that somebody else removed the file, replaced it or cut it short.
     pub(super) fn is_lost(&self) -> bool {
-        let is_short = || matches!(self.folder.meta(NAME), Ok(Some(meta)) if meta.fingerprint.size < self.size);
-        self.inode.is_some_and(|inode| self.folder.has_lost(NAME, inode) || is_short())
+        self.known().is_some_and(|known| self.folder.has_lost(&known))
     }
 
-    /// How many times something has been appended.
+    /// Number of appends until now.
     pub(super) fn appended(&self) -> u64 {
         self.appended
     }
 
-    /// What makes durable all that has been appended; to be run without holding up others.
-    pub(super) fn syncing(&self) -> io::Result<Syncing> {
+    /// Returns the work that makes durable all that has been appended, to be run without holding up others; `None` when
+    /// the file is lost: to sync another one in its place says nothing about what was appended.
+    pub(super) fn syncing(&self) -> io::Result<Option<Syncing>> {
+        let Some(file) = self.folder.open_log(NAME, self.known().as_ref())? else { return Ok(None) };
         // A new file's name has to be durable too.
         let folder = (!self.is_named).then(|| Arc::clone(&self.folder));
-        Ok(Syncing { file: self.file()?, folder })
+        Ok(Some(Syncing { file, folder }))
     }
 
-    fn file(&self) -> io::Result<File> {
-        self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)
-    }
-
-    /// Whether much of the file counts no more.
+    /// Tells that much of the file counts no more.
     pub(super) fn is_wasteful(&self) -> bool {
         self.size > 2 * self.live_bytes + SPARE_BYTES
     }
@@ -150,9 +152,9 @@ mod tests {
         assert!(log.is_named);
         log.folder = Arc::new(Folder::unsyncable(dir.path()));
         log.rewrite(b"").unwrap_err();
-        log.append(b"x\n").unwrap();
-        log.syncing().unwrap().run().unwrap_err();
+        log.append(b"x\n").unwrap().unwrap();
+        log.syncing().unwrap().unwrap().run().unwrap_err();
         log.folder = sound;
-        log.syncing().unwrap().run().unwrap();
+        log.syncing().unwrap().unwrap().run().unwrap();
     }
 }

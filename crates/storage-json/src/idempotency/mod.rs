@@ -19,7 +19,7 @@ mod state;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use quire_domain::{NotebookId, Timestamp, UserId};
 use quire_storage::{IdempotencyKey, IdempotencyRecord};
@@ -29,7 +29,7 @@ pub(crate) use record::FileState;
 use self::log::Log;
 use self::record::{AnswerV1, Line, lines_of};
 use self::state::{PendingChange, State};
-use crate::disk::Folder;
+use crate::disk::{Folder, KnownFile};
 use crate::error::Error;
 
 /// The answers that are kept in a directory.
@@ -110,14 +110,24 @@ impl IdempotencyRecords {
         Ok(())
     }
 
+    /// The log's file, by which it is noticed that somebody removed it. `None` also while another call has the state: it may
+    /// be writing the log anew, for as long as the disk takes, and whatever is appended notices a loss by itself.
+    pub(crate) fn known_log(&self) -> Option<KnownFile> {
+        match self.state.try_lock() {
+            Ok(state) => state.log.known(),
+            Err(TryLockError::Poisoned(state)) => state.into_inner().log.known(),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Writes the log anew, if somebody removed it: what is in memory is all that it has to say.
     pub(crate) fn restore(&self) -> io::Result<()> {
         let mut state = self.state();
         if state.log.is_lost() { state.rewrite() } else { Ok(()) }
     }
 
-    /// To be called before a notebook's file is changed. Writes down what is to be answered, and how the file will show
-    /// then that it was changed; `None` when there is no answer.
+    /// Writes down, before a notebook's file is changed, what is to be answered, and how the file will show then that it was
+    /// changed; `None` when there is no answer.
     pub(crate) fn begin(
         &self,
         notebooks: &Folder,
@@ -175,7 +185,7 @@ impl IdempotencyRecords {
         let number = state.last_change + 1;
         let lines = lines(number).map_err(io::Error::from)?;
         state.say()?;
-        let appended = state.log.append(&lines)?;
+        let appended = state.append(&lines)?;
         state.last_change = number;
         state.changing.insert(
             number,
@@ -198,7 +208,14 @@ impl IdempotencyRecords {
 
     /// Makes durable what has been appended until then.
     fn sync(&self, appended: u64) -> io::Result<()> {
-        let syncing = self.state().log.syncing()?;
+        let syncing = {
+            let mut state = self.state();
+            match state.log.syncing()? {
+                Some(syncing) => syncing,
+                // Removed from outside since; written anew, it holds all that was appended, durably.
+                None => return state.rewrite(),
+            }
+        };
         let names_too = syncing.run()?;
         let mut state = self.state();
         state.log.is_named |= names_too;
@@ -253,9 +270,15 @@ impl IdempotencyRecords {
         }
         if have_expired {
             let line = Line::Expired(oldest).to_bytes()?;
-            state.log.append(&line)?;
+            state.append(&line)?;
         }
         Ok(())
+    }
+
+    /// Holds the state as if the log was being written anew.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized {
+        self.state()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -18,7 +18,7 @@ pub(super) struct State {
     /// Changes under way, and those that are unsure, by number.
     pub(super) changing: HashMap<u64, PendingChange>,
     pub(super) last_change: u64,
-    /// Of which changes the log does not say yet that they have happened, or that they have not.
+    /// Changes of which the log does not say yet that they have happened, or that they have not.
     pub(super) unsaid: Vec<(Line, NotebookId)>,
     /// Notebooks of which it is not durable what became of the last change with an answer, and with which part of the log
     /// it will be.
@@ -30,7 +30,7 @@ pub(super) struct State {
 pub(super) struct PendingChange {
     pub(super) notebook: Option<NotebookId>,
     pub(super) answers: Vec<IdempotencyRecord>,
-    /// What the log says of it.
+    /// Lines of the log about it.
     pub(super) lines: Vec<u8>,
     /// It shows, but may not last.
     pub(super) is_unsure: bool,
@@ -63,7 +63,7 @@ impl State {
         self.kept.entry(answer.user.clone()).or_default().insert(answer.key, answer);
     }
 
-    /// Unless a newer one is there; an older one has expired since.
+    /// Puts an answer in unless a newer one is there; an older one has expired since.
     pub(super) fn put_unless_newer(&mut self, answer: IdempotencyRecord) {
         if self.find(&answer.user, answer.key).is_none_or(|there| there.at < answer.at) {
             self.put(answer);
@@ -100,22 +100,22 @@ impl State {
         self.kept.values_mut().for_each(trim);
     }
 
-    /// Whether something under way may come to be kept under the key of this answer.
+    /// Tells whether something under way may come to be kept under the key of this answer.
     pub(super) fn is_open(&self, answer: &IdempotencyRecord) -> bool {
         self.changing.values().any(|open| !open.is_unsure && open.has(&answer.user, answer.key))
     }
 
-    /// Whether the answer under this key is held back, because its change is unsure.
+    /// Tells whether the answer under this key is held back, because its change is unsure.
     pub(super) fn is_held(&self, user: &UserId, key: IdempotencyKey) -> bool {
         self.changing.values().any(|open| open.is_unsure && open.has(user, key))
     }
 
-    /// Whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
+    /// Tells whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
     pub(super) fn has(&self, answer: &IdempotencyRecord) -> bool {
         self.find(&answer.user, answer.key).is_some() || self.is_held(&answer.user, answer.key)
     }
 
-    /// Whether an answered change of this notebook is unsure.
+    /// Tells whether an answered change of this notebook is unsure.
     pub(super) fn is_unsure(&self, notebook: &NotebookId) -> bool {
         self.changing.values().any(|open| open.is_unsure && open.notebook.as_ref() == Some(notebook))
     }
@@ -125,14 +125,14 @@ impl State {
         self.changing.iter().filter(|(_, open)| open.is_unsure).map(|(number, _)| *number).collect()
     }
 
-    /// What was under way is unsure.
+    /// Marks what was under way as unsure.
     pub(super) fn hold(&mut self, number: u64) {
         if let Some(open) = self.changing.get_mut(&number) {
             open.is_unsure = true;
         }
     }
 
-    /// What is still under way has not happened.
+    /// Ends what is still under way as not happened.
     pub(super) fn give_up(&mut self, number: u64) {
         if self.changing.get(&number).is_some_and(|open| !open.is_unsure)
             && let Some(PendingChange { notebook: Some(notebook), .. }) = self.changing.remove(&number)
@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    /// What was under way has happened.
+    /// Ends what was under way as happened.
     pub(super) fn end(&mut self, number: u64) {
         let Some(PendingChange { notebook, answers, .. }) = self.changing.remove(&number) else { return };
         for answer in answers {
@@ -150,9 +150,19 @@ impl State {
         self.unsaid.extend(notebook.map(|notebook| (Line::Happened(number), notebook)));
     }
 
-    /// Whether the log does not say durably what became of the last change of the notebook that had an answer.
+    /// Tells whether the log does not say durably what became of the last change of the notebook that had an answer.
     pub(super) fn is_unsettled(&self, notebook: &NotebookId) -> bool {
         self.unsettled.contains_key(notebook) || self.unsaid.iter().any(|(_, unsaid)| unsaid == notebook)
+    }
+
+    /// Appends lines to the log, without waiting for the disk, but when the log was removed or replaced from outside: then
+    /// it is written anew first. Returns the number of appends until now.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
+        if let Some(appended) = self.log.append(lines)? {
+            return Ok(appended);
+        }
+        self.rewrite()?;
+        self.log.append(lines)?.ok_or_else(|| io::Error::other("answers.log is being removed by another program"))
     }
 
     /// Appends which changes have happened and which have not, without waiting for the disk.
@@ -164,12 +174,12 @@ impl State {
         for (line, _) in &self.unsaid {
             lines.extend(line.to_bytes()?);
         }
-        let appended = self.log.append(&lines)?;
+        let appended = self.append(&lines)?;
         self.unsettled.extend(self.unsaid.drain(..).map(|(_, notebook)| (notebook, appended)));
         Ok(())
     }
 
-    /// As [`Self::say`]; where it fails, the files show it, and before they are changed again, it is said.
+    /// Tries [`Self::say`]; where it fails, the files show it, and before they are changed again, it is said.
     pub(super) fn try_to_say(&mut self) {
         if let Err(error) = self.say() {
             tracing::warn!(%error, "cannot write what became of an answered change");

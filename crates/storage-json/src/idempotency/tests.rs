@@ -79,3 +79,60 @@ fn of_two_under_one_key_the_second_waits() {
         assert_eq!(matches!(second, Err(Error::AlreadyRecorded)), happens, "{second:?}");
     }
 }
+
+/// Three ways in which another program takes the log away, or what is in it.
+const LOSSES: [fn(&Path); 3] = [
+    |log| std::fs::remove_file(log).unwrap(),
+    |log| {
+        let other = log.with_extension("other");
+        std::fs::write(&other, vec![b'\n'; 100_000]).unwrap();
+        std::fs::rename(other, log).unwrap();
+    },
+    |log| std::fs::File::options().write(true).open(log).unwrap().set_len(1).unwrap(),
+];
+
+/// Fails unless the directory's next server finds the answers under these keys, and no other.
+fn assert_kept(dir: &Path, kept: &[u8]) {
+    let (answers, folder) = open(dir);
+    answers.decide(&folder, |_, _| false).unwrap();
+    let found = (0..10).filter(|&key| find(&answers, &folder, key).unwrap().is_some());
+    assert_eq!(found.collect::<Vec<_>>(), kept);
+}
+
+/// Removes the log as `git clean -fdx` does before it removes the directory, just after a change has looked for what is missing.
+#[test]
+fn a_log_that_was_lost_is_written_anew_before_it_is_appended_to() {
+    for lose in LOSSES {
+        let dir = TempDir::new().unwrap();
+        let (log, (answers, folder)) = (dir.path().join("answers.log"), open(dir.path()));
+        let one = NotebookId::new("one").unwrap();
+        answers.keep(&[answer(1)]).unwrap();
+        lose(&log);
+        answers.keep(&[answer(2)]).unwrap();
+        assert_kept(dir.path(), &[1, 2]);
+        lose(&log);
+        let changing = answers.begin(&folder, &one, || FileState::Gone, &[answer(3)]).unwrap().unwrap();
+        assert_kept(dir.path(), &[1, 2]);
+        lose(&log);
+        changing.happened();
+        assert_kept(dir.path(), &[1, 2, 3]);
+        lose(&log);
+        drop(answers.begin(&folder, &one, || FileState::Gone, &[answer(4)]).unwrap().unwrap());
+        assert_kept(dir.path(), &[1, 2, 3]);
+    }
+}
+
+/// To sync an empty file in the place of the one that was appended to makes nothing durable.
+#[test]
+fn a_log_that_was_lost_before_it_was_synced_is_written_anew() {
+    for lose in LOSSES {
+        let dir = TempDir::new().unwrap();
+        let (answers, _) = open(dir.path());
+        answers.keep(&[answer(1)]).unwrap();
+        let (changing, appended) = answers.write(None, &[answer(2)], |_| lines_of(&[answer(2)])).unwrap();
+        lose(&dir.path().join("answers.log"));
+        answers.sync(appended).unwrap();
+        assert_kept(dir.path(), &[1, 2]);
+        answers.state().end(changing.number);
+    }
+}

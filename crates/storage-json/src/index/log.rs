@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, RenameFlags};
+use rustix::fs::RenameFlags;
 
 use super::Entry;
 use super::entry::LineV1;
-use crate::disk::{self, Folder, ReadFile};
+use crate::disk::{self, Folder, KnownFile, ReadFile};
 
 const NAME: &str = "index.jsonl";
 const NEW_NAME: &str = "index.jsonl.new";
@@ -23,7 +23,7 @@ pub(crate) struct Log {
     /// The file's inode, once it is known.
     inode: Option<u64>,
     lines: usize,
-    /// Whether the file may end in the middle of a line, which the next one must not become a part of.
+    /// Set when the file may end in the middle of a line, which the next one must not become a part of.
     cut_short: bool,
     failed: bool,
 }
@@ -51,9 +51,14 @@ impl Log {
         Ok((Self { folder, file: None, inode, lines, cut_short, failed: false }, entries))
     }
 
-    /// Whether the file was removed or replaced by somebody else.
+    /// The file, once it is known, by which it is noticed that it was removed or replaced.
+    pub(crate) fn known(&self) -> Option<KnownFile> {
+        self.inode.map(|inode| KnownFile { name: NAME, inode, size: 0 })
+    }
+
+    /// Tells that the file was removed or replaced by somebody else.
     pub(crate) fn is_lost(&self) -> bool {
-        self.inode.is_some_and(|inode| self.folder.has_lost(NAME, inode))
+        self.known().is_some_and(|known| self.folder.has_lost(&known))
     }
 
     pub(crate) fn lines(&self) -> usize {
@@ -71,10 +76,13 @@ impl Log {
         let mut text = if self.cut_short { vec![b'\n'] } else { Vec::new() };
         serde_json::to_writer(&mut text, line)?;
         text.push(b'\n');
+        let known = self.known();
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let file = self.folder.open_file(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)?;
+                // A new file in the place of one that was removed would hold this line alone, and not be missed any more.
+                // Until all is written anew, from memory, nothing needs to be appended.
+                let Some(file) = self.folder.open_log(NAME, known.as_ref())? else { return Ok(()) };
                 self.inode = Some(disk::meta_of(&file)?.fingerprint.inode);
                 none.insert(file)
             }
@@ -153,5 +161,20 @@ mod tests {
         log.append("z.json", Some(&entry));
         let (_, entries) = Log::open(folder).unwrap();
         assert_eq!(entries.keys().map(|file| &**file).collect::<Vec<_>>(), ["x.json", "y.json", "z.json"]);
+    }
+
+    /// A new file with the one line would pass for the whole.
+    #[test]
+    fn a_file_that_was_removed_stays_missed_until_it_is_written_anew() {
+        let dir = TempDir::new().unwrap();
+        let folder = Arc::new(Folder::open(dir.path()).unwrap());
+        Log::open(Arc::clone(&folder)).unwrap().0.append("x.json", None);
+        let (mut log, _) = Log::open(folder).unwrap();
+        fs::remove_file(dir.path().join(NAME)).unwrap();
+        log.append("y.json", None);
+        assert!(log.is_lost());
+        log.rewrite(std::iter::empty());
+        log.append("y.json", None);
+        assert!(!log.is_lost() && !log.failed);
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use entry::{Content, Entry, Known};
 pub(crate) use log::Log;
 
 use crate::digest::Digest;
+use crate::disk::KnownFile;
 use crate::names;
 
 /// The index. Of several files with one id the first by name serves; the others are damaged, as far as lists go.
@@ -48,14 +49,14 @@ pub(crate) struct Index {
 /// deletes files for months must not fill the memory.
 const MAX_VANISHED: usize = 1_000;
 
-/// Where versions begin in this process: somewhere else each time, for those of an earlier process are not remembered, and
+/// Draws the number at which versions begin in this process: somewhere else each time, for those of an earlier process are not remembered, and
 /// none of them may stand for another content.
 fn first_version() -> i64 {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     i64::try_from(random >> 2).unwrap_or_default()
 }
 
-/// What the index says of an id.
+/// Result of looking an id up.
 pub(crate) enum Found {
     Notebook(Box<str>, Entry, Known),
     Damaged(Box<str>, Entry, String),
@@ -97,7 +98,7 @@ impl Index {
         self.files.get(file)
     }
 
-    /// Whether some file does not tell which notebook it holds.
+    /// Tells whether some file does not tell which notebook it holds.
     pub(crate) fn has_nameless(&self) -> bool {
         self.troubled.iter().any(|file| self.get(file).is_some_and(|entry| entry.id().is_none()))
     }
@@ -183,7 +184,7 @@ impl Index {
         Page { notebooks, damaged: self.damaged(owner), next }
     }
 
-    /// What is, or may be, the owner's and cannot be read.
+    /// Lists what is, or may be, the owner's and cannot be read.
     fn damaged(&self, owner: Option<&UserId>) -> Vec<Damaged> {
         let is_wanted = |whose: &UserId| owner.is_none_or(|owner| owner == whose);
         let of = |file: &str| {
@@ -263,6 +264,11 @@ impl Index {
         if self.log.lines() > 4 * self.files.len() + 1_000 {
             self.save();
         }
+    }
+
+    /// The log's file, by which it is noticed that somebody removed it.
+    pub(crate) fn known_log(&self) -> Option<KnownFile> {
+        self.log.known()
     }
 
     /// Writes the log anew, if somebody removed it.

@@ -1,0 +1,116 @@
+//! The calls under way, so that dropping the store can wait for them.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::engine::Engine;
+
+/// The calls under way.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    in_flight: Mutex<InFlight>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct InFlight {
+    count: usize,
+    /// Set when the store is being dropped.
+    is_closed: bool,
+}
+
+/// One call under way.
+pub(crate) struct Call {
+    engine: Option<Arc<Engine>>,
+    calls: Arc<Calls>,
+}
+
+impl Calls {
+    /// Maximum time that closing waits for a disk that may never answer.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Begins a call with the engine that `engine` returns. After [`Self::close`], a call has none.
+    pub(crate) fn begin(self: &Arc<Self>, engine: impl FnOnce() -> Option<Arc<Engine>>) -> Call {
+        // Counted before it has the engine: a close in between would see no call, while the directory stays locked until the
+        // call ends.
+        let is_closed = {
+            let mut in_flight = self.in_flight();
+            in_flight.count += 1;
+            in_flight.is_closed
+        };
+        let mut call = Call { engine: None, calls: Arc::clone(self) };
+        if !is_closed {
+            call.engine = engine();
+        }
+        call
+    }
+
+    /// Lets no other call have an engine, and waits for the calls under way.
+    pub(crate) fn close(&self) {
+        let mut in_flight = self.in_flight();
+        in_flight.is_closed = true;
+        let _ = self.ended.wait_timeout_while(in_flight, Self::PATIENCE, |in_flight| in_flight.count > 0);
+    }
+
+    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        self.engine.as_deref()
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.engine = None; // first, so that whoever waits is the last to have it
+        self.calls.in_flight().count -= 1;
+        self.calls.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use quire_domain::UserId;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn closing_waits_for_a_call_that_is_about_to_take_the_engine() {
+        let dir = TempDir::new().unwrap();
+        let open = || Engine::open(dir.path(), UserId::new("ann").unwrap());
+        let (engine, calls) = (Arc::new(open().unwrap()), Arc::new(Calls::default()));
+        let (begins, has_begun) = channel();
+        let (weak, counted) = (Arc::downgrade(&engine), Arc::clone(&calls));
+        let health = thread::spawn(move || {
+            let call = counted.begin(|| {
+                assert_eq!(counted.in_flight().count, 1);
+                begins.send(()).unwrap();
+                while !counted.in_flight().is_closed {
+                    thread::yield_now(); // the store is not being dropped yet
+                }
+                weak.upgrade()
+            });
+            call.engine().is_some()
+        });
+        has_begun.recv().unwrap();
+        calls.close();
+        drop(engine);
+        open().unwrap();
+        assert!(health.join().unwrap());
+    }
+
+    #[test]
+    fn a_call_after_closing_does_not_take_the_engine() {
+        let calls = Arc::new(Calls::default());
+        calls.close();
+        let call = calls.begin(|| panic!("the directory would stay locked until the call ends"));
+        assert!(call.engine().is_none());
+    }
+}
