@@ -15,15 +15,21 @@ pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_
     forwarded(headers, trusted_proxies).or(peer)
 }
 
-/// Returns the network of an address, as far as one client can be told from another by it: of IPv6, the /64 that one customer
-/// gets.
-pub(crate) fn network(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped()),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(_) => u128::from(address),
-            None => u128::from(address) >> 64 << 64,
-        },
+/// The network of a client's address, as far as one client can be told from another by it: of IPv6, the /64 that one customer
+/// gets. Clients without an address are one network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Network(u128);
+
+impl Network {
+    pub(crate) fn of(address: Option<IpAddr>) -> Self {
+        Self(match address {
+            None => 0,
+            Some(IpAddr::V4(address)) => u128::from(address.to_ipv6_mapped()),
+            Some(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+                Some(_) => u128::from(address),
+                None => u128::from(address) >> 64 << 64,
+            },
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use std::task::Waker;
 use quire_domain::UserId;
 use tokio::time::Instant;
 
-use crate::client_address::network;
+use crate::client_address::Network;
 
 /// One connection, seen by the API and by the listener, which are on one thread. A clone is the same connection.
 #[derive(Clone, Debug)]
@@ -37,8 +37,15 @@ struct State {
 }
 
 /// What a connection is counted by: the user of its last request or, without one, the network of its client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Source(u128);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source(Counted);
+
+/// The kinds of [`Source`]; a user by a hash, which is enough to tell users apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Counted {
+    Network(Network),
+    User(u64),
+}
 
 /// A request, or a WebSocket, from its head to the end of its answer.
 #[derive(Debug)]
@@ -57,7 +64,7 @@ impl Default for ConnectionHandle {
             waiting_since: Cell::new(Instant::now()),
             receiving_since: Cell::new(None),
             blocked_since: Cell::new(None),
-            source: Cell::default(),
+            source: Cell::new(Source(Counted::Network(Network::default()))),
             hung_up: Cell::new(false),
             cut_off: Cell::new(false),
             reader: RefCell::new(None),
@@ -93,15 +100,14 @@ impl ConnectionHandle {
 
     /// Counts the connection by this address, that of its peer or the one that a trusted proxy names.
     pub fn set_address(&self, address: Option<IpAddr>) {
-        self.0.source.set(Source(address.map_or(0, network)));
+        self.0.source.set(Source(Counted::Network(Network::of(address))));
     }
 
     /// Counts the connection by this user.
     pub(crate) fn set_user(&self, user: &UserId) {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
-        // In a range in which there are no networks: their lower half is zero, or they are mapped from IPv4.
-        self.0.source.set(Source(u128::from(hasher.finish()) | 1 << 127 | 1));
+        self.0.source.set(Source(Counted::User(hasher.finish())));
     }
 
     /// Notes whether the body of the request is awaited.

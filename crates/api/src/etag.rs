@@ -8,8 +8,8 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use quire_domain::{Life, NotebookId, Revision, UserId};
 use quire_service::{Expected, KnownState, NotebookService, Published};
 
@@ -22,8 +22,13 @@ pub(crate) fn of(published: &Published) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("\"{version}-{revision}-{life}\"")).ok()
 }
 
-/// Whether the client already has what this entity tag stands for.
-pub(crate) fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+/// The answer to a client that already has what this entity tag stands for.
+pub(crate) fn not_modified(headers: &HeaderMap, etag: Option<&HeaderValue>) -> Option<HttpResponse> {
+    let etag = etag.filter(|etag| is_known(headers, etag))?;
+    Some(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish())
+}
+
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let mut tags = headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
     // Ours hold no comma, and a proxy may have made them weak (RFC 9110, section 13.1.2).
     tags.any(|tag| {

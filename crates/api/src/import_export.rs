@@ -102,10 +102,8 @@ pub(crate) async fn export(
     // After the notebook, so that a stranger is told the same whatever they ask for.
     let format = format(wanted.as_deref())?.unwrap_or(Format::Json);
     let etag = etag::of(&published);
-    if let Some(etag) = &etag
-        && etag::is_known(request.headers(), etag)
-    {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish());
+    if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
+        return Ok(answer);
     }
     // Before the work, so that a client that does not read its answers has none done for it.
     let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();

@@ -118,10 +118,8 @@ pub(crate) async fn get(
 ) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
     let etag = etag::of(&published);
-    if let Some(etag) = &etag
-        && etag::is_known(request.headers(), etag)
-    {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish());
+    if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
+        return Ok(answer);
     }
     let bytes = if let Some(bytes) = shared.responses.get(&published) {
         bytes

@@ -10,7 +10,7 @@ use quire_domain::UserId;
 use tokio::sync::oneshot;
 
 use super::settings::SocketSettings;
-use crate::client_address::network;
+use crate::client_address::Network;
 
 /// The places for sockets.
 #[derive(Debug, Default)]
@@ -21,8 +21,8 @@ pub(crate) struct SocketLimiter {
 #[derive(Debug, Default)]
 struct Taken {
     /// Those that have not shown a token, in the order in which they came.
-    waiting: std::collections::BTreeMap<u64, (Source, oneshot::Sender<()>)>,
-    by_source: HashMap<Source, BTreeSet<u64>>,
+    waiting: std::collections::BTreeMap<u64, (Network, oneshot::Sender<()>)>,
+    by_network: HashMap<Network, BTreeSet<u64>>,
     /// How many there are beside those.
     seated: usize,
     signed_in: HashMap<UserId, OfUser>,
@@ -35,16 +35,6 @@ struct OfUser {
     sockets: usize,
     /// When the user last made a signed-in HTTP request while one of these was open.
     last_request: Option<Instant>,
-}
-
-/// Where a socket comes from, as far as one machine can be told from another: of IPv6, the network that one customer gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Source(u128);
-
-impl Source {
-    fn of(address: Option<IpAddr>) -> Self {
-        Self(address.map_or(0, network))
-    }
 }
 
 /// Why there is no place.
@@ -79,10 +69,14 @@ impl SocketLimiter {
         address: Option<IpAddr>,
         settings: &SocketSettings,
     ) -> Result<PendingSocket, Full> {
-        let source = Source::of(address);
+        let network = Network::of(address);
         let mut taken = self.lock();
-        if taken.by_source.get(&source).is_some_and(|of_source| of_source.len() >= settings.most_waiting_per_address) {
-            let oldest = taken.by_source.get(&source).and_then(BTreeSet::first).copied();
+        if taken
+            .by_network
+            .get(&network)
+            .is_some_and(|of_network| of_network.len() >= settings.most_waiting_per_address)
+        {
+            let oldest = taken.by_network.get(&network).and_then(BTreeSet::first).copied();
             taken.evict(oldest);
         }
         if taken.waiting.len() + taken.seated >= settings.most {
@@ -95,8 +89,8 @@ impl SocketLimiter {
         let ticket = taken.next;
         taken.next += 1;
         let (evict, evicted) = oneshot::channel();
-        taken.waiting.insert(ticket, (source, evict));
-        taken.by_source.entry(source).or_default().insert(ticket);
+        taken.waiting.insert(ticket, (network, evict));
+        taken.by_network.entry(network).or_default().insert(ticket);
         Ok(PendingSocket { limiter: Arc::clone(self), ticket, evicted })
     }
 
@@ -127,11 +121,11 @@ impl Taken {
     }
 
     fn remove(&mut self, ticket: u64) -> Option<oneshot::Sender<()>> {
-        let (source, evict) = self.waiting.remove(&ticket)?;
-        if let Some(of_source) = self.by_source.get_mut(&source) {
-            of_source.remove(&ticket);
-            if of_source.is_empty() {
-                self.by_source.remove(&source);
+        let (network, evict) = self.waiting.remove(&ticket)?;
+        if let Some(of_network) = self.by_network.get_mut(&network) {
+            of_network.remove(&ticket);
+            if of_network.is_empty() {
+                self.by_network.remove(&network);
             }
         }
         Some(evict)
@@ -233,7 +227,7 @@ mod tests {
         limiter.wait(Some(address(3)), &settings).unwrap();
         drop((bob, silent));
         let taken = limiter.lock();
-        assert!(taken.waiting.is_empty() && taken.by_source.is_empty() && taken.signed_in.is_empty());
+        assert!(taken.waiting.is_empty() && taken.by_network.is_empty() && taken.signed_in.is_empty());
     }
 
     #[test]
@@ -246,7 +240,7 @@ mod tests {
         assert_eq!(limiter.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
         drop((slow, other, silent));
         let taken = limiter.lock();
-        assert!(taken.waiting.is_empty() && taken.by_source.is_empty() && taken.seated == 0);
+        assert!(taken.waiting.is_empty() && taken.by_network.is_empty() && taken.seated == 0);
     }
 
     #[test]
@@ -278,7 +272,7 @@ mod tests {
 
     #[test]
     fn one_customers_network_is_one_source() {
-        let of = |text: &str| Source::of(Some(text.parse().unwrap()));
+        let of = |text: &str| Network::of(Some(text.parse().unwrap()));
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
