@@ -9,7 +9,7 @@ use crate::blocker::{self, Blocker};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Another run is under way, and this one waits for its end. Told once.
+    /// Another run is in progress, and this one waits for its end. Reported once.
     Waiting {
         /// Sessions of the other run.
         holders: Vec<Blocker>,
