@@ -33,7 +33,7 @@ struct Felt {
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     let dir = tempfile::tempdir().unwrap();
-    let unlimited = ["--requests-per-second", "0", "--log", "error,quire_server::listening=info"];
+    let unlimited = ["--requests-per-second", "0", "--log", "error,quire_server=info"];
     let arguments = [&["--notebooks-dir", dir.path().to_str().unwrap()][..], &unlimited].concat();
     let is_limited = std::env::args().any(|argument| argument == "--memory-limit");
     let server = if is_limited { server_within(MEMORY_LIMIT, &arguments) } else { server(&arguments) };

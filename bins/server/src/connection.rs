@@ -115,12 +115,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.handle.is_hung_up() {
+        // A first request that has arrived is answered, even when the limiter needed the place before it was read.
+        if self.handle.is_hung_up() && self.handle.has_begun() {
             return Poll::Ready(Ok(())); // as at the end of what the client sends
         }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
             return read;
+        }
+        if self.handle.is_hung_up() {
+            return Poll::Ready(Ok(()));
         }
         self.handle.wait(context.waker());
         if self.poll_head(context).is_ready() {
@@ -260,7 +264,20 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_connection_that_is_hung_up_reads_no_more() {
+    async fn a_connection_that_is_hung_up_reads_its_first_request_and_no_more() {
+        let (mut client, mut server) = pair();
+        assert!(look(&mut server).is_pending());
+        client.write_all(b"request").await.unwrap();
+        server.handle().hang_up();
+        let mut request = [0; 7];
+        server.read_exact(&mut request).await.unwrap();
+        let _under_way = server.handle().begin();
+        client.write_all(b"another").await.unwrap();
+        assert_eq!(server.read(&mut request).await.unwrap(), 0);
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_is_hung_up_before_its_first_request_ends() {
         let (_client, mut server) = pair();
         assert!(look(&mut server).is_pending());
         server.handle().hang_up();

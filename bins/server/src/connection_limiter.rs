@@ -72,12 +72,14 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::task::Waker;
 
     use super::*;
 
     fn from(last: u8) -> ConnectionHandle {
         let handle = ConnectionHandle::default();
         handle.set_address(Some(IpAddr::from([192, 0, 2, last])));
+        handle.wait(Waker::noop());
         handle
     }
 
@@ -97,6 +99,18 @@ mod tests {
         assert_eq!(limiter.connections.borrow().len(), 3);
         drop(permits);
         assert!(limiter.connections.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_was_not_looked_at_yet_is_not_ended() {
+        let limiter = ConnectionLimiter::new(3);
+        let new = [(); 4].map(|()| ConnectionHandle::default());
+        let permits = new.each_ref().map(|handle| limiter.admit(handle));
+        assert!(!new.iter().any(ConnectionHandle::is_hung_up), "its request may have arrived");
+        new[2].wait(Waker::noop());
+        let _next = limiter.admit(&from(1));
+        assert_eq!(new.each_ref().map(ConnectionHandle::is_hung_up), [false, false, true, false]);
+        drop(permits);
     }
 
     #[test]
