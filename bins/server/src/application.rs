@@ -64,7 +64,7 @@ impl Application {
             tracing::info!("development mode: nobody signs in, and every request is one user's");
         }
         let keys = authenticator.clone();
-        actix_web::rt::spawn(async move { keys.warm_up().await }); // an issuer that is slow holds up nothing
+        actix_web::rt::spawn(async move { keys.warm_up().await }); // a slow issuer delays nothing
         let api = Api::new(service.clone(), settings(config, authenticator));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
         let shutdown_timeout = config.shutdown_timeout;

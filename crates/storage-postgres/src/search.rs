@@ -73,7 +73,7 @@ fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usi
     };
     let mut here = holds(notebooks::Column::Name.into_expr(), wanted.lowered());
     if wanted.lowered().contains('\0') {
-        here = Expr::val(false); // names are stored as they are, and hold no NUL
+        here = Expr::val(false); // names are stored unencoded, and contain no NUL
     }
     let any_cell = matching_cells((notebooks::Entity, notebooks::Column::Id).into_column_ref());
     let mut found = Query::select();

@@ -227,7 +227,7 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
     let digest = notebook.content_digest();
     let identity = Some(Identity { digest, revision: notebook.revision, connection: notebook.connection.clone() });
     if !source.is_whole() {
-        notebook.life = Life::new(Uuid::new_v4()); // such a file tells none
+        notebook.life = Life::new(Uuid::new_v4()); // such a file contains no life
     }
     let sealed = connection::seal(&mut notebook, keys);
     notebook.cells = analysed.cells;
