@@ -1,5 +1,5 @@
--- Returns the objects of a schema: the table of each object, and a line that names and describes it. PostgreSQL 14 to 18
--- return the same text. Storage parameters, statistics targets, owners and rights are left to the operator.
+-- Returns the objects of a schema: the table of each object, and a line that names and describes it. PostgreSQL 14 to
+-- 18 return the same text. Storage parameters, statistics targets, owners and rights are left to the operator.
 WITH relations AS (
     SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity
     FROM pg_class c
