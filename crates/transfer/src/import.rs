@@ -26,8 +26,7 @@ const DATABASE: &str = "database";
 /// An import: stores every notebook of a source in a store.
 ///
 /// An import may be interrupted at any point and repeated: each notebook is stored by one call, wholly or not at all,
-/// and
-/// notebooks that are already there are recognised by their content and left unchanged. Others may change the store
+/// and notebooks that are already there are recognised by their content and left unchanged. Others may change the store
 /// meanwhile, including another import. An import that is overtaken sees the other's change and decides again.
 #[derive(Clone, Debug)]
 pub struct Import {
