@@ -112,8 +112,7 @@ async fn wait_for_database(waiting: Option<Waiting>) -> anyhow::Result<()> {
 }
 
 fn options(config: &Config) -> quire_service::Options {
-    // Files are readable only by their owner and contained plain text before keys existed; databases are not and did
-    // not.
+    // A file is readable only by its owner, and contained plain text before keys existed; neither is true of a database.
     let plain_connections = config.database.is_none();
     let connections = config.database.as_ref().and_then(|database| usize::try_from(database.connections).ok());
     quire_service::Options {

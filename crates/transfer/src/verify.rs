@@ -19,7 +19,6 @@ use crate::stored::{Trouble, patiently};
 /// and life at a higher revision was edited since ([`Outcome::Newer`]). Every other difference is
 /// [`Outcome::Different`]: for another owner or another life, or for a file that has no revision, nothing shows that
 /// the one comes from the other. A stored notebook at a lower revision is different.
-/// A stored notebook at a lower revision is different.
 #[derive(Clone, Debug)]
 pub struct Verify {
     /// The store that should hold the notebooks.
