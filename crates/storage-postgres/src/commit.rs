@@ -162,7 +162,7 @@ fn statement(commit: &Commit<'_>) -> Result<Statement, Error> {
         effects => (general(commit, effects)?, &COMMIT, &COMMIT_RECORDING),
     };
     // A client that sends no keys has statements that know of none.
-    match commit.answers {
+    match commit.records {
         [] => plain.bind(parameters),
         records => recording.bind(set_records(parameters, records)),
     }

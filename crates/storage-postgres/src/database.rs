@@ -25,7 +25,7 @@ type Prepared<'q> = Query<'q, Postgres, SqlxValues>;
 pub struct Options {
     /// What the database's views call this program.
     pub application_name: String,
-    /// Connections at most, besides one for [`health`](quire_storage::NotebookStore::health).
+    /// Connections at most, besides one for [`health`](quire_storage::NotebookQueries::health).
     pub max_connections: u32,
     /// How long a call waits for its turn when all connections are in use.
     pub acquire_timeout: Duration,

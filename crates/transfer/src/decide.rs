@@ -1,7 +1,7 @@
 //! What to do with a notebook that was read: the one decision of a dry run and of a live one.
 
 use quire_domain::{Base, Cell, ContentDigest, Life, Notebook, Revision, UserId};
-use quire_storage::{Digested, Loaded, NotebookStore, StoreError};
+use quire_storage::{Loaded, NotebookStore, StoreError, StoredDigest};
 
 use crate::connection::{self, Keys};
 use crate::line::Outcome;
@@ -45,7 +45,7 @@ pub(crate) enum Action {
 pub(crate) async fn decide(
     store: &dyn NotebookStore,
     (read, digest): (&Notebook, ContentDigest),
-    stored: Option<&Digested>,
+    stored: Option<&StoredDigest>,
     is_whole: bool,
     on_conflict: OnConflict,
     keys: &Keys,
