@@ -25,7 +25,8 @@ struct State {
     /// Requests that have begun since everything that had arrived was read.
     begun_in_a_row: Cell<usize>,
     has_begun: Cell<bool>,
-    waiting_since: Cell<Instant>,
+    /// Since when the next request is awaited; nothing until all that had arrived was read for the first time.
+    waiting_since: Cell<Option<Instant>>,
     /// Since when the body of the request is awaited.
     receiving_since: Cell<Option<Instant>>,
     /// Since when the client takes nothing of what is sent.
@@ -61,7 +62,7 @@ impl Default for ConnectionHandle {
             under_way: Cell::new(0),
             begun_in_a_row: Cell::new(0),
             has_begun: Cell::new(false),
-            waiting_since: Cell::new(Instant::now()),
+            waiting_since: Cell::new(None),
             receiving_since: Cell::new(None),
             blocked_since: Cell::new(None),
             source: Cell::new(Source(Counted::Network(Network::default()))),
@@ -80,14 +81,15 @@ impl ConnectionHandle {
     }
 
     /// Returns since when the connection goes on only by what its client does: sends a request or the rest of its body, or takes
-    /// an answer. Returns nothing while the server works on a request, and once the connection is on its way out.
+    /// an answer. Returns nothing before the server has looked for a request, while it works on one, and once the connection is on
+    /// its way out.
     #[must_use]
     pub fn client_awaited_since(&self) -> Option<Instant> {
         if self.is_hung_up() {
             return None;
         }
         if self.0.under_way.get() == 0 {
-            return Some(self.0.waiting_since.get());
+            return self.0.waiting_since.get();
         }
         self.0.receiving_since.get().or(self.0.blocked_since.get())
     }
@@ -157,6 +159,9 @@ impl ConnectionHandle {
     /// Notes that everything that has arrived was read, and remembers the task to be woken by [`Self::hang_up`].
     pub fn wait(&self, reader: &Waker) {
         self.0.begun_in_a_row.set(0);
+        if self.0.waiting_since.get().is_none() {
+            self.0.waiting_since.set(Some(Instant::now()));
+        }
         let mut kept = self.0.reader.borrow_mut();
         if kept.as_ref().is_none_or(|kept| !kept.will_wake(reader)) {
             *kept = Some(reader.clone());
@@ -188,7 +193,7 @@ impl ConnectionHandle {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.set(self.0.under_way.get() - 1);
-        self.0.waiting_since.set(Instant::now());
+        self.0.waiting_since.set(Some(Instant::now()));
     }
 }
 
