@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::{Cell, ContentDigest, Life, Notebook, NotebookId, Revision, SecretKeys, StoredConnection, analyse};
-use quire_storage::{Digested, NotebookStore, StoreError};
+use quire_storage::{NotebookStore, StoreError, StoredDigest};
 use uuid::Uuid;
 
 use crate::TransferError;
@@ -67,7 +67,7 @@ enum Known {
     /// The store was not asked, or about another notebook.
     Nothing,
     /// The state at that time.
-    Asked(Option<Digested>),
+    Asked(Option<StoredDigest>),
 }
 
 /// A notebook that was read, in the form in which it is stored.
@@ -118,7 +118,7 @@ impl Import {
         &self,
         mut job: Job,
         candidate: Arc<Candidate>,
-        known: Option<(NotebookId, Option<Digested>)>,
+        known: Option<(NotebookId, Option<StoredDigest>)>,
         claims: &Claims,
     ) -> Worked {
         let (source, keys, what) = (Arc::clone(&self.source), self.keys.clone(), Arc::clone(&candidate));
