@@ -9,11 +9,11 @@ use quire_service::{NotebookService, ServiceError};
 
 use crate::Settings;
 use crate::auth::SignedIn;
-use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
-use crate::in_flight::InFlight;
+use crate::limiters::byte_budget::{ByteBudget, ByteLimit, Hold};
+use crate::limiters::in_flight::InFlight;
+use crate::limiters::request_rate::Limiter;
+use crate::middleware::request_log::RequestIds;
 use crate::problem::{Code, Problem};
-use crate::rate::Limiter;
-use crate::request_log::RequestIds;
 use crate::response_cache::ResponseCache;
 use crate::ws::Sockets;
 

@@ -18,12 +18,12 @@ use quire_storage::{IdempotencyKey, RequestDigest};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::Answer;
 use crate::app_state::AppState;
 use crate::etag::IfMatch;
-use crate::extract::caller;
-use crate::guard::Caller;
+use crate::extract::body::caller;
+use crate::middleware::guard::Caller;
 use crate::problem::{Code, Problem};
+use crate::response::Answer;
 use crate::wire::ExpectedRevision;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -4,37 +4,20 @@
 //! A request passes the `envelope`, which gives it an id, asks the `guard` who is calling, words errors, and
 //! writes the log line; then a handler, which extracts, makes one call, and maps the answer.
 
-mod answer;
 mod app_state;
 mod auth;
-mod byte_budget;
-mod cells;
-mod client_address;
-mod code;
 mod connection;
-mod cors;
-mod envelope;
 mod etag;
 mod extract;
-mod graph;
-mod guard;
-mod health;
+mod handlers;
 mod idempotency;
-mod import_export;
-mod in_flight;
-mod kept;
-mod notebooks;
+mod limiters;
+mod middleware;
 mod openapi;
-mod pages;
-mod path;
-mod patience;
 mod problem;
-mod rate;
-mod receiving;
-mod request_log;
+mod response;
 mod response_cache;
-mod search;
-mod streamed;
+mod settings;
 mod wire;
 mod ws;
 
@@ -43,18 +26,19 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::{App, Error, HttpResponse, middleware, web};
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, HttpResponse, web};
 use quire_service::NotebookService;
 
 use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
 
 pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
-pub use crate::byte_budget::ByteLimit;
-pub use crate::connection::ConnectionHandle;
-pub use crate::patience::Patience;
-pub use crate::rate::RequestLimit;
-pub use crate::ws::SocketSettings;
+pub use crate::connection::client_timeout::Patience;
+pub use crate::connection::handle::ConnectionHandle;
+pub use crate::limiters::byte_budget::ByteLimit;
+pub use crate::limiters::request_rate::RequestLimit;
+pub use crate::settings::SocketSettings;
 
 /// How the API behaves.
 #[derive(Clone, Debug)]
@@ -114,18 +98,18 @@ impl Api {
         let shared = Arc::clone(&self.shared);
         App::new()
             .app_data(web::Data::from(Arc::clone(&self.shared)))
-            .configure(health::configure)
+            .configure(handlers::health::configure)
             // Before the notebooks, so that `import` is no notebook's id.
-            .configure(import_export::configure)
-            .configure(notebooks::configure)
-            .configure(cells::configure)
-            .configure(graph::configure)
-            .configure(search::configure)
+            .configure(handlers::import_export::configure)
+            .configure(handlers::notebooks::configure)
+            .configure(handlers::cells::configure)
+            .configure(handlers::graph::configure)
+            .configure(handlers::search::configure)
             .configure(ws::configure)
             .configure(openapi::configure)
-            .configure(pages::configure)
+            .configure(handlers::pages::configure)
             .default_service(web::to(unknown_route))
-            .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
+            .wrap(from_fn(move |request, next| middleware::pass(Arc::clone(&shared), request, next)))
     }
 
     /// Begins to shut down: from now on every answer asks its client to connect anew elsewhere, `/readyz` says no, and

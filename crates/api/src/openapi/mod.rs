@@ -1,11 +1,10 @@
 //! The API's description (`OpenAPI` 3.1), made from the routes and wire types themselves, and served.
 //!
 //! A handler's attribute names its path, what it takes and what it answers. What can be refused is not said there: it
-//! follows from what the handler takes, by one table in [`refusals`].
+//! follows from what the handler takes, by one table in [`error_responses`].
 
-mod names;
+mod error_responses;
 mod parameters;
-mod refusals;
 
 use std::sync::LazyLock;
 
@@ -14,17 +13,15 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 use utoipa::{Modify, OpenApi as _};
 
-use crate::answer::{Answer, json_bytes, read, resource};
+use crate::handlers::{cells, graph, health, import_export, notebooks, search};
 use crate::problem::{Body, Problem};
-use crate::{cells, graph, health, import_export, notebooks, search, ws};
+use crate::response::{Answer, json_bytes, read, resource};
+use crate::wire::{FormatName, SortName};
+use crate::ws;
 
-pub(crate) use names::{
-    CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, FormatName, OkName, ProbeName, SeverityName,
-    SortName,
-};
 pub(crate) use parameters::IfNoneMatch;
 
-use refusals::Refusals;
+use error_responses::Refusals;
 
 /// What is described, and in which words it is introduced.
 #[derive(utoipa::OpenApi)]
@@ -59,7 +56,7 @@ use refusals::Refusals;
         cells::delete,
         cells::move_cell,
         cells::set_type,
-        ws::upgrade,
+        ws::upgrade::upgrade,
     ),
     components(schemas(Body, SortName, FormatName)),
     tags(

@@ -6,8 +6,8 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::etag::IfMatch;
+use crate::extract::path::{CellPath, NotebookPath};
 use crate::idempotency::{self, Keyed};
-use crate::path::{CellPath, NotebookPath};
 
 /// The header `If-None-Match`, which a handler reads by itself.
 pub(crate) struct IfNoneMatch;

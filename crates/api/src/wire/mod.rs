@@ -1,7 +1,9 @@
-//! What goes over the wire, apart from the domain's own types, so that neither binds the other.
+//! Wire types: JSON bodies of requests and responses, apart from the domain's own types, so that neither binds the other.
 
-mod incoming;
-mod outgoing;
+mod names;
+mod notebook;
+mod requests;
 
-pub(crate) use incoming::*;
-pub(crate) use outgoing::*;
+pub(crate) use names::*;
+pub(crate) use notebook::*;
+pub(crate) use requests::*;

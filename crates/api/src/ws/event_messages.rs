@@ -10,7 +10,7 @@ use quire_domain::UserId;
 use quire_service::{Event, EventKind};
 
 use super::messages::write;
-use crate::byte_budget::{ByteBudget, Hold};
+use crate::limiters::byte_budget::{ByteBudget, Hold};
 use crate::wire::cell_size;
 
 /// The messages of one event, in order.

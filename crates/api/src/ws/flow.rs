@@ -10,7 +10,7 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use super::limiter::SocketPermit;
+use crate::limiters::socket_limiter::SocketPermit;
 
 /// While so much is on its way, nothing is added. A message itself may be larger.
 const MAX_BYTES: usize = 64 * 1024;

@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 use actix_ws::CloseCode;
 use futures_util::Stream;
 
-use super::MESSAGE_BYTES;
+use super::upgrade::MESSAGE_BYTES;
 
 /// Bytes of a control frame's payload at most.
 const MAX_CONTROL_BYTES: u64 = 125;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::settings::SocketSettings;
+use crate::settings::SocketSettings;
 
 /// The tokens that a socket has shown.
 #[derive(Debug)]

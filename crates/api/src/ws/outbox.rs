@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use super::end::End;
 use super::event_messages::Messages;
 use super::flow::Flow;
-use super::limiter::SocketPermit;
+use crate::limiters::socket_limiter::SocketPermit;
 
 /// Bytes of a message that are sent in one frame. The library copies each frame whole for each socket.
 const MAX_FRAME: usize = 64 * 1024;

@@ -5,12 +5,12 @@ use quire_domain::UserId;
 
 use super::end::End;
 use super::lifetime::Lifetime;
-use super::limiter::{PendingSocket, SocketPermit};
 use super::messages::{self, In};
 use super::socket::{Frame, Socket, failed, full, stopped, unwritable};
 use super::watching::ticks;
 use crate::app_state::AppState;
 use crate::auth::{AuthError, SignedIn};
+use crate::limiters::socket_limiter::{PendingSocket, SocketPermit};
 use crate::problem::Problem;
 
 impl Socket {

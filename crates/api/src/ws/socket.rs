@@ -17,10 +17,10 @@ use tokio::sync::watch;
 use super::end::End;
 use super::flow::Flow;
 use super::frames::CheckedFrames;
-use super::limiter::Full;
 use super::messages;
 use super::outbox::Outbox;
 use crate::app_state::AppState;
+use crate::limiters::socket_limiter::Full;
 use crate::problem::Problem;
 
 /// How long a client may take to answer the end of its socket, before the connection is closed under it.

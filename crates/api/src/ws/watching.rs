@@ -21,7 +21,7 @@ use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
 use crate::auth::SignedIn;
-use crate::path::decode;
+use crate::extract::path::decode;
 
 /// After so many pings without a sign of life the client counts as gone.
 const MISSED_PINGS: u32 = 3;

@@ -19,9 +19,9 @@ use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
-use crate::byte_budget::Hold;
-use crate::connection::UnderWay;
-use crate::in_flight::RequestInFlight;
+use crate::connection::handle::UnderWay;
+use crate::limiters::byte_budget::Hold;
+use crate::limiters::in_flight::RequestInFlight;
 
 /// The receiving end of a body of chunks, shared by whoever reads it and the answer.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! What browsers must be told so that pages of allowed origins can read the answers.
 //!
-//! Whether an origin is allowed is decided by [`crate::guard`] alone; this only words the answer.
+//! Whether an origin is allowed is decided by [`crate::middleware::guard`] alone; this only words the answer.
 
 use actix_web::HttpResponse;
 use actix_web::dev::ServiceRequest;

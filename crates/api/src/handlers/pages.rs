@@ -12,9 +12,9 @@ use actix_web::http::header::{
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::answer::{Answer, read, resource};
 use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
+use crate::response::{Answer, read, resource};
 
 /// What Quire is and where to go.
 const WELCOME: &str = include_str!("pages/welcome.html");

@@ -6,13 +6,13 @@ use actix_web::web;
 use quire_domain::{CellId, Edit, NotebookId, Place, limits};
 use quire_service::NotebookService;
 
-use crate::answer::{Answer, json, resource};
 use crate::app_state::AppState;
 use crate::etag::IfMatch;
-use crate::extract::{Body, CODE_BODY, OptionalBody};
+use crate::extract::body::{Body, CODE_BODY, OptionalBody};
+use crate::extract::path::{CellPath, NotebookPath, cell_id};
 use crate::idempotency::{Keyed, marked};
-use crate::path::{CellPath, NotebookPath, cell_id};
 use crate::problem::{Code, Problem};
+use crate::response::{Answer, json, resource};
 use crate::wire::{CellIn, CodeIn, CreatedCellOut, DeleteIn, EditedOut, ExpectedRevision, MoveIn, TypeIn};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {

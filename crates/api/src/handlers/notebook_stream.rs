@@ -9,7 +9,7 @@ use actix_web::web::Bytes;
 use quire_domain::CycleTexts;
 use quire_service::{PinnedMemory, Published};
 
-use crate::byte_budget::Hold;
+use crate::limiters::byte_budget::Hold;
 use crate::wire::{CellOut, NotebookOut, cell_size};
 
 /// Bytes written before they are given on; a cell is written whole.

@@ -5,11 +5,11 @@ use quire_storage::{CellHit, Hit, InvalidCursor, InvalidSearch, PageRequest, Sea
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::{Answer, json, read, resource};
 use crate::app_state::AppState;
-use crate::extract::Query;
-use crate::guard::Caller;
+use crate::extract::body::Query;
+use crate::middleware::guard::Caller;
 use crate::problem::Problem;
+use crate::response::{Answer, json, read, resource};
 use crate::wire::NextOut;
 
 /// Notebooks on a page, unless the query says otherwise, and at most.

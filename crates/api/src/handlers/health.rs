@@ -8,10 +8,10 @@ use quire_storage::{DatabaseState, Health};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::{Answer, json, read, resource};
 use crate::app_state::AppState;
-use crate::openapi::{DatabaseName, ProbeName};
 use crate::problem::{Code, Problem};
+use crate::response::{Answer, json, read, resource};
+use crate::wire::{DatabaseName, ProbeName};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config

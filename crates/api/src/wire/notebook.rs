@@ -10,7 +10,7 @@ use serde::Serialize as DeriveSerialize;
 use serde::ser::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::openapi::{CellStatusName, CellTypeName, OkName, SeverityName};
+use super::names::{CellStatusName, CellTypeName, OkName, SeverityName};
 
 /// What a successful change says.
 const OK: &str = "ok";

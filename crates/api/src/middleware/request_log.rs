@@ -11,7 +11,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest};
 use uuid::Uuid;
 
-use crate::guard::Caller;
+use crate::middleware::guard::Caller;
 
 /// Gives out request ids: a random part for this start of the server, and a count.
 #[derive(Debug)]

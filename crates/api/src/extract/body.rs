@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use crate::app_state::AppState;
-use crate::connection::ConnectionHandle;
-use crate::guard::{Caller, body_too_large};
+use crate::connection::client_timeout::Patience;
+use crate::connection::handle::ConnectionHandle;
+use crate::extract::receiving::{Received, Receiving};
 use crate::idempotency::BodyNote;
-use crate::patience::Patience;
+use crate::middleware::guard::{Caller, body_too_large};
 use crate::problem::{Code, Problem};
-use crate::receiving::{Received, Receiving};
 
 /// Bytes of a body that holds some short values, whichever way they are escaped.
 pub(crate) const SMALL_BODY: usize = 64 * 1024;
@@ -208,7 +208,7 @@ mod tests {
     use serde::{Deserialize, Deserializer};
 
     use super::*;
-    use crate::byte_budget::{ByteBudget, ByteLimit};
+    use crate::limiters::byte_budget::{ByteBudget, ByteLimit};
 
     /// The thread that has parsed it.
     struct ParsedOn(ThreadId);

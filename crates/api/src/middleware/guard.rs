@@ -18,10 +18,11 @@ use actix_web::http::header::{
 };
 use quire_domain::{UserId, limits};
 
+use super::cors;
 use crate::app_state::AppState;
 use crate::auth::AuthError;
+use crate::handlers::pages;
 use crate::problem::{Code, Problem};
-use crate::{cors, pages};
 
 /// The caller's identity, proven: what handlers take. Only the guard makes one.
 #[derive(Clone, Debug)]

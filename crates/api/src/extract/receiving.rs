@@ -7,9 +7,9 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use quire_domain::limits;
 
-use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
-use crate::extract::{SMALL_BODY, caller, shared};
-use crate::guard::{Caller, body_too_large};
+use crate::extract::body::{SMALL_BODY, caller, shared};
+use crate::limiters::byte_budget::{ByteBudget, ByteLimit, Hold};
+use crate::middleware::guard::{Caller, body_too_large};
 use crate::problem::{Code, Problem};
 
 /// What some editors and Windows programs put before JSON in UTF-8; it says nothing.
@@ -107,7 +107,7 @@ fn encoded_body(encoding: &str) -> Problem {
 
 impl Received {
     /// Makes room for so many bytes in all, and counts it before it is taken.
-    fn make_room(&mut self, length: usize, announced: usize) -> Result<(), crate::byte_budget::Exceeded> {
+    fn make_room(&mut self, length: usize, announced: usize) -> Result<(), crate::limiters::byte_budget::Exceeded> {
         if length <= self.bytes.capacity() {
             return Ok(());
         }

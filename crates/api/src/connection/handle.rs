@@ -13,7 +13,7 @@ use std::task::Waker;
 use quire_domain::UserId;
 use tokio::time::Instant;
 
-use crate::client_address::Network;
+use crate::connection::client_address::Network;
 
 /// One connection, seen by the API and by the listener, which are on one thread. A clone is the same connection.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 
-use crate::kept::MAX_PIECE;
+use crate::middleware::response_body::MAX_PIECE;
 use crate::problem::{Code, Problem};
 
 /// What handlers return.

@@ -8,12 +8,12 @@ use quire_service::Published;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::{Answer, json_bytes, read, render, resource};
 use crate::app_state::AppState;
-use crate::guard::Caller;
-use crate::kept::MAX_PIECE;
-use crate::openapi::{CellTypeName, EdgeKindName};
-use crate::path::NotebookPath;
+use crate::extract::path::NotebookPath;
+use crate::middleware::guard::Caller;
+use crate::middleware::response_body::MAX_PIECE;
+use crate::response::{Answer, json_bytes, read, render, resource};
+use crate::wire::{CellTypeName, EdgeKindName};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/notebooks/{id}/graph", "GET, HEAD").route(read().to(get)));

@@ -9,8 +9,8 @@ use std::time::Instant;
 use quire_domain::UserId;
 use tokio::sync::oneshot;
 
-use super::settings::SocketSettings;
-use crate::client_address::Network;
+use crate::connection::client_address::Network;
+use crate::settings::SocketSettings;
 
 /// The places for sockets.
 #[derive(Debug, Default)]

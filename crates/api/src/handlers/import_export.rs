@@ -9,17 +9,17 @@ use quire_service::{IdempotentOutcome, ImportFile, ImportedNotebook, NotebookSer
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::answer::{Answer, json, read, resource};
 use crate::app_state::AppState;
 use crate::etag;
-use crate::extract::{Query, RawBody};
-use crate::guard::Caller;
+use crate::extract::body::{Query, RawBody};
+use crate::extract::path::NotebookPath;
+use crate::extract::receiving::Received;
 use crate::idempotency::{Keyed, marked};
-use crate::openapi::{FormatName, IfNoneMatch};
-use crate::path::NotebookPath;
+use crate::middleware::guard::Caller;
+use crate::openapi::IfNoneMatch;
 use crate::problem::{Problem, sentence};
-use crate::receiving::Received;
-use crate::wire::cell_size;
+use crate::response::{Answer, json, read, resource};
+use crate::wire::{FormatName, cell_size};
 
 /// Characters of a file's name, without its ending.
 const FILE_NAME_CHARS: usize = 100;

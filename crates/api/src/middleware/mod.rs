@@ -1,5 +1,10 @@
 //! What every request goes through and every answer comes out of.
 
+mod cors;
+pub(crate) mod guard;
+pub(crate) mod request_log;
+pub(crate) mod response_body;
+
 use std::sync::Arc;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody as _};
@@ -13,14 +18,13 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 
 use crate::app_state::AppState;
-use crate::byte_budget::Hold;
-use crate::client_address::client_address;
-use crate::connection::ConnectionHandle;
-use crate::guard::{Admitted, Caller};
-use crate::kept::{Kept, MAX_PIECE, ReceivingEnd, keep};
+use crate::connection::client_address::client_address;
+use crate::connection::handle::ConnectionHandle;
+use crate::limiters::byte_budget::Hold;
+use crate::middleware::guard::{Admitted, Caller};
+use crate::middleware::request_log::{Line, RequestId};
+use crate::middleware::response_body::{Kept, MAX_PIECE, ReceivingEnd, keep};
 use crate::problem::Problem;
-use crate::request_log::{Line, RequestId};
-use crate::{cors, guard};
 
 /// Admits a request, lets it be answered, and finishes the answer.
 pub(crate) async fn pass(

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IntoDeserializer as _};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::openapi::{CellTypeName, SortName};
+use super::names::{CellTypeName, SortName};
 
 /// A state of a notebook: its revision, or the text of its `ETag`, which also tells a notebook from one that was deleted and
 /// made again under the same id.

@@ -1,5 +1,7 @@
 //! The one error type of the API.
 
+mod code;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
@@ -14,11 +16,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::AuthError;
-pub(crate) use crate::code::Code;
-use crate::openapi::CodeName;
-use crate::wire::{ChangedOut, List};
+use crate::wire::{ChangedOut, CodeName, List};
 
-/// An error on its way to the client. [`crate::envelope`] renders and logs it.
+pub(crate) use code::Code;
+
+/// An error on its way to the client. [`crate::middleware`] renders and logs it.
 #[derive(Debug)]
 pub(crate) struct Problem {
     code: Code,

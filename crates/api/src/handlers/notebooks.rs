@@ -7,16 +7,16 @@ use quire_domain::{ConnectionString, Edit, Notebook, NotebookId, limits::Invalid
 use quire_service::{Duplicated, IdempotentOutcome, InvalidSort, NotebookService, ServiceError, Sort, SortCursor};
 use quire_storage::{InvalidCursor, PageRequest};
 
-use crate::answer::{Answer, json, json_bytes, read, render, resource};
+use super::notebook_stream::StreamedNotebook;
 use crate::app_state::AppState;
 use crate::etag::{self, IfMatch};
-use crate::extract::{Body, IgnoredBody, OptionalBody, Query};
-use crate::guard::Caller;
+use crate::extract::body::{Body, IgnoredBody, OptionalBody, Query};
+use crate::extract::path::NotebookPath;
 use crate::idempotency::{Keyed, marked};
+use crate::middleware::guard::Caller;
 use crate::openapi::IfNoneMatch;
-use crate::path::NotebookPath;
 use crate::problem::Problem;
-use crate::streamed::StreamedNotebook;
+use crate::response::{Answer, json, json_bytes, read, render, resource};
 use crate::wire::{
     ConnectionIn, CreatedNotebookOut, DeleteNotebookIn, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut,
     PageIn, RenamedOut, cell_size,

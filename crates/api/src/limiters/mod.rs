@@ -1,0 +1,6 @@
+//! Bounds on what clients may have at once: bytes, requests, sockets.
+
+pub(crate) mod byte_budget;
+pub(crate) mod in_flight;
+pub(crate) mod request_rate;
+pub(crate) mod socket_limiter;
