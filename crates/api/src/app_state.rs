@@ -7,15 +7,15 @@ use actix_web::rt::time::timeout;
 use quire_domain::UserId;
 use quire_service::{NotebookService, ServiceError};
 
-use crate::Settings;
 use crate::auth::SignedIn;
-use crate::limiters::byte_budget::{ByteBudget, ByteLimit, Hold};
+use crate::limiters::byte_budget::{ByteBudget, Hold};
 use crate::limiters::in_flight::InFlight;
 use crate::limiters::request_rate::Limiter;
-use crate::middleware::request_log::RequestIds;
+use crate::limiters::socket_limiter::SocketLimiter;
 use crate::problem::{Code, Problem};
+use crate::request_id::RequestIds;
 use crate::response_cache::ResponseCache;
-use crate::ws::Sockets;
+use crate::settings::{ByteLimit, Settings};
 
 /// The service and everything around it.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct AppState {
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) request_ids: RequestIds,
     pub(crate) responses: ResponseCache,
-    pub(crate) sockets: Sockets,
+    pub(crate) socket_limiter: Arc<SocketLimiter>,
     /// Requests under way, each of which counts one.
     pub(crate) requests: Arc<ByteBudget>,
     pub(crate) body_bytes: Arc<ByteBudget>,
@@ -45,7 +45,7 @@ impl AppState {
             in_flight: Arc::default(),
             request_ids: RequestIds::default(),
             responses: ResponseCache::default(),
-            sockets: Sockets::default(),
+            socket_limiter: Arc::default(),
         }
     }
 

@@ -5,13 +5,11 @@
 //! then: body, query and `If-Match`. The service does the rest. A handler that changes something takes [`Keyed`] and makes
 //! its one call in [`AppState::idempotent`]; a body is noted wherever it is read.
 
-use std::cell::Cell;
 use std::future::{Ready, ready};
-use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{NotebookId, UserId};
 use quire_service::{Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError};
 use quire_storage::{IdempotencyKey, RequestDigest};
@@ -19,14 +17,11 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::app_state::AppState;
-use crate::etag::IfMatch;
-use crate::extract::body::caller;
-use crate::middleware::guard::Caller;
+use crate::extract::{BodyDigest, Caller, IDEMPOTENCY_KEY, IfMatch, caller};
 use crate::problem::{Code, Problem};
 use crate::response::Answer;
 use crate::wire::ExpectedRevision;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Characters of a key.
 pub(crate) const MAX: usize = 128;
@@ -92,48 +87,10 @@ impl Keyed {
     /// What makes the request the same as another, now that its body has been read.
     fn request(self) -> (UserId, Option<RequestKey>) {
         let key = self.key.map(|Key { name, mut wanted, body }| {
-            add(&mut wanted, &body.0.get().unwrap_or_default());
+            add(&mut wanted, &body.get().unwrap_or_default());
             RequestKey { key: name, request: RequestDigest(wanted.finalize().into()) }
         });
         (self.user, key)
-    }
-}
-
-/// The digest of a request's body, as soon as that has been read; shared by who reads it and who wants to know.
-#[derive(Clone, Default)]
-struct BodyDigest(Rc<Cell<Option<[u8; 32]>>>);
-
-impl BodyDigest {
-    fn of(request: &HttpRequest) -> Self {
-        let mut extensions = request.extensions_mut();
-        if let Some(there) = extensions.get::<Self>() {
-            return there.clone();
-        }
-        let new = Self::default();
-        extensions.insert(new.clone());
-        new
-    }
-}
-
-/// Takes note of a body while it is read, if that may have to be compared.
-pub(crate) struct BodyNote(Option<(Sha256, BodyDigest)>);
-
-impl BodyNote {
-    pub(crate) fn of(request: &HttpRequest) -> Self {
-        let is_keyed = request.headers().contains_key(IDEMPOTENCY_KEY);
-        Self(is_keyed.then(|| (Sha256::new(), BodyDigest::of(request))))
-    }
-
-    pub(crate) fn add(&mut self, chunk: &[u8]) {
-        if let Some((hasher, _)) = &mut self.0 {
-            hasher.update(chunk);
-        }
-    }
-
-    pub(crate) fn end(self) {
-        if let Some((hasher, digest)) = self.0 {
-            digest.0.set(Some(hasher.finalize().into()));
-        }
     }
 }
 

@@ -6,9 +6,10 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 
-use crate::middleware::response_body::MAX_PIECE;
 use crate::problem::{Code, Problem};
 
+/// Bytes given to the connection at once. It copies what it is given, so that a larger piece would be held once more.
+pub(crate) const MAX_PIECE: usize = 64 * 1024;
 /// What handlers return.
 pub(crate) type Answer = Result<HttpResponse, Problem>;
 

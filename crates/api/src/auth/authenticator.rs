@@ -1,13 +1,13 @@
 //! The one way to sign in, for requests and for sockets.
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use quire_domain::UserId;
-use quire_storage::{StoreError, UserDirectory};
+use quire_storage::UserDirectory;
 
 use super::clerk::{Clerk, ClerkSettings, InvalidClerk};
+use super::error::AuthError;
+use super::signed_in::SignedIn;
 use super::user_status_cache::UserStatusCache;
 
 /// Says who is calling. A clone is the same authenticator.
@@ -24,51 +24,6 @@ enum Way {
     /// Clerk's session tokens.
     Clerk(Arc<Clerk>),
 }
-
-/// Whoever has signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedIn {
-    /// Who it is.
-    pub user: UserId,
-    /// Their e-mail address, if the token holds one.
-    pub email: Option<String>,
-    /// When the token ends, and with it what it allows, on this machine's monotonic clock; in development mode it never
-    /// does.
-    pub expires_at: Option<Instant>,
-}
-
-/// Why somebody is not let in.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthError {
-    /// There is no token.
-    #[error("sign in first: the request has no token")]
-    Missing,
-    /// The token is not valid. The reason is for the log; the client is told no more than that.
-    #[error("sign in again: the token is not valid")]
-    Refused(#[source] Refusal),
-    /// The user may not use the server any more.
-    #[error("this user is not active any more")]
-    Inactive,
-    /// Whether the token is valid cannot be said now, since the issuer's keys cannot be had.
-    #[error("nobody can sign in for the moment; try again")]
-    NoKeys,
-    /// Whether the user is active cannot be said now.
-    #[error("whether this user is active cannot be said for the moment; try again")]
-    NoDirectory(#[source] StoreError),
-}
-
-/// What is wrong with a token: never anything out of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal(pub(crate) &'static str);
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 impl Authenticator {
     /// Takes everybody for this user, whatever the token; only for a server that none but the user's own programs reach.

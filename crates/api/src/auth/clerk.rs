@@ -2,9 +2,11 @@
 
 use jsonwebtoken::DecodingKey;
 
+use super::error::{AuthError, Refusal};
 use super::keys::{FetchedKeys, Missing};
+use super::signed_in::SignedIn;
 use super::token::{self, Rules};
-use super::{AuthError, Refusal, SignedIn, fetch, signatures};
+use super::{fetch, signatures};
 
 /// Whose tokens are taken, and for whom they must have been made.
 #[derive(Clone, Debug)]

@@ -3,11 +3,16 @@
 
 mod authenticator;
 mod clerk;
+mod error;
 mod fetch;
 mod keys;
 mod signatures;
+mod signed_in;
 mod token;
+mod user_status;
 mod user_status_cache;
 
-pub use authenticator::{AuthError, Authenticator, Refusal, SignedIn};
+pub use authenticator::Authenticator;
 pub use clerk::{ClerkKeys, ClerkSettings, InvalidClerk};
+pub use error::{AuthError, Refusal};
+pub use signed_in::SignedIn;

@@ -7,7 +7,8 @@ use quire_domain::UserId;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Refusal, SignedIn};
+use super::error::Refusal;
+use super::signed_in::SignedIn;
 
 /// Bytes of a token at most; Clerk's own have about a thousand.
 const MAX_BYTES: usize = 8 * 1024;

@@ -1,27 +1,22 @@
 //! What handlers take from a request; every failure is a [`Problem`].
 
-use std::future::{Ready, ready};
 use std::pin::{Pin, pin};
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::TryStreamExt as _;
 use futures_util::future::{Either, select};
 use quire_domain::{Json, JsonError, limits};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::app_state::AppState;
+use super::body_digest::BodyNote;
+use super::receiving::{Received, Receiving, SMALL_BODY};
 use crate::connection::client_timeout::Patience;
 use crate::connection::handle::ConnectionHandle;
-use crate::extract::receiving::{Received, Receiving};
-use crate::idempotency::BodyNote;
-use crate::middleware::guard::{Caller, body_too_large};
 use crate::problem::{Code, Problem};
 
-/// Bytes of a body that holds some short values, whichever way they are escaped.
-pub(crate) const SMALL_BODY: usize = 64 * 1024;
 /// Bytes of a body that holds a cell's source: every byte of it can take six, as in `\u0001`.
 pub(crate) const CODE_BODY: usize = 8 * limits::CELL_SOURCE_BYTES;
 
@@ -37,9 +32,6 @@ pub(crate) struct RawBody(pub(crate) Received);
 /// A body that is read, so that the connection can go on, and means nothing.
 pub(crate) struct IgnoredBody;
 
-/// The part of the target behind the question mark.
-pub(crate) struct Query<T>(pub(crate) T);
-
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest for Body<T, MAX> {
@@ -48,7 +40,9 @@ impl<T: DeserializeOwned + Send + 'static, const MAX: usize> FromRequest for Bod
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, MAX);
-        Box::pin(async move { parse_received(bytes.await?.ok_or_else(|| body_too_large(MAX))?).await.map(Self) })
+        Box::pin(
+            async move { parse_received(bytes.await?.ok_or_else(|| Problem::body_too_large(MAX))?).await.map(Self) },
+        )
     }
 }
 
@@ -59,7 +53,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, SMALL_BODY);
         Box::pin(async move {
-            let Received { bytes, hold: _hold } = bytes.await?.ok_or_else(|| body_too_large(SMALL_BODY))?;
+            let Received { bytes, hold: _hold } = bytes.await?.ok_or_else(|| Problem::body_too_large(SMALL_BODY))?;
             if bytes.is_empty() { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
         })
     }
@@ -71,7 +65,7 @@ impl FromRequest for RawBody {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let bytes = read_body(request, payload, limits::BODY_BYTES);
-        Box::pin(async move { bytes.await?.map(Self).ok_or_else(|| body_too_large(limits::BODY_BYTES)) })
+        Box::pin(async move { bytes.await?.map(Self).ok_or_else(|| Problem::body_too_large(limits::BODY_BYTES)) })
     }
 }
 
@@ -83,43 +77,6 @@ impl FromRequest for IgnoredBody {
         let bytes = read_body(request, payload, 0);
         Box::pin(async move { bytes.await.map(|_ignored| Self) })
     }
-}
-
-impl<T: DeserializeOwned> FromRequest for Query<T> {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let query = web::Query::<T>::from_query(request.query_string());
-        ready(query.map(|query| Self(query.into_inner())).map_err(|error| {
-            let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Problem::new(Code::DoesNotFit, format!("The query does not fit: {reason}."))
-        }))
-    }
-}
-
-impl FromRequest for Caller {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request))
-    }
-}
-
-/// Who is calling, as the guard found.
-pub(crate) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    request.extensions().get::<Caller>().cloned().ok_or_else(unreachable_state)
-}
-
-/// What all handlers share.
-pub(crate) fn shared(request: &HttpRequest) -> Result<&AppState, Problem> {
-    request.app_data::<web::Data<AppState>>().map(web::Data::get_ref).ok_or_else(unreachable_state)
-}
-
-/// The application always has the guard and the shared state; a request without them is refused all the same.
-fn unreachable_state() -> Problem {
-    Problem::new(Code::Internal, "The server is not set up.")
 }
 
 /// Reads the body whole, within the limits of time and of bytes, and returns it unless it has more than `most` bytes. It is read
@@ -208,7 +165,8 @@ mod tests {
     use serde::{Deserialize, Deserializer};
 
     use super::*;
-    use crate::limiters::byte_budget::{ByteBudget, ByteLimit};
+    use crate::limiters::byte_budget::ByteBudget;
+    use crate::settings::ByteLimit;
 
     /// The thread that has parsed it.
     struct ParsedOn(ThreadId);

@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{CellId, NotebookId};
 
-use crate::extract::body::{caller, shared};
+use super::caller::{caller, shared};
 use crate::problem::{Code, Problem};
 
 /// The notebook that the path names, `blank` and `demo` resolved.

@@ -7,11 +7,13 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use quire_domain::limits;
 
-use crate::extract::body::{SMALL_BODY, caller, shared};
-use crate::limiters::byte_budget::{ByteBudget, ByteLimit, Hold};
-use crate::middleware::guard::{Caller, body_too_large};
+use super::caller::{Caller, caller, shared};
+use crate::limiters::byte_budget::{ByteBudget, Exceeded, Hold};
 use crate::problem::{Code, Problem};
+use crate::settings::ByteLimit;
 
+/// Bytes of a body that holds some short values, whichever way they are escaped.
+pub(crate) const SMALL_BODY: usize = 64 * 1024;
 /// What some editors and Windows programs put before JSON in UTF-8; it says nothing.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -61,7 +63,7 @@ impl Receiving {
     pub(crate) fn add(&mut self, chunk: &[u8]) -> Result<(), Problem> {
         self.length += chunk.len();
         if self.length > limits::BODY_BYTES {
-            return Err(body_too_large(limits::BODY_BYTES));
+            return Err(Problem::body_too_large(limits::BODY_BYTES));
         }
         self.kept = self.kept.take().filter(|_| self.length <= self.most);
         if let Some(kept) = &mut self.kept {
@@ -107,7 +109,7 @@ fn encoded_body(encoding: &str) -> Problem {
 
 impl Received {
     /// Makes room for so many bytes in all, and counts it before it is taken.
-    fn make_room(&mut self, length: usize, announced: usize) -> Result<(), crate::limiters::byte_budget::Exceeded> {
+    fn make_room(&mut self, length: usize, announced: usize) -> Result<(), Exceeded> {
         if length <= self.bytes.capacity() {
             return Ok(());
         }

@@ -7,9 +7,7 @@ use quire_domain::{CellId, Edit, NotebookId, Place, limits};
 use quire_service::NotebookService;
 
 use crate::app_state::AppState;
-use crate::etag::IfMatch;
-use crate::extract::body::{Body, CODE_BODY, OptionalBody};
-use crate::extract::path::{CellPath, NotebookPath, cell_id};
+use crate::extract::{Body, CODE_BODY, CellPath, IfMatch, NotebookPath, OptionalBody, cell_id};
 use crate::idempotency::{Keyed, marked};
 use crate::problem::{Code, Problem};
 use crate::response::{Answer, json, resource};

@@ -5,46 +5,17 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use quire_storage::{DatabaseState, Health};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
 use crate::response::{Answer, json, read, resource};
-use crate::wire::{DatabaseName, ProbeName};
+use crate::wire::{HealthOut, HealthStatus, ProbeOut};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(resource("/health", "GET, HEAD").route(read().to(health)))
         .service(resource("/livez", "GET, HEAD").route(read().to(alive)))
         .service(resource("/readyz", "GET, HEAD").route(read().to(ready)));
-}
-
-/// How the server is.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = HealthStatus)]
-#[serde(rename_all = "lowercase")]
-enum Status {
-    Healthy,
-    Degraded,
-    Unhealthy,
-}
-
-/// How the server and its store are.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Health)]
-pub(crate) struct HealthOut {
-    status: Status,
-    #[schema(value_type = DatabaseName)]
-    database: &'static str,
-}
-
-/// The answer to a probe.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Probe)]
-pub(crate) struct ProbeOut {
-    #[schema(value_type = ProbeName)]
-    status: &'static str,
 }
 
 /// Tells how the server is.
@@ -70,7 +41,7 @@ pub(crate) async fn health(shared: web::Data<AppState>) -> Answer {
         DatabaseState::Disconnected => "disconnected",
         DatabaseState::NotConfigured => "not_configured",
     };
-    let failed = status == Status::Unhealthy;
+    let failed = status == HealthStatus::Unhealthy;
     let mut answer = json(64, &HealthOut { status, database })?;
     if failed {
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -78,13 +49,13 @@ pub(crate) async fn health(shared: web::Data<AppState>) -> Answer {
     Ok(answer)
 }
 
-fn status(health: &Health, closing: bool) -> Status {
+fn status(health: &Health, closing: bool) -> HealthStatus {
     let whole = matches!(health.database, DatabaseState::Connected | DatabaseState::NotConfigured);
     match (health.reads, health.writes) {
-        _ if closing => Status::Unhealthy,
-        (false, false) => Status::Unhealthy,
-        (true, true) if whole => Status::Healthy,
-        _ => Status::Degraded,
+        _ if closing => HealthStatus::Unhealthy,
+        (false, false) => HealthStatus::Unhealthy,
+        (true, true) if whole => HealthStatus::Healthy,
+        _ => HealthStatus::Degraded,
     }
 }
 
@@ -140,19 +111,19 @@ mod tests {
     fn unhealthy_only_when_closing_or_when_nothing_works() {
         let health = |reads, writes, database| Health { reads, writes, database };
         let cases = [
-            (health(true, true, DatabaseState::Connected), Status::Healthy),
-            (health(true, true, DatabaseState::NotConfigured), Status::Healthy),
-            (health(true, false, DatabaseState::NotConfigured), Status::Degraded),
-            (health(true, false, DatabaseState::ReadOnly), Status::Degraded),
-            (health(true, true, DatabaseState::Disconnected), Status::Degraded),
+            (health(true, true, DatabaseState::Connected), HealthStatus::Healthy),
+            (health(true, true, DatabaseState::NotConfigured), HealthStatus::Healthy),
+            (health(true, false, DatabaseState::NotConfigured), HealthStatus::Degraded),
+            (health(true, false, DatabaseState::ReadOnly), HealthStatus::Degraded),
+            (health(true, true, DatabaseState::Disconnected), HealthStatus::Degraded),
             // Away, and notebooks in memory can be read.
-            (health(true, false, DatabaseState::Disconnected), Status::Degraded),
-            (health(false, true, DatabaseState::Connected), Status::Degraded),
-            (health(false, false, DatabaseState::Disconnected), Status::Unhealthy),
+            (health(true, false, DatabaseState::Disconnected), HealthStatus::Degraded),
+            (health(false, true, DatabaseState::Connected), HealthStatus::Degraded),
+            (health(false, false, DatabaseState::Disconnected), HealthStatus::Unhealthy),
         ];
         for (health, expected) in cases {
             assert_eq!(status(&health, false), expected, "{health:?}");
-            assert_eq!(status(&health, true), Status::Unhealthy, "{health:?}");
+            assert_eq!(status(&health, true), HealthStatus::Unhealthy, "{health:?}");
         }
     }
 }

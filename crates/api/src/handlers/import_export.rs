@@ -6,20 +6,14 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderVal
 use actix_web::{HttpRequest, HttpResponse, web};
 use quire_files::Format;
 use quire_service::{IdempotentOutcome, ImportFile, ImportedNotebook, NotebookService};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
 use crate::app_state::AppState;
-use crate::etag;
-use crate::extract::body::{Query, RawBody};
-use crate::extract::path::NotebookPath;
-use crate::extract::receiving::Received;
+use crate::etag::{self, IfNoneMatch};
+use crate::extract::{Caller, NotebookPath, Query, RawBody, Received};
 use crate::idempotency::{Keyed, marked};
-use crate::middleware::guard::Caller;
-use crate::openapi::IfNoneMatch;
 use crate::problem::{Problem, sentence};
 use crate::response::{Answer, json, read, resource};
-use crate::wire::{FormatName, cell_size};
+use crate::wire::{ExportIn, ImportIn, ImportedOut, cell_size};
 
 /// Characters of a file's name, without its ending.
 const FILE_NAME_CHARS: usize = 100;
@@ -28,41 +22,6 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(resource("/api/notebooks/import", "POST").route(web::post().to(import)))
         .service(resource("/api/notebooks/{id}/export", "GET, HEAD").route(read().to(export)));
-}
-
-/// Which format to write.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ExportIn {
-    /// `json` when absent.
-    #[param(value_type = FormatName, required = false, nullable = false)]
-    format: Option<String>,
-}
-
-/// Which format the body has, if not the one that its content says, and what to call a notebook without a name.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct ImportIn {
-    /// What the file's content says, when absent.
-    #[param(value_type = FormatName, required = false, nullable = false)]
-    format: Option<String>,
-    /// What to call the notebook if the file gives no name.
-    #[param(max_length = 255, pattern = r"^[^\u0000]*$", nullable = false)]
-    name: Option<String>,
-}
-
-/// A notebook made of a file.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Imported)]
-pub(crate) struct ImportedOut<'a> {
-    /// A new one, whatever the file says.
-    notebook_id: &'a str,
-    #[schema(required)]
-    name: Option<&'a str>,
-    /// How many it has.
-    cells: usize,
-    /// Sentences for people: what is not as it was in the file.
-    notices: Vec<String>,
 }
 
 /// Gives a notebook as a file.

@@ -9,12 +9,9 @@ use quire_storage::{InvalidCursor, PageRequest};
 
 use super::notebook_stream::StreamedNotebook;
 use crate::app_state::AppState;
-use crate::etag::{self, IfMatch};
-use crate::extract::body::{Body, IgnoredBody, OptionalBody, Query};
-use crate::extract::path::NotebookPath;
+use crate::etag::{self, IfNoneMatch};
+use crate::extract::{Body, Caller, IfMatch, IgnoredBody, NotebookPath, OptionalBody, Query};
 use crate::idempotency::{Keyed, marked};
-use crate::middleware::guard::Caller;
-use crate::openapi::IfNoneMatch;
 use crate::problem::Problem;
 use crate::response::{Answer, json, json_bytes, read, render, resource};
 use crate::wire::{

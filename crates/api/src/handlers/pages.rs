@@ -13,6 +13,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::app_state::AppState;
+use crate::middleware::PAGES;
 use crate::problem::{Code, Problem};
 use crate::response::{Answer, read, resource};
 
@@ -28,18 +29,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
 
-/// The paths of all pages and of what they are made of. The guard lets anybody read these and nothing else.
-pub(crate) const PATHS: [&str; 6] = [
-    "/",
-    "/api/docs",
-    "/api/docs/style.css",
-    "/api/docs/docs.js",
-    "/api/docs/swagger-ui.css",
-    "/api/docs/swagger-ui-bundle.js",
-];
-
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    for path in PATHS {
+    for path in PAGES {
         config.service(resource(path, "GET, HEAD").route(read().to(show)));
     }
 }

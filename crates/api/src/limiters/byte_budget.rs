@@ -6,15 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quire_domain::UserId;
 
 use crate::problem::{Code, Problem};
-
-/// Bytes that may be held at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteLimit {
-    /// Bytes for all users together.
-    pub server: usize,
-    /// Bytes for one user.
-    pub user: usize,
-}
+use crate::settings::ByteLimit;
 
 /// Bytes held, and the limit on them.
 #[derive(Debug)]

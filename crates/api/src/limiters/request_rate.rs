@@ -1,6 +1,5 @@
 //! How many requests a user may make. To sign in on a socket, at first and again, is one too.
 
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -10,18 +9,10 @@ use governor::{NotUntil, Quota, RateLimiter};
 use quire_domain::UserId;
 
 use crate::problem::{Code, Problem};
+use crate::settings::RequestLimit;
 
 /// After how many requests users who make none any more are forgotten.
 const SWEEP_EVERY: u32 = 4_096;
-
-/// How many requests a user may make, over all connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestLimit {
-    /// How many a second in the long run.
-    pub per_second: NonZeroU32,
-    /// How many at once, after a rest.
-    pub burst: NonZeroU32,
-}
 
 /// Counts requests.
 #[derive(Debug)]

@@ -10,23 +10,31 @@
 //! - In development mode, which has no sign-in, `Host` must be a loopback name, else a page could rebind its own name to
 //!   this machine and read the answers. With sign-in such a page has no token.
 
+use std::time::Instant;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TRANSFER_ENCODING,
     UPGRADE,
 };
-use quire_domain::{UserId, limits};
+use quire_domain::limits;
 
 use super::cors;
 use crate::app_state::AppState;
 use crate::auth::AuthError;
-use crate::handlers::pages;
+use crate::extract::Caller;
 use crate::problem::{Code, Problem};
 
-/// The caller's identity, proven: what handlers take. Only the guard makes one.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller(pub(crate) UserId);
+/// The paths of pages for people and of what the pages are made of, which need no sign-in.
+pub(crate) const PAGES: [&str; 6] = [
+    "/",
+    "/api/docs",
+    "/api/docs/style.css",
+    "/api/docs/docs.js",
+    "/api/docs/swagger-ui.css",
+    "/api/docs/swagger-ui-bundle.js",
+];
 
 /// A request that may come in.
 pub(crate) enum Admitted {
@@ -59,7 +67,7 @@ async fn sign_in(headers: &HeaderMap, shared: &AppState) -> Result<Caller, Probl
     // In development mode a client's token, if it sends one, means nothing.
     let token = if shared.settings.authenticator.is_development() { "" } else { bearer(headers)? };
     let user = shared.sign_in(token).await?.user;
-    shared.sockets.note_request(&user);
+    shared.socket_limiter.note_request(&user, Instant::now());
     Ok(Caller(user))
 }
 
@@ -85,7 +93,7 @@ fn is_probe(path: &str) -> bool {
 /// What this is and how it is used, which holds no data and is the same for everybody.
 fn is_page(request: &ServiceRequest) -> bool {
     let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
-    is_read && (request.path() == "/api/openapi.json" || pages::PATHS.contains(&request.path()))
+    is_read && (request.path() == "/api/openapi.json" || PAGES.contains(&request.path()))
 }
 
 /// The upgrade to a WebSocket, whose first message signs it in: browsers can send no header with one. Until then it is told
@@ -149,13 +157,9 @@ fn check_body(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(Code::ForbiddenContentType, detail));
     }
     if length > limits::BODY_BYTES {
-        return Err(body_too_large(limits::BODY_BYTES));
+        return Err(Problem::body_too_large(limits::BODY_BYTES));
     }
     Ok(())
-}
-
-pub(crate) fn body_too_large(most: usize) -> Problem {
-    Problem::new(Code::TooLarge, format!("The body is larger than the {most} bytes allowed."))
 }
 
 /// `application/json` or `application/…+json`, with any parameters.

@@ -1,9 +1,9 @@
 //! What every request goes through and every answer comes out of.
 
 mod cors;
-pub(crate) mod guard;
-pub(crate) mod request_log;
-pub(crate) mod response_body;
+mod guard;
+mod request_log;
+mod response_body;
 
 use std::sync::Arc;
 
@@ -20,11 +20,18 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use crate::app_state::AppState;
 use crate::connection::client_address::client_address;
 use crate::connection::handle::ConnectionHandle;
+use crate::extract::Caller;
 use crate::limiters::byte_budget::Hold;
-use crate::middleware::guard::{Admitted, Caller};
-use crate::middleware::request_log::{Line, RequestId};
-use crate::middleware::response_body::{Kept, MAX_PIECE, ReceivingEnd, keep};
 use crate::problem::Problem;
+use crate::request_id::RequestId;
+use crate::response::MAX_PIECE;
+use crate::wire::problem_body;
+
+pub(crate) use guard::PAGES;
+
+use guard::Admitted;
+use request_log::Line;
+use response_body::{Kept, ReceivingEnd, keep};
 
 /// Admits a request, lets it be answered, and finishes the answer.
 pub(crate) async fn pass(
@@ -145,7 +152,7 @@ fn word_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<Stri
         Some(chain) => format!("{}: {chain}", problem.name()),
         None => problem.name().to_owned(),
     });
-    let (body, retry_after, allow) = (problem.body(id.as_str()), problem.retry_after, problem.allow);
+    let (body, retry_after, allow) = (problem_body(problem, id.as_str()), problem.retry_after, problem.allow);
     let closes = problem.closes;
     *answer = HttpResponse::new(status).set_body(body.boxed());
     let headers = answer.headers_mut();

@@ -1,55 +1,14 @@
 //! One log line for each request, and the ids that tie it to the answer. The line never holds what a client sent, but
 //! for the method and, behind a trusted proxy, an address.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage as _, HttpRequest};
-use uuid::Uuid;
 
-use crate::middleware::guard::Caller;
-
-/// Gives out request ids: a random part for this start of the server, and a count.
-#[derive(Debug)]
-pub(crate) struct RequestIds {
-    start: u64,
-    count: AtomicU64,
-}
-
-impl Default for RequestIds {
-    fn default() -> Self {
-        let (start, _) = Uuid::new_v4().as_u64_pair();
-        Self { start, count: AtomicU64::new(0) }
-    }
-}
-
-impl RequestIds {
-    pub(crate) fn next(&self) -> RequestId {
-        let mut id = String::with_capacity(32);
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let _ = write!(id, "{:016x}-{count:08x}", self.start); // writing to a String cannot fail
-        RequestId(id)
-    }
-}
-
-/// A request's id: ours, never one that the client made up.
-#[derive(Debug)]
-pub(crate) struct RequestId(String);
-
-impl RequestId {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn header(&self) -> HeaderValue {
-        // Hexadecimal digits and a dash are always a header's value.
-        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
-    }
-}
+use crate::extract::Caller;
+use crate::request_id::RequestId;
 
 /// The log line of a request that is being answered; also written when the client goes away before the end.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ use futures_util::Stream;
 use crate::connection::handle::UnderWay;
 use crate::limiters::byte_budget::Hold;
 use crate::limiters::in_flight::RequestInFlight;
+use crate::response::MAX_PIECE;
 
 /// The receiving end of a body of chunks, shared by whoever reads it and the answer.
 #[derive(Clone)]
@@ -58,8 +59,6 @@ pub(crate) struct Kept {
     pub(crate) hold: Option<Hold>,
 }
 
-/// Bytes given to the connection at once. It copies what it is given, so that a larger piece would be held once more.
-pub(crate) const MAX_PIECE: usize = 64 * 1024;
 /// Pieces given before other connections of the thread have their turn.
 const MAX_PIECES_IN_A_ROW: u8 = 4;
 

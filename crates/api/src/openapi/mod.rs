@@ -14,12 +14,10 @@ use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 use utoipa::{Modify, OpenApi as _};
 
 use crate::handlers::{cells, graph, health, import_export, notebooks, search};
-use crate::problem::{Body, Problem};
+use crate::problem::Problem;
 use crate::response::{Answer, json_bytes, read, resource};
-use crate::wire::{FormatName, SortName};
+use crate::wire::{FormatName, ProblemOut, SortName};
 use crate::ws;
-
-pub(crate) use parameters::IfNoneMatch;
 
 use error_responses::Refusals;
 
@@ -58,7 +56,7 @@ use error_responses::Refusals;
         cells::set_type,
         ws::upgrade::upgrade,
     ),
-    components(schemas(Body, SortName, FormatName)),
+    components(schemas(ProblemOut, SortName, FormatName)),
     tags(
         (name = "Notebooks", description = "Making, listing, reading, searching, naming, connecting, copying, importing, exporting, deleting."),
         (name = "Cells", description = "Adding, changing, moving and deleting the cells of a notebook."),

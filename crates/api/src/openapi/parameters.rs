@@ -5,12 +5,9 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
-use crate::etag::IfMatch;
-use crate::extract::path::{CellPath, NotebookPath};
+use crate::etag::IfNoneMatch;
+use crate::extract::{CellPath, IfMatch, NotebookPath};
 use crate::idempotency::{self, Keyed};
-
-/// The header `If-None-Match`, which a handler reads by itself.
-pub(crate) struct IfNoneMatch;
 
 impl IntoParams for NotebookPath {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {

@@ -13,7 +13,9 @@ use actix_web::web::Bytes;
 use actix_ws::CloseCode;
 use futures_util::Stream;
 
-use super::upgrade::MESSAGE_BYTES;
+/// Bytes of a message from a client at most: a token of 8 KiB and everything around it, however it is escaped. After
+/// signing in, clients send less.
+pub(super) const MESSAGE_BYTES: usize = 16 * 1024;
 
 /// Bytes of a control frame's payload at most.
 const MAX_CONTROL_BYTES: u64 = 125;

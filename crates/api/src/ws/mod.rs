@@ -10,7 +10,10 @@ mod outbox;
 mod position;
 mod sign_in;
 mod socket;
+mod sockets;
+mod timers;
 pub(crate) mod upgrade;
 mod watching;
 
-pub(crate) use upgrade::{Sockets, configure};
+pub(crate) use sockets::Sockets;
+pub(crate) use upgrade::configure;

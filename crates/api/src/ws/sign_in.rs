@@ -7,7 +7,7 @@ use super::end::End;
 use super::lifetime::Lifetime;
 use super::messages::{self, In};
 use super::socket::{Frame, Socket, failed, full, stopped, unwritable};
-use super::watching::ticks;
+use super::timers::ticks;
 use crate::app_state::AppState;
 use crate::auth::{AuthError, SignedIn};
 use crate::limiters::socket_limiter::{PendingSocket, SocketPermit};

@@ -19,6 +19,7 @@ use super::flow::Flow;
 use super::frames::CheckedFrames;
 use super::messages;
 use super::outbox::Outbox;
+use super::sockets::Sockets;
 use crate::app_state::AppState;
 use crate::limiters::socket_limiter::Full;
 use crate::problem::Problem;
@@ -29,6 +30,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// One socket.
 pub(crate) struct Socket {
     pub(crate) shared: Arc<AppState>,
+    pub(crate) sockets: Arc<Sockets>,
     pub(crate) stream: AggregatedMessageStream,
     frames: CheckedFrames,
     pub(crate) outbox: Outbox,
@@ -47,14 +49,14 @@ pub(crate) enum Frame {
 
 impl Socket {
     pub(crate) fn new(
-        shared: Arc<AppState>,
+        (shared, sockets): (Arc<AppState>, Arc<Sockets>),
         session: Session,
         (stream, frames): (AggregatedMessageStream, CheckedFrames),
         flow: Rc<Flow>,
     ) -> Self {
-        let stopping = shared.sockets.stopping.subscribe();
+        let stopping = sockets.stopping.subscribe();
         let outbox = Outbox::new(session, flow);
-        Self { shared, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
+        Self { shared, sockets, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
     }
 
     /// Serves the client until one of the two ends it. Returns whether both have said so: the server is then the one that
@@ -80,7 +82,7 @@ impl Socket {
 
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
         let settings = &self.shared.settings.sockets;
-        let waiting = self.shared.sockets.limiter.wait(address, settings).map_err(full)?;
+        let waiting = self.shared.socket_limiter.wait(address, settings).map_err(full)?;
         let (permit, signed_in, resume) = self.sign_in(waiting).await?;
         self.outbox.keep(permit);
         self.user = Some(signed_in.user.clone());

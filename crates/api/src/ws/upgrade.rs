@@ -1,14 +1,11 @@
 //! The upgrade of a request to a WebSocket.
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
-use quire_domain::UserId;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::app_state::AppState;
 use crate::connection::client_address::client_address;
@@ -16,39 +13,10 @@ use crate::connection::handle::ConnectionHandle;
 use crate::problem::{Code, Problem};
 use crate::response::{Answer, resource};
 
-use super::event_messages::EventMessageCache;
 use super::flow::{Counted, Flow};
-use super::frames::CheckedFrames;
+use super::frames::{CheckedFrames, MESSAGE_BYTES};
 use super::socket::Socket;
-use crate::limiters::socket_limiter::SocketLimiter;
-
-/// What all sockets share.
-#[derive(Debug, Default)]
-pub(crate) struct Sockets {
-    pub(super) limiter: Arc<SocketLimiter>,
-    pub(super) event_messages: EventMessageCache,
-    pub(super) stopping: watch::Sender<bool>,
-}
-
-impl Sockets {
-    /// Notes that the user makes a signed-in HTTP request now, which prolongs the user's sockets.
-    pub(crate) fn note_request(&self, user: &UserId) {
-        self.limiter.note_request(user, Instant::now());
-    }
-
-    pub(super) fn last_request(&self, user: &UserId) -> Option<Instant> {
-        self.limiter.last_request(user)
-    }
-
-    /// Tells every socket to end.
-    pub(crate) fn stop(&self) {
-        self.stopping.send_replace(true);
-    }
-}
-
-/// Bytes of a message from a client at most: a token of 8 KiB and everything around it, however it is escaped. After
-/// signing in, clients send less.
-pub(super) const MESSAGE_BYTES: usize = 16 * 1024;
+use super::sockets::Sockets;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     // Ids are not percent-encoded here, so one may hold a slash.
@@ -69,7 +37,12 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     params(("id" = String, Path, description = "The notebook's id, or `blank` or `demo` for your own.")),
     responses((status = 101, description = "The connection is a WebSocket now.")),
 )]
-pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<AppState>) -> Answer {
+pub(crate) async fn upgrade(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<AppState>,
+    sockets: web::Data<Sockets>,
+) -> Answer {
     if shared.in_flight.is_draining() {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }
@@ -91,7 +64,7 @@ pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared:
     let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
     let connection = request.conn_data::<ConnectionHandle>().cloned();
-    let socket = Socket::new(shared.into_inner(), session, (stream, frames), flow);
+    let socket = Socket::new((shared.into_inner(), sockets.into_inner()), session, (stream, frames), flow);
     let entered = socket.shared.in_flight.enter();
     actix_web::rt::spawn(async move {
         let is_closed = socket.run(address, path).await;

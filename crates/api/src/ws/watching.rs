@@ -3,14 +3,12 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix_web::rt::time::{interval_at, sleep_until};
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
 use quire_domain::UserId;
 use quire_service::{Event, EventKind, Seq, ServiceError, Watch};
-use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::end::End;
@@ -20,8 +18,9 @@ use super::messages::{self, In, resync, write};
 use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
+use super::timers::{ticks, until};
 use crate::auth::SignedIn;
-use crate::extract::path::decode;
+use crate::extract::decode;
 
 /// After so many pings without a sign of life the client counts as gone.
 const MISSED_PINGS: u32 = 3;
@@ -75,7 +74,7 @@ impl Socket {
                 end = &mut inactive => return Err(end),
                 () = until(lifetime.ends(settings)) => {
                     // Asked only now, since users make requests far more often than sockets come to their end.
-                    if let Some(requested) = shared.sockets.last_request(&user) {
+                    if let Some(requested) = shared.socket_limiter.last_request(&user) {
                         lifetime.prolong(requested);
                     }
                     if lifetime.ends(settings).is_some_and(|end| end <= Instant::now()) {
@@ -115,7 +114,7 @@ impl Socket {
         match &event.kind {
             EventKind::Changed(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
-                match self.shared.sockets.event_messages.of(event, user, &self.shared.answer_bytes).await {
+                match self.sockets.event_messages.of(event, user, &self.shared.answer_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
                     // The client reads the notebook again when it reads at all.
                     Err(MessagesError::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
@@ -170,19 +169,5 @@ async fn next(watch: &mut Watch, has_read: bool) -> Option<Arc<Event>> {
             Some(event) if !matches!(event.kind, EventKind::Deleted) => {}
             last => return last,
         }
-    }
-}
-
-pub(crate) fn ticks(period: Duration) -> actix_web::rt::time::Interval {
-    let period = period.max(Duration::from_millis(1)); // the timer knows no shorter one
-    let mut ticks = interval_at(actix_web::rt::time::Instant::now() + period, period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-async fn until(end: Option<Instant>) {
-    match end {
-        Some(end) => sleep_until(end.into()).await,
-        None => std::future::pending().await,
     }
 }
