@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use quire_api::{ConnectionHandle, Patience};
+use quire_api::{ClientTimeout, ConnectionHandle};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -44,7 +44,7 @@ pub(crate) struct Connection<T> {
     /// Goes off at the earliest when the silence may have been too long; moved on only then, since sending is frequent.
     timer: Pin<Box<Sleep>>,
     /// The time that the head of the first request may take, until it has arrived.
-    head: Option<Patience>,
+    head: Option<ClientTimeout>,
     deadline: SendDeadline,
     handle: ConnectionHandle,
     _permit: Permit,
@@ -56,7 +56,7 @@ impl<T> Connection<T> {
         let limit = limits.silence;
         let sent = Instant::now();
         let timer = Box::pin(sleep_until(sent + limit));
-        let (head, handle) = (Some(Patience::new(limits.head)), ConnectionHandle::default());
+        let (head, handle) = (Some(ClientTimeout::new(limits.head)), ConnectionHandle::default());
         let permit = limiter.admit(&handle);
         let deadline = SendDeadline::new(limits.send);
         Self { stream, limit, sent, is_sending: false, timer, head, deadline, handle, _permit: permit }

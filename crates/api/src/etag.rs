@@ -1,25 +1,24 @@
-//! Entity tags (`ETag`), and what a client says with one: `If-None-Match` to be told only what is new, `If-Match` to change
-//! only what it knows.
+//! Entity tags (`ETag`), and conditional reads (`If-None-Match`).
 //!
-//! Ours are `"<version>-<revision>-<life>"`. A version is never used twice within one life of a notebook, so equal tags mean
-//! equal notebooks. `If-Match` compares revision and life: what a run leaves makes a new version, and takes no edit away from
-//! anybody, but a notebook that was deleted and made again is another one.
+//! A tag is `"<version>-<revision>-<life>"`. A version is never used twice within one life of a notebook, so that equal tags mean
+//! equal notebooks. `If-Match` compares revision and life: the results of a run make a new version, which conflicts with no edit,
+//! but a notebook that was deleted and created again has another life.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use quire_domain::{Life, Revision};
 use quire_service::{KnownState, Published};
 
-/// The header `If-None-Match`, which handlers read with [`not_modified`]; it stands for the header in their descriptions.
+/// The header `If-None-Match` in the descriptions of handlers, which read it with [`not_modified`].
 pub(crate) struct IfNoneMatch;
 
-/// The entity tag of a notebook's state. There always is one, for it is made of digits and hyphens.
+/// Returns the entity tag of a notebook's state. There always is one, because digits and hyphens are a valid header value.
 pub(crate) fn of(published: &Published) -> Option<HeaderValue> {
     let (version, revision, life) = (published.version.0, published.notebook.revision, published.notebook.life);
     HeaderValue::from_str(&format!("\"{version}-{revision}-{life}\"")).ok()
 }
 
-/// The answer to a client that already has what this entity tag stands for.
+/// Returns 304 if the client already has the state of this entity tag.
 pub(crate) fn not_modified(headers: &HeaderMap, etag: Option<&HeaderValue>) -> Option<HttpResponse> {
     let etag = etag.filter(|etag| is_known(headers, etag))?;
     Some(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish())
@@ -27,7 +26,7 @@ pub(crate) fn not_modified(headers: &HeaderMap, etag: Option<&HeaderValue>) -> O
 
 fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let mut tags = headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-    // Ours hold no comma, and a proxy may have made them weak (RFC 9110, section 13.1.2).
+    // Tags of this server hold no comma, and a proxy may have made them weak (RFC 9110, section 13.1.2).
     tags.any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()

@@ -1,8 +1,54 @@
-//! The HTTP API: routes, wire types, errors. It names no store and decides nothing about notebooks; that is the
-//! service's.
+//! The HTTP API: routes, wire types, errors. It names no store, and decides nothing about notebooks: that is the service's part.
 //!
-//! A request passes the `envelope`, which gives it an id, asks the `guard` who is calling, words errors, and
-//! writes the log line; then a handler, which extracts, makes one call, and maps the answer.
+//! A request passes the `middleware`, which gives it an id, signs it in, writes the body of errors, and logs it. Then a handler
+//! extracts its input, makes one call of the service, and maps the result to a wire type.
+//!
+//! Each module imports only those below it, which `tests/it/layers.rs` checks:
+//!
+//! ```text
+//! openapi                        the description of all routes
+//! handlers, ws                   one file for each group of routes; WebSockets
+//! middleware                     sign-in, error bodies, headers, the log
+//! idempotency, extract           what handlers take from a request
+//! app_state, limiters, settings  what all requests share
+//! auth, connection, response …   tokens and users; the client's connection
+//! wire                           bodies of requests and responses
+//! problem                        errors
+//! ```
+//!
+//! Served in a test, without a network:
+//!
+//! ```
+//! # actix_web::rt::System::new().block_on(async {
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use actix_web::test::{TestRequest, call_service, init_service};
+//! use quire_api::{Api, Authenticator, Settings, SocketSettings};
+//! use quire_service::NotebookService;
+//! use quire_storage_json::JsonNotebookStore;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = JsonNotebookStore::open(folder.path(), Default::default())?;
+//! let service = NotebookService::new(Arc::new(store), Default::default())?;
+//! let settings = Settings {
+//!     authenticator: Authenticator::development(quire_domain::UserId::new("ann")?),
+//!     allowed_origins: Vec::new(),
+//!     request_limit: None,
+//!     trusted_proxies: 0,
+//!     body_timeout: Duration::from_secs(30),
+//!     request_timeout: Duration::from_secs(30),
+//!     sockets: SocketSettings::default(),
+//!     user_requests: 64,
+//!     body_bytes: Settings::BODY_BYTES,
+//!     response_bytes: Settings::RESPONSE_BYTES,
+//! };
+//! let api = Api::new(service, settings);
+//! let request = TestRequest::post().uri("/api/notebooks").insert_header(("Host", "localhost")).to_request();
+//! assert_eq!(call_service(&init_service(api.app()).await, request).await.status(), 200);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
 mod app_state;
 mod auth;
@@ -34,8 +80,8 @@ use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
 use crate::ws::Sockets;
 
-pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
-pub use crate::connection::client_timeout::Patience;
+pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, InvalidToken, SignedIn};
+pub use crate::connection::client_timeout::ClientTimeout;
 pub use crate::connection::handle::ConnectionHandle;
 pub use crate::settings::{ByteLimit, RequestLimit, Settings, SocketSettings};
 
@@ -47,13 +93,13 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over this service.
+    /// Makes an API over this service.
     #[must_use]
     pub fn new(service: NotebookService, settings: Settings) -> Self {
         Self { shared: Arc::new(AppState::new(service, settings)), sockets: Arc::default() }
     }
 
-    /// The application that a server runs, one in each of its workers.
+    /// Returns the application that each worker of a server runs.
     #[must_use]
     pub fn app(
         &self,
@@ -79,8 +125,8 @@ impl Api {
             .wrap(from_fn(move |request, next| middleware::pass(Arc::clone(&shared), request, next)))
     }
 
-    /// Begins to shut down: from now on every answer asks its client to connect anew elsewhere, `/readyz` says no, and
-    /// WebSockets are told to. Returns when no request is being answered any more and no socket is open.
+    /// Begins to shut down: every response closes its connection, `/readyz` is 503, and WebSockets are closed. Returns when no
+    /// request is in flight and no socket is open.
     pub async fn drain(&self) {
         self.sockets.stop();
         self.shared.in_flight.drain().await;

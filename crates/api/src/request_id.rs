@@ -1,4 +1,4 @@
-//! Ids of requests, which tie an answer to its log line.
+//! Ids of requests, which tie a response to its log line.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix_web::http::header::HeaderValue;
 use uuid::Uuid;
 
-/// Gives out request ids: a random part for this start of the server, and a count.
+/// A source of request ids: a random part for this start of the server, and a counter.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
     start: u64,
@@ -29,7 +29,7 @@ impl RequestIds {
     }
 }
 
-/// A request's id: ours, never one that the client made up.
+/// A request's id, made by this server, never taken from the client.
 #[derive(Debug)]
 pub(crate) struct RequestId(String);
 
@@ -39,7 +39,7 @@ impl RequestId {
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
-        // Hexadecimal digits and a dash are always a header's value.
+        // Hexadecimal digits and a dash are always a valid header value.
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
     }
 }

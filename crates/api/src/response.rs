@@ -1,4 +1,4 @@
-//! How routes are made and answered.
+//! Routes, and responses of JSON.
 
 use actix_web::body::MessageBody;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use crate::problem::{Code, Problem};
 
-/// Bytes given to the connection at once. It copies what it is given, so that a larger piece would be held once more.
-pub(crate) const MAX_PIECE: usize = 64 * 1024;
-/// What handlers return.
+/// Maximum bytes given to the connection at once. It copies them, so that a larger chunk would take its memory twice.
+pub(crate) const MAX_CHUNK_BYTES: usize = 64 * 1024;
+/// The result of a handler.
 pub(crate) type Answer = Result<HttpResponse, Problem>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A path whose other methods are refused, naming those that it has.
+/// Makes a resource whose other methods are refused with the list of those that it has.
 pub(crate) fn resource(path: &str, methods: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move {
         let detail = format!("This route has the methods {methods}.");
@@ -23,28 +23,28 @@ pub(crate) fn resource(path: &str, methods: &'static str) -> Resource {
     }))
 }
 
-/// A route for GET, and for HEAD, which is GET without the body.
+/// Makes a route for GET, and for HEAD, which is GET without the body.
 pub(crate) fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-/// A JSON answer of about `size` bytes.
+/// Makes a JSON response of about `size` bytes.
 pub(crate) fn json(size: usize, body: &impl Serialize) -> Answer {
     Ok(json_bytes(render(size, body)?))
 }
 
-/// Something as JSON text of about `size` bytes.
+/// Writes JSON text of about `size` bytes.
 pub(crate) fn render(size: usize, body: &impl Serialize) -> Result<Bytes, Problem> {
     let mut bytes = Vec::with_capacity(size);
     serde_json::to_writer(&mut bytes, body).map_err(Problem::unwritable)?;
-    // What is counted of a large answer is its length, so it keeps no more than that.
-    if bytes.capacity() > bytes.len() + MAX_PIECE {
+    // The length of a large response is what its user is charged, so it holds no more memory than that.
+    if bytes.capacity() > bytes.len() + MAX_CHUNK_BYTES {
         bytes.shrink_to_fit();
     }
     Ok(bytes.into())
 }
 
-/// An answer of JSON text.
+/// Makes a response of JSON text.
 pub(crate) fn json_bytes(body: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(body)
 }

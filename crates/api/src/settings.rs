@@ -5,78 +5,78 @@ use std::time::Duration;
 
 use crate::auth::Authenticator;
 
-/// How the API behaves.
+/// Settings of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Says who is calling.
+    /// The authenticator of callers.
     pub authenticator: Authenticator,
-    /// The origins whose pages may use the API, as browsers write them: scheme, host, and port if it is not the usual.
+    /// Origins whose pages may use the API, as browsers write them: scheme, host, and a port that is not the default.
     pub allowed_origins: Vec<String>,
-    /// How many requests a user may make; without it, any number.
+    /// The rate limit on each user's requests; none for no limit.
     pub request_limit: Option<RequestLimit>,
     /// Number of proxies in front of the server whose entries in `X-Forwarded-For` are believed. With 0, the client is the
     /// connection's peer.
     pub trusted_proxies: usize,
-    /// How long a client may take to send a body.
+    /// Time limit for the arrival of a body.
     pub body_timeout: Duration,
-    /// How long the service may take over a request, once the body is there.
+    /// Time limit of a request once its body has arrived.
     pub request_timeout: Duration,
-    /// How WebSockets behave.
+    /// Settings of WebSockets.
     pub sockets: SocketSettings,
-    /// Number of requests of one user that may be under way at once, from their heads to the ends of their answers, so that
-    /// no user holds all connections. WebSockets have a limit of their own.
+    /// Maximum requests of one user in flight, from their heads to the ends of their responses, so that no user holds all
+    /// connections. WebSockets have a limit of their own.
     pub user_requests: usize,
-    /// Bytes that may be held of bodies that are being received, but for the first 64 KiB of each.
+    /// Maximum bytes of bodies that are being received, not counting the first 64 KiB of each.
     pub body_bytes: ByteLimit,
-    /// Bytes that may be held of answers and messages that are being sent, but for those that have 64 KiB at most.
-    pub answer_bytes: ByteLimit,
+    /// Maximum bytes of responses and messages that are being sent, not counting those of 64 KiB or less.
+    pub response_bytes: ByteLimit,
 }
 
 impl Settings {
-    /// The usual limit on the bytes of bodies: three of the largest for each user.
+    /// The default of `body_bytes`: three of the largest bodies for each user.
     pub const BODY_BYTES: ByteLimit = ByteLimit { server: 128 << 20, user: 48 << 20 };
-    /// The usual limit on the bytes of answers.
-    pub const ANSWER_BYTES: ByteLimit = ByteLimit { server: 256 << 20, user: 64 << 20 };
+    /// The default of `response_bytes`.
+    pub const RESPONSE_BYTES: ByteLimit = ByteLimit { server: 256 << 20, user: 64 << 20 };
 }
 
-/// Bytes that may be held at once.
+/// A limit on bytes in memory at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteLimit {
-    /// Bytes for all users together.
+    /// Maximum bytes of all users together.
     pub server: usize,
-    /// Bytes for one user.
+    /// Maximum bytes of one user.
     pub user: usize,
 }
 
-/// How many requests a user may make, over all connections.
+/// A rate limit on a user's requests over all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimit {
-    /// How many a second in the long run.
+    /// Requests per second in the long run.
     pub per_second: NonZeroU32,
-    /// How many at once, after a rest.
+    /// Maximum burst of requests after a pause.
     pub burst: NonZeroU32,
 }
 
-/// How WebSockets behave; the defaults are what existing clients count on.
+/// Settings of WebSockets. Existing clients rely on the defaults.
 #[derive(Clone, Debug)]
 pub struct SocketSettings {
-    /// How many there are at most, in all. When as many are open, one that has not signed in makes room; when all have,
-    /// the new one is sent away.
+    /// Maximum open sockets. Beyond it, the oldest socket that has not signed in is closed; if all have signed in, the new
+    /// socket is refused.
     pub most: usize,
-    /// How many a user has at most; one more is sent away.
+    /// Maximum signed-in sockets of a user; another one is refused.
     pub most_per_user: usize,
-    /// How many from one address may be about to sign in; the oldest of them makes room for one more.
+    /// Maximum sockets of one address that have not signed in; beyond it, the oldest of them is closed.
     pub most_waiting_per_address: usize,
-    /// How long a client may take to sign in.
+    /// Time limit for the sign-in.
     pub sign_in_within: Duration,
-    /// How long after its user's last signed-in HTTP request a socket lives that never renews its sign-in, as those of old
-    /// clients do not, when its token ends before that. With zero, no socket outlives its token.
+    /// Time after the user's last signed-in HTTP request in which a socket stays open beyond its token, if it never renews its
+    /// sign-in, as old clients do not. With zero, no socket outlives its token.
     pub unrefreshed_max: Duration,
-    /// How much longer than its token a socket lives, so that a renewal that is on its way arrives.
+    /// Time after the end of its token in which a socket stays open, so that a renewal in flight arrives.
     pub expiry_grace: Duration,
-    /// How often a client is asked for a sign of life. One that has given none in three such times is cut off.
+    /// Period of pings. A client that has sent nothing for three periods is disconnected.
     pub ping_every: Duration,
-    /// How often it is asked whether the user may still use the server.
+    /// Period of checks that the user is still active.
     pub check_every: Duration,
 }
 

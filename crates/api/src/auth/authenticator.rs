@@ -10,57 +10,58 @@ use super::error::AuthError;
 use super::signed_in::SignedIn;
 use super::user_status_cache::UserStatusCache;
 
-/// Says who is calling. A clone is the same authenticator.
+/// Authenticates callers. A clone is the same authenticator.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
-    way: Way,
+    method: Method,
     user_statuses: Option<Arc<UserStatusCache>>,
 }
 
 #[derive(Clone, Debug)]
-enum Way {
-    /// Everybody is this user; for the user's own machine.
+enum Method {
+    /// Every caller is this user; for the user's own machine.
     Development(UserId),
     /// Clerk's session tokens.
     Clerk(Arc<Clerk>),
 }
 
 impl Authenticator {
-    /// Takes everybody for this user, whatever the token; only for a server that none but the user's own programs reach.
+    /// Makes an authenticator that takes every caller for this user, with any token; only for a server that no programs but the
+    /// user's own can reach.
     #[must_use]
     pub fn development(user: UserId) -> Self {
-        Self { way: Way::Development(user), user_statuses: None }
+        Self { method: Method::Development(user), user_statuses: None }
     }
 
-    /// Takes Clerk's session tokens.
+    /// Makes an authenticator of Clerk's session tokens.
     ///
     /// # Errors
-    /// When the settings cannot be used.
+    /// [`InvalidClerk`] when the settings cannot be used.
     pub fn clerk(settings: ClerkSettings) -> Result<Self, InvalidClerk> {
-        Ok(Self { way: Way::Clerk(Arc::new(Clerk::new(settings)?)), user_statuses: None })
+        Ok(Self { method: Method::Clerk(Arc::new(Clerk::new(settings)?)), user_statuses: None })
     }
 
-    /// This, letting in only users who are active in the directory.
+    /// Adds a directory: only users who are active in it may sign in.
     #[must_use]
     pub fn with_users(self, directory: Arc<dyn UserDirectory>) -> Self {
         Self { user_statuses: Some(Arc::new(UserStatusCache::new(directory))), ..self }
     }
 
-    /// Whether everybody is one user, and no token is asked for.
+    /// Returns whether every caller is one user, without a token.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        matches!(self.way, Way::Development(_))
+        matches!(self.method, Method::Development(_))
     }
 
-    /// Says whose token this is. In development mode any will do, the empty one too.
+    /// Returns the user of a token. In development mode any token will do, the empty one too.
     ///
     /// # Errors
-    /// [`AuthError`] says why not.
+    /// [`AuthError`] when the token or its user is refused, or cannot be checked now.
     pub async fn authenticate(&self, token: &str) -> Result<SignedIn, AuthError> {
-        let signed_in = match &self.way {
-            Way::Development(user) => SignedIn { user: user.clone(), email: None, expires_at: None },
-            Way::Clerk(_) if token.is_empty() => return Err(AuthError::Missing),
-            Way::Clerk(clerk) => clerk.check(token).await?,
+        let signed_in = match &self.method {
+            Method::Development(user) => SignedIn { user: user.clone(), email: None, expires_at: None },
+            Method::Clerk(_) if token.is_empty() => return Err(AuthError::Missing),
+            Method::Clerk(clerk) => clerk.check(token).await?,
         };
         if let Some(user_statuses) = &self.user_statuses {
             user_statuses.check(&signed_in.user, signed_in.email.as_deref()).await?;
@@ -68,11 +69,11 @@ impl Authenticator {
         Ok(signed_in)
     }
 
-    /// Whether a user who has signed in may still go on; for connections that outlive their first question. Costs little:
-    /// what the directory says is remembered for some seconds.
+    /// Checks that a user who has signed in is still active; for connections that outlive one request. The directory's
+    /// reports are cached for some seconds.
     ///
     /// # Errors
-    /// [`AuthError::Inactive`], or [`AuthError::NoDirectory`] when nothing is known of the user.
+    /// [`AuthError::Inactive`], or [`AuthError::NoDirectory`] when the directory is unavailable and no report on the user is cached.
     pub async fn check_active(&self, user: &UserId) -> Result<(), AuthError> {
         match &self.user_statuses {
             Some(user_statuses) => user_statuses.check(user, None).await,
@@ -80,10 +81,10 @@ impl Authenticator {
         }
     }
 
-    /// Fetches the issuer's keys, so that the first who signs in need not wait for them. That they cannot be had is
-    /// logged; they are asked for again when they are needed.
+    /// Fetches the issuer's keys, so that the first sign-in does not wait for them. A failure is logged, and the fetch is
+    /// retried when a key is needed.
     pub async fn warm_up(&self) {
-        if let Way::Clerk(clerk) = &self.way {
+        if let Method::Clerk(clerk) = &self.method {
             clerk.warm_up().await;
         }
     }

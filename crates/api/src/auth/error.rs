@@ -6,45 +6,45 @@ use quire_storage::StoreError;
 
 use crate::problem::{Code, Problem, sentence};
 
-/// Why somebody is not let in.
+/// A reason why a caller cannot sign in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
-    /// There is no token.
+    /// The request has no token.
     #[error("sign in first: the request has no token")]
     Missing,
     /// The token is not valid. The reason is for the log; the client is told no more than that.
     #[error("sign in again: the token is not valid")]
-    Refused(#[source] Refusal),
-    /// The user may not use the server any more.
+    InvalidToken(#[source] InvalidToken),
+    /// The user is deactivated.
     #[error("this user is not active any more")]
     Inactive,
-    /// Whether the token is valid cannot be said now, since the issuer's keys cannot be had.
-    #[error("nobody can sign in for the moment; try again")]
+    /// The token cannot be checked now, because the issuer's keys cannot be fetched.
+    #[error("signing in is not available for the moment; try again")]
     NoKeys,
-    /// Whether the user is active cannot be said now.
-    #[error("whether this user is active cannot be said for the moment; try again")]
+    /// The user's status cannot be read now.
+    #[error("the status of this user cannot be read for the moment; try again")]
     NoDirectory(#[source] StoreError),
 }
 
-/// What is wrong with a token: never anything out of it.
+/// The fault of a token, in words that hold nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal(pub(crate) &'static str);
+pub struct InvalidToken(pub(crate) &'static str);
 
-impl fmt::Display for Refusal {
+impl fmt::Display for InvalidToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for InvalidToken {}
 
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         let message = sentence(&error);
         match error {
             AuthError::Missing => Self::new(Code::NotSignedIn, message),
-            AuthError::Refused(refusal) => Self::new(Code::BadToken, message).caused_by(refusal),
+            AuthError::InvalidToken(fault) => Self::new(Code::BadToken, message).caused_by(fault),
             AuthError::Inactive => Self::new(Code::InactiveUser, message),
             AuthError::NoKeys => Self::new(Code::SignInUnavailable, message).after(10),
             AuthError::NoDirectory(store) => Self::new(Code::SignInUnavailable, message).after(5).caused_by(store),

@@ -14,5 +14,5 @@ mod user_status_cache;
 
 pub use authenticator::Authenticator;
 pub use clerk::{ClerkKeys, ClerkSettings, InvalidClerk};
-pub use error::{AuthError, Refusal};
+pub use error::{AuthError, InvalidToken};
 pub use signed_in::SignedIn;

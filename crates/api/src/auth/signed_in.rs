@@ -4,14 +4,13 @@ use std::time::Instant;
 
 use quire_domain::UserId;
 
-/// Whoever has signed in.
+/// A user who has signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedIn {
-    /// Who it is.
+    /// The user's id.
     pub user: UserId,
-    /// Their e-mail address, if the token holds one.
+    /// The user's e-mail address, if the token holds one.
     pub email: Option<String>,
-    /// When the token ends, and with it what it allows, on this machine's monotonic clock; in development mode it never
-    /// does.
+    /// The end of the token on this machine's monotonic clock; none in development mode.
     pub expires_at: Option<Instant>,
 }

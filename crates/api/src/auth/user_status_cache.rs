@@ -1,4 +1,4 @@
-//! Whether users are active, as a directory says and as is remembered for a while.
+//! A cache of the directory's reports on users.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,73 +9,73 @@ use quire_domain::UserId;
 use quire_storage::{KnownUser, StoreError, UserDirectory};
 
 use super::error::AuthError;
-use super::user_status::{Next, UserStatus};
+use super::user_status::{StatusAction, UserStatus};
 
-/// How long the directory may take; after that it has failed.
+/// Time limit of a call to the directory; beyond it the call has failed.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Users remembered at most.
+/// Maximum users in the cache.
 const MAX_USERS: usize = 10_000;
 
-/// Users, as the directory knows them. It is asked once at a time for each.
+/// The statuses of users. At most one call to the directory is in flight for each user.
 #[derive(Debug)]
 pub(super) struct UserStatusCache {
     directory: Arc<dyn UserDirectory>,
-    remembered: Mutex<HashMap<UserId, Remembered>>,
+    entries: Mutex<HashMap<UserId, Entry>>,
 }
 
 #[derive(Debug, Default)]
-struct Remembered {
+struct Entry {
     user_status: UserStatus,
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl UserStatusCache {
     pub(super) fn new(directory: Arc<dyn UserDirectory>) -> Self {
-        Self { directory, remembered: Mutex::default() }
+        Self { directory, entries: Mutex::default() }
     }
 
-    /// Whether the user is active; also notes the e-mail address, if one is known.
+    /// Checks that the user is active, and stores the e-mail address if it is known and new.
     pub(super) async fn check(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
-        let (next, is_failing, asking) = self.with(user, |Remembered { user_status, asking }, now| {
+        let (next, is_failing, asking) = self.with(user, |Entry { user_status, asking }, now| {
             (user_status.next(now), user_status.failed.is_some(), Arc::clone(asking))
         });
         let known = match next {
-            Next::Take(is_active) => return answer(is_active),
-            Next::Refuse => return Err(just_failed()),
-            Next::Ask(known) => known,
+            StatusAction::Take(is_active) => return answer(is_active),
+            StatusAction::Refuse => return Err(just_failed()),
+            StatusAction::Ask(known) => known,
         };
         let _turn = match (known, asking.try_lock()) {
             (_, Ok(turn)) => turn,
-            // The directory was away before: one request waits to see whether it is back, the others go on.
+            // The directory failed last time: one request waits for it, the others use the stale report.
             (Some(is_active), Err(_)) if is_failing => return answer(is_active),
             _ => asking.lock().await,
         };
-        // Whoever had the turn before may have asked.
-        match self.with(user, |remembered, now| remembered.user_status.next(now)) {
-            Next::Take(is_active) => answer(is_active),
-            Next::Refuse => Err(just_failed()),
-            Next::Ask(_) => self.ask(user, email).await,
+        // The request that held the lock before may have asked.
+        match self.with(user, |entry, now| entry.user_status.next(now)) {
+            StatusAction::Take(is_active) => answer(is_active),
+            StatusAction::Refuse => Err(just_failed()),
+            StatusAction::Ask(_) => self.ask(user, email).await,
         }
     }
 
     async fn ask(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
         let found = within_limit(self.directory.find(user)).await;
-        // Of one whom the directory does not know nothing speaks against them: it knows who has a notebook.
+        // A user whom the directory does not know is active: the directory has only users with notebooks.
         let is_active = found.as_ref().ok().map(|found| found.as_ref().is_none_or(|found| found.is_active));
-        // What is remembered by now counts, which need not be what it was before.
-        let next = self.with(user, |Remembered { user_status, .. }, now| {
-            user_status.learn(is_active, now);
+        // Decided by the status of now, which may have changed during the call.
+        let next = self.with(user, |Entry { user_status, .. }, now| {
+            user_status.update(is_active, now);
             user_status.next(now)
         });
         match found {
             Ok(Some(found)) if found.is_active => self.note(user, &found, email).await,
-            Err(error) if next == Next::Refuse => return Err(AuthError::NoDirectory(error)),
+            Err(error) if next == StatusAction::Refuse => return Err(AuthError::NoDirectory(error)),
             _ => {}
         }
-        answer(next == Next::Take(true))
+        answer(next == StatusAction::Take(true))
     }
 
-    /// Notes the e-mail address. It is for the operator; nobody is kept out because it cannot be noted, as on a replica.
+    /// Stores the e-mail address, which is for the operator. A failure, as on a replica, keeps no user out.
     async fn note(&self, user: &UserId, found: &KnownUser, email: Option<&str>) {
         if let Some(email) = email.filter(|email| found.email.as_deref() != Some(email))
             && let Err(error) = within_limit(self.directory.set_email(user, email)).await
@@ -85,22 +85,22 @@ impl UserStatusCache {
         }
     }
 
-    /// Looks at what is remembered of a user, and now.
-    fn with<T>(&self, user: &UserId, look: impl FnOnce(&mut Remembered, Instant) -> T) -> T {
-        let mut remembered = self.lock();
+    /// Runs `look` on the user's entry, with the present time.
+    fn with<T>(&self, user: &UserId, look: impl FnOnce(&mut Entry, Instant) -> T) -> T {
+        let mut entries = self.lock();
         let now = Instant::now();
-        if remembered.len() >= MAX_USERS && !remembered.contains_key(user) {
-            remembered.retain(|_, remembered| matches!(remembered.user_status.next(now), Next::Take(_)));
-            if remembered.len() >= MAX_USERS {
-                remembered.clear(); // the directory knows
+        if entries.len() >= MAX_USERS && !entries.contains_key(user) {
+            entries.retain(|_, entry| matches!(entry.user_status.next(now), StatusAction::Take(_)));
+            if entries.len() >= MAX_USERS {
+                entries.clear(); // the directory knows
             }
         }
-        look(remembered.entry(user.clone()).or_default(), now)
+        look(entries.entry(user.clone()).or_default(), now)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Remembered>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Entry>> {
         // Nothing in here can panic half-way.
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers as often as it is let; without answers it fails.
+    /// A directory that answers as many calls as it has permits, and fails if it has no answer.
     #[derive(Debug)]
     struct Directory {
         answers: Option<bool>,
@@ -168,10 +168,10 @@ mod tests {
         UserId::new("ann").unwrap()
     }
 
-    /// What was known of Ann 10 s ago.
+    /// Ann's status as of 10 s ago.
     fn ago(is_active: bool, failed: bool) -> UserStatus {
         let then = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
-        UserStatus { said: Some((is_active, then)), failed: failed.then_some(then) }
+        UserStatus { report: Some((is_active, then)), failed: failed.then_some(then) }
     }
 
     #[tokio::test]
@@ -190,7 +190,7 @@ mod tests {
     async fn one_waits_for_a_directory_that_was_away_and_the_others_go_on() {
         let (directory, user_statuses) = Directory::with(Some(false));
         let user = ann();
-        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, true));
+        user_statuses.with(&user, |entry, _| entry.user_status = ago(true, true));
         let mut first = Box::pin(user_statuses.check(&user, None));
         assert!(first.as_mut().now_or_never().is_none());
         assert!(user_statuses.check(&user, None).now_or_never().unwrap().is_ok());
@@ -204,10 +204,10 @@ mod tests {
     async fn what_was_known_before_a_failure_replaces_nothing_that_was_learned_meanwhile() {
         let (directory, user_statuses) = Directory::with(None);
         let user = ann();
-        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, false));
+        user_statuses.with(&user, |entry, _| entry.user_status = ago(true, false));
         let mut asking = Box::pin(user_statuses.check(&user, None));
         assert!(asking.as_mut().now_or_never().is_none());
-        user_statuses.with(&user, |remembered, now| remembered.user_status.learn(Some(false), now));
+        user_statuses.with(&user, |entry, now| entry.user_status.update(Some(false), now));
         directory.let_through.add_permits(1);
         assert!(matches!(asking.await, Err(AuthError::Inactive)));
         assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::Inactive)));
@@ -218,7 +218,7 @@ mod tests {
         let (directory, user_statuses) = Directory::with(Some(true));
         let user = ann();
         assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::NoDirectory(_))));
-        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, false));
+        user_statuses.with(&user, |entry, _| entry.user_status = ago(true, false));
         assert!(user_statuses.check(&user, None).await.is_ok());
         assert_eq!(directory.asked(), 2);
     }

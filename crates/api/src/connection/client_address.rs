@@ -1,4 +1,4 @@
-//! The address of the client: the connection's peer or, behind proxies that the operator trusts, what they say of it.
+//! The address of the client: that of the connection's peer or, behind trusted proxies, the one that they forward.
 
 use std::net::IpAddr;
 
@@ -15,8 +15,8 @@ pub(crate) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, trusted_
     forwarded(headers, trusted_proxies).or(peer)
 }
 
-/// The network of a client's address, as far as one client can be told from another by it: of IPv6, the /64 that one customer
-/// gets. Clients without an address are one network.
+/// The network of a client's address, as far as it tells clients apart: an IPv4 address, or the /64 of an IPv6 address, which
+/// one customer gets. Clients without an address are one network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Network(u128);
 

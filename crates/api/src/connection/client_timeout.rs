@@ -1,4 +1,4 @@
-//! A limit on the time that a client may take.
+//! A timeout for clients.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,27 +6,35 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Parts of the limit, each of which begins when the end of the one before it was noticed.
+/// Number of parts of the limit. A part begins when the timer has noticed the end of the one before it.
 const PARTS: u32 = 20;
 
-/// A timer for what a client takes. A thread that is held up cannot see what the client has sent meanwhile, so such a time
-/// counts as one of the parts at most, however long it was: no client is blamed for the server's own slowness.
+/// A timeout for a client's sending or reading. A stall of the server's own thread, in which it cannot see what the client
+/// sends, counts as one part at most, however long it is: no client is cut off for the server's slowness.
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// use std::time::Duration;
+///
+/// quire_api::ClientTimeout::new(Duration::from_millis(20)).elapsed().await;
+/// # });
+/// ```
 #[derive(Debug)]
-pub struct Patience {
+pub struct ClientTimeout {
     part: Duration,
     left: u32,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Patience {
-    /// A timer that begins now.
+impl ClientTimeout {
+    /// Makes a timeout that begins now.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         let part = limit / PARTS;
         Self { part, left: PARTS - 1, timer: Box::pin(sleep_until(Instant::now() + part)) }
     }
 
-    /// Ready when the time is over.
+    /// Polls the timer; ready once the limit has elapsed.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(context));
@@ -38,8 +46,8 @@ impl Patience {
         }
     }
 
-    /// Waits until the time is over.
-    pub async fn over(mut self) {
+    /// Waits until the limit has elapsed.
+    pub async fn elapsed(mut self) {
         std::future::poll_fn(|context| self.poll(context)).await;
     }
 }
@@ -53,8 +61,8 @@ mod tests {
     #[actix_web::test]
     async fn a_time_in_which_the_thread_was_held_up_counts_as_one_part() {
         pause();
-        let mut patience = Patience::new(Duration::from_secs(20));
-        let mut look = || patience.poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let mut timeout = ClientTimeout::new(Duration::from_secs(20));
+        let mut look = || timeout.poll(&mut Context::from_waker(std::task::Waker::noop()));
         assert!(look().is_pending());
         advance(Duration::from_mins(10)).await;
         let mut tenths = 10;

@@ -1,4 +1,4 @@
-//! What the API and the listener of a connection tell each other: whose turn it is, the server's or the client's, and when the
+//! The state of a connection that the API and the listener share: whether the server or the client is awaited, and when the
 //! connection may be closed.
 //!
 //! The HTTP library keeps both to itself. The listener puts a [`ConnectionHandle`] among the connection's data; without one,
@@ -21,14 +21,14 @@ pub struct ConnectionHandle(Rc<State>);
 
 #[derive(Debug)]
 struct State {
-    under_way: Cell<usize>,
-    /// Requests that have begun since everything that had arrived was read.
+    active: Cell<usize>,
+    /// Number of requests that have begun since all arrived bytes were read.
     begun_in_a_row: Cell<usize>,
     has_begun: Cell<bool>,
     waiting_since: Cell<Instant>,
-    /// Since when the body of the request is awaited.
+    /// Time since which the body of the request is awaited.
     receiving_since: Cell<Option<Instant>>,
-    /// Since when the client takes nothing of what is sent.
+    /// Time since which the client reads nothing.
     blocked_since: Cell<Option<Instant>>,
     source: Cell<Source>,
     hung_up: Cell<bool>,
@@ -36,29 +36,29 @@ struct State {
     reader: RefCell<Option<Waker>>,
 }
 
-/// What a connection is counted by: the user of its last request or, without one, the network of its client.
+/// The source to which a connection is attributed: the user of its last request or, without a user, the network of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source(Counted);
 
-/// The kinds of [`Source`]; a user by a hash, which is enough to tell users apart.
+/// The kinds of [`Source`]. A user is a hash, which is enough to tell users apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Counted {
     Network(Network),
     User(u64),
 }
 
-/// A request, or a WebSocket, from its head to the end of its answer.
+/// A request, or a WebSocket, from its head to the end of its response. Counts until it is dropped.
 #[derive(Debug)]
-pub struct UnderWay(Rc<State>);
+pub struct ActiveRequest(Rc<State>);
 
-/// The time in which the body of a request is received, until this is dropped.
+/// A mark that the body of a request is being received, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ReceivingBody(ConnectionHandle);
 
 impl Default for ConnectionHandle {
     fn default() -> Self {
         Self(Rc::new(State {
-            under_way: Cell::new(0),
+            active: Cell::new(0),
             begun_in_a_row: Cell::new(0),
             has_begun: Cell::new(false),
             waiting_since: Cell::new(Instant::now()),
@@ -79,68 +79,68 @@ impl ConnectionHandle {
         self.0.has_begun.get()
     }
 
-    /// Returns since when the connection goes on only by what its client does: sends a request or the rest of its body, or takes
-    /// an answer. Returns nothing while the server works on a request, and once the connection is on its way out.
+    /// Returns the time since which the connection waits for its client: to send a request or the rest of its body, or to read
+    /// a response. Returns nothing while the server works on a request, and once the connection is being closed.
     #[must_use]
     pub fn client_awaited_since(&self) -> Option<Instant> {
         if self.is_hung_up() {
             return None;
         }
-        if self.0.under_way.get() == 0 {
+        if self.0.active.get() == 0 {
             return Some(self.0.waiting_since.get());
         }
         self.0.receiving_since.get().or(self.0.blocked_since.get())
     }
 
-    /// Returns what the connection is counted by.
+    /// Returns the source to which the connection is attributed.
     #[must_use]
     pub fn source(&self) -> Source {
         self.0.source.get()
     }
 
-    /// Counts the connection by this address, that of its peer or the one that a trusted proxy names.
+    /// Attributes the connection to this address: that of its peer or the one that a trusted proxy names.
     pub fn set_address(&self, address: Option<IpAddr>) {
         self.0.source.set(Source(Counted::Network(Network::of(address))));
     }
 
-    /// Counts the connection by this user.
+    /// Attributes the connection to this user.
     pub(crate) fn set_user(&self, user: &UserId) {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
         self.0.source.set(Source(Counted::User(hasher.finish())));
     }
 
-    /// Notes whether the body of the request is awaited.
+    /// Records whether the body of the request is awaited.
     pub fn set_receiving(&self, is_receiving: bool) {
         self.0.receiving_since.set(is_receiving.then(Instant::now));
     }
 
-    /// Notes that the body of the request is awaited, until what is returned is dropped.
+    /// Records that the body of the request is awaited, until the returned mark is dropped.
     pub(crate) fn receiving_body(&self) -> ReceivingBody {
         self.set_receiving(true);
         ReceivingBody(self.clone())
     }
 
-    /// Notes whether the client takes nothing of what is sent.
+    /// Records whether the client reads nothing.
     pub fn set_blocked(&self, is_blocked: bool) {
         if is_blocked != self.0.blocked_since.get().is_some() {
             self.0.blocked_since.set(is_blocked.then(Instant::now));
         }
     }
 
-    /// Returns whether nothing more is to be read.
+    /// Returns whether the connection reads no more.
     #[must_use]
     pub fn is_hung_up(&self) -> bool {
         self.0.hung_up.get()
     }
 
-    /// Returns whether nothing more is to be sent either, unless the client takes it at once.
+    /// Returns whether the connection also sends no more than the client takes at once.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.0.cut_off.get()
     }
 
-    /// Ends the connection as soon as everything given to it has been sent, without waiting for the client.
+    /// Closes the connection as soon as everything given to it has been sent, without waiting for the client.
     pub fn hang_up(&self) {
         self.0.hung_up.set(true);
         if let Some(reader) = self.0.reader.take() {
@@ -148,18 +148,18 @@ impl ConnectionHandle {
         }
     }
 
-    /// Ends the connection without waiting for the client to take what has been given to it.
+    /// Closes the connection without waiting for the client to read what has been given to it.
     pub fn cut_off(&self) {
         self.0.cut_off.set(true);
         self.hang_up();
     }
 
-    /// Notes that everything that has arrived was read, and remembers the task to be woken by [`Self::hang_up`].
+    /// Records that all arrived bytes were read, and the task that [`Self::hang_up`] wakes.
     pub fn wait(&self, reader: &Waker) {
         self.0.begun_in_a_row.set(0);
-        let mut kept = self.0.reader.borrow_mut();
-        if kept.as_ref().is_none_or(|kept| !kept.will_wake(reader)) {
-            *kept = Some(reader.clone());
+        let mut waker = self.0.reader.borrow_mut();
+        if waker.as_ref().is_none_or(|waker| !waker.will_wake(reader)) {
+            *waker = Some(reader.clone());
         }
     }
 
@@ -169,25 +169,25 @@ impl ConnectionHandle {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns whether the present request was sent together with the one before it. The library answers all of those in a row,
-    /// without giving the thread to its other connections.
+    /// Returns whether the present request was pipelined: sent together with the one before it. The library answers all of
+    /// those in a row, without giving the thread to its other connections.
     pub(crate) fn is_pipelined(&self) -> bool {
         self.0.begun_in_a_row.get() > 1
     }
 
-    /// Counts a request until what is returned is dropped.
+    /// Counts a request until the returned value is dropped.
     #[must_use]
-    pub fn begin(&self) -> UnderWay {
+    pub fn begin(&self) -> ActiveRequest {
         self.0.has_begun.set(true);
-        self.0.under_way.set(self.0.under_way.get() + 1);
+        self.0.active.set(self.0.active.get() + 1);
         self.0.begun_in_a_row.set(self.0.begun_in_a_row.get() + 1);
-        UnderWay(Rc::clone(&self.0))
+        ActiveRequest(Rc::clone(&self.0))
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        self.0.under_way.set(self.0.under_way.get() - 1);
+        self.0.active.set(self.0.active.get() - 1);
         self.0.waiting_since.set(Instant::now());
     }
 }

@@ -1,4 +1,4 @@
-//! The client's connection: its address, its state as the listener and the API share it, and limits on its time.
+//! The client's connection: its address, the state that the listener and the API share, and the timeout.
 
 pub(crate) mod client_address;
 pub(crate) mod client_timeout;

@@ -1,4 +1,4 @@
-//! What handlers take from a request; every failure is a [`Problem`].
+//! Bodies of requests: JSON objects, and raw bytes.
 
 use std::pin::{Pin, pin};
 
@@ -11,25 +11,25 @@ use quire_domain::{Json, JsonError, limits};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::body_digest::BodyNote;
+use super::body_digest::BodyHasher;
 use super::receiving::{Received, Receiving, SMALL_BODY};
-use crate::connection::client_timeout::Patience;
+use crate::connection::client_timeout::ClientTimeout;
 use crate::connection::handle::ConnectionHandle;
 use crate::problem::{Code, Problem};
 
-/// Bytes of a body that holds a cell's source: every byte of it can take six, as in `\u0001`.
+/// Maximum bytes of a body that holds a cell's source: every byte of it can take six, as in `\u0001`.
 pub(crate) const CODE_BODY: usize = 8 * limits::CELL_SOURCE_BYTES;
 
-/// A JSON object as the body, which has at most `MAX` bytes.
+/// A JSON object as the body, of at most `MAX` bytes.
 pub(crate) struct Body<T, const MAX: usize = SMALL_BODY>(pub(crate) T);
 
 /// A JSON object as the body, or no body.
 pub(crate) struct OptionalBody<T>(pub(crate) T);
 
-/// A body of any kind, which has at most as many bytes as any body may have.
+/// A body of any kind, of at most [`limits::BODY_BYTES`].
 pub(crate) struct RawBody(pub(crate) Received);
 
-/// A body that is read, so that the connection can go on, and means nothing.
+/// A body that is ignored, but read so that the connection can go on.
 pub(crate) struct IgnoredBody;
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
@@ -79,29 +79,29 @@ impl FromRequest for IgnoredBody {
     }
 }
 
-/// Reads the body whole, within the limits of time and of bytes, and returns it unless it has more than `most` bytes. It is read
-/// to its end even then, without being kept, since most clients look for an answer only when they have sent everything.
+/// Reads the whole body within the limits of time and of bytes, and returns it unless it has more than `max` bytes. A larger
+/// body is read to its end and dropped, because most clients read a response only when they have sent everything.
 fn read_body(
     request: &HttpRequest,
     payload: &mut Payload,
-    most: usize,
+    max: usize,
 ) -> impl Future<Output = Result<Option<Received>, Problem>> + use<> {
-    let receiving = Receiving::begin(request, most);
+    let receiving = Receiving::begin(request, max);
     let mut payload = payload.take();
-    let mut note = BodyNote::of(request);
+    let mut hasher = BodyHasher::of(request);
     let connection = request.conn_data::<ConnectionHandle>().cloned();
     async move {
         let (mut receiving, time) = receiving?;
         let _receiving = connection.as_ref().map(ConnectionHandle::receiving_body);
         let read = async {
             while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
-                note.add(&chunk);
+                hasher.add(&chunk);
                 receiving.add(&chunk)?;
             }
-            note.end();
+            hasher.end();
             receiving.end()
         };
-        match select(pin!(read), pin!(Patience::new(time).over())).await {
+        match select(pin!(read), pin!(ClientTimeout::new(time).elapsed())).await {
             Either::Left((received, _)) => received,
             Either::Right(_) => Err(Problem::new(Code::SlowBody, "The body did not arrive in time.")),
         }
@@ -112,7 +112,7 @@ fn broken_off(_: PayloadError) -> Problem {
     Problem::new(Code::BadRequest, "The body is broken off or badly framed.")
 }
 
-/// As [`parse`]; a large body is parsed elsewhere, so that it holds up none of the thread's connections.
+/// Parses a body as [`parse`] does, a large one on a blocking thread, so that it holds up none of the thread's connections.
 async fn parse_received<T: DeserializeOwned + Send + 'static>(received: Received) -> Result<T, Problem> {
     if received.bytes.len() <= SMALL_BODY {
         return parse(&received.bytes);
@@ -121,7 +121,7 @@ async fn parse_received<T: DeserializeOwned + Send + 'static>(received: Received
     parsed.unwrap_or_else(|_ending| Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5)))
 }
 
-/// One JSON object and nothing after it.
+/// Parses one JSON object with nothing after it.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     check_depth(bytes)?;
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -146,7 +146,7 @@ fn misfit(error: &serde_json::Error, path: &str) -> Problem {
     }
 }
 
-/// Checks the depth of fields too that nobody reads: serde skips those without looking at it.
+/// Checks the depth of all fields, also of unknown ones, which serde skips without a check.
 fn check_depth(bytes: &[u8]) -> Result<(), Problem> {
     let opening = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if opening > limits::JSON_DEPTH
@@ -168,7 +168,7 @@ mod tests {
     use crate::limiters::byte_budget::ByteBudget;
     use crate::settings::ByteLimit;
 
-    /// The thread that has parsed it.
+    /// The thread on which the value was parsed.
     struct ParsedOn(ThreadId);
 
     impl<'de> Deserialize<'de> for ParsedOn {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The digest of a request's body, as soon as that has been read; shared by who reads it and who wants to know.
+/// The digest of a request's body, once the body has been read. A clone is the same digest.
 #[derive(Clone, Default)]
 pub(crate) struct BodyDigest(Rc<Cell<Option<[u8; 32]>>>);
 
@@ -30,10 +30,10 @@ impl BodyDigest {
     }
 }
 
-/// Takes note of a body while it is read, if that may have to be compared.
-pub(crate) struct BodyNote(Option<(Sha256, BodyDigest)>);
+/// A hasher of a body while it is read, if the request has an idempotency key.
+pub(crate) struct BodyHasher(Option<(Sha256, BodyDigest)>);
 
-impl BodyNote {
+impl BodyHasher {
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let is_keyed = request.headers().contains_key(IDEMPOTENCY_KEY);
         Self(is_keyed.then(|| (Sha256::new(), BodyDigest::of(request))))

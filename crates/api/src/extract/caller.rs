@@ -9,7 +9,7 @@ use quire_domain::UserId;
 use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
 
-/// The caller's identity, proven: what handlers take. Only the guard makes one.
+/// The signed-in user of a request. Only the guard puts one into a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) UserId);
 
@@ -22,17 +22,17 @@ impl FromRequest for Caller {
     }
 }
 
-/// Who is calling, as the guard found.
+/// Returns the caller that the guard has put into the request.
 pub(crate) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     request.extensions().get::<Caller>().cloned().ok_or_else(unreachable_state)
 }
 
-/// What all handlers share.
-pub(crate) fn shared(request: &HttpRequest) -> Result<&AppState, Problem> {
+/// Returns the state that all requests share.
+pub(crate) fn app_state(request: &HttpRequest) -> Result<&AppState, Problem> {
     request.app_data::<web::Data<AppState>>().map(web::Data::get_ref).ok_or_else(unreachable_state)
 }
 
-/// The application always has the guard and the shared state; a request without them is refused all the same.
+/// The error of a request without a caller or state, which the application never passes to a handler.
 fn unreachable_state() -> Problem {
     Problem::new(Code::Internal, "The server is not set up.")
 }

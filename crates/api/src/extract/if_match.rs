@@ -12,18 +12,18 @@ use crate::etag;
 use crate::problem::{Code, Problem};
 use crate::wire::ExpectedRevision;
 
-/// What `If-Match` says.
+/// The condition of `If-Match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Nothing; or that the notebook must be there, which every change needs anyway.
+    /// No header, or `*`: the notebook must exist, which every change needs anyway.
     Any,
     /// An entity tag of this server's.
     One(KnownState),
-    /// An entity tag that is none of this server's, or weak: it matches nothing.
+    /// An entity tag of another form, or a weak one: it matches no state.
     Other,
 }
 
-/// At which revision a change may be made, and how to tell when that is another one.
+/// The revision at which a change may be made, and the source of that condition.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Precondition {
     pub(crate) expected: Expected,
@@ -54,7 +54,7 @@ fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     }
 }
 
-/// The state that the body's `expected_revision` stands for.
+/// Reads the state that the body's `expected_revision` stands for.
 fn expected_state(expected: &ExpectedRevision) -> Result<KnownState, Problem> {
     let detail = "`expected_revision` must be a number, or the text of an ETag with its quotes.";
     match expected {
@@ -64,7 +64,7 @@ fn expected_state(expected: &ExpectedRevision) -> Result<KnownState, Problem> {
 }
 
 impl IfMatch {
-    /// What the header and the body together ask for.
+    /// Combines the conditions of the header and of the body.
     pub(crate) async fn with(
         self,
         service: &NotebookService,
@@ -84,7 +84,7 @@ impl IfMatch {
             }
             (Self::One(known), _) => Some(known),
             (Self::Other, _) => {
-                // Whether the notebook is there, and the caller's, comes first.
+                // An unknown notebook, or another user's, is reported first.
                 let published = service.get(user, id).await?;
                 return Err(Problem::not_matching(published.notebook.revision));
             }
@@ -103,8 +103,8 @@ impl IfMatch {
 }
 
 impl Precondition {
-    /// The refusal as the client must be told it.
-    pub(crate) fn told(self, problem: Problem) -> Problem {
+    /// Converts a conflict to 412 if the condition was the header's.
+    pub(crate) fn map_problem(self, problem: Problem) -> Problem {
         if self.by_header { problem.of_precondition() } else { problem }
     }
 }

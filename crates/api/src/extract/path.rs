@@ -7,13 +7,13 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{CellId, NotebookId};
 
-use super::caller::{caller, shared};
+use super::caller::{app_state, caller};
 use crate::problem::{Code, Problem};
 
-/// The notebook that the path names, `blank` and `demo` resolved.
+/// The id of the notebook in the path, with `blank` and `demo` resolved.
 pub(crate) struct NotebookPath(pub(crate) NotebookId);
 
-/// The cell that the path names.
+/// The id of the cell in the path.
 pub(crate) struct CellPath(pub(crate) CellId);
 
 impl FromRequest for NotebookPath {
@@ -23,7 +23,7 @@ impl FromRequest for NotebookPath {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let read = || {
             let text = segment(request, 3)?;
-            Ok(Self(shared(request)?.service.resolve(&caller(request)?.0, &text)?))
+            Ok(Self(app_state(request)?.service.resolve(&caller(request)?.0, &text)?))
         };
         ready(read())
     }
@@ -38,13 +38,13 @@ impl FromRequest for CellPath {
     }
 }
 
-/// A cell's id as a client wrote it; what can be no id names no cell.
+/// Reads a cell's id. A text that is no valid id names no cell.
 pub(crate) fn cell_id(text: &str) -> Result<CellId, Problem> {
     CellId::new(text).map_err(|_invalid| Problem::new(Code::UnknownCell, "No cell can have this id."))
 }
 
-/// A segment of `/api/notebooks/{3}/cells/{5}`. Taken from the path as it was sent: the router's own decoding replaces
-/// what is not UTF-8, so that other ids than the one sent could be meant.
+/// Returns a segment of `/api/notebooks/{3}/cells/{5}`, of the path as it was sent: the router's own decoding replaces bytes that
+/// are not UTF-8, and would give another id.
 fn segment(request: &HttpRequest, index: usize) -> Result<Cow<'_, str>, Problem> {
     let text = request.uri().path().split('/').nth(index).unwrap_or_default();
     decode(text).ok_or_else(|| Problem::new(Code::BadRequest, "The path is not percent-encoded UTF-8."))

@@ -1,4 +1,4 @@
-//! Cells: adding, changing, moving, deleting.
+//! Routes of cells.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     tag = "Cells",
     params(NotebookPath, IfMatch, Keyed),
     request_body = CellIn,
-    responses((status = 200, description = "The new cell's id.", body = CreatedCellOut)),
+    responses((status = 200, description = "The cell was added.", body = CreatedCellOut)),
 )]
 pub(crate) async fn insert(
     shared: web::Data<AppState>,
@@ -62,7 +62,7 @@ pub(crate) async fn insert(
     tag = "Cells",
     params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = CodeIn,
-    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+    responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn update(
     shared: web::Data<AppState>,
@@ -84,7 +84,7 @@ pub(crate) async fn update(
     tag = "Cells",
     params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = MoveIn,
-    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+    responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn move_cell(
     shared: web::Data<AppState>,
@@ -107,7 +107,7 @@ pub(crate) async fn move_cell(
     tag = "Cells",
     params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = TypeIn,
-    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+    responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn set_type(
     shared: web::Data<AppState>,
@@ -129,7 +129,7 @@ pub(crate) async fn set_type(
     tag = "Cells",
     params(NotebookPath, CellPath, IfMatch, Keyed),
     request_body = DeleteIn,
-    responses((status = 200, description = "The notebook's revision now.", body = EditedOut)),
+    responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn delete(
     shared: web::Data<AppState>,
@@ -154,8 +154,8 @@ async fn apply(
     marked(edited.is_replay, json(64, &EditedOut::new(&edited.outcome)))
 }
 
-/// A cell's source as a client sent it. Checked here, so that megabytes are not analysed before they are refused, and
-/// because the source is the request, in effect: other values beyond their limits are 422.
+/// Checks the length of a cell's source, before it is analysed. Too long a source is 413, because it is most of the request;
+/// other values beyond their limits are 422.
 fn source(code: String) -> Result<Arc<str>, Problem> {
     limits::at_most("the cell's source", "bytes", limits::CELL_SOURCE_BYTES, code.len())
         .map_err(|error| Problem::of(Code::TooLarge, &error))?;

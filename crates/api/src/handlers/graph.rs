@@ -1,4 +1,4 @@
-//! The dependency graph of a notebook.
+//! The route of the dependency graph.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use quire_service::Published;
 
 use crate::app_state::AppState;
 use crate::extract::{Caller, NotebookPath};
-use crate::response::{Answer, MAX_PIECE, json_bytes, read, render, resource};
+use crate::response::{Answer, MAX_CHUNK_BYTES, json_bytes, read, render, resource};
 use crate::wire::GraphOut;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/notebooks/{id}/graph", "GET, HEAD").route(read().to(get)));
 }
 
-/// Reads which cell takes which name from which.
+/// Reads the dependency graph of a notebook.
 #[utoipa::path(
     get,
     path = "/api/notebooks/{id}/graph",
     operation_id = "getGraph",
     tag = "Notebooks",
     params(NotebookPath),
-    responses((status = 200, description = "The graph, with its cycles and what is worth knowing.", body = GraphOut)),
+    responses((status = 200, description = "The graph, with its cycles and diagnostics.", body = GraphOut)),
 )]
 pub(crate) async fn get(shared: web::Data<AppState>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
-    // Before the work, so that a client that does not read its answers has none done for it.
+    // Reserved before the work, so that no work is done for a client that does not read its responses.
     let size = graph_size(&published.notebook);
-    let hold = if size > MAX_PIECE { Some(shared.hold_answer(&user, size)?) } else { None };
+    let hold = if size > MAX_CHUNK_BYTES { Some(shared.hold_response(&user, size)?) } else { None };
     drop(published);
     let write = move |published: &Published, graph: &Graph| {
         let edges: Vec<_> = graph.dependencies().collect();
@@ -44,7 +44,7 @@ pub(crate) async fn get(shared: web::Data<AppState>, Caller(user): Caller, Noteb
     Ok(answer)
 }
 
-/// Bytes of a graph as JSON, about: each name is with its cell, and at most once more with an edge.
+/// Estimates the bytes of a graph as JSON: each name is with its cell, and at most once more with an edge.
 fn graph_size(notebook: &Notebook) -> usize {
     let of_cell = |cell: &Arc<Cell>| {
         let reads: usize = cell.reads().map(|name| 2 * (name.len() + 4)).sum();

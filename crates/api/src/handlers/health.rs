@@ -1,4 +1,4 @@
-//! How the server is, for load balancers and orchestrators.
+//! Probes of the server's state, for load balancers and orchestrators.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/readyz", "GET, HEAD").route(read().to(ready)));
 }
 
-/// Tells how the server is.
+/// Reads the state of the server.
 ///
 /// For load balancers and people. Needs no sign-in.
 #[utoipa::path(
@@ -28,8 +28,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     tag = "Server",
     security(()),
     responses(
-        (status = 200, description = "Healthy, or degraded: some notebooks can be read, and other things do not work.", body = HealthOut),
-        (status = 503, description = "Unhealthy: the server shuts down, or no notebook can be read.", body = HealthOut),
+        (status = 200, description = "The server is healthy, or degraded: some notebooks can be read, and other requests fail.", body = HealthOut),
+        (status = 503, description = "The server is unhealthy: it shuts down, or no notebook can be read.", body = HealthOut),
     ),
 )]
 pub(crate) async fn health(shared: web::Data<AppState>) -> Answer {
@@ -59,19 +59,19 @@ fn status(health: &Health, closing: bool) -> HealthStatus {
     }
 }
 
-/// Time in which the service must respond.
+/// Time limit of the service's response.
 const RESPONDS_WITHIN: Duration = Duration::from_secs(2);
 
-/// Tells whether the server still works: an edit would get through to the store in time.
+/// Checks that the server works: an edit would reach the store in time.
 ///
-/// For whatever would otherwise restart it. Needs no sign-in.
+/// For an orchestrator, which restarts a server that fails this probe. Needs no sign-in.
 #[utoipa::path(
     get,
     path = "/livez",
     operation_id = "livez",
     tag = "Server",
     security(()),
-    responses((status = 200, description = "It works.", body = ProbeOut)),
+    responses((status = 200, description = "The server works.", body = ProbeOut)),
 )]
 pub(crate) async fn alive(shared: web::Data<AppState>) -> Answer {
     if !shared.service.responds(RESPONDS_WITHIN).await {
@@ -81,7 +81,7 @@ pub(crate) async fn alive(shared: web::Data<AppState>) -> Answer {
     json(32, &ProbeOut { status: "alive" })
 }
 
-/// Tells whether to send requests here.
+/// Checks that the server accepts requests.
 ///
 /// For load balancers. Needs no sign-in.
 #[utoipa::path(
@@ -90,7 +90,7 @@ pub(crate) async fn alive(shared: web::Data<AppState>) -> Answer {
     operation_id = "readyz",
     tag = "Server",
     security(()),
-    responses((status = 200, description = "Yes.", body = ProbeOut)),
+    responses((status = 200, description = "The server accepts requests.", body = ProbeOut)),
 )]
 pub(crate) async fn ready(shared: web::Data<AppState>) -> Answer {
     if is_closing(&shared) {

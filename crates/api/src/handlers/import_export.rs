@@ -1,4 +1,4 @@
-//! Notebooks as files: taking one out, making one of one.
+//! Routes that export a notebook to a file, and import one.
 
 use std::fmt::Write as _;
 
@@ -15,8 +15,8 @@ use crate::problem::{Problem, sentence};
 use crate::response::{Answer, json, read, resource};
 use crate::wire::{ExportIn, ImportIn, ImportedOut, cell_size};
 
-/// Characters of a file's name, without its ending.
-const FILE_NAME_CHARS: usize = 100;
+/// Maximum characters of a file's name, without its extension.
+const MAX_FILE_NAME_CHARS: usize = 100;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -24,9 +24,9 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/api/notebooks/{id}/export", "GET, HEAD").route(read().to(export)));
 }
 
-/// Gives a notebook as a file.
+/// Exports a notebook to a file.
 ///
-/// Outputs are in it; the connection string, which is a secret, is not.
+/// The file has the outputs, but not the connection string, which is a secret.
 #[utoipa::path(
     get,
     path = "/api/notebooks/{id}/export",
@@ -39,13 +39,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             description = "The file.",
             content((Object = "application/json"), (Object = "application/x-ipynb+json")),
             headers(
-                ("Content-Disposition" = String, description = "The name to save it under."),
+                ("Content-Disposition" = String, description = "The name of the file."),
                 ("ETag" = String, description = "The notebook's state, as in `GET`."),
             ),
         ),
         (
             status = 304,
-            description = "It is as `If-None-Match` says.",
+            description = "The notebook has not changed since the state of `If-None-Match`.",
             headers(("ETag" = String, description = "The same as in the request.")),
         ),
     ),
@@ -58,15 +58,15 @@ pub(crate) async fn export(
     request: HttpRequest,
 ) -> Answer {
     let published = shared.read(shared.service.get(&user, &id)).await?;
-    // After the notebook, so that a stranger is told the same whatever they ask for.
+    // After the notebook, so that another user gets the same error for every format.
     let format = format(wanted.as_deref())?.unwrap_or(Format::Json);
     let etag = etag::of(&published);
     if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
         return Ok(answer);
     }
-    // Before the work, so that a client that does not read its answers has none done for it.
+    // Reserved before the work, so that no work is done for a client that does not read its responses.
     let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
-    let mut hold = shared.hold_answer(&user, size)?;
+    let mut hold = shared.hold_response(&user, size)?;
     let mut text = shared.read(shared.service.export(&published, format)).await?;
     text.shrink_to_fit();
     hold.adjust_to(text.len());
@@ -85,10 +85,10 @@ pub(crate) async fn export(
     Ok(answer)
 }
 
-/// Makes a notebook of a file.
+/// Imports a notebook from a file.
 ///
-/// The file is the body: a notebook as Quire or Jupyter (3 to 4.5) writes it. It becomes a new notebook of yours, whatever it
-/// says of id and owner.
+/// The body is the file: a notebook of Quire or Jupyter (3 to 4.5). It becomes a new notebook of yours; the file's id and owner
+/// are ignored.
 #[utoipa::path(
     post,
     path = "/api/notebooks/import",
@@ -96,7 +96,7 @@ pub(crate) async fn export(
     tag = "Notebooks",
     params(ImportIn, Keyed),
     request_body(
-        description = "The file; announced as any kind of JSON.",
+        description = "The file. Its `Content-Type` may be any kind of JSON.",
         content(
             (
                 Object = "application/json",
@@ -105,7 +105,7 @@ pub(crate) async fn export(
             (Object = "application/x-ipynb+json", example = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})),
         ),
     ),
-    responses((status = 200, description = "The new notebook, and what is not as it was in the file.", body = ImportedOut)),
+    responses((status = 200, description = "The notebook was created. The notices list differences from the file.", body = ImportedOut)),
 )]
 pub(crate) async fn import(
     shared: web::Data<AppState>,
@@ -116,7 +116,7 @@ pub(crate) async fn import(
     let file = ImportFile { bytes, format: format(told.as_deref())?, name };
     let call = async move |service: NotebookService, user| {
         let imported = service.import(&user, file).await;
-        drop(hold); // the body's bytes count until nothing needs them
+        drop(hold); // the body's bytes are reserved until here
         Ok(imported?)
     };
     let IdempotentOutcome { outcome, is_replay } = shared.idempotent(keyed, call).await?;
@@ -134,8 +134,7 @@ fn format(text: Option<&str>) -> Result<Option<Format>, Problem> {
     }
 }
 
-/// Tells a browser to save the answer under a name (RFC 6266), which is given twice where it is not ASCII, the second time
-/// encoded (RFC 8187).
+/// Writes `Content-Disposition` with a file's name (RFC 6266), a second time and encoded if it is not ASCII (RFC 8187).
 fn attachment(name: &str, ending: &str) -> HeaderValue {
     let name = format!("{}.{ending}", file_name(name));
     let ascii: String = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
@@ -153,22 +152,22 @@ fn attachment(name: &str, ending: &str) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("attachment"))
 }
 
-/// A notebook's name as one that a file may have anywhere: without what file systems and headers give a meaning to.
+/// Makes a file's name of a notebook's name: without characters that have a meaning to file systems or headers.
 fn file_name(name: &str) -> String {
     let is_special = |c: char| c.is_control() || is_direction(c) || r#"/\:*?"<>|%"#.contains(c);
-    let safe: String = name.chars().map(|c| if is_special(c) { '_' } else { c }).take(FILE_NAME_CHARS).collect();
+    let safe: String = name.chars().map(|c| if is_special(c) { '_' } else { c }).take(MAX_FILE_NAME_CHARS).collect();
     let safe = safe.trim_matches(|c: char| c == '.' || c.is_whitespace());
     if safe.is_empty() {
         return "notebook".to_owned();
     }
-    // Names of devices, whatever follows their first dot.
+    // Names of devices, with any text after their first dot.
     let device = safe.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_numbered = |kind: &str| device.strip_prefix(kind).is_some_and(|rest| rest.len() == 1);
     let is_device = ["CON", "PRN", "AUX", "NUL"].contains(&&*device) || is_numbered("COM") || is_numbered("LPT");
     if is_device { format!("_{safe}") } else { safe.to_owned() }
 }
 
-/// Characters that turn the direction of what follows, so that a name could seem to have another ending.
+/// Returns whether a character changes the direction of text, so that a name could seem to have another extension.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
@@ -193,6 +192,6 @@ mod tests {
             assert_eq!(attachment(name, "json").to_str().unwrap(), expected, "{name}");
         }
         let long = attachment(&"ä".repeat(255), "ipynb");
-        assert_eq!(long.to_str().unwrap().matches("%C3%A4").count(), FILE_NAME_CHARS);
+        assert_eq!(long.to_str().unwrap().matches("%C3%A4").count(), MAX_FILE_NAME_CHARS);
     }
 }

@@ -1,4 +1,4 @@
-//! A notebook that is too large to be written at once, written while its client reads.
+//! A large notebook as JSON, written while the client reads.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,67 +12,67 @@ use quire_service::{PinnedMemory, Published};
 use crate::limiters::byte_budget::Hold;
 use crate::wire::{CellOut, NotebookOut, cell_size};
 
-/// Bytes written before they are given on; a cell is written whole.
-const PIECE: usize = 64 * 1024;
-/// What the cells are put into.
+/// Bytes from which on a chunk is sent. A cell is written whole.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// The end of the JSON text, after the cells.
 const END: &[u8] = b"]}";
 
-/// The JSON text of a notebook, of which some cells are written at a time.
+/// The JSON text of a notebook, written in chunks of some cells.
 pub(crate) struct StreamedNotebook {
     published: Arc<Published>,
-    next: Next,
+    next: NextPart,
     cycles: CycleTexts,
-    /// What the state takes of the memory of notebooks, whatever becomes of the notebook meanwhile.
+    /// The state's share of the notebooks' memory, which stays charged when the notebook changes.
     _pin: PinnedMemory,
-    /// What the largest piece counts.
+    /// The reservation of the largest chunk.
     _hold: Hold,
 }
 
-enum Next {
+enum NextPart {
     Head,
     Cell(usize),
     Nothing,
 }
 
 impl StreamedNotebook {
-    /// The text of this state.
+    /// Makes the text of this state.
     pub(crate) fn new(published: Arc<Published>, pin: PinnedMemory, hold: Hold) -> Self {
         let cycles = published.notebook.cycle_texts();
-        Self { published, next: Next::Head, cycles, _pin: pin, _hold: hold }
+        Self { published, next: NextPart::Head, cycles, _pin: pin, _hold: hold }
     }
 
-    /// Bytes of the largest piece, about.
-    pub(crate) fn piece_size(published: &Published) -> usize {
-        PIECE + published.notebook.cells.iter().map(|cell| cell_size(cell)).max().unwrap_or_default()
+    /// Estimates the bytes of the largest chunk.
+    pub(crate) fn chunk_size(published: &Published) -> usize {
+        CHUNK_BYTES + published.notebook.cells.iter().map(|cell| cell_size(cell)).max().unwrap_or_default()
     }
 
     fn write(&mut self) -> serde_json::Result<Option<Bytes>> {
         let notebook = &self.published.notebook;
-        let mut piece = Vec::with_capacity(PIECE);
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let mut index = match self.next {
-            Next::Head => {
-                serde_json::to_writer(&mut piece, &NotebookOut::without_cells(&self.published))?;
-                piece.truncate(piece.len().saturating_sub(END.len()));
+            NextPart::Head => {
+                serde_json::to_writer(&mut chunk, &NotebookOut::without_cells(&self.published))?;
+                chunk.truncate(chunk.len().saturating_sub(END.len()));
                 0
             }
-            Next::Cell(index) => index,
-            Next::Nothing => return Ok(None),
+            NextPart::Cell(index) => index,
+            NextPart::Nothing => return Ok(None),
         };
         let mut cells = notebook.cells.iter().skip(index);
-        while piece.len() < PIECE {
+        while chunk.len() < CHUNK_BYTES {
             let Some(cell) = cells.next() else {
-                piece.extend_from_slice(END);
-                self.next = Next::Nothing;
-                return Ok(Some(piece.into()));
+                chunk.extend_from_slice(END);
+                self.next = NextPart::Nothing;
+                return Ok(Some(chunk.into()));
             };
             if index > 0 {
-                piece.push(b',');
+                chunk.push(b',');
             }
-            serde_json::to_writer(&mut piece, &CellOut::new(notebook, cell, &self.cycles))?;
+            serde_json::to_writer(&mut chunk, &CellOut::new(notebook, cell, &self.cycles))?;
             index += 1;
         }
-        self.next = Next::Cell(index);
-        Ok(Some(piece.into()))
+        self.next = NextPart::Cell(index);
+        Ok(Some(chunk.into()))
     }
 }
 

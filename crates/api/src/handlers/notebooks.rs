@@ -1,4 +1,4 @@
-//! Notebooks: making, listing, reading, naming, connecting, copying, deleting.
+//! Routes of notebooks.
 
 use actix_web::body::BoxBody;
 use actix_web::http::header::{ETAG, HeaderValue};
@@ -19,8 +19,8 @@ use crate::wire::{
     PageIn, RenamedOut, cell_size,
 };
 
-/// Bytes of a notebook, about, beyond which it is written while it is read.
-const MAX_WHOLE: usize = 1024 * 1024;
+/// Estimated bytes of a notebook beyond which its response is streamed.
+const MAX_BUFFERED_BYTES: usize = 1024 * 1024;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -33,16 +33,16 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/api/notebooks/{id}/duplicate", "POST").route(web::post().to(duplicate)));
 }
 
-/// Makes a notebook with one empty Python cell.
+/// Creates a notebook with one empty Python cell.
 ///
-/// A body may be sent, and means nothing.
+/// A body is ignored.
 #[utoipa::path(
     post,
     path = "/api/notebooks",
     operation_id = "createNotebook",
     tag = "Notebooks",
     params(Keyed),
-    responses((status = 200, description = "The new notebook's id.", body = CreatedNotebookOut)),
+    responses((status = 200, description = "The notebook was created.", body = CreatedNotebookOut)),
 )]
 pub(crate) async fn create(shared: web::Data<AppState>, keyed: Keyed, _: IgnoredBody) -> Answer {
     let call = async move |service: NotebookService, user| Ok(service.create(&user).await?);
@@ -52,15 +52,15 @@ pub(crate) async fn create(shared: web::Data<AppState>, keyed: Keyed, _: Ignored
 
 /// Lists your notebooks.
 ///
-/// Complete, and the oldest first, unless a part or another order is asked for. The two notebooks that everybody has,
-/// `blank-…` and `demo-…`, are made if they are missing.
+/// The list is complete, and has the oldest first, unless the query selects a page or another order. The two notebooks that
+/// every user has, `blank-…` and `demo-…`, are created if they are missing.
 #[utoipa::path(
     get,
     path = "/api/notebooks",
     operation_id = "listNotebooks",
     tag = "Notebooks",
     params(PageIn),
-    responses((status = 200, description = "The list, or the part of it.", body = ListOut)),
+    responses((status = 200, description = "The list, or the page.", body = ListOut)),
 )]
 pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
     let PageIn { limit, cursor, sort } = page;
@@ -98,11 +98,11 @@ pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Quer
             status = 200,
             description = "The notebook.",
             body = NotebookOut,
-            headers(("ETag" = String, description = "For `If-None-Match` and `If-Match`; absent while the store is away.")),
+            headers(("ETag" = String, description = "For `If-None-Match` and `If-Match`; absent while the store is unavailable.")),
         ),
         (
             status = 304,
-            description = "It is as `If-None-Match` says.",
+            description = "The notebook has not changed since the state of `If-None-Match`.",
             headers(("ETag" = String, description = "The same as in the request.")),
         ),
     ),
@@ -122,13 +122,13 @@ pub(crate) async fn get(
         bytes
     } else {
         let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
-        if size > MAX_WHOLE {
-            let hold = shared.hold_answer(&user, StreamedNotebook::piece_size(&published))?;
+        if size > MAX_BUFFERED_BYTES {
+            let hold = shared.hold_response(&user, StreamedNotebook::chunk_size(&published))?;
             let pin = shared.read(shared.service.pin(&published)).await?;
             return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, pin, hold))), etag));
         }
         let bytes = render(512 + size, &NotebookOut::new(&published))?;
-        shared.responses.keep(&published, &bytes);
+        shared.responses.insert(&published, &bytes);
         bytes
     };
     Ok(with_etag(json_bytes(bytes), etag))
@@ -141,7 +141,7 @@ fn with_etag(mut answer: HttpResponse, etag: Option<HeaderValue>) -> HttpRespons
     answer
 }
 
-/// Gives a notebook another name.
+/// Renames a notebook.
 #[utoipa::path(
     put,
     path = "/api/notebooks/{id}/name",
@@ -149,7 +149,7 @@ fn with_etag(mut answer: HttpResponse, etag: Option<HeaderValue>) -> HttpRespons
     tag = "Notebooks",
     params(NotebookPath, IfMatch, Keyed),
     request_body = NameIn,
-    responses((status = 200, description = "The name as it is now.", body = RenamedOut)),
+    responses((status = 200, description = "The notebook was renamed.", body = RenamedOut)),
 )]
 pub(crate) async fn rename(
     shared: web::Data<AppState>,
@@ -170,7 +170,7 @@ pub(crate) async fn rename(
 
 /// Sets the connection string that SQL cells use.
 ///
-/// It is kept sealed, and never shown with its password again.
+/// It is stored encrypted, and never shown with its password again.
 #[utoipa::path(
     put,
     path = "/api/notebooks/{id}/db",
@@ -178,7 +178,7 @@ pub(crate) async fn rename(
     tag = "Notebooks",
     params(NotebookPath, IfMatch, Keyed),
     request_body = ConnectionIn,
-    responses((status = 200, description = "It is set.", body = DoneOut)),
+    responses((status = 200, description = "The connection string was set.", body = DoneOut)),
 )]
 pub(crate) async fn connect(
     shared: web::Data<AppState>,
@@ -195,16 +195,16 @@ pub(crate) async fn connect(
     marked(connected.is_replay, json(32, &DoneOut::new()))
 }
 
-/// Copies a notebook.
+/// Duplicates a notebook.
 ///
-/// A body may be sent, and means nothing.
+/// A body is ignored.
 #[utoipa::path(
     post,
     path = "/api/notebooks/{id}/duplicate",
     operation_id = "duplicateNotebook",
     tag = "Notebooks",
     params(NotebookPath, Keyed),
-    responses((status = 200, description = "The copy's id and name.", body = DuplicatedOut)),
+    responses((status = 200, description = "The copy was created.", body = DuplicatedOut)),
 )]
 pub(crate) async fn duplicate(
     shared: web::Data<AppState>,
@@ -218,7 +218,7 @@ pub(crate) async fn duplicate(
     marked(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
 }
 
-/// Deletes a notebook for good.
+/// Deletes a notebook permanently.
 #[utoipa::path(
     delete,
     path = "/api/notebooks/{id}",
@@ -226,7 +226,7 @@ pub(crate) async fn duplicate(
     tag = "Notebooks",
     params(NotebookPath, IfMatch, Keyed),
     request_body = DeleteNotebookIn,
-    responses((status = 200, description = "It is gone.", body = DoneOut)),
+    responses((status = 200, description = "The notebook was deleted.", body = DoneOut)),
 )]
 pub(crate) async fn delete(
     shared: web::Data<AppState>,

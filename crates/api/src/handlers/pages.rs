@@ -1,7 +1,7 @@
-//! Pages for people: what this is, and the API to read and try. They hold no data, so that anybody may see them.
+//! Pages for people: a welcome, and the API to read and try. They hold no data and need no sign-in.
 //!
-//! Nothing on them comes from elsewhere, and no script stands in a page: the policy below forbids both, so that what a
-//! page shows can never become a script that acts as its reader.
+//! A page loads nothing from another server and has no inline script. The policy below forbids both, so that shown text can
+//! never run as a script with the rights of the reader.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,9 +17,9 @@ use crate::middleware::PAGES;
 use crate::problem::{Code, Problem};
 use crate::response::{Answer, read, resource};
 
-/// What Quire is and where to go.
+/// The welcome page.
 const WELCOME: &str = include_str!("pages/welcome.html");
-/// The API, to read and to try.
+/// The page that shows the API.
 const DOCS: &str = include_str!("pages/docs.html");
 const STYLE: &str = include_str!("pages/style.css");
 const SCRIPT: &str = include_str!("pages/docs.js");
@@ -49,7 +49,7 @@ async fn show(request: HttpRequest, shared: web::Data<AppState>) -> Answer {
 
 fn welcome(is_development: bool) -> String {
     let sign_in = if is_development {
-        "Nobody signs in here: the server is in development mode, and every request is one user's."
+        "This server is in development mode: there is no sign-in, and every request is of one user."
     } else {
         "Requests need a session token, as <code>Authorization: Bearer …</code>; what is linked here does not."
     };
@@ -64,7 +64,7 @@ fn page(kind: &'static str, text: impl Into<Cow<'static, str>>) -> HttpResponse 
     answer(kind, body)
 }
 
-/// A file of Swagger UI, which is in the binary compressed; every browser takes it so.
+/// Returns a file of Swagger UI. It is compressed in the binary, which every browser accepts.
 fn swagger_ui(kind: &'static str, name: &str) -> Answer {
     let file = utoipa_swagger_ui::serve(name, Arc::default());
     let Ok(Some(file)) = file else {
@@ -78,7 +78,7 @@ fn swagger_ui(kind: &'static str, name: &str) -> Answer {
     if file.gzpipped {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    // Large, and another one only with another version of the server.
+    // Large, and changes only with the version of the server.
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     Ok(answer)
 }

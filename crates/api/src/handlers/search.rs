@@ -1,4 +1,4 @@
-//! Searching one's own notebooks.
+//! The route of searches.
 
 use actix_web::web;
 use quire_storage::{InvalidCursor, InvalidSearch, PageRequest, SearchPage, SearchText};
@@ -9,9 +9,10 @@ use crate::problem::Problem;
 use crate::response::{Answer, json, read, resource};
 use crate::wire::{SearchIn, SearchOut};
 
-/// Notebooks on a page, unless the query says otherwise, and at most.
-const USUAL: usize = 50;
-const MAX: usize = 200;
+/// Default number of notebooks on a page.
+const DEFAULT_LIMIT: usize = 50;
+/// Maximum number of notebooks on a page.
+const MAX_LIMIT: usize = 200;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/search", "GET, HEAD").route(read().to(search)));
@@ -19,14 +20,14 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 
 /// Searches your notebooks.
 ///
-/// Looks for a text in the names and the code of your notebooks, and tells the first cells that have it.
+/// The text is searched in the names and the code of your notebooks. Each result has the first cells that contain it.
 #[utoipa::path(
     get,
     path = "/api/search",
     operation_id = "searchNotebooks",
     tag = "Notebooks",
     params(SearchIn),
-    responses((status = 200, description = "What was found; the oldest notebooks first.", body = SearchOut)),
+    responses((status = 200, description = "The results, the oldest notebooks first.", body = SearchOut)),
 )]
 pub(crate) async fn search(shared: web::Data<AppState>, Caller(user): Caller, Query(query): Query<SearchIn>) -> Answer {
     let SearchIn { q, limit, cursor } = query;
@@ -36,7 +37,7 @@ pub(crate) async fn search(shared: web::Data<AppState>, Caller(user): Caller, Qu
     }
     let after = cursor.map(|cursor| cursor.parse()).transpose();
     let after = after.map_err(|error: InvalidCursor| Problem::unfit_query("cursor", &error))?;
-    let page = PageRequest { limit: Some(limit.unwrap_or(USUAL).min(MAX)), after };
+    let page = PageRequest { limit: Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)), after };
     let SearchPage { hits, next } = shared.read(shared.service.search(&user, &text, &page)).await?;
     json(64 + 512 * hits.len(), &SearchOut::new(&hits, next.as_ref()))
 }

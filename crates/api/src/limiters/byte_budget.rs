@@ -1,4 +1,4 @@
-//! Bytes that are held for users, bounded for each of them and for all together.
+//! Budgets of bytes in memory, for each user and for the server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use quire_domain::UserId;
 use crate::problem::{Code, Problem};
 use crate::settings::ByteLimit;
 
-/// Bytes held, and the limit on them.
+/// A budget: the bytes reserved, and the limit on them.
 #[derive(Debug)]
 pub(crate) struct ByteBudget {
     limit: ByteLimit,
@@ -21,7 +21,7 @@ struct Held {
     by_user: HashMap<UserId, usize>,
 }
 
-/// Bytes held for a user, until this is dropped.
+/// A reservation of bytes for a user, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
     budget: Arc<ByteBudget>,
@@ -29,12 +29,12 @@ pub(crate) struct Hold {
     bytes: usize,
 }
 
-/// The limit that more bytes would exceed.
+/// The limit that a reservation would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exceeded {
-    /// The user's.
+    /// The user's limit.
     User,
-    /// The server's.
+    /// The server's limit.
     Server,
 }
 
@@ -43,13 +43,13 @@ impl ByteBudget {
         Arc::new(Self { limit, held: Mutex::default() })
     }
 
-    /// Holds nothing yet for this user.
+    /// Makes a reservation of no bytes for this user.
     pub(crate) fn open(self: &Arc<Self>, user: &UserId) -> Hold {
         Hold { budget: Arc::clone(self), user: user.clone(), bytes: 0 }
     }
 
-    /// Holds so many bytes for this user. One who holds nothing may hold one thing of any size up to the server's limit, and
-    /// one thing of any size may be held when there is nothing else: what is larger than a limit could never be had otherwise.
+    /// Reserves bytes for this user. A user without a reservation may exceed the user's limit, and a server without any may exceed
+    /// the server's: otherwise a single response larger than a limit could never be sent.
     pub(crate) fn hold(self: &Arc<Self>, user: &UserId, bytes: usize) -> Result<Hold, Exceeded> {
         let mut held = self.lock();
         let of_user = held.of(user);
@@ -94,7 +94,7 @@ impl Held {
 }
 
 impl Hold {
-    /// Holds so many bytes in all, which is more than before, unless a limit says no.
+    /// Grows the reservation to this many bytes, within the limits.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Exceeded> {
         let more = bytes.saturating_sub(self.bytes);
         let mut held = self.budget.lock();
@@ -112,7 +112,7 @@ impl Hold {
 }
 
 impl Hold {
-    /// Holds exactly so many bytes, whether or not a limit allows more than before: they are there already.
+    /// Sets the reservation to this many bytes, beyond the limits if need be: they are in memory already.
     pub(crate) fn adjust_to(&mut self, bytes: usize) {
         let mut held = self.budget.lock();
         held.remove(&self.user, self.bytes);
@@ -129,19 +129,19 @@ impl Drop for Hold {
 }
 
 impl Exceeded {
-    /// The answer to a request that would have so many bytes held; `what` names them.
+    /// Makes the problem of a request that would exceed the limit; `what` names the bytes.
     pub(crate) fn problem(self, what: &str, limit: ByteLimit) -> Problem {
         match self {
             Self::User => {
                 let detail = format!(
-                    "{what} under way for you have more than {} MiB together; wait until one is through.",
+                    "{what} in progress for you have more than {} MiB together; wait until one has finished.",
                     limit.user >> 20
                 );
                 Problem::new(Code::TooMuchAtOnce, detail).after(1)
             }
             Self::Server => {
                 let detail = format!(
-                    "{what} under way on this server have more than {} MiB together; try again in a moment.",
+                    "{what} in progress on this server have more than {} MiB together; try again in a moment.",
                     limit.server >> 20
                 );
                 Problem::new(Code::ServerBusy, detail).after(1)

@@ -1,11 +1,11 @@
-//! How many requests are being answered, so that shutting down can wait for them.
+//! The number of requests in flight, so that a shutdown can wait for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Counts requests. Sequentially consistent, since `drain` looks at two values that others change in between.
+/// A counter of requests in flight. Sequentially consistent, because `drain` reads two values that other threads write.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     count: AtomicUsize,
@@ -13,23 +13,23 @@ pub(crate) struct InFlight {
     empty: Notify,
 }
 
-/// One request being answered.
+/// A request in flight, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestInFlight(Arc<InFlight>);
 
 impl InFlight {
-    /// Counts a request until what is returned is dropped; the answer's body holds it until that has been sent.
+    /// Counts a request until the returned value is dropped; the response's body holds that until it has been sent.
     pub(crate) fn enter(self: &Arc<Self>) -> RequestInFlight {
         self.count.fetch_add(1, Ordering::SeqCst);
         RequestInFlight(Arc::clone(self))
     }
 
-    /// Whether [`Self::drain`] has been called.
+    /// Returns whether [`Self::drain`] has been called.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Returns once nothing is being answered.
+    /// Waits until no request is in flight.
     pub(crate) async fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
         loop {

@@ -1,4 +1,4 @@
-//! Bounds on what clients may have at once: bytes, requests, sockets.
+//! Limiters of what clients may use at once: bytes, requests, sockets.
 
 pub(crate) mod byte_budget;
 pub(crate) mod in_flight;

@@ -1,4 +1,4 @@
-//! How many requests a user may make. To sign in on a socket, at first and again, is one too.
+//! The rate limit on a user's requests. Each sign-in on a WebSocket counts as a request.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -11,23 +11,23 @@ use quire_domain::UserId;
 use crate::problem::{Code, Problem};
 use crate::settings::RequestLimit;
 
-/// After how many requests users who make none any more are forgotten.
+/// Number of requests after which users who are idle are forgotten.
 const SWEEP_EVERY: u32 = 4_096;
 
-/// Counts requests.
+/// A rate limiter of requests, by user.
 #[derive(Debug)]
-pub(crate) struct Limiter {
+pub(crate) struct RequestLimiter {
     users: RateLimiter<UserId, HashMapStateStore<UserId>, MonotonicClock>,
     counted: AtomicU32,
 }
 
-impl Limiter {
+impl RequestLimiter {
     pub(crate) fn new(limit: RequestLimit) -> Self {
         let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
         Self { users: RateLimiter::hashmap_with_clock(quota, MonotonicClock), counted: AtomicU32::new(0) }
     }
 
-    /// Counts a request of this user, unless it is one too many.
+    /// Counts a request of this user, or refuses it beyond the limit.
     pub(crate) fn count(&self, user: &UserId) -> Result<(), Problem> {
         if self.counted.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             self.users.retain_recent();

@@ -1,5 +1,5 @@
-//! How many sockets there may be. Whoever has not shown a token yet has no claim to a place: the oldest of them makes room,
-//! so that any number of silent sockets keeps nobody out, not even from the same address, as behind a proxy.
+//! Limits on the number of WebSockets. A socket that has not sent a token yet is pending: at a limit, the oldest pending one is
+//! closed, so that silent sockets keep no other client out, not even one of the same address, as behind a proxy.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -12,41 +12,41 @@ use tokio::sync::oneshot;
 use crate::connection::client_address::Network;
 use crate::settings::SocketSettings;
 
-/// The places for sockets.
+/// A limiter of open sockets.
 #[derive(Debug, Default)]
 pub(crate) struct SocketLimiter {
-    taken: Mutex<Taken>,
+    table: Mutex<SocketTable>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
-    /// Those that have not shown a token, in the order in which they came.
-    waiting: std::collections::BTreeMap<u64, (Network, oneshot::Sender<()>)>,
+struct SocketTable {
+    /// Sockets that have not sent a token, in the order in which they were opened.
+    pending: std::collections::BTreeMap<u64, (Network, oneshot::Sender<()>)>,
     by_network: HashMap<Network, BTreeSet<u64>>,
-    /// How many there are beside those.
-    seated: usize,
-    signed_in: HashMap<UserId, OfUser>,
+    /// Number of sockets that have sent a token.
+    admitted: usize,
+    signed_in: HashMap<UserId, UserSockets>,
     next: u64,
 }
 
-/// The sockets of one user who has signed in; forgotten with the last of them.
+/// The signed-in sockets of one user; forgotten with the last of them.
 #[derive(Debug, Default)]
-struct OfUser {
+struct UserSockets {
     sockets: usize,
-    /// When the user last made a signed-in HTTP request while one of these was open.
+    /// Time of the user's last signed-in HTTP request while one of these was open.
     last_request: Option<Instant>,
 }
 
-/// Why there is no place.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// There are as many sockets as there may be.
+    /// The server's limit.
     Server,
-    /// The user has as many as they may have.
+    /// The user's limit.
     User,
 }
 
-/// The place of a socket that has not shown a token; `evicted` ends with a message when it must go.
+/// The place of a socket that has not sent a token; `evicted` receives a message when the socket must close.
 #[derive(Debug)]
 pub(crate) struct PendingSocket {
     limiter: Arc<SocketLimiter>,
@@ -54,74 +54,74 @@ pub(crate) struct PendingSocket {
     pub(crate) evicted: oneshot::Receiver<()>,
 }
 
-/// The place of a socket that has shown a token: no other takes it.
+/// The place of a socket that has sent a token. It cannot be evicted.
 #[derive(Debug)]
 pub(crate) struct SocketPermit {
     limiter: Arc<SocketLimiter>,
-    /// Whose it is, once the token has been checked.
+    /// The user, once the token has been checked.
     user: Option<UserId>,
 }
 
 impl SocketLimiter {
-    /// A place for a socket that is about to sign in.
-    pub(crate) fn wait(
+    /// Admits a socket that has not sent a token, and evicts a pending one if a limit is reached.
+    pub(crate) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
         settings: &SocketSettings,
     ) -> Result<PendingSocket, Full> {
         let network = Network::of(address);
-        let mut taken = self.lock();
-        if taken
+        let mut table = self.lock();
+        if table
             .by_network
             .get(&network)
             .is_some_and(|of_network| of_network.len() >= settings.most_waiting_per_address)
         {
-            let oldest = taken.by_network.get(&network).and_then(BTreeSet::first).copied();
-            taken.evict(oldest);
+            let oldest = table.by_network.get(&network).and_then(BTreeSet::first).copied();
+            table.evict(oldest);
         }
-        if taken.waiting.len() + taken.seated >= settings.most {
-            let oldest = taken.waiting.keys().next().copied();
+        if table.pending.len() + table.admitted >= settings.most {
+            let oldest = table.pending.keys().next().copied();
             if oldest.is_none() {
                 return Err(Full::Server);
             }
-            taken.evict(oldest);
+            table.evict(oldest);
         }
-        let ticket = taken.next;
-        taken.next += 1;
+        let ticket = table.next;
+        table.next += 1;
         let (evict, evicted) = oneshot::channel();
-        taken.waiting.insert(ticket, (network, evict));
-        taken.by_network.entry(network).or_default().insert(ticket);
+        table.pending.insert(ticket, (network, evict));
+        table.by_network.entry(network).or_default().insert(ticket);
         Ok(PendingSocket { limiter: Arc::clone(self), ticket, evicted })
     }
 
-    /// Notes that the user makes a signed-in HTTP request. Of users without sockets nothing is remembered, so this holds no
-    /// more than there are sockets.
+    /// Records a signed-in HTTP request of the user. Users without sockets are not recorded, so that the table has no more
+    /// entries than there are sockets.
     pub(crate) fn note_request(&self, user: &UserId, now: Instant) {
         if let Some(of_user) = self.lock().signed_in.get_mut(user) {
             of_user.last_request = of_user.last_request.max(Some(now));
         }
     }
 
-    /// When the user last made a signed-in HTTP request, as far as one of the user's sockets was open then.
+    /// Returns the time of the user's last signed-in HTTP request while one of the user's sockets was open.
     pub(crate) fn last_request(&self, user: &UserId) -> Option<Instant> {
         self.lock().signed_in.get(user)?.last_request
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, SocketTable> {
         // The counts agree between any two calls, and nothing in between can panic.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl SocketTable {
     fn evict(&mut self, ticket: Option<u64>) {
         if let Some(evict) = ticket.and_then(|ticket| self.remove(ticket)) {
-            let _ = evict.send(()); // it may be ending by itself
+            let _ = evict.send(()); // the socket may be closing already
         }
     }
 
     fn remove(&mut self, ticket: u64) -> Option<oneshot::Sender<()>> {
-        let (network, evict) = self.waiting.remove(&ticket)?;
+        let (network, evict) = self.pending.remove(&ticket)?;
         if let Some(of_network) = self.by_network.get_mut(&network) {
             of_network.remove(&ticket);
             if of_network.is_empty() {
@@ -133,14 +133,15 @@ impl Taken {
 }
 
 impl PendingSocket {
-    /// A place for good, in exchange for this one. Checking a token may take a while, which is not the client's fault.
+    /// Exchanges this place for one that cannot be evicted, when the token has arrived: checking it may take a while, which is not
+    /// the client's fault.
     pub(crate) fn show_token(self) -> Result<SocketPermit, Full> {
-        let mut taken = self.limiter.lock();
-        if taken.remove(self.ticket).is_none() {
+        let mut table = self.limiter.lock();
+        if table.remove(self.ticket).is_none() {
             return Err(Full::Server); // evicted just now
         }
-        taken.seated += 1;
-        drop(taken);
+        table.admitted += 1;
+        drop(table);
         Ok(SocketPermit { limiter: Arc::clone(&self.limiter), user: None })
     }
 }
@@ -152,10 +153,10 @@ impl Drop for PendingSocket {
 }
 
 impl SocketPermit {
-    /// Makes it this user's.
+    /// Counts the socket to this user, within the user's limit.
     pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), Full> {
-        let mut taken = self.limiter.lock();
-        let of_user = taken.signed_in.entry(user.clone()).or_default();
+        let mut table = self.limiter.lock();
+        let of_user = table.signed_in.entry(user.clone()).or_default();
         if of_user.sockets >= settings.most_per_user {
             return Err(Full::User);
         }
@@ -167,14 +168,14 @@ impl SocketPermit {
 
 impl Drop for SocketPermit {
     fn drop(&mut self) {
-        let mut taken = self.limiter.lock();
-        taken.seated -= 1;
+        let mut table = self.limiter.lock();
+        table.admitted -= 1;
         if let Some(user) = &self.user
-            && let Some(of_user) = taken.signed_in.get_mut(user)
+            && let Some(of_user) = table.signed_in.get_mut(user)
         {
             of_user.sockets -= 1;
             if of_user.sockets == 0 {
-                taken.signed_in.remove(user);
+                table.signed_in.remove(user);
             }
         }
     }
@@ -196,57 +197,57 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
-    fn sign_in(waiting: PendingSocket, name: &str, settings: &SocketSettings) -> Result<SocketPermit, Full> {
-        let mut permit = waiting.show_token()?;
+    fn sign_in(pending: PendingSocket, name: &str, settings: &SocketSettings) -> Result<SocketPermit, Full> {
+        let mut permit = pending.show_token()?;
         permit.sign_in(&user(name), settings).map(|()| permit)
     }
 
     #[test]
     fn the_oldest_silent_socket_of_an_address_makes_room() {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 100, 2));
-        let mut first = limiter.wait(Some(address(1)), &settings).unwrap();
-        let mut elsewhere = limiter.wait(Some(address(2)), &settings).unwrap();
-        let mut second = limiter.wait(Some(address(1)), &settings).unwrap();
-        let third = limiter.wait(Some(address(1)), &settings).unwrap();
+        let mut first = limiter.admit(Some(address(1)), &settings).unwrap();
+        let mut elsewhere = limiter.admit(Some(address(2)), &settings).unwrap();
+        let mut second = limiter.admit(Some(address(1)), &settings).unwrap();
+        let third = limiter.admit(Some(address(1)), &settings).unwrap();
         assert!(first.evicted.try_recv().is_ok() && elsewhere.evicted.try_recv().is_err());
         assert_eq!(first.show_token().unwrap_err(), Full::Server);
         drop(third);
-        let _fourth = limiter.wait(Some(address(1)), &settings).unwrap();
+        let _fourth = limiter.admit(Some(address(1)), &settings).unwrap();
         assert!(second.evicted.try_recv().is_err());
     }
 
     #[test]
     fn signed_in_sockets_never_make_room() {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(2, 100, 100));
-        let ann = sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
-        let mut silent = limiter.wait(Some(address(2)), &settings).unwrap();
-        let bob = sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), "bob", &settings).unwrap();
+        let ann = sign_in(limiter.admit(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
+        let mut silent = limiter.admit(Some(address(2)), &settings).unwrap();
+        let bob = sign_in(limiter.admit(Some(address(1)), &settings).unwrap(), "bob", &settings).unwrap();
         assert!(silent.evicted.try_recv().is_ok());
-        assert_eq!(limiter.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), Full::Server);
         drop(ann);
-        limiter.wait(Some(address(3)), &settings).unwrap();
+        limiter.admit(Some(address(3)), &settings).unwrap();
         drop((bob, silent));
-        let taken = limiter.lock();
-        assert!(taken.waiting.is_empty() && taken.by_network.is_empty() && taken.signed_in.is_empty());
+        let table = limiter.lock();
+        assert!(table.pending.is_empty() && table.by_network.is_empty() && table.signed_in.is_empty());
     }
 
     #[test]
     fn nor_do_those_whose_token_is_being_checked() {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(2, 100, 1));
-        let slow = limiter.wait(Some(address(1)), &settings).unwrap().show_token().unwrap();
-        let mut silent = limiter.wait(Some(address(1)), &settings).unwrap();
-        let other = limiter.wait(Some(address(2)), &settings).unwrap().show_token().unwrap();
+        let slow = limiter.admit(Some(address(1)), &settings).unwrap().show_token().unwrap();
+        let mut silent = limiter.admit(Some(address(1)), &settings).unwrap();
+        let other = limiter.admit(Some(address(2)), &settings).unwrap().show_token().unwrap();
         assert!(silent.evicted.try_recv().is_ok());
-        assert_eq!(limiter.wait(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), Full::Server);
         drop((slow, other, silent));
-        let taken = limiter.lock();
-        assert!(taken.waiting.is_empty() && taken.by_network.is_empty() && taken.seated == 0);
+        let table = limiter.lock();
+        assert!(table.pending.is_empty() && table.by_network.is_empty() && table.admitted == 0);
     }
 
     #[test]
     fn a_user_has_so_many_and_no_more() {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 2, 100));
-        let sign_in = |name| sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), name, &settings);
+        let sign_in = |name| sign_in(limiter.admit(Some(address(1)), &settings).unwrap(), name, &settings);
         let (first, _second) = (sign_in("ann").unwrap(), sign_in("ann").unwrap());
         assert_eq!(sign_in("ann").unwrap_err(), Full::User);
         sign_in("bob").unwrap();
@@ -258,7 +259,7 @@ mod tests {
     fn requests_are_remembered_of_users_with_sockets_only() {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 100, 100));
         let [ann, bob] = ["ann", "bob"].map(user);
-        let permit = sign_in(limiter.wait(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
+        let permit = sign_in(limiter.admit(Some(address(1)), &settings).unwrap(), "ann", &settings).unwrap();
         let then = Instant::now();
         let later = then + std::time::Duration::from_secs(1);
         for (user, now) in [(&bob, then), (&ann, later), (&ann, then)] {

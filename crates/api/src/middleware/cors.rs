@@ -1,6 +1,4 @@
-//! What browsers must be told so that pages of allowed origins can read the answers.
-//!
-//! Whether an origin is allowed is decided by [`crate::middleware::guard`] alone; this only words the answer.
+//! The CORS headers of responses. The guard alone decides which origins are allowed.
 
 use actix_web::HttpResponse;
 use actix_web::dev::ServiceRequest;
@@ -11,7 +9,7 @@ use actix_web::http::header::{
     HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 
-/// Whether this is a browser's question before the request itself. It carries no sign-in.
+/// Returns whether the request is a preflight. It carries no token.
 pub(crate) fn is_preflight(request: &ServiceRequest) -> bool {
     let headers = request.headers();
     request.method() == Method::OPTIONS
@@ -19,7 +17,7 @@ pub(crate) fn is_preflight(request: &ServiceRequest) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to a preflight; the browser compares it with what the page wants to send.
+/// Makes the response to a preflight, which the browser compares with what the page wants to send.
 pub(crate) fn preflight() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"))
@@ -31,7 +29,7 @@ pub(crate) fn preflight() -> HttpResponse {
         .finish()
 }
 
-/// Puts the headers on any answer, errors included.
+/// Adds the headers to a response, errors included.
 pub(crate) fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>) {
     headers.append(VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin else { return };

@@ -1,8 +1,8 @@
-//! Who may come in: nobody of whom the [`Authenticator`](crate::Authenticator) does not say who it is, but for the load
-//! balancer's questions, for the pages that describe the API, and for WebSockets, which sign in by their first message.
-//! A route can neither forget to ask nor choose not to.
+//! Admission of requests. Each must be signed in by the [`Authenticator`](crate::Authenticator), except the load balancer's
+//! probes, the pages that describe the API, and WebSockets, which sign in by their first message. The check is here, before
+//! all routes, so that no route can omit it.
 //!
-//! Any web page that a user opens can send requests, so everything is refused that is not plainly a program or an allowed
+//! Any web page that a user opens can send requests. A request is refused unless it is plainly of a program or of an allowed
 //! page:
 //!
 //! - A present `Origin` must be allowed, or the server's own, else any page could change things.
@@ -38,15 +38,15 @@ pub(crate) const PAGES: [&str; 6] = [
 
 /// A request that may come in.
 pub(crate) enum Admitted {
-    /// A browser's question before the request itself, which carries no sign-in.
+    /// A CORS preflight, which carries no token.
     Preflight,
-    /// One of the few questions that anybody may ask.
-    Anybody,
+    /// A request that needs no sign-in.
+    Anonymous,
     /// A request of this user.
-    Of(Caller),
+    User(Caller),
 }
 
-/// Says who is calling, or why the request is refused.
+/// Authenticates and checks a request, or returns the reason of its refusal.
 pub(crate) async fn admit(request: &ServiceRequest, shared: &AppState) -> Result<Admitted, Problem> {
     let (headers, settings) = (request.headers(), &shared.settings);
     let is_probe = is_probe(request.path());
@@ -58,20 +58,20 @@ pub(crate) async fn admit(request: &ServiceRequest, shared: &AppState) -> Result
     if cors::is_preflight(request) {
         return Ok(Admitted::Preflight);
     }
-    let admitted = if is_open { Admitted::Anybody } else { Admitted::Of(sign_in(headers, shared).await?) };
+    let admitted = if is_open { Admitted::Anonymous } else { Admitted::User(sign_in(headers, shared).await?) };
     check_body(headers)?;
     Ok(admitted)
 }
 
 async fn sign_in(headers: &HeaderMap, shared: &AppState) -> Result<Caller, Problem> {
-    // In development mode a client's token, if it sends one, means nothing.
+    // In development mode a client's token, if there is one, is ignored.
     let token = if shared.settings.authenticator.is_development() { "" } else { bearer(headers)? };
     let user = shared.sign_in(token).await?.user;
     shared.socket_limiter.note_request(&user, Instant::now());
     Ok(Caller(user))
 }
 
-/// The token that the request shows (RFC 6750, 2.1); the only place where one may stand.
+/// Returns the token of the request's `Authorization` (RFC 6750, section 2.1). No other place is read.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     if !headers.contains_key(AUTHORIZATION) {
         return Err(AuthError::Missing.into());
@@ -85,19 +85,19 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(token)
 }
 
-/// The load balancer's questions, which name it by any address; the answers tell nothing but whether the server works.
+/// Returns whether the path is a probe of a load balancer, which may send any `Host`; the responses hold only the server's state.
 fn is_probe(path: &str) -> bool {
     matches!(path, "/health" | "/livez" | "/readyz")
 }
 
-/// What this is and how it is used, which holds no data and is the same for everybody.
+/// Returns whether the request reads a page or the description of the API, which hold no data.
 fn is_page(request: &ServiceRequest) -> bool {
     let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
     is_read && (request.path() == "/api/openapi.json" || PAGES.contains(&request.path()))
 }
 
-/// The upgrade to a WebSocket, whose first message signs it in: browsers can send no header with one. Until then it is told
-/// nothing.
+/// Returns whether the request is an upgrade to a WebSocket, whose first message signs in, because browsers can send no header
+/// with an upgrade. The socket sends no data before that.
 fn is_socket(request: &ServiceRequest) -> bool {
     let upgrade =
         only(request.headers(), &UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
@@ -114,7 +114,7 @@ fn check_host(request: &ServiceRequest, headers: &HeaderMap) -> Result<(), Probl
     Err(Problem::new(Code::ForbiddenHost, detail))
 }
 
-/// Exactly as every client writes it; other spellings of the same are not worth a doubt.
+/// Returns whether the host is a loopback name, in the exact spelling that clients use.
 fn is_loopback(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| match host.strip_prefix(name) {
         Some("") => true,
@@ -134,15 +134,15 @@ fn check_origin(headers: &HeaderMap, origins: &[String]) -> Result<(), Problem> 
     Err(Problem::new(Code::ForbiddenOrigin, "Pages of this origin may not use the server; see ALLOWED_ORIGINS."))
 }
 
-/// Whether the request is of one of the server's own pages: browsers send an `Origin` with their changes too. A page that
-/// rebinds its own name to this server would pass, and find that it has no token or, in development mode, the wrong `Host`.
+/// Returns whether the request is of one of the server's own pages, whose changes have an `Origin` too. A page that rebinds its
+/// own name to this server passes here, but has no token or, in development mode, the wrong `Host`.
 fn is_own_origin(headers: &HeaderMap) -> bool {
     let (Some(origin), Some(host)) = (only(headers, &ORIGIN), only(headers, &HOST)) else { return false };
     let authority = ["http://", "https://"].iter().find_map(|scheme| origin.as_bytes().strip_prefix(scheme.as_bytes()));
     authority == Some(host.as_bytes()) && !host.is_empty()
 }
 
-/// The request's origin, if it is an allowed one.
+/// Returns the request's origin, if it is allowed.
 pub(crate) fn allowed_origin<'a>(headers: &'a HeaderMap, origins: &[String]) -> Option<&'a HeaderValue> {
     only(headers, &ORIGIN).filter(|origin| origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()))
 }
@@ -162,7 +162,7 @@ fn check_body(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// `application/json` or `application/…+json`, with any parameters.
+/// Returns whether a content type is `application/json` or `application/…+json`, with any parameters.
 fn is_json(value: &HeaderValue) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What every request goes through and every answer comes out of.
+//! The middleware around all routes: ids, sign-in, error bodies, common headers, the log line.
 
 mod cors;
 mod guard;
@@ -24,23 +24,23 @@ use crate::extract::Caller;
 use crate::limiters::byte_budget::Hold;
 use crate::problem::Problem;
 use crate::request_id::RequestId;
-use crate::response::MAX_PIECE;
+use crate::response::MAX_CHUNK_BYTES;
 use crate::wire::problem_body;
 
 pub(crate) use guard::PAGES;
 
 use guard::Admitted;
-use request_log::Line;
-use response_body::{Kept, ReceivingEnd, keep};
+use request_log::RequestLogLine;
+use response_body::{ResponseGuards, SharedPayload, guarded};
 
-/// Admits a request, lets it be answered, and finishes the answer.
+/// Admits a request, calls its route, and completes the response.
 pub(crate) async fn pass(
     shared: Arc<AppState>,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let entered = shared.in_flight.enter();
-    let under_way = request.conn_data::<ConnectionHandle>().map(ConnectionHandle::begin);
+    let in_flight = shared.in_flight.enter();
+    let active = request.conn_data::<ConnectionHandle>().map(ConnectionHandle::begin);
     let id = shared.request_ids.next();
     let settings = &shared.settings;
     let peer = request.peer_addr().map(|address| address.ip());
@@ -52,57 +52,57 @@ pub(crate) async fn pass(
             tokio::task::yield_now().await;
         }
     }
-    let line = Line::begin(request.method().clone(), id, client);
+    let line = RequestLogLine::begin(request.method().clone(), id, client);
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
-    let body = ReceivingEnd::take(&mut request);
-    let mut place = None;
+    let payload = SharedPayload::take(&mut request);
+    let mut request_hold = None;
     let answer = match guard::admit(&request, &shared).await.and_then(|admitted| {
-        if let Admitted::Of(Caller(user)) = &admitted {
+        if let Admitted::User(Caller(user)) = &admitted {
             if let Some(connection) = &connection {
                 connection.set_user(user);
             }
-            place = Some(shared.hold_request(user)?);
+            request_hold = Some(shared.hold_request(user)?);
         }
         Ok(admitted)
     }) {
         Err(problem) => Ok(request.error_response(problem)),
         Ok(Admitted::Preflight) => Ok(request.into_response(cors::preflight())),
-        Ok(Admitted::Anybody) => next.call(request).await,
-        Ok(Admitted::Of(caller)) => {
+        Ok(Admitted::Anonymous) => next.call(request).await,
+        Ok(Admitted::User(caller)) => {
             request.extensions_mut().insert(caller);
             next.call(request).await
         }
     };
-    // No route of ours fails without an answer of its own. If one does, its request is gone, but not what belongs to it.
+    // No route of this crate fails without a response of its own. If one does, the request is lost, but the guards are not.
     let (request, answer) = match answer.map(ServiceResponse::into_parts) {
         Ok((request, answer)) => (Some(request), answer),
         Err(error) => (None, HttpResponse::from_error(error)),
     };
-    let (mut answer, hold) = hold_bytes(&shared, request.as_ref(), answer);
-    let failure = finish(&mut answer, &line.id);
+    let (mut answer, bytes) = reserve_bytes(&shared, request.as_ref(), answer);
+    let failure = complete(&mut answer, &line.id);
     cors::add_headers(answer.headers_mut(), origin);
     if shared.in_flight.is_draining() {
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     line.end(request.as_ref(), answer.status(), failure.as_deref());
-    // A socket is waited for by its own task, which gives up a client that does not read.
-    let entered = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(entered);
+    // A WebSocket is counted by its own task, which gives up a client that does not read.
+    let in_flight = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(in_flight);
     let answer =
-        answer.map_body(|_, answer| keep(answer, Kept { entered, under_way, request: place, receiving: body, hold }));
+        answer.map_body(|_, body| guarded(body, ResponseGuards { in_flight, active, request_hold, payload, bytes }));
     match request {
         Some(request) => Ok(ServiceResponse::new(request, answer)),
         None => Err(InternalError::from_response("a route failed", answer).into()),
     }
 }
 
-/// Counts the bytes of an answer that is there whole, or puts a refusal in its place.
-fn hold_bytes(
+/// Reserves the bytes of a response whose body is complete in memory, or replaces it by a problem.
+fn reserve_bytes(
     shared: &AppState,
     request: Option<&HttpRequest>,
     mut answer: HttpResponse<BoxBody>,
 ) -> (HttpResponse<BoxBody>, Option<Hold>) {
     let hold = answer.extensions_mut().remove::<Hold>();
-    // The answer to a change is never taken away: the client would repeat what has happened.
+    // The response to a change is never replaced: the client would repeat a change that has happened.
     let is_read = request.is_some_and(|request| request.method().is_safe());
     if hold.is_some() || !is_read {
         return (answer, hold);
@@ -110,8 +110,8 @@ fn hold_bytes(
     let extensions = request.map(HttpRequest::extensions);
     let caller = extensions.as_ref().and_then(|extensions| extensions.get::<Caller>());
     match (answer.body().size(), caller) {
-        (BodySize::Sized(size), Some(Caller(user))) if size > MAX_PIECE as u64 => {
-            match shared.hold_answer(user, usize::try_from(size).unwrap_or(usize::MAX)) {
+        (BodySize::Sized(size), Some(Caller(user))) if size > MAX_CHUNK_BYTES as u64 => {
+            match shared.hold_response(user, usize::try_from(size).unwrap_or(usize::MAX)) {
                 Ok(hold) => (answer, Some(hold)),
                 Err(problem) => (HttpResponse::from_error(problem), None),
             }
@@ -120,12 +120,12 @@ fn hold_bytes(
     }
 }
 
-/// Puts the common headers on, and the body of a problem in. Returns what the log says of a failure.
-fn finish(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
-    let failure = if answer.status() >= StatusCode::BAD_REQUEST { word_error(answer, id) } else { None };
+/// Adds the common headers, and the body of a problem. Returns the failure for the log.
+fn complete(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
+    let failure = if answer.status() >= StatusCode::BAD_REQUEST { write_error(answer, id) } else { None };
     let headers = answer.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Everything here is private to its user, but for the pages, which say for themselves how long they may be kept.
+    // Responses are private to their user, except pages, which set the header themselves.
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -133,20 +133,20 @@ fn finish(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> 
     failure
 }
 
-/// Makes `application/problem+json` of an error answer, whoever made it.
-fn word_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
+/// Writes `application/problem+json` into an error response, including one of the HTTP library.
+fn write_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
     let status = answer.status();
     let of_library;
     let problem = match answer.error().and_then(|error| error.as_error::<Problem>()) {
         Some(problem) => problem,
-        // The health check has words of its own.
+        // The health check has a body of its own.
         None if answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") => return None,
         None => {
             of_library = Problem::of_status(status);
             &of_library
         }
     };
-    // A refused token is no failure, but somebody who looks why a client cannot sign in has only the log to look at.
+    // A refused token is no failure, but only the log tells an operator why a client cannot sign in.
     let is_logged = status.is_server_error() || status == StatusCode::UNAUTHORIZED;
     let failure = is_logged.then(|| match problem.chain() {
         Some(chain) => format!("{}: {chain}", problem.name()),

@@ -1,5 +1,5 @@
-//! One log line for each request, and the ids that tie it to the answer. The line never holds what a client sent, but
-//! for the method and, behind a trusted proxy, an address.
+//! One log line for each request. The line holds nothing that the client sent, except the method and, behind a trusted proxy,
+//! an address.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -10,9 +10,9 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use crate::extract::Caller;
 use crate::request_id::RequestId;
 
-/// The log line of a request that is being answered; also written when the client goes away before the end.
+/// The log line of a request in flight; also written when the client disconnects before the end.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct RequestLogLine {
     pub(crate) id: RequestId,
     method: Method,
     /// The client's address; a log line's field only if it is known.
@@ -21,12 +21,12 @@ pub(crate) struct Line {
     written: bool,
 }
 
-impl Line {
+impl RequestLogLine {
     pub(crate) fn begin(method: Method, id: RequestId, client: Option<IpAddr>) -> Self {
         Self { id, method, client, started: Instant::now(), written: false }
     }
 
-    /// Writes the line; `failure` is what only the operator may know. The request is not there if a route lost it.
+    /// Writes the line; `failure` is for the operator only. There is no request if a route has lost it.
     pub(crate) fn end(mut self, request: Option<&HttpRequest>, status: StatusCode, failure: Option<&str>) {
         self.written = true;
         let extensions = request.map(HttpRequest::extensions);
@@ -64,7 +64,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for RequestLogLine {
     fn drop(&mut self) {
         if !self.written {
             let (method, request_id, ms) = (self.method.as_str(), self.id.as_str(), self.ms());

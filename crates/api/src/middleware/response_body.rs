@@ -1,10 +1,10 @@
-//! What is kept until an answer has been sent: its request's place among those being answered, what its bytes count, and the
-//! receiving end of a body of chunks. The latter ends connections whose client does not finish its body.
+//! The body of a response, with the guards that are held until it has been sent: the request's counts, the reserved bytes, and
+//! the payload of a chunked request.
 //!
-//! When an answer goes out before a body of chunks has come in, the HTTP library goes on waiting for the rest without
-//! any limit of time, so that a client who stops sending holds the connection for ever. If the body's receiving end is
-//! still there when the answer has been sent, the library instead ends the connection after a short while, as it does
-//! with bodies of announced length. So it is kept there.
+//! The payload is held because of the HTTP library. When a response has been sent before a chunked request body has arrived,
+//! the library waits for the rest of it without a timeout, and a client that stops sending holds the connection for ever. If
+//! the payload still exists when the response has been sent, the library closes the connection after a short while, as it does
+//! with bodies of announced length.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -19,28 +19,28 @@ use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
-use crate::connection::handle::UnderWay;
+use crate::connection::handle::ActiveRequest;
 use crate::limiters::byte_budget::Hold;
 use crate::limiters::in_flight::RequestInFlight;
-use crate::response::MAX_PIECE;
+use crate::response::MAX_CHUNK_BYTES;
 
-/// The receiving end of a body of chunks, shared by whoever reads it and the answer.
+/// The payload of a chunked request, shared by the extractor that reads it and the response.
 #[derive(Clone)]
-pub(crate) struct ReceivingEnd(Rc<RefCell<Payload>>);
+pub(crate) struct SharedPayload(Rc<RefCell<Payload>>);
 
-impl ReceivingEnd {
-    /// Takes hold of the request's body if it comes in chunks.
+impl SharedPayload {
+    /// Shares the request's payload if it is chunked.
     pub(crate) fn take(request: &mut ServiceRequest) -> Option<Self> {
         if !request.headers().contains_key(TRANSFER_ENCODING) {
             return None;
         }
-        let kept = Self(Rc::new(RefCell::new(request.take_payload())));
-        request.set_payload(Payload::Stream { payload: Box::pin(kept.clone()) });
-        Some(kept)
+        let payload = Self(Rc::new(RefCell::new(request.take_payload())));
+        request.set_payload(Payload::Stream { payload: Box::pin(payload.clone()) });
+        Some(payload)
     }
 }
 
-impl Stream for ReceivingEnd {
+impl Stream for SharedPayload {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -48,34 +48,34 @@ impl Stream for ReceivingEnd {
     }
 }
 
-/// What an answer keeps until it has been sent.
-#[expect(dead_code, reason = "each does its part when it is dropped")]
-pub(crate) struct Kept {
-    pub(crate) entered: Option<RequestInFlight>,
-    pub(crate) under_way: Option<UnderWay>,
-    /// The request's place among those of its user.
-    pub(crate) request: Option<Hold>,
-    pub(crate) receiving: Option<ReceivingEnd>,
-    pub(crate) hold: Option<Hold>,
+/// Guards that a response holds until it has been sent.
+#[expect(dead_code, reason = "each releases what it holds when it is dropped")]
+pub(crate) struct ResponseGuards {
+    pub(crate) in_flight: Option<RequestInFlight>,
+    pub(crate) active: Option<ActiveRequest>,
+    /// The request's count among those of its user.
+    pub(crate) request_hold: Option<Hold>,
+    pub(crate) payload: Option<SharedPayload>,
+    pub(crate) bytes: Option<Hold>,
 }
 
-/// Pieces given before other connections of the thread have their turn.
-const MAX_PIECES_IN_A_ROW: u8 = 4;
+/// Maximum chunks sent in a row before other connections of the thread are polled.
+const MAX_CHUNKS_IN_A_ROW: u8 = 4;
 
-/// The body of an answer, which keeps these until it has been sent, and is sent piece by piece.
-pub(crate) fn keep(body: BoxBody, kept: Kept) -> BoxBody {
-    BoxBody::new(Answer { body, rest: Bytes::new(), in_a_row: 0, _kept: kept })
+/// Wraps a body, which is sent in chunks and holds the guards until it has been sent.
+pub(crate) fn guarded(body: BoxBody, guards: ResponseGuards) -> BoxBody {
+    BoxBody::new(GuardedBody { body, rest: Bytes::new(), in_a_row: 0, _guards: guards })
 }
 
-struct Answer {
+struct GuardedBody {
     body: BoxBody,
-    /// What has come out of the body and not been given on.
+    /// Bytes of the inner body that have not been sent yet.
     rest: Bytes,
     in_a_row: u8,
-    _kept: Kept,
+    _guards: ResponseGuards,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for GuardedBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
@@ -89,13 +89,13 @@ impl MessageBody for Answer {
                 end => return Poll::Ready(end),
             }
         }
-        if self.in_a_row == MAX_PIECES_IN_A_ROW {
+        if self.in_a_row == MAX_CHUNKS_IN_A_ROW {
             self.in_a_row = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         self.in_a_row += 1;
-        let piece = self.rest.len().min(MAX_PIECE);
-        Poll::Ready(Some(Ok(self.rest.split_to(piece))))
+        let chunk = self.rest.len().min(MAX_CHUNK_BYTES);
+        Poll::Ready(Some(Ok(self.rest.split_to(chunk))))
     }
 }

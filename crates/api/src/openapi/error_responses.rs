@@ -1,4 +1,4 @@
-//! Which errors an operation can answer with: what follows from what it takes.
+//! The error responses of operations, derived from their parameters and bodies.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use utoipa::openapi::{
 
 use crate::problem::Code;
 
-/// Adds the errors to all operations, and to all answers the headers that they have.
-pub(crate) struct Refusals;
+/// A modifier that adds the errors to all operations, and the headers to all responses.
+pub(crate) struct ErrorResponses;
 
-impl Modify for Refusals {
+impl Modify for ErrorResponses {
     fn modify(&self, api: &mut OpenApi) {
         let mut errors = Errors::default();
         for (path, item) in &mut api.paths.paths {
@@ -29,8 +29,8 @@ impl Modify for Refusals {
                         }
                     }
                 }
-                let taken = Taken::by(path, changes, operation);
-                for (status, codes) in taken.errors() {
+                let facts = OperationFacts::of(path, changes, operation);
+                for (status, codes) in facts.errors() {
                     let response =
                         || RefOr::Ref(Ref::new(format!("#/components/responses/{}", errors.name(status, codes))));
                     operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(response);
@@ -46,30 +46,32 @@ impl Modify for Refusals {
     }
 }
 
-/// A header of answers: its name, its type, and what it says.
-type AnswerHeader = (&'static str, Type, &'static str);
+/// A header of responses: its name, its type, and its description.
+type ResponseHeader = (&'static str, Type, &'static str);
 
-const REQUEST_ID: AnswerHeader = ("X-Request-Id", Type::String, "What the log calls the request.");
-const REPLAYED: AnswerHeader =
-    ("Idempotency-Replayed", Type::String, "`true` when this is what was answered to the same request earlier.");
-const RETRY_AFTER: AnswerHeader =
-    ("Retry-After", Type::Integer, "After how many seconds the same request may succeed.");
-const SCHEME: AnswerHeader = ("WWW-Authenticate", Type::String, "`Bearer`.");
+const REQUEST_ID: ResponseHeader = ("X-Request-Id", Type::String, "The id of the request in the server's log.");
+const REPLAYED: ResponseHeader = (
+    "Idempotency-Replayed",
+    Type::String,
+    "`true` when this is the recorded response to an earlier request with the same key.",
+);
+const RETRY_AFTER: ResponseHeader = ("Retry-After", Type::Integer, "Seconds after which the same request may succeed.");
+const SCHEME: ResponseHeader = ("WWW-Authenticate", Type::String, "`Bearer`.");
 
-fn add_header(response: &mut Response, (name, ..): &AnswerHeader) {
+fn add_header(response: &mut Response, (name, ..): &ResponseHeader) {
     let header = RefOr::Ref(Ref::new(format!("#/components/headers/{name}")));
     response.headers.insert((*name).to_owned(), header);
 }
 
-/// The operations of a path, and whether they change anything.
+/// Returns the operations of a path, each with `true` if it changes something.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
     let all = [(false, &mut item.get), (true, &mut item.put), (true, &mut item.post), (true, &mut item.delete)];
     all.into_iter().filter_map(|(changes, operation)| Some((changes, operation.as_mut()?)))
 }
 
-/// What an operation takes from its request.
+/// The facts about an operation that determine its errors.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
-struct Taken<'a> {
+struct OperationFacts<'a> {
     id: &'a str,
     probe: bool,
     socket: bool,
@@ -82,8 +84,8 @@ struct Taken<'a> {
     changes: bool,
 }
 
-impl<'a> Taken<'a> {
-    fn by(path: &str, changes: bool, operation: &'a Operation) -> Self {
+impl<'a> OperationFacts<'a> {
+    fn of(path: &str, changes: bool, operation: &'a Operation) -> Self {
         let parameters = operation.parameters.iter().flatten().filter_map(|parameter| match parameter {
             RefOr::T(parameter) => Some(parameter),
             RefOr::Ref(_) => None,
@@ -96,7 +98,7 @@ impl<'a> Taken<'a> {
             id: operation.operation_id.as_deref().unwrap_or_default(),
             probe: matches!(path, "/health" | "/livez" | "/readyz"),
             socket,
-            // None of its own: what holds for all.
+            // An operation without a security of its own has that of the document.
             signs_in: operation.security.is_none(),
             notebook: !socket && has(&|name, place| name == "id" && *place == ParameterIn::Path),
             cell: has(&|name, _| name == "cell_id"),
@@ -107,7 +109,7 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// The errors, each status with the codes that it can have.
+    /// Returns the errors: each status with its codes.
     fn errors(&self) -> BTreeMap<StatusCode, Vec<Code>> {
         let mut by_status = BTreeMap::<_, Vec<_>>::new();
         for &code in Code::ALL.iter().filter(|code| self.can_be(**code)) {
@@ -116,7 +118,7 @@ impl<'a> Taken<'a> {
         by_status
     }
 
-    /// Whether the operation can answer with this code. A new code must be thought of here.
+    /// Returns whether the operation can fail with this code.
     fn can_be(&self, code: Code) -> bool {
         match code {
             Code::BadRequest => self.notebook || self.changes || self.socket,
@@ -150,7 +152,7 @@ impl<'a> Taken<'a> {
             }
             Code::NotResponding => self.id == "livez",
             Code::ShuttingDown => self.signs_in || self.socket || self.id == "readyz",
-            // Everybody's work and store calls have their turns, and bodies and answers their bytes.
+            // Work and store calls have queues, and bodies and responses have budgets.
             Code::TooMuchAtOnce
             | Code::ServerBusy
             | Code::Internal
@@ -159,7 +161,7 @@ impl<'a> Taken<'a> {
             | Code::TookTooLong => self.signs_in,
             Code::KeyReused | Code::ReadOnly | Code::OutcomeUnknown => self.changes,
             Code::Contended => self.changes && self.notebook,
-            // The first list of a user makes notebooks.
+            // The first list of a user creates notebooks.
             Code::StorageFull => self.changes || self.id == "listNotebooks",
             // Documented routes exist, have the methods that are documented, and answer every request by themselves.
             Code::UnknownRoute | Code::MethodNotAllowed | Code::Other => false,
@@ -167,12 +169,12 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// The errors of all operations by name, with their codes: each is written once, however many operations have it.
+/// The error responses of all operations by name, with their codes. Each is written once and referenced by operations.
 #[derive(Default)]
 struct Errors(Vec<(String, Vec<Code>, Response)>);
 
 impl Errors {
-    /// The name of the answer with this status and one of these codes.
+    /// Returns the name of the response with this status and one of these codes.
     fn name(&mut self, status: StatusCode, codes: Vec<Code>) -> String {
         if let Some((name, ..)) = self.0.iter().find(|(_, known, _)| *known == codes) {
             return name.clone();

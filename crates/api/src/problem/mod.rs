@@ -1,4 +1,4 @@
-//! The one error type of the API.
+//! The error type of the API.
 
 mod code;
 mod service_error;
@@ -16,23 +16,23 @@ use quire_service::ChangedSince;
 pub(crate) use code::Code;
 pub(crate) use text::{Chain, sentence};
 
-/// An error on its way to the client. [`crate::middleware`] renders and logs it.
+/// An error response. The middleware writes its body and logs it.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) code: Code,
     status: StatusCode,
     pub(crate) detail: Cow<'static, str>,
-    /// What the notebook's revision is, when the client expected another.
+    /// The notebook's revision, when the client expected another.
     pub(crate) current_revision: Option<i64>,
-    /// What is different since the revision that the client expected.
+    /// The changes since the revision that the client expected.
     pub(crate) changed: Option<ChangedSince>,
-    /// After how many seconds the same request may succeed.
+    /// Seconds after which the same request may succeed.
     pub(crate) retry_after: Option<u8>,
     /// The methods that the route has.
     pub(crate) allow: Option<&'static str>,
-    /// Whether the rest of the request must not be waited for.
+    /// Closes the connection without waiting for the rest of the request.
     pub(crate) closes: bool,
-    /// What happened beneath: logged, never sent.
+    /// The underlying error: logged, never sent.
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -54,23 +54,23 @@ impl Problem {
         }
     }
 
-    /// A problem whose detail is an error's own message.
+    /// Makes a problem whose detail is an error's own message.
     pub(crate) fn of(code: Code, error: &dyn fmt::Display) -> Self {
         Self::new(code, sentence(error))
     }
 
-    /// An error answer that the HTTP library made, by its status.
+    /// Makes the problem of an error response of the HTTP library, from its status.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let reason = status.canonical_reason().unwrap_or("refused");
         Self { status, ..Self::new(Code::Other, format!("The request was refused: {reason}.")) }
     }
 
-    /// A field of the query that does not fit.
+    /// Makes the problem of an invalid field of the query.
     pub(crate) fn unfit_query(field: &str, reason: &dyn fmt::Display) -> Self {
         Self::new(Code::DoesNotFit, format!("The query does not fit: `{field}`: {reason}."))
     }
 
-    /// A body with more bytes than the route takes.
+    /// Makes the problem of a body with more bytes than the route allows.
     pub(crate) fn body_too_large(max_bytes: usize) -> Self {
         Self::new(Code::TooLarge, format!("The body is larger than the {max_bytes} bytes allowed."))
     }
@@ -83,13 +83,13 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// What is different from what an `If-Match` says.
+    /// Makes the problem of an `If-Match` whose entity tag is unknown.
     pub(crate) fn not_matching(current: Revision) -> Self {
         let detail = "The ETag in If-Match is none that this server gave out since its store was opened; read the notebook again.";
         Self { current_revision: Some(current.0), ..Self::new(Code::PreconditionFailed, detail) }
     }
 
-    /// The same problem where it was `If-Match` that named the revision (RFC 9110, section 13.1.1).
+    /// Converts a conflict to 412, for a revision that `If-Match` named (RFC 9110, section 13.1.1).
     pub(crate) fn of_precondition(self) -> Self {
         if self.code != Code::RevisionConflict {
             return self;
@@ -102,22 +102,22 @@ impl Problem {
         Self { cause: Some(Box::new(cause)), ..self }
     }
 
-    /// The answer could not be written, which no value of ours should cause.
+    /// Makes the problem of a response that cannot be serialised, which no value should cause.
     pub(crate) fn unwritable(error: serde_json::Error) -> Self {
         internal(error)
     }
 
-    /// The API's description could not be made, which only a mistake in its attributes can cause.
+    /// Makes the problem of an API description that cannot be made, which only a mistake in its attributes can cause.
     pub(crate) fn undescribable(reason: String) -> Self {
         internal(std::io::Error::other(reason))
     }
 
-    /// The stable name.
+    /// Returns the stable name of the code.
     pub(crate) fn name(&self) -> &'static str {
         self.code.row().0
     }
 
-    /// The chain of causes, for the log.
+    /// Returns the chain of causes, for the log.
     pub(crate) fn chain(&self) -> Option<Chain<'_>> {
         self.cause.as_deref().map(|cause| Chain(cause))
     }
@@ -139,7 +139,7 @@ impl ResponseError for Problem {
         self.status
     }
 
-    /// The status alone: the envelope, which knows the request's id, puts the body in.
+    /// Makes a response without a body: the middleware, which has the request's id, writes that.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status)
     }

@@ -30,7 +30,7 @@ impl From<ServiceError> for Problem {
             ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),
             ServiceError::LooksSealed => Self::new(Code::DoesNotFit, message),
             ServiceError::NoSecretKey => Self::new(Code::NoSecretKey, message),
-            ServiceError::NoNotebook(damage) => Self::new(of_damage(damage.kind), message),
+            ServiceError::NoNotebook(damage) => Self::new(parse_error_code(damage.kind), message),
             ServiceError::Contended(_) => Self::new(Code::Contended, message).after(1),
             ServiceError::KeyReused => Self::new(Code::KeyReused, message),
             ServiceError::Unfinished => Self::new(Code::OutcomeUnknown, message).after(5),
@@ -42,8 +42,8 @@ impl From<ServiceError> for Problem {
     }
 }
 
-/// What a file that is no notebook is called: as a body that is none.
-fn of_damage(kind: ParseErrorKind) -> Code {
+/// Returns the code of a file that is no valid notebook: that of an invalid body.
+fn parse_error_code(kind: ParseErrorKind) -> Code {
     match kind {
         ParseErrorKind::Syntax => Code::MalformedJson,
         ParseErrorKind::Shape => Code::DoesNotFit,
@@ -67,7 +67,7 @@ fn store_problem(error: StoreError, message: String) -> Problem {
                 .after(5)
                 .caused_by(error)
         }
-        // Its answer was kept, and then not found: it has just expired.
+        // The record was found, and then not found: it has just expired.
         StoreError::AlreadyRecorded => Problem::new(Code::Contended, message).after(1),
         StoreError::OutcomeUnknown { .. } => Problem::new(Code::OutcomeUnknown, message).after(5).caused_by(error),
         other => internal(other),

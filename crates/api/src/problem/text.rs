@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// An error's message as a sentence for people: our errors are lower case without a full stop.
+/// Makes a sentence of an error's message, which is lower case without a full stop.
 pub(crate) fn sentence(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
     let mut rest = text.chars();

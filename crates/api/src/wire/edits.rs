@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 
 use super::names::OkName;
 
-/// What a successful change says.
+/// The `status` of a successful change.
 const OK: &str = "ok";
 
-/// Done.
+/// A change was made.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Done)]
 pub(crate) struct DoneOut {
@@ -24,7 +24,7 @@ impl DoneOut {
     }
 }
 
-/// Edited, and which revision that made.
+/// An edit was made.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Edited)]
 pub(crate) struct EditedOut {
@@ -41,13 +41,13 @@ impl EditedOut {
     }
 }
 
-/// Renamed, and to what.
+/// A notebook was renamed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Renamed)]
 pub(crate) struct RenamedOut<'a> {
     #[schema(value_type = OkName)]
     status: &'static str,
-    /// The name as it is now; null for none.
+    /// The present name; null for none.
     #[schema(required)]
     name: Option<&'a str>,
 }
@@ -72,7 +72,7 @@ pub(crate) struct DuplicatedOut<'a> {
     /// The copy's id.
     pub(crate) notebook_id: &'a str,
     pub(crate) name: &'a str,
-    /// Whether the copy connects to what the original does.
+    /// `true` if the copy has the original's connection string.
     pub(crate) has_connection: bool,
 }
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::names::{CellTypeName, EdgeKindName};
 
-/// Which cell depends on which, at one revision.
+/// The dependency graph of a notebook at a revision.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Graph)]
 pub(crate) struct GraphOut<'a> {
@@ -14,13 +14,13 @@ pub(crate) struct GraphOut<'a> {
     revision: Revision,
     /// In document order.
     nodes: Vec<NodeOut<'a>>,
-    /// By the places of the cells that read. A name that a cell reads is in one edge at most.
+    /// In the document order of the reading cells. A name that a cell reads is in one edge at most.
     edges: Vec<EdgeOut<'a>>,
     cycles: Vec<CycleOut<'a>>,
     diagnostics: Vec<DiagnosticOut<'a>>,
 }
 
-/// A cell, and the names that it takes and gives.
+/// A cell, and the names that it reads and writes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GraphNode)]
 struct NodeOut<'a> {
@@ -31,7 +31,7 @@ struct NodeOut<'a> {
     writes: Vec<&'a str>,
 }
 
-/// `to` takes `names` from `from`. There is one edge for each two cells and kind.
+/// A dependency: `to` reads `names` of `from`. There is one edge for each pair of cells and kind.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GraphEdge)]
 struct EdgeOut<'a> {
@@ -39,24 +39,24 @@ struct EdgeOut<'a> {
     to: &'a str,
     /// The first of `names`.
     name: &'a str,
-    /// Everything that `to` takes from `from` in this way, sorted.
+    /// All names that `to` reads of `from` in this kind, sorted.
     names: &'a [&'a str],
     #[schema(value_type = EdgeKindName)]
     kind: &'static str,
 }
 
-/// Cells that wait for each other.
+/// A cycle of cells that depend on each other.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GraphCycle)]
 struct CycleOut<'a> {
     /// In document order.
     cell_ids: Vec<&'a str>,
-    /// One way around: what each cell gives to the next, the last to the first.
+    /// One path around the cycle: the name that each cell gives to the next, and the last to the first.
     path: Vec<StepOut<'a>>,
     detail: String,
 }
 
-/// A cell, and what it gives to the next.
+/// A cell of a cycle's path, and the name that the next cell reads of it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GraphStep)]
 struct StepOut<'a> {
@@ -64,14 +64,14 @@ struct StepOut<'a> {
     name: &'a str,
 }
 
-/// Something worth knowing; only a cycle keeps cells from running.
+/// A hint. Only a cycle keeps cells from running.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GraphDiagnostic)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum DiagnosticOut<'a> {
-    /// The code does not parse; the graph has what the last code that did read and wrote.
+    /// The code does not parse. The graph has the names of the last code that did.
     Syntax { cell_id: &'a str, detail: &'a str, line: u32, column: u32 },
-    /// The cell reads names that are written only further down; `name` is the first of them.
+    /// The cell reads names that only later cells write; `name` is the first of them.
     DefinedLater { cell_id: &'a str, name: &'a str, names: &'a [&'a str], writer_id: &'a str },
     /// Several cells write the name.
     MultipleDefinition { name: String, cell_ids: Vec<String> },
@@ -104,7 +104,7 @@ fn edge<'a>(Dependency { parent, child, names, kind, .. }: &'a Dependency<'a>) -
     EdgeOut { from: parent.as_str(), to: child.as_str(), name: first(names), names, kind }
 }
 
-/// The first name; every edge has one.
+/// Returns the first name; every edge has at least one.
 fn first<'a>(names: &[&'a str]) -> &'a str {
     names.first().copied().unwrap_or_default()
 }

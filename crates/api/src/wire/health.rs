@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::names::{DatabaseName, ProbeName};
 
-/// How the server is.
+/// The state of the server.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HealthStatus {
@@ -14,7 +14,7 @@ pub(crate) enum HealthStatus {
     Unhealthy,
 }
 
-/// How the server and its store are.
+/// The state of the server and its store.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(crate) struct HealthOut {
@@ -23,7 +23,7 @@ pub(crate) struct HealthOut {
     pub(crate) database: &'static str,
 }
 
-/// The answer to a probe.
+/// The response to a probe.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Probe)]
 pub(crate) struct ProbeOut {

@@ -5,37 +5,37 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::names::FormatName;
 
-/// Which format to write.
+/// The format of an export.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExportIn {
-    /// `json` when absent.
+    /// The format of the file; `json` by default.
     #[param(value_type = FormatName, required = false, nullable = false)]
     pub(crate) format: Option<String>,
 }
 
-/// Which format the body has, if not the one that its content says, and what to call a notebook without a name.
+/// The format of an imported file, and a name for it.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ImportIn {
-    /// What the file's content says, when absent.
+    /// The format of the file; by default it is detected from the content.
     #[param(value_type = FormatName, required = false, nullable = false)]
     pub(crate) format: Option<String>,
-    /// What to call the notebook if the file gives no name.
+    /// The notebook's name if the file has none.
     #[param(max_length = 255, pattern = r"^[^\u0000]*$", nullable = false)]
     pub(crate) name: Option<String>,
 }
 
-/// A notebook made of a file.
+/// A notebook that was created from a file.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Imported)]
 pub(crate) struct ImportedOut<'a> {
-    /// A new one, whatever the file says.
+    /// A new id; that of the file is ignored.
     pub(crate) notebook_id: &'a str,
     #[schema(required)]
     pub(crate) name: Option<&'a str>,
-    /// How many it has.
+    /// The number of its cells.
     pub(crate) cells: usize,
-    /// Sentences for people: what is not as it was in the file.
+    /// Sentences for people on what differs from the file.
     pub(crate) notices: Vec<String>,
 }

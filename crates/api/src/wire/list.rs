@@ -1,11 +1,11 @@
-//! Lists of domain values, and the cursor to the next part of a list.
+//! Lists of domain values, and the cursor to the next page.
 
 use serde::Serialize;
 
-/// Domain values, serialised one by one without being collected first.
+/// Domain values that are serialised one by one, without a collection of wire types.
 pub(crate) struct List<T>(pub(crate) T);
 
-/// Where the next part begins; null when this was the last.
+/// The cursor of the next page; null after the last page.
 #[derive(Serialize)]
 pub(crate) struct NextOut(Option<String>);
 

@@ -1,4 +1,4 @@
-//! Texts of which there are only a few: what the domain and the errors call things.
+//! Enumerations of strings on the wire: names of the domain's values and of errors.
 
 use std::borrow::Cow;
 
@@ -34,28 +34,28 @@ names! {
     /// [`CellType`] on the wire.
     CellTypeName as "CellType", "A cell's language.": [CellType::Python, CellType::Sql].map(CellType::as_str);
     /// [`CellStatus`] on the wire.
-    CellStatusName as "CellStatus", "What a cell's last run came to; `idle` without one.":
+    CellStatusName as "CellStatus", "The state of a cell's last run; `idle` if it has not run.":
         [CellStatus::Idle, CellStatus::Running, CellStatus::Success, CellStatus::Error, CellStatus::Blocked]
             .map(CellStatus::as_str);
     /// [`quire_service::Sort`] in a query.
     SortName as "Sort", "An order of a list; `-` reverses it.":
         ["created", "updated", "name", "-created", "-updated", "-name"];
-    /// What `/health` says of the store.
-    DatabaseName as "Database", "How the store's database is; files are none.":
+    /// The `database` of `/health`.
+    DatabaseName as "Database", "The state of the store's database; `not_configured` for a store of files.":
         ["connected", "read_only", "disconnected", "not_configured"];
-    /// How a cell depends on another.
+    /// The kind of a dependency.
     EdgeKindName as "GraphEdgeKind",
-        "`eager`: while the cell itself runs; `deferred`: only in its functions; `table`: by SQL.":
+        "`eager`: the name is read while the cell runs; `deferred`: only when its functions are called; `table`: an SQL table.":
         ["eager", "deferred", "table"];
     /// [`quire_domain::Severity`] on the wire.
-    SeverityName as "Severity", "`error`: the code cannot run as it stands; `warning`: something is worth knowing.":
+    SeverityName as "Severity", "`error`: the code cannot run as it is; `warning`: a hint.":
         ["error", "warning"];
     /// [`quire_files::Format`] in a query.
-    FormatName as "Format", "A format of files.": ["json", "ipynb"];
-    /// What a successful change says.
-    OkName as "Ok", "It is done.": ["ok"];
-    /// What probes say.
-    ProbeName as "ProbeStatus", "It is.": ["alive", "ready"];
+    FormatName as "Format", "A file format: `json` for Quire's own, `ipynb` for Jupyter's.": ["json", "ipynb"];
+    /// The `status` of a successful change.
+    OkName as "Ok", "The change was made.": ["ok"];
+    /// The `status` of a probe.
+    ProbeName as "ProbeStatus", "The state that the probe has confirmed.": ["alive", "ready"];
     /// [`Code`] on the wire.
-    CodeName as "Code", "What went wrong.": Code::ALL.iter().map(|code| code.row().0);
+    CodeName as "Code", "An error code.": Code::ALL.iter().map(|code| code.row().0);
 }

@@ -25,7 +25,7 @@ pub(crate) struct NotebookOut<'a> {
     /// The number of the last edit.
     #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
-    /// What a WebSocket resumes from, to be told everything after this answer.
+    /// The position from which a WebSocket can resume, to receive all events after this response.
     seq: String,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -40,7 +40,7 @@ impl<'a> NotebookOut<'a> {
         Self { cells: CellsOut(Some(&published.notebook)), ..Self::without_cells(published) }
     }
 
-    /// The same with an empty list of cells, which comes last.
+    /// Makes the same with an empty list of cells, which is the last field.
     pub(crate) fn without_cells(Published { notebook, connection, seq, .. }: &'a Published) -> Self {
         Self {
             id: notebook.id.as_str(),
@@ -55,7 +55,7 @@ impl<'a> NotebookOut<'a> {
     }
 }
 
-/// The cells of a notebook, or none.
+/// The cells of a notebook, or an empty list.
 struct CellsOut<'a>(Option<&'a Notebook>);
 
 impl Serialize for CellsOut<'_> {
@@ -66,7 +66,7 @@ impl Serialize for CellsOut<'_> {
     }
 }
 
-/// Bytes of a cell as JSON, about.
+/// Estimates the bytes of a cell as JSON.
 pub(crate) fn cell_size(cell: &Cell) -> usize {
     let text = |text: &str| text.len() * 9 / 8;
     let outputs = cell.results.outputs.iter();
@@ -75,7 +75,7 @@ pub(crate) fn cell_size(cell: &Cell) -> usize {
     256 + text(&cell.code) + text(&cell.results.stdout) + outputs + names
 }
 
-/// A cell as the client shows it.
+/// A cell as clients show it.
 #[derive(DeriveSerialize, ToSchema)]
 #[schema(as = Cell)]
 pub(crate) struct CellOut<'a> {
@@ -85,30 +85,30 @@ pub(crate) struct CellOut<'a> {
     code: &'a str,
     #[schema(value_type = CellStatusName)]
     status: CellStatus,
-    /// What the last run printed.
+    /// The text that the last run printed.
     stdout: &'a str,
     #[schema(value_type = Vec<OutputOut>)]
     outputs: List<&'a [Output]>,
-    /// Why the status is `error`.
+    /// The reason of the status `error`; null otherwise.
     #[schema(required)]
     error: Option<String>,
-    /// The names that it takes from other cells.
+    /// The names that the cell reads from other cells.
     #[schema(value_type = Vec<String>)]
     reads: Reads<'a>,
-    /// The names that it gives to other cells.
+    /// The names that the cell defines for other cells.
     #[schema(value_type = Vec<String>)]
     writes: Writes<'a>,
     /// The revision of the last edit of its code, type or place.
     #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
-    /// What is wrong with the code or not known of it, in order of place; absent when there is nothing to say.
+    /// Errors and warnings on the code, in the order of their positions; absent when there are none.
     #[serde(skip_serializing_if = "Diagnostics::is_empty")]
     #[schema(value_type = Vec<DiagnosticOut>, required = false, max_items = 50)]
     diagnostics: Diagnostics<'a>,
 }
 
 impl<'a> CellOut<'a> {
-    /// `texts` hold that of the cycle that the cell is on, if it is on one.
+    /// `texts` has the text of the cell's cycle, if the cell is on one.
     pub(crate) fn new(notebook: &Notebook, cell: &'a Cell, texts: &CycleTexts) -> Self {
         Self {
             id: cell.id.as_str(),
@@ -126,22 +126,22 @@ impl<'a> CellOut<'a> {
     }
 }
 
-/// Something to say about a place in a cell's code.
+/// An error or a warning at a position of a cell's code.
 #[derive(DeriveSerialize, ToSchema)]
 #[schema(as = CellDiagnostic)]
 pub(crate) struct DiagnosticOut<'a> {
     #[schema(value_type = SeverityName)]
     severity: &'static str,
     message: &'a str,
-    /// From 1.
+    /// The line, from 1.
     #[schema(minimum = 1)]
     line: u32,
-    /// In characters, from 1.
+    /// The column in characters, from 1.
     #[schema(minimum = 1)]
     column: u32,
 }
 
-/// What the analysis says about a cell's code.
+/// The analysis' errors and warnings on a cell's code.
 struct Diagnostics<'a>(&'a [Diagnostic]);
 
 impl Diagnostics<'_> {
@@ -194,7 +194,7 @@ impl Serialize for List<&[Output]> {
 pub(crate) struct OutputOut<'a> {
     #[schema(max_length = 100)]
     mime_type: &'a str,
-    /// The value in that representation.
+    /// The value in this MIME type.
     #[schema(value_type = serde_json::Value)]
     data: &'a quire_domain::Json,
     #[schema(value_type = Object)]

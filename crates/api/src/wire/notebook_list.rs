@@ -14,18 +14,18 @@ use super::list::{List, NextOut};
 pub(crate) struct ListOut<'a> {
     #[schema(value_type = Vec<SummaryOut>)]
     notebooks: List<&'a [Summary]>,
-    /// Where the next part begins; null when this was the last, absent when the whole list was asked for.
+    /// The cursor of the next page; null on the last page, absent in a complete list.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<NextOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    /// What cannot be read and is, or may be, yours; absent when there is nothing.
+    /// Stored notebooks that cannot be read and are, or may be, yours; absent when there are none.
     #[schema(value_type = Vec<DamagedOut>, required = false)]
     damaged: Option<List<&'a [Damaged]>>,
 }
 
 impl<'a> ListOut<'a> {
-    /// `next` is where the next part begins, if a part was asked for.
+    /// `next` is the cursor of the next page, if a page was requested.
     pub(crate) fn new(notebooks: &'a [Summary], damaged: &'a [Damaged], next: Option<NextOut>) -> Self {
         let damaged = (!damaged.is_empty()).then_some(List(damaged));
         Self { notebooks: List(notebooks), next_cursor: next, damaged }
@@ -37,7 +37,7 @@ impl<'a> ListOut<'a> {
 #[schema(as = NotebookSummary)]
 pub(crate) struct SummaryOut<'a> {
     id: &'a str,
-    /// The id where there is no name.
+    /// The notebook's name, or its id if it has no name.
     name: &'a str,
 }
 
@@ -50,16 +50,16 @@ impl Serialize for List<&[Summary]> {
     }
 }
 
-/// Something stored that cannot be read as a notebook.
+/// A stored notebook that cannot be read.
 #[derive(DeriveSerialize, ToSchema)]
 #[schema(as = DamagedNotebook)]
 pub(crate) struct DamagedOut<'a> {
-    /// Where it is: a file's name.
+    /// The name of its file.
     file: &'a str,
-    /// The notebook that it is or seems to be; null when that cannot be told.
+    /// Its id, as far as that can be read; null if not.
     #[schema(required)]
     id: Option<&'a str>,
-    /// What is wrong, and where.
+    /// The fault and its position.
     detail: &'a str,
 }
 

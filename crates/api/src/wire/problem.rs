@@ -30,7 +30,7 @@ pub(crate) fn problem_body(problem: &Problem, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&body).unwrap_or_default() // a struct of texts and numbers always serialises
 }
 
-/// An error (RFC 9457), with members of Quire's at the end.
+/// An error (RFC 9457), followed by fields of Quire.
 #[derive(DeriveSerialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemOut<'a> {
@@ -42,28 +42,28 @@ pub(crate) struct ProblemOut<'a> {
     /// The status of the answer.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// A sentence for people; it may change.
+    /// A sentence for people. Its wording may change.
     detail: &'a str,
-    /// What went wrong, for programs; it does not change.
+    /// The error code, for programs. It does not change.
     #[schema(value_type = CodeName)]
     code: &'a str,
-    /// What the log calls the request; also in `X-Request-Id`.
+    /// The id of the request in the server's log; also in `X-Request-Id`.
     request_id: &'a str,
     /// The notebook's revision, when the request expected another.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     current_revision: Option<i64>,
-    /// The cells that were made, changed, moved or deleted since the revision that the request expected.
+    /// The cells that were created, changed, moved or deleted since the revision that the request expected.
     #[schema(value_type = Vec<ChangedOut>, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_cells: Option<List<&'a [ChangedCell]>>,
-    /// Whether `changed_cells` has all deletions.
+    /// `false` if `changed_cells` may lack deletions.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_cells_complete: Option<bool>,
 }
 
-/// A cell that is not as it was.
+/// A cell that has changed.
 #[derive(DeriveSerialize, ToSchema)]
 #[schema(as = ChangedCell)]
 pub(crate) struct ChangedOut<'a> {
@@ -71,7 +71,7 @@ pub(crate) struct ChangedOut<'a> {
     /// The revision of its last change.
     #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
-    /// Whether it is gone.
+    /// `true` if the cell was deleted.
     deleted: bool,
 }
 

@@ -6,60 +6,60 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::list::NextOut;
 
-/// What to look for, and which part of what is found to tell.
+/// A search, and the page of its results.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SearchIn {
-    /// What to look for, not all blank; the letters A to Z stand for a to z too.
+    /// The text to search for, not blank. The letters A to Z match a to z too.
     #[param(min_length = 1, max_length = 200, pattern = r"\S")]
     pub(crate) q: String,
-    /// How many notebooks at most: 50 without it, and never more than 200.
+    /// The maximum number of notebooks: 50 by default, 200 at most.
     #[param(minimum = 1, nullable = false)]
     pub(crate) limit: Option<usize>,
-    /// Where the part begins: the `next_cursor` of the part before it.
+    /// The `next_cursor` of the page before.
     #[param(min_length = 1, nullable = false)]
     pub(crate) cursor: Option<String>,
 }
 
-/// What is found, oldest notebooks first.
+/// The results of a search, the oldest notebooks first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SearchResults)]
 pub(crate) struct SearchOut<'a> {
     results: Vec<HitOut<'a>>,
-    /// Where the next part begins; null when this was the last.
+    /// The cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>, required)]
     next_cursor: NextOut,
 }
 
-/// A notebook in which the text is.
+/// A notebook that contains the text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SearchResult)]
 struct HitOut<'a> {
     notebook_id: &'a str,
-    /// The id where there is no name.
+    /// The notebook's name, or its id if it has no name.
     name: &'a str,
-    /// Whether the text is in the name.
+    /// `true` if the name contains the text.
     in_name: bool,
-    /// The first of the cells in whose code the text is, in document order.
+    /// The first cells whose code contains the text, in document order.
     #[schema(max_items = 10)]
     cells: Vec<CellHitOut<'a>>,
 }
 
-/// A cell in whose code the text is.
+/// A cell whose code contains the text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CellSearchResult)]
 struct CellHitOut<'a> {
     cell_id: &'a str,
-    /// The line where it begins for the first time, from 1.
+    /// The line of the first match, from 1.
     #[schema(minimum = 1)]
     line: usize,
-    /// That line, or the part of it where the text begins.
+    /// That line, or the part of it that begins with the match.
     #[schema(max_length = 200)]
     text: &'a str,
 }
 
 impl<'a> SearchOut<'a> {
-    /// `next` is where the next part begins, if there is one.
+    /// `next` is the cursor of the next page, if there is one.
     pub(crate) fn new(hits: &'a [Hit], next: Option<&impl ToString>) -> Self {
         Self { results: hits.iter().map(hit_out).collect(), next_cursor: NextOut::new(next) }
     }

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::event_messages::EventMessageCache;
 
-/// What all sockets share.
+/// State of all sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     pub(super) event_messages: EventMessageCache,
@@ -12,7 +12,7 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Tells every socket to end.
+    /// Ends every socket.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::rt::time::{Instant, Interval, interval_at, sleep_until};
 use tokio::time::MissedTickBehavior;
 
-/// A timer that goes off after each period, and after a delay begins the next period then.
+/// Makes a timer of this period. After a delay, the next period begins late instead of in a burst.
 pub(crate) fn ticks(period: Duration) -> Interval {
     let period = period.max(Duration::from_millis(1)); // the timer knows no shorter one
     let mut ticks = interval_at(Instant::now() + period, period);
@@ -13,7 +13,7 @@ pub(crate) fn ticks(period: Duration) -> Interval {
     ticks
 }
 
-/// Waits until then, or for ever.
+/// Waits until the end; for ever if there is none.
 pub(crate) async fn until(end: Option<std::time::Instant>) {
     match end {
         Some(end) => sleep_until(end.into()).await,

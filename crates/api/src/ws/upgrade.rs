@@ -13,8 +13,8 @@ use crate::connection::handle::ConnectionHandle;
 use crate::problem::{Code, Problem};
 use crate::response::{Answer, resource};
 
-use super::flow::{Counted, Flow};
-use super::frames::{CheckedFrames, MESSAGE_BYTES};
+use super::flow::{CountedBody, Flow};
+use super::frames::{CheckedFrames, MAX_MESSAGE_BYTES};
 use super::socket::Socket;
 use super::sockets::Sockets;
 
@@ -25,16 +25,15 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 
 /// Watches a notebook over a WebSocket.
 ///
-/// The request must be an upgrade to a WebSocket (RFC 6455). It needs no token, since browsers can send none with it: the
-/// first message signs in, and `docs/websocket.md` describes it and the others. The id is not percent-encoded, and may
-/// hold slashes.
+/// The request must be an upgrade to a WebSocket (RFC 6455). It needs no token, because browsers can send none with it: the
+/// first message signs in. `docs/websocket.md` describes all messages. The id is not percent-encoded, and may hold slashes.
 #[utoipa::path(
     get,
     path = "/api/ws/notebooks/{id}",
     operation_id = "watchNotebook",
     tag = "Watching",
     security(()),
-    params(("id" = String, Path, description = "The notebook's id, or `blank` or `demo` for your own.")),
+    params(("id" = String, Path, description = "The notebook's id; `blank` and `demo` stand for your own `blank-…` and `demo-…` notebooks.")),
     responses((status = 101, description = "The connection is a WebSocket now.")),
 )]
 pub(crate) async fn upgrade(
@@ -58,8 +57,10 @@ pub(crate) async fn upgrade(
     let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
     let (over, is_over) = oneshot::channel();
     let flow = Rc::new(Flow::default());
-    let answer: HttpResponse = answer.map_body(|_, body| BoxBody::new(Counted::new(body, Rc::clone(&flow), is_over)));
-    let stream = stream.max_frame_size(MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MESSAGE_BYTES);
+    let answer: HttpResponse =
+        answer.map_body(|_, body| BoxBody::new(CountedBody::new(body, Rc::clone(&flow), is_over)));
+    let stream =
+        stream.max_frame_size(MAX_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MAX_MESSAGE_BYTES);
     let peer = request.peer_addr().map(|address| address.ip());
     let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
