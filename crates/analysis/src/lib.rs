@@ -56,6 +56,13 @@ pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 /// Total: any text, of any nesting, on a thread with any ordinary stack (it takes more by itself), never panics. The time
 /// is at most proportional to the size of the code: microseconds for a typical cell, seconds for 256 KiB of the worst SQL,
 /// which [`Pool`] keeps out of the way of other cells.
+///
+/// ```
+/// use quire_analysis::{CellType, analyse};
+///
+/// let analysis = analyse(CellType::Python, "total = price * 3");
+/// assert_eq!((&*analysis.reads[0].name, &*analysis.writes[0]), ("price", "total"));
+/// ```
 #[must_use]
 pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
     // Nothing is shared with the analysis but the code, which it only reads.
