@@ -1,8 +1,9 @@
-//! One step at a time.
+//! Application of one step at a time.
 //!
-//! A step is marked as begun before its SQL runs, and as finished with it; what a run that was killed leaves behind is
-//! therefore named. The row of the record is locked while a step runs: should the run's lock be lost half-way, for
-//! example because its connection broke, then nobody else can apply the same step beside it.
+//! A step is marked as begun before its SQL runs, and as finished together with it, so the record names a step that a
+//! killed run left incomplete. The step's row in the record is locked while the step runs. If the run loses its
+//! advisory lock meanwhile, for example because its connection broke, no other run can apply the same step
+//! concurrently.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,10 +20,10 @@ use crate::{MigrateError, Progress, history, session};
 
 /// `lock_not_available`: a lock was not granted within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
-/// `query_canceled`: what a statement ends with that we cancelled.
+/// `query_canceled`: the error of a statement that this runner cancelled.
 const QUERY_CANCELED: &str = "57014";
 
-/// What applies steps: the connection that does the work, and the lock that allows it.
+/// Applies steps: the connection that runs them, and the lock that permits it.
 pub(crate) struct Applier<'a> {
     lock: &'a mut Lock,
     work: PgConnection,
@@ -30,7 +31,7 @@ pub(crate) struct Applier<'a> {
     pub(crate) tell: Tell<'a>,
 }
 
-/// Why a transaction did not go through. It left nothing behind.
+/// Reason why a transaction failed. It was rolled back.
 enum Failure {
     Blocked(Vec<Blocker>),
     Sql(sqlx::Error),
@@ -47,7 +48,7 @@ impl<'a> Applier<'a> {
         Ok(Self { lock, work: session::connect_second(options, limits.connect).await?, limits, tell })
     }
 
-    /// Makes the record of steps, where there is none.
+    /// Creates the record of steps if it does not exist.
     pub(crate) async fn create_record(&mut self) -> Result<(), MigrateError> {
         let lock_timeout_ms = self.limits.lock_timeout.as_millis();
         let sql = format!("{} {} COMMIT;", session::begin(lock_timeout_ms), history::CREATE);
@@ -55,7 +56,7 @@ impl<'a> Applier<'a> {
         created.map(drop).map_err(MigrateError::database("create the table quire_migrations"))
     }
 
-    /// Says good-bye, which keeps a complaint out of the server's log.
+    /// Closes the connection in order, so that the server logs no error.
     pub(crate) async fn close(self) {
         let _ = self.work.close().await;
     }
@@ -67,8 +68,9 @@ impl<'a> Applier<'a> {
             let claim = [history::claim(step.name)];
             let applied = self.retried(step, ACTION, &claim, &[step.up.to_owned(), history::finished(step.name)]).await;
             if let Err(MigrateError::Step { .. } | MigrateError::Blocked { .. }) = applied {
-                // Rolled back, so there is nothing to complete. If this fails as well, the mark stays, and says less than is
-                // known. Without the lock the mark may be another run's by now.
+                // The step was rolled back, so there is nothing to complete. If this deletion fails as well, the mark
+                // remains, and the record shows less than is known. Without the lock, the mark may already be another
+                // run's.
                 if self.lock.check().await.is_ok() {
                     let _ = session::execute(&mut self.work, history::forget(step.name)).await;
                 }
@@ -79,7 +81,7 @@ impl<'a> Applier<'a> {
         self.retried(step, ACTION, &[], &[history::finished(step.name)]).await
     }
 
-    /// `finished` says whether the step was applied whole.
+    /// Takes a step back. `finished` is `true` if the step was applied wholly.
     pub(crate) async fn down(&mut self, step: &Step, finished: bool) -> Result<(), MigrateError> {
         const ACTION: &str = "take back";
         let remove = history::remove(step.name);
@@ -96,7 +98,7 @@ impl<'a> Applier<'a> {
         self.retried(step, ACTION, &[], &[remove]).await
     }
 
-    /// Tries a transaction until it gets its locks, or has been tried often enough.
+    /// Retries a transaction until it gets its locks, or the attempts are used up.
     async fn retried(
         &mut self,
         step: &Step,
@@ -122,7 +124,7 @@ impl<'a> Applier<'a> {
         }
     }
 
-    /// One transaction. Where the claim finds no row, somebody else has done it, and nothing is left to do.
+    /// Runs one transaction. If the claim finds no row, another run has done the work, and nothing is left to do.
     async fn attempt(&mut self, claim: &[String], sql: &[String]) -> Result<(), Failure> {
         let begin = format!("{} SELECT pg_backend_pid();", session::begin(self.limits.lock_timeout.as_millis()));
         let answer = session::rows(&mut self.work, begin).await;
@@ -130,7 +132,7 @@ impl<'a> Applier<'a> {
         let pid = match pid {
             Ok(pid) => pid,
             Err(refused) => {
-                // `BEGIN` may have been done all the same, and the connection goes on.
+                // `BEGIN` may have succeeded nevertheless, and the connection remains in use.
                 let _ = session::execute(&mut self.work, "ROLLBACK").await;
                 return Err(Failure::Sql(refused));
             }
@@ -154,7 +156,7 @@ impl<'a> Applier<'a> {
         Err(if has_code(&error, LOCK_NOT_AVAILABLE) { Failure::Blocked(seen) } else { Failure::Sql(error) })
     }
 
-    /// The statements of a step that cannot run in a transaction, one by one.
+    /// Runs the statements of a step that cannot run in a transaction, one by one.
     async fn piecemeal(&mut self, step: &Step, action: &'static str, sql: &'static str) -> Result<(), MigrateError> {
         for statement in step.messages(sql) {
             self.lock.check().await?;
@@ -163,9 +165,9 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
-    /// Such a statement waits without holding up anybody, so it may wait long. It is found by a mark in its text: outside a
-    /// transaction a pooler may give it to any of its connections, which a question for the process beforehand would not tell,
-    /// nor would a `SET lock_timeout` hold for it.
+    /// Runs one statement outside a transaction. Such a statement blocks no others while it waits, so it may wait long.
+    /// A mark in its text identifies it: a pooler may run it on any of its server connections, so a query for the
+    /// process id beforehand may give another process, and a `SET lock_timeout` may apply to another connection.
     async fn statement(&mut self, step: &Step, action: &'static str, sql: &'static str) -> Result<(), MigrateError> {
         let mark = format!("/* quire-migrate {} */", self.lock.id().await?);
         let sql = format!("{mark} {sql}");
@@ -196,8 +198,8 @@ impl<'a> Applier<'a> {
     }
 }
 
-/// Runs `work` to its end while the lock's connection looks, now and then, for whom the process waits. The looks are not cut
-/// off when the work ends: that would leave their answers in the connection.
+/// Runs `work` to its end, while the lock's connection polls the sessions that block its process. A poll in progress is
+/// not cancelled when the work ends: that would leave its answer in the connection.
 async fn watched<T>(
     lock: &mut Lock,
     limits: &Limits,

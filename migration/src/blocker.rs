@@ -1,4 +1,4 @@
-//! Who is in the way.
+//! Sessions that block a run.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::session;
 
-/// A session that holds something we wait for. Never its statement: that may hold anybody's data.
+/// A session that holds a lock which a run waits for. Its statement is omitted, because it may contain anybody's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocker {
-    /// Its process on the server; 0 for a transaction that was prepared and left.
+    /// Process id on the server; 0 for a prepared transaction.
     pub pid: i32,
-    /// Who signed in.
+    /// Name of its role.
     pub user: Option<String>,
-    /// What it calls itself.
+    /// Its `application_name`.
     pub application: Option<String>,
-    /// What it does, in `PostgreSQL`'s words, where we may know.
+    /// Its state, in `PostgreSQL`'s words, if the role may see it.
     pub state: Option<String>,
-    /// When its transaction began, where we may know.
+    /// Time at which its transaction began, if the role may see it.
     pub since: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl fmt::Display for Blocker {
     }
 }
 
-/// Several, for a sentence.
+/// Formats several blockers for a sentence.
 pub(crate) fn list(blockers: &[Blocker]) -> String {
     if blockers.is_empty() {
         return "somebody who has gone meanwhile".to_owned();
@@ -52,12 +52,12 @@ pub(crate) fn list(blockers: &[Blocker]) -> String {
     blockers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Those that a server process waits for.
+/// Returns the sessions that a server process waits for.
 pub(crate) async fn of(connection: &mut PgConnection, pid: i32) -> sqlx::Result<Vec<Blocker>> {
     find(connection, &format!("SELECT DISTINCT unnest(pg_blocking_pids({pid})) AS pid")).await
 }
 
-/// The holders of an advisory lock of this database.
+/// Returns the holders of an advisory lock of this database.
 pub(crate) async fn of_advisory(connection: &mut PgConnection, key: i64) -> sqlx::Result<Vec<Blocker>> {
     let holders = format!(
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \

@@ -1,4 +1,4 @@
-//! Connections to the server, made where `libpq` would make them, and what is said where there is none.
+//! Connections to the server under `libpq`'s rules for TLS, and clear errors where there is none.
 
 use std::fmt;
 use std::io::ErrorKind as IoKind;
@@ -7,12 +7,13 @@ use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, PgConnection};
 
-/// Connects once. As for `libpq`, `sslmode` does not concern Unix sockets, `allow` goes on with TLS where the server lets nobody in
-/// without it, and `prefer` goes on without TLS where it cannot be had or the server lets nobody in with it.
+/// Connects once. As for `libpq`, `sslmode` does not apply to Unix sockets. `allow` retries with TLS if the server
+/// refuses a connection without it. `prefer` retries without TLS if the server does not offer TLS or refuses a
+/// connection with it.
 ///
 /// # Errors
 ///
-/// When there is no connection to be had. The error shows no part of the password.
+/// If no connection can be made. The error shows no part of the password.
 pub async fn connect_once(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     let with = |mode| options.clone().ssl_mode(mode);
     let is_socket = options.get_socket().is_some() || options.get_host().starts_with('/');
@@ -34,8 +35,8 @@ pub async fn connect_once(options: &PgConnectOptions) -> sqlx::Result<PgConnecti
     Err(tidied(refused))
 }
 
-/// Returns `true` where another attempt, with TLS or without, may be let in: the server does not let us in, or there was no
-/// agreement on TLS.
+/// Returns `true` if another attempt, with TLS or without, may succeed: the server refused access, or the TLS handshake
+/// failed.
 fn may_pass_otherwise(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(answer) => answer.code().is_some_and(|code| code.starts_with("28")),
@@ -47,7 +48,8 @@ fn may_pass_otherwise(error: &sqlx::Error) -> bool {
     }
 }
 
-/// A wrong password tells more than that the server lets nobody in this way (28000), and that more than a lack of TLS.
+/// Returns `true` if `one` is more informative: a wrong password tells more than a refusal of this kind of connection
+/// (28000), and that tells more than a lack of TLS.
 fn tells_more(one: &sqlx::Error, other: &sqlx::Error) -> bool {
     let rank = |error: &sqlx::Error| match error.as_database_error().and_then(DatabaseError::code) {
         None => 0,
@@ -57,13 +59,13 @@ fn tells_more(one: &sqlx::Error, other: &sqlx::Error) -> bool {
     rank(one) > rank(other)
 }
 
-/// Leaves out of an error what is no news for anybody: the line in the server's own source, which sqlx puts behind a message, and
-/// the characters of a password that `SASLprep` refuses.
+/// Removes useless parts of an error: the line in the server's own source, which sqlx appends to a message, and the
+/// characters of a password that `SASLprep` refuses.
 #[must_use]
 pub fn tidied(error: sqlx::Error) -> sqlx::Error {
     match error {
         sqlx::Error::Database(answer) => sqlx::Error::Database(Box::new(Answer(answer))),
-        // sqlx has no kind of its own for this.
+        // sqlx has no error kind of its own for this.
         sqlx::Error::Configuration(error) if error.to_string().starts_with("Failed to saslprep") => {
             let said = "the database's user name or password has a character, such as a control character, that this program \
                         cannot send to a server that asks for SCRAM-SHA-256; give the role another password";
@@ -73,7 +75,7 @@ pub fn tidied(error: sqlx::Error) -> sqlx::Error {
     }
 }
 
-/// An answer of the server that is shown as its message alone.
+/// An error response of the server that is displayed as its message alone.
 #[derive(Debug)]
 struct Answer(Box<dyn DatabaseError>);
 

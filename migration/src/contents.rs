@@ -1,23 +1,23 @@
-//! What a database holds, for those about to lose it.
+//! Contents of a database, shown before they are deleted.
 
 use sqlx::{PgConnection, Row as _};
 
 use crate::{MigrateError, session};
 
-/// What a database holds.
+/// Contents of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// The database's name.
     pub database: String,
-    /// How many notebooks there are, where there is a table of them.
+    /// Number of notebooks; 0 without a table of them.
     pub notebooks: i64,
 }
 
-/// Counts what a database holds.
+/// Counts the contents of a database.
 ///
 /// # Errors
 ///
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub async fn contents(connection: &mut PgConnection) -> Result<Contents, MigrateError> {
     let sql = "SELECT current_database()::text, \
                       EXISTS (SELECT FROM pg_class WHERE relname = 'notebooks' AND pg_table_is_visible(oid))";

@@ -1,11 +1,11 @@
-//! The record of the steps that were applied: the table `quire_migrations`.
+//! The record of the applied steps: the table `quire_migrations`.
 
 use sqlx::{PgConnection, Row as _};
 
 use crate::session;
 use crate::step::Step;
 
-/// The lock serialises everybody who runs this.
+/// SQL that creates the record. Every caller that may run concurrently holds the lock.
 pub(crate) const CREATE: &str = "\
 CREATE TABLE IF NOT EXISTS quire_migrations (
     name text COLLATE \"C\" NOT NULL,
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS quire_migrations (
     CONSTRAINT quire_migrations_kind_known CHECK (kind IN ('compatible', 'breaking'))
 );";
 
-/// A step that was applied, or begun.
+/// A step that was applied or begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
@@ -27,22 +27,22 @@ pub(crate) struct Entry {
     pub(crate) finished: bool,
 }
 
-/// Whether there is a record at all.
+/// Returns `true` if there is a record.
 pub(crate) async fn exists(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    // Not `to_regclass`: in a transaction that is open already it may answer from its cache of before.
+    // `to_regclass` may answer from a stale cache in a transaction that is already open.
     let sql = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'quire_migrations' AND pg_table_is_visible(oid))";
     let rows = session::rows(connection, sql).await?;
     rows.first().map_or(Ok(false), |row| row.try_get(0))
 }
 
-/// The schemas that have a record which the search path leaves out.
+/// Returns the schemas that contain a record but are not on the search path.
 pub(crate) async fn elsewhere(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     let sql = "SELECT n.nspname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE c.relname = 'quire_migrations' AND c.relkind = 'r' AND NOT pg_table_is_visible(c.oid) ORDER BY 1";
     session::rows(connection, sql).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// What is recorded, by name, or `None` where nothing ever was.
+/// Returns the recorded steps by name, or `None` without a record.
 pub(crate) async fn read(connection: &mut PgConnection) -> sqlx::Result<Option<Vec<Entry>>> {
     if !exists(connection).await? {
         return Ok(None);
@@ -66,7 +66,8 @@ pub(crate) async fn read(connection: &mut PgConnection) -> sqlx::Result<Option<V
     rows.iter().map(entry).collect::<sqlx::Result<_>>().map(Some)
 }
 
-/// Marks a step as begun; committed before its SQL runs, so that a run that is killed leaves its name.
+/// Returns the SQL that marks a step as begun. It is committed before the step's SQL runs, so that a killed run leaves
+/// the step's name.
 pub(crate) fn begun(step: &Step) -> String {
     format!(
         "INSERT INTO quire_migrations (name, checksum, kind, started_at) VALUES ({name}, {checksum}, {kind}, clock_timestamp()) \
@@ -78,37 +79,38 @@ pub(crate) fn begun(step: &Step) -> String {
     )
 }
 
-/// Locks the row of a step that is not finished; no row when somebody else has finished it, or taken it back.
+/// Returns the SQL that locks the row of an unfinished step. It returns no row if another run has finished the step or
+/// taken it back.
 pub(crate) fn claim(name: &str) -> String {
     format!("SELECT name FROM quire_migrations WHERE name = {} AND finished_at IS NULL FOR UPDATE", quoted(name))
 }
 
-/// Marks a step as applied, in the transaction that applied it.
+/// Returns the SQL that marks a step as applied, in the transaction that applied it.
 pub(crate) fn finished(name: &str) -> String {
     format!("UPDATE quire_migrations SET finished_at = clock_timestamp() WHERE name = {}", quoted(name))
 }
 
-/// Marks an applied step as half-applied, before it is taken back piece by piece.
+/// Returns the SQL that marks an applied step as incomplete, before it is taken back statement by statement.
 pub(crate) fn reopened(name: &str) -> String {
     format!("UPDATE quire_migrations SET finished_at = NULL WHERE name = {}", quoted(name))
 }
 
-/// Locks the row of a step; no row when it is not there any more.
+/// Returns the SQL that locks the row of a step. It returns no row if the step is no longer recorded.
 pub(crate) fn hold(name: &str) -> String {
     format!("SELECT name FROM quire_migrations WHERE name = {} FOR UPDATE", quoted(name))
 }
 
-/// Forgets a step.
+/// Returns the SQL that deletes a step from the record.
 pub(crate) fn remove(name: &str) -> String {
     format!("DELETE FROM quire_migrations WHERE name = {}", quoted(name))
 }
 
-/// Forgets a step that was begun, and left nothing behind.
+/// Returns the SQL that deletes a step that was begun and rolled back.
 pub(crate) fn forget(name: &str) -> String {
     format!("{} AND finished_at IS NULL", remove(name))
 }
 
-/// A text as an SQL literal. Only our own names and digests come here.
+/// Returns a text as an SQL literal. All callers pass this crate's own names and digests.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

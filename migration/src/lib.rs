@@ -1,15 +1,16 @@
 //! The database's schema: the steps that lead to it, as SQL, and the runner that applies them.
 //!
-//! [`STEPS`] is the list, [`up`] brings a database to it, and [`state`] says where a database stands, which is what a
-//! server asks before it serves. Everything takes the list of steps as an argument, so that the rules can be tested with
-//! steps of a future that is not there yet.
+//! [`STEPS`] is the list of steps, [`up`] brings a database to it, and [`state`] compares a database with it, as a
+//! server does before it serves. All functions take the list of steps as an argument, so that tests can use steps of
+//! the future.
 //!
-//! With the feature `sea-orm-migration`, the steps are also a `Migrator` for programs that use the crate of that name. It has
-//! no lock, no checksum and no mark for a half-applied step; [`up`] has all three, and both leave the same record behind. The
-//! feature is off in our own binaries, because that crate brings parts of `SeaORM` that nothing else uses. Why the steps are SQL:
-//! `docs/adr/0006-migrations-as-sql.md`. How to write one: `docs/schema.md`.
+//! With the feature `sea-orm-migration`, the steps are also a `Migrator` for programs that use the crate of that name.
+//! The `Migrator` has no lock, no checksum and no mark for an incomplete step; [`up`] has all three, and both write the
+//! same record. The feature is off in Quire's own binaries, because that crate brings parts of `SeaORM` that nothing
+//! else uses. `docs/adr/0006-migrations-as-sql.md` explains why the steps are SQL; `docs/schema.md` explains how to
+//! write one.
 //!
-//! Every statement is sent as text, never prepared, so that everything works through a pooler in transaction mode.
+//! Every statement is sent as text and never prepared, so that all functions work through a pooler in transaction mode.
 
 mod apply;
 mod blocker;

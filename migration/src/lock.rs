@@ -9,11 +9,11 @@ use crate::blocker::{self, Blocker};
 use crate::run::{Limits, Tell};
 use crate::{MigrateError, Progress, history, session};
 
-/// `quire` in ASCII. Advisory locks belong to one database, so one number does for all.
+/// `quire` in ASCII. An advisory lock belongs to one database, so the same number serves for all databases.
 pub(crate) const KEY: i64 = 0x0071_7569_7265;
 
-/// An advisory lock, held by an open transaction on a connection of its own: a lock of the session would stay behind on
-/// the server's side of a pooler in transaction mode.
+/// An advisory lock, held by an open transaction on its own connection. A session-level lock would remain on the
+/// server's connection of a pooler in transaction mode.
 #[derive(Debug)]
 pub(crate) struct Lock(PgConnection);
 
@@ -46,17 +46,17 @@ impl Lock {
         }
     }
 
-    /// Fails when the lock is not held any more.
+    /// Fails if the lock is no longer held.
     pub(crate) async fn check(&mut self) -> Result<(), MigrateError> {
         session::execute(&mut self.0, "SELECT 1").await.map(drop).map_err(|source| MigrateError::LockLost { source })
     }
 
-    /// Whom a process of the server waits for; also tells whether the lock is still held.
+    /// Returns the sessions that a server process waits for; fails if the lock is no longer held.
     pub(crate) async fn blockers_of(&mut self, pid: i32) -> Result<Vec<Blocker>, MigrateError> {
         blocker::of(&mut self.0, pid).await.map_err(|source| MigrateError::LockLost { source })
     }
 
-    /// A number that no other run of this time has: the lock's process on the server.
+    /// Returns a number that no other concurrent run has: the server process that holds the lock.
     pub(crate) async fn id(&mut self) -> Result<i32, MigrateError> {
         let id = session::rows(&mut self.0, "SELECT pg_backend_pid()")
             .await
@@ -64,7 +64,7 @@ impl Lock {
         id.map_err(|source| MigrateError::LockLost { source })
     }
 
-    /// The process that runs the statement which begins with the mark, and whom it waits for.
+    /// Returns the process that runs the statement beginning with `mark`, and the sessions that it waits for.
     pub(crate) async fn blockers_of_marked(&mut self, mark: &str) -> Result<Option<(i32, Vec<Blocker>)>, MigrateError> {
         let lost = |source| MigrateError::LockLost { source };
         let sql = format!(
@@ -77,25 +77,26 @@ impl Lock {
         Ok(Some((pid, self.blockers_of(pid).await?)))
     }
 
-    /// Ends the statement of a process.
+    /// Cancels the statement of a process.
     pub(crate) async fn cancel(&mut self, pid: i32) -> Result<(), MigrateError> {
         let cancelled = session::execute(&mut self.0, format!("SELECT pg_cancel_backend({pid})")).await;
         cancelled.map(drop).map_err(|source| MigrateError::LockLost { source })
     }
 
-    /// The connection itself, for questions while the lock is held.
+    /// Returns the connection, for queries while the lock is held.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.0
     }
 
-    /// Lets go. Should this fail, the end of the connection does it.
+    /// Releases the lock. If this fails, the end of the connection releases it.
     pub(crate) async fn release(mut self) {
         let _ = session::execute(&mut self.0, "ROLLBACK").await;
         let _ = self.0.close().await;
     }
 }
 
-/// One try. Waiting inside the server would keep a connection of a pooler's few, which the holder may need.
+/// Tries once to take the lock. Waiting inside the server would occupy one of a pooler's few connections, which the
+/// holder may need.
 async fn attempt(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let sql = format!("{} SELECT pg_try_advisory_xact_lock({KEY});", session::begin(0));
     let rows = session::rows(connection, sql).await?;

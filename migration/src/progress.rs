@@ -1,47 +1,47 @@
-//! What a run tells while it goes on.
+//! Progress of a run.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::blocker::{self, Blocker};
 
-/// News of a run, each one line for a person.
+/// Progress of a run; each event displays as one line for a person.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Another run is under way, and this one waits for its end. Told once.
+    /// Another run is in progress, and this one waits for its end. Reported once.
     Waiting {
-        /// Who runs.
+        /// Sessions of the other run.
         holders: Vec<Blocker>,
     },
-    /// An earlier run was cut off in this step, which is now completed.
+    /// An earlier run was interrupted in this step, which is completed now.
     Resuming {
-        /// The step.
+        /// Name of the step.
         name: String,
-        /// When it was begun.
+        /// Time at which it was begun.
         begun: String,
     },
     /// A step was applied.
     Applied {
-        /// The step.
+        /// Name of the step.
         name: String,
-        /// How long it took.
+        /// Duration of the step.
         took: Duration,
     },
     /// A step was taken back.
     Reverted {
-        /// The step.
+        /// Name of the step.
         name: String,
-        /// How long it took.
+        /// Duration of the step.
         took: Duration,
     },
-    /// A step did not get its locks in time. It let go of everything, so that nobody waits behind it, and tries again.
+    /// A step did not get its locks in time. It was rolled back, so that no session waits behind it, and is retried.
     Blocked {
-        /// The step.
+        /// Name of the step.
         name: String,
-        /// Who was in the way.
+        /// Sessions that blocked it.
         blockers: Vec<Blocker>,
-        /// How often it was tried.
+        /// Number of attempts so far.
         tries: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! Runs: the way from where a database stands to where it should.
+//! Runs: bringing a database from its present schema to the expected one.
 
 use std::time::{Duration, Instant};
 
@@ -11,23 +11,23 @@ use crate::state::{SchemaState, compare};
 use crate::step::Step;
 use crate::{MigrateError, Progress, session};
 
-/// Who is told how a run goes on.
+/// Receiver of a run's progress.
 pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
-/// How long a run waits for what.
+/// Time-outs and numbers of attempts of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For a connection.
+    /// Time-out for a connection.
     pub connect: Duration,
-    /// For another run to end, and, in steps that block nobody while they wait, for old transactions to end.
+    /// Time-out for another run to end, and for old transactions to end in steps that block nobody while they wait.
     pub wait_for_lock: Duration,
-    /// For a table's lock. Everybody who wants the table queues up behind us meanwhile.
+    /// Time-out for a table's lock. Other sessions that want the table queue behind the run meanwhile.
     pub lock_timeout: Duration,
-    /// How often a step is tried that did not get its locks.
+    /// Maximum attempts of a step that does not get its locks.
     pub tries: u32,
-    /// Between the tries, so that those who queued up get their turn.
+    /// Pause between two attempts, so that queued sessions get their turn.
     pub pause: Duration,
-    /// Between two looks at who is in the way.
+    /// Interval between two polls of the blocking sessions.
     pub poll: Duration,
 }
 
@@ -44,21 +44,21 @@ impl Default for Limits {
     }
 }
 
-/// What a run did.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The steps that it applied, or took back, in this order.
+    /// Names of the steps that it applied, or took back, in this order.
     pub steps: Vec<String>,
-    /// Where the database stands now.
+    /// State of the database after the run.
     pub state: SchemaState,
 }
 
-/// Applies what is pending, one run at a time: a second one waits for the first, and then finds nothing left to do.
-/// On a schema that is ahead by compatible steps only there is nothing to do either.
+/// Applies the pending steps, one run at a time: a second run waits for the first, and then finds no step left to
+/// apply. On a schema that is ahead by compatible steps only there is nothing to do either.
 ///
 /// # Errors
 ///
-/// When the run is refused (see [`MigrateError::is_refusal`]) or fails. Steps that were applied before stay applied.
+/// If the run is refused (see [`MigrateError::is_refusal`]) or fails. Steps applied before remain applied.
 pub async fn up(
     options: &PgConnectOptions,
     steps: &[Step],
@@ -70,11 +70,11 @@ pub async fn up(
     report(lock, steps, done).await
 }
 
-/// Takes the last steps back, as many as `count`. Their data is lost.
+/// Takes back the last `count` steps. Their data is lost.
 ///
 /// # Errors
 ///
-/// As [`up`], and on a schema that holds steps this build does not know.
+/// As [`up`], and if the schema contains steps that this build does not know.
 pub async fn down(
     options: &PgConnectOptions,
     steps: &[Step],
@@ -93,8 +93,8 @@ pub async fn down(
     report(lock, steps, done).await
 }
 
-/// Takes everything back, and applies it anew: an empty database, all its data lost. Steps that were edited since they were
-/// applied are taken back as they are now, which is what somebody needs who is still writing one.
+/// Takes all steps back and applies them again: the result is an empty database, and all data is lost. Steps that were
+/// edited since they were applied are taken back by their present text, as is needed while a step is being written.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The steps as one text, to be run by hand.
+//! The steps as one script, to be run by hand.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use crate::history;
 use crate::lock::KEY;
 use crate::step::Step;
 
-/// Everything that [`up`](crate::up()) would send to an empty database, as a script: running it leaves the same schema and
-/// the same record. Needs no database.
+/// Returns everything that [`up`](crate::up()) would send to an empty database, as a script. Running it leaves the same
+/// schema and the same record. Needs no database.
 #[must_use]
 pub fn sql(steps: &[Step]) -> String {
     let mut text = format!(
@@ -29,7 +29,7 @@ pub fn sql(steps: &[Step]) -> String {
     text
 }
 
-/// Records a step that is applied in the same transaction.
+/// Returns the SQL that records a step applied in the same transaction.
 pub(crate) fn record(step: &Step) -> String {
     format!(
         "INSERT INTO quire_migrations (name, checksum, kind, started_at, finished_at) \

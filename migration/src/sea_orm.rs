@@ -22,7 +22,7 @@ impl MigrationName for Step {
     }
 }
 
-/// Also writes our own record, so that a server and `quire-migrate` understand what was done this way.
+/// Writes Quire's own record as well, so that a server and `quire-migrate` recognise steps applied this way.
 #[async_trait]
 impl MigrationTrait for Step {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {

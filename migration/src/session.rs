@@ -1,4 +1,4 @@
-//! Connections as the runner uses them: statements as text, one round trip each.
+//! Connections as the runner uses them: statements as text, with one round trip each.
 
 use std::io;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _};
 use crate::MigrateError;
 use crate::connection::{connect_once, tidied};
 
-/// Opens a connection that works through a pooler in transaction mode, within the time given.
+/// Opens a connection that works through a pooler in transaction mode, within the time-out.
 ///
 /// # Errors
 ///
-/// When there is none to be had.
+/// If no connection can be made.
 pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<PgConnection, MigrateError> {
     let failed = |source| MigrateError::Connect { place: place(options), source };
-    // Poolers refuse start-up parameters they do not know, and sqlx would ask for this one, of which we have no use. Slow
-    // statements are nothing to warn of here.
+    // Poolers refuse start-up parameters that they do not know; sqlx would send this one, which the runner does not
+    // need. Slow statements are normal here and need no warning.
     let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
     match tokio::time::timeout(timeout, connect_once(&tuned)).await {
         Ok(connection) => connection.map_err(failed),
@@ -25,8 +25,8 @@ pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<Pg
     }
 }
 
-/// Opens the connection that works while another one holds the lock. A pooler takes clients before it has a connection for
-/// them, so that there is one is known by an answer.
+/// Opens the connection that runs the steps while another one holds the lock. A pooler accepts clients before it has a
+/// server connection for them, so only an answer shows that there is one.
 pub(crate) async fn connect_second(
     options: &PgConnectOptions,
     timeout: Duration,
@@ -47,7 +47,8 @@ fn no_answer() -> sqlx::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
 }
 
-/// Refuses a database whose encoding cannot hold every character, or does not tell characters from bytes (`SQL_ASCII`).
+/// Refuses a database whose encoding cannot hold every character, or does not distinguish characters from bytes
+/// (`SQL_ASCII`).
 pub(crate) async fn check_encoding(connection: &mut PgConnection) -> Result<(), MigrateError> {
     let sql = "SELECT current_database()::text, current_setting('server_encoding')";
     let read = async {
@@ -59,7 +60,7 @@ pub(crate) async fn check_encoding(connection: &mut PgConnection) -> Result<(), 
     if encoding == "UTF8" { Ok(()) } else { Err(MigrateError::Encoding { database, encoding }) }
 }
 
-/// Which database of which server, for a sentence.
+/// Describes the database, server and role for a sentence.
 fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     let server = match options.get_socket() {
@@ -74,13 +75,13 @@ pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String
     sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected()).map_err(tidied)
 }
 
-/// Likewise, and returns the rows that came back.
+/// Sends SQL as one message of the simple protocol, and returns the resulting rows.
 pub(crate) async fn rows(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<Vec<PgRow>> {
     sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await.map_err(tidied)
 }
 
-/// Sets for the transaction what the meaning of SQL texts, and the texts that describe a schema, depend on, whatever the role
-/// or the database sets.
+/// Settings on which the meaning of SQL texts and of schema descriptions depends. They are set for the transaction,
+/// regardless of the settings of the role and the database.
 pub(crate) const DIALECT: &str = "\
     SET LOCAL standard_conforming_strings = on; \
     SET LOCAL transform_null_equals = off; \
@@ -92,10 +93,10 @@ pub(crate) const DIALECT: &str = "\
     SET LOCAL IntervalStyle = 'postgres'; \
     SET LOCAL TimeZone = 'UTC';";
 
-/// Opens a transaction whose time-outs are the runner's and not the role's.
+/// Returns the SQL that opens a transaction with the time-outs of the runner instead of the role's.
 pub(crate) fn begin(lock_timeout_ms: u128) -> String {
-    // A snapshot that outlives its statement, as other isolation levels have it, would make `CREATE INDEX CONCURRENTLY`
-    // wait for us. Servers before 17 have no `transaction_timeout`, hence the detour.
+    // Other isolation levels keep a snapshot beyond its statement, for which `CREATE INDEX CONCURRENTLY` would wait.
+    // Servers before 17 have no `transaction_timeout`, so it is set only if `pg_settings` lists it.
     format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
          SET LOCAL lock_timeout = '{lock_timeout_ms}ms'; \

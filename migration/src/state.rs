@@ -1,4 +1,4 @@
-//! Where a database stands, seen from a list of steps.
+//! State of a database's schema relative to a list of steps.
 
 use std::fmt;
 
@@ -10,56 +10,56 @@ use crate::{MigrateError, Progress, session};
 
 const READ: &str = "read which steps were applied";
 
-/// Where a database stands, seen from a build's steps.
+/// State of a database's schema relative to a build's steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchemaState {
-    /// Nothing was ever applied.
+    /// No step was ever applied.
     NotMigrated,
-    /// Nothing was ever applied where the search path leads, but in schemas that it leaves out.
+    /// No step was ever applied in the schemas of the search path, but in others.
     Elsewhere {
-        /// The schemas' names.
+        /// Names of those schemas.
         schemas: Vec<String>,
     },
-    /// Steps are still to be applied.
+    /// Some steps are pending.
     Behind {
-        /// They, in their order.
+        /// The pending steps, in order.
         pending: Vec<Pending>,
     },
-    /// All of the steps, and no others.
+    /// All of the steps are applied, and no others.
     Current,
-    /// Steps were applied that the build does not know.
+    /// Steps are applied that the build does not know.
     Ahead {
-        /// Whether all of the build's steps were applied, and all the others are later and compatible.
+        /// `true` if all of the build's steps are applied, and all the others are later and compatible.
         compatible: bool,
-        /// The others' names.
+        /// Names of the unknown steps.
         unknown: Vec<String>,
     },
-    /// A run was cut off in a step, or is under way.
+    /// A run was interrupted in a step, or is in progress.
     Unfinished {
-        /// The step.
+        /// Name of the step.
         name: String,
     },
     /// A step was edited after it was applied.
     Changed {
-        /// The step.
+        /// Name of the step.
         name: String,
     },
 }
 
-/// A step that is still to be applied.
+/// A pending step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Its name.
+    /// Name of the step.
     pub name: &'static str,
-    /// What it means to servers that do not know it.
+    /// Compatibility with servers that do not know the step.
     pub kind: Kind,
 }
 
-/// Reads where a database stands. Needs no more than the right to read the record.
+/// Reads the state of a database. Requires only the right to read the record.
 ///
 /// # Errors
 ///
-/// When the database cannot be read, or has another encoding than UTF8.
+/// If the database cannot be read, or has another encoding than UTF8.
 pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<SchemaState, MigrateError> {
     session::check_encoding(connection).await?;
     match history::read(connection).await.map_err(MigrateError::database(READ))? {
@@ -68,7 +68,7 @@ pub async fn state(connection: &mut PgConnection, steps: &[Step]) -> Result<Sche
     }
 }
 
-/// Where a database without a visible record stands.
+/// Returns the state of a database without a visible record.
 async fn unrecorded(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
     let schemas = history::elsewhere(connection).await.map_err(MigrateError::database(READ))?;
     Ok(if schemas.is_empty() { SchemaState::NotMigrated } else { SchemaState::Elsewhere { schemas } })
@@ -77,30 +77,30 @@ async fn unrecorded(connection: &mut PgConnection) -> Result<SchemaState, Migrat
 /// A step in [`list`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// Name of the step.
     pub name: String,
-    /// How far it is.
+    /// Status of the step.
     pub standing: StepStatus,
 }
 
-/// How far a step is.
+/// Status of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepStatus {
-    /// It is still to be applied.
+    /// The step is pending.
     Pending(Kind),
-    /// It was begun then, and not finished.
+    /// The step was begun at this time, and not finished.
     Begun(String),
-    /// It was begun then, and is applied.
+    /// The step was begun at this time, and is applied.
     Applied(String),
-    /// It was applied then, by a build that knows it; this one does not.
+    /// The step was begun at this time and is applied, but this build does not know it.
     Unknown(String),
 }
 
-/// The steps of the build and those of the database, by name, and where the database stands.
+/// Lists the steps of the build and those of the database by name, with the state of the database.
 ///
 /// # Errors
 ///
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<Listed>, SchemaState), MigrateError> {
     let recorded = history::read(connection).await.map_err(MigrateError::database(READ))?;
     let state = match &recorded {
@@ -126,13 +126,13 @@ pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<
 }
 
 impl SchemaState {
-    /// Whether a server of the build works on it.
+    /// Returns `true` if a server of the build can work on the schema.
     #[must_use]
     pub fn may_serve(&self) -> bool {
         matches!(self, Self::Current | Self::Ahead { compatible: true, .. })
     }
 
-    /// What to do so that a server can start, as a clause, or `None` where it can.
+    /// Returns what to do so that a server can start, as a clause; `None` if it can.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         match self {
@@ -174,7 +174,8 @@ impl fmt::Display for SchemaState {
     }
 }
 
-/// What is worst comes first: a record that cannot be trusted, then one of another build, then work that is left.
+/// Compares steps with the record. The worst state takes precedence: an untrustworthy record, then one of another
+/// build, then pending work.
 pub(crate) fn compare(steps: &[Step], entries: &[Entry]) -> SchemaState {
     let entry_of = |step: &Step| entries.iter().find(|entry| entry.name == step.name);
     if let Some(step) = steps.iter().find(|step| entry_of(step).is_some_and(|entry| changed(step, entry))) {
@@ -189,7 +190,7 @@ pub(crate) fn compare(steps: &[Step], entries: &[Entry]) -> SchemaState {
     let unfinished = entries.iter().find(|entry| !entry.finished);
     if !unknown.is_empty() {
         let last = steps.last().map_or("", |step| step.name);
-        // An unfinished step that we know is ours to complete; one that we do not know has an effect we cannot judge.
+        // This build can complete an unfinished step that it knows; the effect of one that it does not know is unknown.
         let compatible = pending.is_empty()
             && unfinished.is_none()
             && unknown.iter().all(|entry| entry.compatible && entry.name.as_str() > last);
@@ -204,13 +205,14 @@ pub(crate) fn compare(steps: &[Step], entries: &[Entry]) -> SchemaState {
     }
 }
 
-/// A transactional step that was not finished left nothing behind, so its text does not matter.
+/// Returns `true` if the text of a step differs from the applied one. An unfinished transactional step was rolled back,
+/// so its text does not matter.
 fn changed(step: &Step, entry: &Entry) -> bool {
     entry.checksum != step.checksum() && (entry.finished || !step.transactional)
 }
 
 impl Entry {
-    /// What is told when a run completes it.
+    /// Returns the progress event of a run that completes this step.
     pub(crate) fn resuming(&self) -> Progress {
         Progress::Resuming { name: self.name.clone(), begun: self.started_at.clone() }
     }

@@ -1,40 +1,40 @@
-//! A step of the schema, as data.
+//! A step of the schema.
 
 use std::fmt;
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-/// A step of the schema. Once published it is never edited: [`checksum`](Self::checksum) would give it away.
+/// A step of the schema. A published step is never edited: [`checksum`](Self::checksum) would reveal it.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// `mYYYYMMDD_HHMMSS_what`: unique, and later than every earlier step's as text.
+    /// `mYYYYMMDD_HHMMSS_what`: unique, and later as text than the names of all earlier steps.
     pub name: &'static str,
-    /// Whether servers that do not know the step can go on.
+    /// Compatibility with servers that do not know the step.
     pub kind: Kind,
-    /// The SQL that applies it.
+    /// SQL that applies the step.
     pub up: &'static str,
-    /// The SQL that takes it back.
+    /// SQL that takes the step back.
     pub down: &'static str,
-    /// Whether it runs in a transaction, and so leaves nothing behind when it fails.
+    /// `true` if the step runs in a transaction, and so is rolled back when it fails.
     ///
-    /// One that does not (`CREATE INDEX CONCURRENTLY` cannot) must be repeatable both ways, from whatever point it was cut off at,
-    /// and must only take locks that let reads and writes go on. It runs with the role's own time-outs. A semicolon at the end of
-    /// a line ends a statement of it.
+    /// A step outside a transaction (`CREATE INDEX CONCURRENTLY` requires it) must be repeatable in both directions,
+    /// from any point of interruption, and must only take locks that permit reads and writes. It runs with the role's
+    /// own time-outs. A semicolon at the end of a line ends a statement of it.
     pub transactional: bool,
 }
 
-/// What a step means to servers that do not know it.
+/// Compatibility of a step with servers that do not know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Servers of the schema before it work on the schema after it.
+    /// Servers of the schema before the step work on the schema after it.
     Compatible,
-    /// They do not.
+    /// Servers of the schema before the step do not work on the schema after it.
     Breaking,
 }
 
 impl Kind {
-    /// As it is recorded.
+    /// Returns the kind as it is recorded.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,10 +51,10 @@ impl fmt::Display for Kind {
 }
 
 impl Step {
-    /// SHA-256 of both texts, in hexadecimal.
+    /// Returns the SHA-256 of both texts, in hexadecimal.
     #[must_use]
     pub fn checksum(&self) -> String {
-        // The separator keeps a line that moved from one text to the other from going unseen.
+        // Without the separator, moving a line from one text to the other would keep the digest.
         let digest = Sha256::new().chain_update(self.up).chain_update([0]).chain_update(self.down).finalize();
         digest.iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
@@ -62,8 +62,8 @@ impl Step {
         })
     }
 
-    /// The statements that must be sent one by one: all of a transactional step at once, else each for itself, because
-    /// several in one message would run in a transaction.
+    /// Returns the messages that are sent one by one: a transactional step as one message, other steps statement by
+    /// statement, because several statements in one message would run in a transaction.
     pub(crate) fn messages(&self, sql: &'static str) -> Vec<&'static str> {
         if self.transactional {
             return vec![sql];
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_checksum_covers_both_texts_and_their_border() {
         let step = |up, down| Step { name: "m", kind: Kind::Compatible, up, down, transactional: true }.checksum();
-        // What `printf 'a\0b' | sha256sum` prints.
+        // Output of `printf 'a\0b' | sha256sum`.
         assert_eq!(step("a", "b"), "59b271ae1bbcb1d31d41929817f4b16fb439eb4f31520b5ad1d5ce98920a7138");
         let all = [step("a", "b"), step("ab", ""), step("", "ab"), step("b", "a")];
         assert!(all.iter().enumerate().all(|(index, sum)| !all[..index].contains(sum)), "{all:?}");

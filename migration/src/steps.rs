@@ -1,4 +1,4 @@
-//! The list of steps. New ones go to the end; published ones are never edited, removed or put in another order.
+//! The list of steps. New steps are appended; published ones are never edited, removed or reordered.
 
 use crate::step::{Kind, Step};
 
@@ -14,7 +14,7 @@ macro_rules! step {
     };
 }
 
-/// The steps that lead to the schema of this build, in their order.
+/// The steps that lead to the schema of this build, in order.
 pub static STEPS: &[Step] = &[
     step!("m20261125_090000_users", Kind::Compatible),
     step!("m20261125_090100_notebooks", Kind::Compatible),

@@ -1,6 +1,8 @@
-//! What the HTTP API costs: reads beside a bare handler that sends the same bytes, writes beside the disk's own rate.
+//! Benchmark of the HTTP API: reads relative to a bare handler that sends the same bytes, writes relative to the disk's
+//! own rate.
 //!
-//! `cargo bench -p quire-tests --bench http`. Every figure is of one run on one machine; the ratios are what counts.
+//! Run with `cargo bench -p quire-tests --bench http`. The figures are of one run on one machine; only the ratios are
+//! comparable.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 
@@ -20,7 +22,7 @@ const CONNECTIONS: usize = 16;
 const CELLS: usize = 20;
 const CELL_BYTES: usize = 600;
 const RUN: Duration = Duration::from_secs(4);
-/// One user makes all requests, and more than a user may.
+/// Lifts the limit on a user's requests, because one user makes all of them.
 const UNLIMITED: [&str; 2] = ["--requests-per-second", "0"];
 
 fn main() {
@@ -46,7 +48,7 @@ fn main() {
         bare.arg("--bare").arg(&file);
         Server::spawn(bare)
     };
-    // In turns, so that a neighbour's load falls on both.
+    // The two alternate, so that other load on the machine affects both.
     let (mut read, mut ceiling) = (0.0, 0.0);
     for _ in 0..3 {
         ceiling += rate(bare.address(), |_| get("/")) / 3.0;
@@ -64,7 +66,7 @@ fn main() {
     database();
 }
 
-/// The same writes with the notebooks in a database, beside what `pgbench` does there.
+/// Measures the same writes with the notebooks in a database, relative to `pgbench` there.
 fn database() {
     let postgres = Postgres::start(&Settings { fsync: true, ..Settings::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -91,7 +93,7 @@ fn put((id, cell): &(String, String)) -> Vec<u8> {
     format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// A notebook with cells of the right size; its id and that of one cell.
+/// Creates a notebook with cells of the right size; returns its id and that of one cell.
 fn notebook(server: &Server) -> (String, String) {
     let id = server.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
     let mut cell = String::new();
@@ -113,7 +115,7 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// Requests answered in a second, by as many threads as there are connections.
+/// Returns the requests answered per second, by as many threads as there are connections.
 fn rate(address: &str, request: impl Fn(usize) -> Vec<u8> + Sync) -> f64 {
     let (answered, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let start = Instant::now();
@@ -134,7 +136,7 @@ fn rate(address: &str, request: impl Fn(usize) -> Vec<u8> + Sync) -> f64 {
     answered.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
 }
 
-/// One connection that is kept alive.
+/// A keep-alive connection.
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -171,7 +173,7 @@ impl Connection {
     }
 }
 
-/// Write and sync of so many bytes to a file, over and over, a second.
+/// Returns the number of writes with sync of so many bytes to a file per second.
 fn raw_syncs(dir: &Path, bytes: usize) -> f64 {
     let data = vec![b'x'; bytes];
     let start = Instant::now();
@@ -185,7 +187,7 @@ fn raw_syncs(dir: &Path, bytes: usize) -> f64 {
     f64::from(count) / start.elapsed().as_secs_f64()
 }
 
-/// The bare handler: the same framework and number of workers, no work.
+/// Runs the bare handler: the same framework and number of workers, without work.
 fn bare(file: &str) {
     let body = web::Bytes::from(std::fs::read(file).unwrap());
     let server = HttpServer::new(move || {

@@ -1,10 +1,11 @@
-//! What a user feels while another attacks: the 99th percentile of reads, edits and what a socket is told, quiet and under each
-//! attack, the requests of this user that were answered 408 or 503, and the memory that the server has.
+//! Benchmark of a user while another attacks: the 99th percentile of reads, edits and messages on a socket, without
+//! attack and under each one, the number of this user's requests that were answered 408 or 503, and the server's
+//! memory.
 //!
-//! `cargo bench -p quire-tests --bench neighbour`, with a part of an attack's name for that one alone. The promise is ten times
-//! what it is when quiet and 50 ms more at most, and no 408 or 503.
+//! Run with `cargo bench -p quire-tests --bench neighbour`, and with a part of an attack's name for that attack alone.
+//! The promise is at most ten times the time without attack plus 50 ms, and no 408 or 503.
 //!
-//! With `-- --memory-limit`, the server has an address space of 1 GiB, and must be alive after each attack.
+//! With `-- --memory-limit`, the server has an address space of 1 GiB, and must survive each attack.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,27 +13,27 @@ use std::time::{Duration, Instant};
 
 use quire_tests::neighbour::{ATTACKS, Attacker, Neighbour, resident_bytes, server, server_within};
 
-/// How long each attack goes on.
+/// Duration of each attack.
 const RUN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);
-/// Bytes of address space that the server has with `--memory-limit`.
+/// Bytes of address space of the server with `--memory-limit`.
 const MEMORY_LIMIT: u64 = 1 << 30;
 
-/// What was measured while something went on.
+/// Measurements during one attack.
 #[derive(Debug, Default)]
 struct Felt {
     read: Vec<Duration>,
     edit: Vec<Duration>,
     told: Vec<Duration>,
     resident: u64,
-    /// Requests that were answered 408 or 503.
+    /// Number of requests that were answered 408 or 503.
     refused: usize,
 }
 
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     let dir = tempfile::tempdir().unwrap();
-    let unlimited = ["--requests-per-second", "0", "--log", "error"];
+    let unlimited = ["--requests-per-second", "0", "--log", "error,quire_server=info"];
     let arguments = [&["--notebooks-dir", dir.path().to_str().unwrap()][..], &unlimited].concat();
     let is_limited = std::env::args().any(|argument| argument == "--memory-limit");
     let server = if is_limited { server_within(MEMORY_LIMIT, &arguments) } else { server(&arguments) };

@@ -1,4 +1,4 @@
-//! The server is killed while clients save: what was acknowledged is there afterwards.
+//! Tests that acknowledged saves survive a server that is killed while clients save.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use quire_tests::Server;
 use rustix::process::Signal;
 use serde_json::json;
 
-/// Kills of the whole server; the store alone is killed far more often in its own tests.
+/// Number of kills of the whole server; the store's own tests kill the store alone far more often.
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 4;
 
@@ -18,7 +18,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::on(dir.path());
     let notebook = server.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
-    // One cell for each client: the last value that was acknowledged, and the last that was sent.
+    // For each client's cell: the last value that was acknowledged, and the last that was sent.
     let cells: Vec<String> = (0..CLIENTS)
         .map(|_| {
             let cell = server.ok("POST", &format!("/api/notebooks/{notebook}/cells"), Some(&json!({"type": "python"})));
@@ -50,7 +50,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
                 })
             });
             let clients: Vec<_> = clients.collect();
-            // The moment differs from round to round, from "just saving" to "some hundred saves on".
+            // The moment of the kill differs from round to round, from "just saving" to "some hundred saves on".
             while acknowledged.iter().map(|value| value.load(Ordering::SeqCst)).sum::<u64>() < before + 10 {
                 let ended = clients.iter().all(ScopedJoinHandle::is_finished);
                 assert!(!ended, "round {round}: the server stopped answering before it was killed");
@@ -59,7 +59,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
             std::thread::sleep(Duration::from_micros(round * 1_733 % 20_000));
             server.signal(Signal::KILL);
         });
-        // Waits until it is gone, since the next one is refused while this one is there.
+        // Waits for the end of the process, because the next server is refused while this one runs.
         Arc::into_inner(server).unwrap().kill();
 
         let server = Server::on(dir.path());

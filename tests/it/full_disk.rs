@@ -1,4 +1,4 @@
-//! No room to write: the user is told, and what was there stays.
+//! Tests of a full disk: the client gets an error, and stored data remains.
 
 use std::fs;
 use std::path::Path;
@@ -15,9 +15,10 @@ fn notebooks(dir: &Path) -> Vec<String> {
     names
 }
 
-/// A limit on the size of files, which every user may set for their own processes, refuses a write as a full disk does.
+/// A limit on the size of files, which every user may set for their own processes, makes a write fail as a full disk
+/// does.
 ///
-/// What a disk that is full in the middle of a write leaves is tested where the store writes: `engine/full.rs`.
+/// The store's own tests check what a disk that fills up in the middle of a write leaves: `engine/full.rs`.
 #[test]
 fn a_file_size_limit_is_answered_507_and_nothing_changes() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,11 +1,12 @@
-//! What one user does, another does not feel. Times are measured by hand: `cargo bench -p quire-tests --bench neighbour`.
+//! Tests that one user's attacks do not affect another user. Times are measured by hand: `cargo bench -p quire-tests
+//! --bench neighbour`.
 
 use std::collections::BTreeMap;
 
 use quire_tests::neighbour::{ATTACKS, Attacker, Neighbour, resident_bytes, server};
 
-/// Bytes that the server may have while it is attacked: what it has at rest, what it holds of bodies and answers at most, and
-/// as much again for what is made of them.
+/// Maximum memory of the server under attack, in bytes: its memory at rest, the maximum that it holds of bodies and
+/// answers, and as much again for what it makes of them.
 const MAX_RESIDENT: u64 = 1024 * 1024 * 1024;
 
 #[test]

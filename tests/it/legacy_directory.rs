@@ -1,4 +1,4 @@
-//! Somebody with a directory of notebooks of the earlier back end serves them.
+//! Tests of a server on a directory of notebooks of the earlier back end.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 const USER: &str = "user_2x7QmPanOwner";
 
-/// Files as the earlier back end wrote them: with the owner, without it, with results in cells, and a cut-off temporary.
+/// Returns files as the earlier back end wrote them: with and without the owner, with results in cells, and an
+/// incomplete temporary file.
 fn directory() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();

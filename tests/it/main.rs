@@ -1,4 +1,4 @@
-//! The product as its users meet it: the real server, real files, real sockets.
+//! Tests of the whole product: the real server, real files, real sockets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

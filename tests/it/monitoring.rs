@@ -1,4 +1,5 @@
-//! The queries of `infra/monitoring`, each as the role that the documents name, on a migrated database with something to show.
+//! Tests of the queries of `infra/monitoring`: each runs under the role that the documents name, on a migrated database
+//! with data for it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +14,10 @@ use crate::operations::{make_master, quire_migrate, quire_roles, said};
 
 const OWNER: &str = "0wn3r";
 const SERVER: &str = "s3rv3r";
-/// How long what a query should show may take to be there.
+/// Time-out for the expected result of a query.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Three users; the last has the notebook with most in it.
+/// Three users; the last one has the largest notebook.
 const NOTEBOOKS: &str = "
     INSERT INTO users (id) VALUES ('ann'), ('ben'), ('cleo');
     INSERT INTO notebooks (id, user_id, revision, version, commit_ids, commit_versions, created_at, updated_at)
@@ -30,7 +31,7 @@ const NOTEBOOKS: &str = "
     UPDATE cells SET code = code || ' # edited' WHERE notebook_id = 'ann-1';
     DELETE FROM cells WHERE notebook_id = 'ben-1'";
 
-/// What the database's administrator does; on RDS, what its master user may.
+/// Statements of the database's administrator; on RDS, the master user may run them.
 const EXTENSION: &str = "
     CREATE EXTENSION pg_stat_statements;
     GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO quire_master WITH GRANT OPTION";
@@ -45,7 +46,7 @@ fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/monitoring"))
 }
 
-/// A file's rows, as texts by column, whatever their types.
+/// Returns the rows of a file's query, as texts by column, whatever their types.
 async fn rows_of(connection: &mut PgConnection, file: &str) -> Vec<Vec<(String, String)>> {
     let sql = fs::read_to_string(folder().join(file)).unwrap();
     let sql = sql.trim_end().strip_suffix(';').expect("a file holds one statement");
@@ -68,7 +69,8 @@ fn find<'a>(rows: &'a [Vec<(String, String)>], name: &str, value: &str) -> &'a [
     rows.iter().find(|row| field(row, name) == value).unwrap_or_else(|| panic!("no row has {name} {value}: {rows:?}"))
 }
 
-/// Repeats a query until it has a row that fits: what a server counts, and what a session has done, is seen a moment later.
+/// Repeats a query until it has a row that fits: the server's counts and a session's activity are visible a moment
+/// later.
 async fn row_of(
     connection: &mut PgConnection,
     file: &str,
@@ -84,8 +86,8 @@ async fn row_of(
     }
 }
 
-/// A PostgreSQL server of its own, since `pg_stat_statements` has to be there from the start, and slots belong to the whole
-/// server. Its database has an owner and a server's role, as `quire-roles` makes them.
+/// A PostgreSQL server for one test, because `pg_stat_statements` has to be loaded from the start, and slots belong to
+/// the whole server. Its database has the owner's and the server's role, as `quire-roles` makes them.
 struct Installation {
     postgres: Server,
 }
@@ -121,7 +123,7 @@ impl Installation {
         self.connect("quire_owner", OWNER, "psql").await
     }
 
-    /// A session of a server, by this name of an application.
+    /// Opens a session as a server does, with this application name.
     async fn server(&self, application: &str) -> PgConnection {
         self.connect("quire_server", SERVER, application).await
     }
@@ -142,7 +144,7 @@ async fn every_query_runs_and_shows_what_it_is_for() {
     assert!(guessed.is_empty(), "nothing was analysed yet: {guessed:?}");
     run(&mut operator, "ANALYZE").await;
 
-    // A session that forgot its transaction, and one that waits for it.
+    // One session leaves its transaction open, and another waits for it.
     let mut forgetful = installation.server("forgetful").await;
     run(&mut forgetful, "BEGIN; UPDATE notebooks SET name = 'a' WHERE id = 'ann-1'").await;
     let mut waiting = installation.server("waiting").await;
@@ -194,7 +196,7 @@ async fn every_query_runs_and_shows_what_it_is_for() {
     let insert = insert.expect("the largest statement is among them");
     assert!(field(insert, "statement").contains("$1"), "values are placeholders: {insert:?}");
     run(&mut operator, "SELECT pg_stat_statements_reset()").await;
-    // As the program's own statements, it begins with a comment that is longer than what is shown.
+    // As in the program's own statements, a comment comes first, and it is longer than the text that is shown.
     let commented = format!("-- {}\nSELECT /* more */ count(*) FROM cells WHERE code = 'hunter2'", "why ".repeat(100));
     run(&mut installation.server("quire-server").await, commented).await;
     let statements = rows_of(&mut operator, "slow_statements.sql").await;
@@ -229,7 +231,7 @@ async fn every_query_runs_and_shows_what_it_is_for() {
     assert_ne!(field(&steps[0], "migrator_pid"), "null", "the migrator's lock was not found");
 }
 
-/// Sessions that are in nobody's way are found, and ended, by the operator.
+/// Tests that the operator finds and ends sessions that block vacuum but no other session.
 #[tokio::test]
 async fn whoever_holds_vacuum_back_is_found_and_ended() {
     let installation = Installation::make().await;
@@ -277,7 +279,7 @@ async fn deadlocks_and_reads_from_memory_are_counted() {
     let both = async { tokio::join!(sqlx::raw_sql(first).execute(&mut one), sqlx::raw_sql(second).execute(&mut two)) };
     let (first, second) = both.await;
     assert!(first.is_err() != second.is_err(), "one of the two is undone: {first:?} {second:?}");
-    // A session hands in what it has counted when it ends.
+    // A session reports its counts when it ends.
     drop((one, two));
     let counted = row_of(&mut operator, "database.sql", |row| field(row, "deadlocks") == "1").await;
     assert_eq!(field(&counted, "name"), "quire");

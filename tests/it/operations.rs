@@ -1,4 +1,4 @@
-//! What operators run: the roles of a new database, and the proof that a backup can be used.
+//! Tests of operators' scripts: the roles of a new database, and the verification of backups.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,13 +38,13 @@ pub(crate) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Makes a master user who is no superuser, as on RDS, and a database of theirs.
+/// Creates a master user who is no superuser, as on RDS, and a database that the user owns.
 pub(crate) async fn make_master(postgres: &Postgres) {
     let mut superuser = postgres.options().connect().await.unwrap();
     execute(&mut superuser, &format!("CREATE ROLE quire_master LOGIN CREATEDB CREATEROLE PASSWORD '{MASTER}'"))
         .await
         .unwrap();
-    // From PostgreSQL 16 on, CREATEROLE alone no longer lets a role grant these.
+    // From PostgreSQL 16 on, CREATEROLE alone no longer permits a role to grant these.
     execute(&mut superuser, "GRANT pg_monitor, pg_signal_backend TO quire_master WITH ADMIN OPTION").await.unwrap();
     execute(&mut superuser, "CREATE DATABASE quire OWNER quire_master").await.unwrap();
 }
@@ -69,7 +69,8 @@ async fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::E
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
 }
 
-/// A master user who is no superuser makes the roles, twice; the migrator works as the owner, and the server gets rows.
+/// Tests that a master user who is no superuser can create the roles twice, that the migrator works as the owner, and
+/// that the server has rights on rows.
 #[tokio::test]
 async fn the_roles_are_made_by_a_master_user_without_a_password_in_a_statement() {
     let conf = ["log_statement = 'all'", "logging_collector = on", "log_filename = 'server.log'"];
@@ -107,10 +108,10 @@ async fn the_roles_are_made_by_a_master_user_without_a_password_in_a_statement()
     }
 }
 
-/// A dump of a served database, as an operator makes it, and a key beside it.
+/// A dump of a served database, as an operator makes it, with its key.
 struct Backup {
     postgres: Postgres,
-    /// The superuser's.
+    /// Password of the superuser.
     password: String,
     folder: tempfile::TempDir,
 }
@@ -169,7 +170,7 @@ impl Backup {
         (checked.status.code(), said(&checked))
     }
 
-    /// Dumps a database of the server into another file.
+    /// Dumps a database of the server to another file.
     fn dump(&self, database: &str, file: &str) {
         let mut dump = Command::new("pg_dump");
         dump.args(["--format=custom", "--file"]).arg(self.folder.path().join(file));
@@ -179,7 +180,7 @@ impl Backup {
         assert!(dumped.status.success(), "{}", said(&dumped));
     }
 
-    /// What was left behind on the server.
+    /// Returns the databases that were left on the server.
     fn databases(&self) -> Vec<String> {
         let names = async {
             let mut connection = self.postgres.options().connect().await.unwrap();
@@ -217,14 +218,14 @@ fn a_backup_is_proved() {
     let (code, told) = backup.check("missing", Some(KEY));
     assert_eq!(code, Some(2), "{told}");
 
-    // psql would get in with this file, and quire-migrate would not.
+    // psql can connect with this file, and quire-migrate cannot.
     let passwords = backup.folder.path().join("pgpass");
     fs::write(&passwords, format!("*:*:*:*:{}\n", backup.password)).unwrap();
     fs::set_permissions(&passwords, fs::Permissions::from_mode(0o600)).unwrap();
     let (code, told) = backup.check_with("dump", Some(KEY), |check| check.env("PGPASSFILE", &passwords));
     assert_eq!((code, told.contains("PGPASSWORD")), (Some(2), true), "{told}");
 
-    // What pg_restore says first from version 17 on, and a server before 17 refuses.
+    // The first output of pg_restore from version 17 on, which a server before 17 refuses.
     let newer = backup.folder.path().join("pg_restore");
     let setting = r#"PATH=$REAL_PATH pg_restore "$@" | sed 's/^SET client_encoding/SET transaction_timeout = 0;\n&/'"#;
     fs::write(&newer, format!("#!/bin/bash\nset -o pipefail\n{setting}\n")).unwrap();
@@ -238,7 +239,7 @@ fn a_backup_is_proved() {
     assert_eq!(backup.databases(), Vec::<String>::new(), "nothing is left behind");
 }
 
-/// The tables need not be in the schema `public`; which one they are in is told.
+/// Tests that the tables may be in another schema than `public`, and that the output names the schema.
 #[test]
 fn a_backup_of_another_schema_is_proved_and_the_schema_is_named() {
     let backup = Backup::make(0);
@@ -265,7 +266,7 @@ fn a_backup_of_another_schema_is_proved_and_the_schema_is_named() {
     }
 }
 
-/// A database whose sequence has lagged behind would give versions out twice, and no count of rows shows it.
+/// A database whose sequence lags behind would assign versions twice, and no count of rows shows it.
 #[test]
 fn a_backup_that_would_give_versions_out_again_is_none() {
     let backup = Backup::make(0);
@@ -285,7 +286,7 @@ fn a_backup_that_would_give_versions_out_again_is_none() {
     assert!(told.contains("notebook_versions would give out again"), "{told}");
 }
 
-/// The image's health check asks a real server with nothing but the shell.
+/// Tests that the image's health check needs nothing but the shell to query a real server.
 #[test]
 fn the_health_check_tells_a_server_from_none() {
     let folder = tempfile::tempdir().unwrap();

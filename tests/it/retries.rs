@@ -1,4 +1,5 @@
-//! Clients that send a request again because its answer was lost: with an `Idempotency-Key` it has its effect once.
+//! Tests of clients that repeat a request because its answer was lost: with an `Idempotency-Key`, the request takes
+//! effect once.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -18,7 +19,7 @@ const SAVES: i64 = 1_000;
 const TWINS: usize = 50;
 const KILLS: u64 = 20;
 
-/// Where a server's notebooks are, whichever server it is.
+/// Location of the notebooks of one server or several.
 enum Store {
     Files(TempDir),
     Database(Runtime, Box<Database>),
@@ -61,7 +62,7 @@ impl Reply {
     }
 }
 
-/// One request on a connection of its own; an error when no whole answer came.
+/// Sends one request on its own connection; an error means that no complete answer came.
 fn send(address: &str, method: &str, path: &str, key: &str, body: &Value) -> io::Result<Reply> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let mut connection = TcpStream::connect(address)?;
@@ -80,7 +81,7 @@ fn send(address: &str, method: &str, path: &str, key: &str, body: &Value) -> io:
     Ok(Reply { status, is_replay, body: serde_json::from_str(body)? })
 }
 
-/// Stands in front of a server, and loses answers on command: those that the server has given.
+/// A proxy in front of a server that drops an answer of the server on command.
 struct Lossy {
     address: String,
     loses_next: Arc<AtomicBool>,
@@ -93,7 +94,7 @@ impl Lossy {
         let (address, to) = (listener.local_addr().unwrap().to_string(), server.address().to_owned());
         let (loses_next, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (losing, count) = (Arc::clone(&loses_next), Arc::clone(&lost));
-        // Ends with the test's process: nobody connects any more.
+        // The thread ends with the test's process, because no client connects after that.
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let answer = pass_on(&client, &to).unwrap();
@@ -110,7 +111,7 @@ impl Lossy {
     }
 }
 
-/// Hands one request to the server and returns all that it answers.
+/// Passes one request to the server and returns its complete answer.
 fn pass_on(client: &TcpStream, to: &str) -> io::Result<Vec<u8>> {
     let mut reader = BufReader::new(client);
     let (mut request, mut length) = (String::new(), 0);
@@ -130,7 +131,7 @@ fn pass_on(client: &TcpStream, to: &str) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// A new notebook's path, and that of its cell.
+/// Creates a notebook; returns its path, and that of its cell.
 fn notebook(server: &Server) -> (String, String) {
     let id = server.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
     let path = format!("/api/notebooks/{id}");
@@ -169,7 +170,7 @@ fn a_thousand_saves_whose_answers_are_lost_are_a_thousand_revisions_in_a_databas
     saves_whose_answers_are_lost(&Store::database());
 }
 
-/// At one server, or at two that share a database.
+/// Sends identical requests concurrently to one server, or to two that share a database.
 fn twins_at(servers: &[Server]) {
     let (path, cell) = notebook(&servers[0]);
     let at_once = |method: &'static str, path: String, body: Value| {
@@ -191,7 +192,7 @@ fn twins_at(servers: &[Server]) {
         assert!(replies.iter().all(|reply| (reply.status, &reply.body) == (200, &first.body)), "{first:?} {replies:?}");
         first.body
     };
-    // One that expects a revision, one that does not, and one that makes something.
+    // The requests are one with an expected revision, one without, and two that create something.
     assert_eq!(at_once("PUT", cell.clone(), json!({"code": "1", "expected_revision": 0}))["revision"], 1);
     assert_eq!(at_once("PUT", format!("{cell}/type"), json!({"type": "sql"}))["revision"], 2);
     at_once("POST", format!("{path}/cells"), json!({"type": "python"}));
@@ -213,7 +214,8 @@ fn fifty_twins_at_two_servers_are_one_edit() {
     twins_at(&[store.serve(), store.serve()]);
 }
 
-/// Right after an answer, and at any moment before it: a later server answers as the first one did, or would have.
+/// Kills servers right after an answer, or at any moment before it. Tests that a later server gives the same answer as
+/// the first one gave or would have given.
 fn killed_servers(store: &Store) {
     let first = store.serve();
     let (path, cell) = notebook(&first);

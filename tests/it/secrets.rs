@@ -1,5 +1,5 @@
-//! Passwords are planted, and looked for wherever they should not be: logs at every level, answers, command lines, files,
-//! tables, and what the other programs say.
+//! Tests that planted passwords do not appear where they should not: in logs at every level, answers, command lines,
+//! files, tables, and the output of the other programs.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row as _};
 use tokio::runtime::Runtime;
 
-/// The password in notebooks' connection strings; with a piece at each end that other escapes of it would keep.
+/// The password in notebooks' connection strings. Any escaping keeps the pieces at its two ends.
 const PLANTED: &str = "plAnt3d/p@ss:w0rd?x";
 const PIECES: [&str; 2] = ["plAnt3d", "w0rd"];
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER_KEY: &str = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Everything that must be found nowhere.
+/// Returns all texts that must not appear anywhere.
 fn secrets(more: &[&str]) -> Vec<String> {
     PIECES
         .iter()
@@ -40,7 +40,7 @@ fn around(text: &str, at: usize) -> String {
     before.into_iter().rev().chain(text[at..].chars().take(80)).collect()
 }
 
-/// Connection strings in the forms that people write them in.
+/// Returns connection strings in common forms.
 fn strings() -> Vec<String> {
     let encoded = PLANTED.replace('/', "%2F").replace('@', "%40").replace(':', "%3A").replace('?', "%3F");
     vec![
@@ -52,8 +52,8 @@ fn strings() -> Vec<String> {
     ]
 }
 
-/// Sets the strings, sends them back as shown, wrongly, too long, broken, to notebooks that are not there; returns nothing,
-/// but looks at every answer.
+/// Sets the strings, and sends them back as shown, wrongly, too long, broken, and to notebooks that do not exist.
+/// Checks every answer.
 fn exercise(server: &Server, secrets: &[String]) {
     let check = |method: &str, path: &str, body: Option<&Value>| {
         let (status, answer) = server.send(method, path, body);
@@ -75,14 +75,14 @@ fn exercise(server: &Server, secrets: &[String]) {
         assert_eq!(connect("/api/notebooks/missing/db", &json!(text)), 404);
         assert_eq!(check("PUT", &notebook, Some(&json!({"connection_string": text}))).0, 405);
     }
-    // Another panic than a connection string's could be: a cell that makes the parser panic.
+    // This panic has another source than a connection string: a cell that makes the parser panic.
     let cell = check("GET", &notebook, None).1["cells"][0]["id"].as_str().unwrap().to_owned();
     check("PUT", &format!("{notebook}/cells/{cell}"), Some(&json!({"code": format!("?\n{}", strings()[0])})));
     check("DELETE", &format!("{notebook}/cells/{cell}"), None);
     check("GET", "/api/notebooks", None);
 }
 
-/// The command lines of all processes.
+/// Returns the command lines of all processes.
 fn command_lines() -> String {
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let lines = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
@@ -101,7 +101,7 @@ fn files(dir: &Path) -> String {
     text
 }
 
-/// Every row of every table, as text.
+/// Returns every row of every table, as text.
 async fn tables(database: &Database) -> String {
     let mut connection = database.connect().await;
     let names = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'";
@@ -131,7 +131,7 @@ fn no_secret_shows_with_a_database() {
     assert_hidden("a command line", &command_lines(), &secrets);
     let rows = runtime.block_on(tables(&database));
     assert!(rows.contains("q1."), "nothing was sealed");
-    // The cell's code was this notebook's content, and is no secret of ours.
+    // The cell's code is content of this notebook, and not one of the secrets.
     assert_hidden("a table", &rows, &secrets);
 
     for arguments in [&["status"][..], &["check"], &["reseal"]] {
@@ -145,7 +145,7 @@ fn no_secret_shows_with_a_database() {
     let (status, list) = server.send("GET", "/api/notebooks", None);
     assert_eq!(status, 200, "{list}");
 
-    // The database goes away: errors on every way.
+    // The database goes away, which causes errors everywhere.
     postgres.kill();
     let db = json!({"connection_string": strings()[0]});
     let (status, answer) = server.send("PUT", "/api/notebooks/blank/db", Some(&db));

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// How long a server may take to start, or to end, before a test fails.
+/// Time-out for the start or end of a server.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long the binaries may take to be built.
+/// Time-out for building the binaries.
 const BUILD_PATIENCE: Duration = Duration::from_mins(20);
 
-/// A running `quire-server` on a port of its own; killed when this is dropped.
+/// A running `quire-server` on its own port; killed when this value is dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -44,7 +44,7 @@ impl Server {
         Self::start([OsStr::new("--notebooks-dir"), directory.as_os_str()])
     }
 
-    /// Starts the server by a command that ends in executing it; a free port is chosen through the environment.
+    /// Starts the server by a command that finally executes it; the environment makes it choose a free port.
     #[must_use]
     pub fn spawn(mut command: Command) -> Self {
         let command = command.env("QUIRE_PORT", "0").env_remove("PORT").stdout(Stdio::piped());
@@ -54,7 +54,7 @@ impl Server {
         let seen: Arc<Mutex<String>> = Arc::default();
         let lines = Arc::clone(&seen);
         let reader = std::thread::spawn(move || {
-            // To the end, so that the server never waits for its log to be read.
+            // The log is read to its end, so that the server never blocks on writing it.
             for line in BufReader::new(log).lines().map_while(Result::ok) {
                 if let Some(address) = address_in(&line) {
                     let _ = found.send(address); // only the first is waited for
@@ -74,7 +74,7 @@ impl Server {
         Self { child, address, agent: agent.into(), log: Some(reader), logged: seen }
     }
 
-    /// Asks the server to end, as an operator would, and returns all that it has logged.
+    /// Asks the server to end, as an operator would, and returns its log.
     #[must_use]
     pub fn terminate_and_log(mut self) -> String {
         assert!(self.ask_to_end().success(), "the server did not end well");
@@ -84,34 +84,34 @@ impl Server {
         self.logged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Host and port.
+    /// Returns host and port.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The process's id.
+    /// Returns the process's id.
     #[must_use]
     pub fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends the process a signal, and does not wait for what it does.
+    /// Sends the process a signal, without waiting for its effect.
     ///
     /// # Panics
     ///
-    /// When it has been waited for already.
+    /// If the process has been waited for already.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the server is our child");
     }
 
-    /// Ends the server as a power cut would.
+    /// Kills the server, as a power cut would.
     pub fn kill(mut self) {
         self.child.kill().expect("the server can be killed");
         wait(&mut self.child, PATIENCE);
     }
 
-    /// Asks the server to end, as an operator would, and returns whether it said that all is well.
+    /// Asks the server to end, as an operator would, and returns `true` if it reported success.
     #[must_use]
     pub fn terminate(mut self) -> bool {
         self.ask_to_end().success()
@@ -122,7 +122,7 @@ impl Server {
         wait(&mut self.child, PATIENCE)
     }
 
-    /// Sends a request; `None` when the server did not answer.
+    /// Sends a request; `None` if the server did not answer.
     #[must_use]
     pub fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
         let url = format!("http://{}{path}", self.address);
@@ -181,7 +181,7 @@ fn address_in(line: &str) -> Option<String> {
     if port.is_empty() || port == "0" { None } else { Some(format!("127.0.0.1:{port}")) }
 }
 
-/// The path of one of the workspace's binaries, built as this test was and up to date.
+/// Returns the path of one of the workspace's binaries, built in the same profile as this test and up to date.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: Once = Once::new();
@@ -191,6 +191,13 @@ pub fn binary(name: &str) -> PathBuf {
     BUILT.call_once(|| {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+        // These are variables that cargo sets for this test's package. Build scripts (ring's) watch them, and would run
+        // again, with everything that depends on them, because they are not set in a build by hand.
+        for (name, _) in std::env::vars_os() {
+            if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+                build.env_remove(name);
+            }
+        }
         build.arg("--target-dir").arg(profile.parent().expect("profiles are below the target folder"));
         if profile.ends_with("release") {
             build.arg("--release");

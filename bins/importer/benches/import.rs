@@ -1,5 +1,6 @@
-//! What an import costs beside `COPY` of the same rows into the same tables on the same server, in one run: `cargo bench -p
-//! quire-import`. `QUIRE_BENCH_NOTEBOOKS` sets how many notebooks, 10,000 otherwise. Prints times, ratios and memory.
+//! Benchmark of an import relative to `COPY` of the same rows into the same tables on the same server, in one run:
+//! `cargo bench -p quire-import`. `QUIRE_BENCH_NOTEBOOKS` sets the number of notebooks, 10,000 by default. Prints
+//! times, ratios and memory.
 #![expect(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark may panic, and rounds")]
 
 use std::fmt::Write as _;
@@ -45,10 +46,10 @@ fn main() {
     println!("unchanged beside the first: {:.1} x as fast", first.took.as_secs_f64() / second.took.as_secs_f64());
 }
 
-/// What a run of the importer took.
+/// Time and memory of a run of the importer.
 struct Took {
     took: Duration,
-    /// The most memory that it had at once.
+    /// Peak memory of the process.
     peak_kb: u64,
 }
 
@@ -108,7 +109,7 @@ fn write_notebook(dir: &Path, number: usize) -> usize {
     text.len()
 }
 
-/// Copies all rows of one database into the other, in one transaction, and says how long taking them in took.
+/// Copies all rows of one database into the other, in one transaction, and returns the time of the copying in.
 async fn copy(from: &Database, to: &Database) -> Duration {
     let (source, mut target): (_, PgConnection) = (from.pool(1).await, to.connect().await);
     let mut tables = Vec::new();

@@ -49,7 +49,7 @@ pub(crate) enum Command {
         /// Compare everything when the import is done
         #[arg(long, conflicts_with = "dry_run")]
         verify: bool,
-        /// What to do where the database has another content of a notebook
+        /// Action if the database has other content of a notebook
         #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
         on_conflict: OnConflictArg,
         #[command(flatten)]
@@ -68,13 +68,14 @@ pub(crate) enum Command {
     },
     /// Write the notebooks of the database to files that a server can serve
     Export {
-        /// The directory: an empty or new one, or that of an export that was cut off
+        /// Target directory: an empty or new one, or that of an interrupted export
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
         /// Only the notebooks of this user
         #[arg(long, value_name = "NAME", value_parser = user)]
         user: Option<UserId>,
-        /// What to write: Quire's own files, or Jupyter notebooks, which have no owner, no revision and no connection string
+        /// Files to write: Quire's own files, or Jupyter notebooks, which have no owner, no revision and no connection
+        /// string
         #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
         format: FormatArg,
         /// Keep connection strings sealed, leave them out, or write them as plain text
@@ -87,33 +88,33 @@ pub(crate) enum Command {
     },
 }
 
-/// Which files.
+/// Options for the files to read.
 #[derive(Args, Debug)]
 pub(crate) struct FilesArgs {
     /// The directory with the notebook files
     #[arg(long, value_name = "DIR", env = "QUIRE_NOTEBOOKS_DIR", default_value = "./notebooks")]
     pub(crate) notebooks_dir: PathBuf,
-    /// What to read: Quire's own files (*.json), or Jupyter notebooks (*.ipynb)
+    /// Files to read: Quire's own files (*.json), or Jupyter notebooks (*.ipynb)
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) format: FormatArg,
     /// Read the directories below it too
     #[arg(long)]
     pub(crate) recursive: bool,
-    /// Who owns the notebooks that do not say [default: system]
+    /// Owner of the notebooks that name none [default: system]
     #[arg(long, value_name = "NAME", value_parser = user)]
     pub(crate) owner: Option<UserId>,
 }
 
-/// How to work, and what to tell.
+/// Options for the work and its output.
 #[derive(Args, Debug)]
 pub(crate) struct WorkArgs {
-    /// Work on so many notebooks at once, each on a connection of its own
+    /// Number of notebooks to work on at once, each on a connection of its own
     #[arg(long, value_name = "N", default_value = "8")]
     pub(crate) jobs: NonZeroUsize,
-    /// Write a line of JSON for each notebook to this file, in the place of what is in it
+    /// Write a line of JSON for each notebook to this file, and replace an existing file
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Print nothing that is well
+    /// Print only failures and differences
     #[arg(long, conflicts_with = "json")]
     pub(crate) quiet: bool,
     /// Print the report's lines and then the summary, as JSON, and nothing else
@@ -136,15 +137,15 @@ pub(crate) struct DatabaseArgs {
 /// A format of notebook files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FormatArg {
-    /// Quire's own, which older servers wrote too
+    /// Quire's own format, which older servers wrote too
     #[default]
     Json,
-    /// Jupyter's
+    /// Jupyter's format
     Ipynb,
 }
 
 impl FormatArg {
-    /// As it is written.
+    /// Returns the name of the format.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -156,12 +157,12 @@ impl FormatArg {
 /// [`OnConflict`] on the command line.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum OnConflictArg {
-    /// Leave it alone
+    /// Leave the stored notebook unchanged
     #[default]
     Skip,
-    /// Replace it by the file's, as a later revision
+    /// Replace the stored notebook by the file's, as a later revision
     Overwrite,
-    /// Leave it alone, and call it a failure
+    /// Leave the stored notebook unchanged, and report a failure
     Fail,
 }
 
@@ -178,12 +179,12 @@ impl From<OnConflictArg> for OnConflict {
 /// [`Secrets`] on the command line.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum SecretsArg {
-    /// As they are stored; whoever has the key can use them
+    /// Keep them as they are stored; everybody who has the key can use them
     #[default]
     Sealed,
-    /// Not at all
+    /// Leave them out
     Omit,
-    /// As plain text, which everybody who can read the files can use
+    /// Write them as plain text, which everybody who can read the files can use
     Plain,
 }
 

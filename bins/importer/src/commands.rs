@@ -93,7 +93,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
             }
             let moments = [("began", time(exported.began).into()), ("reflects", exported.reflects.map(time).into())];
             screen.end(&exported.summary, EXPORT, &moments);
-            // A copy of no single moment is nothing to go back to.
+            // A copy that reflects no single moment is no reliable backup.
             Ok(if all_well && exported.reflects.is_some() { Exit::Well } else { Exit::Failed })
         }
     }

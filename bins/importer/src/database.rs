@@ -1,4 +1,4 @@
-//! The database: which is meant, and that its schema is one that this program knows.
+//! The database that the configuration names, after a check of its schema.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use quire_storage_postgres::{Options, PostgresNotebookStore};
 use crate::cli::DatabaseArgs;
 use crate::outcome::{Exit, Failure, chain};
 
-/// What the database's views call this program.
+/// Name of this program in the database's views.
 const APPLICATION_NAME: &str = "quire-import";
-/// How long one notebook may take: some have hundreds of megabytes of output.
+/// Time-out for one notebook: some have hundreds of megabytes of output.
 const STATEMENT_TIMEOUT: Duration = Duration::from_mins(5);
-/// How long a notebook waits for its turn on a connection.
+/// Time for which a notebook waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(10);
-/// More connections than this make a database slower, and leave too few for its servers.
+/// Maximum number of connections. More would make a database slower, and leave too few for its servers.
 const MAX_CONNECTIONS: u32 = 30;
 
 /// Opens the database that the command line or the environment names.

@@ -1,4 +1,4 @@
-//! The directory that an export writes: an empty one, or that of an export which was cut off.
+//! The target directory of an export: an empty one, or that of an interrupted export.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -15,19 +15,20 @@ use crate::cli::FormatArg;
 use crate::ipynb_folder::IpynbFolder;
 use crate::outcome::{Exit, Failure};
 
-/// What tells an export's directory from a directory that has a life of its own, whose notebooks must not be replaced.
+/// File that marks the directory of an export. A directory without it may be in use, and its notebooks must not be
+/// replaced.
 const MARK: &str = ".quire/export.json";
 
-/// A directory that an export writes.
+/// The target directory of an export.
 pub(crate) struct Destination {
     dir: PathBuf,
     format: FormatArg,
-    /// Whose notebooks alone.
+    /// The user whose notebooks are exported; `None` for all users.
     user: Option<UserId>,
 }
 
 impl Destination {
-    /// Takes a directory, making it when it is missing.
+    /// Opens a directory, and creates it if it is missing.
     pub(crate) fn open(
         dir: &Path,
         format: FormatArg,
@@ -47,7 +48,7 @@ impl Destination {
         }
         let target: Arc<dyn Target> = match format {
             FormatArg::Json => {
-                // Nobody looks for new files while it is written.
+                // Nothing looks for new files during an export.
                 let options = Options { scan_every: None, ..Options::default() };
                 Arc::new(StoreTarget(Arc::new(JsonNotebookStore::open(dir, options).map_err(Failure::of)?)))
             }
@@ -57,7 +58,7 @@ impl Destination {
         Ok((this, target))
     }
 
-    /// Notes that the export is whole, so that no other one is written over it.
+    /// Marks the export as complete, so that no other one is written over it.
     pub(crate) fn finish(&self, exported: &Exported) -> Result<(), Failure> {
         let mark = json!({
             "complete": true,
@@ -83,7 +84,7 @@ impl Destination {
                 let format = mark["format"].as_str().unwrap_or(FormatArg::default().as_str());
                 mark["complete"] == false && format == self.format.as_str() && mark["user"] == self.user()
             })),
-            // Empty but for what is hidden, as after an export that was cut off before its first step was done.
+            // Only hidden files, as after an export that was interrupted before its first step was done.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut hidden = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().starts_with('.')));
                 hidden.try_fold(true, |all, hidden: io::Result<bool>| Ok(all && hidden?))
@@ -96,7 +97,7 @@ impl Destination {
         self.user.as_ref().map_or(Value::Null, |user| user.as_str().into())
     }
 
-    /// Writes the mark whole or not at all, and durably.
+    /// Writes the mark atomically and durably.
     fn mark(&self, mut mark: Value) -> io::Result<()> {
         (mark["format"], mark["user"]) = (self.format.as_str().into(), self.user());
         let (new, path) = (self.dir.join(format!("{MARK}.new")), self.dir.join(MARK));

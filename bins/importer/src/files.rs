@@ -6,7 +6,7 @@ use quire_transfer::{Candidate, Fault, FaultKind, Found, Source};
 use crate::cli::FilesArgs;
 use crate::outcome::Failure;
 
-/// Notebook files in a directory, and perhaps those below it.
+/// Notebook files in a directory, and optionally in the directories below it.
 #[derive(Debug)]
 pub(crate) struct Files {
     directory: NotebookDirectory,
@@ -14,7 +14,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The files that the command line names.
+    /// Opens the files that the command line names.
     pub(crate) fn open(arguments: &FilesArgs) -> Result<Self, Failure> {
         let directory = NotebookDirectory::open(&arguments.notebooks_dir, arguments.owner.clone());
         Ok(Self { directory: directory.map_err(Failure::of)?, recursive: arguments.recursive })

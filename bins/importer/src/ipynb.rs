@@ -14,11 +14,12 @@ use crate::cli::FilesArgs;
 use crate::files::fault;
 use crate::outcome::Failure;
 
-/// How the names of Jupyter notebooks end, though some write it in capitals.
+/// Usual ending of the names of Jupyter notebooks; some programs write it in capitals.
 pub(crate) const ENDING: &str = ".ipynb";
 
-/// Jupyter notebooks in a directory, and perhaps those below it. They say neither whose they are nor, but for those that an
-/// export wrote, what their ids are: the ids come from the files' paths below the directory, so that importing them again finds them again.
+/// Jupyter notebooks in a directory, and optionally in the directories below it. They name no owner, and only files
+/// that an export wrote contain an id. Other ids are derived from the files' paths below the directory, so that a
+/// repeated import finds the same notebooks.
 #[derive(Debug)]
 pub(crate) struct IpynbFiles {
     directory: NotebookDirectory,
@@ -27,7 +28,7 @@ pub(crate) struct IpynbFiles {
 }
 
 impl IpynbFiles {
-    /// The files that the command line names.
+    /// Opens the files that the command line names.
     pub(crate) fn open(arguments: &FilesArgs) -> Result<Self, Failure> {
         let directory = NotebookDirectory::open(&arguments.notebooks_dir, None).map_err(Failure::of)?;
         let owner = arguments.owner.clone().map_or_else(|| UserId::new("system"), Ok).map_err(Failure::of)?;
@@ -52,7 +53,7 @@ impl Source for IpynbFiles {
         let stem = path.rsplit_once('/').map_or(path, |(_, stem)| stem);
         let invalid = |reason, offset| Fault { kind: FaultKind::Invalid, id: candidate.id.clone(), reason, offset };
         let noted = jupyter::noted_id(&bytes);
-        // One that was copied to another name is another notebook.
+        // A file copied to another name is another notebook.
         let is_exported = noted.as_ref().is_some_and(|id| file_stems(id).any(|name| name == stem));
         let id = match noted.filter(|_| is_exported) {
             Some(id) => id,
@@ -73,12 +74,13 @@ impl Source for IpynbFiles {
     }
 }
 
-/// A file's path without its ending. An ending in capitals stays, since `a.ipynb` may be beside `a.IPYNB`.
+/// Returns a file's path without its ending. An ending in capitals remains, because `a.ipynb` may be beside `a.IPYNB`.
 fn path_of(file: &str) -> &str {
     file.strip_suffix(ENDING).unwrap_or(file)
 }
 
-/// The name of a notebook that gives none: its path, or where that is too long the end of it, from a folder on if one is short enough.
+/// Returns the name of a notebook whose file contains none: the file's path, or if that is too long, the longest end of
+/// it from a folder on that is short enough.
 fn name_of(file: &str) -> Option<Arc<str>> {
     let end = file.len().checked_sub(ENDING.len())?;
     let path = file.get(..end)?;
@@ -86,8 +88,8 @@ fn name_of(file: &str) -> Option<Arc<str>> {
     [path].into_iter().chain(from_folders).find_map(|name| Notebook::name_from(name).ok()).flatten()
 }
 
-/// The id of a notebook in a file of this path: the path itself, where it needs no escaping anywhere; for others, as for all in
-/// directories below, a digest of it.
+/// Returns the id of a notebook in a file of this path: the path itself, if it needs no escaping anywhere, or else a
+/// digest of it, as for all files in directories below.
 fn id_of(path: &str) -> Result<NotebookId, quire_domain::InvalidId> {
     let id = NotebookId::new(path);
     if let Ok(id) = id

@@ -1,4 +1,4 @@
-//! A directory that Jupyter notebooks are exported to.
+//! The target directory of an export of Jupyter notebooks.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -14,17 +14,17 @@ use quire_transfer::Target;
 
 use crate::ipynb::ENDING;
 
-/// Where files are written before they get their names.
+/// Folder in which files are written before they get their names.
 const TEMPORARIES: &str = ".quire";
 
-/// One `.ipynb` for each notebook, which notes its id. Names say the id where they can.
+/// One `.ipynb` file for each notebook, which contains its id. The file's name is the id where possible.
 #[derive(Clone, Debug)]
 pub(crate) struct IpynbFolder {
     dir: PathBuf,
 }
 
 impl IpynbFolder {
-    /// Takes a directory, making it when it is missing.
+    /// Opens a directory, and creates it if it is missing.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         fs::create_dir_all(dir.join(TEMPORARIES))?;
         Ok(Self { dir: dir.to_owned() })
@@ -46,7 +46,7 @@ impl IpynbFolder {
             let path = self.dir.join(format!("{stem}{ENDING}"));
             match fs::read(&path) {
                 Ok(there) if there == text.as_bytes() => return Ok(false),
-                // Another one has the name, as on a file system that folds case: then the next name.
+                // The name belongs to another notebook, as on a file system that folds case: the next name is tried.
                 Ok(there) if jupyter::noted_id(&there).as_ref() != Some(id) => continue,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -58,7 +58,7 @@ impl IpynbFolder {
         Err(io::Error::other("its file's name is taken by another notebook"))
     }
 
-    /// Writes a file whole or not at all, and durably.
+    /// Writes a file atomically and durably.
     fn write(&self, stem: &str, path: &Path, text: &str) -> io::Result<()> {
         let new = self.dir.join(TEMPORARIES).join(format!("{stem}{ENDING}.new"));
         let options = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new);
@@ -86,7 +86,7 @@ impl IpynbFolder {
         Ok(())
     }
 
-    /// Does work with files where it may block.
+    /// Runs work with files on a blocking thread.
     async fn aside<T: Send + 'static>(
         &self,
         action: String,
@@ -101,7 +101,7 @@ impl IpynbFolder {
 
 #[async_trait]
 impl Target for IpynbFolder {
-    /// All that are there: the files do not say whose they are.
+    /// Returns the ids of all files: the files do not contain their owners.
     async fn ids(&self, _owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
         self.aside("read what was exported before".to_owned(), Self::ids_now).await
     }

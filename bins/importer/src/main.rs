@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on standard error, if anybody listens there, why the process ends.
+/// Prints on standard error why the process ends; a failure to print is ignored.
 fn failed(failure: &Failure) -> ExitCode {
     let _ = writeln!(io::stderr(), "quire-import: {failure}");
     failure.exit.into()

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Outcome of a command.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -8,9 +8,9 @@ use quire_transfer::{Outcome, Summary};
 /// The exit codes, which `docs/migrating.md` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All well.
+    /// Success.
     Well = 0,
-    /// Something failed, or some files did.
+    /// The run failed, or some files did.
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -19,7 +19,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// What the worst of these lines means.
+    /// Returns the exit code for the worst of these lines.
     pub(crate) fn of(summary: &Summary) -> Self {
         if summary.has_any(&[Outcome::Different, Outcome::Missing]) {
             Self::Different
@@ -30,7 +30,7 @@ impl Exit {
         }
     }
 
-    /// Of two commands in one run, what both mean: differences are worse than failures.
+    /// Returns the exit code of two commands in one run: differences take precedence over failures.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Different, _) | (_, Self::Different) => Self::Different,
@@ -46,7 +46,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command could not do what it was asked.
+/// Reason why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
@@ -58,12 +58,12 @@ impl Failure {
         Self { exit, message: message.into() }
     }
 
-    /// What is wrong with the command line or the configuration.
+    /// Returns the failure for a wrong command line or configuration.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
 
-    /// A failure with its causes, in one line.
+    /// Returns a failure with its causes, in one line.
     pub(crate) fn of(error: impl Into<anyhow::Error>) -> Self {
         Self::new(Exit::Failed, chain(&error.into()))
     }

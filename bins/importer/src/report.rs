@@ -1,4 +1,4 @@
-//! The report: a line of JSON for each notebook, in a file that can be read whatever becomes of the program.
+//! The report: a line of JSON for each notebook, in a file that is readable even if the program is killed.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -15,7 +15,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Begins a report in the place of what an earlier run wrote: whoever looks again looks for what is wrong now.
+    /// Begins a report and replaces that of an earlier run, so that it contains only present errors.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
         let file = File::create(path).map_err(|error| {
             Failure::new(Exit::Failed, format!("cannot write the report {}: {error}", path.display()))
@@ -23,7 +23,7 @@ impl Report {
         Ok(Self { file, path: path.to_owned() })
     }
 
-    /// Appends a line in one call to the system, so that it is there whole when the program is killed right after it.
+    /// Appends a line by one system call, so that it is complete if the program is killed right after it.
     pub(crate) fn write(&mut self, line: &Line) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');

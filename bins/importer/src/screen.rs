@@ -1,4 +1,4 @@
-//! What is printed while a command runs: a bar on a terminal, lines elsewhere.
+//! Output of a running command: a bar on a terminal, lines elsewhere.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -10,15 +10,15 @@ use crate::cli::WorkArgs;
 use crate::outcome::Failure;
 use crate::report::Report;
 
-/// How often a line of progress is printed where there is no terminal.
+/// Interval between lines of progress without a terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Everything that is told of a command.
+/// Output of a command.
 pub(crate) struct Screen {
     verb: &'static str,
     how: How,
     report: Option<Report>,
-    /// Whether it is a plan, whose lines are printed all.
+    /// `true` for a dry run, which prints all lines.
     is_plan: bool,
     started: Instant,
 }
@@ -31,8 +31,8 @@ enum How {
 }
 
 impl Screen {
-    /// What the command line asks for. `verb` is what is being done, as "importing"; of a plan, the
-    /// lines that are well are printed too.
+    /// Creates the output that the command line requests. `verb` describes the work, as "importing". A dry run also
+    /// prints the lines without errors.
     pub(crate) fn new(work: &WorkArgs, verb: &'static str, is_plan: bool) -> Result<Self, Failure> {
         let report = work.report.as_deref().map(Report::create).transpose()?;
         let started = Instant::now();
@@ -48,7 +48,7 @@ impl Screen {
         Ok(Self { verb, how, report, is_plan, started })
     }
 
-    /// The same screen for another part of the command, which the report says nothing of.
+    /// Returns the same kind of output for another part of the command, which the report omits.
     pub(crate) fn next(&self, verb: &'static str) -> Self {
         let started = Instant::now();
         let how = match self.how {
@@ -60,7 +60,7 @@ impl Screen {
         Self { verb, how, report: None, is_plan: false, started }
     }
 
-    /// Prints what came of everything, and something to add.
+    /// Prints the summary and additional facts.
     pub(crate) fn end(self, summary: &Summary, outcomes: &[Outcome], more: &[(&str, serde_json::Value)]) {
         let took = self.started.elapsed();
         let counts = outcomes.iter().map(|&outcome| (outcome.as_str(), summary.count(outcome)));
@@ -85,7 +85,7 @@ impl Screen {
         }
     }
 
-    /// Prints a sentence that whoever wants to hear of nothing else must hear.
+    /// Prints a sentence even if `--quiet` is set.
     pub(crate) fn warn(&self, text: &str) {
         if matches!(self.how, How::Quiet) {
             let _ = writeln!(io::stderr(), "{text}");
@@ -115,7 +115,7 @@ impl ProgressObserver for Screen {
     }
 
     fn line(&mut self, line: &Line) -> io::Result<()> {
-        // First, since it must not lack what was shown.
+        // The report comes first, because it must contain every printed line.
         if let Some(report) = &mut self.report {
             report.write(line)?;
         }
@@ -126,7 +126,7 @@ impl ProgressObserver for Screen {
             How::Json => {
                 let mut text = serde_json::to_vec(line)?;
                 text.push(b'\n');
-                // Whoever reads it has asked for all of it: a pipe that ends early ends the command.
+                // The reader has requested all lines: a pipe that closes early ends the command.
                 io::stdout().write_all(&text)?;
             }
             How::Bar(bar) => {
@@ -181,7 +181,7 @@ fn text(line: &Line) -> String {
         (None, None) => String::new(),
     };
     let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    // Where the reason names the place, in lines and columns, it names the byte too.
+    // A reason that names line and column may name the byte as well.
     let place = match offset {
         Some(offset) if !reason.contains(&format!("byte {offset}")) => format!(" (byte {offset})"),
         _ => String::new(),
@@ -189,7 +189,7 @@ fn text(line: &Line) -> String {
     printable(&format!("{:<9} {what}{reason}{place}", outcome.as_str()))
 }
 
-/// The text without what would move a terminal's cursor: names of files and ids can hold anything.
+/// Returns the text without characters that would move a terminal's cursor: file names and ids can contain anything.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }

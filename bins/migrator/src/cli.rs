@@ -37,7 +37,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done or current, 1 other failure, 2 usag
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Apply the steps that are pending
+    /// Apply the pending steps
     Up {
         /// Print all statements, for an empty database, and use no database
         #[arg(long)]
@@ -45,31 +45,31 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Take back the last steps; what they held is lost
+    /// Take back the last steps; their data is lost
     Down {
-        /// How many
+        /// Number of steps to take back
         #[arg(long, default_value_t = NonZeroUsize::MIN, value_name = "N")]
         steps: NonZeroUsize,
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// List the steps, and say where the database stands
+    /// List the steps, and report the state of the database
     Status {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Take everything back, and begin with an empty schema; all notebooks are lost
+    /// Take back all steps, and begin with an empty schema; all notebooks are lost
     Fresh {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Seal all connection strings with the current secret key, where the old one was changed
+    /// Seal all connection strings with the current secret key, after the key was changed
     ///
-    /// QUIRE_SECRET_KEY is the new key and QUIRE_SECRET_KEY_OLD the one before; with _FILE at the end, each names a file.
-    /// Servers must have both keys meanwhile.
+    /// QUIRE_SECRET_KEY is the new key and QUIRE_SECRET_KEY_OLD the previous one; with the suffix _FILE, each names a
+    /// file. Servers must have both keys until the command has ended.
     #[expect(clippy::doc_markdown, reason = "the text is the help's")]
     Reseal {
         #[command(flatten)]
@@ -77,13 +77,13 @@ pub(crate) enum Command {
     },
     /// Give all notebooks new lives, after the database was restored from a backup
     ///
-    /// What clients remember of notebooks from before the restore then matches nothing: an edit that expects a lost revision
-    /// is a conflict, not a success. Run it before servers start. A promotion of a standby needs none.
+    /// Nothing that clients remember from before the restore matches then: an edit that expects a lost revision is a
+    /// conflict, not a success. Run it before servers start. The promotion of a standby does not need it.
     NewGeneration {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Compare the live schema with the one expected, and name each difference
+    /// Compare the live schema with the expected one, and name each difference
     Check {
         #[command(flatten)]
         database: DatabaseArgs,

@@ -1,4 +1,5 @@
-//! Which database is meant, and how to connect to it. Nothing here prints a URL: it may hold a password.
+//! The database that the configuration names, and how to connect to it. This module prints no URL, because a URL may
+//! contain a password.
 
 use quire_migration::Limits;
 use quire_storage_postgres::settings::{self, Arguments};
@@ -8,10 +9,10 @@ use sqlx::postgres::PgConnectOptions;
 use crate::cli::DatabaseArgs;
 use crate::outcome::{Exit, Failure, chain};
 
-/// What the server's list of sessions shows.
+/// Name of this program in the server's list of sessions.
 pub(crate) const APPLICATION_NAME: &str = "quire-migrate";
 
-/// A database, and how long to wait for what there.
+/// A database, and the time-outs for it.
 pub(crate) struct Target {
     pub(crate) options: PgConnectOptions,
     pub(crate) limits: Limits,
@@ -26,7 +27,7 @@ pub(crate) fn target(arguments: &DatabaseArgs) -> Result<Target, Failure> {
     Ok(Target { options, limits })
 }
 
-/// The store in it, over one connection.
+/// Returns the store in that database, over one connection.
 pub(crate) fn store(arguments: &DatabaseArgs) -> Result<PostgresNotebookStore, Failure> {
     let options = Options { application_name: APPLICATION_NAME.to_owned(), max_connections: 1, ..Options::default() };
     PostgresNotebookStore::new(url(arguments)?, options).map_err(|error| usage(chain(&error)))

@@ -5,7 +5,7 @@ use crate::database;
 use crate::outcome::{Exit, Failure, chain};
 use crate::schema::say;
 
-/// Gives all notebooks new lives, and says how many there are.
+/// Gives all notebooks new lives, and prints their number.
 pub(crate) async fn run(arguments: &DatabaseArgs) -> Result<Exit, Failure> {
     let store = database::store(arguments)?;
     let renewed = store.renew_lives().await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;

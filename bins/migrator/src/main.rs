@@ -1,4 +1,4 @@
-//! The migrator: brings a database to the schema that the server needs, and says where it stands.
+//! The migrator: brings a database to the schema that the server needs, and reports its state.
 
 mod cli;
 mod database;
@@ -34,7 +34,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
     runtime.block_on(schema::run(command))
 }
 
-/// Says on standard error, if anybody listens there, why the process ends.
+/// Prints on standard error why the process ends; a failure to print is ignored.
 fn failed(failure: &Failure) -> ExitCode {
     let _ = writeln!(io::stderr(), "quire-migrate: {failure}");
     failure.exit.into()

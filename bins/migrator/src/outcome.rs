@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Outcome of a command.
 
 use std::error::Error;
 use std::fmt;
@@ -11,17 +11,17 @@ use quire_migration::{MigrateError, SchemaState};
 pub(crate) enum Exit {
     /// Done, or current.
     Done = 0,
-    /// Any failure that is none of the others.
+    /// Any other failure.
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// Not done, for a reason that a person can put right.
+    /// Refused, for a reason that a person can correct.
     Refused = 3,
-    /// Steps are to be applied, or to be completed.
+    /// Steps are pending or incomplete.
     Behind = 4,
     /// The database has steps that this build does not know.
     Ahead = 5,
-    /// The live schema is not the one expected.
+    /// The live schema differs from the expected one.
     Drift = 6,
 }
 
@@ -45,7 +45,7 @@ impl From<&SchemaState> for Exit {
     }
 }
 
-/// Why a command could not do what it was asked.
+/// Reason why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,

@@ -1,4 +1,4 @@
-//! Changing the secret key.
+//! Change of the secret key.
 
 use quire_storage_postgres::Resealed;
 use quire_storage_postgres::settings;
@@ -8,8 +8,8 @@ use crate::database;
 use crate::outcome::{Exit, Failure, chain};
 use crate::schema::say;
 
-/// Seals all connection strings with the current key; those that cannot be opened are named, and the exit code is that of
-/// a failure.
+/// Seals all connection strings with the current key. Strings that cannot be opened are listed, and make the command
+/// fail.
 pub(crate) async fn run(arguments: &DatabaseArgs) -> Result<Exit, Failure> {
     let keys = settings::secret_keys(|name| std::env::var(name));
     let keys = keys.map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;

@@ -98,7 +98,7 @@ async fn fresh(target: &Target, yes: bool) -> Result<Exit, Failure> {
     Ok(tell(&quire_migration::fresh(options, STEPS, limits, &mut say_progress).await?))
 }
 
-/// Whether the person at the terminal typed the database's name, which nobody does by mistake.
+/// Returns `true` if the person at the terminal typed the database's name, which hardly happens by mistake.
 fn confirmed(loss: &str, database: &str) -> bool {
     let _ = write!(io::stderr(), "{loss}\nType the database's name to go on: ");
     let mut answer = String::new();
@@ -124,7 +124,7 @@ fn say_progress(progress: Progress) {
     say(&progress);
 }
 
-/// One line on standard output. Work goes on when nobody reads it any more.
+/// Prints one line on standard output. A failure is ignored, so that work continues if nothing reads the output.
 pub(crate) fn say(line: &dyn Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! The server as a whole: built, listening, and stopped without losing what it promised.
+//! The server as a whole: built, listening, and stopped without losing acknowledged edits.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,16 +16,17 @@ use crate::signals;
 use crate::store::{self, Opened};
 use crate::waiting::Waiting;
 
-/// How long edits that are queued when requests have ended or been given up may take to reach the disk.
+/// Time-out for storing queued edits, after requests have ended or were cut off.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long ending may take after that, before the process ends as it is.
+/// Time-out for the end after that; then the process ends at once.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Number of requests that a user may have under way however few connections there may be: a page sends some at once.
+/// Minimum of the requests that a user may have in flight, however few connections there may be: a page sends several
+/// at once.
 const MIN_USER_REQUESTS: usize = 16;
 
-/// A server that listens.
+/// A listening server.
 pub(crate) struct Application {
     server: Server,
     address: SocketAddr,
@@ -40,9 +41,10 @@ impl Application {
     /// Opens the store and begins to listen.
     ///
     /// # Errors
-    /// When the store cannot be opened or the address cannot be had.
+    /// If the store cannot be opened or the address is not available.
     pub(crate) async fn build(config: &Config) -> anyhow::Result<Self> {
-        // First, so that being told to stop while starting is not fatal in the middle of something.
+        // Signals are handled before anything else, so that one during the start does not end the process in the middle
+        // of something.
         let told_to_stop = signals::listen(config.shutdown_timeout + CLOSE_TIMEOUT + END_TIMEOUT)
             .context("cannot wait for signals")?;
         let Opened { notebooks, users, waiting } = store::open(config).await?;
@@ -69,10 +71,10 @@ impl Application {
         Ok(Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout })
     }
 
-    /// Serves until a signal says to stop, then finishes what is under way.
+    /// Serves until a signal says to stop, then finishes the requests in flight.
     ///
     /// # Errors
-    /// When the server ends by itself, or a database that was away when it started turns out not to be usable.
+    /// If the server ends by itself, or a database that was away when the server started turns out to be unusable.
     pub(crate) async fn run_until_stopped(self) -> anyhow::Result<()> {
         let Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout } = self;
         let handle = server.handle();
@@ -86,12 +88,12 @@ impl Application {
         };
         tracing::info!(signal, "stopping");
         handle.pause().await;
-        // A thread of the server that ends cuts off its connections, so that every request is waited for before.
+        // A server thread that ends cuts off its connections, so all requests are awaited first.
         if timeout(shutdown_timeout, api.drain()).await.is_err() {
             tracing::warn!("some requests did not finish in time and are cut off");
         }
-        // Whatever became of the requests: their edits may be queued still. Writers live on the runtime that runs
-        // this, which goes on until the end.
+        // Edits may still be queued, whatever the outcome of the requests. Writer tasks live on the runtime that runs
+        // this function, which continues until the end.
         if timeout(CLOSE_TIMEOUT, service.close()).await.is_err() {
             tracing::error!("some edits were not stored in time and are lost; none of them was acknowledged");
         }
@@ -110,7 +112,8 @@ async fn wait_for_database(waiting: Option<Waiting>) -> anyhow::Result<()> {
 }
 
 fn options(config: &Config) -> quire_service::Options {
-    // Files are for their owner's eyes only, and have held plain text before there was a key; databases are not.
+    // Files are readable only by their owner and contained plain text before keys existed; databases are not and did
+    // not.
     let plain_connections = config.database.is_none();
     let connections = config.database.as_ref().and_then(|database| usize::try_from(database.connections).ok());
     quire_service::Options {

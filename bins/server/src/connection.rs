@@ -1,9 +1,9 @@
-//! Connections on which nothing goes out for a long while are ended, and so are those whose first head does not arrive.
+//! Connections with time-outs: for silence towards the client, and for the first head.
 //!
-//! The HTTP library limits how long the head of a connection's first request may take, but not the heads of those after it:
-//! a client could hold one of the connections for ever. Here it is seen from outside: where no byte was sent to the client for
-//! longer than a request can take in all, nothing is going on. A client that takes nothing of an answer is the system's to notice; one
-//! that takes it byte by byte is ended here (see `send_deadline`).
+//! The HTTP library limits the time for the head of a connection's first request, but not for later heads: a client
+//! could occupy a connection for ever. This module detects it from outside: if the server has sent no byte for longer
+//! than any request can take, the connection is idle and is ended. The system detects a client that takes no bytes of
+//! an answer; a client that takes them too slowly is ended here (see `send_deadline`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,33 +17,33 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::connection_limiter::{ConnectionLimiter, Permit};
 use crate::send_deadline::SendDeadline;
 
-/// The answer to a head that does not arrive. The HTTP library would give it to a client, too, whose head has arrived while the
-/// thread was held up, so its own limit is off.
+/// The answer to a head that does not arrive. The HTTP library's own limit is off, because it would also answer a
+/// client whose head arrived while the thread was blocked.
 const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// How long a client may take.
+/// Time limits for a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TimeLimits {
-    /// How long nothing may be sent to the client.
+    /// Maximum time without a byte to the client.
     pub(crate) silence: Duration,
-    /// How long the head of the first request may take.
+    /// Maximum time for the head of the first request.
     pub(crate) head: Duration,
-    /// How long the client may hold up what is sent to it, beside the time for the bytes that it takes.
+    /// Maximum time for which the client may block sending, beyond the time for the bytes that it takes.
     pub(crate) send: Duration,
 }
 
-/// A connection with a limit on its silence.
+/// A connection with time limits.
 #[derive(Debug)]
 pub(crate) struct Connection<T> {
     stream: T,
     limit: Duration,
-    /// When something was last sent, or the connection began.
+    /// Time of the last sent bytes, or of the connection's beginning.
     sent: Instant,
-    /// Whether something waits to be sent: how long that may take is another's to say.
+    /// `true` while bytes wait to be sent; `deadline` limits that time instead.
     is_sending: bool,
-    /// Goes off at the earliest when the silence may have been too long; moved on only then, since sending is frequent.
+    /// Fires when the silence may have become too long. It is reset only then, because sending is frequent.
     timer: Pin<Box<Sleep>>,
-    /// The time that the head of the first request may take, until it has arrived.
+    /// Time limit for the head of the first request, until the head has arrived.
     head: Option<ClientTimeout>,
     deadline: SendDeadline,
     handle: ConnectionHandle,
@@ -51,7 +51,7 @@ pub(crate) struct Connection<T> {
 }
 
 impl<T> Connection<T> {
-    /// Ends the stream when a limit is exceeded, or when the limiter needs its place.
+    /// Wraps a stream, which ends when a limit is exceeded, or when the limiter needs its place.
     pub(crate) fn new(stream: T, limits: TimeLimits, limiter: &ConnectionLimiter) -> Self {
         let limit = limits.silence;
         let sent = Instant::now();
@@ -62,12 +62,12 @@ impl<T> Connection<T> {
         Self { stream, limit, sent, is_sending: false, timer, head, deadline, handle, _permit: permit }
     }
 
-    /// What the API says of the connection.
+    /// Returns the handle through which the API reports on the connection.
     pub(crate) fn handle(&self) -> &ConnectionHandle {
         &self.handle
     }
 
-    /// Ready once the head of the first request has taken too long.
+    /// Returns ready once the head of the first request has taken too long.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.handle.has_begun() {
             self.head = None;
@@ -75,7 +75,7 @@ impl<T> Connection<T> {
         self.head.as_mut().map_or(Poll::Pending, |head| head.poll(context))
     }
 
-    /// Ready with the error once the silence has been too long.
+    /// Returns ready with an error once the silence has been too long.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_sending {
             return Poll::Pending; // and is looked at again when it was sent
@@ -90,7 +90,7 @@ impl<T> Connection<T> {
         }
     }
 
-    /// Notes what became of sending; the error ends a connection that its client holds up for too long.
+    /// Records the outcome of a send. Returns an error if the client has blocked sending for too long.
     fn note(&mut self, sent: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.is_sending = sent.is_pending();
         self.handle.set_blocked(sent.is_pending());
@@ -115,16 +115,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.handle.is_hung_up() {
+        // A first request that has arrived is answered, even when the limiter needed the place before it was read.
+        if self.handle.is_hung_up() && self.handle.has_begun() {
             return Poll::Ready(Ok(())); // as at the end of what the client sends
         }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
             return read;
         }
+        if self.handle.is_hung_up() {
+            return Poll::Ready(Ok(()));
+        }
         self.handle.wait(context.waker());
         if self.poll_head(context).is_ready() {
-            // There is room for so little. A client that is gone need not hear it.
+            // The socket has room for so few bytes. A failure is ignored, because the client is gone then.
             let _ = Pin::new(&mut self.stream).poll_write(context, HEAD_TIMEOUT);
             self.handle.hang_up();
             return Poll::Ready(Ok(()));
@@ -174,7 +178,7 @@ mod tests {
         Connection::new(server, TimeLimits { silence, head, send: 5 * LIMIT }, &ConnectionLimiter::new(10))
     }
 
-    /// Both ends, on a clock that moves only when it is told to.
+    /// Returns both ends, on a clock that only the test advances.
     fn pair() -> (DuplexStream, Connection<DuplexStream>) {
         pause();
         let (client, server) = duplex(16);
@@ -195,7 +199,7 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        // Timers may go off a moment late.
+        // Timers may fire a moment late.
         assert!((10..=11).contains(&drops), "{drops}");
     }
 
@@ -260,7 +264,20 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_connection_that_is_hung_up_reads_no_more() {
+    async fn a_connection_that_is_hung_up_reads_its_first_request_and_no_more() {
+        let (mut client, mut server) = pair();
+        assert!(look(&mut server).is_pending());
+        client.write_all(b"request").await.unwrap();
+        server.handle().hang_up();
+        let mut request = [0; 7];
+        server.read_exact(&mut request).await.unwrap();
+        let _under_way = server.handle().begin();
+        client.write_all(b"another").await.unwrap();
+        assert_eq!(server.read(&mut request).await.unwrap(), 0);
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_is_hung_up_before_its_first_request_ends() {
         let (_client, mut server) = pair();
         assert!(look(&mut server).is_pending());
         server.handle().hang_up();
@@ -306,7 +323,7 @@ mod tests {
         Pin::new(server).poll_write(&mut Context::from_waker(std::task::Waker::noop()), &[0])
     }
 
-    /// Looks once whether there is something to read.
+    /// Polls once for bytes to read.
     fn look(server: &mut Connection<DuplexStream>) -> Poll<io::Result<()>> {
         let (mut space, mut context) = ([0], Context::from_waker(std::task::Waker::noop()));
         Pin::new(server).poll_read(&mut context, &mut ReadBuf::new(&mut space))

@@ -1,9 +1,9 @@
-//! Limit on the connections of a thread: when it holds nearly as many as it may, a connection whose client is waited for is
-//! ended for each new one.
+//! Limit on the connections of a thread: when it is nearly reached, each new connection ends an existing one that waits
+//! for its client.
 //!
-//! The library stops accepting connections when there are too many, so that anybody could keep everybody out by opening some and
-//! sending nothing, sending bodies byte by byte, or reading no answers. A connection keeps its place while the server works on its
-//! request, and as a WebSocket that takes what it is sent.
+//! The HTTP library stops accepting connections at its limit. A client could lock out all others by opening connections
+//! and sending nothing, sending bodies byte by byte, or reading no answers. A connection keeps its place while the
+//! server works on its request, and as a WebSocket whose client reads.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -12,15 +12,15 @@ use std::rc::Rc;
 
 use quire_api::ConnectionHandle;
 
-/// The connections of one thread.
+/// Connections of one thread.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLimiter {
-    /// Number of connections at which one is ended for each new one.
+    /// Number of connections from which on each new one ends another.
     max_connections: usize,
     connections: Rc<RefCell<Vec<ConnectionHandle>>>,
 }
 
-/// A connection's place among those of its thread, until it has ended.
+/// Place of a connection among those of its thread, until it ends.
 #[derive(Debug)]
 pub(crate) struct Permit {
     limiter: ConnectionLimiter,
@@ -28,15 +28,15 @@ pub(crate) struct Permit {
 }
 
 impl ConnectionLimiter {
-    /// Creates the limiter of a thread that may hold so many connections, of which a few are kept for those that have just come.
+    /// Creates the limiter of a thread that may have so many connections, a few of which are reserved for new ones.
     pub(crate) fn new(connections: usize) -> Self {
         let reserve = (connections / 8).clamp(1, 16);
         Self { max_connections: connections.saturating_sub(reserve).max(1), connections: Rc::default() }
     }
 
-    /// Admits a connection. When there are too many, one whose client is waited for is ended: of the source that has the most
-    /// such connections, so that one source does not push out another; there first of those that have never sent a request,
-    /// and of these the one whose client has been waited for longest.
+    /// Admits a connection. If there are too many, one that waits for its client is ended: of the source with the most
+    /// such connections, so that one source does not displace another. Within the source, connections that have never
+    /// sent a request come first, and of these the one that has waited longest.
     pub(crate) fn admit(&self, handle: &ConnectionHandle) -> Permit {
         let mut connections = self.connections.borrow_mut();
         if connections.len() >= self.max_connections {
@@ -72,12 +72,14 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::task::Waker;
 
     use super::*;
 
     fn from(last: u8) -> ConnectionHandle {
         let handle = ConnectionHandle::default();
         handle.set_address(Some(IpAddr::from([192, 0, 2, last])));
+        handle.wait(Waker::noop());
         handle
     }
 
@@ -90,13 +92,25 @@ mod tests {
         assert_eq!(ended(), [false; 6]);
         permits.push(limiter.admit(&handles[3]));
         assert_eq!(ended(), [true, false, false, false, false, false]);
-        // It is on its way out and counts no more than once.
+        // A connection that is being ended does not count again.
         permits.push(limiter.admit(&handles[4]));
         assert_eq!(ended(), [true, true, false, false, false, false]);
         permits.drain(..2);
         assert_eq!(limiter.connections.borrow().len(), 3);
         drop(permits);
         assert!(limiter.connections.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_was_not_looked_at_yet_is_not_ended() {
+        let limiter = ConnectionLimiter::new(3);
+        let new = [(); 4].map(|()| ConnectionHandle::default());
+        let permits = new.each_ref().map(|handle| limiter.admit(handle));
+        assert!(!new.iter().any(ConnectionHandle::is_hung_up), "its request may have arrived");
+        new[2].wait(Waker::noop());
+        let _next = limiter.admit(&from(1));
+        assert_eq!(new.each_ref().map(ConnectionHandle::is_hung_up), [false, false, true, false]);
+        drop(permits);
     }
 
     #[test]
@@ -118,7 +132,7 @@ mod tests {
         sending.set_blocked(true);
         let permits = [&working, &receiving, &sending].map(|handle| limiter.admit(handle));
         let ended = || [&working, &receiving, &sending].map(ConnectionHandle::is_hung_up);
-        // New connections that are worked on at once, so that none of them is waited for.
+        // The server works on the new connections at once, so that none of them waits for its client.
         let new = [from(2), from(2), from(2)];
         let of_new = new.each_ref().map(ConnectionHandle::begin);
         let mut more = vec![limiter.admit(&new[0])];

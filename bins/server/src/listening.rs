@@ -1,4 +1,4 @@
-//! How connections are taken: as `actix_web::HttpServer` does it, which has no place for a limit on their silence.
+//! Listening for connections, as `actix_web::HttpServer` does, which offers no place for a limit on their silence.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,19 +17,19 @@ use crate::config::Config;
 use crate::connection::{Connection, TimeLimits};
 use crate::connection_limiter::ConnectionLimiter;
 
-/// How long a client may take to close a connection that the server has ended.
+/// Time-out for a client to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that the system holds until they are taken.
+/// Maximum number of connections that the system queues until they are accepted.
 const BACKLOG: u32 = 1024;
 
 /// Begins to listen.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// If the address is not available.
 pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAddr)> {
     let socket = if config.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A server that has just ended leaves connections behind, which must not keep the next one from starting.
+    // Connections that a server left behind when it ended must not prevent the next one from starting.
     socket.set_reuseaddr(true)?;
     socket.bind(config.listen)?;
     let listener = socket.listen(BACKLOG)?.into_std()?;
@@ -39,7 +39,7 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
     let server = Server::build()
         .workers(config.workers)
         .max_concurrent_connections(connections)
-        // What must be waited for has been waited for when the server is told to stop.
+        // Requests have been awaited before the server is told to stop.
         .shutdown_timeout(1)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
@@ -66,8 +66,8 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
         fn_service(move |stream: TcpStream| {
             let limiter = limiter.clone();
             async move {
-                // The HTTP library would wait for ever: a client that reads nothing goes on saying that it is there, and so its
-                // connection lives (RFC 9293, section 3.8.6.1).
+                // The HTTP library would wait for ever: a client that reads nothing still acknowledges probes, which
+                // keeps its connection alive (RFC 9293, section 3.8.6.1).
                 set_tcp_user_timeout(&stream, send_limit).map_err(io::Error::from)?;
                 let peer = stream.peer_addr().ok();
                 let connection = Connection::new(stream, limits, &limiter);
@@ -80,8 +80,8 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
     Ok((server.run(), address))
 }
 
-/// Longer than everything that may rightly happen without a byte going out: waiting for a request, and all of it: signing in, opening
-/// a notebook, and writing it as a file.
+/// Returns the maximum time for which a working connection can be silent: waiting for a request, and all of its parts,
+/// which are signing in, opening a notebook, and writing it as a file.
 fn silence(config: &Config) -> Duration {
     config.keep_alive + config.head_timeout + config.body_timeout + 3 * config.request_timeout
 }

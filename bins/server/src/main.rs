@@ -1,4 +1,4 @@
-//! The notebook server: reads its configuration, opens the notebooks' directory, and serves the API.
+//! The notebook server: reads its configuration, opens the store, and serves the API.
 
 mod application;
 mod config;
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     };
     start_logging(&config);
     log_panics();
-    // Notebooks' writers live on this runtime; with several threads, one that has much to do holds up no other.
+    // Writer tasks of notebooks run on this runtime. With several threads, a busy one delays no other.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format_args!("cannot start threads: {error}"), ExitCode::FAILURE),
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on standard error, if anybody listens there, why the process ends.
+/// Prints on standard error why the process ends; a failure to print is ignored.
 fn failed(why: &dyn Display, code: ExitCode) -> ExitCode {
     let _ = writeln!(io::stderr(), "quire-server: {why}");
     code
@@ -62,8 +62,8 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 fn start_logging(config: &Config) {
-    // The HTTP library calls it an error when a client sends what is no request: anybody could fill the log with that. A filter
-    // that names the library goes before this.
+    // The HTTP library logs an error when a client sends an invalid request: anybody could fill the log with that. A
+    // filter that names the library takes precedence over this one.
     let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.log));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());
     match config.log_format {
@@ -72,8 +72,8 @@ fn start_logging(config: &Config) {
     }
 }
 
-/// Logs a panic as one line. Cells can make a parser panic, which is caught where it happens and answered; without this,
-/// each of them would also print a message and a backtrace past the log. Where the log is off, the usual way stays.
+/// Logs a panic as one line. Cells can make a parser panic, which is caught and answered; without this hook, each panic
+/// would also print a message and a backtrace outside the log. If the log is off, the default hook remains.
 fn log_panics() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -81,7 +81,7 @@ fn log_panics() {
             return usual(info);
         }
         let at = info.location().map(tracing::field::display);
-        // A message put together at run time may quote a cell, and the log holds no notebook's content.
+        // A message formatted at run time may quote a cell, and the log must not contain a notebook's content.
         let reason = info.payload().downcast_ref::<&'static str>();
         tracing::error!(at, reason, "panicked");
     }));

@@ -1,7 +1,7 @@
-//! Deadline for what is sent to a client: a constant, and more with every byte that the client takes.
+//! Deadline for sending to a client: a constant, extended by every byte that the client takes.
 //!
-//! The system ends a connection whose client takes nothing at all for a while. A client that takes a byte now and then would
-//! hold its connection, and what its answer is written from, for ever.
+//! The system ends a connection whose client takes no bytes for a while. A client that takes a byte now and then would
+//! keep its connection, and the data of its answer, for ever.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes a second below which a client holds up what is sent to it.
+/// Bytes per second below which a client counts as blocking.
 pub(crate) const MIN_BYTES_PER_SECOND: u32 = 4 * 1024;
 
-/// The time for which a client may still hold up what is sent to it.
+/// Remaining time for which a client may block sending.
 #[derive(Debug)]
 pub(crate) struct SendDeadline {
-    /// The time at the beginning, and at most.
+    /// Initial and maximum time.
     limit: Duration,
     left: Duration,
     blocked_since: Option<Instant>,
@@ -27,7 +27,7 @@ impl SendDeadline {
         Self { limit, left: limit, blocked_since: None, timer: None }
     }
 
-    /// Notes that the client has taken so many bytes.
+    /// Records that the client has taken so many bytes.
     pub(crate) fn sent(&mut self, bytes: usize) {
         if let Some(since) = self.blocked_since.take() {
             self.left = self.left.saturating_sub(since.elapsed());
@@ -40,7 +40,7 @@ impl SendDeadline {
         }
     }
 
-    /// Ready once the client, which takes nothing at the moment, has held up the connection for too long.
+    /// Returns ready once the client, which takes no bytes at present, has blocked sending for too long.
     pub(crate) fn poll_blocked(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let since = *self.blocked_since.get_or_insert_with(Instant::now);
         let deadline = since + self.left;

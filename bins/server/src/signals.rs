@@ -1,6 +1,6 @@
-//! The signals that end the process, and its end in time whatever its other threads do.
+//! Signals that end the process, and a limit on the time that its end takes, whatever its other threads do.
 //!
-//! They are waited for on a thread of their own: where every other thread is held up, nothing else would notice them.
+//! A separate thread waits for signals, because all other threads may be blocked.
 
 use std::io;
 use std::sync::mpsc;
@@ -10,24 +10,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The exit code of a process that was told to stop twice.
+/// Exit code of a process that was told to stop twice.
 const AT_ONCE: i32 = 1;
-/// The exit code of a process that did not stop in its time, as `timeout` has it.
+/// Exit code of a process that did not stop in time, as of `timeout`.
 const TOO_LATE: i32 = 124;
-/// How long the last line may take to be written: the log may be what holds everything up.
+/// Time-out for writing the last log line: the log itself may be what blocks the process.
 const LAST_LINE: Duration = Duration::from_millis(200);
 
-/// What the operating system sends to end a process.
+/// Signals with which the operating system ends a process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// Begins to listen to signals. The name of the first comes out of what is returned; the process ends by itself so long after it, if it
-/// has not ended by then, or at once when another signal comes.
+/// Begins to listen to signals. The returned receiver gets the name of the first signal. The process ends at once when
+/// a second signal comes, or after `within` if it has not ended by then.
 ///
 /// # Errors
-/// When there is no thread, or no signal to be had.
+/// If the thread cannot be started or the signals cannot be registered.
 pub(crate) fn listen(within: Duration) -> io::Result<oneshot::Receiver<&'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ((first, told), (ready, is_ready)) = (oneshot::channel(), mpsc::sync_channel(1));
@@ -57,7 +57,7 @@ pub(crate) fn listen(within: Duration) -> io::Result<oneshot::Receiver<&'static 
     Ok(told)
 }
 
-/// Ends the process, whether or not the line can be written.
+/// Ends the process, even if the line cannot be written.
 fn exit(code: i32, log: impl FnOnce() + Send + 'static) {
     let (written, is_written) = mpsc::sync_channel(1);
     let line = std::thread::Builder::new().spawn(move || {

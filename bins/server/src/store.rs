@@ -1,4 +1,4 @@
-//! Which store holds the notebooks: the choice that the configuration makes, and what must be true before it is served.
+//! The choice of the store that the configuration names, and the checks before it is served.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use tokio::time::timeout;
 use crate::config::{Config, DatabaseConfig};
 use crate::waiting::Waiting;
 
-/// What the database's views call this program.
+/// Name of this program in the database's views.
 const APPLICATION_NAME: &str = "quire-server";
 
 /// Maximum time for reading which steps of the schema are applied. A database that takes longer counts as away.
 const SCHEMA_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a store gives.
+/// An opened store.
 pub(crate) struct Opened {
-    /// The notebooks.
+    /// The notebook store.
     pub(crate) notebooks: Arc<dyn NotebookStore>,
-    /// Who may use them, where that is known.
+    /// The directory of the users who may use the notebooks, if there is one.
     pub(crate) users: Option<Arc<dyn UserDirectory>>,
-    /// Set while the database is away: the wait for it, which must be run.
+    /// The wait for the database, which must be run; set while the database is away.
     pub(crate) waiting: Option<Waiting>,
 }
 
-/// Opens the store, and logs which it is.
+/// Opens the store, and logs its kind.
 ///
 /// # Errors
-/// When the directory cannot be used, or the database refuses the user or has a schema that this server does not know. A
+/// If the directory cannot be used, or the database refuses the user or has a schema that this server does not know. A
 /// database that is away is no error.
 pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
     match &config.database {
@@ -67,11 +67,12 @@ async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result
     Ok(Opened { notebooks: Arc::clone(&store) as Arc<dyn NotebookStore>, users: Some(store), waiting })
 }
 
-/// Checks the schema, and lets the store be used.
+/// Checks the schema, and releases the store for use.
 pub(crate) async fn connect(config: &DatabaseConfig, store: &PostgresNotebookStore) -> anyhow::Result<()> {
     check_schema(config).await?;
     store.release();
-    // The schema was read, so the database is there and lets us in: requests that waited may take all connections for now.
+    // The schema was read, so the database is reachable. The call can fail nevertheless, if requests that waited take
+    // all connections.
     if let Err(error) = store.connect().await {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
@@ -82,7 +83,7 @@ pub(crate) async fn connect(config: &DatabaseConfig, store: &PostgresNotebookSto
     Ok(())
 }
 
-/// Makes sure that the schema is one that this server works on.
+/// Fails unless this server works on the schema.
 async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
     let options = config.url.connect_options(APPLICATION_NAME)?;
     let mut limits = Limits::default();

@@ -1,5 +1,5 @@
-//! The wait for a database that is away when the server starts. The server listens meanwhile, so that nothing takes it for
-//! dead and ends it; requests that need the database are refused.
+//! The wait for a database that is away when the server starts. The server listens meanwhile, so that no supervisor
+//! takes it for dead and ends it. Requests that need the database are refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tokio::time::sleep;
 use crate::config::DatabaseConfig;
 use crate::store;
 
-/// The pause between two attempts.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The number of failed attempts between two log lines.
+/// Number of failed attempts between two log lines.
 const ATTEMPTS_PER_LINE: u32 = 60;
 
 /// A database that has not answered yet.
@@ -26,7 +26,7 @@ impl Waiting {
     /// Connects once; returns the wait if the database is away.
     ///
     /// # Errors
-    /// When the database answers and refuses, or the configuration cannot be right.
+    /// If the database answers and refuses, or the configuration is invalid.
     pub(crate) async fn begin(
         config: &DatabaseConfig,
         store: &Arc<PostgresNotebookStore>,
@@ -41,10 +41,10 @@ impl Waiting {
         }
     }
 
-    /// Connects again and again, until the database answers.
+    /// Retries until the database answers.
     ///
     /// # Errors
-    /// When the database answers and refuses.
+    /// If the database answers and refuses.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut failed: u32 = 0;
         loop {
@@ -66,8 +66,8 @@ fn log(error: &anyhow::Error) {
     tracing::warn!(error = format!("{error:#}"), "the database is away; waiting for it");
 }
 
-/// Returns `true` for a failure that passes by itself: no connection, or a server that starts, stops or is full. A wrong
-/// password, a missing database and a schema that does not fit do not.
+/// Returns `true` for a transient failure: no connection, or a server that starts, stops or is full. A wrong password,
+/// a missing database and a schema that does not fit are permanent.
 fn is_away(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(|cause| match cause {
         sqlx::Error::Io(_) => true,

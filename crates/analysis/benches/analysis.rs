@@ -1,15 +1,15 @@
-//! How fast cells are analysed, on one core.
+//! Benchmarks of the analysis of cells on one core.
 //!
-//! `cells` reports cells (elements) per second over a notebook's worth of typical cells; `bytes` the same in bytes;
-//! `large` is one large source as libraries have it, with doc strings and comments; `dense` one of the same size that has
-//! none, where nearly every byte is a token.
+//! `cells` reports cells (elements) per second over the typical cells of a notebook, and `bytes` reports the same in
+//! bytes. `large` is one large source with doc strings and comments, as libraries have them. `dense` is one source of
+//! the same size without any, so that nearly every byte is a token.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use quire_analysis::{CellType, analyse};
 
-/// Cells as they stand in notebooks about data.
+/// Typical cells of notebooks about data.
 const CELLS: &[&str] = &[
     "import numpy as np\nimport pandas as pd\nimport matplotlib.pyplot as plt\n\n%matplotlib inline",
     "df = pd.read_csv(path)\ndf.head()",
@@ -25,7 +25,7 @@ const CELLS: &[&str] = &[
     "class Config:\n    rate: float = 0.1\n    epochs: int = 20\n\n    def total(self):\n        return self.epochs * steps",
 ];
 
-/// Code as it stands in modules; `@` is for a number.
+/// Typical code of a module; `@` is replaced by a number.
 const MODULE: &str = r#"
 class Reader@(Base):
     """Reads the records of one file, in the order in which they were written.
@@ -82,7 +82,7 @@ fn dense() -> String {
     code
 }
 
-/// The largest cell that the service accepts.
+/// Size in bytes of the largest cell that the service accepts.
 const LARGEST: usize = 256 * 1024;
 
 fn benches(criterion: &mut Criterion) {
@@ -110,7 +110,7 @@ fn benches(criterion: &mut Criterion) {
 
     let mut group = criterion.benchmark_group("hostile");
     group.sample_size(10);
-    // The worst known shapes of the largest size that the service accepts.
+    // The most expensive known shapes, at the largest size that the service accepts.
     for (name, code) in [
         ("brackets", "[".repeat(LARGEST)),
         ("hidden brackets", "[']',".repeat(LARGEST / 5)),

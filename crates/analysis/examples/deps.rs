@@ -1,11 +1,12 @@
-//! The dependency rules from any language: JSON lines in, JSON lines out, in the same order.
+//! A command-line program for the dependency rules: it reads JSON lines and writes one JSON line for each, in the same
+//! order.
 //!
 //! ```text
 //! $ echo '{"id": 1, "type": "python", "code": "y = x"}' | cargo run -q -p quire-analysis --example deps
 //! {"builtins":[],"changes_data":false,"deferred":[],"deletes":[],"diagnostics":[],"dynamic":false,"error":null,"id":1,…
 //! ```
 //!
-//! A line that is no such object is answered by a line with `error`, and the next one is read.
+//! A line that is no such object is answered by a line with `error`, and the program goes on with the next line.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufWriter, Write};
@@ -16,10 +17,10 @@ use std::thread;
 use quire_analysis::{Analysis, CellType, Diagnostic, Pool, Read, Severity};
 use serde_json::{Value, json};
 
-/// How many answers may be outstanding, so that memory stays bounded however long the input is.
+/// Maximum number of outstanding answers, so that memory stays bounded however long the input is.
 const AHEAD: usize = 1024;
 
-/// The answer to one line, now or soon.
+/// Answer to one line, which may still be in the pool.
 enum Answer {
     Soon { id: Value, analysis: Receiver<Arc<Analysis>> },
     Refused { id: Value, message: String },
@@ -67,7 +68,7 @@ fn submit(pool: &Pool, line: &[u8]) -> Answer {
     };
     let (sender, analysis) = mpsc::channel();
     pool.submit(cell_type, code.into(), move |analysis| {
-        // The receiver is gone only when the output could not be written, and then nobody wants the answer.
+        // The receiver is dropped only when the output could not be written; the answer is of no use then.
         let _ = sender.send(analysis);
     });
     Answer::Soon { id, analysis }

@@ -1,43 +1,44 @@
-//! From a cell's code to the names it reads and writes.
+//! Analysis of a cell's code: the names that it reads and writes.
 //!
-//! [`analyse`] never fails: broken code gives [`Diagnostic`]s and the best answer that the parts that parse allow.
-//! [`Pool`] runs it on threads of its own, so that hostile cells do not hold up others.
+//! [`analyse`] never fails: for broken code it returns [`Diagnostic`]s and what the parts that parse allow. [`Pool`]
+//! runs it on its own threads, so that hostile cells do not delay others.
 //!
 //! # Python
 //!
-//! A read is a name that the cell may have to get from elsewhere: *eager* when the cell's own code loads it before it has
-//! bound it, *deferred* when only functions, lambdas or annotations load it and the cell binds it nowhere. Branches count
-//! as if they ran, in the order of the text. What the rules leave open is decided so:
+//! A read is a name that the cell may have to get from elsewhere. It is *eager* if the cell's own code loads the name
+//! before binding it, and *deferred* if only functions, lambdas or annotations load it and the cell binds it nowhere.
+//! Branches count as if they ran, in the order of the text. The cases that the rules leave open are decided as follows:
 //!
-//! - A leading byte order mark is skipped; `\r\n` and a lone `\r` end lines. No-break spaces and the like are errors, as
-//!   for Python, but hide no names.
-//! - `del x` in the body of `except … as x` deletes what the handler has bound, and is in no list.
-//! - `global x` and `del x` in a function is in [`deletes`](Analysis::deletes), as a store would be in `writes`.
-//! - `IPython` 9 is the judge of its own syntax (`scripts/measure-analysis` compares): the indentation that all lines have,
-//!   `>>> ` and `In [1]: ` are taken off, and a help line (`np.*load*?`) does nothing.
-//! - `%time statement` and other magics that run Python on their line are followed into it; what `%timeit` binds is lost.
-//!   `%%time`, `%%capture`, `%%prun` and `%%debug` are followed by an ordinary cell, `%%timeit` by one whose own bindings
-//!   are lost, and after any other cell magic there is no Python. Names that magics take and give are reads and writes:
-//!   `%store`, `%%R -i x -o y`, `%%bigquery df`, `%sql r <<`, `--out` and `--err` of `%%bash` and its like. `%run` and
-//!   others whose names stand elsewhere set [`dynamic`](Analysis::dynamic). `{x}` and `$x` in a shell line are no reads.
-//! - `exec`, `eval`, `globals` and `locals` set `dynamic` wherever they are mentioned; `vars`, `setattr` and `delattr` when
-//!   they are called on anything but a local of a function.
-//! - More than 1000 brackets within each other, or signs in a row, are an error without names: `CPython` takes 200.
+//! - A leading byte order mark is skipped; `\r\n` and a lone `\r` end lines. No-break spaces and the like are errors,
+//!   as for Python, but hide no names.
+//! - `del x` in the body of `except … as x` deletes the name that the handler has bound, and is in no list.
+//! - `global x` with `del x` in a function is in [`deletes`](Analysis::deletes), as a store would be in `writes`.
+//! - `IPython` 9 is the reference for its own syntax (`scripts/measure-analysis` compares): the indentation common to
+//!   all lines, `>>> ` and `In [1]: ` are removed, and a help line (`np.*load*?`) does nothing.
+//! - `%time statement` and other magics that run Python on their line are analysed with that Python; bindings of
+//!   `%timeit` are lost. The code after `%%time`, `%%capture`, `%%prun` and `%%debug` is an ordinary cell; after
+//!   `%%timeit` its own bindings are lost; after any other cell magic it is not Python. Names that magics take and
+//!   return are reads and writes: `%store`, `%%R -i x -o y`, `%%bigquery df`, `%sql r <<`, `--out` and `--err` of
+//!   `%%bash` and its like. `%run` and others whose names are outside the code set [`dynamic`](Analysis::dynamic).
+//!   `{x}` and `$x` in a shell line are not reads.
+//! - `exec`, `eval`, `globals` and `locals` set `dynamic` wherever they are mentioned; `vars`, `setattr` and `delattr`
+//!   when they are called on anything but a local of a function.
+//! - More than 1000 nested brackets, or consecutive signs, are an error without names: `CPython` takes 200.
 //!
 //! # SQL
 //!
-//! `{name}` outside strings, comments and quoted identifiers is a read, also where the name is a built-in of Python. The
-//! soft keywords `match`, `case`, `type` and `_` are names. Tables are named `schema.table`; functions in `FROM`, files and
-//! common table expressions are none. [`changes_data`](Analysis::changes_data) is set by every statement that is not known to
-//! leave data and definitions alone; what the functions in a query do is not known. The tables in the body of a function or
-//! a rule are reads of its definition. A statement that `sqlparser` does not
-//! understand is a [`Severity::Warning`], because `PostgreSQL` may; its tables are missing.
+//! `{name}` outside strings, comments and quoted identifiers is a read, even if the name is a built-in of Python. The
+//! soft keywords `match`, `case`, `type` and `_` are names. Tables are named `schema.table`; functions in `FROM`, files
+//! and common table expressions are not tables. [`changes_data`](Analysis::changes_data) is set by every statement that
+//! is not known to leave data and definitions unchanged; the effects of functions in a query are unknown. The tables in
+//! the body of a function or a rule are reads of its definition. A statement that `sqlparser` does not understand is a
+//! [`Severity::Warning`], because `PostgreSQL` may understand it; its tables are missing.
 //!
 //! # Limits
 //!
-//! The work is bounded before it is done, so that no code costs more than its size allows. An SQL statement that is nested
-//! too deeply, is one expression of too many tokens, or takes the parser too many steps has no tables; a cell with more than
-//! [`limits::NAMES`] names has none. Each gives a warning, "too complex to analyse: …".
+//! The work is bounded before it is done, so that no code costs more than its size allows. An SQL statement has no
+//! tables if it is nested too deeply, is one expression of too many tokens, or takes the parser too many steps. A cell
+//! with more than [`limits::NAMES`] names has none. Each gives a warning, "too complex to analyse: …".
 
 pub mod limits;
 mod pool;
@@ -51,11 +52,11 @@ use std::panic::catch_unwind;
 pub use pool::Pool;
 pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 
-/// Says what a cell reads and writes.
+/// Analyses which names a cell reads and writes.
 ///
-/// Total: any text, of any nesting, on a thread with any ordinary stack (it takes more by itself), never panics. The time
-/// is at most proportional to the size of the code: microseconds for a typical cell, seconds for 256 KiB of the worst SQL,
-/// which [`Pool`] keeps out of the way of other cells.
+/// Total: never panics, for any text of any nesting, on a thread with a stack of any ordinary size (the analysis
+/// allocates more by itself). The time is at most proportional to the size of the code: microseconds for a typical
+/// cell, seconds for 256 KiB of the worst SQL, which [`Pool`] keeps apart from other cells.
 ///
 /// ```
 /// use quire_analysis::{CellType, analyse};
@@ -65,7 +66,7 @@ pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 /// ```
 #[must_use]
 pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
-    // Nothing is shared with the analysis but the code, which it only reads.
+    // Only the code is shared with the analysis, which reads it and nothing more.
     let analysis = catch_unwind(|| match cell_type {
         CellType::Python => python::analyse(code),
         CellType::Sql => sql::analyse(code),
@@ -74,7 +75,7 @@ pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
     if analysis.names() > limits::NAMES { too_many_names(analysis) } else { analysis }
 }
 
-/// The answer without names for a cell that has too many of them.
+/// Returns the answer without names for a cell that has too many of them.
 fn too_many_names(analysis: Analysis) -> Analysis {
     let Analysis { changes_data, star, mut diagnostics, .. } = analysis;
     let warning = Diagnostic {
@@ -89,7 +90,7 @@ fn too_many_names(analysis: Analysis) -> Analysis {
     Analysis { changes_data, star, dynamic: true, diagnostics, ..Analysis::default() }
 }
 
-/// The answer when the analysis itself panicked, which would be a bug of ours or of a parser.
+/// Returns the answer for an analysis that panicked, which is a bug of this crate or of a parser.
 fn failed() -> Analysis {
     let diagnostic = Diagnostic {
         severity: Severity::Error,

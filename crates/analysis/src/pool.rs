@@ -9,25 +9,25 @@ use std::thread;
 use crate::analyse;
 use crate::types::{Analysis, CellType};
 
-/// Up to how many bytes of code a cell is short.
+/// Maximum bytes of code of a short cell.
 ///
 /// Most cells are below 2 KiB; the worst code of this size takes a few milliseconds.
 const SHORT_BYTES: usize = 16 * 1024;
 
-/// The stack of a thread: enough for an SQL cell and for most Python cells, which would otherwise take one each time.
-/// Only what is used of it costs memory.
+/// Stack of a thread. It suffices for an SQL cell and for most Python cells, which would otherwise allocate a stack for
+/// each analysis. Unused parts of the stack cost no memory.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Worker threads for [`analyse`], made once and kept.
 ///
-/// Short cells and long ones have threads of their own, so that however many long hostile cells are submitted, a short
-/// one waits only for other short ones. Within a lane the order is first come, first served.
+/// Short and long cells have separate threads. However many long hostile cells are submitted, a short cell waits only
+/// for other short cells. Within a lane the order is first come, first served.
 ///
-/// The queues are not bounded: a caller that wants a limit waits for its answers before it submits more.
+/// The queues are not bounded: a caller that needs a limit waits for its answers before it submits more.
 ///
-/// Dropping the pool ends the threads once they have answered what was already submitted; dropping does not wait.
+/// Dropping the pool does not wait: the threads end once they have answered all submitted cells.
 #[derive(Debug)]
 pub struct Pool {
     short: Sender<Job>,
@@ -35,33 +35,34 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts about `threads` threads, at least one for each lane; a quarter of them, but at least one, is for long
+    /// Starts about `threads` threads, at least one for each lane. A quarter of them, and at least one, analyse long
     /// cells.
     ///
     /// # Errors
     ///
-    /// When the operating system does not give the threads.
+    /// If the operating system cannot start the threads.
     pub fn new(threads: usize) -> io::Result<Self> {
         let long = (threads / 4).max(1);
         let short = threads.saturating_sub(long).max(1);
         Ok(Self { short: lane("analysis-short", short)?, long: lane("analysis-long", long)? })
     }
 
-    /// Whether a cell belongs to the short lane; such a cell takes at most a few milliseconds, typically a few
-    /// microseconds, so a caller on a thread of its own may as well call [`analyse`] itself.
+    /// Returns `true` if a cell belongs to the short lane. Such a cell takes at most a few milliseconds and typically a
+    /// few microseconds, so a caller on its own thread may call [`analyse`] itself.
     #[must_use]
     pub fn is_short(code: &str) -> bool {
         code.len() <= SHORT_BYTES
     }
 
-    /// Has a cell analysed and calls `done` with the answer, on a thread of the pool: `done` should only pass it on.
+    /// Submits a cell; a thread of the pool analyses it and calls `done` with the answer. `done` should only pass the
+    /// answer on.
     ///
-    /// `done` is always called, except when it is dropped with its thread at the end of the process.
+    /// `done` is always called, unless it is dropped with its thread when the process ends.
     pub fn submit(&self, cell_type: CellType, code: Arc<str>, done: impl FnOnce(Arc<Analysis>) + Send + 'static) {
         let lane = if Self::is_short(&code) { &self.short } else { &self.long };
         let job = Box::new(move || done(Arc::new(analyse(cell_type, &code))));
         if let Err(refused) = lane.send(job) {
-            // All threads of the lane are gone, which nothing here brings about; answer on this one.
+            // All threads of the lane have ended, which no code here causes. The job runs on the calling thread.
             refused.0();
         }
     }
@@ -80,11 +81,11 @@ fn lane(name: &str, threads: usize) -> io::Result<Sender<Job>> {
 
 fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
-        // The lock is held while waiting, so exactly one idle thread waits in `recv` and the others for the lock. A
-        // job never runs under the lock, so the lock cannot be poisoned by one.
+        // The thread that waits for a job holds the lock, so exactly one idle thread waits in `recv` and the others
+        // wait for the lock. A job never runs under the lock, so it cannot poison it.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        // A callback that panics has told its caller nothing; the thread goes on to the other callers' cells.
+        // A callback that panics has reported nothing to its caller; the thread goes on to other callers' cells.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }

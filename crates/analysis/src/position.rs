@@ -1,11 +1,11 @@
-//! From byte offsets to lines and columns.
+//! Conversion of byte offsets to lines and columns.
 
 use crate::types::{Diagnostic, Severity};
 
-/// How many diagnostics a cell gets at most; hostile code has an error per byte.
+/// Maximum number of diagnostics of a cell; hostile code can have an error per byte.
 pub(crate) const MAX_DIAGNOSTICS: usize = 50;
 
-/// Something to say, before its line and column are known.
+/// A diagnostic whose line and column are not yet known.
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
@@ -24,11 +24,11 @@ impl Finding {
     }
 }
 
-/// How many characters of a message are kept.
+/// Maximum number of characters of a message; the rest is cut.
 const LONGEST_MESSAGE: usize = 200;
 
-/// A parser's message on one line and with nothing invisible; it quotes what it did not expect, which may be a string
-/// of any length or a control character.
+/// Returns a parser's message on one line and without invisible characters. The message quotes the unexpected token,
+/// which may be a string of any length or a control character.
 fn presentable(message: &str) -> String {
     let is_visible = |c: char| if c.is_ascii() { !c.is_control() } else { c.is_alphanumeric() };
     let show = |c: char| -> String { if is_visible(c) { c.into() } else { c.escape_unicode().collect() } };
@@ -39,9 +39,9 @@ fn presentable(message: &str) -> String {
     shown
 }
 
-/// The findings in order of position, at most fifty, with lines and columns, in one pass over the code.
+/// Returns the findings in order of position, at most fifty, with lines and columns, in one pass over the code.
 ///
-/// `\n`, `\r\n` and a lone `\r` end a line, as for Python; a leading byte order mark is no column.
+/// `\n`, `\r\n` and a lone `\r` end a line, as for Python; a leading byte order mark is not a column.
 pub(crate) fn locate(code: &str, mut findings: Vec<Finding>) -> Vec<Diagnostic> {
     if findings.is_empty() {
         return Vec::new();
@@ -79,7 +79,7 @@ impl Cursor {
     }
 }
 
-/// The byte offset of a line and column (both from 1, in characters, lines ended by `\n` alone).
+/// Returns the byte offset of a line and column (both from 1, in characters, lines ended by `\n` alone).
 pub(crate) fn offset_of(code: &str, line: u64, column: u64) -> usize {
     let mut start = 0;
     for _ in 1..line {

@@ -1,19 +1,19 @@
-//! What the analysis of one cell says.
+//! Result of the analysis of one cell.
 
 use serde::{Deserialize, Serialize};
 
-/// The language of a cell's code; on the wire and in files `"python"` or `"sql"`.
+/// Language of a cell's code; on the wire and in files `"python"` or `"sql"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CellType {
     /// Python, with `IPython`'s magics and shell lines.
     Python,
-    /// SQL as `PostgreSQL` speaks it, with `{name}` placeholders.
+    /// SQL in `PostgreSQL`'s dialect, with `{name}` placeholders.
     Sql,
 }
 
 impl CellType {
-    /// The name in files, tables and on the wire.
+    /// Returns the name in files, tables and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -28,26 +28,26 @@ impl CellType {
 pub struct Read {
     /// The name, NFKC-normalised.
     pub name: String,
-    /// Whether every load of the name happens only when something is called or inspected (function bodies,
-    /// annotations), none while the cell itself runs.
+    /// `true` if every load of the name happens only when something is called or inspected (function bodies,
+    /// annotations), and none while the cell itself runs.
     pub deferred: bool,
 }
 
-/// How bad a [`Diagnostic`] is.
+/// Severity of a [`Diagnostic`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The code cannot run as it stands.
+    /// The code cannot run.
     Error,
-    /// The code can run; something is worth knowing.
+    /// The code can run; the diagnostic is a hint.
     Warning,
 }
 
-/// Something to say about a place in the code.
+/// A message about a place in the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Severity of the diagnostic.
     pub severity: Severity,
-    /// One sentence without a full stop.
+    /// Message of one sentence, without a full stop.
     pub message: String,
     /// The line, from 1.
     pub line: u32,
@@ -57,14 +57,15 @@ pub struct Diagnostic {
     pub offset: usize,
 }
 
-/// What one cell reads and writes. All lists are sorted and hold no name twice, so equal analyses are equal values.
+/// Names that one cell reads and writes. All lists are sorted and hold no name twice, so equal analyses are equal
+/// values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Analysis {
     /// Names the cell may have to get from other cells; built-ins are in [`Self::builtins_read`] instead.
     pub reads: Vec<Read>,
-    /// Built-ins the cell reads, which matter when another cell writes a name such as `list` or `input`.
+    /// Built-ins the cell reads, which matter if another cell writes a name such as `list` or `input`.
     pub builtins_read: Vec<Read>,
-    /// Names the cell binds at module level, and what its functions bind through `global`.
+    /// Names the cell binds at module level, and names that its functions bind through `global`.
     pub writes: Vec<String>,
     /// Names the cell deletes at module level.
     pub deletes: Vec<String>,
@@ -72,30 +73,31 @@ pub struct Analysis {
     pub tables_read: Vec<String>,
     /// SQL: tables the cell changes or defines, as `schema.table`.
     pub tables_written: Vec<String>,
-    /// SQL: whether the cell changes data or definitions, known tables or not.
+    /// SQL: `true` if the cell changes data or definitions, even if the tables are unknown.
     pub changes_data: bool,
-    /// Whether the cell has `from m import *`, so that it may write names not listed.
+    /// `true` if the cell has `from m import *`, so that it may write names that are not listed.
     pub star: bool,
-    /// Whether the cell uses `exec`, `eval`, `globals()` and the like, so that it may touch names not listed.
+    /// `true` if the cell uses `exec`, `eval`, `globals()` and the like, so that it may access names that are not
+    /// listed.
     pub dynamic: bool,
-    /// What is wrong or worth knowing, in order of position.
+    /// Errors and hints, in order of position.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Analysis {
-    /// The first error, when the code cannot run as it stands; the lists are then best effort.
+    /// Returns the first error, if the code cannot run; the lists are then best effort.
     #[must_use]
     pub fn error(&self) -> Option<&Diagnostic> {
         self.diagnostics.iter().find(|d| d.severity == Severity::Error)
     }
 
-    /// The number of names and tables in all lists, which [`limits::NAMES`](crate::limits::NAMES) bounds.
+    /// Returns the number of names and tables in all lists, which [`limits::NAMES`](crate::limits::NAMES) bounds.
     #[must_use]
     pub fn names(&self) -> usize {
         self.name_lists().into_iter().map(<[String]>::len).sum::<usize>() + self.reads.len() + self.builtins_read.len()
     }
 
-    /// The bytes on the heap that the analysis holds, about: what the allocator adds is not counted.
+    /// Returns the approximate heap size of the analysis in bytes, without the allocator's own overhead.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let names = |names: &[String]| names.iter().map(|name| size_of::<String>() + name.capacity()).sum::<usize>();

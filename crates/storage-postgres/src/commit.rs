@@ -1,4 +1,4 @@
-//! Committing changes: one statement, and finding out what became of it when its answer is lost.
+//! Commits of changes: one statement each, and the resolution of its outcome if its answer is lost.
 
 use quire_domain::{Base, NotebookId, Results};
 use quire_storage::{Commit, CommitId, Version};
@@ -15,9 +15,9 @@ use crate::parameters::{CellColumns, CellUpdate, OutputColumns, UpdateColumns, e
 use crate::rows::{self, BaseRow, VersionRow};
 use crate::unresolved::{Attempt, UnresolvedCommits};
 
-/// How often a commit is tried when the database is unclear about it.
+/// Maximum attempts of a commit whose outcome the database leaves in doubt.
 const TRIES: usize = 4;
-/// Commits that a notebook remembers.
+/// Maximum number of commits that a notebook's row remembers.
 const REMEMBERED: usize = 16;
 
 // Data-modifying CTEs: the builder has no arrays of rows, and a commit is one round trip.
@@ -28,7 +28,7 @@ static COMMIT: NamedSql = NamedSql::new(concat!(include_str!("sql/commit.sql"), 
 static COMMIT_RECORDING: NamedSql =
     NamedSql::new(concat!(include_str!("sql/commit.sql"), recording!("bump"), "SELECT version FROM bump"));
 
-/// Makes a commit durable; repeating it does it once.
+/// Makes a commit durable. Idempotent: a repeated commit takes effect once.
 pub(crate) async fn commit(
     db: &impl ConnectionTrait,
     unresolved: &UnresolvedCommits,
@@ -39,14 +39,14 @@ pub(crate) async fn commit(
     resolver.run(|| statement(commit)).await
 }
 
-/// A change that happens once, by the id that is stored with it.
+/// A change that takes effect at most once, identified by the commit id stored with it.
 #[derive(Debug)]
 pub(crate) struct CommitResolver<'a, C> {
     pub(crate) db: &'a C,
     pub(crate) unresolved: &'a UnresolvedCommits,
     pub(crate) id: &'a NotebookId,
     pub(crate) commit: CommitId,
-    /// What it was made for; absent for a notebook that must not be there yet.
+    /// The state that the change was made on; absent for a notebook that must not exist yet.
     pub(crate) base: Option<Base>,
 }
 
@@ -60,22 +60,23 @@ struct CommitsRow {
     commit_versions: Vec<i64>,
 }
 
-/// What is stored of a notebook, for telling whether a commit has happened.
+/// State of a commit according to the stored notebook.
 enum Resolution {
-    /// It has, and took this version.
+    /// The commit took effect and got this version.
     Done(Version),
-    /// There is no such notebook.
+    /// The notebook does not exist.
     Missing,
-    /// It has not, and may still be tried.
+    /// The commit did not take effect, and can be retried.
     Open,
-    /// It has not, and will not.
+    /// The commit did not take effect, and cannot any more.
     TooLate,
-    /// So many others came since it was first tried that it cannot be told.
+    /// So many other commits followed the first attempt that the outcome cannot be determined.
     Forgotten,
 }
 
 impl<C: ConnectionTrait> CommitResolver<'_, C> {
-    /// Tries a statement that returns the new version, or no row where it refused, until it is known what became of it.
+    /// Runs a statement that returns the new version, or no row if it refused, until its outcome is known or the
+    /// attempts are used up.
     pub(crate) async fn run(&self, statement: impl Fn() -> Result<Statement, Error>) -> Result<Version, Error> {
         let attempt = self.unresolved.begin(self.commit);
         let outcome = self.decide(statement, attempt).await;
@@ -93,15 +94,16 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
     ) -> Result<Version, Error> {
         let mut in_doubt = attempt.is_repeated.then_some(Error::Unsettled);
         for round in 0..TRIES {
-            // What may have happened, and may be forgotten, is looked for before it is sent again: the statement itself
-            // knows only the commits that are remembered.
+            // A commit that may have taken effect, and may be forgotten, is looked up before it is sent again: the
+            // statement itself recognises only the commits that the row remembers.
             if round > 0 || !attempt.is_repeated {
                 match VersionRow::find_by_statement(statement()?).one(self.db).await.map_err(Error::from) {
                     Ok(Some(row)) => return Ok(Version(row.version)),
-                    // Not there, not at the base, has seen this commit, or is not as the caller thinks.
+                    // The notebook does not exist, is not at the base, has seen this commit, or differs from what the
+                    // caller assumes.
                     Ok(None) => {}
                     Err(error) if error.is_in_doubt() => in_doubt = Some(error),
-                    // What refuses a repetition says nothing of the first time.
+                    // The refusal of a repetition says nothing about the first attempt.
                     Err(error) => return Err(if in_doubt.is_some() { Error::Unknown(Box::new(error)) } else { error }),
                 }
             }
@@ -115,20 +117,20 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
                 (Resolution::Missing, Some(_)) => return Err(Error::NotFound),
                 (Resolution::TooLate, _) => return Err(self.refused()),
                 (Resolution::Forgotten, _) => break,
-                // Refused, and yet nothing has moved: it was still under way when it was looked for, or what the caller
-                // knows of the notebook is not what is stored. The next round tells.
+                // Refused, although the base is stored: either an earlier attempt was still in flight during the
+                // look-up, or the stored notebook differs from what the caller assumes. The next round decides.
                 (Resolution::Open | Resolution::Missing, _) => {}
             }
         }
         Err(in_doubt.map_or_else(|| self.refused(), |error| Error::Unknown(Box::new(error))))
     }
 
-    /// It did not happen, because others came first.
+    /// Returns the error of a commit that others preceded.
     fn refused(&self) -> Error {
         self.base.map_or(Error::Exists, |base| Error::Mismatch(base.revision))
     }
 
-    /// Looks whether it has happened; if so, its version is higher than `above`.
+    /// Looks up the outcome of the commit. If it took effect, its version is higher than `above`.
     async fn look(&self, above: Version) -> Result<Resolution, Error> {
         let columns = [Column::Life, Column::Revision, Column::Version, Column::CommitIds, Column::CommitVersions];
         let query = Entity::find_by_id(self.id.as_str()).select_only().columns(columns);
@@ -136,7 +138,7 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
         let Some(row) = found else { return Ok(Resolution::Missing) };
         let (stored, newest) = (Base::from(row.base), row.version);
         let (ids, older) = (row.commit_ids, row.commit_versions);
-        // The first id is that of the newest version, each following one of the next older.
+        // The first id belongs to the newest version, and each following id to the next older version.
         let versions = std::iter::once(newest).chain(older.iter().copied());
         if let Some((_, version)) = ids.iter().zip(versions).find(|(id, _)| **id == self.commit.0) {
             return Ok(Resolution::Done(Version(version)));
@@ -161,7 +163,7 @@ fn statement(commit: &Commit<'_>) -> Result<Statement, Error> {
         }
         effects => (general(commit, effects)?, &COMMIT, &COMMIT_RECORDING),
     };
-    // A client that sends no keys has statements that know of none.
+    // A commit without idempotency records uses statements without them.
     match commit.answers {
         [] => plain.bind(parameters),
         records => recording.bind(set_records(parameters, records)),

@@ -1,16 +1,17 @@
-//! The connection that queries run on: SeaORM's seam over connections of our own, or another program's.
+//! The connection that queries run on: SeaORM's `ConnectionTrait` over this crate's own connections, or another
+//! program's.
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use crate::database::Database;
 
-/// Where a store's statements run.
+/// Connection for a store's statements.
 #[derive(Debug)]
 pub(crate) enum Connection {
     /// Connections that this crate keeps (ADR 10).
     Own(Box<Database>),
-    /// The pool of a program that embeds the store; its time-outs are that program's.
+    /// The pool of a program that embeds the store, with that program's time-outs.
     Given(DatabaseConnection),
 }
 
@@ -50,21 +51,22 @@ impl ConnectionTrait for Connection {
 }
 
 impl Connection {
-    /// Refuses every statement at once, or, with `false`, ends that; another program's connections are left alone.
+    /// Refuses every statement at once if `held` is `true`, until a call with `false`. Another program's connections
+    /// are unaffected.
     pub(crate) fn hold(&self, held: bool) {
         if let Self::Own(database) = self {
             database.hold(held);
         }
     }
 
-    /// Closes connections of our own that have long been idle.
+    /// Closes this crate's own connections that have been idle for long.
     pub(crate) fn tidy(&self) {
         if let Self::Own(database) = self {
             database.tidy();
         }
     }
 
-    /// Closes all connections of our own that are idle; those in use close when their calls end.
+    /// Closes all of this crate's own idle connections; those in use close when their calls end.
     pub(crate) async fn close(&self) {
         if let Self::Own(database) = self {
             database.close().await;

@@ -1,8 +1,9 @@
-//! The connections to the database: how many there are, which are kept for the next call, and which are not to be trusted.
+//! Connections to the database: their number, the idle ones kept for the next call, and those that are no longer
+//! trusted.
 //!
-//! Not sqlx's pool: that one sends a ping whenever a connection comes back and waits for the answer without limit. That is
-//! a second round trip for each call, a quarter of the throughput, and where the network has forgotten a connection, its
-//! place is lost for as long as TCP keeps trying (ADR 10).
+//! sqlx's pool is not used, because it sends a ping whenever a connection is returned and waits for the answer without
+//! limit. The ping is a second round trip for each call and takes a quarter of the throughput. If the network has
+//! dropped a connection, its place in the pool is lost for as long as TCP keeps retrying (ADR 10).
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,39 +20,40 @@ use crate::error::{Error, code};
 use crate::pooling::{Pooling, SessionMark};
 use crate::url::{DatabaseUrl, DatabaseUrlError};
 
-/// A connection that was idle so long is tried before it is used.
+/// Idle time after which a connection is pinged before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
-/// How long the answer to that is waited for.
+/// Time-out of that ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that nobody has needed for so long is closed.
+/// Idle time after which a connection is closed.
 const MAX_IDLE: Duration = Duration::from_mins(10);
-/// A connection is used no longer than this, so that what its server process has gathered in memory goes.
+/// Maximum age of a connection. It bounds the memory that its server process accumulates.
 const MAX_AGE: Duration = Duration::from_mins(30);
-/// Between two tries to connect.
+/// Pause between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// At most so many connections as the options allow, made when they are needed.
+/// Connections, opened on demand, at most as many as the options allow.
 #[derive(Debug)]
 pub(crate) struct Connections {
     url: DatabaseUrl,
     options: Options,
     pooling: Arc<Pooling>,
-    /// One for each connection there may be. Waiting for one's turn is overload; waiting for a connection, when it is one's
-    /// turn, is a database that is away.
+    /// A permit for each connection. Waiting for a permit means overload; waiting for a connection with a permit
+    /// means that the database is away.
     turns: Semaphore,
-    /// No connection is given to anybody: the schema has not been checked yet.
+    /// `true` while no call gets a connection, because the schema has not been checked yet.
     held: AtomicBool,
     kept: Mutex<IdleConnections>,
 }
 
 #[derive(Debug)]
 struct IdleConnections {
-    /// The one that was used last is at the end, and is used next.
+    /// Idle connections. The one used last is at the end and is used next.
     idle: Vec<IdleConnection>,
-    /// Connections made before are not to be trusted: one of them was lost or had become read-only, and after a failover
-    /// the others lead to the same old server.
+    /// Connections made before this moment are not trusted: one of them was lost or had become read-only, and after a
+    /// failover the others lead to the same old server.
     trusted_from: Instant,
-    /// The last try to connect failed: whoever waits for a turn now waits for a database that is away.
+    /// `true` if the last attempt to connect failed. A call that waits for a permit then waits for a database that is
+    /// away.
     is_away: bool,
 }
 
@@ -68,8 +70,8 @@ struct Link {
     is_pooled: bool,
 }
 
-/// A connection in use. Unless it is said to be sound it is closed, also when the call is dropped: what comes next on it
-/// would be somebody else's answer, or none.
+/// A connection in use. It is closed unless [`InUse::keep`] is called, also if the call is dropped: the next answer on
+/// it might belong to another call, or never come.
 #[derive(Debug)]
 pub(crate) struct InUse<'a> {
     connections: &'a Connections,
@@ -78,7 +80,7 @@ pub(crate) struct InUse<'a> {
 }
 
 impl Connections {
-    /// What is wrong with the settings is found out now.
+    /// Creates the connections' state without connecting. Fails at once if the settings are invalid.
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, DatabaseUrlError> {
         connect_options(&url, &options, None)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
@@ -86,7 +88,7 @@ impl Connections {
         Ok(Self { url, options, pooling, turns, held: AtomicBool::new(false), kept })
     }
 
-    /// A connection, made within the time given if none is kept.
+    /// Returns a connection. If none is idle, it connects within the time-out.
     pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
         if self.held.load(Ordering::Acquire) {
             return Err(Error::Held);
@@ -100,26 +102,26 @@ impl Connections {
             link
         } else {
             let link = self.connect(connect_timeout).await;
-            // Where the server answers, be it to say that it has no connection free, it is there.
+            // A server that answers, even that it has no free connection, is not away.
             self.kept().is_away = matches!(&link, Err(Error::Connect(error)) if code(error).is_none());
             link?
         };
         Ok(InUse { connections: self, link, _turn: turn })
     }
 
-    /// Refuses every call at once, or, with `false`, ends that.
+    /// Refuses every call at once if `held` is `true`, until a call with `false`.
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::Release);
     }
 
-    /// From now on, connections that were made before are closed instead of used.
+    /// Makes connections that were made before now close instead of being used.
     pub(crate) fn distrust(&self) {
         let mut kept = self.kept();
         kept.trusted_from = Instant::now();
         kept.idle.clear();
     }
 
-    /// Closes the connections that are idle, and lets nobody have one any more.
+    /// Closes the idle connections, and refuses all further calls.
     pub(crate) async fn close(&self) {
         self.turns.close();
         let idle = std::mem::take(&mut self.kept().idle);
@@ -140,7 +142,7 @@ impl Connections {
         }
     }
 
-    /// Tries until there is a connection, or the server says no in a way that will not change by itself.
+    /// Retries until there is a connection, or the server refuses in a way that will not change by itself.
     async fn connect(&self, timeout: Duration) -> Result<Link, Error> {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut last = None;
@@ -149,7 +151,7 @@ impl Connections {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(Error::Connect(error))) => error,
                 Ok(Err(error)) => return Err(error),
-                // What the server said before tells more than that there was no time to hear it once more.
+                // The server's last answer says more than the time-out of a further attempt.
                 Err(_elapsed) => last.take().unwrap_or_else(|| no_answer().into()),
             };
             if !is_passing(&error) || tokio::time::Instant::now() + PAUSE >= deadline {
@@ -160,10 +162,10 @@ impl Connections {
         }
     }
 
-    /// Tries once to connect, as to a pooler if one is known or found to stand before the database.
+    /// Makes one attempt to connect, with a pooler's options if a pooler is known or detected.
     async fn attempt(&self) -> Result<Link, Error> {
         let made_at = Instant::now();
-        // The options are built each time anew, since a password in a file may have been changed.
+        // The options are built for each attempt, because a password in a file may have changed.
         let through_pooler = async || {
             let options = connect_options(&self.url, &self.options, None)?;
             let connection = connect_once(&options).await.map_err(Error::Connect)?;
@@ -181,7 +183,7 @@ impl Connections {
                 }
                 Ok(Link { connection, made_at, is_pooled })
             }
-            // Poolers refuse with it start-up parameters that they do not know.
+            // Poolers use this code to refuse start-up parameters that they do not know.
             Err(refused) if code(&refused).as_deref() == Some("08P01") => {
                 let link = through_pooler().await?;
                 self.pooling.turn_on();
@@ -200,28 +202,28 @@ impl Connections {
         kept.tidy();
     }
 
-    /// Closes connections that nobody has needed for long; for whoever comes by now and then, since a server that has
-    /// nothing to do would hold them for ever.
+    /// Closes connections that have been idle for long. A periodic task calls this, because an idle store would
+    /// otherwise keep them for ever.
     pub(crate) fn tidy(&self) {
         self.kept().tidy();
     }
 
     fn kept(&self) -> MutexGuard<'_, IdleConnections> {
-        // Connections are whole between any two statements, so a panic elsewhere leaves nothing broken.
+        // The list is consistent between any two statements, so a panic elsewhere leaves it intact.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl IdleConnections {
     fn tidy(&mut self) {
-        // The longest idle are first.
+        // The list begins with the connections that have been idle longest.
         let old = self.idle.partition_point(|idle| idle.since.elapsed() > MAX_IDLE);
         self.idle.drain(..old);
     }
 }
 
 impl InUse<'_> {
-    /// Keeps the connection for the next call: its last answer was read to the end.
+    /// Keeps the connection for the next call, because its last answer was read to the end.
     pub(crate) fn keep(self) {
         self.connections.keep(self.link);
     }
@@ -231,7 +233,7 @@ impl InUse<'_> {
         self.link.is_pooled
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.link.connection
     }
@@ -241,7 +243,7 @@ fn no_answer() -> std::io::Error {
     std::io::Error::new(ErrorKind::TimedOut, "no answer in time")
 }
 
-/// Whether trying again may help: the server is starting, or has no connection free just now.
+/// Returns `true` if a retry may help: the server is starting, or has no free connection.
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => {
@@ -257,8 +259,8 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
-/// How to connect, with a session of one's own that gets this mark, or else through a pooler. Where the password is in a file,
-/// it is read now.
+/// Returns the options of a connection: for a session that gets this mark, or for a pooler without a mark. A password
+/// in a file is read now.
 fn connect_options(
     url: &DatabaseUrl,
     options: &Options,
@@ -273,13 +275,14 @@ fn connect_options(
     Ok(common.options([
         ("statement_timeout", statement_timeout_ms.as_str()),
         ("idle_in_transaction_session_timeout", "60000"),
-        // So that the server lets go of us when we are gone: half a minute without an answer, then four more tries.
+        // With these settings the server ends the session of a client that is gone: after half a minute without an
+        // answer and four more probes.
         ("tcp_keepalives_idle", "30"),
         ("tcp_keepalives_interval", "10"),
         ("tcp_keepalives_count", "4"),
         mark.setting(),
-        // Every statement finds rows by keys, whatever its values: planning it anew five times, and comparing costs at each
-        // execution after that, brings nothing.
+        // Every statement finds rows by keys, whatever its values. Planning it again for the first five executions, and
+        // comparing costs at each execution after that, gains nothing.
         ("plan_cache_mode", "force_generic_plan"),
     ]))
 }

@@ -1,4 +1,4 @@
-//! Statements on the database, and how long anything may take.
+//! Execution of statements on the database, with time-outs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use crate::error::{Error, OpenError};
 use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 
-/// How much longer than the database may take for a statement the answer is waited for.
+/// Time beyond the database's statement time-out for which an answer is awaited.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// A statement with its values.
 type Prepared<'q> = Query<'q, Postgres, SqlxValues>;
 
-/// How a database is used; the default suits a server.
+/// Use of a database; the default suits a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the database's views call this program.
+    /// Name of this program in the database's views.
     pub application_name: String,
-    /// Connections at most, besides one for [`health`](quire_storage::NotebookStore::health).
+    /// Maximum number of connections, besides one for [`health`](quire_storage::NotebookStore::health).
     pub max_connections: u32,
-    /// How long a call waits for its turn when all connections are in use.
+    /// Time for which a call waits for a connection when all are in use.
     pub acquire_timeout: Duration,
-    /// How long connecting may take, where the URL does not say.
+    /// Time-out for connecting, unless the URL has one.
     pub connect_timeout: Duration,
-    /// How long the database may take for one statement. The database enforces it, so that the outcome is known.
+    /// Time-out of one statement. The database enforces it, so that the outcome is known.
     pub statement_timeout: Duration,
 }
 
@@ -48,13 +48,13 @@ impl Default for Options {
 }
 
 impl Options {
-    /// These, where the URL does not say otherwise.
+    /// Returns these options with the URL's time-out for connecting, if it has one.
     pub(crate) fn of(self, url: &DatabaseUrl) -> Self {
         Self { connect_timeout: url.connect_timeout().unwrap_or(self.connect_timeout), ..self }
     }
 }
 
-/// A database, reached through at most so many connections.
+/// A database with a bounded number of connections.
 #[derive(Debug)]
 pub(crate) struct Database {
     connections: Connections,
@@ -63,15 +63,15 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Connects when it is needed. What is wrong with the settings is found out now.
+    /// Creates a database that connects on demand. Fails at once if the settings are invalid.
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
         let connections = Connections::new(url, options.clone(), Arc::clone(&pooling))?;
         Ok(Self { connections, options, pooling })
     }
 
-    /// Runs a statement and returns its rows; returns when its outcome is known, or that it is not. One that only reads
-    /// runs on another connection again if the first is lost, since after a restart of the database all are, or turns out to be a
-    /// pooler's.
+    /// Runs a statement and returns its rows, or an error that tells whether its outcome is known. A statement that
+    /// only reads is retried once on another connection if its connection is lost, as all are after a restart of the
+    /// database, or turns out to be a pooler's.
     pub(crate) async fn fetch(&self, statement: Statement) -> Result<Vec<PgRow>, Error> {
         let retry = is_read(&statement.sql).then(|| statement.clone());
         let fetch = async |connection: &mut PgConnection, query: Prepared<'_>| query.fetch_all(connection).await;
@@ -83,8 +83,8 @@ impl Database {
         }
     }
 
-    /// Runs a statement and returns how many rows it changed. A text without values may hold several statements, and is not
-    /// prepared.
+    /// Runs a statement and returns the number of rows it changed. A text without values may contain several
+    /// statements, and is not prepared.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<PgQueryResult, Error> {
         let is_text = statement.values.is_none();
         let execute = async move |connection: &mut PgConnection, query: Prepared<'_>| {
@@ -121,14 +121,15 @@ impl Database {
             }
             Err(error) if error.is_in_doubt() || error.is_read_only() => self.connections.distrust(),
             _ if is_out => in_use.keep(),
-            // Dropped, and thereby closed: the next statement would be refused because this one was (25P02).
+            // The connection is dropped and thereby closed: it is still in the failed transaction, so the server would
+            // refuse the next statement (25P02).
             _ => {}
         }
         outcome
     }
 
-    /// Runs a statement in a transaction of its own, with nothing that would have to outlive it on the server. Returns the
-    /// outcome, and `true` if the connection is known to be out of the transaction again.
+    /// Runs a statement in its own transaction, without anything that would have to outlive the transaction on the
+    /// server. Returns the outcome, and `true` if the connection is known to have left the transaction.
     async fn in_transaction<T>(
         &self,
         connection: &mut PgConnection,
@@ -144,28 +145,28 @@ impl Database {
         let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = sqlx::raw_sql(end).execute(&mut *connection).await;
         let is_out = ended.is_ok();
-        // A refused statement stays refused, whatever becomes of the rollback.
+        // A refused statement remains refused, whatever the outcome of the rollback.
         (outcome.and_then(|rows| ended.map(|_committed| rows)), is_out)
     }
 
-    /// Refuses every call at once, or, with `false`, ends that.
+    /// Refuses every call at once if `held` is `true`, until a call with `false`.
     pub(crate) fn hold(&self, held: bool) {
         self.connections.hold(held);
     }
 
-    /// Closes connections that have long been idle.
+    /// Closes connections that have been idle for long.
     pub(crate) fn tidy(&self) {
         self.connections.tidy();
     }
 
-    /// Closes all connections that are idle; those in use close when their calls end.
+    /// Closes all idle connections; those in use close when their calls end.
     pub(crate) async fn close(&self) {
         self.connections.close().await;
     }
 }
 
-/// Says whether a statement only reads. All of ours that begin so do; one that changes something begins with `WITH` or with what
-/// it does.
+/// Returns `true` if a statement only reads. All of this crate's statements that begin with `SELECT` do; one that
+/// changes data begins with `WITH` or with its verb.
 fn is_read(sql: &str) -> bool {
     sql.starts_with("SELECT")
 }
@@ -186,7 +187,7 @@ mod tests {
         (database, opened)
     }
 
-    /// A pooler that passes start-up parameters on is noticed by what becomes of prepared statements.
+    /// Tests that errors of prepared statements reveal a pooler that passes start-up parameters on.
     #[tokio::test]
     async fn a_prepared_statement_that_is_gone_shows_a_pooler() {
         for is_read in [false, true] {
@@ -215,7 +216,8 @@ mod tests {
         }
     }
 
-    /// What goes wrong at each place between `BEGIN` and the answer to `COMMIT` is the call's own, never the next one's.
+    /// Tests that an error at any place between `BEGIN` and the answer to `COMMIT` affects this call and never the next
+    /// one.
     #[tokio::test]
     async fn no_error_in_a_transaction_meets_the_next_statement() {
         let (database, mut store) = open(true).await;
@@ -239,7 +241,7 @@ mod tests {
 
         let usual = store.options.statement_timeout;
         for (what, timeout, code) in [
-            // `SET LOCAL` refuses: more milliseconds than there can be.
+            // `SET LOCAL` refuses a value above the maximum.
             ("SELECT 1", Duration::from_millis(1 << 31), Some("22023")),
             ("SELECT * FROM nowhere", usual, Some("42P01")),
             ("SELECT 1 / 0", usual, Some("22012")),
@@ -257,7 +259,8 @@ mod tests {
             assert_eq!(error.is_in_doubt(), code.is_none(), "{what}: {error:?}");
             next(&store, what).await;
         }
-        // The statement ends the transaction, so the server refuses neither it nor `ROLLBACK` nor what comes next.
+        // The statement itself ends the transaction, so the server refuses neither the statement nor `ROLLBACK` nor the
+        // next statement.
         store.fetch(sql("ROLLBACK")).await.unwrap();
         next(&store, "ROLLBACK").await;
         let dropped = tokio::time::timeout(Duration::from_millis(50), store.fetch(sql("SELECT pg_sleep(60)")));

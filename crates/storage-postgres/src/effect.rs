@@ -1,4 +1,4 @@
-//! What a group of changes comes to for each cell, since one statement can write each row once.
+//! The net effect of a group of changes on each cell, because one statement can write each row only once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use quire_domain::{Cell, CellId, Change};
 
 use crate::parameters::CellUpdate;
 
-/// What becomes of a cell.
+/// Net effect on a cell.
 #[derive(Debug)]
 pub(crate) enum Effect<'a> {
-    /// It is new.
+    /// The cell is new.
     Insert(&'a Cell),
-    /// It is there and changes.
+    /// The cell exists and changes.
     Update(CellUpdate<'a>),
-    /// It goes.
+    /// The cell is deleted.
     Delete(&'a CellId),
 }
 
@@ -23,14 +23,14 @@ struct NetChange<'a> {
     id: &'a CellId,
     first: Option<&'a Arc<Cell>>,
     last: Option<&'a Arc<Cell>>,
-    /// It was deleted on the way.
+    /// `true` if the group deletes the cell on the way.
     recreated: bool,
-    /// Its results changed on the way. Told by each change, not by first and last: whoever edits a cell may not know the
-    /// results that are stored, and must not touch them.
+    /// `true` if the group changes the cell's results. Each change tells this itself. A comparison of first and last
+    /// state would not do: the author of an edit may not know the stored results, and must not change them.
     results_changed: bool,
 }
 
-/// What the changes come to, in the order in which cells first appear in them.
+/// Returns the net effects of the changes, in the order in which cells first appear in them.
 pub(crate) fn of(changes: &[Arc<Change>]) -> Vec<Effect<'_>> {
     let mut net_changes: Vec<NetChange<'_>> = Vec::new();
     let mut places: HashMap<&CellId, usize> = HashMap::new();
@@ -65,7 +65,8 @@ impl<'a> NetChange<'a> {
 
     fn update(&self, before: &Cell, after: &'a Cell) -> CellUpdate<'a> {
         let (code, cell_type) = (before.code != after.code, before.cell_type != after.cell_type);
-        // With other code, names are written even if they seem the same: what is stored may be from an older analysis.
+        // New code always writes the names, even if they seem the same: the stored names may come from an older
+        // analysis.
         let names = code || cell_type || before.analysis != after.analysis;
         CellUpdate {
             id: self.id,

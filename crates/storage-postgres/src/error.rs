@@ -1,4 +1,4 @@
-//! What can go wrong between the store and the database, and what of it a caller of the store trait is told.
+//! Errors between the store and the database, and their translation for callers of the store trait.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::url::DatabaseUrlError;
 
-/// Why a database cannot be opened as a store.
+/// Reason why a database cannot be opened as a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The settings do not make sense.
+    /// The settings are invalid.
     #[error(transparent)]
     Settings(#[from] DatabaseUrlError),
-    /// The database cannot be reached, or refuses.
+    /// The database cannot be reached, or refuses access.
     #[error("cannot open the database: {reason}")]
     Unreachable {
-        /// Why, without secrets.
+        /// Reason, without secrets.
         reason: String,
-        /// The failure beneath.
+        /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
-/// A call's failure, before it is known which notebook it was for.
+/// Failure of a call, before it is attributed to a notebook.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("there is no such notebook")]
@@ -55,24 +55,25 @@ pub(crate) enum Error {
     Settings(#[from] DatabaseUrlError),
     #[error("cannot connect to the database")]
     Connect(#[source] sqlx::Error),
-    /// The database answered and says no: nothing was changed.
+    /// The database refused: nothing was changed.
     #[error("the database refuses")]
     Refused(#[source] Refusal),
-    /// The statement was, or may have been, sent, and no answer came.
+    /// The statement was sent, or may have been, and no answer came.
     #[error("the connection to the database was lost")]
     Lost(#[source] sqlx::Error),
-    /// As [`Self::Lost`]: the answer took longer than the database may take.
+    /// As [`Self::Lost`]: no answer came within the database's own time-out.
     #[error("the database does not answer")]
     Silent,
-    /// The caller tries the same commit again, and never learned what became of it.
+    /// The caller repeats a commit whose first outcome is unknown.
     #[error("an earlier try of the same change may have succeeded")]
     Unsettled,
-    /// Looking whether a statement of unknown outcome has happened did not tell.
+    /// A look-up did not resolve the unknown outcome of a statement.
     #[error("it is not known whether the change was stored")]
     Unknown(#[source] Box<Error>),
 }
 
-/// A definite no. Of what the database answered, only what holds no content: its details repeat whole rows.
+/// A definite refusal. Only the parts of the database's answer without content are kept, because its details repeat
+/// whole rows.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(
@@ -92,11 +93,11 @@ fn of(word: &str, name: Option<&str>) -> String {
 }
 
 impl Error {
-    /// Sorts what a statement's execution met: an answer of the database, or none.
+    /// Classifies the error of a statement's execution: an answer of the database, or none.
     pub(crate) fn executing(error: sqlx::Error) -> Self {
         let answer = error.as_database_error().and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>());
         match (answer, &error) {
-            // The server ends the connection: this may have been before or after the statement took effect.
+            // The server ends the connection, either before or after the statement took effect.
             (Some(answer), _) if matches!(answer.severity(), PgSeverity::Fatal | PgSeverity::Panic) => {
                 Self::Lost(tidied(error))
             }
@@ -107,24 +108,24 @@ impl Error {
             (Some(answer), _) => Self::Refused(Refusal::Answer {
                 code: answer.code().to_owned(),
                 constraint: answer.constraint().map(str::to_owned),
-                // Messages about data repeat it.
+                // Messages about data repeat the data.
                 message: Some(answer.message().to_owned()).filter(|_| !answer.code().starts_with("22")),
             }),
             (
                 None,
                 sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed,
             ) => Self::Lost(error),
-            // Building the statement or reading the answer failed: mistakes of ours, such as a column's type.
+            // Building the statement or reading the answer failed: a bug of this crate, such as a wrong column type.
             (None, _) => Self::Refused(Refusal::Ours(error)),
         }
     }
 
-    /// Whether the database is there and has too much to do.
+    /// Returns `true` if the database is reachable and overloaded.
     pub(crate) fn is_overload(&self) -> bool {
         matches!(self, Self::NoTurn) || self.code().as_deref() == Some("53300")
     }
 
-    /// PostgreSQL's code, where it answered.
+    /// Returns PostgreSQL's code, if it answered.
     fn code(&self) -> Option<String> {
         match self {
             Self::Refused(Refusal::Answer { code, .. }) => Some(code.clone()),
@@ -133,7 +134,7 @@ impl Error {
         }
     }
 
-    /// The code of a definite no.
+    /// Returns the code of a definite refusal.
     #[cfg(test)]
     pub(crate) fn refusal(&self) -> Option<&str> {
         match self {
@@ -142,25 +143,24 @@ impl Error {
         }
     }
 
-    /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is taken, or
-    /// there is no such statement. A statement that is another one, with other parameters (08P01), ends the connection; whether a pooler
-    /// is there is then looked for when the next one is made.
+    /// Returns `true` for the answers that prepared statements get through a pooler in transaction mode: the name is
+    /// taken, or the statement does not exist. If the name belongs to another statement with other parameters, the
+    /// answer (08P01) ends the connection, and the next new connection detects the pooler.
     pub(crate) fn shows_pooler(&self) -> bool {
         matches!(self, Self::Refused(_)) && matches!(self.code().as_deref(), Some("42P05" | "26000"))
     }
 
-    /// Whether the connection's end cannot be trusted to be one that takes writes: it became read-only, as the old
-    /// server does after another one took over.
+    /// Returns `true` if the server at the other end has become read-only, as an old primary does after a failover.
     pub(crate) fn is_read_only(&self) -> bool {
         matches!(self, Self::Refused(_)) && self.code().as_deref() == Some("25006")
     }
 
-    /// Whether a call may or may not have happened.
+    /// Returns `true` if a call may or may not have taken effect.
     pub(crate) fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Silent)
     }
 
-    /// As the failure of a look, where nothing is in doubt: that a read was lost leaves no doubt either.
+    /// Converts the failure of a look-up for which nothing is in doubt: a lost read leaves nothing in doubt either.
     pub(crate) fn of_look(self) -> Self {
         match self {
             Self::Lost(error) => Self::Connect(error),
@@ -169,7 +169,7 @@ impl Error {
         }
     }
 
-    /// For the caller: which notebook it was, and what was being done to it, as a verb.
+    /// Converts the error for a caller; `verb` says what was being done to the notebook.
     pub(crate) fn of(self, id: &NotebookId, verb: &str) -> StoreError {
         let id = id.clone();
         match self {
@@ -185,7 +185,7 @@ impl Error {
         }
     }
 
-    /// For a caller who loaded this notebook.
+    /// Converts the error for a caller that loaded this notebook.
     pub(crate) fn of_load(self, id: &NotebookId) -> StoreError {
         match self {
             Self::Row { .. } => self.of(id, "load"),
@@ -193,7 +193,7 @@ impl Error {
         }
     }
 
-    /// For a caller who changed nothing, so that there is no outcome to be unsure of; `action` is a verb phrase.
+    /// Converts the error for a caller that changed nothing, so that no outcome is in doubt; `action` is a verb phrase.
     pub(crate) fn of_read(self, action: &str) -> StoreError {
         match self {
             Self::Lost(_) | Self::Silent => unavailable("the connection to the database was lost", self),
@@ -232,7 +232,7 @@ impl Error {
 }
 
 impl From<Error> for DbErr {
-    /// Takes an error through SeaORM's queries: [`Error::from`] finds it again.
+    /// Wraps an error for SeaORM's queries; [`Error::from`] recovers it.
     fn from(error: Error) -> Self {
         Self::Query(RuntimeErr::SqlxError(Arc::new(sqlx::Error::AnyDriverError(Box::new(error)))))
     }
@@ -277,7 +277,7 @@ impl From<Error> for OpenError {
     }
 }
 
-/// PostgreSQL's code of an error that the database answered (appendix A of its manual).
+/// Returns PostgreSQL's code of an error that the database answered (appendix A of its manual).
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }

@@ -1,10 +1,10 @@
-//! New lives for all notebooks, after the database was brought back from a backup.
+//! New lives for all notebooks, after the database was restored from a backup.
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
 use crate::error::Error;
 
-/// Notebooks that one statement changes, so that nobody waits long for their rows.
+/// Maximum number of notebooks that one statement changes, so that no transaction waits long for their rows.
 const BATCH: i64 = 1_000;
 
 #[derive(FromQueryResult)]
@@ -13,8 +13,8 @@ struct Renewed {
     last: Option<String>,
 }
 
-/// Gives every notebook a new life. Can be cut off and repeated: what matters is that no notebook keeps the life that it had
-/// in the history that was lost. Returns how many there are.
+/// Gives every notebook a new life, and returns their number. It can be interrupted and repeated: its purpose is only
+/// that no notebook keeps the life that it had in the lost history.
 pub(crate) async fn renew(db: &impl ConnectionTrait) -> Result<u64, Error> {
     // A data-modifying CTE: the builder has no UPDATE whose rows come from a locked and ordered batch.
     const SQL: &str = "WITH batch AS (

@@ -1,4 +1,4 @@
-//! Idempotency records: their part of the statements that change something, and the statements that are about them alone.
+//! Idempotency records: their part of statements that change something, and the statements for them alone.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::parameters::set_records;
 use crate::rows;
 
 const TABLE: &str = "idempotency_keys";
-/// Rows that one statement deletes at most, so that it takes a moment.
+/// Maximum number of rows that one statement deletes, so that it is short.
 const BATCH: u64 = 1_000;
 
-/// The part of a statement that stores idempotency records: it acts only if `$changed`, the part that decides, returned a
-/// row. A key that is there already violates the primary key, which undoes the statement as a whole.
+/// The part of a statement that stores idempotency records: it acts only if `$changed`, the part that decides, returned
+/// a row. An existing key violates the primary key, which rolls back the whole statement.
 macro_rules! recording {
     ($changed:literal) => {
         concat!(
@@ -36,7 +36,8 @@ pub(crate) use recording;
 
 /// Stores the records of requests that changed nothing.
 pub(crate) async fn insert(db: &impl ConnectionTrait, records: &[IdempotencyRecord]) -> Result<(), Error> {
-    // Arrays, where the builder writes a tuple for each row: one text, and so one prepared statement, for any number.
+    // Arrays instead of the builder's tuple for each row: one text, and so one prepared statement, for any number of
+    // rows.
     static SQL: NamedSql = NamedSql::new(concat!("WITH nothing AS (SELECT)", recording!("nothing"), "SELECT"));
     db.execute_raw(SQL.bind(set_records(Parameters::default(), records))?).await?;
     Ok(())
@@ -58,7 +59,7 @@ struct Row {
     is_read_only: bool,
 }
 
-/// The record of this key. One that has expired is deleted instead.
+/// Returns the record of this key. An expired record is deleted instead.
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
     user: &UserId,
@@ -79,7 +80,7 @@ pub(crate) async fn find(
     if !record.has_expired(now) {
         return Ok(Some(record));
     }
-    // Where nothing can be written, nothing needs the key, and to try would cost the connections their trust.
+    // A read-only server needs no deletion, and an attempt would make the store distrust its connections.
     if !row.is_read_only {
         let this = Column::UserId.eq(user.as_str()).and(Column::Key.eq(&key.0[..]));
         let expired = Column::CreatedAt.lte(IdempotencyRecord::oldest(now));
@@ -88,7 +89,7 @@ pub(crate) async fn find(
     Ok(None)
 }
 
-/// Deletes records that have expired, and of each of these users all but the newest.
+/// Deletes expired records, and all but the newest records of each of these users.
 pub(crate) async fn delete_old(db: &impl ConnectionTrait, users: &[UserId], now: Timestamp) -> Result<(), Error> {
     let key = || Expr::tuple([Expr::col(Column::UserId), Expr::col(Column::Key)]);
     let expired = Query::select()

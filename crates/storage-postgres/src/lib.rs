@@ -1,9 +1,9 @@
 //! Notebooks in PostgreSQL: an implementation of `quire_storage::NotebookStore`.
 //!
-//! Queries are functions over any SeaORM connection, made with its entities and builder; the statements that decide an edit are
-//! SQL, because each must be one round trip (`named_sql.rs`). They run on connections that this crate keeps itself
-//! (`connections.rs`), because what becomes of one must be decided when no answer comes, or on another program's.
-//! `docs/schema.md` explains the tables.
+//! Queries are functions over any SeaORM connection, built with its entities and builder. The statements that decide an
+//! edit are SQL, because each must be one round trip (`named_sql.rs`). They run on connections that this crate keeps
+//! itself (`connections.rs`), because it must decide what to do with a connection from which no answer comes, or on
+//! another program's connections. `docs/schema.md` explains the tables.
 
 mod commit;
 mod connection;

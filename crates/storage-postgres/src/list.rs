@@ -1,4 +1,4 @@
-//! Lists: summaries of an owner's notebooks, a page at a time, along the index made for them.
+//! Lists: summaries of an owner's notebooks, a page at a time, along an index for this order.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(crate) async fn list(db: &impl ConnectionTrait, filter: &ListFilter, page: &
         query = query.filter(is_after(after));
     }
     query = query.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id);
-    // One more than wanted tells whether there is a next page.
+    // One row more than requested shows whether there is a next page.
     if let Some(limit) = page.limit {
         query = query.limit(rows::limit(limit.saturating_add(1)));
     }
@@ -42,13 +42,13 @@ pub(crate) async fn list(db: &impl ConnectionTrait, filter: &ListFilter, page: &
 pub(crate) const SUMMARY: [Column; 6] =
     [Column::Id, Column::UserId, Column::Name, Column::Revision, Column::CreatedAt, Column::UpdatedAt];
 
-/// Whether a notebook comes after a place in the order of lists.
+/// Returns the condition that a notebook comes after a cursor in the order of lists.
 pub(crate) fn is_after(after: &Cursor) -> Expr {
     let place = Expr::tuple([Column::CreatedAt.into_expr(), Column::Id.into_expr()]);
     place.gt(Expr::tuple([Expr::val(after.created_at), Expr::val(after.id.as_str())]))
 }
 
-/// A notebook's columns as lists need them.
+/// The columns of a notebook that lists need.
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct SummaryRow {
     id: String,

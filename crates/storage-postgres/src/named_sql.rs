@@ -1,6 +1,7 @@
 //! Statements written as SQL, whose parameters have names.
 //!
-//! For what the query builder cannot do: a data-modifying CTE over arrays of rows, where each name stands in several places.
+//! They serve what the query builder cannot express: a data-modifying CTE over arrays of rows, in which each name
+//! occurs several times.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -9,18 +10,18 @@ use sea_orm::{DbBackend, Statement, Value, Values};
 
 use crate::error::Error;
 
-/// Stands for NULL within an array: SeaORM binds arrays of values, none of which may be NULL. The marker U+FDD0 never
-/// stands alone in what [`text::encode`](crate::text::encode) writes.
+/// Marks NULL within an array: SeaORM binds arrays of values, none of which may be NULL. The marker U+FDD0 never occurs
+/// alone in the output of [`text::encode`](crate::text::encode).
 pub(crate) const ABSENT: &str = "\u{FDD0}";
 
-/// The text of a statement; `:name` stands for a parameter.
+/// Text of a statement; `:name` stands for a parameter.
 #[derive(Debug)]
 pub(crate) struct NamedSql {
     source: &'static str,
     numbered: OnceLock<Numbered>,
 }
 
-/// A statement as PostgreSQL takes it, with `$1`, `$2`, … in the order in which the names first appear.
+/// A statement in PostgreSQL's form, with `$1`, `$2`, … in the order in which the names first appear.
 #[derive(Debug)]
 struct Numbered {
     sql: String,
@@ -44,10 +45,10 @@ impl NamedSql {
         Self { source, numbered: OnceLock::new() }
     }
 
-    /// The statement with these values.
+    /// Returns the statement with these values.
     ///
     /// # Errors
-    /// When the names are not exactly those in the text.
+    /// If the names are not exactly those in the text.
     pub(crate) fn bind(&self, parameters: Parameters) -> Result<Statement, Error> {
         let Numbered { sql, positions } = self.numbered.get_or_init(|| number(self.source));
         let mut values = vec![None; positions.len()];
@@ -64,7 +65,7 @@ impl NamedSql {
     }
 }
 
-/// Numbers the parameters of a text. A colon before a name that another colon precedes is a cast.
+/// Numbers the parameters of a text. Two colons before a name are a cast.
 fn number(source: &'static str) -> Numbered {
     let mut sql = String::with_capacity(source.len());
     let mut positions = HashMap::new();

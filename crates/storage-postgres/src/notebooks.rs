@@ -1,4 +1,4 @@
-//! Notebooks as a whole: creating, replacing, deleting; owners and digests.
+//! Whole notebooks: creation, replacement, deletion; owners and digests.
 
 use quire_domain::{Base, ContentDigest, Notebook, NotebookId, UserId};
 use quire_storage::{CommitId, Digested, IdempotencyRecord, Loaded, StoredVersion, Version};
@@ -18,7 +18,8 @@ use crate::parameters::{self, CellColumns, OutputColumns, set_records};
 use crate::rows::{self, BaseRow};
 use crate::unresolved::UnresolvedCommits;
 
-// Data-modifying CTEs: one round trip and one commit for a notebook with all its rows, which the builder has no arrays for.
+// Data-modifying CTEs: a notebook with all its rows takes one round trip and one commit; the builder has no arrays of
+// rows.
 static CREATE: NamedSql = NamedSql::new(concat!(
     include_str!("sql/create.sql"),
     include_str!("sql/new_cells.sql"),
@@ -58,14 +59,14 @@ pub(crate) async fn create(
     resolver.run(statement).await
 }
 
-/// Stores a notebook in the place of the one that is the base.
+/// Replaces the notebook that is at the base.
 pub(crate) async fn replace(
     db: &impl ConnectionTrait,
     unresolved: &UnresolvedCommits,
     base: Base,
     notebook: &Notebook,
 ) -> Result<Version, Error> {
-    // An edit on the base must find another life or revision: what its writer knows of the notebook is gone.
+    // An edit made on the base must find another life or revision, because the state that its writer knows is gone.
     if notebook.life == base.life && notebook.revision <= base.revision {
         return Err(Error::Mismatch(base.revision));
     }
@@ -97,12 +98,12 @@ fn whole(notebook: &Notebook, commit: CommitId) -> Result<Parameters, serde_json
     Ok(outputs.set(cells.set(parameters)))
 }
 
-/// Sets what a change was made on.
+/// Sets the base of a change.
 pub(crate) fn set_base(parameters: Parameters, base: Base) -> Parameters {
     parameters.set("base_life", base.life.number()).set("base_revision", base.revision.0)
 }
 
-/// The owner of a notebook.
+/// Returns the owner of a notebook.
 pub(crate) async fn owner(db: &impl ConnectionTrait, id: &NotebookId) -> Result<Option<UserId>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -125,7 +126,8 @@ struct DigestRow {
     has_connection: bool,
 }
 
-/// The digests of these notebooks: stored ones where nothing has changed since, computed ones elsewhere.
+/// Returns the digests of these notebooks: stored digests of notebooks that have not changed since, computed ones of
+/// the others.
 pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Result<Vec<Digested>, Error> {
     let wanted: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
     let columns = [Column::Id, Column::UserId, Column::Life, Column::Revision, Column::Version, Column::ContentDigest];
@@ -160,7 +162,7 @@ pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Re
     Ok(found)
 }
 
-/// The versions of these notebooks.
+/// Returns the versions of these notebooks.
 pub(crate) async fn versions(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -182,12 +184,13 @@ pub(crate) async fn versions(db: &impl ConnectionTrait, ids: &[NotebookId]) -> R
     Ok(rows.into_iter().filter_map(stored).collect())
 }
 
-/// Whether a notebook is one of these: an array, so that any number of ids is one prepared statement.
+/// Returns the condition that a notebook is one of these. The ids are an array, so that any number of them is one
+/// prepared statement.
 fn is_any(ids: Vec<String>) -> sea_orm::sea_query::Expr {
     Column::Id.into_expr().eq(sea_orm::sea_query::extension::postgres::PgFunc::any(ids))
 }
 
-/// Deletes a notebook with everything in it, if it is still the base.
+/// Deletes a notebook with all its contents, if it is still at the base.
 pub(crate) async fn delete(
     db: &impl ConnectionTrait,
     id: &NotebookId,
@@ -204,12 +207,13 @@ pub(crate) async fn delete(
             None => Err(Error::NotFound),
             Some(_other) => Err(Error::Mismatch(base.revision)),
         },
-        // Gone is gone, also when another one has been made since.
+        // A deleted notebook is gone, also if another one was created with its id since.
         Err(error) if error.is_in_doubt() => {
             match stored(db, id).await.map(|stored| stored.filter(|now| now.life == base.life)) {
                 Ok(None) => match record {
                     None => Ok(()),
-                    // Whether it was this that deleted it or not: what is answered now is to be answered again.
+                    // The record is stored whether or not this call deleted the notebook, so that a repeated request
+                    // gets the same answer.
                     Some(record) => idempotency::insert_if_missing(db, record)
                         .await
                         .map_err(|error| Error::Unknown(Box::new(error))),
@@ -239,7 +243,7 @@ async fn delete_recording(
     Ok(db.query_one_raw(statement).await?.is_some())
 }
 
-/// The base that is stored under this id now.
+/// Returns the base that is stored under this id.
 async fn stored(db: &impl ConnectionTrait, id: &NotebookId) -> Result<Option<Base>, Error> {
     let query = Entity::find_by_id(id.as_str()).select_only().columns([Column::Life, Column::Revision]);
     Ok(rows::one::<BaseRow>(db, query.as_query(), TABLE).await?.map(Base::from))

@@ -9,7 +9,7 @@ use quire_storage::IdempotencyRecord;
 use crate::named_sql::{ABSENT, Parameters};
 use crate::text;
 
-/// What a run left, but for the outputs.
+/// Results of a run, without the outputs.
 #[derive(Debug, Default)]
 struct ResultColumns {
     statuses: Vec<String>,
@@ -29,7 +29,7 @@ impl ResultColumns {
     }
 }
 
-/// Whole cells.
+/// Columns of whole cells.
 #[derive(Debug, Default)]
 pub(crate) struct CellColumns {
     ids: Vec<String>,
@@ -75,7 +75,7 @@ impl CellColumns {
     }
 }
 
-/// Changes of cells that are there: what is `None` stays.
+/// Columns of changes of existing cells; `None` leaves a value unchanged.
 #[derive(Debug, Default)]
 pub(crate) struct UpdateColumns {
     ids: Vec<String>,
@@ -91,7 +91,7 @@ pub(crate) struct UpdateColumns {
     results: ResultColumns,
 }
 
-/// How one cell that is there changes.
+/// Change of one existing cell.
 #[derive(Debug)]
 pub(crate) struct CellUpdate<'a> {
     pub(crate) id: &'a CellId,
@@ -101,9 +101,9 @@ pub(crate) struct CellUpdate<'a> {
     pub(crate) code: Option<&'a str>,
     pub(crate) reads: Option<Vec<&'a str>>,
     pub(crate) writes: Option<Vec<&'a str>>,
-    /// What a run left, if that changes.
+    /// Results of a run, if they change.
     pub(crate) results: Option<&'a Results>,
-    /// The unknown fields of a cell that was deleted and made again.
+    /// The unknown fields of a cell that was deleted and created again.
     pub(crate) extra: Option<&'a Extra>,
 }
 
@@ -144,7 +144,7 @@ impl UpdateColumns {
     }
 }
 
-/// Outputs of cells.
+/// Columns of outputs of cells.
 #[derive(Debug, Default)]
 pub(crate) struct OutputColumns {
     cell_ids: Vec<String>,
@@ -186,12 +186,12 @@ pub(crate) fn set_records(parameters: Parameters, records: &[IdempotencyRecord])
         .set("record_times", records.iter().map(|record| record.at).collect::<Vec<_>>())
 }
 
-/// Unknown fields as JSON; none is NULL.
+/// Returns unknown fields as JSON; `None`, which is NULL, if there are none.
 pub(crate) fn extra(extra: &Extra) -> Result<Option<String>, serde_json::Error> {
     if extra.is_empty() { Ok(None) } else { serde_json::to_string(extra).map(Some) }
 }
 
-/// Text that may hold NUL, as it is stored.
+/// Returns text that may contain NUL in its stored form.
 pub(crate) fn encoded(text: &str) -> String {
     text::encode(text).into_owned()
 }
@@ -200,7 +200,7 @@ fn or_absent<'a>(text: Option<impl Into<Cow<'a, str>>>) -> String {
     text.map_or_else(|| ABSENT.to_owned(), |text| text.into().into_owned())
 }
 
-/// Outputs have at most eight million bytes together, so their number fits.
+/// Returns an output's position. Outputs have at most eight million bytes together, so their number fits.
 fn ordinal(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }

@@ -1,18 +1,18 @@
-//! Poolers such as `PgBouncer` between this program and the database: whether one is there, as the URL says or as is found out.
+//! Detection of poolers such as `PgBouncer` between this program and the database, unless the URL names one.
 //!
-//! Through a pooler in transaction mode, nothing that is prepared or set outlives a transaction. A prepared statement is looked
-//! for on another server process, where its name may be unknown, or that of another client's statement, which would be
-//! executed in its place. So a pooler is looked for before the first statement is prepared.
+//! Through a pooler in transaction mode, nothing that is prepared or set outlives a transaction. The name of a prepared
+//! statement may be unknown to the next server process, or belong to another client's statement, which would be
+//! executed in its place. So the pooler is detected before the first statement is prepared.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-/// The setting that holds a session's mark. `PostgreSQL` takes any name with a dot.
+/// The setting that contains a session's mark. `PostgreSQL` accepts any name with a dot.
 const MARK_SETTING: &str = "quire.session";
 
-/// The way in which statements are executed, shared by all connections of a store.
+/// Mode in which statements are executed, shared by all connections of a store.
 #[derive(Debug)]
 pub(crate) struct Pooling(AtomicBool);
 
@@ -21,12 +21,12 @@ impl Pooling {
         Self(AtomicBool::new(is_on))
     }
 
-    /// Returns `true` if connections are made to a pooler from now on.
+    /// Returns `true` if connections are treated as a pooler's from now on.
     pub(crate) fn is_on(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Lets connections be made to a pooler from now on, and logs it the first time.
+    /// Treats connections as a pooler's from now on, and logs it the first time.
     pub(crate) fn turn_on(&self) {
         if !self.0.swap(true, Ordering::AcqRel) {
             tracing::warn!(
@@ -37,8 +37,8 @@ impl Pooling {
     }
 }
 
-/// A random mark that a connection asks for when it begins. A session of its own holds it; a pooler drops what is asked for,
-/// since its connections to the server serve many clients.
+/// A random mark that a connection requests as a setting when it begins. A session of the connection's own has the
+/// setting; a pooler drops it, because its connections to the server serve many clients.
 #[derive(Debug)]
 pub(crate) struct SessionMark(String);
 
@@ -49,12 +49,12 @@ impl SessionMark {
         Ok(Self(format!("{:032x}", u128::from_ne_bytes(bytes))))
     }
 
-    /// The setting of the session that asks for the mark.
+    /// Returns the session setting that requests the mark.
     pub(crate) fn setting(&self) -> (&'static str, &str) {
         (MARK_SETTING, &self.0)
     }
 
-    /// Returns `true` if the connection's session holds the mark.
+    /// Returns `true` if the connection's session has the mark.
     pub(crate) async fn is_held(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
         let sql = format!("SELECT current_setting('{MARK_SETTING}', true)");
         let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?;

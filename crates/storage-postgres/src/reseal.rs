@@ -1,4 +1,4 @@
-//! Changing the secret key: everything that is sealed with the old one is sealed with the new one.
+//! Change of the secret key: resealing connection strings with the current key.
 
 use quire_domain::{CannotOpen, NotebookId, SecretKeys, StoredConnection, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait as _};
@@ -13,17 +13,17 @@ use crate::error::Error;
 use crate::rows;
 
 const TABLE: &str = "notebooks";
-/// Notebooks that are read at once.
+/// Number of notebooks that one query reads.
 const BATCH: usize = 500;
 
-/// What resealing has done.
+/// Result of resealing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resealed {
-    /// How many connection strings are sealed anew.
+    /// Number of connection strings that were resealed.
     pub resealed: usize,
-    /// How many already were under the current key.
+    /// Number of connection strings that were already sealed with the current key.
     pub current: usize,
-    /// Those that cannot be opened, and were left as they are.
+    /// Notebooks whose connection strings cannot be opened, and were left unchanged.
     pub unopened: Vec<(NotebookId, CannotOpen)>,
 }
 
@@ -34,8 +34,9 @@ struct Row {
     db_conn_sealed: String,
 }
 
-/// Seals every connection string with the current key. Servers may go on meanwhile, as long as they have both keys: a string
-/// that a server changes at the same moment is left to it, which seals with its current key. Can be cut off and repeated.
+/// Seals every connection string with the current key. Servers may continue meanwhile, as long as they have both keys:
+/// a string that a server changes concurrently is skipped, because the server seals with its current key. It can be
+/// interrupted and repeated.
 pub(crate) async fn reseal(
     db: &impl ConnectionTrait,
     keys: &SecretKeys,
@@ -76,10 +77,10 @@ pub(crate) async fn reseal(
     }
 }
 
-/// Stores a string in the place of the one that was read, so that no newer one is lost; says whether it was still there. The
-/// version is new, so that no server goes on with the old string.
+/// Replaces a string if it is still the one that was read, so that no newer one is lost, and returns `true` if it was.
+/// The notebook gets a new version, so that no server continues with the old string.
 async fn write(db: &impl ConnectionTrait, id: &str, read: &str, new: &str) -> Result<bool, Error> {
-    // Not `ARRAY[$1]`: the builder takes what stands in brackets for a quoted name.
+    // `ARRAY[$1]` is impossible: the builder reads the text in brackets as a quoted name.
     let commits = Expr::cust_with_values("(array_prepend($1, commit_ids))[1:16]", [Uuid::new_v4()]);
     let written = Entity::update_many()
         .col_expr(Column::DbConnSealed, Expr::val(new))

@@ -1,4 +1,4 @@
-//! Rows to domain types. A row that cannot be read is named by table, column and id.
+//! Conversion of rows to domain types. An error names the table, column and id of a row that cannot be read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::text;
 /// Runs a query of one table.
 ///
 /// # Errors
-/// As the connection's; [`Error::Row`] for a row of other types than the schema gives.
+/// As the connection's; [`Error::Row`] for a row whose types differ from the schema's.
 pub(crate) async fn all<T: FromQueryResult>(
     db: &impl ConnectionTrait,
     query: &impl StatementBuilder,
@@ -27,7 +27,7 @@ pub(crate) async fn all<T: FromQueryResult>(
     db.query_all(query).await?.iter().map(|row| read(row, table, &[])).collect()
 }
 
-/// As [`all`], for a query that finds one row at most.
+/// Does the same as [`all`] for a query that finds at most one row.
 pub(crate) async fn one<T: FromQueryResult>(
     db: &impl ConnectionTrait,
     query: &impl StatementBuilder,
@@ -36,7 +36,7 @@ pub(crate) async fn one<T: FromQueryResult>(
     db.query_one(query).await?.as_ref().map(|row| read(row, table, &[])).transpose()
 }
 
-/// Reads a row by the names of its columns. Where the query gives them other names, `columns` has these beside the table's.
+/// Reads a row by the names of its columns. `columns` maps the query's aliases to the table's names.
 fn read<T: FromQueryResult>(
     row: &QueryResult,
     table: &'static str,
@@ -51,12 +51,12 @@ fn read<T: FromQueryResult>(
     })
 }
 
-/// A number of rows as `LIMIT` and `OFFSET` take it: SeaORM binds it as `bigint`.
+/// Returns a number of rows for `LIMIT` and `OFFSET`, within `bigint`, as which SeaORM binds it.
 pub(crate) fn limit(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX).min(i64::MAX.unsigned_abs())
 }
 
-/// A value that the domain refuses.
+/// Returns the error for a value that the domain refuses.
 pub(crate) fn refuse<'a>(
     table: &'static str,
     id: &'a str,
@@ -78,13 +78,13 @@ impl From<BaseRow> for Base {
     }
 }
 
-/// The version that a statement gave a notebook.
+/// The version of a notebook that a statement returned.
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct VersionRow {
     pub(crate) version: i64,
 }
 
-/// A notebook's own row among those of `load.sql`, whose columns the three kinds of rows share.
+/// The row of the notebook itself among those of `load.sql`, whose columns the three kinds of rows share.
 #[derive(FromQueryResult)]
 struct NotebookRow {
     id: String,
@@ -147,7 +147,7 @@ struct OutputRow {
     ordinal: i64,
 }
 
-/// The columns of the tables beside the names that they have in `load.sql`.
+/// Aliases in `load.sql`, each with the name of the table's column.
 const NOTEBOOK_COLUMNS: [(&str, &str); 7] = [
     ("text_2", "user_id"),
     ("text_3", "name"),
@@ -174,17 +174,17 @@ const CELL_COLUMNS: [(&str, &str); 12] = [
 const OUTPUT_COLUMNS: [(&str, &str); 4] =
     [("text_2", "mime_type"), ("text_3", "data"), ("text_4", "metadata"), ("number_1", "ordinal")];
 
-/// The kinds of rows that `load.sql` returns.
+/// Kinds of the rows that `load.sql` returns.
 const NOTEBOOK: i32 = 1;
 const CELL: i32 = 2;
 
-/// Outputs by cell, with their places.
+/// Outputs by cell, with their positions.
 type Outputs = HashMap<String, Vec<(i64, Output)>>;
 
-/// Loads a notebook; `None` when there is none.
+/// Loads a notebook; `None` if it does not exist.
 ///
 /// # Errors
-/// As the connection's; [`Error::Row`] for what the domain refuses.
+/// As the connection's; [`Error::Row`] for a value that the domain refuses.
 pub(crate) async fn load(db: &impl ConnectionTrait, id: &NotebookId) -> Result<Option<Loaded>, Error> {
     let sql = include_str!("sql/load.sql");
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.as_str().into()]);
@@ -265,7 +265,7 @@ impl CellRow {
     }
 }
 
-/// The first `count` outputs in their order. Rows beyond were left by a run at the same time, and were never there.
+/// Returns the first `count` outputs in their order. Further rows were written by a concurrent run, and do not count.
 fn counted(mut outputs: Vec<(i64, Output)>, count: i64) -> Result<Vec<Output>, String> {
     outputs.retain(|(ordinal, _)| *ordinal < count);
     outputs.sort_unstable_by_key(|(ordinal, _)| *ordinal);
@@ -276,7 +276,7 @@ fn counted(mut outputs: Vec<(i64, Output)>, count: i64) -> Result<Vec<Output>, S
 }
 
 impl OutputRow {
-    /// An output and its place among its cell's.
+    /// Returns an output with its position among those of its cell.
     fn output(self) -> Result<(i64, Output), Error> {
         let bad = |column| refuse("cell_outputs", &self.cell_id, column);
         let json = |text: String, column| {
@@ -290,7 +290,8 @@ impl OutputRow {
 
 const NO_OBJECT: &str = "it is no JSON object";
 
-/// Unknown fields; `None` where they are no JSON object. The parser's own message would hold what it met.
+/// Parses unknown fields; `None` if they are no JSON object. The parser's own message is dropped, because it would
+/// contain content.
 fn extra(stored: Option<String>) -> Option<Extra> {
     stored.map_or_else(|| Some(Extra::default()), |json| serde_json::from_str(&json).ok())
 }

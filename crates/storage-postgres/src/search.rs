@@ -1,5 +1,5 @@
-//! Searching: the database looks through the owner's notebooks, and what it finds is looked at again here, because text
-//! that may hold NUL is stored in another form, in which a search can find what is not there.
+//! Search: the database searches the owner's notebooks, and its candidates are checked again here. Text that may
+//! contain NUL is stored in another form, in which a search can match what the text does not contain.
 
 use quire_domain::{CellId, Cells, UserId};
 use quire_storage::{CellHit, Cursor, Hit, PageRequest, SearchPage, SearchText, Summary};
@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::list::{SUMMARY, SummaryRow, is_after};
 use crate::{rows, text};
 
-/// Notebooks that one statement returns: some hundred kilobytes of code, usually.
+/// Number of notebooks that one statement returns: usually some hundred kilobytes of code.
 const BATCH: usize = 100;
 
 pub(crate) async fn search(
@@ -23,7 +23,7 @@ pub(crate) async fn search(
     let most = page.limit.unwrap_or(usize::MAX);
     let mut hits = Vec::new();
     let mut after = page.after.clone();
-    // One more than wanted tells whether there is a next page.
+    // One hit more than requested shows whether there is a next page.
     while hits.len() <= most {
         let batch = most.saturating_add(1).saturating_sub(hits.len()).min(BATCH);
         let candidates = candidates(db, owner, wanted, after.as_ref(), batch).await?;
@@ -39,13 +39,13 @@ pub(crate) async fn search(
     Ok(SearchPage::first(hits, page.limit))
 }
 
-/// A notebook that the database found, with the first cells that it found there.
+/// A notebook that matches in the database, with its first matching cells.
 struct Candidate {
     notebook: Summary,
     cells: Vec<(CellId, String)>,
 }
 
-/// A notebook that was found, beside one of its cells that were.
+/// A matching notebook with one of its matching cells.
 #[derive(FromQueryResult)]
 struct Row {
     #[sea_orm(nested)]
@@ -54,8 +54,8 @@ struct Row {
     code: Option<String>,
 }
 
-/// A statement that goes along the index of the owner's notebooks and stops when there are enough, so that what is read is the
-/// owner's own.
+/// Returns a statement that follows the index of the owner's notebooks and stops at the limit, so that it reads only
+/// the owner's notebooks.
 fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usize) -> SelectStatement {
     let holds = |column: Expr, text: &str| {
         let lowered = Func::lower(Expr::cust_with_expr(r#"$1 COLLATE "C""#, column));
@@ -133,12 +133,12 @@ async fn candidates(
 }
 
 impl Candidate {
-    /// The hit that it is, if it is one.
+    /// Returns the hit, if the candidate is one.
     async fn hit(self, db: &impl ConnectionTrait, wanted: &SearchText) -> Result<Option<Hit>, Error> {
         let Self { notebook, cells } = self;
         let found: Vec<_> = cells.iter().filter_map(|(id, code)| CellHit::find(wanted, id, code)).collect();
         if found.len() < cells.len() {
-            // Of those that are only found in their stored form, so many may have come that others are missing.
+            // Some cells match only in their stored form, and may have displaced matching cells beyond the limit.
             let loaded = rows::load(db, &notebook.id).await?;
             let cells = loaded.as_ref().map(|loaded| &loaded.notebook.cells);
             let cells = cells.into_iter().flat_map(Cells::iter).map(|cell| &**cell);

@@ -1,13 +1,13 @@
-//! Text that may hold U+0000, which PostgreSQL cannot store: it is written U+FDD0 `0`, and U+FDD0 itself U+FDD0 `1`.
-//! U+FDD0 is a noncharacter (Unicode, section 23.7), so that hardly any text needs more than a look.
+//! Encoding of text that may contain U+0000, which PostgreSQL cannot store: U+0000 is written as U+FDD0 `0`, and U+FDD0
+//! itself as U+FDD0 `1`. U+FDD0 is a noncharacter (Unicode, section 23.7), so that hardly any text is changed.
 
 use std::borrow::Cow;
 
 const MARK: char = '\u{FDD0}';
-/// What is wrong with text that [`decode`] refuses.
+/// Error for text that [`decode`] refuses.
 pub(crate) const LONE_MARK: &str = "a mark U+FDD0 stands alone";
 
-/// The text as it is stored.
+/// Encodes text for storage.
 pub(crate) fn encode(text: &str) -> Cow<'_, str> {
     if !text.contains(['\0', MARK]) {
         return Cow::Borrowed(text);
@@ -22,7 +22,7 @@ pub(crate) fn encode(text: &str) -> Cow<'_, str> {
     }))
 }
 
-/// The text that was stored; `None` when a mark stands there that [`encode`] does not write.
+/// Decodes stored text; `None` if it contains a mark that [`encode`] does not write.
 pub(crate) fn decode(stored: String) -> Option<String> {
     if !stored.contains(MARK) {
         return Some(stored);
@@ -42,7 +42,7 @@ pub(crate) fn decode(stored: String) -> Option<String> {
     Some(text)
 }
 
-/// A `text[]` as the text of an array, for columns of arrays in arrays of rows.
+/// Returns a `text[]` in its text form, for columns of arrays in arrays of rows.
 pub(crate) fn array<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let mut array = String::from("{");
     for (index, name) in names.enumerate() {

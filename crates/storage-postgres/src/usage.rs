@@ -1,4 +1,4 @@
-//! How much is kept for a user.
+//! Storage used by a user.
 
 use quire_domain::UserId;
 use quire_storage::Usage;
@@ -15,8 +15,8 @@ struct Row {
     bytes: i64,
 }
 
-/// Adds up what an owner keeps. Sizes are those of the stored form, compressed where PostgreSQL compresses, so that no long
-/// value is fetched for them; what rows and indexes take beyond their values is left out.
+/// Adds up the storage of an owner's notebooks. Sizes are those of the stored form, compressed if PostgreSQL compresses
+/// it, so that no long value is fetched. The overhead of rows and indexes is not included.
 pub(crate) async fn usage(db: &impl ConnectionTrait, owner: &UserId) -> Result<Usage, Error> {
     let own = (notebooks::Entity, notebooks::Column::UserId);
     let id = (notebooks::Entity, notebooks::Column::Id);
@@ -46,12 +46,12 @@ pub(crate) async fn usage(db: &impl ConnectionTrait, owner: &UserId) -> Result<U
     }))
 }
 
-/// The bytes of a stored value; none for NULL.
+/// Returns the bytes of a stored value; 0 for NULL.
 fn size(column: impl sea_orm::sea_query::IntoColumnRef) -> Expr {
     Func::coalesce([Func::cust("pg_column_size").arg(Expr::col(column)).into(), Expr::val(0)]).into()
 }
 
-/// Selects the sum of these over all rows; 0 for none.
+/// Selects the sum of these over all rows; 0 without rows.
 fn sum(sizes: impl IntoIterator<Item = Expr>) -> SelectStatement {
     let all = sizes.into_iter().reduce(ExprTrait::add).unwrap_or_else(|| Expr::val(0));
     Query::select().expr(Func::coalesce([Func::sum(all).into(), Expr::val(0)])).to_owned()

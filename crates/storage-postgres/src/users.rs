@@ -1,4 +1,4 @@
-//! What the table of users knows beside who owns what.
+//! The table of users, apart from ownership of notebooks.
 
 use async_trait::async_trait;
 use quire_domain::UserId;
@@ -22,11 +22,11 @@ struct Row {
 async fn find(db: &impl ConnectionTrait, user: &UserId) -> Result<Option<KnownUser>, Error> {
     let query = Entity::find_by_id(user.as_str()).select_only().columns([Column::IsActive, Column::Email]);
     let row = rows::one::<Row>(db, query.as_query(), "users").await?;
-    // An address that was not written here, and holds a mark of ours, is as good as none.
+    // An address with a mark that this store did not write counts as none.
     Ok(row.map(|row| KnownUser { is_active: row.is_active, email: row.email.and_then(text::decode) }))
 }
 
-/// Stores an address only where it is another one, so that signing in writes nothing as a rule.
+/// Stores an address only if it differs, so that signing in usually writes nothing.
 async fn set_email(db: &impl ConnectionTrait, user: &UserId, email: &str) -> Result<(), Error> {
     let email = parameters::encoded(email);
     let differs = Column::Email.ne(email.as_str()).or(Column::Email.is_null());

@@ -1,4 +1,4 @@
-//! Comparing two notebooks in every field, and naming each difference without its content.
+//! Comparison of two notebooks in every field, which names each difference without its content.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +6,10 @@ use quire_domain::{Cell, CellId, Extra, Notebook, analyse};
 
 use crate::connection::{self, Keys};
 
-/// Differences named, at most; the others are counted.
+/// Maximum number of differences that are named; the others are counted.
 const MAX_NAMED: usize = 20;
 
-/// What is different between two notebooks.
+/// Differences between two notebooks.
 #[derive(Debug, Default)]
 pub(crate) struct Differences {
     named: Vec<String>,
@@ -41,7 +41,7 @@ impl Differences {
     }
 }
 
-/// Compares everything in two notebooks but revisions, times, and what is derived.
+/// Compares two notebooks in everything except revisions, times and derived data.
 pub(crate) fn compare(read: &Notebook, stored: &Notebook, keys: &Keys) -> Differences {
     let mut found = Differences::default();
     found.unless(read.id == stored.id, || "id".to_owned());
@@ -99,7 +99,7 @@ fn compare_cell(name: &str, read: &Cell, stored: &Cell, found: &mut Differences)
     }
 }
 
-/// The same fields in the same order, however the characters in their values are written.
+/// Returns `true` if both have the same fields in the same order, however the characters in their values are escaped.
 fn is_same_extra(one: &Extra, other: &Extra) -> bool {
     let (one, other): (Vec<_>, Vec<_>) = (one.iter().collect(), other.iter().collect());
     one.len() == other.len()
@@ -108,7 +108,7 @@ fn is_same_extra(one: &Extra, other: &Extra) -> bool {
         })
 }
 
-/// In how many cells the stored names are not those that a fresh analysis finds; they are derived, so this is no
+/// Counts the cells whose stored names are not those of a fresh analysis. Names are derived, so this is not a
 /// difference. Code that does not parse has no fresh names.
 pub(crate) fn cells_with_other_names(stored: &Notebook) -> usize {
     let differs = |cell: &Cell| {

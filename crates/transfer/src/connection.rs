@@ -1,29 +1,29 @@
-//! Connection strings on their way in and out: sealed before anything is stored, opened to be compared.
+//! Connection strings of imported and exported notebooks: sealed before they are stored, opened to be compared.
 
 use std::sync::Arc;
 
 use quire_domain::{Nonce, Notebook, SecretKeys, StoredConnection};
 
-/// What becomes of connection strings in an export.
+/// Treatment of connection strings in an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Secrets {
-    /// They stay as they are stored: who has the key can use them, nobody else.
+    /// Connection strings remain as they are stored: only holders of the key can use them.
     #[default]
     Sealed,
-    /// They are left out.
+    /// Connection strings are left out.
     Omit,
-    /// They are opened: everybody who can read the copy can use them.
+    /// Connection strings are opened: everybody who can read the copy can use them.
     Plain,
 }
 
 /// The keys of the installation, if there are any.
 pub(crate) type Keys = Option<Arc<SecretKeys>>;
 
-/// A connection string that cannot be brought into the form it should have.
+/// Reason why a connection string cannot be sealed or opened.
 pub(crate) type Refusal = String;
 
-/// Seals what is plain, and seals anew what an old key has sealed. What the keys do not open is kept as it is, since the
-/// right key may come back, and this says so in a clause.
+/// Seals a plain connection string, and reseals one that an old key has sealed. A string that the keys do not open is
+/// kept, because the right key may return; a clause that says so is returned.
 pub(crate) fn seal(notebook: &mut Notebook, keys: &Keys) -> Result<Option<String>, Refusal> {
     let Some(stored) = &notebook.connection else { return Ok(None) };
     let Some(keys) = keys else {
@@ -44,7 +44,7 @@ pub(crate) fn seal(notebook: &mut Notebook, keys: &Keys) -> Result<Option<String
     }
 }
 
-/// The notebook with its connection string as an export shall have it.
+/// Changes the connection string of a notebook to its form in an export.
 pub(crate) fn for_export(notebook: &mut Notebook, secrets: Secrets, keys: &Keys) -> Result<(), Refusal> {
     let Some(stored) = &notebook.connection else { return Ok(()) };
     match secrets {
@@ -61,8 +61,8 @@ pub(crate) fn for_export(notebook: &mut Notebook, secrets: Secrets, keys: &Keys)
     Ok(())
 }
 
-/// Whether two notebooks have one connection string, however each is sealed. Sealed texts that cannot be opened are the
-/// same when every character is.
+/// Returns `true` if two notebooks have the same connection string, however each is sealed. Sealed texts that cannot be
+/// opened are compared character by character.
 pub(crate) fn is_same(one: &Notebook, other: &Notebook, keys: &Keys) -> bool {
     let (Some(first), Some(second)) = (&one.connection, &other.connection) else {
         return one.connection.is_none() && other.connection.is_none();

@@ -1,4 +1,4 @@
-//! What to do with a notebook that was read: the one decision of a dry run and of a live one.
+//! The decision on a notebook that was read, shared by dry and live runs.
 
 use quire_domain::{Base, Cell, ContentDigest, Life, Notebook, Revision, UserId};
 use quire_storage::{Digested, Loaded, NotebookStore, StoreError};
@@ -7,19 +7,19 @@ use crate::connection::{self, Keys};
 use crate::line::Outcome;
 use crate::stored::patiently;
 
-/// What to do where the store holds another content of a notebook.
+/// Action if the store holds other content of a notebook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Leave it alone.
+    /// Leave the stored notebook unchanged.
     #[default]
     Skip,
-    /// Put the file's content in its place, as a later revision.
+    /// Replace it with the file's content, as a later revision.
     Overwrite,
-    /// Leave it alone, and call it a failure.
+    /// Leave it unchanged and report a failure.
     Fail,
 }
 
-/// What to do, and what to say of it.
+/// An action, and what the report says of it.
 #[derive(Debug)]
 pub(crate) struct Decision {
     pub(crate) action: Action,
@@ -27,21 +27,21 @@ pub(crate) struct Decision {
     pub(crate) reason: Option<String>,
 }
 
-/// What to do to the store.
+/// Action on the store.
 #[derive(Debug)]
 pub(crate) enum Action {
     Nothing,
-    /// Store the notebook as it was read.
+    /// Store the notebook that was read.
     Create,
-    /// Store this in the place of what is there at `base`.
+    /// Replace the notebook stored at `base` by this one.
     Replace {
         base: Base,
         notebook: Box<Notebook>,
     },
 }
 
-/// Decides what becomes of a notebook, by what is stored of it. `is_whole` says whether its file tells the owner and the
-/// connection string: else those that are stored stay, and another owner's notebook is left alone.
+/// Decides what to do with a notebook, given what is stored of it. `is_whole` is `true` if its file contains the owner
+/// and the connection string. Otherwise the stored ones remain, and another owner's notebook is left unchanged.
 pub(crate) async fn decide(
     store: &dyn NotebookStore,
     (read, digest): (&Notebook, ContentDigest),
@@ -55,7 +55,7 @@ pub(crate) async fn decide(
         return Ok(belongs_to(&stored.owner));
     }
     let same_content = stored.digest == digest;
-    // Strings, which digests leave out, have to be opened to be compared.
+    // Digests leave out connection strings, which have to be opened to be compared.
     let no_strings = !is_whole || (read.connection.is_none() && !stored.has_connection);
     if same_content && no_strings && stored.revision >= read.revision {
         return Ok(unchanged());
@@ -63,7 +63,7 @@ pub(crate) async fn decide(
     if !same_content && on_conflict != OnConflict::Overwrite {
         return Ok(leave(on_conflict, &conflict(read, stored.revision, "content")));
     }
-    // Seldom enough: the other cases need the stored notebook itself.
+    // The remaining cases are rare and need the stored notebook itself.
     let Some(Loaded { notebook: stored, .. }) = patiently(|| store.load(&read.id)).await? else { return Ok(create()) };
     if !is_whole && stored.owner != read.owner {
         return Ok(belongs_to(&stored.owner));
@@ -77,7 +77,7 @@ pub(crate) async fn decide(
     };
     let what = match (stored.content_digest() == digest, connection::is_same(read, &stored, keys)) {
         (true, true) if stored.revision >= read.revision => return Ok(unchanged()),
-        // Edited and edited back: the same content, but whoever counts revisions must not go back.
+        // Edited and edited back: the content is the same, but the revision must not decrease.
         (true, true) => "revision",
         (true, false) => "connection string",
         (false, _) => "content",
@@ -94,16 +94,17 @@ pub(crate) async fn decide(
     Ok(Decision { action, outcome: Outcome::Updated, reason })
 }
 
-/// What was read, as a later state of what is stored.
+/// Returns the notebook that was read as a later state of the stored one.
 fn over(stored: &Notebook, read: &Notebook, revision: Revision) -> Notebook {
     Notebook {
-        // A file of before lives were recorded, or of a program that leaves them out, is a state of what is stored.
+        // A file without a life, written before lives were recorded or by a program that omits them, is a state of the
+        // stored notebook.
         life: if read.life == Life::UNRECORDED { stored.life } else { read.life },
         revision,
         created_at: stored.created_at.min(read.created_at),
         updated_at: stored.updated_at.max(read.updated_at),
-        // Which cells are different for somebody who has the stored notebook open is for nobody to guess: taking all for
-        // edited shows no conflict as none.
+        // The cells that differ for a client with the stored notebook open are unknown. Marking all of them as edited
+        // hides no conflict.
         cells: read.cells.iter().map(|cell| Cell { revision, ..Cell::clone(cell) }).collect(),
         ..read.clone()
     }

@@ -1,35 +1,35 @@
-//! What ends a transfer before its end.
+//! Errors that end a transfer early.
 
 use std::error::Error;
 use std::io;
 
 use quire_storage::StoreError;
 
-/// Why a transfer ended before its end. What was done until then is kept, and the same call goes on from there.
+/// Reason why a transfer ended early. Its work until then is kept, and the same call continues from there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
-    /// Nothing can be read at all.
+    /// The source cannot be read at all.
     #[error("{0}")]
     Source(String),
-    /// A store is gone, or refuses everything.
+    /// A store is gone, or refuses every call.
     #[error("the {which} cannot be used any more")]
     Store {
-        /// Which store.
+        /// Name of the store.
         which: &'static str,
-        /// Why.
+        /// Cause.
         #[source]
         source: StoreError,
     },
     /// The report cannot be written.
     #[error("the report cannot be written")]
     Report(#[source] io::Error),
-    /// A task of ours panicked.
+    /// A task of this crate panicked.
     #[error("a part of the program failed: {0}")]
     Broken(String),
 }
 
-/// An error with its causes, in one clause. Some errors repeat their cause, which once is enough.
+/// Returns an error with its causes in one clause. A cause that its error already repeats appears once.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

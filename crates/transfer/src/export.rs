@@ -1,4 +1,4 @@
-//! Copying notebooks out of a store: the way back from the database to files.
+//! Export of notebooks out of a store, for example from the database back to files.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,61 +14,63 @@ use crate::pipeline::{Job, Pipeline, Worked};
 use crate::stored::{Trouble, patiently};
 use crate::target::Target;
 
-/// Notebooks of one page of the list. Large, since a list of everybody's is sorted anew for each page.
+/// Number of notebooks of one page of the list. It is large, because a list of all owners is sorted again for each
+/// page.
 const PAGE: usize = 10_000;
-/// How many notebooks' versions are asked for at once.
+/// Number of notebooks whose versions one call asks for.
 const BATCH: usize = 500;
-/// Rounds through the store in which what others change meanwhile is copied again.
+/// Maximum rounds through the store. Each round copies the notebooks that changed during the last one.
 const ROUNDS: usize = 5;
 
-/// An export: the notebooks of a store to another place, which then has these and no others of the same owners.
+/// An export: copies the notebooks of a store to a target, which then has these notebooks and no others of the same
+/// owners.
 ///
-/// It may be cut off anywhere, and repeated into the same place: what is there already is recognised and left alone.
-/// Nobody else may be using that place.
+/// An export may be interrupted at any point and repeated with the same target: notebooks that are already there are
+/// recognised and left unchanged. Nothing else may use the target meanwhile.
 #[derive(Clone, Debug)]
 pub struct Export {
-    /// Where the notebooks are.
+    /// The store to copy from.
     pub from: Arc<dyn NotebookStore>,
-    /// Where they are put.
+    /// The target of the copies.
     pub to: Arc<dyn Target>,
-    /// Whose; absent means everybody's.
+    /// Owner of the exported notebooks; absent means all owners.
     pub owner: Option<UserId>,
-    /// What becomes of connection strings.
+    /// Treatment of connection strings.
     pub secrets: Secrets,
-    /// What they are opened with, for [`Secrets::Plain`].
+    /// Keys that open them, for [`Secrets::Plain`].
     pub keys: Option<Arc<SecretKeys>>,
-    /// How many notebooks are worked on, and in memory, at once.
+    /// Maximum number of notebooks that are processed, and in memory, at once.
     pub jobs: usize,
-    /// Tells the time.
+    /// Returns the present time.
     pub now: fn() -> Timestamp,
 }
 
-/// What an export came to.
+/// Result of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// How many of each.
+    /// Number of notebooks by outcome.
     pub summary: Summary,
-    /// When the export began to read.
+    /// Time at which the export began to read.
     pub began: Timestamp,
-    /// The moment that the copy reflects: all of it is as the store was then. Absent when others changed notebooks all the
-    /// while; each is then as it was at some moment after the beginning.
+    /// The moment that the copy reflects: every notebook is as the store was then. Absent if notebooks changed during
+    /// every round; each is then as it was at some moment after the beginning.
     pub reflects: Option<Timestamp>,
 }
 
-/// What was copied so far.
+/// Notebooks copied so far.
 #[derive(Debug, Default)]
 struct Copied {
-    /// At which version each notebook was copied.
+    /// Version at which each notebook was copied.
     versions: HashMap<NotebookId, Version>,
-    /// Those that cannot be copied; an older copy is better than none, and stays.
+    /// Notebooks that cannot be copied; an older copy of them is better than none, and remains.
     failed: HashSet<NotebookId>,
 }
 
 impl Export {
-    /// Runs the export. Each notebook gets a line, and another one when it changed meanwhile and is copied again.
+    /// Runs the export. Each notebook gets a line, and another line if it changed meanwhile and is copied again.
     ///
     /// # Errors
-    /// When a store is gone, or the lines cannot be kept. What was copied until then stays.
+    /// If a store is gone, or the lines cannot be kept. Copies made until then remain.
     pub async fn run(&self, watch: &mut dyn ProgressObserver) -> Result<Exported, TransferError> {
         let began = (self.now)();
         let copied: Arc<Mutex<Copied>> = Arc::default();
@@ -78,7 +80,7 @@ impl Export {
             let start = (self.now)();
             let changed = self.changed(&copied, round == 0).await?;
             if changed.is_empty() && round > 0 {
-                // Whatever was copied before this round began had not changed when it was looked at after that.
+                // No copy made before this round began had changed when the round compared its version.
                 reflects = Some(start);
                 break;
             }
@@ -95,7 +97,7 @@ impl Export {
         Ok(Exported { summary: pipeline.end(outcome).await?, began, reflects })
     }
 
-    /// The notebooks that are not copied as they are now. Those that are gone are forgotten.
+    /// Returns the notebooks without a copy of their present version, and forgets those that no longer exist.
     async fn changed(&self, copied: &Mutex<Copied>, first: bool) -> Result<Vec<NotebookId>, TransferError> {
         let ids = list(&*self.from, self.owner.as_ref()).await.map_err(from_failed)?;
         if first {
@@ -145,7 +147,7 @@ impl Export {
         Ok(line(id, outcome, reason))
     }
 
-    /// Copies one notebook. There is no version when it is gone by now.
+    /// Copies one notebook. The version is absent if the notebook no longer exists.
     async fn copy(&self, id: &NotebookId) -> Result<(Option<Version>, Outcome), Trouble> {
         let loaded = patiently(|| self.from.load(id)).await.map_err(|error| Trouble::of("database", error))?;
         let Some(loaded) = loaded else { return Ok((None, Outcome::Removed)) };
@@ -158,7 +160,7 @@ impl Export {
         Ok((Some(loaded.version), if is_new { Outcome::Exported } else { Outcome::Unchanged }))
     }
 
-    /// Removes what an earlier attempt copied and is no longer there.
+    /// Removes copies of an earlier attempt whose notebooks no longer exist.
     async fn remove_others(&self, copied: &Mutex<Copied>, pipeline: &mut Pipeline<'_>) -> Result<(), TransferError> {
         for id in self.to.ids(self.owner.as_ref()).await.map_err(to_failed)? {
             let wanted = {
@@ -177,7 +179,7 @@ impl Export {
     }
 }
 
-/// The ids of all notebooks, or of one owner's.
+/// Returns the ids of all notebooks, or of one owner's.
 pub(crate) async fn list(store: &dyn NotebookStore, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
     let filter = ListFilter { owner: owner.cloned() };
     let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! Importing notebooks from a source into a store.
+//! Import of notebooks from a source into a store.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,35 +16,36 @@ use crate::pipeline::{Job, Pipeline, Worked, blocking};
 use crate::source::{Candidate, Fault, FaultKind, Source};
 use crate::stored::{Trouble, look, patiently};
 
-/// How many notebooks' digests are asked for at once.
+/// Number of notebooks whose digests one call asks for.
 const BATCH: usize = 500;
-/// Rounds in which others are faster before a notebook is given up.
+/// Maximum number of attempts to store a notebook that others change meanwhile.
 const ROUNDS: usize = 20;
-/// What messages call the store.
+/// Name of the store in messages.
 const DATABASE: &str = "database";
 
-/// An import: every notebook of a source into a store.
+/// An import: stores every notebook of a source in a store.
 ///
-/// It may be cut off anywhere, and repeated: each notebook is stored by one call, wholly or not at all, and what is there
-/// already is recognised by its content and left alone. Others may be changing the store meanwhile, another import
-/// included: whoever is second sees what the first has done, and decides anew.
+/// An import may be interrupted at any point and repeated: each notebook is stored by one call, wholly or not at all,
+/// and
+/// notebooks that are already there are recognised by their content and left unchanged. Others may change the store
+/// meanwhile, including another import. An import that is overtaken sees the other's change and decides again.
 #[derive(Clone, Debug)]
 pub struct Import {
-    /// Where notebooks are put.
+    /// The store to import into.
     pub store: Arc<dyn NotebookStore>,
-    /// Where they come from.
+    /// The source of the notebooks.
     pub source: Arc<dyn Source>,
-    /// What connection strings are sealed with. Without it, a notebook that has one which is not sealed fails.
+    /// Keys that seal connection strings. Without them, a notebook with an unsealed connection string fails.
     pub keys: Option<Arc<SecretKeys>>,
-    /// What to do where the store holds another content of a notebook.
+    /// Action if the store holds other content of a notebook.
     pub on_conflict: OnConflict,
-    /// Whether to write nothing, and only say what would be done.
+    /// `true` to write nothing and only report what would be done.
     pub dry_run: bool,
-    /// How many notebooks are worked on, and in memory, at once.
+    /// Maximum number of notebooks that are processed, and in memory, at once.
     pub jobs: usize,
 }
 
-/// The notebooks of a source by their ids, so that of two with one id the first counts.
+/// The notebooks of a source by id; the first of two candidates with the same id counts.
 type Claims = Mutex<HashMap<NotebookId, Claim>>;
 
 /// The first candidate with an id.
@@ -53,24 +54,24 @@ struct Claim {
     identity: Identity,
 }
 
-/// What a copy of a notebook has in common with it.
+/// Properties in which a notebook and its copy agree.
 #[derive(PartialEq, Eq)]
 struct Identity {
     digest: ContentDigest,
     revision: Revision,
-    /// As it was found, not as it is sealed here.
+    /// The connection string as the source has it, before this import seals it.
     connection: Option<StoredConnection>,
 }
 
-/// What was known of a stored notebook before its candidate was read.
+/// State of a stored notebook before its candidate was read.
 enum Known {
-    /// Nobody asked, or for another one.
+    /// The store was not asked, or about another notebook.
     Nothing,
-    /// What was there then.
+    /// The state at that time.
     Asked(Option<Digested>),
 }
 
-/// A notebook that was read, as it is to be stored.
+/// A notebook that was read, in the form in which it is stored.
 struct Prepared {
     notebook: Notebook,
     digest: ContentDigest,
@@ -78,11 +79,12 @@ struct Prepared {
 }
 
 impl Import {
-    /// Runs the import. Each candidate gets one line, in the source's order; a dry run's lines are those that a live run
-    /// would give now.
+    /// Runs the import. Each candidate gets one line, in the source's order. The lines of a dry run are those that a
+    /// live run would give now.
     ///
     /// # Errors
-    /// When nothing can be read, the store is gone, or the lines cannot be kept. What was done until then stays done.
+    /// If the source cannot be read, the store is gone, or the lines cannot be kept. Notebooks stored until then
+    /// remain.
     pub async fn run(&self, watch: &mut dyn ProgressObserver) -> Result<Summary, TransferError> {
         let source = Arc::clone(&self.source);
         let candidates = blocking(move || source.candidates()).await?.map_err(TransferError::Source)?;
@@ -112,7 +114,7 @@ impl Import {
         }
     }
 
-    /// One candidate, from its file to its line.
+    /// Imports one candidate, from its file to its line.
     async fn one(
         &self,
         mut job: Job,
@@ -151,17 +153,17 @@ impl Import {
         Ok(line(&candidate, &id, decision.outcome, reason))
     }
 
-    /// Decides, and does it, until what was decided on was still so when it was done.
+    /// Decides and acts, and does both again if the stored notebook changed between the two.
     async fn store_one(&self, prepared: &Prepared, known: Known) -> Result<Decision, Trouble> {
         let store = &*self.store;
         let failed = |error| Trouble::of(DATABASE, error);
         let id = &prepared.notebook.id;
         let mut stored = match known {
-            // A dry run creates nothing, so a damaged notebook in the place, of which there is no digest, is found now.
+            // A dry run creates nothing, so it has to look for a damaged notebook in this place, which has no digest.
             Known::Asked(stored) if !(self.dry_run && stored.is_none()) => stored,
             Known::Asked(_) | Known::Nothing => look(store, id).await.map_err(failed)?,
         };
-        // What an earlier round did, if the store did not know whether it happened.
+        // The decision of an earlier round whose outcome the store does not know.
         let mut in_doubt: Option<Decision> = None;
         for _ in 0..ROUNDS {
             let read = (&prepared.notebook, prepared.digest);
@@ -197,13 +199,13 @@ impl Import {
 struct Ready {
     id: NotebookId,
     digest: ContentDigest,
-    /// Taken by the claim.
+    /// The claim takes it.
     identity: Option<Identity>,
-    /// What to store, and notices; or why it cannot be stored.
+    /// The notebook to store, with notices; or the reason why it cannot be stored.
     prepared: Result<(Notebook, Vec<String>), String>,
 }
 
-/// Reads a candidate, and brings it into the form in which it is stored.
+/// Reads a candidate and converts it to the form in which it is stored.
 fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Ready, Fault> {
     let found = candidate.fault.clone().map_or_else(|| source.read(candidate), Err)?;
     let mut notebook = found.notebook;
@@ -233,8 +235,8 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
     Ok(Ready { id, digest, identity, prepared })
 }
 
-/// The cell with the names that its code reads and writes, computed afresh. Code that does not parse keeps those that came
-/// with it: they may be of the last code that did.
+/// Returns the cell with the names that its code reads and writes, computed again. Code that does not parse keeps the
+/// names that came with it: they may be of the last code that parsed.
 fn analysed(cell: &Cell) -> Cell {
     let analysis = analyse(cell.cell_type, &cell.code);
     if analysis.error().is_some() {
@@ -243,7 +245,7 @@ fn analysed(cell: &Cell) -> Cell {
     Cell { analysis: Arc::new(analysis), ..cell.clone() }
 }
 
-/// Takes an id for a candidate; fails when an earlier one has it.
+/// Claims an id for a candidate; fails if an earlier candidate has it.
 fn claim(
     claims: &Claims,
     candidate: &Arc<Candidate>,

@@ -1,12 +1,12 @@
-//! Moving notebooks: importing them into a store, proving that nothing is missing there, and exporting them again.
+//! Transfer of notebooks: importing them into a store, verifying the import, and exporting them again.
 //!
-//! - [`Import`] reads notebooks from a [`Source`] and stores them, one call to the store for each; or, as a dry run, says
-//!   what it would do. Both decide by the same function.
-//! - [`Verify`] compares every notebook of a source completely with the one that is stored.
-//! - [`Export`] copies notebooks from a store to a [`Target`], and says the moment that the copy reflects.
+//! - [`Import`] reads notebooks from a [`Source`] and stores them, with one call to the store for each; a dry run only
+//!   reports what it would do. Both decide by the same function.
+//! - [`Verify`] compares every notebook of a source completely with the stored one.
+//! - [`Export`] copies notebooks from a store to a [`Target`], and returns the moment that the copy reflects.
 //!
-//! No store and no file format is named here: programs choose the stores, and hand in a source and a target for each format. What
-//! happens to each notebook is told to a [`ProgressObserver`], one [`Line`] each, in the source's order.
+//! This crate names no store and no file format: programs choose the stores, and pass in a source and a target for each
+//! format. A [`ProgressObserver`] receives one [`Line`] for each notebook, in the source's order.
 //!
 //! ```
 //! use std::io;

@@ -1,4 +1,4 @@
-//! What became of each notebook, for people and programs.
+//! Outcome of each notebook, for people and programs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,54 +8,54 @@ use serde::Serialize;
 
 use crate::source::{Fault, FaultKind};
 
-/// What became of one file or notebook: a line of the report.
+/// Outcome of one file or notebook: a line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
-    /// The file; absent where a notebook is copied from one store to another.
+    /// The file; absent if a notebook is copied from one store to another.
     pub file: Option<String>,
-    /// The notebook, when it is known.
+    /// The notebook, if it is known.
     pub id: Option<NotebookId>,
-    /// What became of it.
+    /// Outcome for the file or notebook.
     #[serde(rename = "result")]
     pub outcome: Outcome,
-    /// Why, or what else a person should know: no content, no secret.
+    /// Reason, or a notice for a person. It contains no content and no secret.
     pub reason: Option<String>,
-    /// At which byte of the file something is wrong.
+    /// Byte of the file at which something is wrong.
     pub offset: Option<u64>,
 }
 
-/// What became of a notebook.
+/// Outcome for a notebook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Import: it was not there, and is now.
+    /// Import: the notebook was missing and was created.
     Imported,
-    /// Import: another content was there; this one is now.
+    /// Import: other content was there and was replaced.
     Updated,
     /// Import, export: the same content was there already.
     Unchanged,
-    /// Import: left alone on purpose.
+    /// Import: left unchanged on purpose.
     Skipped,
-    /// It is no notebook, or beyond a limit.
+    /// Not a notebook, or beyond a limit.
     Invalid,
-    /// It could not be done.
+    /// Failed.
     Failed,
     /// Verification: the same in every field.
     Same,
     /// Verification: edited since it was imported.
     Newer,
-    /// Verification: not the same.
+    /// Verification: different.
     Different,
-    /// Verification: not there at all.
+    /// Verification: missing.
     Missing,
     /// Export: written.
     Exported,
-    /// Export: removed from the copy, since it is no longer in the store.
+    /// Export: removed from the copy, because it is no longer in the store.
     Removed,
 }
 
 impl Outcome {
-    /// As the report writes it.
+    /// Returns the outcome as the report writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Outcome {
         }
     }
 
-    /// Whether a person has to do something about it.
+    /// Returns `true` if a person has to act on it.
     #[must_use]
     pub fn is_trouble(self) -> bool {
         matches!(self, Self::Invalid | Self::Failed | Self::Different | Self::Missing)
@@ -82,7 +82,7 @@ impl Outcome {
 }
 
 impl Line {
-    /// A candidate that gave no notebook.
+    /// Returns the line of a candidate that gave no notebook.
     pub(crate) fn of_fault(file: &str, fault: Fault) -> Self {
         let outcome = match fault.kind {
             FaultKind::Invalid => Outcome::Invalid,
@@ -93,18 +93,18 @@ impl Line {
     }
 }
 
-/// How many of each.
+/// Number of lines by outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary(BTreeMap<Outcome, u64>);
 
 impl Summary {
-    /// How many lines said so.
+    /// Returns the number of lines with this outcome.
     #[must_use]
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.0.get(&outcome).copied().unwrap_or_default()
     }
 
-    /// Whether any of these came up.
+    /// Returns `true` if there was a line with any of these outcomes.
     #[must_use]
     pub fn has_any(&self, outcomes: &[Outcome]) -> bool {
         outcomes.iter().any(|outcome| self.count(*outcome) > 0)
@@ -115,14 +115,15 @@ impl Summary {
     }
 }
 
-/// Is told how far something is.
+/// Observer of the progress of a transfer.
 pub trait ProgressObserver: Send {
-    /// There are so many to come; perhaps some more or fewer.
+    /// Reports the approximate number of lines to come.
     fn begin(&mut self, total: usize);
 
-    /// Another one is done. It has happened, so a failure to tell of it cannot take it back: it ends the rest.
+    /// Reports one line. Its work is done already, so a failure to keep the line does not undo it but ends the
+    /// transfer.
     ///
     /// # Errors
-    /// When the line could not be kept.
+    /// If the line cannot be kept.
     fn line(&mut self, line: &Line) -> io::Result<()>;
 }

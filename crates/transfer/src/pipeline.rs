@@ -1,4 +1,4 @@
-//! Working on many things at once, and telling what became of them in their order.
+//! Concurrent work on many notebooks, whose outcomes are reported in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use crate::TransferError;
 use crate::line::{Line, ProgressObserver, Summary};
 use crate::stored::Trouble;
 
-/// Outcomes that wait for an earlier one before they are told, for each job at most.
+/// Maximum number of outcomes that wait for an earlier one, for each job.
 const WAITING: usize = 32;
 
-/// A line, or why there is no use in going on.
+/// A line, or the reason why the transfer cannot continue.
 pub(crate) type Worked = Result<Line, TransferError>;
 
-/// Tasks that are under way, oldest first.
+/// Tasks in flight, oldest first.
 pub(crate) struct Pipeline<'w> {
     watch: &'w mut dyn ProgressObserver,
     permits: Arc<Semaphore>,
@@ -29,7 +29,7 @@ pub(crate) struct Pipeline<'w> {
     summary: Summary,
 }
 
-/// The right to have one notebook in memory, and a place in the order.
+/// Permit to have one notebook in memory, and a place in the order.
 pub(crate) struct Job {
     before: Option<oneshot::Receiver<()>>,
     after: Option<oneshot::Sender<()>>,
@@ -38,21 +38,22 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Waits until all that come before have passed on. Whoever goes without passing on is taken to have.
+    /// Waits until all earlier jobs have passed on. A job that is dropped counts as passed on.
     pub(crate) async fn turn(&mut self) {
         if let Some(before) = self.before.take() {
             let _ = before.await; // gone is passed on
         }
     }
 
-    /// Lets the next one have its turn.
+    /// Lets the next job have its turn.
     pub(crate) fn pass_on(&mut self) {
         if let Some(after) = self.after.take() {
             let _ = after.send(()); // there may be no next one
         }
     }
 
-    /// Sorts what went wrong: this one alone, or all. After the latter nothing new is begun.
+    /// Separates a failure of this notebook from one of the transfer. After the latter, the pipeline begins nothing
+    /// new.
     pub(crate) fn sort(&self, trouble: Trouble) -> Result<String, TransferError> {
         match trouble {
             Trouble::One(reason) => Ok(reason),
@@ -65,7 +66,7 @@ impl Job {
 }
 
 impl<'w> Pipeline<'w> {
-    /// At most `jobs` notebooks are in memory at once.
+    /// Returns a pipeline with at most `jobs` notebooks in memory at once.
     pub(crate) fn new(jobs: usize, watch: &'w mut dyn ProgressObserver) -> Self {
         let jobs = jobs.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -83,7 +84,7 @@ impl<'w> Pipeline<'w> {
         self.watch
     }
 
-    /// Begins another one when there is room, telling of earlier ones meanwhile. Says whether to go on.
+    /// Begins another task when there is room, and reports earlier ones meanwhile. Fails if the transfer has to end.
     pub(crate) async fn begin<F>(&mut self, work: impl FnOnce(Job) -> F) -> Result<(), TransferError>
     where
         F: Future<Output = Worked> + Send + 'static,
@@ -102,26 +103,26 @@ impl<'w> Pipeline<'w> {
         let before = self.turn.replace(next);
         let job = Job { before, after: Some(after), stopped: Arc::clone(&self.stopped), _permit: permit };
         self.tasks.push_back(tokio::spawn(work(job)));
-        // A failure may be known and not yet told, since it waits for its place: nothing more is begun.
+        // A failure may have happened and not been reported yet, because it waits for its turn: nothing more is begun.
         while self.stopped.load(Ordering::Relaxed) && !self.tasks.is_empty() {
             self.tell_next().await?;
         }
         Ok(())
     }
 
-    /// Tells of one that needed no work.
+    /// Reports a line that needed no work.
     pub(crate) fn tell_now(&mut self, line: &Line) -> Result<(), TransferError> {
         self.summary.add(line.outcome);
         self.watch.line(line).map_err(TransferError::Report)
     }
 
-    /// Waits for all that are under way. Also after a failure, so that nothing is left half told: what was done before it
-    /// is told, and the failure is returned.
+    /// Waits for all tasks in flight. After a failure as well: the work done before it is reported, then the failure is
+    /// returned.
     pub(crate) async fn drain(&mut self, outcome: Result<(), TransferError>) -> Result<(), TransferError> {
         let mut outcome = outcome;
         while let Some(done) = self.tasks.next().await {
             let told = match done {
-                // A report that cannot be written is not tried again.
+                // After a failed write of the report, no more lines are written.
                 _ if matches!(outcome, Err(TransferError::Report(_))) => Ok(()),
                 done => self.tell(done),
             };
@@ -130,7 +131,7 @@ impl<'w> Pipeline<'w> {
         outcome
     }
 
-    /// As [`Self::drain`], at the end of all; says how many of each there were.
+    /// Does the same as [`Self::drain`] at the end, and returns the number of lines by outcome.
     pub(crate) async fn end(&mut self, outcome: Result<(), TransferError>) -> Result<Summary, TransferError> {
         self.drain(outcome).await?;
         Ok(std::mem::take(&mut self.summary))
@@ -149,7 +150,7 @@ impl<'w> Pipeline<'w> {
     }
 }
 
-/// Does work that blocks where it may.
+/// Runs blocking work on a thread for it.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TransferError> {
     tokio::task::spawn_blocking(work).await.map_err(|panicked| TransferError::Broken(panicked.to_string()))
 }

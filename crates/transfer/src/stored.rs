@@ -1,4 +1,4 @@
-//! Asking a store, with patience for what passes.
+//! Calls to a store, with retries of transient failures.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,16 @@ use quire_storage::{Digested, NotebookStore, StoreError};
 use crate::TransferError;
 use crate::error::chain;
 
-/// How long a call is made again that the store has no capacity for, or that meets it while it restarts.
+/// Time for which a call is retried if the store is overloaded or unavailable.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long the first wait between two tries is; each following one is twice as long.
+/// First wait between two attempts; each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// Why something could not be done with one notebook.
+/// Failure of the work on one notebook.
 pub(crate) enum Trouble {
-    /// This notebook fails, in a clause; the others may do well.
+    /// Only this notebook fails, for the reason in the clause.
     One(String),
-    /// There is no use in going on.
+    /// The whole transfer has to end.
     All(TransferError),
 }
 
@@ -30,7 +30,7 @@ impl Trouble {
     }
 }
 
-/// Makes a call that may be repeated, again while the store says that it may succeed later.
+/// Makes an idempotent call, and retries it while the store is overloaded or unavailable.
 pub(crate) async fn patiently<T, F>(call: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
@@ -46,7 +46,7 @@ where
     }
 }
 
-/// What is stored of a notebook now, damaged ones included, which digests leave out.
+/// Returns what is stored of a notebook now, also of a damaged one, which has no digest.
 pub(crate) async fn look(store: &dyn NotebookStore, id: &NotebookId) -> Result<Option<Digested>, StoreError> {
     let ids = std::slice::from_ref(id);
     if let Some(found) = patiently(|| store.digests(ids)).await?.pop() {

@@ -1,4 +1,4 @@
-//! Where notebooks are exported to.
+//! Targets of exported notebooks.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use quire_storage::{NotebookStore, NotebookStoreExt as _, StoreError};
 
 use crate::export::list;
 
-/// A place for copies of notebooks: a store, or files in some format. Another format is another implementation.
+/// A target of copies of notebooks: a store, or files in some format. Each format has its own implementation.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -43,26 +43,26 @@ use crate::export::list;
 /// ```
 #[async_trait]
 pub trait Target: Debug + Send + Sync + 'static {
-    /// The notebooks that are there; of this owner, where the place knows owners.
+    /// Returns the ids of the notebooks in the target; only this owner's, if the target stores owners.
     ///
     /// # Errors
-    /// When they cannot be found out.
+    /// If they cannot be listed.
     async fn ids(&self, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError>;
 
-    /// Puts a notebook there, in the place of an earlier copy. Says whether that was another one than this.
+    /// Stores a notebook, and replaces an earlier copy. Returns `true` if there was none or a different one.
     ///
     /// # Errors
-    /// When it cannot be put there; what was there then stays.
+    /// If the notebook cannot be stored; an earlier copy remains.
     async fn put(&self, notebook: &Notebook) -> Result<bool, StoreError>;
 
-    /// Takes a notebook away.
+    /// Deletes a notebook.
     ///
     /// # Errors
-    /// When it cannot be taken away, or is not there.
+    /// If the notebook cannot be deleted, or does not exist.
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError>;
 }
 
-/// A store as a place for copies.
+/// A store as a target.
 #[derive(Clone, Debug)]
 pub struct StoreTarget(pub Arc<dyn NotebookStore>);
 

@@ -1,4 +1,4 @@
-//! Proving that what a source holds is in a store.
+//! Verification that a store holds what a source holds.
 
 use std::sync::Arc;
 
@@ -12,21 +12,23 @@ use crate::pipeline::{Job, Pipeline, Worked, blocking};
 use crate::source::{Candidate, Source};
 use crate::stored::{Trouble, patiently};
 
-/// A verification: every notebook of a source is compared completely with the one that is stored. Nothing is written.
+/// A verification: compares every notebook of a source completely with the stored one. It writes nothing.
 ///
-/// Compared are id, owner, name, connection string (opened), unknown fields, and of each cell in order id, type, code,
-/// unknown fields, and results with every output. Where anything is different, a stored notebook of the same owner and life at
-/// a higher revision was edited since ([`Outcome::Newer`]); everything else is different: of another owner or another life, or
-/// beside a file that has no revision, nothing shows that the one comes from the other. One at a lower revision is different.
+/// The comparison covers id, owner, name, connection string (opened), unknown fields, and of each cell in order id,
+/// type, code,
+/// unknown fields, and results with every output. If anything differs, a stored notebook of the same owner and life at
+/// a higher revision was edited since ([`Outcome::Newer`]). Every other difference is [`Outcome::Different`]: for
+/// another owner or another life, or for a file that has no revision, nothing shows that the one comes from the other.
+/// A stored notebook at a lower revision is different.
 #[derive(Clone, Debug)]
 pub struct Verify {
-    /// Where the notebooks should be.
+    /// The store that should hold the notebooks.
     pub store: Arc<dyn NotebookStore>,
-    /// Where they came from.
+    /// The source of the notebooks.
     pub source: Arc<dyn Source>,
-    /// What connection strings are sealed with.
+    /// Keys that seal connection strings.
     pub keys: Option<Arc<SecretKeys>>,
-    /// How many notebooks are worked on at once.
+    /// Maximum number of notebooks that are processed at once.
     pub jobs: usize,
 }
 
@@ -34,7 +36,7 @@ impl Verify {
     /// Runs the verification. Each candidate gets one line, in the source's order.
     ///
     /// # Errors
-    /// When nothing can be read, the store is gone, or the lines cannot be kept.
+    /// If the source cannot be read, the store is gone, or the lines cannot be kept.
     pub async fn run(&self, watch: &mut dyn ProgressObserver) -> Result<Summary, TransferError> {
         let source = Arc::clone(&self.source);
         let candidates = blocking(move || source.candidates()).await?.map_err(TransferError::Source)?;

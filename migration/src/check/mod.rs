@@ -1,4 +1,4 @@
-//! Whether a live schema is the one that this build expects, whatever the record says.
+//! Comparison of a live schema with the schema that this build expects, regardless of the record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +7,15 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::{MigrateError, session};
 
-/// The schema that [`STEPS`](crate::STEPS) lead to, as [`describe`] tells it.
+/// The schema that [`STEPS`](crate::STEPS) lead to, as [`describe`] formats it.
 pub const SCHEMA: &str = include_str!("../schema.txt");
 
-/// What a live schema has beside what is expected.
+/// Differences between a live schema and the expected one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// What is missing, other than expected, or not expected in a table of ours: a sentence for each.
+    /// Objects of Quire's tables that are missing, different or not expected, with a sentence for each.
     pub differences: Vec<String>,
-    /// Tables and sequences that are not ours. They are somebody's own, and no fault.
+    /// Tables and sequences that are not Quire's. They are no error.
     pub others: Vec<String>,
 }
 
@@ -23,25 +23,25 @@ pub struct Findings {
 ///
 /// # Errors
 ///
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub async fn check(connection: &mut PgConnection, expected: &str) -> Result<Findings, MigrateError> {
     Ok(compare(expected, &read(connection).await?))
 }
 
-/// A live schema, as lines in a fixed order: the form that [`check`] expects.
+/// Describes a live schema as lines in a fixed order: the form that [`check`] expects.
 ///
 /// # Errors
 ///
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub async fn describe(connection: &mut PgConnection) -> Result<String, MigrateError> {
     let lines = read(connection).await?;
     Ok(lines.into_iter().map(|(_, line)| line + "\n").collect())
 }
 
-/// Each with the table or sequence that it belongs to.
+/// Reads the lines of the description, each with the table or sequence that it belongs to.
 async fn read(connection: &mut PgConnection) -> Result<Vec<(String, String)>, MigrateError> {
     let line = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    // One message, and so one transaction: the settings hold for the question alone.
+    // One message is one transaction, so the settings apply to this query only.
     let sql = format!("{} {}", session::DIALECT, include_str!("catalog.sql"));
     let rows = session::rows(connection, sql).await;
     rows.and_then(|rows| rows.iter().map(line).collect()).map_err(MigrateError::database("read the live schema"))
@@ -67,7 +67,7 @@ fn compare(expected: &str, live: &[(String, String)]) -> Findings {
             Some(description) => {
                 findings.differences.push(format!("{thing}: expected `{wanted}`, found `{description}`"));
             }
-            // Where a table is missing, so is everything of it; its name is enough.
+            // A missing table is reported by its name alone, without its columns and constraints.
             None if is_whole(thing) || there.contains(owner(thing)) => {
                 findings.differences.push(format!("{thing}: missing, expected `{wanted}`"));
             }
@@ -80,7 +80,7 @@ fn compare(expected: &str, live: &[(String, String)]) -> Findings {
     findings
 }
 
-/// `column cells.code` belongs to `cells`.
+/// Returns the table or sequence of an object: `column cells.code` belongs to `cells`.
 fn owner(thing: &str) -> &str {
     let name = thing.split_once(' ').map_or(thing, |(_, name)| name);
     name.split_once('.').map_or(name, |(owner, _)| owner)

@@ -1,11 +1,11 @@
-//! The live schema against the one expected.
+//! Comparison of the live schema with the expected one.
 
 use quire_migration::{Kind, SCHEMA, STEPS, SchemaState, check, describe, state};
 use quire_test_postgres::Database;
 
 use crate::support::{bring_up, execute, migrated, step};
 
-/// To renew the file after a new step: `QUIRE_RENEW=1 cargo test -p quire-migration the_expected_schema`.
+/// After a new step, update the file with `QUIRE_RENEW=1 cargo test -p quire-migration the_expected_schema`.
 #[tokio::test]
 async fn the_expected_schema_is_what_the_steps_lead_to() {
     let database = migrated(STEPS).await;
@@ -124,7 +124,7 @@ async fn the_tables_of_others_are_no_difference() {
     assert_eq!(findings.others, ["sequence reports_id_seq", "table reports"]);
 }
 
-/// Values of every kind of which the text depends on a setting, and SQL of which the meaning does.
+/// Values of every kind whose text depends on a setting, and SQL whose meaning does.
 const VALUES: &str = r"
     CREATE TABLE first (
         id integer PRIMARY KEY,

@@ -1,4 +1,4 @@
-//! What the tables refuse.
+//! Constraints of the tables.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use quire_migration::{SCHEMA, STEPS};
 
 use crate::support::{execute, fill, migrated};
 
-/// Each constraint with a statement that it alone stops. NOT NULL is told apart below.
+/// Each constraint with a statement that only this constraint refuses. NOT NULL is checked separately below.
 const VIOLATIONS: &[(&str, &str)] = &[
     ("users_pkey", "INSERT INTO users (id) VALUES ('alice')"),
     ("users_clerk_user_id_key", "UPDATE users SET clerk_user_id = 'clerk_alice' WHERE id = 'bob'"),
@@ -37,7 +37,7 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("quire_migrations_kind_known", "UPDATE quire_migrations SET kind = 'harmless'"),
 ];
 
-/// What is just within the limits.
+/// Statements just within the limits.
 const ALLOWED: &[&str] = &[
     "INSERT INTO users (id) VALUES (repeat('é', 255))",
     "INSERT INTO users (id, clerk_user_id) VALUES ('no clerk', NULL)",

@@ -1,4 +1,4 @@
-//! Runs that were cut off.
+//! Interrupted runs.
 
 use quire_migration::{Kind, SchemaState, Step, describe, state};
 use std::time::Duration;
@@ -64,7 +64,7 @@ async fn a_step_outside_a_transaction_goes_up_and_down() {
     }
 }
 
-/// A step that is left half-done stays named, and the next run repeats it whole.
+/// Tests that the record keeps the name of a half-done step, and that the next run repeats the whole step.
 #[tokio::test]
 async fn a_step_outside_a_transaction_that_was_cut_off_is_repeated() {
     let database = migrated(&[TABLE]).await;

@@ -1,4 +1,4 @@
-//! Runs beside others, and beside traffic.
+//! Runs concurrent with other runs and with traffic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use crate::support::{FIRST, LIMITS, SECOND, bring_up_told, execute, migrated, st
 const WIDER: Step =
     step("m2_wider", Kind::Compatible, "ALTER TABLE first ADD COLUMN a integer;", "ALTER TABLE first DROP COLUMN a;");
 
-/// The step asks for a lock that an open transaction's conflicts with. Whoever comes then queues up behind the step, so it must
-/// let go soon, and in the end say who was in the way.
+/// The step requests a lock that conflicts with an open transaction's. Later sessions queue behind the step, so it must
+/// release its request soon and finally report the blocking session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_transaction_stops_the_run_and_no_traffic() {
     let database = migrated(&[FIRST]).await;
@@ -57,7 +57,7 @@ async fn an_open_transaction_stops_the_run_and_no_traffic() {
 
     assert!(took >= LIMITS.lock_timeout * LIMITS.tries, "it did try: {took:?}");
     assert!(slowest >= LIMITS.lock_timeout / 2, "the reader never queued up, so this shows nothing: {slowest:?}");
-    // With room for a busy machine; behind all the tries it would have been more than two seconds.
+    // The limit leaves room for a busy machine; waiting for all attempts would have taken more than two seconds.
     assert!(slowest < LIMITS.lock_timeout + Duration::from_secs(1), "the reader waited too long: {slowest:?}");
 
     execute(&mut holder, "ROLLBACK").await.unwrap();
@@ -91,7 +91,7 @@ async fn a_transaction_that_ends_soon_only_delays_the_step() {
 async fn a_run_does_not_wait_for_another_for_ever() {
     let database = Database::empty().await;
     let mut holder = database.connect().await;
-    // What `up --sql` and every run begin with.
+    // The lock statement with which `up --sql` and every run begin.
     let script = quire_migration::sql(STEPS);
     let lock = script.lines().find(|line| line.contains("pg_advisory_xact_lock")).unwrap();
     execute(&mut holder, format!("SET application_name = 'the other run'; BEGIN; {lock}")).await.unwrap();
@@ -110,7 +110,7 @@ async fn a_run_does_not_wait_for_another_for_ever() {
     assert_eq!(done.unwrap().state, SchemaState::Current);
 }
 
-/// Time-outs that an administrator set for sessions in general must not end a run in its middle.
+/// Tests that time-outs which an administrator set for all sessions do not end a run.
 #[tokio::test]
 async fn time_outs_of_the_role_do_not_end_a_run() {
     let database = migrated(&[FIRST]).await;
@@ -150,13 +150,13 @@ async fn everything_works_through_a_pooler_in_transaction_mode() {
     }
     let mut connection = quire_migration::connect(&options, LIMITS.connect).await.unwrap();
     assert_eq!(state(&mut connection, &steps).await.unwrap(), SchemaState::NotMigrated);
-    // Nothing of the runs stays behind on the pooler's connections.
+    // No lock of the runs remains on the pooler's connections.
     let held = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(texts(&mut database.connect().await, held).await, ["0"]);
 }
 
-/// That a run needs two connections is said where there is only one.
+/// Tests that the error names the two connections that a run needs if there is only one.
 #[tokio::test]
 async fn a_limit_of_one_connection_is_named() {
     let short = Limits { connect: Duration::from_secs(2), ..LIMITS };
@@ -181,7 +181,7 @@ async fn a_limit_of_one_connection_is_named() {
         "ALTER ROLE {role} CONNECTION LIMIT -1; SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = '{role}'"
     );
     execute(&mut superuser, gone).await.unwrap();
-    // The superuser's counts too.
+    // The connections of a superuser count as well.
     execute(&mut superuser, format!("ALTER DATABASE {name} CONNECTION LIMIT 2")).await.unwrap();
     told(&options, "53300").await;
     execute(&mut superuser, format!("ALTER DATABASE {name} CONNECTION LIMIT -1")).await.unwrap();

@@ -1,4 +1,4 @@
-//! The roles of `docs/schema.md`, made by exactly the SQL that it shows.
+//! The roles of `docs/schema.md`, created by exactly the SQL that it shows.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::support::{FIRST, LIMITS, SECOND, execute, fill, rows_of, tables, text
 
 const DOCUMENT: &str = include_str!("../../../docs/schema.md");
 
-/// The document's n-th block of SQL.
+/// Returns the n-th block of SQL of the document.
 fn block(index: usize) -> &'static str {
     DOCUMENT.split("```sql\n").nth(index + 1).unwrap().split("```").next().unwrap()
 }
@@ -34,7 +34,7 @@ async fn refused(connection: &mut PgConnection, statement: &str) {
     assert_eq!(code.as_deref(), Some("42501"), "insufficient privilege is what stops {statement}: {error}");
 }
 
-/// A server of its own, because roles belong to the whole server.
+/// Runs on a server of its own, because roles belong to the whole server.
 #[tokio::test]
 async fn the_owner_migrates_and_the_server_has_rights_on_rows_only() {
     let server = Server::start(&Settings::default());
@@ -52,7 +52,7 @@ async fn the_owner_migrates_and_the_server_has_rights_on_rows_only() {
     let mut owners = owner.connect().await.unwrap();
     execute(&mut owners, block(1)).await.unwrap();
 
-    // What a server does.
+    // Statements that a server uses.
     let mut servers = data.connect().await.unwrap();
     assert_eq!(state(&mut servers, STEPS).await.unwrap(), SchemaState::Current);
     fill(&mut servers).await;
@@ -66,7 +66,7 @@ async fn the_owner_migrates_and_the_server_has_rights_on_rows_only() {
         .await
         .unwrap();
 
-    // What it must not.
+    // Statements that a server must not be allowed.
     for statement in [
         "CREATE TABLE mine (id integer)",
         "CREATE TEMPORARY TABLE mine (id integer)",
@@ -92,7 +92,7 @@ async fn the_owner_migrates_and_the_server_has_rights_on_rows_only() {
     let error = up(&data, &[STEPS, &[FIRST]].concat(), &LIMITS, &mut |_| ()).await.unwrap_err();
     assert!(matches!(error, MigrateError::Database { .. } | MigrateError::Step { .. }), "{error}");
 
-    // A step of the future gives the server its rights, and a fresh start keeps them.
+    // A future step gives the server its rights, and a fresh start keeps them.
     let steps = [STEPS, &[SECOND]].concat();
     up(&owner, &steps, &LIMITS, &mut |_| ()).await.unwrap();
     execute(&mut servers, "INSERT INTO second VALUES (1)").await.unwrap();
@@ -101,7 +101,7 @@ async fn the_owner_migrates_and_the_server_has_rights_on_rows_only() {
     refused(&mut servers, "DELETE FROM quire_migrations").await;
     assert!(describe(&mut servers).await.unwrap().contains("table second"));
 
-    // The migrator sees what the session does that is in its way.
+    // The migrator sees the state of the blocking session.
     execute(&mut servers, "SET application_name = 'quire-server'; BEGIN; LOCK TABLE second IN ROW EXCLUSIVE MODE")
         .await
         .unwrap();
@@ -111,7 +111,7 @@ async fn the_owner_migrates_and_the_server_has_rights_on_rows_only() {
     assert!(blocked.to_string().contains(named), "{blocked}");
 }
 
-/// The query of the document that finds the lock's holder.
+/// Tests the document's query that finds the holder of the lock.
 #[tokio::test]
 async fn the_query_for_the_lock_finds_its_holder() {
     let database = Database::empty().await;

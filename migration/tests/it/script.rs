@@ -1,4 +1,4 @@
-//! The statements without a database.
+//! The script of all statements.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

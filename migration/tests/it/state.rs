@@ -1,4 +1,4 @@
-//! Which schemas a server starts on.
+//! Schemas on which a server starts.
 
 use quire_migration::{Kind, MigrateError, SchemaState, Step, StepStatus, list, state};
 use quire_test_postgres::Database;
@@ -15,7 +15,7 @@ const COMPATIBLE: Step = step(
 const BREAKING: Step =
     step("m4_gone", Kind::Breaking, "DROP TABLE first;", "CREATE TABLE first (id integer PRIMARY KEY);");
 
-/// The state that a build of these steps sees.
+/// Returns the state that a build with these steps sees.
 async fn seen(database: &Database, steps: &[Step]) -> SchemaState {
     state(&mut database.connect().await, steps).await.unwrap()
 }
@@ -30,10 +30,10 @@ async fn a_server_works_one_compatible_step_behind_and_refuses_one_breaking_step
     let ahead = seen(&database, &old).await;
     assert_eq!(ahead, SchemaState::Ahead { compatible: true, unknown: vec!["m3_wider".into()] });
     assert!(ahead.may_serve() && ahead.advice().is_none());
-    // What the old server does goes on working.
+    // The statements of the old server still work.
     let mut connection = database.connect().await;
     execute(&mut connection, "INSERT INTO second (id) VALUES (1)").await.unwrap();
-    // An `up` of the old build, as a roll-back of a deployment runs it, has nothing to do.
+    // `up` of the old build, as in the roll-back of a deployment, has nothing to do.
     let report = bring_up(&database, &old).await.unwrap();
     assert_eq!((report.steps.len(), report.state), (0, ahead));
     let refused = take_down(&database, &old, 1).await.unwrap_err();
@@ -112,7 +112,7 @@ async fn the_list_says_of_each_step_how_far_it_is() {
     assert!(matches!(state, SchemaState::Ahead { compatible: false, .. }), "{state:?}");
 }
 
-/// A server may run it on any of its threads.
+/// A server may run them on any of its threads.
 #[test]
 fn runs_are_send() {
     fn send<T: Send>(_: &T) {}

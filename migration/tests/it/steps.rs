@@ -1,4 +1,4 @@
-//! Up, down and up again.
+//! Steps applied, taken back and applied again.
 
 use quire_migration::{MigrateError, Migrator, STEPS, SchemaState, describe, fresh, state};
 use quire_test_postgres::Database;
@@ -48,7 +48,7 @@ async fn applies_nothing_twice() {
     assert_eq!(texts(&mut connection, "SELECT quire_migrations::text FROM quire_migrations ORDER BY 1").await, record);
 }
 
-/// The rows without the column that a step adds to a table of an earlier one, with the value that it gives to what is there.
+/// Returns the rows without the column that a step adds to an existing table, with the column's value in existing rows.
 fn without_added(step: &str, rows: Vec<String>) -> Vec<String> {
     let added = match step {
         "m20261130_080000_notebook_lives" => r#","life":"00000000-0000-0000-0000-000000000000""#,
@@ -63,7 +63,7 @@ async fn each_step_alone_keeps_the_rows_of_the_others() {
     let mut connection = database.connect().await;
     for (index, step) in STEPS.iter().enumerate() {
         let steps = &STEPS[..=index];
-        // The record is made by the first step, and stays.
+        // The first step creates the record, which remains.
         let before = if index == 0 { String::new() } else { describe(&mut connection).await.unwrap() };
         let rows_before = dump(&mut connection).await;
 
@@ -134,7 +134,7 @@ async fn deleting_a_user_leaves_no_row_of_theirs() {
     assert!(left.iter().all(|row| row.starts_with("write_probe ")), "{left:?}");
 }
 
-/// A program that applies the steps with `sea-orm-migration` leaves the same schema and the same record.
+/// Tests that a program that applies the steps with `sea-orm-migration` leaves the same schema and the same record.
 #[tokio::test]
 async fn sea_orm_applies_the_same() {
     let ours = migrated(STEPS).await;

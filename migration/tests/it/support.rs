@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use quire_test_postgres::Database;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
-/// Short enough for tests that wait for a limit, long enough for a busy machine.
+/// Limits that are short enough for tests which wait for one, and long enough for a busy machine.
 pub(crate) const LIMITS: Limits = Limits {
     connect: Duration::from_secs(30),
     wait_for_lock: Duration::from_secs(30),
@@ -17,7 +17,7 @@ pub(crate) const LIMITS: Limits = Limits {
     poll: Duration::from_millis(50),
 };
 
-/// An empty database brought to these steps.
+/// Returns an empty database brought to these steps.
 pub(crate) async fn migrated(steps: &[Step]) -> Database {
     let database = Database::empty().await;
     bring_up(&database, steps).await.unwrap();
@@ -32,7 +32,7 @@ pub(crate) async fn take_down(database: &Database, steps: &[Step], count: usize)
     down(&database.options(), steps, count, &LIMITS, &mut |_| ()).await
 }
 
-/// As [`bring_up`], with what was told on the way.
+/// As [`bring_up`], with the reported progress.
 pub(crate) async fn bring_up_told(
     database: &Database,
     steps: &[Step],
@@ -47,13 +47,13 @@ pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String
     sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.map(|done| done.rows_affected())
 }
 
-/// The first column of every row, as text.
+/// Returns the first column of every row, as text.
 pub(crate) async fn texts(connection: &mut PgConnection, sql: impl Into<String>) -> Vec<String> {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await.unwrap();
     rows.iter().map(|row: &PgRow| row.get(0)).collect()
 }
 
-/// Every row of every table but the record of steps, table by table, as text.
+/// Returns every row of every table except the record of steps, table by table, as text.
 pub(crate) async fn dump(connection: &mut PgConnection) -> Vec<String> {
     let mut dump = Vec::new();
     for table in tables(connection).await {
@@ -63,14 +63,14 @@ pub(crate) async fn dump(connection: &mut PgConnection) -> Vec<String> {
     dump
 }
 
-/// The names of the tables but that of the record of steps.
+/// Returns the names of all tables except the record of steps.
 pub(crate) async fn tables(connection: &mut PgConnection) -> Vec<String> {
     let schema = describe(connection).await.unwrap();
     let names = schema.lines().filter_map(|line| line.strip_prefix("table ")?.strip_suffix(": plain"));
     names.filter(|name| *name != "quire_migrations").map(str::to_owned).collect()
 }
 
-/// Rows for every table that a step makes, which fit the rows of the steps before it.
+/// Returns SQL for rows of the table that a step creates, which fit the rows of the steps before it.
 pub(crate) fn rows_of(step: &str) -> &'static str {
     match step {
         "m20261125_090000_users" => {
@@ -97,7 +97,7 @@ pub(crate) fn rows_of(step: &str) -> &'static str {
             "INSERT INTO idempotency_keys (user_id, key, request, outcome, created_at) \
              SELECT id, decode(repeat('0f', 32), 'hex'), decode(repeat('f0', 32), 'hex'), '{}', now() FROM users"
         }
-        // They make no table, and the rows that are there stay.
+        // These steps create no table, and existing rows remain.
         "m20261130_080000_notebook_lives" | "m20261130_110000_fewer_checks" => "SELECT 1",
         other => {
             panic!("say here what rows there are after step {other}, so that its way down and up is tested with them")
@@ -105,21 +105,21 @@ pub(crate) fn rows_of(step: &str) -> &'static str {
     }
 }
 
-/// Puts [`rows_of`] all steps into a migrated database.
+/// Inserts [`rows_of`] all steps into a migrated database.
 pub(crate) async fn fill(connection: &mut PgConnection) {
     for step in STEPS {
         execute(connection, rows_of(step.name)).await.unwrap();
     }
 }
 
-/// A transactional step of a list that only a test has.
+/// Returns a transactional step of a list that only a test has.
 pub(crate) const fn step(name: &'static str, kind: Kind, up: &'static str, down: &'static str) -> Step {
     Step { name, kind, up, down, transactional: true }
 }
 
-/// Two steps to begin with.
+/// The first of two steps.
 pub(crate) const FIRST: Step =
     step("m1_first", Kind::Breaking, "CREATE TABLE first (id integer PRIMARY KEY);", "DROP TABLE first;");
-/// See [`FIRST`].
+/// The second step, after [`FIRST`].
 pub(crate) const SECOND: Step =
     step("m2_second", Kind::Breaking, "CREATE TABLE second (id integer PRIMARY KEY);", "DROP TABLE second;");

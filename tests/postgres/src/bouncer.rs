@@ -12,10 +12,11 @@ use crate::machine::{User, free_port, program};
 use crate::server::Server;
 use crate::watchdog::Watchdog;
 
-/// A `PgBouncer` in transaction mode in front of a server, for all its databases; ends with this value or the process.
+/// A `PgBouncer` in transaction mode in front of a server, for all its databases. It ends with this value or the
+/// process.
 ///
-/// Before version 1.21 it knows nothing of prepared statements, so connections through it must not name any.
-/// It drops the start-up parameter `options`, as a pooler must be told to that serves clients which send it.
+/// Before version 1.21 it does not support prepared statements, so connections through it must not name any. It ignores
+/// the start-up parameter `options`, as a pooler for clients that send it has to be configured to.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: u16,
@@ -28,7 +29,7 @@ impl PgBouncer {
     ///
     /// # Panics
     ///
-    /// Where the machine has none; the message says what to install.
+    /// If the machine has none; the message says what to install.
     #[must_use]
     pub fn start(server: &Server) -> Self {
         Self::start_with(server, &[])
@@ -67,7 +68,7 @@ impl PgBouncer {
             options.get_port(),
             folder = folder.display(),
         );
-        // Of a setting that stands there twice, the last counts.
+        // If a setting occurs twice, the last one counts.
         text.extend(settings.iter().map(|(name, value)| format!("{name} = {value}\n")));
         let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let files = [("conf", text), ("users", format!("{} {}\n", quoted(&user), quoted(&password)))];
@@ -93,7 +94,7 @@ impl PgBouncer {
         Self { port, process, watchdog }
     }
 
-    /// Where the pooler listens, on 127.0.0.1.
+    /// Returns the pooler's port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port

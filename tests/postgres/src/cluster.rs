@@ -1,4 +1,4 @@
-//! A server process of our own, its data folder, and its life and death.
+//! The process of a throw-away server, its data folder, and its start and end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -15,21 +15,21 @@ use crate::server::URL_VARIABLE;
 use crate::tls;
 use crate::watchdog::Watchdog;
 
-/// The only user of a server of our own, a superuser.
+/// The only user of a throw-away server, a superuser.
 pub(crate) const SUPERUSER: &str = "quire";
 
-/// How often a server may find its port taken by somebody else before it starts.
+/// Maximum attempts to start a server whose port another process takes first.
 const PORT_ATTEMPTS: usize = 10;
 
-/// What a test wants of a server of its own.
+/// Settings of a server for one test.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Lines for `postgresql.conf`; they win over this crate's.
+    /// Lines for `postgresql.conf`; they override this crate's.
     pub conf: Vec<String>,
-    /// Whether a commit reaches the disk. It need not, unless the machine itself dies: [`kill`](crate::Server::kill) loses no
-    /// commit either way.
+    /// `true` if commits are flushed to the disk. Only a crash of the machine itself needs that:
+    /// [`kill`](crate::Server::kill) loses no commit either way.
     pub fsync: bool,
-    /// Whether the server offers TLS, with a certificate for `localhost`.
+    /// `true` if the server offers TLS, with a certificate for `localhost`.
     pub tls: bool,
 }
 
@@ -71,7 +71,7 @@ impl Cluster {
         for _ in 1..PORT_ATTEMPTS {
             match cluster.launch() {
                 Ok(()) => return cluster,
-                // Somebody was quicker. The words are these, since the server's locale is C.
+                // Another process took the port first. The message is in English, because the server's locale is C.
                 Err(log) if log.contains("could not bind") => cluster.port = free_port(),
                 Err(log) => panic!("PostgreSQL does not start:\n{log}"),
             }
@@ -79,7 +79,7 @@ impl Cluster {
         panic!("PostgreSQL finds no free port");
     }
 
-    /// A file that [`tls`] wrote.
+    /// Returns the path of a file that [`tls`] wrote.
     pub(crate) fn certificate(&self, name: &str) -> PathBuf {
         assert!(self.tls, "this server was started without TLS");
         self.watchdog.folder().join(name)
@@ -90,7 +90,7 @@ impl Cluster {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         let mut postmaster = process.take().expect("the server runs");
         let id = pid(postmaster.id());
-        // A stopped process starts no more children; once it is dead, its children can no longer be told.
+        // A stopped process starts no more children. Once it is dead, its children cannot be identified any more.
         kill_process(id, Signal::STOP).expect("it is our own");
         wait_until("PostgreSQL does not stop", || {
             state(postmaster.id()).is_none_or(|(state, _)| "TtZ".contains(state))
@@ -100,7 +100,7 @@ impl Cluster {
             let _ = kill_process(pid(*child), Signal::KILL); // it may have ended by itself
         }
         postmaster.wait().expect("it is our own");
-        // A child holds the shared memory until it is gone, and a new server refuses to start on memory in use.
+        // A child holds the shared memory until it has ended, and a new server refuses to start on memory in use.
         wait_until("PostgreSQL's children do not end", || children.iter().all(|child| has_ended(*child)));
         self.watchdog.watch(None);
     }
@@ -126,7 +126,8 @@ impl Cluster {
         self.watchdog.folder().join("data")
     }
 
-    /// A command that runs as the right user, in its own folder, and without what our own environment says to clients.
+    /// Returns a command that runs as the right user, in the server's folder, and without this process's environment
+    /// variables for clients.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command.current_dir(self.watchdog.folder()).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
@@ -166,7 +167,7 @@ impl Cluster {
             "listen_addresses = '127.0.0.1'".to_owned(),
             format!("unix_socket_directories = '{folder}'"),
             "max_connections = 200".to_owned(),
-            // In files of the data folder, so that they go with it.
+            // Shared memory is in files of the data folder, so that it is deleted with it.
             "dynamic_shared_memory_type = mmap".to_owned(),
         ];
         if !settings.fsync {
@@ -187,13 +188,13 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Its log, when it ended instead.
+    /// If the server ended instead; the error is its log.
     fn launch(&self) -> Result<(), String> {
         let log = self.watchdog.folder().join("log");
         let to = File::create(&log).expect("there is room");
         let mut postgres = self.command("postgres");
         postgres.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
-        // In a process group of its own, so that an interrupt from the keyboard ends the tests first.
+        // The server has its own process group, so that an interrupt from the keyboard ends the tests first.
         postgres.stdout(to.try_clone().expect("the file is open")).stderr(to).process_group(0);
         let mut postmaster = postgres.spawn().expect("postgres runs");
         self.watchdog.watch(Some(postmaster.id()));
@@ -220,7 +221,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Asks a child to end, waits, and insists when it does not. Never panics, since it runs while others do.
+/// Asks a child to end, waits, and kills it if it does not. Never panics, because it may run during another panic.
 pub(crate) fn end(child: &mut Child, signal: Signal) {
     let started = Instant::now();
     let _ = kill_process(pid(child.id()), signal);
@@ -234,7 +235,7 @@ pub(crate) fn end(child: &mut Child, signal: Signal) {
     }
 }
 
-/// Waits for another process; there is nothing to wait on but its signs of life.
+/// Waits for another process. It polls, because a process that is no child cannot be waited for.
 pub(crate) fn wait_until(complaint: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
@@ -243,7 +244,8 @@ pub(crate) fn wait_until(complaint: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// The server keeps its state in its lock file: the process's id is the first line, the state the eighth.
+/// Returns `true` if the server is ready. Its lock file contains its process id in the first line and its state in the
+/// eighth.
 fn is_ready(data: &Path, postmaster: u32) -> bool {
     let lock = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let line = |number| lock.lines().nth(number).map(str::trim);
@@ -254,15 +256,15 @@ fn pid(id: u32) -> Pid {
     i32::try_from(id).ok().and_then(Pid::from_raw).expect("ids of processes are positive")
 }
 
-/// A process's state, as a letter, and its parent. `None` when there is no such process.
+/// Returns a process's state, as a letter, and its parent; `None` if the process does not exist.
 fn state(process: u32) -> Option<(char, u32)> {
     let line = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before it is in brackets and may itself hold any.
+    // The name before these fields is in brackets and may itself contain brackets.
     let mut fields = line.rsplit_once(')')?.1.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// A zombie that nobody has collected yet has ended.
+/// Returns `true` if a process has ended; a zombie has.
 fn has_ended(process: u32) -> bool {
     state(process).is_none_or(|(state, _)| "ZX".contains(state))
 }

@@ -1,4 +1,4 @@
-//! A database of one test alone.
+//! A database for one test.
 
 use std::time::Duration;
 
@@ -9,50 +9,50 @@ use crate::machine::random_name;
 use crate::migrated::migrate;
 use crate::server::{Server, replace_in_url};
 
-/// How long dropping a database may take; a server that died under a test must not hold up its end.
+/// Time-out for dropping a database; a server that died during a test must not delay the test's end.
 const DROP_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A database of one test alone, dropped with this value, whoever is still connected.
+/// A database for one test. Dropping this value drops it, even if clients are still connected.
 #[derive(Debug)]
 pub struct Database {
     name: String,
     options: PgConnectOptions,
     url: String,
-    /// How to reach the server to drop this database.
+    /// Connection options for dropping this database.
     server: PgConnectOptions,
     throw_away: bool,
 }
 
 impl Database {
-    /// A migrated database on the shared server.
+    /// Creates a migrated database on the shared server.
     pub async fn fresh() -> Self {
         Self::on(Server::shared()).await
     }
 
-    /// A database without any table on the shared server.
+    /// Creates a database without any table on the shared server.
     pub async fn empty() -> Self {
         Self::empty_on(Server::shared()).await
     }
 
-    /// A migrated database on this server.
+    /// Creates a migrated database on this server.
     pub async fn on(server: &Server) -> Self {
         if server.is_throw_away() {
             let template = server.template.get_or_init(|| template(server)).await;
             return Self::create(server, &format!("TEMPLATE {template}")).await;
         }
-        // Nobody would drop a template on a server that goes on after us.
+        // Nothing would drop a template on a server that outlives the tests.
         let database = Self::empty_on(server).await;
         migrate(&database.options).await;
         database
     }
 
-    /// A database without any table on this server.
+    /// Creates a database without any table on this server.
     pub async fn empty_on(server: &Server) -> Self {
-        // The usual template may hold what an administrator put there.
+        // The usual template may contain an administrator's additions.
         Self::create(server, "TEMPLATE template0").await
     }
 
-    /// A database without any table and with this encoding on the shared server.
+    /// Creates a database without any table and with this encoding on the shared server.
     pub async fn empty_with_encoding(encoding: &str) -> Self {
         let clauses = format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
         Self::create(Server::shared(), &clauses).await
@@ -66,25 +66,25 @@ impl Database {
         Self { name, options, url, server: server.options(), throw_away: server.is_throw_away() }
     }
 
-    /// The database's name.
+    /// Returns the database's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How to connect, as a superuser.
+    /// Returns the options to connect as a superuser.
     #[must_use]
     pub fn options(&self) -> PgConnectOptions {
         self.options.clone()
     }
 
-    /// How to connect, as a URL with user and password.
+    /// Returns the URL to connect, with user and password.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How to connect through something that stands in front of the server on this port of this machine.
+    /// Returns the options to connect through a proxy or pooler that listens on this port of this machine.
     #[must_use]
     pub fn options_at(&self, port: u16) -> PgConnectOptions {
         self.options().host("127.0.0.1").port(port)
@@ -96,12 +96,12 @@ impl Database {
         replace_in_url(&self.url, &self.name, Some(port))
     }
 
-    /// A new connection.
+    /// Opens a connection.
     pub async fn connect(&self) -> PgConnection {
         self.options.connect().await.expect("the database takes connections")
     }
 
-    /// A pool of at most this many connections.
+    /// Opens a pool of at most this many connections.
     pub async fn pool(&self, connections: u32) -> PgPool {
         let pool = PgPoolOptions::new().max_connections(connections);
         pool.connect_with(self.options()).await.expect("the database takes connections")
@@ -112,7 +112,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let server = self.server.clone();
-        // A thread of its own, since this may be a thread that runs a test's futures, and may be panicking.
+        // A separate thread, because the present one may run a test's futures, and may be panicking.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             let drop = async {
@@ -129,12 +129,12 @@ impl Drop for Database {
     }
 }
 
-/// Makes the database of which others are copies.
+/// Creates the database that serves as the template of others.
 async fn template(server: &Server) -> String {
     let name = format!("quire_template_{}", random_name());
     execute(&server.options(), &format!("CREATE DATABASE {name} TEMPLATE template0")).await;
     migrate(&server.options().database(&name)).await;
-    // Nobody may be connected to a database that is copied.
+    // PostgreSQL refuses to copy a database that has connections.
     execute(&server.options(), &format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")).await;
     name
 }

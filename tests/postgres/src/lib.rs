@@ -1,16 +1,16 @@
 //! Support for tests that need a real `PostgreSQL`.
 //!
-//! - [`Server`] is a throw-away server, made from the binaries on the machine: one that all tests of a process share
-//!   ([`Server::shared`]), or one for a test that kills, reconfigures or secures it ([`Server::start`]).
-//! - [`Database`] is a database of one test alone, migrated or empty.
+//! - [`Server`] is a throw-away server, made from the binaries on the machine: all tests of a process share one
+//!   ([`Server::shared`]), and a test that kills, reconfigures or secures a server starts its own ([`Server::start`]).
+//! - [`Database`] is a database for one test, migrated or empty.
 //! - [`Proxy`] stands in front of a server, counts round trips, and cuts, refuses or freezes connections.
 //! - [`PgBouncer`] is a pooler in transaction mode in front of a server.
 //!
-//! The variable `QUIRE_TEST_DATABASE_URL` names a server to use in place of the shared one; databases are made and dropped
-//! there by a user who must be allowed to. Where neither binaries nor variable are there, tests panic and say what
-//! to install. They never skip.
+//! The variable `QUIRE_TEST_DATABASE_URL` names a server to use in place of the shared one; its user must be allowed to
+//! create and drop databases. Without binaries and variable, tests panic with a message about what to install. They
+//! never skip.
 //!
-//! Everything ends with the process that started it, however that ends: see `watchdog.rs`.
+//! Everything ends with the process that started it, however that process ends: see `watchdog.rs`.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 mod bouncer;

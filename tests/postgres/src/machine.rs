@@ -1,4 +1,4 @@
-//! What the machine offers: programs, an unprivileged user, free ports, random names.
+//! Facilities of the machine: programs, an unprivileged user, free ports, random names.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// How long a program may take to start or to end before a test fails; recovery after a crash is part of it.
+/// Time-out for the start or end of a program; it includes recovery after a crash.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The folder of `PostgreSQL`'s own programs, if the machine has them.
+/// Returns the folder of `PostgreSQL`'s own programs, if the machine has them.
 pub(crate) fn postgres_programs() -> Option<PathBuf> {
     let complete = |folder: &PathBuf| ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file());
     let on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).find(complete);
     on_path.or_else(|| installed().into_iter().find(complete))
 }
 
-/// The folders into which systems put `PostgreSQL` without also putting it on the `PATH`, the newest version first.
+/// Returns the folders in which systems install `PostgreSQL` without adding it to the `PATH`, the newest version first.
 fn installed() -> Vec<PathBuf> {
     // Debian and Ubuntu; Red Hat; Homebrew.
     let places = [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@")];
@@ -32,13 +32,14 @@ fn installed() -> Vec<PathBuf> {
     found.into_iter().map(|(_, folder)| folder).chain(["/usr/local/pgsql/bin".into()]).collect()
 }
 
-/// A program on the `PATH`, or in the folder for administrators' programs, which an ordinary user's `PATH` leaves out.
+/// Returns the path of a program on the `PATH`, or in the folder for administrators' programs, which an ordinary user's
+/// `PATH` omits.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).chain(["/usr/sbin".into()]).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-/// A user without rights, by number. `PostgreSQL` and `PgBouncer` refuse to run as root.
+/// Number of a user without rights. `PostgreSQL` and `PgBouncer` refuse to run as root.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct User {
     uid: u32,
@@ -46,7 +47,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The user who runs the servers, or `None` where this process is an ordinary user's and runs them itself.
+    /// Returns the user who runs the servers, or `None` if this process is an ordinary user's and runs them itself.
     pub(crate) fn to_run_servers() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             return None;
@@ -65,21 +66,21 @@ impl User {
         Some(Self { uid: fields.get(2)?.parse().ok()?, gid: fields.get(3)?.parse().ok()? })
     }
 
-    /// Gives a file to this user.
+    /// Changes the owner of a file to this user.
     pub(crate) fn own(self, path: &Path) {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).expect("root can give files away");
     }
 
-    /// Lets a command run as this user.
+    /// Makes a command run as this user.
     pub(crate) fn run(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 }
 
-/// A port on which nobody listens.
+/// Returns a port on which no process listens.
 ///
-/// It lies below the range from which systems take the ports of outgoing connections, so that it stays free while a
-/// server is down between a kill and a restart.
+/// The port lies below the range that systems use for outgoing connections, so that it stays free while a server is
+/// down between a kill and a restart.
 pub(crate) fn free_port() -> u16 {
     (0..1000)
         .map(|_| 15_000 + u16::from_ne_bytes(random()) % 17_000)
@@ -87,7 +88,7 @@ pub(crate) fn free_port() -> u16 {
         .expect("one of a thousand ports is free")
 }
 
-/// Text that nobody guesses and nothing else has.
+/// Returns text that is unique and cannot be guessed.
 pub(crate) fn random_name() -> String {
     format!("{:032x}", u128::from_ne_bytes(random()))
 }

@@ -1,4 +1,4 @@
-//! `pgbench` as the yardstick of benchmarks: what the server can do at best.
+//! `pgbench` as the yardstick of benchmarks: the best that the server can do.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -8,11 +8,11 @@ use sqlx::AssertSqlSafe;
 
 use crate::Database;
 
-/// Rows to update: notebooks, and cells of each.
+/// Number of notebooks, and of cells of each, that are updated.
 const NOTEBOOKS: usize = 1_000;
 const CELLS: usize = 20;
 
-/// `pgbench` with one prepared `UPDATE` of a row like those of `cells`, chosen without pattern among 20,000.
+/// `pgbench` with one prepared `UPDATE` of a row like those of `cells`, chosen at random among 20,000.
 #[derive(Debug)]
 pub struct Pgbench<'a> {
     database: &'a Database,
@@ -20,7 +20,7 @@ pub struct Pgbench<'a> {
 }
 
 impl<'a> Pgbench<'a> {
-    /// Makes the rows, in a table of their own with all that `cells` has; `code` of each has so many bytes.
+    /// Creates the rows, in a table of their own with all columns of `cells`; `code` of each has so many bytes.
     pub async fn prepare(database: &'a Database, code_bytes: usize) -> Self {
         let fill = format!(
             "CREATE TABLE equal_rows (LIKE cells INCLUDING ALL) WITH (fillfactor = 80);
@@ -37,10 +37,10 @@ impl<'a> Pgbench<'a> {
         Self { database, code_bytes }
     }
 
-    /// Updates a second, by so many clients.
+    /// Returns the updates per second, by so many clients.
     ///
     /// # Panics
-    /// When `pgbench`, which comes with the server, is missing or fails.
+    /// If `pgbench`, which comes with the server, is missing or fails.
     #[must_use]
     pub fn rate(&self, clients: usize, duration: Duration) -> f64 {
         let script = tempfile::NamedTempFile::new().expect("there is room for a script");

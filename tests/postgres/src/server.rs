@@ -17,7 +17,7 @@ pub const URL_VARIABLE: &str = "QUIRE_TEST_DATABASE_URL";
 #[derive(Debug)]
 pub struct Server {
     kind: Kind,
-    /// The name of the migrated database of which others are copies.
+    /// Name of the migrated database that serves as the template of others.
     pub(crate) template: OnceCell<String>,
 }
 
@@ -28,14 +28,14 @@ enum Kind {
 }
 
 impl Server {
-    /// The server that all tests of this process share, started on first use.
+    /// Returns the server that all tests of this process share, started on first use.
     ///
     /// # Panics
     ///
-    /// Where the machine has no `PostgreSQL` and [`URL_VARIABLE`] is not set; the message says what to do.
+    /// If the machine has no `PostgreSQL` and [`URL_VARIABLE`] is not set; the message says what to do.
     #[must_use]
     pub fn shared() -> &'static Self {
-        // Not a `LazyLock`: where PostgreSQL is missing, each test says so, not only the first.
+        // A `LazyLock` would report a missing PostgreSQL only in the first test; here every test reports it.
         static SHARED: OnceLock<Server> = OnceLock::new();
         SHARED.get_or_init(|| match std::env::var(URL_VARIABLE) {
             Ok(url) => Self { kind: Kind::External { url }, template: OnceCell::new() },
@@ -43,17 +43,18 @@ impl Server {
         })
     }
 
-    /// A server of one test alone, always a throw-away one.
+    /// Starts a server for one test, always a throw-away one.
     ///
     /// # Panics
     ///
-    /// As [`shared`](Self::shared), whatever [`URL_VARIABLE`] says.
+    /// As [`shared`](Self::shared), regardless of [`URL_VARIABLE`].
     #[must_use]
     pub fn start(settings: &Settings) -> Self {
         Self { kind: Kind::Own(Cluster::start(settings)), template: OnceCell::new() }
     }
 
-    /// How a superuser connects to the server's own database, `postgres` unless [`URL_VARIABLE`] names another.
+    /// Returns a superuser's options to connect to the server's own database, `postgres` unless [`URL_VARIABLE`] names
+    /// another.
     #[must_use]
     pub fn options(&self) -> PgConnectOptions {
         match &self.kind {
@@ -69,7 +70,7 @@ impl Server {
         }
     }
 
-    /// The URL of one of the server's databases, password included.
+    /// Returns the URL of one of the server's databases, including the password.
     pub(crate) fn url(&self, database: &str) -> String {
         match &self.kind {
             Kind::Own(Cluster { password, port, .. }) => {
@@ -79,7 +80,7 @@ impl Server {
         }
     }
 
-    /// The superuser's name and password, for a pooler's list of users.
+    /// Returns the superuser's name and password, for a pooler's list of users.
     pub(crate) fn credentials(&self) -> (String, String) {
         match &self.kind {
             Kind::Own(cluster) => (SUPERUSER.to_owned(), cluster.password.clone()),
@@ -87,7 +88,7 @@ impl Server {
         }
     }
 
-    /// Where the server listens.
+    /// Returns the server's port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.options().get_port()
@@ -97,12 +98,12 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// When it does not run, or is not ours to kill.
+    /// If the server does not run, or is not a throw-away server.
     pub fn kill(&self) {
         self.cluster().kill();
     }
 
-    /// Ends the server in order; does nothing when it does not run.
+    /// Ends the server in order; does nothing if it does not run.
     pub fn stop(&self) {
         self.cluster().stop();
     }
@@ -113,19 +114,19 @@ impl Server {
         self.cluster().restart();
     }
 
-    /// The certificate of the authority that signed the server's. Only with [`Settings::tls`].
+    /// Returns the path of the certificate of the authority that signed the server's. Only with [`Settings::tls`].
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.cluster().certificate("ca.pem")
     }
 
-    /// The certificate of an authority that has nothing to do with the server. Only with [`Settings::tls`].
+    /// Returns the path of the certificate of an authority unrelated to the server. Only with [`Settings::tls`].
     #[must_use]
     pub fn other_ca(&self) -> PathBuf {
         self.cluster().certificate("other-ca.pem")
     }
 
-    /// Whether the server and all its data go when this value does.
+    /// Returns `true` if the server and all its data are deleted with this value.
     pub(crate) fn is_throw_away(&self) -> bool {
         matches!(self.kind, Kind::Own(_))
     }
@@ -138,7 +139,7 @@ impl Server {
     }
 }
 
-/// Puts another database, and perhaps `127.0.0.1` with a port, into a URL.
+/// Replaces the database in a URL, and optionally its host and port by `127.0.0.1` with `port`.
 pub(crate) fn replace_in_url(url: &str, database: &str, port: Option<u16>) -> String {
     let (url, query) = url.split_once('?').map_or((url, String::new()), |(url, query)| (url, format!("?{query}")));
     let (scheme, rest) = url.split_once("://").unwrap_or_else(|| panic!("{URL_VARIABLE} is no URL of a database"));
@@ -151,10 +152,10 @@ pub(crate) fn replace_in_url(url: &str, database: &str, port: Option<u16>) -> St
     format!("{scheme}://{authority}/{database}{query}")
 }
 
-/// The user and the password of a URL.
+/// Returns the user and the password of a URL.
 fn credentials_in_url(url: &str) -> (String, String) {
     let decoded = |text: &str| {
-        // A URL decodes itself only in a query, and there `+` means something else.
+        // URL decoding is available only for a query, in which `+` has another meaning.
         let query = format!("postgres:///?application_name={}", text.replace('+', "%2B"));
         let options = PgConnectOptions::from_str(&query);
         options.ok().and_then(|options| options.get_application_name().map(str::to_owned)).unwrap_or_default()

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use crate::machine::User;
 
 /// Writes `ca.pem`, `other-ca.pem`, `server.pem` and `server.key` into a folder. The server's certificate is for
-/// `localhost` and signed by the first authority; the other one signed nothing.
+/// `localhost` and signed by the first authority; the other authority has signed nothing.
 pub(crate) fn write(folder: &Path, user: Option<User>) {
     let (ca, ca_key) = authority("Quire tests");
     let server_key = new_key();

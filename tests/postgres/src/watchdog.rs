@@ -1,7 +1,7 @@
-//! Ends what a test process started when that process ends, in whatever way.
+//! Ends the processes of a test process when that process ends, in whatever way.
 //!
-//! The statics of a process are never dropped, and a killed process runs nothing at all. So a small shell holds the
-//! reading end of a pipe whose other end only the test process has: the pipe ends with the process.
+//! The statics of a process are never dropped, and a killed process runs no code. So a small shell reads from a pipe
+//! whose other end only the test process has: the pipe closes when the process ends.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// Each line names the process to end, an empty one says that there is none. The process is no child of the shell, so it
-/// cannot wait for it; and where nobody collects orphans, the ended process stays visible, hence the limit.
-/// A killed `PostgreSQL` leaves a piece of shared memory, which its lock file names in line 7.
+/// Script of the watchdog. Each line of its input names the process to end; an empty line means none. The process is
+/// not a child of the shell, which therefore cannot wait for it. If orphans are not reaped, the ended process stays
+/// visible, so the script polls a limited number of times. A killed `PostgreSQL` leaves a shared-memory segment, which
+/// its lock file names in line 7.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 process=
@@ -27,7 +28,8 @@ set -- "$2" $(sed -n '7s/^ *[0-9]* *//p' "$2/data/postmaster.pid")
 rm -rf -- "$1"
 "#;
 
-/// A folder that is removed, and a process that is ended before, when this is dropped or the process ends.
+/// A folder and optionally a process. When this value is dropped or the test process ends, the process is ended and
+/// then the folder removed.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     shell: Mutex<Child>,
@@ -35,22 +37,22 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// A new folder, and its watchdog; `signal` is what ends the process in it at once.
+    /// Creates a folder and its watchdog; `signal` ends the process in it at once.
     pub(crate) fn with_folder(signal: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("quire-pg-").tempdir().expect("there is room for a folder").keep();
         let mut shell = Command::new("sh");
-        // In a process group of its own, so that an interrupt from the keyboard does not reach it.
+        // The shell has its own process group, so that an interrupt from the keyboard does not reach it.
         shell.arg("-c").arg(SCRIPT).arg("watchdog").arg(signal).arg(&folder).process_group(0).current_dir("/");
         let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Self { shell: Mutex::new(shell.expect("there is a shell")), folder }
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Says which process to end from now on.
+    /// Sets the process to end from now on.
     pub(crate) fn watch(&self, process: Option<u32>) {
         let line = process.map_or_else(|| "\n".to_owned(), |id| format!("{id}\n"));
         let mut shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,10 +9,10 @@ use super::{Attack, Attacker, CONNECTIONS, ENDED, Siege, Wire, file};
 
 const MIB: usize = 1024 * 1024;
 
-/// What overload may be answered with.
+/// Statuses with which an overloaded server may answer.
 const BUSY: &[u16] = &[200, 429, 503];
 
-/// All attacks: a name, what is done, the answer that must come, and what else may.
+/// All attacks: name, action, required answer, other permitted answers.
 pub const ATTACKS: &[Attack] = &[
     attack("frame that announces 2^40 bytes", |a| frames(a, &announced(1 << 40)), 1009, &[]),
     attack("frame that announces 2^63 bytes", |a| frames(a, &announced(1 << 63)), 1009, &[]),
@@ -57,7 +57,7 @@ const fn attack(name: &'static str, run: fn(&Attacker<'_>) -> Siege, answer: u16
     Attack { name, run, answer, others }
 }
 
-/// Does the same on each of some connections at once.
+/// Does the same concurrently on several connections.
 fn at_once(attacker: &Attacker<'_>, act: impl Fn(&mut Wire) -> u16 + Sync) -> Siege {
     at_once_on(CONNECTIONS, attacker, act)
 }
@@ -92,7 +92,7 @@ fn announced(length: u64) -> Vec<u8> {
     [&[0x82, 0xFF][..], &length.to_be_bytes()].concat()
 }
 
-/// Sockets that send these bytes before they have signed in.
+/// Opens sockets that send these bytes before they sign in.
 fn frames(attacker: &Attacker<'_>, bytes: &[u8]) -> Siege {
     at_once(attacker, |wire| {
         wire.upgrade("blank");
@@ -120,7 +120,7 @@ fn fragments(attacker: &Attacker<'_>) -> Siege {
 
 fn silent_sockets(attacker: &Attacker<'_>) -> Siege {
     let mut held: Vec<_> = (0..80).map(|_| attacker.socket()).collect();
-    // More than 64 from one address may not be about to sign in: the oldest has made room.
+    // At most 64 sockets from one address may be signing in: the server has closed the oldest for a new one.
     let answers = vec![held.first_mut().map_or(ENDED, Wire::close_code)];
     Siege { answers, held }
 }
@@ -138,7 +138,7 @@ fn many_sockets(attacker: &Attacker<'_>) -> Siege {
     siege
 }
 
-/// More connections than the server has room for.
+/// Opens more connections than the server permits.
 fn crowd(attacker: &Attacker<'_>, bytes: &[u8]) -> Siege {
     let mut held: Vec<_> = (0..300)
         .map(|_| {
@@ -274,7 +274,7 @@ fn imports(attacker: &Attacker<'_>) -> Siege {
     })
 }
 
-/// More bodies than there are connections, of each of which only the first byte comes.
+/// Sends more bodies than there may be connections, with only the first byte of each.
 fn dripping_bodies(attacker: &Attacker<'_>) -> Siege {
     let mut held: Vec<_> = (0..300)
         .map(|_| {
@@ -285,12 +285,12 @@ fn dripping_bodies(attacker: &Attacker<'_>) -> Siege {
             wire
         })
         .collect();
-    // Behind those that a user may have under way.
+    // These connections come after those that one user may have in flight.
     let answers = held[60..100].iter_mut().map(Wire::status).collect();
     Siege { answers, held }
 }
 
-/// Shapes whose analysis once took time exponential in their depth.
+/// Analyses shapes that once took time exponential in their depth.
 fn nested_sql(attacker: &Attacker<'_>, depth: usize) -> Siege {
     let nest = |open: &str, close: &str| format!("select {}1{}", open.repeat(depth), close.repeat(depth));
     let shapes = [nest("position(", ")"), nest("a.position(", ")"), nest("x in (values (", ", 1))")];
@@ -317,7 +317,7 @@ fn edits_of_a_cycle(attacker: &Attacker<'_>) -> Siege {
     let (_, read) = attacker.ask("GET", &format!("/api/notebooks/{notebook}"), "");
     let path = format!("/api/notebooks/{notebook}/cells/{}", read["cells"][0]["id"].as_str().unwrap_or_default());
     let siege = at_once(attacker, |wire| {
-        // Off the cycle, and onto it again.
+        // The first edit breaks the cycle, and the second restores it.
         let answers = ["x1 = 0", "x1 = x0"].map(|code| {
             wire.request("PUT", &path, &json!({"code": code}).to_string());
             wire.answer().0
@@ -328,15 +328,15 @@ fn edits_of_a_cycle(attacker: &Attacker<'_>) -> Siege {
     siege
 }
 
-/// A cell that writes so many names, and cells that read all of them.
+/// Returns a cell that writes so many names, and cells that read all of them.
 fn readers(names: usize, readers: usize) -> Vec<String> {
     let names: Vec<_> = (0..names).map(|n| format!("a{n:x}")).collect();
     let read = format!("[{}]", names.join(","));
     std::iter::once(format!("{} = 1", names.join("="))).chain((0..readers).map(|_| read.clone())).collect()
 }
 
-/// Graphs of as many names and readers as a cell, or else a notebook, may have; and of a cell that has too many names, of which
-/// none is known then.
+/// Requests graphs with the maximum of names and readers of a cell or of a notebook, or with a cell that has too many
+/// names, none of which is known then.
 fn graphs_of_names(attacker: &Attacker<'_>, names: usize, of: usize) -> Siege {
     let notebook = match attacker.import(&readers(names, of)) {
         Ok(notebook) => notebook,
@@ -358,7 +358,7 @@ fn cells_of_names(cells: usize) -> Vec<String> {
     (0..cells).map(|cell| (0..200).map(|n| format!("n{cell}_{n}")).collect::<Vec<_>>().join("=") + " = 1").collect()
 }
 
-/// Copies of which all are watched: the first must have left memory for the last.
+/// Makes copies and watches all of them: the first must have been evicted for the last.
 fn copies(attacker: &Attacker<'_>) -> Siege {
     let original = match attacker.import(&cells_of_names(550)) {
         Ok(original) => original,

@@ -1,6 +1,7 @@
-//! A hostile user and a neighbour: while the one attacks, the other goes on as if nothing were.
+//! A hostile user and a neighbour: the attacks of the one must not affect the other.
 //!
-//! An attack is one row of [`ATTACKS`]. It keeps its connections until its [`Siege`] is dropped, and says what it was answered.
+//! An attack is one row of [`ATTACKS`]. It keeps its connections until its [`Siege`] is dropped, and records the
+//! answers that it got.
 
 mod attacks;
 mod token;
@@ -18,39 +19,39 @@ use crate::Server;
 pub use attacks::ATTACKS;
 pub use wire::Wire;
 
-/// Connections that an attack has at once, unless more are the attack.
+/// Number of connections of an attack, unless a larger number is the attack.
 pub const CONNECTIONS: usize = 16;
-/// What stands for the end of a connection without a word among answers.
+/// Stands among answers for a connection that ended without an answer.
 pub const ENDED: u16 = 0;
 
-/// What the attacks go beyond. The memory is three times what the notebook of the largest of them takes.
+/// Limits that the attacks exceed. The memory is three times that of the notebook of the largest attack.
 const LIMITS: [&str; 8] =
     ["--max-connections", "240", "--ws-max-sockets", "160", "--ws-max-per-user", "20", "--memory-mib", "160"];
 
-/// One way to hold up, fill up or stop the server.
+/// A way to slow down, fill up or stop the server.
 #[derive(Debug)]
 pub struct Attack {
-    /// What a table calls it.
+    /// Name of the attack in a table.
     pub name: &'static str,
-    /// Runs it once.
+    /// Runs the attack once.
     pub run: fn(&Attacker<'_>) -> Siege,
-    /// The documented answer that it must get at least once: a status, a close code, or [`ENDED`].
+    /// The documented answer that the attack must get at least once: a status, a close code, or [`ENDED`].
     pub answer: u16,
-    /// What else it may be answered.
+    /// Other permitted answers.
     pub others: &'static [u16],
 }
 
-/// An attack under way.
+/// An attack in progress.
 #[derive(Debug, Default)]
 pub struct Siege {
-    /// What was answered, by connection or request.
+    /// Answers by connection or request.
     pub answers: Vec<u16>,
-    /// The connections, which stay open so long.
+    /// Connections of the attack, which stay open as long as this value.
     pub held: Vec<Wire>,
 }
 
 impl Siege {
-    /// What an attack with one answer got; without one, it was let through.
+    /// Returns the result of an attack with one answer; without an answer, the attack was let through.
     fn of(answer: Option<u16>) -> Self {
         Self { answers: vec![answer.unwrap_or(200)], held: Vec::new() }
     }
@@ -63,30 +64,31 @@ pub struct Attacker<'a> {
     token: String,
 }
 
-/// The user who is to notice nothing.
+/// The user who must not notice the attack.
 #[derive(Debug)]
 pub struct Neighbour<'a> {
     server: &'a Server,
     token: String,
     notebook: String,
     cell: String,
-    /// What the socket hears; a thread reads it, as a client does, and so gives its signs of life during an attack.
+    /// Messages of the socket. A thread reads them, as a client does, and so keeps the connection alive during an
+    /// attack.
     messages: Receiver<Value>,
     edits: usize,
 }
 
-/// Starts a server for both, with these arguments.
+/// Starts a server for both users, with these arguments.
 #[must_use]
 pub fn server(arguments: &[&str]) -> Server {
     start(Command::new(crate::binary("quire-server")), arguments)
 }
 
-/// Starts such a server with an address space of so many bytes at most (`RLIMIT_AS`): where it needs more, it ends.
+/// Starts such a server with an address space of at most so many bytes (`RLIMIT_AS`); it ends if it needs more.
 #[must_use]
 pub fn server_within(bytes: u64, arguments: &[&str]) -> Server {
     let mut command = Command::new("sh");
     command.args(["-c", r#"ulimit -v "$1" && shift && exec "$@""#, "sh", &(bytes / 1024).to_string()]);
-    // Each of the allocator's arenas reserves 64 MiB of addresses, which count without being memory.
+    // Each of the allocator's arenas reserves 64 MiB of addresses, which count although they are not memory.
     command.env("MALLOC_ARENA_MAX", "2").arg(crate::binary("quire-server"));
     start(command, arguments)
 }
@@ -97,7 +99,7 @@ fn start(mut command: Command, arguments: &[&str]) -> Server {
     Server::spawn(command)
 }
 
-/// Bytes of memory that the server has.
+/// Returns the resident memory of the server in bytes.
 #[must_use]
 pub fn resident_bytes(server: &Server) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.process())).expect("the server runs");
@@ -107,19 +109,19 @@ pub fn resident_bytes(server: &Server) -> u64 {
 }
 
 impl<'a> Attacker<'a> {
-    /// The attacker of this server.
+    /// Returns the attacker of this server.
     #[must_use]
     pub fn of(server: &'a Server) -> Self {
         Self { server, token: token::of("mallory") }
     }
 
-    /// A new connection.
+    /// Opens a connection.
     #[must_use]
     pub fn connect(&self) -> Wire {
         Wire::connect(self.server.address(), &self.token)
     }
 
-    /// A socket of one's own notebook, which has not signed in.
+    /// Opens a socket of the user's own notebook, without signing in.
     #[must_use]
     pub fn socket(&self) -> Wire {
         let mut wire = self.connect();
@@ -127,7 +129,7 @@ impl<'a> Attacker<'a> {
         wire
     }
 
-    /// A socket that has signed in and watches this notebook.
+    /// Opens a socket that has signed in and watches this notebook.
     #[must_use]
     pub fn watch(&self, notebook: &str) -> Wire {
         let mut wire = self.connect();
@@ -136,7 +138,7 @@ impl<'a> Attacker<'a> {
         wire
     }
 
-    /// Sends a request on a connection of its own, and returns status and body.
+    /// Sends a request on its own connection, and returns status and body.
     #[must_use]
     pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut wire = self.connect();
@@ -144,17 +146,17 @@ impl<'a> Attacker<'a> {
         wire.answer()
     }
 
-    /// A new notebook of these cells, and how its import was answered if it was not made.
+    /// Imports a notebook of these cells and returns its id.
     ///
     /// # Errors
-    /// The status of the refusal.
+    /// Returns the status if the import is refused.
     pub fn import(&self, cells: &[String]) -> Result<String, u16> {
         let (status, answer) = self.ask("POST", "/api/notebooks/import", &file(cells));
         answer["notebook_id"].as_str().map(str::to_owned).ok_or(status)
     }
 }
 
-/// A notebook of these cells as a file.
+/// Returns a notebook of these cells as a file.
 fn file(cells: &[String]) -> String {
     let cell = |(place, code)| json!({"id": format!("c{place}"), "type": "python", "code": code});
     let cells: Vec<_> = cells.iter().enumerate().map(cell).collect();
@@ -162,7 +164,7 @@ fn file(cells: &[String]) -> String {
 }
 
 impl<'a> Neighbour<'a> {
-    /// A neighbour with a notebook and a socket that watches it.
+    /// Returns a neighbour with a notebook and a socket that watches it.
     #[must_use]
     pub fn of(server: &'a Server) -> Self {
         let token = token::of("ann");
@@ -191,14 +193,14 @@ impl<'a> Neighbour<'a> {
         wire.answer()
     }
 
-    /// Reads the notebook. Returns `false` when that was refused as too slow or too much, which is the server's fault.
+    /// Reads the notebook. Returns `false` if the server refused with 408 or 503, which is the server's fault.
     #[must_use]
     pub fn read(&self) -> bool {
         let (status, notebook) = self.ask("GET", &format!("/api/notebooks/{}", self.notebook), "");
         is_served(status, &notebook)
     }
 
-    /// Edits the notebook. Returns `false` when that was refused as [`Self::read`] may be.
+    /// Edits the notebook. Returns `false` if the server refused with 408 or 503.
     #[must_use]
     pub fn edit(&mut self) -> bool {
         let path = format!("/api/notebooks/{}/cells/{}", self.notebook, self.cell);
@@ -208,13 +210,13 @@ impl<'a> Neighbour<'a> {
         is_served
     }
 
-    /// Hears of the last edit, and of nothing else before it.
+    /// Waits for the event of the last edit, and checks that no other event comes before it.
     pub fn hear(&mut self) {
         let heard = self.messages.recv().expect("a message comes");
         assert_eq!(heard["cell"]["code"], format!("x = {}", self.edits), "{heard}");
     }
 
-    /// Asks as a load balancer does whether the server lives.
+    /// Checks the server's liveness as a load balancer does.
     pub fn probe(&self) {
         let (status, answer) = self.ask("GET", "/livez", "");
         assert_eq!(status, 200, "{answer}");

@@ -10,7 +10,7 @@ pub(crate) const PEM: &str = include_str!("../../../crates/api/tests/it/keys/iss
 const DER: &[u8] = include_bytes!("../../../crates/api/tests/it/keys/issuer.der");
 pub(crate) const ISSUER: &str = "https://clerk.example.com";
 
-/// A token of this user that does not end in this century's first half.
+/// Returns a token of this user that expires in 2049.
 pub(crate) fn of(user: &str) -> String {
     let claims = json!({"iss": ISSUER, "sub": user, "azp": "http://localhost:3000", "exp": 2_500_000_000_u64});
     let parts = [json!({"alg": "RS256", "typ": "JWT", "kid": "any"}), claims];

@@ -1,4 +1,4 @@
-//! A connection on which anything can be said, HTTP, WebSocket, or neither.
+//! A connection that can send any bytes: HTTP, WebSocket, or neither.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::ENDED;
 
-/// How long an answer may take before a test fails.
+/// Time-out for an answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection of a user.
@@ -26,12 +26,12 @@ impl Wire {
         Self { stream: BufReader::new(stream), token: token.to_owned() }
     }
 
-    /// Sends bytes; a server that has ended the connection has its reasons, which the next answer tells.
+    /// Sends bytes. A failure is ignored: if the server has ended the connection, the next answer tells its reason.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.get_mut().write_all(bytes.as_ref());
     }
 
-    /// Sends a head with these headers more.
+    /// Sends a head with these additional headers.
     pub fn head(&mut self, method: &str, path: &str, headers: &str) {
         let token = &self.token;
         let head = format!("{method} {path} HTTP/1.1\r\nHost: quire.example\r\nAuthorization: Bearer {token}\r\n");
@@ -45,7 +45,7 @@ impl Wire {
         self.say(body);
     }
 
-    /// The head of the next answer.
+    /// Returns the head of the next answer.
     fn next_head(&mut self) -> Option<String> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -56,12 +56,12 @@ impl Wire {
         Some(head.to_lowercase())
     }
 
-    /// The status of the next answer, whose body is not read; [`ENDED`] if there is none.
+    /// Returns the status of the next answer, whose body is not read; [`ENDED`] without one.
     pub fn status(&mut self) -> u16 {
         self.next_head().map_or(ENDED, |head| status(&head))
     }
 
-    /// The next answer.
+    /// Returns the next answer.
     pub fn answer(&mut self) -> (u16, Value) {
         let Some(head) = self.next_head() else { return (ENDED, Value::Null) };
         let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
@@ -94,7 +94,7 @@ impl Wire {
         }
     }
 
-    /// Makes the connection a WebSocket of this notebook.
+    /// Upgrades the connection to a WebSocket of this notebook.
     pub fn upgrade(&mut self, notebook: &str) {
         let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -102,7 +102,7 @@ impl Wire {
         assert_eq!(self.status(), 101);
     }
 
-    /// Signs in on a WebSocket, and waits until it watches.
+    /// Signs in on a WebSocket, and waits until it watches the notebook.
     pub fn authenticate(&mut self) {
         let token = self.token.clone();
         self.text(&json!({"type": "authenticate", "token": token}));
@@ -118,7 +118,7 @@ impl Wire {
         self.say([&[0x81, 0xFE][..], &length, &[0; 4], text.as_bytes()].concat());
     }
 
-    /// The next frame of a WebSocket: its first byte and its payload.
+    /// Returns the next frame of a WebSocket: its first byte and its payload.
     fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut head = [0; 2];
         self.stream.read_exact(&mut head).ok()?;
@@ -132,19 +132,19 @@ impl Wire {
         Some((head[0], self.bytes(length)))
     }
 
-    /// The next message of a WebSocket.
+    /// Returns the next message of a WebSocket.
     pub fn message(&mut self) -> Value {
         self.next_message().expect("a message comes")
     }
 
-    /// The next message of a WebSocket; `None` when the connection has ended.
+    /// Returns the next message of a WebSocket; `None` if the connection has ended.
     pub fn next_message(&mut self) -> Option<Value> {
         let mut text = Vec::new();
         loop {
             let (first, payload) = self.frame()?;
             match first & 0x0F {
                 0x0 | 0x1 => text.extend(payload),
-                // A client that gives no sign of life for a minute is cut off.
+                // The server closes the connection of a client that gives no sign of life for a minute.
                 0x9 => {
                     self.say([0x8A, 0x80, 0, 0, 0, 0]);
                     continue;
@@ -158,7 +158,7 @@ impl Wire {
         }
     }
 
-    /// The code with which a WebSocket ends, whatever comes before; [`ENDED`] without one.
+    /// Returns the code with which a WebSocket ends, whatever comes before; [`ENDED`] without one.
     pub fn close_code(&mut self) -> u16 {
         while let Some((first, payload)) = self.frame() {
             if let (0x88, [high, low, ..]) = (first, payload.as_slice()) {

@@ -1,4 +1,4 @@
-//! Notebooks that are there already, with another content.
+//! Tests of notebooks that exist already, with other content.
 
 use crate::support::{Move, notebook};
 
@@ -44,7 +44,8 @@ fn overwriting_makes_a_later_revision_and_happens_once() {
     }
 }
 
-/// Edited and edited back: what the import leaves alone must be what the verification calls different, and mendable.
+/// Edited and edited back: the verification must report as different what the import skips, and an overwriting import
+/// must repair it.
 #[test]
 fn a_revision_never_goes_back() {
     let this = Move::new();
@@ -110,7 +111,7 @@ fn somebody_elses_notebook_is_another_content() {
 fn a_damaged_notebook_in_the_database_is_named_and_stays() {
     let this = conflict();
     this.notebook("other", 1, &["x"]);
-    // No digest, as after an edit, and nothing that can be read.
+    // The notebook has no digest, as after an edit, and cannot be read.
     this.sql("UPDATE notebooks SET content_digest = NULL WHERE id = 'edited'; UPDATE cells SET order_key = 'broken!' WHERE notebook_id = 'edited'");
     let plan = this.expect(1, &["run", "--dry-run", "--on-conflict", "overwrite"]);
     let run = this.expect(1, &["run", "--on-conflict", "overwrite"]);

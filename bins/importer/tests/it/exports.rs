@@ -1,4 +1,4 @@
-//! From the database back to files.
+//! Tests of exports from the database to files.
 
 use std::fs;
 
@@ -66,7 +66,7 @@ fn only_an_empty_directory_or_an_unfinished_export_is_written_to() {
 #[test]
 fn an_unfinished_export_goes_on_with_what_there_is_now() {
     let this = two_users();
-    // A notebook that cannot be read keeps the export from being called whole.
+    // A notebook that cannot be read makes the export incomplete.
     this.sql("UPDATE cells SET order_key = 'broken!' WHERE notebook_id = 'a2'");
     let first = export(&this, 1, "out", &[]);
     assert_eq!(first.line("a2")["result"], "failed");

@@ -1,4 +1,4 @@
-//! Importing files as they are, and as they should be.
+//! Tests of imports of files, old and current.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Move, notebook, runtime, snapshot};
 
-/// A directory with what real directories hold.
+/// Returns a directory like real ones.
 fn legacy() -> Move {
     let this = Move::new();
     let user = "user_2x7Qm";
@@ -99,7 +99,7 @@ fn a_directory_that_a_server_serves_is_read_with_its_results_and_not_locked() {
     }
     assert!(fs::read_dir(this.dir.path().join(".quire/outputs")).unwrap().count() > 0);
     let before = snapshot(this.dir.path());
-    // The server has its lock all the while.
+    // A running server holds its lock meanwhile.
     this.expect(0, &["run", "--verify"]);
     assert_eq!(snapshot(this.dir.path()), before);
     drop(served);
@@ -127,7 +127,7 @@ fn a_user_who_may_only_read_is_enough_for_a_dry_run_and_a_verification() {
     let verify = as_reader(&["verify", "--json"]);
     assert_eq!(verify.code, Some(3), "{verify:?}");
     assert_eq!(verify.line("other.json")["result"], "different");
-    // Writing is refused, file by file, and nothing is half done.
+    // Each file's write is refused, and nothing is half done.
     let refused = as_reader(&["run", "--json"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert_eq!(refused.line("new.json")["result"], "failed");

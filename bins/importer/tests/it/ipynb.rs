@@ -1,4 +1,4 @@
-//! Jupyter notebooks into the database and out of it.
+//! Tests of Jupyter notebooks imported into the database and exported from it.
 
 use std::fs;
 use std::path::Path;
@@ -110,7 +110,7 @@ fn each_file_of_a_tree_is_a_notebook_of_its_own() {
     assert_eq!(names, expected.map(|(code, name)| (code.to_owned(), Some(name.to_owned()))));
     let again = this.expect(0, &arguments);
     assert_eq!(again.lines()[..5].iter().filter(|line| line["result"] == "unchanged").count(), 5, "{again:?}");
-    // Two that an export wrote for one notebook are told apart by nothing.
+    // Two exported files of the same notebook cannot be told apart.
     for (folder, source) in [("a", "y = 1"), ("b", "y = 2")] {
         let mut exported = jupyter(source);
         exported["metadata"]["quire"] = json!({"id": "exported"});
@@ -123,7 +123,7 @@ fn each_file_of_a_tree_is_a_notebook_of_its_own() {
     assert_eq!((&line["result"], &line["reason"]), (&json!("failed"), &json!(reason)));
 }
 
-/// A name is all that makes a file a notebook, and anybody may give it.
+/// Only its name makes a file a notebook, and anybody can choose it.
 #[test]
 fn a_file_never_takes_another_users_notebook() {
     let this = Move::new();
@@ -145,7 +145,7 @@ fn a_file_never_takes_another_users_notebook() {
             );
         }
     }
-    // Nor under an id that the file claims.
+    // An id in the file does not help either.
     let mut claims = jupyter("x = 3");
     claims["metadata"]["quire"] = json!({"id": "plain"});
     this.write("plain.ipynb", claims.to_string());
@@ -155,7 +155,8 @@ fn a_file_never_takes_another_users_notebook() {
     assert_eq!(own.line("plain.ipynb")["result"], "updated");
 }
 
-/// Of what people and programs wrote, everything is stored exactly: attachments, metadata, NUL and halves of characters.
+/// Tests that notebooks of people and other programs are stored exactly: attachments, metadata, NUL and lone
+/// surrogates.
 #[test]
 fn what_others_wrote_is_in_the_database_as_it_was_read() {
     let this = Move::new();
@@ -257,7 +258,7 @@ fn an_unfinished_export_goes_on_and_a_finished_one_is_left_alone() {
     let first = this.expect(1, &with(&["export", "--to", to], &[]));
     assert_eq!(first.line("a2")["result"], "failed");
     assert_eq!(names(&out), ["a1.ipynb", "gone.ipynb"]);
-    // Not with files of the other format.
+    // Files of the other format must not be added.
     this.expect(2, &["export", "--to", to]);
     this.sql("UPDATE cells SET order_key = 'a0' WHERE notebook_id = 'a2'; DELETE FROM notebooks WHERE id = 'gone'");
     let second = this.expect(0, &with(&["export", "--to", to], &[]));

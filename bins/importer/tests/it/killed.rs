@@ -1,4 +1,4 @@
-//! Killed at any moment, and run again.
+//! Tests of runs that are killed at any moment and repeated.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -10,7 +10,7 @@ use crate::support::{Move, notebook, snapshot};
 
 const NOTEBOOKS: usize = 150;
 
-/// Some new notebooks, some to be updated, some unchanged.
+/// Returns files of which some are new, some are updates, and some are unchanged.
 fn large() -> Move {
     let this = Move::new();
     for number in 0..NOTEBOOKS {
@@ -21,9 +21,9 @@ fn large() -> Move {
     this
 }
 
-/// Kills a process when a moment has passed; says whether it was still running.
+/// Kills a process after a time; returns `true` if it was still running.
 fn kill_after(mut process: Child, moment: Duration) -> bool {
-    // A moment of the process's own life: there is nothing to wait for.
+    // The time is measured in the process's own run, so there is no event to wait for.
     std::thread::sleep(moment);
     let running = process.try_wait().unwrap().is_none();
     process.kill().unwrap();
@@ -31,7 +31,7 @@ fn kill_after(mut process: Child, moment: Duration) -> bool {
     running
 }
 
-/// The moments to kill at: all through a run that took so long.
+/// Returns the times to kill at, spread over a run of this length.
 fn moments(whole: Duration, count: u32) -> impl Iterator<Item = Duration> {
     (1..=count).map(move |part| whole * part / count)
 }
@@ -70,7 +70,7 @@ fn an_import_killed_anywhere_ends_as_one_undisturbed_when_it_is_run_again() {
     assert!(in_the_middle > 0, "no kill came in the middle of the work");
 }
 
-/// Files that were written at other moments give other times.
+/// Removes the times, which differ because the files were written at other moments.
 fn without_times(mut notebooks: Vec<quire_domain::Notebook>) -> Vec<quire_domain::Notebook> {
     for notebook in &mut notebooks {
         (notebook.created_at, notebook.updated_at) = <_>::default();

@@ -1,4 +1,4 @@
-//! The real importer on real files and a real PostgreSQL.
+//! Tests of the real importer on real files and a real PostgreSQL.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Everything that a file can be beside a notebook: each is named with its reason and byte, and stops nothing else.
+//! Tests of files that are no notebooks: each is reported with its reason and byte, and stops nothing else.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Move, notebook};
 
-/// A file, what becomes of it, a piece of the reason, and the byte.
+/// A file, its outcome, a part of the reason, and the byte.
 type Case = (&'static str, Vec<u8>, &'static str, &'static str, Option<u64>);
 
 fn text(value: &Value) -> Vec<u8> {
@@ -65,7 +65,7 @@ fn damaged() -> Vec<Case> {
     let surrogate = r#"{"id":"odd","cells":[{"id":"a","type":"sql","code":"\ud800 alone"}]}"#;
     add("surrogate.json", surrogate.into(), "invalid", "half a surrogate pair", after(surrogate, r"\ud800 "));
     add("nul-id.json", br#"{"id":"a\u0000b","cells":[]}"#.to_vec(), "invalid", "contains the character NUL", Some(6));
-    // A marker of a long id is in the reason, the id is not.
+    // The reported byte of a value beyond a limit only has to be within the file.
     let mut limit = |name, bytes, reason| add(name, bytes, "invalid", reason, None);
     limit("long-id.json", with(|it| it["id"] = "i".repeat(201).into()), "201 characters, more than the 200 allowed");
     limit("long-user.json", with(|it| it["user_id"] = "u".repeat(256).into()), "256 characters, more than the 255");
@@ -120,7 +120,7 @@ fn what_is_no_notebook_is_named_with_its_reason_and_its_byte() {
     assert_eq!(run.line("zz-sound.json")["result"], "imported");
     assert_eq!(this.state().len(), 1);
     assert!(!format!("{run:?}").contains("hunter2"));
-    // For people too, whatever bytes are in a name.
+    // The output for people is safe as well, whatever bytes are in a name.
     let shown = this.run(&["run"]);
     assert!(shown.out.contains("invalid   half.json: line 1, column "), "{shown:?}");
 }
@@ -202,8 +202,8 @@ fn a_file_that_may_not_be_read_fails_alone() {
     this.notebook("closed", 1, &[]);
     this.notebook("sound", 1, &[]);
     fs::set_permissions(this.dir.path().join("closed.json"), fs::Permissions::from_mode(0o000)).unwrap();
-    // The superuser may read everything, so that right is given up, by a thread whose child inherits that. Another user
-    // might not get as far as the importer, which may lie below a folder of root's alone.
+    // The superuser may read everything, so a thread gives that right up, and its child inherits the loss. Another user
+    // might not reach the importer, which may be below a folder that only root can read.
     let run = std::thread::scope(|scope| {
         let run = || {
             if rustix::process::geteuid().is_root() {

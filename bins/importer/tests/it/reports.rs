@@ -1,4 +1,4 @@
-//! The report, and what is printed.
+//! Tests of the report and the printed output.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ fn a_report_has_a_line_for_each_file_of_one_run() {
     let run = this.expect(0, &["run", "--report", path]);
     let lines = |text: &str| text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
     assert_eq!(lines(&fs::read_to_string(&report).unwrap()), run.lines());
-    // Whoever looks for what is wrong, and mends it, sees nothing wrong when looking again.
+    // After an error is corrected, the next report no longer contains it.
     this.write("n000.json", "{");
     this.expect(1, &["run", "--dry-run", "--report", path]);
     assert_eq!(lines(&fs::read_to_string(&report).unwrap()).len(), 20);

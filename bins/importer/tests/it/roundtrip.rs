@@ -1,4 +1,4 @@
-//! Whatever a notebook holds: database, files, database.
+//! Round trip of any notebook: database, files, database.
 
 use std::sync::Arc;
 
@@ -119,8 +119,8 @@ proptest! {
         run(&other, &["run", "--verify", "--notebooks-dir", files.to_str().unwrap()]);
         let comparable = |this: &Move| this.state().into_iter().map(|mut notebook| {
             let digest = notebook.content_digest();
-            // Unknown fields may come back with their characters spelled otherwise, which the digest sees through; names
-            // read and written are derived.
+            // Unknown fields may return with other escapes of their characters, which the digest ignores; names read
+            // and written are derived.
             let cell = |cell: &Arc<Cell>| Cell {
                 order: OrderKey::at(0), analysis: Arc::default(), extra: Extra::default(), ..Cell::clone(cell)
             };

@@ -1,4 +1,4 @@
-//! Connection strings: sealed on the way in, compared opened, and never told.
+//! Tests of connection strings: sealed by the import, compared opened, and never printed.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ fn a_string_is_sealed_or_its_notebook_fails() {
     let unopened = with_key(&this, &[], 3, &["verify"]);
     assert!(unopened.line("n.json")["reason"].as_str().unwrap().contains("without QUIRE_SECRET_KEY"), "{unopened:?}");
 
-    // Changed by hand, under the same revision.
+    // The file was edited by hand, without a new revision.
     this.write("n.json", with_string("n", 1, "postgres://me:hunter3@db/sales"));
     let verify = with_key(&this, &keys, 3, &["verify"]);
     assert_eq!(verify.line("n.json")["reason"], "different: connection string");
@@ -47,7 +47,7 @@ fn a_string_is_sealed_or_its_notebook_fails() {
     assert_eq!(updated.lines()[0]["result"], "updated");
 }
 
-/// The earlier back end gave a connection string no revision of its own.
+/// In the earlier back end, a change of the connection string did not change the revision.
 #[test]
 fn a_string_that_was_taken_out_of_a_file_does_not_stay() {
     let this = Move::new();
@@ -61,7 +61,7 @@ fn a_string_that_was_taken_out_of_a_file_does_not_stay() {
     assert!(this.load("n").unwrap().connection.is_none());
 }
 
-/// Of two copies that differ in nothing but the string, the second would be lost with its string.
+/// If a file that differs only in its string counted as a copy, its string would be lost.
 #[test]
 fn a_copy_with_another_string_is_no_copy() {
     let this = Move::new();
@@ -84,7 +84,7 @@ fn sealed_strings_move_with_their_key_and_without_it() {
 
     let other = Move::new();
     other.write("n.json", exported);
-    // Without its key, and with another one, it is kept as it is, and said so.
+    // Without its key, or with another one, the string is kept unchanged, and the line says so.
     for keys in [&[][..], &[new]] {
         other.sql("DELETE FROM notebooks");
         let run = with_key(&other, keys, 0, &["run"]);
@@ -92,7 +92,7 @@ fn sealed_strings_move_with_their_key_and_without_it() {
         with_key(&other, keys, 0, &["verify"]);
         assert_eq!(other.load("n").unwrap().connection, this.load("n").unwrap().connection);
     }
-    // With both it is sealed anew.
+    // With both keys the string is resealed.
     let both = [new, ("QUIRE_SECRET_KEY_OLD", OTHER_KEY)];
     other.sql("DELETE FROM notebooks");
     with_key(&other, &both, 0, &["run", "--verify"]);

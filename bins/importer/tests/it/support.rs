@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::fs;
 use std::path::Path;
@@ -17,13 +17,13 @@ use tokio::runtime::Runtime;
 pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const OTHER_KEY: &str = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// One runtime for all tests of the process.
+/// Returns the runtime that all tests of the process share.
 pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().unwrap())
 }
 
-/// How a process ended, and what it said.
+/// Exit code and output of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -39,27 +39,27 @@ impl From<Output> for Ended {
 }
 
 impl Ended {
-    /// The lines that `--json` prints, without the summary.
+    /// Returns the lines that `--json` prints, without the summary.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let lines = self.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line.get("summary").is_none()).collect()
     }
 
-    /// The result of each file.
+    /// Returns the result of each file.
     pub(crate) fn results(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = |line: &Value| text(if line["file"].is_null() { &line["id"] } else { &line["file"] });
         self.lines().iter().map(|line| (name(line), text(&line["result"]))).collect()
     }
 
-    /// The line of one file.
+    /// Returns the line of one file.
     pub(crate) fn line(&self, file: &str) -> Value {
         let found = self.lines().into_iter().find(|line| line["file"] == file || line["id"] == file);
         found.unwrap_or_else(|| panic!("no line of {file}: {self:?}"))
     }
 }
 
-/// The importer, with nothing in its environment that the test did not put there.
+/// Returns the importer with an empty environment except what the test sets.
 pub(crate) fn importer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire-import"));
     command.args(arguments).env_clear();
@@ -101,7 +101,7 @@ impl Move {
         self.command(arguments).output().unwrap().into()
     }
 
-    /// Runs a command that must end with this code; with `--json`.
+    /// Runs a command with `--json`, which must end with this code.
     pub(crate) fn expect(&self, code: i32, arguments: &[&str]) -> Ended {
         let ended = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
@@ -127,26 +127,26 @@ impl Move {
         });
     }
 
-    /// Every notebook of the database.
+    /// Returns every notebook of the database.
     pub(crate) fn state(&self) -> Vec<Notebook> {
         state(self.database.url())
     }
 }
 
-/// A notebook in the format of older servers.
+/// Returns a notebook in the format of older servers.
 pub(crate) fn notebook(id: &str, revision: i64, cells: &[&str]) -> Value {
     let cell = |(number, code): (usize, &&str)| json!({"id": format!("cell{number}"), "type": "python", "code": code, "reads": ["print"], "writes": []});
     let cells: Vec<Value> = cells.iter().enumerate().map(cell).collect();
     json!({"id": id, "user_id": "user_ann", "name": null, "db_conn_string": null, "revision": revision, "cells": cells})
 }
 
-/// A store in this database.
+/// Returns a store in this database.
 pub(crate) fn store(url: &str) -> Arc<dyn NotebookStore> {
     let _context = runtime().enter();
     Arc::new(PostgresNotebookStore::new(DatabaseUrl::parse(url).unwrap(), Options::default()).unwrap())
 }
 
-/// Every notebook of a database, by id; connection strings opened with [`KEY`], where they can be.
+/// Returns every notebook of a database, by id, with connection strings opened with [`KEY`] where possible.
 pub(crate) fn state(url: &str) -> Vec<Notebook> {
     let store = store(url);
     let keys = SecretKeys { current: SecretKey::parse(KEY).unwrap(), old: None };
@@ -167,7 +167,7 @@ pub(crate) fn state(url: &str) -> Vec<Notebook> {
     runtime().block_on(all)
 }
 
-/// Names and contents of all files below a directory.
+/// Returns names and contents of all files below a directory.
 pub(crate) fn snapshot(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -1,4 +1,4 @@
-//! Imports beside others.
+//! Tests of imports concurrent with other activity.
 
 use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ fn many() -> Move {
     this
 }
 
-/// People go on working on some of the notebooks while all are overwritten, again and again.
+/// A service edits one of the notebooks while repeated imports overwrite them.
 #[test]
 fn an_import_beside_a_serving_instance_loses_nothing_that_was_acknowledged_after_it() {
     let this = many();
@@ -55,7 +55,7 @@ fn an_import_beside_a_serving_instance_loses_nothing_that_was_acknowledged_after
                 let code = (CellType::Python, Arc::from("edited = True"));
                 let created = service.insert_cell(&user, &id, None, code, Place::End).await.unwrap();
                 revisions.push(created.edited.revision);
-                // Faster than anybody types, and not so fast that nobody else ever comes in between.
+                // The pause is shorter than between a person's edits, but long enough for the import to get a turn.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             revisions
@@ -71,7 +71,7 @@ fn an_import_beside_a_serving_instance_loses_nothing_that_was_acknowledged_after
     stop.store(true, Ordering::Relaxed);
     let revisions = runtime().block_on(editing).unwrap();
     assert!(revisions.is_sorted_by(|a, b| a < b), "no revision is given out twice");
-    // The instance goes on from what the import put there.
+    // The instance continues from the imported state.
     let edit = Edit::UpdateCell { id: CellId::new("cell0").unwrap(), code: Arc::from("after = 1") };
     let edited = runtime().block_on(service.edit(&user, &id, None, edit)).unwrap();
     let stored = this.load("n050").unwrap();
@@ -92,7 +92,7 @@ fn a_file_that_changes_or_vanishes_while_it_is_read_is_read_whole_or_named() {
                 for text in ["aaaaaaaaaa", "bb"] {
                     let cells = long(text);
                     let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
-                    // Not atomically, as an editor of the plainest kind does.
+                    // The write is not atomic, like that of a very simple editor.
                     std::fs::write(dir.join("n000.json"), notebook("n000", 1, &cells).to_string()).unwrap();
                     std::fs::write(dir.join("n001.json"), "{}").unwrap();
                     std::fs::remove_file(dir.join("n001.json")).unwrap();
@@ -121,7 +121,7 @@ fn a_file_that_changes_or_vanishes_while_it_is_read_is_read_whole_or_named() {
     writer.join().unwrap();
 }
 
-/// The database does what it was asked and its answer is lost, it is not known whether it did, or all connections end.
+/// Tests a lost answer, an unknown outcome, and the end of all connections.
 #[test]
 fn an_import_whose_connections_are_cut_finds_out_what_happened_and_goes_on() {
     let this = many();
@@ -150,7 +150,7 @@ fn a_database_that_is_gone_ends_the_import_and_the_next_goes_on() {
     let this = Move { database: runtime().block_on(Database::on(&server)), ..many() };
     let mut command = this.command(&["run", "--jobs", "1"]);
     let mut process = command.arg("--json").spawn().unwrap();
-    // The first line that it prints means that it is in the middle of its work.
+    // The first printed line shows that the run is in the middle of its work.
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     lines.next().unwrap().unwrap();
     server.kill();

@@ -1,4 +1,4 @@
-//! Verification finds every difference, and says where.
+//! Tests that verification finds every difference and names its place.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn one_changed_byte_among_many_is_found_and_named() {
         this.notebook(&format!("n{number:04}"), 1, &["first = 1", &code, "last = 1"]);
     }
     this.expect(0, &["run", "--verify", "--jobs", "8"]);
-    // Past all that would have kept a digest true.
+    // The change bypasses everything that would keep the digest correct.
     this.sql(
         "UPDATE cells SET code = overlay(code PLACING 'S' FROM position('some' IN code)) \
               WHERE notebook_id = 'n7177' AND id = 'cell1'",
@@ -26,7 +26,7 @@ fn one_changed_byte_among_many_is_found_and_named() {
     assert!(shown.out.contains("9999 same, 0 newer, 1 different, 0 missing"), "{shown:?}");
 }
 
-/// What a verification calls a change, and the change.
+/// The verification's name for a change, and the change.
 type Change = (&'static str, fn(&mut Value));
 
 #[test]
@@ -96,8 +96,8 @@ fn what_was_edited_since_is_newer_and_what_is_not_there_is_missing() {
     this.expect(1, &["verify"]);
 }
 
-/// A higher revision proves an edit of the same notebook only: of another owner's, or of one that was made again, it proves
-/// nothing.
+/// A higher revision proves an edit only of the same notebook. It proves nothing for a notebook of another owner, or
+/// one that was deleted and created again.
 #[test]
 fn what_does_not_come_from_the_file_is_different_whatever_its_revision() {
     let this = Move::new();

@@ -1,4 +1,4 @@
-//! Each command, its exit codes and what it says.
+//! Tests of each command, its exit codes and its output.
 
 use std::process::{Command, Stdio};
 use std::{fs, io::Write as _};
@@ -90,7 +90,7 @@ async fn check_names_a_wrong_index() {
 async fn only_a_database_of_utf8_is_taken() {
     for encoding in ["LATIN1", "EUC_JP", "SQL_ASCII"] {
         let database = Database::empty_with_encoding(encoding).await;
-        // As migrators before this one took it.
+        // A database as earlier migrators accepted it.
         let migrated = Database::empty_with_encoding(encoding).await;
         execute(&mut migrated.connect().await, quire_migration::sql(STEPS)).await;
         for (database, command) in [(&database, "up"), (&database, "check"), (&migrated, "up"), (&migrated, "check")] {
@@ -143,7 +143,7 @@ async fn fresh_asks_before_it_loses_anything() {
     assert_eq!(texts(&mut connection, "SELECT id FROM notebooks").await, Vec::<String>::new());
 }
 
-/// `script` gives a process a terminal, and types its own input there.
+/// Runs the migrator with `script`, which gives it a terminal and types its own input there.
 fn on_a_terminal(url: &str, typed: &str) -> Ended {
     let command = format!("{} fresh", env!("CARGO_BIN_EXE_quire-migrate"));
     let mut script = Command::new("script")

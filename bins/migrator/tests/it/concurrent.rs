@@ -1,4 +1,4 @@
-//! Several migrators at once.
+//! Tests of concurrent migrators.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 
@@ -9,7 +9,7 @@ use crate::support::{Ended, end, execute, run, start, texts};
 
 const RUNS: usize = 8;
 
-/// One applies everything, seven wait and apply nothing, and all succeed.
+/// Tests that one run applies everything, seven wait and apply nothing, and all succeed.
 async fn all_at_once(database: &Database, url: &str) {
     let runs: Vec<_> = (0..RUNS).map(|_| start(url, &["up"])).collect();
     let ended: Vec<Ended> = runs.into_iter().map(end).collect();
@@ -40,7 +40,7 @@ async fn eight_at_once_through_a_pooler_apply_each_step_once() {
     all_at_once(&database, &database.url_at(pooler.port())).await;
 }
 
-/// So that the above shows something: some did find the lock taken.
+/// Proves that the tests above are effective: a run can find the lock taken.
 #[tokio::test]
 async fn a_run_waits_for_one_under_way_and_says_for_whom() {
     let database = Database::empty().await;
@@ -50,7 +50,7 @@ async fn a_run_waits_for_one_under_way_and_says_for_whom() {
     execute(&mut holder, format!("BEGIN; {lock}")).await;
 
     let mut process = start(database.url(), &["up"]);
-    // Once it has told for whom it waits, and not before.
+    // The lock is released only after the run has printed whom it waits for.
     let mut out = BufReader::new(process.stdout.take().unwrap());
     let mut first = String::new();
     out.read_line(&mut first).unwrap();

@@ -1,4 +1,4 @@
-//! New lives after a restore.
+//! Tests of new lives after a restore.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 
 use crate::support::{Ended, migrated, migrator};
 
-/// More than two batches, and a part of one.
+/// Two full batches and a partial one.
 const NOTEBOOKS: usize = 2_500;
 
 async fn digests(store: &PostgresNotebookStore, ids: &[NotebookId]) -> Vec<Digested> {
@@ -39,7 +39,7 @@ async fn every_notebook_has_a_new_life_and_nothing_else_is_different() {
     for (before, after) in before.iter().zip(&after) {
         assert_eq!((before.revision, before.version, before.digest), (after.revision, after.version, after.digest));
     }
-    // What a client knew from before the restore.
+    // The base that a client knew from before the restore.
     let lost = Base { life: Life::UNRECORDED, revision: after[0].revision };
     let refused = store.delete(&after[0].id, lost, None).await;
     assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{refused:?}");

@@ -1,11 +1,10 @@
-//! Runs that end in the middle.
+//! Tests of runs that end in the middle.
 
 use quire_migration::STEPS;
 
 use crate::support::{WAITING, end, execute, found, migrated, run, start, texts};
 
-/// What an update that was not yet committed holds; the step that makes `cells` needs a lock on `notebooks` that conflicts
-/// with it.
+/// The lock of an uncommitted update. The step that creates `cells` needs a conflicting lock on `notebooks`.
 const OPEN_UPDATE: &str = "SET application_name = 'a long import'; BEGIN; LOCK TABLE notebooks IN ROW EXCLUSIVE MODE";
 
 #[tokio::test]
@@ -17,7 +16,7 @@ async fn a_killed_run_is_named_by_the_next_which_completes_it() {
 
     let mut process = start(database.url(), &["up"]);
     found(&mut watcher, WAITING).await;
-    // SIGKILL: nothing of it can tidy up.
+    // After SIGKILL the process cannot clean up.
     process.kill().unwrap();
     process.wait().unwrap();
     execute(&mut holder, "ROLLBACK").await;
@@ -61,13 +60,13 @@ async fn an_open_transaction_is_named_and_the_run_refused() {
     assert!(!refused.err.contains("LOCK TABLE"), "{refused:?}");
     assert_eq!(refused.out.matches(" waits for process ").count(), 4, "{refused:?}");
 
-    // It left nothing behind, so there is nothing to complete.
+    // The run was rolled back, so there is nothing to complete.
     let status = run(database.url(), &["status"]);
     assert_eq!(status.code, Some(4), "{status:?}");
     assert!(status.out.contains(&format!("pending  {name} (compatible)")), "{status:?}");
 }
 
-/// The connection that works is cut, as when a network fails.
+/// The work connection is cut, as when a network fails.
 #[tokio::test]
 async fn a_run_that_loses_its_connection_says_so() {
     let database = migrated(&STEPS[..2]).await;
@@ -84,7 +83,7 @@ async fn a_run_that_loses_its_connection_says_so() {
     assert_eq!(run(database.url(), &["up"]).code, Some(0));
 }
 
-/// The lock's connection is cut: somebody else might be migrating by now, so the run ends.
+/// The lock's connection is cut. Another run might be migrating by then, so this run ends.
 #[tokio::test]
 async fn a_run_that_loses_its_lock_ends() {
     let database = migrated(&STEPS[..2]).await;

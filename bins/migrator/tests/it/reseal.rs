@@ -1,4 +1,4 @@
-//! Changing the secret key.
+//! Tests of changing the secret key.
 
 use quire_domain::{ConnectionString, Notebook, NotebookId, SecretKey, SecretKeys, Timestamp, UserId};
 use quire_migration::STEPS;
@@ -10,7 +10,7 @@ use crate::support::{Ended, execute, migrated, migrator};
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PASSWORD: &str = "tr0ub4dor-and-3";
-/// Enough to see that all are found.
+/// Number of notebooks; enough to show that all are found.
 const NOTEBOOKS: u8 = 200;
 
 fn keys(current: &str) -> SecretKeys {
@@ -38,7 +38,7 @@ async fn every_connection_string_is_under_the_new_key_afterwards() {
     for number in 0..NOTEBOOKS {
         store.create(&notebook(number), None).await.unwrap();
     }
-    // One that belongs to another notebook: it opens nowhere else.
+    // A string that was sealed for another notebook, and cannot be opened in this one.
     let moved = "UPDATE notebooks SET db_conn_sealed = (SELECT db_conn_sealed FROM notebooks WHERE id = 'n001')
         WHERE id = 'n002'";
     execute(&mut database.connect().await, moved).await;

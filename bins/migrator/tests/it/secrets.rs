@@ -1,4 +1,4 @@
-//! No output ever holds the password.
+//! Tests that no output ever contains the password.
 
 use quire_migration::STEPS;
 use quire_test_postgres::Database;
@@ -11,17 +11,17 @@ fn told(ended: &Ended) -> String {
     format!("{}{}", ended.out, ended.err)
 }
 
-/// Wherever a password may stand in what somebody gave us, right or wrong.
+/// Tests every place of the input that may contain a password, valid or not.
 #[tokio::test]
 async fn nothing_that_goes_wrong_prints_it() {
     let database = Database::empty().await;
     let port = database.options().get_port().to_string();
     let urls = [
-        // No server there, and no such user or password.
+        // No server at this address, or no such user or password.
         "postgres://quire:PASSWORD@127.0.0.1:1/quire".to_owned(),
         format!("postgres://nobody:PASSWORD@127.0.0.1:{port}/quire"),
         format!("postgres://postgres:PASSWORD@127.0.0.1:{port}/quire?sslmode=verify-full"),
-        // Not URLs, or not as they were meant.
+        // No URLs, or malformed ones.
         "postgre://quire:PASSWORD@host/quire".to_owned(),
         "postgres//quire:PASSWORD@host/quire".to_owned(),
         "postgres://quire:PASSWORD".to_owned(),
@@ -54,7 +54,7 @@ async fn nothing_that_goes_wrong_prints_it() {
             assert!(!told(&ended).contains(PASSWORD), "{url}: {ended:?}");
         }
     }
-    // What is misplaced on the command line is not quoted either, where it looks like a URL.
+    // A misplaced argument is not quoted either if it looks like a URL.
     let url = format!("postgres://quire:{PASSWORD}@host/quire");
     for arguments in
         [&["up", &url][..], &[&url], &["up", "--databaseurl", &url], &["up", "--sql", &url], &["down", "--steps", &url]]

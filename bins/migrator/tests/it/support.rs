@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::process::{Child, Command, Output, Stdio};
 
@@ -7,7 +7,7 @@ use quire_test_postgres::Database;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
-/// How a process ended, and what it said.
+/// Exit code and output of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -22,7 +22,7 @@ impl From<Output> for Ended {
     }
 }
 
-/// The migrator, with nothing in its environment that the test did not put there.
+/// Returns the migrator with an empty environment except what the test sets.
 pub(crate) fn migrator(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire-migrate"));
     command.args(arguments).env_clear().env("RUST_BACKTRACE", "full");
@@ -44,13 +44,13 @@ pub(crate) fn end(process: Child) -> Ended {
     process.wait_with_output().unwrap().into()
 }
 
-/// The password in a database's URL.
+/// Returns the password in a database's URL.
 pub(crate) fn password(url: &str) -> &str {
     let user_info = url.split_once("://").unwrap().1.split_once('@').unwrap().0;
     user_info.split_once(':').expect("the server that tests run on asks for a password").1
 }
 
-/// A database brought to these steps.
+/// Returns a database brought to these steps.
 pub(crate) async fn migrated(steps: &[Step]) -> Database {
     let database = Database::empty().await;
     quire_migration::up(&database.options(), steps, &Limits::default(), &mut |_| ()).await.unwrap();
@@ -61,15 +61,15 @@ pub(crate) async fn execute(connection: &mut PgConnection, sql: impl Into<String
     sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await.unwrap();
 }
 
-/// The first column of every row, as text.
+/// Returns the first column of every row, as text.
 pub(crate) async fn texts(connection: &mut PgConnection, sql: impl Into<String>) -> Vec<String> {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql.into())).fetch_all(connection).await.unwrap();
     rows.iter().map(|row: &PgRow| row.get(0)).collect()
 }
 
-/// Waits until the query finds something, and returns its first row's text.
+/// Waits until the query returns a row, and returns the first row's text.
 pub(crate) async fn found(connection: &mut PgConnection, sql: &str) -> String {
-    // Far beyond what it takes, so that a fault ends the test and a busy machine does not.
+    // The limit is far beyond the usual time, so that only a fault ends the test.
     for _ in 0..3_000 {
         if let Some(text) = texts(connection, sql).await.pop() {
             return text;
@@ -79,6 +79,6 @@ pub(crate) async fn found(connection: &mut PgConnection, sql: &str) -> String {
     panic!("nothing was ever found by: {sql}");
 }
 
-/// The migrator's process that waits for a table's lock in this database.
+/// Query for the migrator's process that waits for a table's lock in this database.
 pub(crate) const WAITING: &str = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
                                   AND application_name = 'quire-migrate' AND wait_event_type = 'Lock'";

@@ -1,4 +1,4 @@
-//! Clients that open connections and do not use them, and sockets that end.
+//! Tests of clients that open connections without using them, and of the end of sockets.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Server, Talk};
 
-/// Longer than any test: no time-out is what makes room here.
+/// A time-out longer than any test, so that only the limiter makes room.
 const NEVER: &str = "3600000";
 
 fn crowded(dir: &tempfile::TempDir) -> Server {
@@ -36,7 +36,7 @@ fn half_sent_heads_keep_nobody_out() {
         })
         .collect();
     assert!((0..10).all(|_| is_served(&server)));
-    // One that has been used is not the first to go.
+    // A connection that has been used is not the first to be ended.
     used.say("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(used.reply().status, 200);
     drop(crowd);
@@ -57,7 +57,7 @@ fn nor_do_idle_connections() {
         crowd.push(talk);
     }
     assert!(crowd[0].is_ended(), "the one that has waited longest makes room");
-    // A socket never does.
+    // A socket never makes room.
     watching.say_message(&json!(null));
     assert_eq!(watching.hear_message().unwrap()["type"], "error");
 }
@@ -74,7 +74,7 @@ fn what_is_not_http_does_not_fill_the_log() {
     assert_eq!(server.wait().code(), Some(0));
     let of_stopping = server.log[lines..].iter().skip_while(|line| line["message"] != "stopping").count();
     assert!(server.log[lines..].iter().all(|line| line["level"] == "INFO"), "{:?}", server.log);
-    // The library says once, and maybe after us, that it begins to listen.
+    // The library logs once, possibly after the server, that it begins to listen.
     assert!(server.log.len() - lines - of_stopping < 10, "{:?}", server.log);
 }
 
@@ -92,13 +92,13 @@ fn bodies_that_drip_in_keep_nobody_out() {
         })
         .collect();
     assert!((0..10).all(|_| is_served(&server)));
-    // A user may have 16 requests under way, where there are so few connections; and those that wait longest make room.
+    // A user may have 16 requests in flight with so few connections, and those that have waited longest make room.
     assert!(dripping[0].is_ended());
     let is_refused = dripping[1..100].iter_mut().any(|talk| !talk.is_ended() && talk.head().status == 429);
     assert!(is_refused);
 }
 
-/// Pages are for everybody: no user is counted for them.
+/// Pages are public: their requests count for no user.
 #[test]
 fn nor_do_answers_that_are_not_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ const CLOSE: &[u8] = &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE8];
 fn the_connection_ends_with_the_close_handshake() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::with(dir.path(), &["--send-timeout-ms", NEVER]);
-    // The library would go on for 5 s, and the client's answer was waited for 2 s.
+    // Without the handshake, the library would continue for 5 s, and wait 2 s for the client's answer.
     let soon = Duration::from_millis(1_500);
     let mut by_client = server.socket("blank");
     by_client.say_bytes(CLOSE);
@@ -137,7 +137,7 @@ fn the_connection_ends_with_the_close_handshake() {
     assert!(by_server.is_ended() && began.elapsed() < soon, "{:?}", began.elapsed());
 }
 
-/// What no client may send, and the code with which it is refused, before anything follows.
+/// Frames that no client may send, and the code with which each is refused, before further bytes arrive.
 #[test]
 fn a_frame_is_refused_when_its_header_has_arrived() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The server on PostgreSQL.
+//! Tests of the server on PostgreSQL.
 
 use quire_migration::{Kind, Limits, STEPS, Step};
 use quire_test_postgres::{Database, PgBouncer, Server as Postgres, Settings};
@@ -40,11 +40,11 @@ fn notebooks_are_kept_in_the_database_and_none_is_loaded_at_start() {
     let cell = format!("/api/notebooks/blank/cells/{}", first.first_cell("/api/notebooks/blank"));
     let edited = first.put(&cell, &json!({"code": "kept = 1"}));
     assert_eq!(edited["revision"], 1);
-    // Not even asked to stop.
+    // The server is not even asked to stop.
     first.signal(rustix::process::Signal::KILL);
     first.wait();
 
-    // Broken on purpose: a server that loaded notebooks at start would stumble over it.
+    // The notebook is broken on purpose: a server that loaded notebooks at its start would fail on it.
     let break_it = async {
         let mut connection = database.connect().await;
         let broken = "UPDATE cells SET order_key = 'broken!' WHERE notebook_id = 'demo-local'";
@@ -71,7 +71,7 @@ fn it_starts_on_a_schema_that_it_knows_and_otherwise_says_what_to_run() {
     refused(&["no schema yet", "quire-migrate up"]);
     drop(server(database.url(), &["--migrate"]));
     drop(server(database.url(), &[]));
-    // One compatible step behind the schema, it works; one breaking step behind, it does not.
+    // The server works on a schema that is one compatible step ahead, and not on one that is a breaking step ahead.
     runtime.block_on(migrate_further(&database, later(Kind::Compatible)));
     let mut behind = server(database.url(), &[]);
     assert_eq!(behind.get("/api/notebooks")["notebooks"][0]["id"], "blank-local");
@@ -129,7 +129,7 @@ fn a_database_of_another_encoding_stops_the_start() {
     }
 }
 
-/// As it is installed, and with the start-up parameters dropped that it does not know.
+/// Tests a pooler as installed, and one that drops the start-up parameters that it does not know.
 #[test]
 fn a_pooler_that_the_url_does_not_tell_of_is_noticed_at_the_start() {
     let database = Runtime::new().unwrap().block_on(Database::fresh());
@@ -198,12 +198,12 @@ fn a_database_that_is_away_at_the_start_is_waited_for() {
     }
     let refused = probe(&first, "/api/notebooks");
     assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true), "{refused:?}");
-    // Before anything else, whether the user is active is asked.
+    // The server first looks up whether the user is active.
     assert!(refused.body.contains("sign_in_unavailable"), "{}", refused.body);
     postgres.restart();
     first.wait_for("Database connected");
     health_becomes(&first, &json!({"status": "healthy", "database": "connected"}), 200);
-    // That the user could not be looked up is remembered for five seconds.
+    // The failure of the look-up is cached for five seconds.
     let start = std::time::Instant::now();
     let list = loop {
         let list = probe(&first, "/api/notebooks");
@@ -219,7 +219,7 @@ fn a_database_that_is_away_at_the_start_is_waited_for() {
     assert!(second.wait().success(), "it can be stopped while it waits");
 }
 
-/// Nothing is read from or written to a database before its schema was checked.
+/// The server neither reads from a database nor writes to it before its schema was checked.
 #[test]
 fn a_database_that_was_away_ends_the_server_if_its_schema_does_not_fit() {
     let postgres = Postgres::start(&Settings::default());
@@ -263,7 +263,7 @@ fn health_notices_a_database_that_takes_no_writes_and_one_that_is_away() {
     assert_eq!(probe(&server, "/readyz").status, 200);
     postgres.restart();
     health_becomes(&healthy, 200);
-    // A notebook in memory can be shown, so this server is worth more than one that replaces it.
+    // The server can show a notebook in memory, so it is more useful than a replacement.
     let shown = server.get("/api/notebooks/demo");
     postgres.kill();
     health_becomes(&json!({"status": "degraded", "database": "disconnected"}), 200);

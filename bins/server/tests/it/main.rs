@@ -1,4 +1,4 @@
-//! The real binary over real sockets.
+//! Tests of the real binary over real sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking, like tests")]
 
 mod connection_limits;

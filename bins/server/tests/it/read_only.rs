@@ -1,4 +1,4 @@
-//! A server that may change nothing.
+//! Tests of a read-only server.
 
 use quire_test_postgres::Database;
 use serde_json::json;
@@ -38,6 +38,6 @@ fn every_change_is_answered_with_503_and_its_reason_and_reads_go_on() {
         assert_eq!(reply.header("retry-after"), Some("60"));
     }
     assert_eq!(writing.get("/api/notebooks"), list);
-    // One that may write goes on beside it.
+    // A server that may write continues beside it.
     assert_eq!(writing.put(&cell, &json!({"code": "x = 1"}))["revision"], 1);
 }

@@ -1,4 +1,4 @@
-//! The secret key: where it may come from, what it does to the files, and that nobody repeats it.
+//! Tests of the secret key: its sources, its effect on the files, and that no output repeats it.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The server with sign-in. What a token must be like, and every route, is tested in `quire-api`.
+//! Tests of the server with sign-in. `quire-api` tests the rules for tokens and every route.
 
 use std::net::TcpListener;
 
@@ -16,12 +16,12 @@ pub(crate) const PEM: &str = include_str!("../../../../crates/api/tests/it/keys/
 const DER: &[u8] = include_bytes!("../../../../crates/api/tests/it/keys/issuer.der");
 pub(crate) const ISSUER: &str = "https://clerk.example.com";
 
-/// A token of this user that does not end in this century's first half.
+/// Returns a token of this user that expires in 2049.
 fn token(user: &str) -> String {
     token_until(user, 2_500_000_000)
 }
 
-/// A token of this user that ends so many seconds after 1970 began.
+/// Returns a token of this user that expires so many seconds after the beginning of 1970.
 pub(crate) fn token_until(user: &str, exp: u64) -> String {
     let claims = json!({
         "iss": ISSUER, "sub": user, "azp": "http://localhost:3000", "exp": exp,
@@ -72,7 +72,7 @@ fn why_a_token_is_refused_is_logged_and_the_token_is_not() {
 
 #[test]
 fn without_the_issuers_keys_it_starts_and_says_what_is_missing() {
-    // A port that nobody listens on.
+    // A port on which no process listens.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let dir = tempfile::tempdir().unwrap();
     let mut command = quire_server();

@@ -87,7 +87,7 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!((&last["message"], &last["signal"]), (&json!("told to stop again: ending at once"), &json!("SIGINT")));
 }
 
-/// Here by a log that nobody reads: whatever has something to say waits for that, on every thread.
+/// A log that is not read blocks every thread that logs.
 #[test]
 fn it_ends_in_its_time_although_every_thread_is_held_up() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn it_ends_in_its_time_although_every_thread_is_held_up() {
             break port.trim().parse::<u16>().unwrap();
         }
     };
-    // Until nothing is answered any more.
+    // Sends requests until the server answers none.
     let is_answered = || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
@@ -122,7 +122,7 @@ fn it_ends_in_its_time_although_every_thread_is_held_up() {
     assert_eq!(child.wait().unwrap().code(), Some(124));
 }
 
-/// To a client that reads slowly.
+/// Tests a client that reads slowly.
 #[test]
 fn a_large_answer_under_way_is_sent_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn a_large_answer_under_way_is_sent_to_its_end() {
     let head = talk.head();
     server.signal(Signal::TERM);
     server.wait_for("stopping");
-    // Longer than the server's threads wait for connections that have nothing under way.
+    // The pause is longer than the server's threads wait for connections without a request in flight.
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(head.header("transfer-encoding"), Some("chunked"));
     let body: Value = serde_json::from_str(&talk.chunks()).unwrap();

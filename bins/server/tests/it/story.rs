@@ -1,4 +1,5 @@
-//! `docs/api.md` is true: its lines are run in order against a server, and each answer is the one that stands below it.
+//! Tests that `docs/api.md` is true: its commands run in order against a server, and each answer is compared with the
+//! one below.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +7,7 @@ use crate::support::Server;
 
 const STORY: &str = include_str!("../../../../docs/api.md");
 
-/// Does what `curl` does, silently, and ends with a line that has the status.
+/// Replaces `curl` by a silent one that appends a line with the status.
 const PRELUDE: &str = r#"
 set -euo pipefail
 curl() {
@@ -17,7 +18,7 @@ curl() {
 }
 "#;
 
-/// A block of the page: its lines, and the answer below it.
+/// A block of the page: its commands, and the answer below it.
 struct Step {
     lines: String,
     answer: Option<String>,
@@ -30,7 +31,7 @@ fn steps() -> Vec<Step> {
         let (kind, text) = block.split_once('\n').unwrap();
         match kind {
             "sh" => steps.push(Step { lines: text.to_owned(), answer: None }),
-            // What is typed elsewhere begins with a prompt.
+            // Text that is typed elsewhere begins with a prompt.
             _ if text.starts_with('$') => {}
             _ => steps.last_mut().unwrap().answer = Some(text.to_owned()),
         }
@@ -72,7 +73,7 @@ fn it_is_as_it_is_told() {
     }
 }
 
-/// Whether a text is as it is told, with anything in the place of each `…`.
+/// Returns `true` if a text matches the page, with any text in place of each `…`.
 fn fits(told: &str, given: &str) -> bool {
     let (told, mut rest) = (told.trim_end(), given.trim_end());
     let mut parts = told.split('…');

@@ -1,4 +1,4 @@
-//! A server process, and raw conversations with it.
+//! A server process, and raw connections to it.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,19 +11,19 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// How long anything may take before a test gives up; nothing waits for it to pass.
+/// Time-out for any operation before a test gives up; no test waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
     lines: Receiver<Value>,
-    /// The log so far.
+    /// Log lines so far.
     pub(crate) log: Vec<Value>,
     pub(crate) port: u16,
 }
 
-/// The binary with nothing of the test's own environment.
+/// Returns the binary with an empty environment.
 pub(crate) fn quire_server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire-server"));
     command.env_clear().stdin(Stdio::null());
@@ -36,7 +36,7 @@ pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// A notebook of 16 MiB, larger than everything between a server and its client can hold.
+/// Writes a notebook of 16 MiB, more than all buffers between a server and its client hold.
 pub(crate) fn large_notebook(dir: &Path) {
     let code = "#".repeat(256 * 1024);
     let cells: Vec<_> = (0..64)
@@ -88,7 +88,7 @@ impl Server {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits until the process has ended, and takes the rest of its log.
+    /// Waits until the process has ended, and reads the rest of its log.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             self.log.push(line);
@@ -96,7 +96,7 @@ impl Server {
         self.child.wait().unwrap()
     }
 
-    /// As [`Self::wait`]; also returns what a piped standard error said.
+    /// As [`Self::wait`]; also returns the piped standard error.
     pub(crate) fn wait_with_error(&mut self) -> (ExitStatus, String) {
         let status = self.wait();
         let mut error = String::new();
@@ -110,7 +110,7 @@ impl Server {
         Talk(BufReader::new(stream))
     }
 
-    /// A WebSocket of a notebook, on a connection with little room for what is not read.
+    /// Opens a WebSocket of a notebook, on a connection with a small receive buffer.
     pub(crate) fn socket(&self, notebook: &str) -> Talk {
         let mut talk = self.connect();
         set_socket_recv_buffer_size(talk.0.get_ref(), 4096).unwrap();
@@ -122,7 +122,7 @@ impl Server {
         talk
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on its own connection.
     pub(crate) fn ask(&self, request: &str) -> Reply {
         let mut talk = self.connect();
         talk.say(request);
@@ -148,7 +148,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has usually ended already.
+        // The process has usually ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -157,7 +157,7 @@ impl Drop for Server {
 /// A connection.
 pub(crate) struct Talk(BufReader<TcpStream>);
 
-/// An answer as it came over the wire.
+/// An answer as received.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -170,7 +170,7 @@ impl Talk {
         self.0.get_mut().write_all(text.as_bytes()).unwrap();
     }
 
-    /// The next answer's head.
+    /// Reads the next answer's head.
     pub(crate) fn head(&mut self) -> Reply {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -180,7 +180,7 @@ impl Talk {
         Reply { status, head: head.to_lowercase(), body: String::new() }
     }
 
-    /// The next answer.
+    /// Reads the next answer.
     pub(crate) fn reply(&mut self) -> Reply {
         let mut reply = self.head();
         reply.body = self.body(reply.header("content-length").map_or(0, |length| length.parse().unwrap()));
@@ -191,7 +191,7 @@ impl Talk {
         self.0.get_mut().write_all(bytes).unwrap();
     }
 
-    /// The body behind a head that announces chunks.
+    /// Reads the chunked body after a head.
     pub(crate) fn chunks(&mut self) -> String {
         let mut body = String::new();
         loop {
@@ -206,7 +206,7 @@ impl Talk {
         }
     }
 
-    /// The body behind a head.
+    /// Reads the body after a head.
     pub(crate) fn body(&mut self, length: usize) -> String {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
@@ -221,7 +221,7 @@ impl Talk {
         self.0.get_mut().write_all(&[&head, text.as_bytes()].concat()).unwrap();
     }
 
-    /// The next message on a WebSocket, or the code with which it is closed.
+    /// Reads the next message on a WebSocket, or the code with which it is closed.
     pub(crate) fn hear_message(&mut self) -> Result<Value, u16> {
         let mut head = [0; 2];
         self.0.read_exact(&mut head).unwrap();
@@ -242,11 +242,11 @@ impl Talk {
         }
     }
 
-    /// Whether the server ends the connection without another word.
+    /// Returns `true` if the server ends the connection without sending more.
     pub(crate) fn is_ended(&mut self) -> bool {
-        // Unlike `read`, this goes on when a signal interrupts it.
+        // Unlike `read`, this continues when a signal interrupts it.
         let Err(error) = self.0.read_exact(&mut [0; 1]) else { return false };
-        // A reset is the end too, where the server had not read all that was sent.
+        // A reset is also an end: the server had not read all sent bytes.
         matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that do not read what they are sent.
+//! Tests of clients that do not read.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use crate::sign_in::{ISSUER, PEM, token_until};
 use crate::support::{Server, Talk, large_notebook, quire_server};
 
-/// A client that watches a notebook and reads nothing any more.
+/// Returns a client that watches a notebook and then stops reading.
 fn watch(server: &Server, notebook: &str, token: &str) -> Talk {
     let mut talk = server.socket(notebook);
     talk.say_message(&json!({"type": "authenticate", "token": token}));
     assert_eq!(talk.hear_message().unwrap()["type"], "authenticated");
-    // Answered when it is served; what happens from then on is told.
+    // The answer shows that the server serves the socket; all later events are sent on it.
     talk.say_message(&json!(null));
     assert_eq!(talk.hear_message().unwrap()["type"], "error");
     talk
 }
 
-/// Makes so much happen that neither the client's system nor the server's can hold it.
+/// Causes more events than the buffers of the client's and the server's systems hold.
 fn overfill(mut put: impl FnMut(&Value)) {
     for n in 0..40 {
         put(&json!({"code": format!("x = {n} {}", "#".repeat(250 * 1024))}));
@@ -31,7 +31,7 @@ fn overfill_blank(server: &Server) {
     overfill(|body| drop(server.put(&format!("/api/notebooks/blank/cells/{cell}"), body)));
 }
 
-/// Tells the server to stop: it does not wait until its time is up.
+/// Stops the server, which must end before its time limit.
 fn stop(mut server: Server) {
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
@@ -86,7 +86,7 @@ fn a_place_is_free_when_the_connection_is_gone_and_not_before() {
     let notebook: Value = notebook.body_mut().read_json().unwrap();
     let cell = server.url(&format!("/api/notebooks/blank/cells/{}", notebook["cells"][0]["id"].as_str().unwrap()));
     overfill(|body| drop(ureq::put(&cell).header("Authorization", &authorization).send_json(body).unwrap()));
-    // The token has ended, and the server has given up saying so.
+    // The token has expired, and the server has given up sending that.
     assert_eq!(server.wait_for("socket closed")["code"], 4401);
     let first_message = || {
         let mut talk = server.socket("blank");
@@ -95,6 +95,6 @@ fn a_place_is_free_when_the_connection_is_gone_and_not_before() {
     };
     assert_eq!(first_message(), "error");
     drop(unread);
-    // The server learns of the end in its own time.
+    // The server detects the closed connection some time later.
     assert!((0..10_000).any(|_| first_message() == "authenticated"));
 }

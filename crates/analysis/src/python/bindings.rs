@@ -1,5 +1,5 @@
-//! What a function's or class's body binds: needed before the body is walked, because a name that is bound anywhere
-//! in a function is local in all of it.
+//! Names that the body of a function or class binds. They are needed before the body is walked, because a name that is
+//! bound anywhere in a function is local in all of it.
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{ExceptHandler, Expr, Identifier, InterpolatedStringElement, Pattern, Stmt};
@@ -9,7 +9,7 @@ use super::scope::Binding;
 
 /// Calls `bind` with every name that `body` binds in its own scope.
 ///
-/// `walrus` says whether there is any `:=` in the cell: without one, expressions need not be looked at.
+/// `walrus` is `false` if the cell contains no `:=`; expressions are skipped then.
 pub(super) fn of_body<'a>(body: &'a [Stmt], walrus: bool, bind: &mut dyn FnMut(&'a str, Binding)) {
     Collector { bind, walrus, depth: 0 }.visit_body(body);
 }
@@ -64,14 +64,14 @@ pub(super) fn of_pattern<'a>(pattern: &'a Pattern, bind: &mut dyn FnMut(&'a str)
                 None
             }
         };
-        // Ruff says `None` for `_`, except where it recovers from an error.
+        // Ruff represents `_` as `None`, except where it recovers from an error.
         if let Some(name) = name.filter(|name| name.id.as_str() != "_") {
             bind(&name.id);
         }
     }
 }
 
-/// The name that `import` binds for an alias, in `from … import` as well; `None` for `*`.
+/// Returns the name that `import` binds for an alias, also in `from … import`; `None` for `*`.
 pub(super) fn of_alias(alias: &ruff_python_ast::Alias, from: bool) -> Option<&str> {
     match &alias.asname {
         Some(name) => Some(&name.id),
@@ -98,7 +98,7 @@ impl<'a> Collector<'a, '_> {
 
     fn stmt(&mut self, stmt: &'a Stmt) {
         match stmt {
-            // The bodies of functions and classes are scopes of their own.
+            // The bodies of functions and classes are their own scopes.
             Stmt::FunctionDef(function) => {
                 self.local(&function.name);
                 for decorator in &function.decorator_list {
@@ -215,7 +215,7 @@ impl<'a> Visitor<'a> for Collector<'a, '_> {
     }
 
     fn visit_pattern(&mut self, _: &'a Pattern) {
-        // A pattern holds no walrus, and its captures are taken by `of_pattern`.
+        // A pattern contains no walrus, and `of_pattern` collects its captures.
     }
 
     fn visit_interpolated_string_element(&mut self, element: &'a InterpolatedStringElement) {

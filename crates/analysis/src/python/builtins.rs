@@ -1,9 +1,9 @@
-//! Names that are there without any cell binding them.
+//! Names that exist without any cell binding them.
 //!
-//! The list is fixed, so that an answer does not depend on the Python of the machine: `dir(builtins)` of `CPython` 3.14,
-//! the attributes every module has, and what an `IPython` kernel puts into its namespace.
+//! The list is fixed, so that an answer does not depend on the machine's Python: `dir(builtins)` of `CPython` 3.14, the
+//! attributes of every module, and the names that an `IPython` kernel adds to its namespace.
 
-/// Sorted, for the binary search.
+/// Sorted, for binary search.
 const BUILTINS: &[&str] = &[
     "ArithmeticError",
     "AssertionError",
@@ -186,18 +186,18 @@ const BUILTINS: &[&str] = &[
     "zip",
 ];
 
-/// Whether a name is there without any cell binding it.
+/// Returns `true` if a name exists without any cell binding it.
 pub(super) fn is_builtin(name: &str) -> bool {
     BUILTINS.binary_search(&name).is_ok() || is_history(name)
 }
 
-/// `_1` and `_i1`: what `IPython` keeps of the outputs and inputs of past runs.
+/// Returns `true` for `_1` and `_i1`, the names under which `IPython` keeps outputs and inputs of past runs.
 fn is_history(name: &str) -> bool {
     let number = name.strip_prefix("_i").or_else(|| name.strip_prefix('_'));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a built-in can reach names that do not stand in the code.
+/// Returns `true` if a built-in can access names that do not occur in the code.
 pub(super) fn is_dynamic(name: &str) -> bool {
     matches!(name, "eval" | "exec" | "globals" | "locals")
 }

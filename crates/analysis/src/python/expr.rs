@@ -1,4 +1,4 @@
-//! The walk's part for expressions: what has a scope of its own, or binds or loads a name.
+//! The walk over expressions: nodes that have their own scope, or bind or load a name.
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{Comprehension, Expr, ExprCall, ExprContext};
@@ -34,8 +34,8 @@ impl<'a> Walk<'a> {
         self.visit_expr(&call.func);
         self.visit_arguments(&call.arguments);
         let Expr::Name(function) = &*call.func else { return };
-        // `setattr` and `vars` matter when their argument may be a module or the namespace itself; `self` and other
-        // locals of a function are left alone, or nearly every class would count as dynamic.
+        // `setattr` and `vars` matter if their argument may be a module or the namespace itself. `self` and other
+        // locals of a function are excluded, or nearly every class would count as dynamic.
         let reaches_out = match function.id.as_str() {
             "vars" if call.arguments.is_empty() => true,
             "setattr" | "delattr" | "vars" => match call.arguments.args.first() {
@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One expression, in order of evaluation.
+    /// Walks one expression, in order of evaluation.
     pub(super) fn expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Name(name) => match name.ctx {

@@ -1,12 +1,12 @@
 //! Help lines of `IPython`: `f?`, `np.*load*?`, `a[-1]??`, `m = f?`.
 //!
-//! A line that ends in a question mark shows the help for what stands before it, and nothing else in it happens. Source:
+//! A line that ends in a question mark shows the help for the expression before it; nothing else on it runs. Source:
 //! `IPython.core.inputtransformer2.HelpEnd`.
 
 use ruff_python_ast::token::{TokenKind, Tokens};
 
-/// The code with a number in place of every help line, of the same length, if there are any; and the end of a line whose
-/// question mark stands behind something for which there is no help.
+/// Returns the code with a number in place of every help line, of the same length, if there are any. Returns also the
+/// end of a line whose question mark follows something that has no help.
 pub(super) fn without_help_lines(code: &str, tokens: &Tokens) -> (Option<String>, Option<usize>) {
     let mut misplaced = None;
     let mut text = String::new();
@@ -26,10 +26,10 @@ pub(super) fn without_help_lines(code: &str, tokens: &Tokens) -> (Option<String>
                 (_, Some(end)) => misplaced = misplaced.or(Some(end)),
                 _ => {}
             },
-            // A comment is the last token of its line; the question mark is not, then.
+            // A comment is the last token of its line, so the question mark is not.
             TokenKind::Comment => misplaced = misplaced.or(end.take()),
             TokenKind::Indent | TokenKind::Dedent | TokenKind::NonLogicalNewline => {}
-            // Where the parser does not know `IPython`'s syntax, the question mark is unknown.
+            // The question mark is an unknown token where the parser does not know `IPython`'s syntax.
             _ => {
                 start = start.or(Some(range.start));
                 let is_mark =
@@ -42,7 +42,8 @@ pub(super) fn without_help_lines(code: &str, tokens: &Tokens) -> (Option<String>
     ((done > 0).then_some(text), misplaced)
 }
 
-/// Reports whether a line ends in a name, with attributes, wildcards and literal indices, and one or two question marks.
+/// Returns `true` if a line ends in a name, with attributes, wildcards and literal indices, and one or two question
+/// marks.
 fn asks_for_something(line: &str) -> bool {
     let Some(mut rest) = line.strip_suffix('?') else { return false };
     rest = rest.strip_suffix('?').unwrap_or(rest);

@@ -1,41 +1,41 @@
-//! `IPython`'s magics: what a cell is after its cell magics, and what line magics read, run and bind.
+//! `IPython`'s magics: the language of a cell after its cell magics, and the reads, code and bindings of line magics.
 //!
-//! Shell lines bind nothing by themselves, and help lines are taken out before (`help`). Sources: `IPython.core.magics`,
-//! `IPython.extensions`, and the documentation of the extensions whose magics are named here.
+//! Shell lines bind nothing by themselves, and the module `help` removes help lines before. Sources:
+//! `IPython.core.magics`, `IPython.extensions`, and the documentation of the extensions whose magics are named here.
 
 use std::borrow::Cow;
 
 use ruff_python_ast::IpyEscapeKind;
 
-/// What a cell is, according to its cell magics.
+/// The content of a cell according to its cell magics.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shape<'a> {
-    /// Python from this byte on. `writes` are the names that magics bind; with `reads_only` the body's own bindings
-    /// are thrown away when it ends.
+    /// Python from this byte on. `writes` are the names that magics bind; with `reads_only` the bindings of the body
+    /// are discarded when it ends.
     Python { start: usize, writes: Vec<&'a str>, reads_only: bool },
-    /// Another language, or one that is not known here.
+    /// Another language, or a magic that is not known here.
     Other { reads: Vec<&'a str>, writes: Vec<&'a str>, dynamic: bool },
 }
 
-/// What a line magic does to names, in this order.
+/// Effects of a line magic on names, in this order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Effects<'a> {
-    /// Names it takes.
+    /// Names that the magic reads.
     pub(super) reads: Vec<&'a str>,
-    /// Python it runs.
+    /// Python that the magic runs.
     pub(super) code: Option<Cow<'a, str>>,
-    /// Whether what that binds is there afterwards.
+    /// `true` if the bindings of that code remain afterwards.
     pub(super) keeps_bindings: bool,
-    /// Names it binds.
+    /// Names that the magic binds.
     pub(super) writes: Vec<&'a str>,
-    /// Whether it can touch names that do not stand in the code.
+    /// `true` if the magic can access names that do not occur in the code.
     pub(super) dynamic: bool,
 }
 
-/// A magic that runs the Python behind its options, on its line or in its cell.
+/// A magic that runs the Python after its options, on its line or in its cell.
 struct Runner {
     name: &'static str,
-    /// The short options that are followed by a value.
+    /// Short options that are followed by a value.
     valued: &'static str,
     keeps_bindings: bool,
 }
@@ -58,7 +58,7 @@ const RUNNERS: [Runner; 10] = [
     runner("scalene", "", true),
 ];
 
-/// Line magics that can touch names which do not stand in the code.
+/// Line magics that can access names that do not occur in the code.
 const DYNAMIC: [&str; 12] = [
     "cpaste",
     "edit",
@@ -74,7 +74,7 @@ const DYNAMIC: [&str; 12] = [
     "xdel",
 ];
 
-/// Cell magics that run another language and take or give variables with these options.
+/// Cell magics that run another language and take or return variables through options.
 const LANGUAGES: [&str; 20] = [
     "R",
     "SVG",
@@ -102,7 +102,7 @@ fn find_runner(name: &str) -> Option<&'static Runner> {
     RUNNERS.iter().find(|runner| runner.name == name)
 }
 
-/// Takes the cell magics off the beginning of a cell.
+/// Removes the cell magics from the beginning of a cell.
 pub(super) fn shape(code: &str) -> Shape<'_> {
     let mut start = 0;
     let mut writes = Vec::new();
@@ -121,17 +121,17 @@ pub(super) fn shape(code: &str) -> Shape<'_> {
         }
         match (name, find_runner(name)) {
             ("timeit", _) => {
-                // What stands on the line is set-up code, which runs before the body.
+                // The rest of the line is set-up code, which runs before the body.
                 let start = offset(after_options(arguments, "nrp"));
                 return Shape::Python { start, writes, reads_only: true };
             }
-            // `local` is Sparkmagic's, and runs here and not in the cluster.
+            // `local` is a magic of Sparkmagic; its cell runs here and not in the cluster.
             (_, Some(_)) | ("local", _) => {}
             ("capture", _) => writes.extend(arguments.split_whitespace().find(|word| !word.starts_with('-'))),
             _ => {
                 let (reads, bound) = variables(name, arguments);
                 writes.extend(bound);
-                // What is compiled binds names that only the compiler knows.
+                // Compiled code binds names that only the compiler knows.
                 return Shape::Other {
                     reads,
                     writes,
@@ -143,7 +143,7 @@ pub(super) fn shape(code: &str) -> Shape<'_> {
     }
 }
 
-/// What a line magic, or another of `IPython`'s escapes, does to names.
+/// Returns the effects on names of a line magic or of another of `IPython`'s escapes.
 pub(super) fn effects(kind: IpyEscapeKind, command: &str) -> Effects<'_> {
     let (name, arguments) = split_word(command.trim_start());
     match kind {
@@ -165,7 +165,7 @@ pub(super) fn effects(kind: IpyEscapeKind, command: &str) -> Effects<'_> {
 fn line_magic<'a>(name: &str, arguments: &'a str) -> Effects<'a> {
     if let Some(&Runner { valued, keeps_bindings, .. }) = find_runner(name) {
         let (code, functions) = split_options(arguments, valued, 'f');
-        // The functions that line and memory profilers look into are names as well.
+        // The functions that line and memory profilers examine are names as well.
         let reads = if matches!(name, "lprun" | "mprun") { functions } else { Vec::new() };
         let reads = reads.into_iter().filter_map(|function| function.split('.').next()).collect();
         return Effects { reads, code: Some(code.into()), keeps_bindings, ..Effects::default() };
@@ -184,7 +184,8 @@ fn line_magic<'a>(name: &str, arguments: &'a str) -> Effects<'a> {
     }
 }
 
-/// `%store x y`, `%store x > file`, `%store -r x y`, and `%store -r` for everything that was ever stored.
+/// Returns the effects of `%store x y`, `%store x > file`, `%store -r x y`, and `%store -r`, which restores every
+/// stored name.
 fn stored(arguments: &str) -> Effects<'_> {
     let mut words = arguments.split_whitespace().peekable();
     match words.next_if(|word| word.starts_with('-')) {
@@ -195,7 +196,7 @@ fn stored(arguments: &str) -> Effects<'_> {
     }
 }
 
-/// The variables that a magic for another language takes and gives: `-i a,b`, `-o c`, `--out d`, `r <<`.
+/// Returns the variables that a magic for another language takes and returns: `-i a,b`, `-o c`, `--out d`, `r <<`.
 fn variables<'a>(name: &str, arguments: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     if !LANGUAGES.contains(&name) {
@@ -203,14 +204,14 @@ fn variables<'a>(name: &str, arguments: &'a str) -> (Vec<&'a str>, Vec<&'a str>)
     }
     let mut words = arguments.split_whitespace().peekable();
     if name == "bigquery" {
-        // The name of the result comes first, if it is given.
+        // The first word is the name of the result, if it is given.
         writes.extend(words.next_if(|word| !word.starts_with('-')));
     }
     while let Some(word) = words.next() {
         let (option, attached) = word.split_once('=').map_or((word, None), |(option, value)| (option, Some(value)));
         let list = match option {
             "-i" | "--input" => &mut reads,
-            // With `bash` and its like a single letter is the program's own.
+            // For `bash` and its like, a single letter is an option of the program.
             "-o" | "--output" | "--out" | "--err" | "--proc" if option != "-o" || !is_script(name) => &mut writes,
             "--params" => {
                 let parameters = attached.or_else(|| words.next()).unwrap_or_default();
@@ -221,7 +222,7 @@ fn variables<'a>(name: &str, arguments: &'a str) -> (Vec<&'a str>, Vec<&'a str>)
                 writes.push(word);
                 continue;
             }
-            // From here on a line magic has the code itself.
+            // The code itself begins here in a line magic.
             _ if !word.starts_with('-') && name == "R" => break,
             _ => continue,
         };
@@ -234,17 +235,18 @@ fn is_script(name: &str) -> bool {
     !matches!(name, "R" | "bigquery" | "julia" | "matlab" | "octave" | "px" | "send_to_spark" | "spark" | "sql")
 }
 
-/// The first word and what follows it.
+/// Returns the first word and the text after it.
 fn split_word(text: &str) -> (&str, &str) {
     text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
 }
 
-/// A magic's arguments without its options (`-n5 -r 3 -o -q …`), of which those in `valued` are followed by a value.
+/// Returns a magic's arguments without its options (`-n5 -r 3 -o -q …`). The options in `valued` are followed by a
+/// value.
 fn after_options<'a>(arguments: &'a str, valued: &str) -> &'a str {
     split_options(arguments, valued, '\0').0
 }
 
-/// The same, and the values of one option.
+/// Does the same as [`after_options`] and returns also the values of one option.
 fn split_options<'a>(arguments: &'a str, valued: &str, wanted: char) -> (&'a str, Vec<&'a str>) {
     let mut rest = arguments.trim_start();
     let mut chosen = Vec::new();
@@ -253,7 +255,7 @@ fn split_options<'a>(arguments: &'a str, valued: &str, wanted: char) -> (&'a str
         let Some(option) = word.strip_prefix('-') else { break };
         let mut letters = option.chars();
         let Some(letter) = letters.next().filter(|&c| c.is_ascii_alphabetic() || c == '-') else { break };
-        // With no options of its own, a magic's `-x` is Python.
+        // `-x` is Python if the magic has no options.
         if letter != '-' && valued.is_empty() {
             break;
         }

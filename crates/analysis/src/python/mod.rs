@@ -1,4 +1,4 @@
-//! Python cells: Ruff's parser, then our own scope pass.
+//! Python cells: Ruff's parser, then a scope pass of this crate.
 
 mod bindings;
 mod builtins;
@@ -27,7 +27,7 @@ use nesting::Nesting;
 use source::Source;
 use walk::{Bounds, Walk};
 
-/// What a Python cell reads and writes.
+/// Analyses which names a Python cell reads and writes.
 pub(crate) fn analyse(code: &str) -> Analysis {
     let mut analysis = Analysis::default();
     let mut findings = Vec::new();
@@ -42,7 +42,7 @@ pub(crate) fn analyse(code: &str) -> Analysis {
             analysis.reads = names.into_iter().map(|name| Read { name, deferred: false }).collect();
         }
         Shape::Python { start, writes, reads_only } => {
-            // What follows a cell magic is a cell again.
+            // The code after a cell magic is again a cell.
             let body = Source::of(&cell.text[start..]);
             analyse_flush(&body.text, &writes, MAX_MAGICS, &mut analysis, &mut findings);
             for finding in &mut findings {
@@ -59,18 +59,18 @@ pub(crate) fn analyse(code: &str) -> Analysis {
     analysis
 }
 
-/// How deep magics that run Python may stand in each other: each level reads the rest of its line again.
+/// Maximum nesting of magics that run Python: each level reads the rest of its line again.
 const MAX_MAGICS: usize = 3;
 
-/// What the Python on the line of a magic reads and writes; `magics` is how many may stand in it.
+/// Analyses the Python on the line of a magic; `magics` is the number of magics that may be nested in it.
 fn analyse_line(code: &str, magics: usize) -> Analysis {
     let mut analysis = Analysis::default();
-    // What is wrong with it shows when it runs; the cell runs until there.
+    // Errors in that code show when it runs; the cell runs until there.
     analyse_flush(code, &[], magics, &mut analysis, &mut Vec::new());
     analysis
 }
 
-/// The identifier that `text` is, NFKC-normalised, if it is one and no keyword.
+/// Returns the identifier that `text` is, NFKC-normalised; `None` if it is no identifier or a keyword.
 pub(crate) fn identifier(text: &str) -> Option<String> {
     let mut characters = text.chars();
     let first = characters.next()?;
@@ -80,7 +80,7 @@ pub(crate) fn identifier(text: &str) -> Option<String> {
             && !is_keyword(text);
         return is_name.then(|| text.to_owned());
     }
-    // Only the parser knows Unicode's XID tables and the normal form; the check keeps it to what may be one name.
+    // Only the parser knows Unicode's XID tables and the normal form; the check admits only text that may be one name.
     if text.chars().any(|c| c != '_' && !c.is_alphanumeric() && c.is_ascii()) {
         return None;
     }
@@ -91,7 +91,8 @@ pub(crate) fn identifier(text: &str) -> Option<String> {
     }
 }
 
-/// Hard keywords; the soft ones (`match`, `case`, `type`, `_`) are names wherever no statement begins.
+/// Returns `true` for hard keywords; the soft ones (`match`, `case`, `type`, `_`) are names wherever no statement
+/// begins.
 fn is_keyword(name: &str) -> bool {
     const KEYWORDS: [&str; 35] = [
         "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
@@ -107,7 +108,7 @@ fn names_into(names: &[&str], list: &mut Vec<String>) {
     list.dedup();
 }
 
-/// Analyses Python as it runs, with `IPython`'s magics, shell lines and help lines in it.
+/// Analyses Python without common indentation, with `IPython`'s magics, shell lines and help lines in it.
 fn analyse_flush(code: &str, writes: &[&str], magics: usize, analysis: &mut Analysis, findings: &mut Vec<Finding>) {
     let nesting = Nesting::of(code);
     if let Some(offset) = nesting.too_deep(code) {
@@ -133,7 +134,7 @@ fn analyse_flush(code: &str, writes: &[&str], magics: usize, analysis: &mut Anal
             parsed = again;
         }
     }
-    // Ruff's errors come in order of position. Hostile code has one for each byte.
+    // Ruff's errors are in order of position. Hostile code has one for each byte.
     findings.extend(
         parsed
             .errors()
@@ -147,7 +148,7 @@ fn analyse_flush(code: &str, writes: &[&str], magics: usize, analysis: &mut Anal
     }
     let bounds = Bounds { code_bytes: code.len(), magics };
     if let Some(cleaned) = (!findings.is_empty()).then(|| without_pasted_blanks(&code)).flatten() {
-        // Python refuses these blanks, so the errors stay; but the names are those that the writer meant.
+        // Python refuses these blanks, so the errors remain; the names are those that the author meant.
         drop_unwalked(parsed, &code);
         if let Some(parsed) = parse(&cleaned, &nesting) {
             findings.extend(walk(&nesting, parsed, bounds, writes, analysis));
@@ -159,7 +160,7 @@ fn analyse_flush(code: &str, writes: &[&str], magics: usize, analysis: &mut Anal
 
 fn parse(code: &str, nesting: &Nesting) -> Option<Parsed<ModModule>> {
     // Ruff 0.0.10 panics on some half-typed code with help lines (`IPython escape command expression is only allowed
-    // for % and !`). Without IPython's syntax it has not been seen to, and such code is broken either way.
+    // for % and !`). No such panic is known without `IPython`'s syntax, and such code is broken either way.
     let parse_as = |mode| {
         let options = ParseOptions::from(mode).with_target_version(PythonVersion::latest());
         catch_unwind(|| parse_unchecked(code, options)).ok()
@@ -167,7 +168,7 @@ fn parse(code: &str, nesting: &Nesting) -> Option<Parsed<ModModule>> {
     deep::parse(code, nesting, || parse_as(Mode::Ipython).or_else(|| parse_as(Mode::Module)))?.try_into_module()
 }
 
-/// Finds the names in the tree of code of so many bytes; the answer says why there are none.
+/// Finds the names in a syntax tree; returns the reason if they are not known.
 fn walk(
     nesting: &Nesting,
     parsed: Parsed<ModModule>,
@@ -194,13 +195,13 @@ fn walk(
     })
 }
 
-/// Drops a tree whose depth nobody measured: it is no deeper than the code has bytes.
+/// Drops a tree whose depth was not measured: it is at most as deep as the code has bytes.
 fn drop_unwalked(parsed: Parsed<ModModule>, code: &str) {
     drop_tree(parsed, code.len());
 }
 
-/// The code with ordinary spaces for the blanks that come from web pages and word processors, and without zero-width
-/// characters; `None` when there are none.
+/// Returns the code with ordinary spaces in place of the blanks of web pages and word processors, and without
+/// zero-width characters; `None` if there are none.
 fn without_pasted_blanks(code: &str) -> Option<String> {
     fn is_zero_width(c: char) -> bool {
         matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')

@@ -1,4 +1,4 @@
-//! The names of one cell: interned, each with what is known of it at module level.
+//! The names of one cell, interned, each with its state at module level.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,24 +10,24 @@ use crate::types::{Analysis, Read};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NameId(u32);
 
-/// No entry: the end of a chain of [`Symbol::local`] or [`Symbol::member`].
+/// Marks the end of a chain of [`Symbol::local`] or [`Symbol::member`].
 pub(super) const NO_ENTRY: u32 = u32::MAX;
 
-/// What is known of one name.
+/// State of one name.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one name, not states of a machine")]
 pub(super) struct Symbol<'a> {
     text: Cow<'a, str>,
     /// The innermost open function-like scope that knows the name, as an index into the scopes' entries.
     pub(super) local: u32,
-    /// The innermost open class that knows the name, likewise.
+    /// The innermost open class that knows the name, as an index into the members.
     pub(super) member: u32,
-    /// How many open `except … as name` of the module have the name; its stores do not survive meanwhile.
+    /// Number of open `except … as name` of the module with this name; stores to it do not survive while there are any.
     pub(super) handlers: u32,
-    /// Module-level code has bound the name; it never becomes false again, not even through `del`, because nobody
-    /// else's value is there any more either.
+    /// `true` once module-level code has bound the name. It never becomes `false` again, not even through `del`,
+    /// because no value of another cell remains either.
     pub(super) bound: bool,
-    /// A function binds the name through `global`.
+    /// `true` if a function binds the name through `global`.
     pub(super) bound_by_function: bool,
     pub(super) deleted: bool,
     pub(super) read_eagerly: bool,
@@ -41,23 +41,23 @@ pub(super) struct Names<'a> {
     symbols: Vec<Symbol<'a>>,
 }
 
-/// Up to how many names a scan is cheaper than hashing.
+/// Maximum number of names for which a linear scan is cheaper than hashing.
 const SCANNED: usize = 8;
 
 impl<'a> Names<'a> {
-    /// The id of a name as it stands in the syntax tree.
+    /// Returns the id of a name of the syntax tree.
     pub(super) fn intern(&mut self, name: &'a str) -> NameId {
         self.find(name).unwrap_or_else(|| self.add(Cow::Borrowed(name)))
     }
 
-    /// The id of a name made by us.
+    /// Returns the id of a name that the analysis made.
     pub(super) fn intern_owned(&mut self, name: String) -> NameId {
         self.find(&name).unwrap_or_else(|| self.add(Cow::Owned(name)))
     }
 
     fn find(&self, name: &str) -> Option<NameId> {
         if self.symbols.len() <= SCANNED {
-            // Most cells hold only a few names, and then no hash table is ever allocated.
+            // Most cells have only a few names, for which no hash table is allocated.
             let index = self.symbols.iter().position(|symbol| symbol.text == name)?;
             return u32::try_from(index).ok().map(NameId);
         }
@@ -88,23 +88,23 @@ impl<'a> Names<'a> {
         id
     }
 
-    /// What is known of a name.
+    /// Returns the state of a name.
     pub(super) fn get(&self, id: NameId) -> &Symbol<'a> {
         &self.symbols[id.0 as usize]
     }
 
-    /// What is known of a name, to be changed.
+    /// Returns the state of a name for changes.
     pub(super) fn get_mut(&mut self, id: NameId) -> &mut Symbol<'a> {
         &mut self.symbols[id.0 as usize]
     }
 
-    /// Writes the answer about all names into `analysis`, sorted.
+    /// Writes the reads, writes and deletes of all names into `analysis`, sorted.
     pub(super) fn report(&self, analysis: &mut Analysis) {
         let mut symbols: Vec<&Symbol<'a>> = self.symbols.iter().collect();
         symbols.sort_unstable_by(|a, b| a.text.cmp(&b.text));
         for symbol in symbols {
             let name = || symbol.text.clone().into_owned();
-            // A load that runs later finds whatever the module's own code binds, wherever that stands.
+            // A load that runs later finds whatever the module's own code binds, wherever the binding is.
             if symbol.read_eagerly || (symbol.read_deferred && !symbol.bound) {
                 let read = Read { name: name(), deferred: !symbol.read_eagerly };
                 if builtins::is_builtin(&symbol.text) {

@@ -1,7 +1,7 @@
-//! How deep code is nested, looked at before it is parsed.
+//! Nesting of code, measured before parsing.
 //!
-//! Parsing takes about 2 KiB of memory for each level, so 256 KiB of brackets would take half a GiB. `CPython` refuses such
-//! code anyway (more than 200 brackets, or some 3,000 signs in a row), so it is refused here before it costs anything.
+//! Parsing takes about 2 KiB of memory for each level, so 256 KiB of brackets would take half a GiB. `CPython` refuses
+//! such code (more than 200 brackets, or some 3,000 consecutive signs), so it is refused here before parsing.
 
 #![expect(
     clippy::needless_bitwise_bool,
@@ -12,31 +12,31 @@ use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::Mode;
 use ruff_python_parser::lexer;
 
-/// How many open brackets, or signs in a row, are taken for code that somebody means.
+/// Maximum number of open brackets, or of consecutive signs.
 const DEEPEST: usize = 1000;
 
-/// What a look at the bytes says; strings and comments are not told from code, so the numbers are upper bounds.
+/// Counts over the bytes of the code; strings and comments count as code, so the numbers are upper bounds.
 #[derive(Debug)]
 pub(super) struct Nesting {
-    /// How many brackets open, and how many stars there are.
+    /// Number of opening brackets and stars.
     pub(super) brackets: usize,
-    /// How many lambdas there are.
+    /// Number of lambdas.
     pub(super) lambdas: usize,
-    /// Whether there is any `:=`.
+    /// `true` if the code may contain `:=`.
     pub(super) walrus: bool,
-    /// Whether there may be one of `IPython`'s escapes other than `%` and `!`.
+    /// `true` if the code may contain one of `IPython`'s escapes other than `%` and `!`.
     pub(super) escapes: bool,
-    /// Where there may be more than [`DEEPEST`] levels.
+    /// Approximate offset at which there may be more than [`DEEPEST`] levels.
     suspicious_at: Option<usize>,
 }
 
 impl Nesting {
-    /// Looks at the bytes of the code. The loops that follow each byte run only where there is enough to follow; the
-    /// others are written so that the compiler makes vector instructions of them.
+    /// Counts over the bytes of the code. The loops that examine each byte run only if the counts are high enough; the
+    /// compiler makes vector instructions of the others.
     pub(super) fn of(code: &str) -> Self {
         let bytes = code.as_bytes();
         let brackets = count(bytes, |_, byte| (byte == b'[') | (byte == b'(') | (byte == b'{') | (byte == b'*'));
-        // `not` and `await` are signs as well; these are the ends of both.
+        // `not` and `await` count as signs; the condition recognises the last two letters of both.
         let signs = count(bytes, |before, byte| {
             let is_word = ((before == b'o') | (before == b'i')) & (byte == b't');
             is_word | (byte == b'-') | (byte == b'+') | (byte == b'~')
@@ -58,21 +58,21 @@ impl Nesting {
         }
     }
 
-    /// Where the code is nested too deeply to be parsed, if it is; about there.
+    /// Returns the approximate offset at which the code is nested too deeply to be parsed, if it is.
     pub(super) fn too_deep(&self, code: &str) -> Option<usize> {
         self.suspicious_at.filter(|_| is_too_deep(code))
     }
 }
 
-/// Bytes are counted in chunks so short that the sum fits in a byte, which is what makes counting fast.
+/// Bytes of a chunk: so few that their sum fits in a byte, which makes counting fast.
 const CHUNK: usize = 128;
 
-/// How many bytes of a chunk `hit` accepts.
+/// Counts the bytes of a chunk that `hit` accepts.
 fn sum(chunk: &[u8], hit: impl Fn(u8) -> bool) -> usize {
     usize::from(chunk.iter().map(|&byte| u8::from(hit(byte))).fold(0, u8::wrapping_add))
 }
 
-/// How many bytes `hit` accepts, given the byte before (a line end at the beginning) and the byte.
+/// Counts the bytes that `hit` accepts, given the previous byte (a line end at the beginning) and the byte.
 fn count(bytes: &[u8], hit: impl Fn(u8, u8) -> bool) -> usize {
     let Some((&first, rest)) = bytes.split_first() else { return 0 };
     let in_chunk = |(before, chunk): (&[u8], &[u8])| {
@@ -82,18 +82,18 @@ fn count(bytes: &[u8], hit: impl Fn(u8, u8) -> bool) -> usize {
     usize::from(hit(b'\n', first)) + bytes.chunks(CHUNK).zip(rest.chunks(CHUNK)).map(in_chunk).sum::<usize>()
 }
 
-/// Whether a line begins with an escape character, or there is a question mark anywhere.
+/// Returns `true` if a line begins with an escape character, or there is a question mark anywhere.
 fn has_escapes(code: &str) -> bool {
     let begins_escape = |line: &str| line.trim_ascii_start().starts_with([',', ';', '/']);
-    // Looking for one character is much faster than for two, and a lone `\r` is rare.
+    // A search for one character is much faster than for two, and a lone `\r` is rare.
     let is_old_mac = code.contains('\r') && code.split('\r').any(begins_escape);
     is_old_mac || code.contains('?') || code.split('\n').any(begins_escape)
 }
 
-/// About where there may be a bracket too many, if every bracket counts.
+/// Returns the first chunk in which there may be a bracket too many, if every bracket counts.
 fn first_deep_bracket(bytes: &[u8]) -> Option<usize> {
-    // As many as may be open at the end of a chunk: those from before and the balance of the chunk, or, where there
-    // were not enough from before to close, at most those that open in the chunk.
+    // Maximum number of brackets that may be open at the end of a chunk: those open before plus the balance of the
+    // chunk, but at least those that open in the chunk, because surplus closing brackets may precede them.
     let mut open = 0_usize;
     bytes.chunks(CHUNK).position(|chunk| {
         let opening = sum(chunk, |byte| (byte == b'[') | (byte == b'(') | (byte == b'{'));
@@ -104,8 +104,8 @@ fn first_deep_bracket(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// About where there may be a sign too many in a row of signs. The letters of `not` and `await` are taken for the
-/// words, of which each ends in its last `t`.
+/// Returns the first chunk at which there may be a sign too many in a row of signs. Letters of `not` and `await` count
+/// as the words, each of which ends in its last `t`.
 fn first_long_row(bytes: &[u8]) -> Option<usize> {
     let is_sign = |byte: u8| (byte == b'-') | (byte == b'+') | (byte == b'~') | (byte == b't');
     let is_between = |byte: u8| {
@@ -122,12 +122,12 @@ fn first_long_row(bytes: &[u8]) -> Option<usize> {
     bytes.chunks(CHUNK).position(|chunk| {
         let is_row = sum(chunk, |byte| is_sign(byte) | is_between(byte)) == chunk.len();
         signs = if is_row { signs + sum(chunk, is_sign) } else { 0 };
-        // What a row has in the chunks at its ends, which hold other things too, is not counted.
+        // The signs of a row in the chunks at its ends, which hold other code as well, are not counted.
         signs + 2 * CHUNK > DEEPEST
     })
 }
 
-/// Reads the tokens, which costs much less than parsing and takes no memory.
+/// Returns `true` if the tokens are nested too deeply. Reading tokens costs much less than parsing and takes no memory.
 fn is_too_deep(code: &str) -> bool {
     let mut lexer = lexer::lex(code, Mode::Ipython);
     let mut open = 0_usize;

@@ -1,14 +1,14 @@
-//! Open scopes, and what loading, storing and deleting a name means in them.
+//! Open scopes, and the effect of a load, store or deletion of a name in them.
 //!
-//! Every name carries a chain of the open scopes that know it, innermost first, so that a lookup costs the same
-//! however deep scopes are nested.
+//! Every name has a chain of the open scopes that know it, innermost first, so that a lookup costs the same however
+//! deep scopes are nested.
 
 use super::names::{NO_ENTRY, NameId, Names};
 
-/// What kind of scope a [`Frame`] is.
+/// Kind of scope of a [`Frame`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FrameKind {
-    /// The cell itself.
+    /// The cell.
     Module,
     /// A function's or lambda's body.
     Function,
@@ -16,18 +16,18 @@ pub(super) enum FrameKind {
     Class,
     /// A comprehension or generator expression.
     Comprehension,
-    /// The invisible scope of PEP 695 type parameters, which, unlike a function, sees the class around it.
+    /// The implicit scope of PEP 695 type parameters, which, unlike a function, sees the class around it.
     TypeParams,
 }
 
-/// How a scope binds a name.
+/// Way in which a scope binds a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Binding {
-    /// The scope's own.
+    /// In the scope itself.
     Local,
     /// Declared `global`.
     Global,
-    /// Declared `nonlocal`; only a class needs to know, a function's is as good as local.
+    /// Declared `nonlocal`; matters only in a class, and is equivalent to local in a function.
     Nonlocal,
 }
 
@@ -36,11 +36,11 @@ struct Frame {
     kind: FrameKind,
     /// The class whose names are visible here.
     class: Option<u32>,
-    /// The frame that a walrus binds in.
+    /// The frame in which a walrus binds.
     home: u32,
-    /// The frame of the function whose body this is, past what runs in place in it.
+    /// The frame of the function whose body contains this scope; scopes that run in place are skipped.
     function: Option<u32>,
-    /// Where this frame's entries begin.
+    /// Index of the first entry of this frame.
     entries: usize,
     members: usize,
 }
@@ -49,12 +49,13 @@ struct Frame {
 struct Entry {
     name: NameId,
     frame: u32,
-    /// The entry of the next scope outwards that knows the name.
+    /// The entry of the next outer scope that knows the name.
     outer: u32,
     binding: Binding,
-    /// Bound by now: a class's name in its body, a `global` name in the function that declares it.
+    /// `true` if the name is bound already: a class's name in its body, a `global` name in the function that declares
+    /// it.
     bound: bool,
-    /// How many open `except … as name` there are.
+    /// Number of open `except … as name` with this name.
     handlers: u32,
 }
 
@@ -63,23 +64,23 @@ struct Entry {
 pub(super) struct Scopes<'a> {
     pub(super) names: Names<'a>,
     frames: Vec<Frame>,
-    /// What function-like scopes know.
+    /// Names that function-like scopes know.
     entries: Vec<Entry>,
-    /// What classes know.
+    /// Names that classes know.
     members: Vec<Entry>,
-    /// Whether the code at hand runs only when something is called or inspected.
+    /// `true` if the present code runs only when something is called or inspected.
     pub(super) deferred: bool,
-    /// Whether the code at hand is an annotation or the like, which runs after the class body around it.
+    /// `true` if the present code is an annotation or the like, which runs after the class body around it.
     pub(super) lazy: bool,
 }
 
-/// Where a name's value lives.
+/// Location of a name's value.
 enum Place {
-    /// In a function, comprehension or type parameter list: of no interest outside.
+    /// In a function, comprehension or type parameter list: not visible outside.
     Function,
-    /// In the class body whose member entry this is.
+    /// In the class body with this member entry.
     Member(u32),
-    /// Global by declaration in a function.
+    /// In the module, by a `global` declaration in a function.
     DeclaredGlobal(u32),
     /// In the module.
     Module,
@@ -136,7 +137,7 @@ impl Scopes<'_> {
         }
     }
 
-    /// Says that the innermost scope, a function-like one, binds a name for its whole body.
+    /// Declares that the innermost scope, a function-like one, binds a name for its whole body.
     pub(super) fn declare(&mut self, name: NameId, binding: Binding) {
         let frame = self.top();
         let outer = self.names.get(name).local;
@@ -150,7 +151,7 @@ impl Scopes<'_> {
         self.entries.push(Entry { name, frame, outer, binding, bound: false, handlers: 0 });
     }
 
-    /// Says that the innermost scope, a class, binds a name somewhere in its body, or already has it.
+    /// Declares that the innermost scope, a class, binds a name somewhere in its body, or has it already.
     pub(super) fn declare_member(&mut self, name: NameId, binding: Binding, bound: bool) {
         let frame = self.top();
         let outer = self.names.get(name).member;
@@ -166,14 +167,14 @@ impl Scopes<'_> {
         self.members.push(Entry { name, frame, outer, binding, bound, handlers: 0 });
     }
 
-    /// The entry that a function-like scope has for a name, if it is further in than `class`.
+    /// Returns the entry of a function-like scope for a name, if the scope is inside `class`.
     fn local(&self, name: NameId, class: Option<u32>) -> Option<u32> {
         let index = self.names.get(name).local;
         let entry = self.entries.get(index as usize)?;
         (class.is_none_or(|class| entry.frame > class)).then_some(index)
     }
 
-    /// The entry that the visible class has for a name.
+    /// Returns the entry of the visible class for a name.
     fn member(&self, name: NameId, class: u32) -> Option<u32> {
         let index = self.names.get(name).member;
         let member = self.members.get(index as usize)?;
@@ -187,7 +188,7 @@ impl Scopes<'_> {
         }
     }
 
-    /// A load of a name.
+    /// Records a load of a name.
     pub(super) fn load(&mut self, name: NameId) {
         if let Some(class) = self.frame(self.top()).class {
             if let Some(index) = self.local(name, Some(class)) {
@@ -197,7 +198,7 @@ impl Scopes<'_> {
                 let member = &self.members[index as usize];
                 match member.binding {
                     Binding::Local if self.lazy => return,
-                    // What the class binds somewhere but not yet is looked up in the globals, past all functions.
+                    // A name that the class binds, but not yet, is looked up in the globals, past all functions.
                     Binding::Local | Binding::Global if member.bound || member.handlers > 0 => return,
                     Binding::Local | Binding::Global => return self.load_from(name, &Place::Module),
                     Binding::Nonlocal => {}
@@ -234,7 +235,7 @@ impl Scopes<'_> {
         }
     }
 
-    /// Whether a load of the name here would look in the module or the built-ins.
+    /// Returns `true` if a load of the name here would look in the module or the built-ins.
     pub(super) fn is_global(&self, name: NameId) -> bool {
         let class = self.frame(self.top()).class;
         let member = class.and_then(|class| self.member(name, class)).map(|index| &self.members[index as usize]);
@@ -244,7 +245,7 @@ impl Scopes<'_> {
         self.local(name, None).is_none_or(|index| matches!(self.place_of_local(index), Place::DeclaredGlobal(_)))
     }
 
-    /// Where a store in the innermost scope (a walrus: in its home) goes.
+    /// Returns the location to which a store in the innermost scope (of a walrus: in its home) goes.
     fn target(&self, name: NameId, walrus: bool) -> Place {
         let top = self.top();
         let frame = if walrus { self.frame(top).home } else { top };
@@ -256,13 +257,13 @@ impl Scopes<'_> {
         }
     }
 
-    /// A binding of a name, of whatever kind.
+    /// Records a binding of a name, of any kind.
     pub(super) fn store(&mut self, name: NameId) {
         let target = self.target(name, false);
         self.store_in(name, &target);
     }
 
-    /// A binding through `:=`.
+    /// Records a binding through `:=`.
     pub(super) fn store_walrus(&mut self, name: NameId) {
         let target = self.target(name, true);
         self.store_in(name, &target);
@@ -273,7 +274,7 @@ impl Scopes<'_> {
             Place::Function => {}
             Place::Module => {
                 let symbol = self.names.get_mut(name);
-                // `except … as name` deletes the name at its end, with whatever was stored in it meanwhile.
+                // `except … as name` deletes the name at its end, with any value stored in it meanwhile.
                 symbol.bound |= symbol.handlers == 0;
             }
             Place::Member(index) => {
@@ -284,7 +285,7 @@ impl Scopes<'_> {
                 member.bound = true;
                 if member.binding == Binding::Global {
                     let symbol = self.names.get_mut(name);
-                    // The body of a class runs at once, unless the class stands in a function.
+                    // The body of a class runs at once, unless the class is in a function.
                     if self.deferred {
                         symbol.bound_by_function = true;
                     } else {
@@ -302,7 +303,7 @@ impl Scopes<'_> {
         }
     }
 
-    /// `del name`.
+    /// Records `del name`.
     pub(super) fn delete(&mut self, name: NameId) {
         match self.target(name, false) {
             Place::Function => {}
@@ -312,7 +313,7 @@ impl Scopes<'_> {
                 if member.binding == Binding::Global {
                     self.names.get_mut(name).deleted = true;
                 } else {
-                    // From here on the name is looked up in the globals.
+                    // From here on, the name is looked up in the globals.
                     member.bound = false;
                 }
             }
@@ -328,7 +329,7 @@ impl Scopes<'_> {
         }
     }
 
-    /// The beginning (`by` 1) or the end (`by` -1) of the body of `except … as name`.
+    /// Records the beginning (`by` 1) or the end (`by` -1) of the body of `except … as name`.
     pub(super) fn handler(&mut self, name: NameId, by: i32) {
         let handlers = match self.target(name, false) {
             Place::Function => return,

@@ -1,20 +1,20 @@
 //! The Python that `IPython` makes of a pasted cell: without indentation, `>>> ` and `In [1]: `.
 //!
-//! All of it takes something off the beginnings of lines, so a place in what is left is easily found in the cell. Source:
+//! Each of these only removes the beginning of a line, so a place in the result is easily found in the cell. Source:
 //! `IPython.core.inputtransformer2` of version 9.
 
 use std::borrow::Cow;
 
-/// Code without what pasting has put before its lines.
+/// Code without the prefixes of pasted lines.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Offsets in `text`, ascending, each with the bytes that are missing before it.
+    /// Offsets in `text`, ascending, each with the number of bytes that were removed before it.
     cuts: Vec<(usize, usize)>,
 }
 
 impl<'a> Source<'a> {
-    /// Takes off what `IPython` takes off: the indentation that all lines have, then prompts.
+    /// Removes what `IPython` removes: the common indentation, then prompts.
     pub(super) fn of(code: &'a str) -> Self {
         let first = first_line(code);
         let is_indented = first.starts_with([' ', '\t']);
@@ -51,18 +51,18 @@ impl<'a> Source<'a> {
         Self { text: text.into(), cuts }
     }
 
-    /// Where a place in [`Self::text`] is in the code.
+    /// Returns the offset in the code for an offset in [`Self::text`].
     pub(super) fn original(&self, offset: usize) -> usize {
         let before = self.cuts.partition_point(|&(at, _)| at <= offset);
         offset + before.checked_sub(1).map_or(0, |last| self.cuts[last].1)
     }
 }
 
-/// A line with its end, and how much of its beginning is gone.
+/// A line with its end, and the number of bytes removed from its beginning.
 struct Line<'a> {
     rest: &'a str,
     cut: usize,
-    /// Inside a string of several lines, in which prompts are text.
+    /// `true` inside a string of several lines, in which prompts are text.
     in_string: bool,
 }
 
@@ -77,10 +77,10 @@ impl Line<'_> {
     }
 }
 
-/// The lines with their ends, which are `\n`, `\r\n` and a lone `\r`.
+/// Returns the lines with their ends, which are `\n`, `\r\n` and a lone `\r`.
 fn lines(code: &str) -> impl Iterator<Item = &str> {
     code.split_inclusive('\n').flat_map(|line| {
-        // Only a `\r` before other text ends a line by itself.
+        // A `\r` ends a line by itself only if other text follows.
         let end = line.trim_end_matches('\n').trim_end_matches('\r').len();
         let (text, end) = line.split_at(end);
         let count = text.matches('\r').count();
@@ -94,12 +94,12 @@ fn offset_in(code: &str, part: &str) -> usize {
     part.as_ptr() as usize - code.as_ptr() as usize
 }
 
-/// The first line that is not blank, or the empty end.
+/// Returns the first line that is not blank, or the empty end.
 fn first_line(code: &str) -> &str {
     lines(code).find(|line| !line.trim().is_empty()).unwrap_or(&code[code.len()..])
 }
 
-/// The length of a prompt of `IPython` before a line: `In [1]: `, or dots and a colon.
+/// Returns the length of a prompt of `IPython` before a line: `In [1]: `, or dots and a colon.
 fn ipython_prompt(line: &str) -> usize {
     let rest = line.trim_start_matches("[nav] ").trim_start_matches("[ins] ");
     let rest = rest.strip_prefix(' ').filter(|rest| rest.starts_with("In [")).unwrap_or(rest);
@@ -118,14 +118,14 @@ fn ipython_prompt(line: &str) -> usize {
     colon.strip_prefix(':').map_or(0, |code| line.len() - code.strip_prefix(' ').unwrap_or(code).len())
 }
 
-/// The length of Python's own prompt before a line, which may be indented.
+/// Returns the length of Python's own prompt before a line, which may be indented.
 fn doctest_prompt(line: &str) -> usize {
     let rest = line.trim_start();
     let code = rest.strip_prefix(">>>").or_else(|| rest.strip_prefix("..."));
     code.map_or(0, |code| line.len() - code.strip_prefix([' ', '\t']).unwrap_or(code).len())
 }
 
-/// Takes off `>>> ` and `... ` if some line has the former, and what indentation is then common to the lines.
+/// Removes `>>> ` and `... ` if any line has the former, and then the common indentation of the lines.
 fn cut_doctest_prompts(lines: &mut [Line<'_>]) {
     mark_strings(lines);
     let is_first = |line: &Line<'_>| !line.in_string && line.rest.trim_start().starts_with(">>>");
@@ -145,7 +145,7 @@ fn cut_doctest_prompts(lines: &mut [Line<'_>]) {
     }
 }
 
-/// Marks the lines that begin inside a string in triple quotes which stands on lines without prompts.
+/// Marks the lines that begin inside a triple-quoted string on lines without prompts.
 fn mark_strings(lines: &mut [Line<'_>]) {
     let mut open: Option<(&str, bool)> = None;
     for line in lines {
@@ -165,7 +165,7 @@ fn mark_strings(lines: &mut [Line<'_>]) {
     }
 }
 
-/// Takes off the indentation that all lines have.
+/// Removes the indentation that all lines have.
 fn dedent(lines: &mut [Line<'_>]) {
     let mut common: Option<&str> = None;
     for line in lines.iter().filter(|line| !line.is_blank()) {

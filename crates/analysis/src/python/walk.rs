@@ -1,4 +1,4 @@
-//! Walks a cell in evaluation order and tells the scopes what is loaded, stored and deleted.
+//! Walks a cell in evaluation order and reports loads, stores and deletions to the scopes.
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
@@ -13,38 +13,38 @@ use super::{bindings, deep};
 use crate::limits;
 use crate::types::Read;
 
-/// What bounds a pass.
+/// Bounds of a pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// How long the code is.
+    /// Length of the code in bytes.
     pub(super) code_bytes: usize,
-    /// How many magics that run Python may stand in each other.
+    /// Maximum nesting of magics that run Python.
     pub(super) magics: usize,
 }
 
 /// The pass over one cell.
 pub(super) struct Walk<'a> {
     pub(super) scopes: Scopes<'a>,
-    /// `from m import *` was seen.
+    /// `true` once the pass has seen `from m import *`.
     pub(super) star: bool,
-    /// Something was seen that can touch names which do not stand in the code.
+    /// `true` once the pass has seen something that can access names that do not occur in the code.
     pub(super) dynamic: bool,
-    /// How deep the tree is.
+    /// Depth of the tree.
     pub(super) deepest: usize,
     depth: usize,
-    /// Whether there is a `:=` anywhere.
+    /// `true` if the code may contain `:=`.
     pub(super) walrus: bool,
     /// The innermost class, stripped of leading underscores, for `__name`.
     private: Option<&'a str>,
-    /// The bytes of all mangled names, and how many there may be.
+    /// Bytes of all mangled names so far, and their maximum.
     mangled_bytes: usize,
     max_mangled_bytes: usize,
-    /// How many magics that run Python may still stand in each other.
+    /// Number of magics that run Python that may still be nested.
     magics: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// A pass over a tree; `walrus` says whether there may be any `:=` in it.
+    /// Returns a pass over a tree; `walrus` is `true` if the tree may contain `:=`.
     pub(super) fn new(walrus: bool, bounds: Bounds) -> Self {
         Self {
             scopes: Scopes::new(),
@@ -60,7 +60,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reports whether the names cost more than they are worth, so that not all have been found.
+    /// Returns `true` if mangled names exceeded their limit, so that not all names have been found.
     pub(super) fn is_too_complex(&self) -> bool {
         self.mangled_bytes > self.max_mangled_bytes
     }
@@ -72,7 +72,7 @@ impl<'a> Walk<'a> {
         self.depth -= 1;
     }
 
-    /// The id of a name as it stands in the code; `None` where the parser made one up for code that is missing.
+    /// Returns the id of a name in the code; `None` if the parser invented the name for missing code.
     pub(super) fn name(&mut self, name: &'a str) -> Option<NameId> {
         if name.is_empty() {
             return None;
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks what runs only when something is called.
+    /// Walks code that runs only when something is called.
     pub(super) fn deferred(&mut self, walk: impl FnOnce(&mut Self)) {
         let outer = (self.scopes.deferred, self.scopes.lazy);
         (self.scopes.deferred, self.scopes.lazy) = (true, false);
@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
         (self.scopes.deferred, self.scopes.lazy) = outer;
     }
 
-    /// Walks what is evaluated when somebody asks for it: annotations (PEP 649), bounds, alias values.
+    /// Walks code that is evaluated on demand: annotations (PEP 649), bounds, alias values.
     fn lazy(&mut self, walk: impl FnOnce(&mut Self)) {
         let outer = (self.scopes.deferred, self.scopes.lazy);
         (self.scopes.deferred, self.scopes.lazy) = (true, true);
@@ -181,7 +181,7 @@ impl<'a> Walk<'a> {
             let lazy = std::mem::replace(&mut walk.scopes.lazy, false);
             let private = walk.private;
             walk.scopes.push(FrameKind::Class);
-            // Methods see `__class__`; the body begins with the other two bound.
+            // Methods see `__class__`; `__module__` and `__qualname__` are bound when the body begins.
             let cell = walk.scopes.names.intern("__class__");
             walk.scopes.declare(cell, Binding::Local);
             let stripped = class.name.id.trim_start_matches('_');
@@ -225,7 +225,7 @@ impl<'a> Walk<'a> {
     }
 
     fn aug_assign(&mut self, assign: &'a StmtAugAssign) {
-        // The target is loaded, the value evaluated, the target bound.
+        // Python loads the target, evaluates the value, then binds the target.
         if let Expr::Name(name) = &*assign.target {
             self.load(&name.id);
             self.visit_expr(&assign.value);
@@ -305,14 +305,14 @@ impl<'a> Walk<'a> {
                     }
                 }
             }
-            // A declaration by itself neither loads nor stores.
+            // A declaration neither loads nor stores.
             Stmt::Global(_) | Stmt::Nonlocal(_) => {}
             Stmt::IpyEscapeCommand(command) => self.magic(command.kind, &command.value),
             _ => visitor::walk_stmt(self, stmt),
         }
     }
 
-    /// A line magic or another escape: what it reads, the Python that it runs, what it binds.
+    /// Records a line magic or another escape: its reads, the Python that it runs, its bindings.
     pub(super) fn magic(&mut self, kind: IpyEscapeKind, command: &str) {
         let Effects { reads, code, keeps_bindings, writes, dynamic } = super::magics::effects(kind, command);
         self.dynamic |= dynamic;
@@ -356,7 +356,7 @@ impl<'a> Walk<'a> {
         self.scopes.store(name);
     }
 
-    /// Binds a name at module level that does not stand in the code as Python.
+    /// Binds a name at module level that does not occur in the code as Python.
     pub(super) fn store_at_module_level(&mut self, name: &str) {
         self.store_owned(name.to_owned());
     }

@@ -1,21 +1,21 @@
-//! Clauses of `PostgreSQL` that `sqlparser` does not know and that name no table: they are left out before parsing.
+//! Clauses of `PostgreSQL` that `sqlparser` does not know and that name no table: they are removed before parsing.
 //!
-//! Which ones are here was measured over `PostgreSQL`'s own test statements, by `scripts/measure-analysis`. Every rule looks
-//! only at the tokens around a place, so that the work is linear.
+//! The choice of clauses was measured over `PostgreSQL`'s own test statements, by `scripts/measure-analysis`. Every
+//! rule examines only the tokens around a place, so that the work is linear.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::rewrite::{keyword, number};
 
-/// How far a rule looks for the end of a bracket. A longer one stays as it is.
+/// Maximum number of tokens that a rule searches for the end of a bracket. A longer bracket is left unchanged.
 const MAX_LOOKAHEAD: usize = 64;
 
-/// The statement without clauses that name no table.
+/// Returns the statement without clauses that name no table.
 pub(super) fn without_clauses(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut at = 0;
-    // Between `CREATE` and a query, where names in brackets are those of columns.
+    // `true` between `CREATE` and a query, where names in brackets are column names.
     let mut is_definition = false;
     while let Some(token) = tokens.get(at) {
         match keyword(token) {
@@ -35,7 +35,7 @@ pub(super) fn without_clauses(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     out
 }
 
-/// What becomes of the next tokens.
+/// Replacement of the next tokens.
 struct Rule {
     skipped: usize,
     instead: Vec<Token>,
@@ -45,7 +45,7 @@ fn skip(skipped: usize) -> Rule {
     Rule { skipped, instead: Vec::new() }
 }
 
-/// What is still to come, and the token before it.
+/// The remaining tokens, and the token before them.
 struct Rest<'a> {
     tokens: &'a [TokenWithSpan],
     before: Option<&'a TokenWithSpan>,
@@ -61,7 +61,7 @@ impl Rest<'_> {
         self.tokens.get(at).map_or(Keyword::NoKeyword, keyword)
     }
 
-    /// An unquoted word, in lower case, for words that are no keywords of the parser.
+    /// Returns an unquoted word in lower case, for words that are no keywords of the parser.
     fn word(&self, at: usize) -> String {
         match self.token(at) {
             Some(Token::Word(word)) if word.quote_style.is_none() && word.value.len() < 16 => {
@@ -79,7 +79,7 @@ impl Rest<'_> {
         words.iter().enumerate().all(|(at, word)| self.word(at) == *word)
     }
 
-    /// The number of tokens of the bracket that opens at `at`, if it closes soon.
+    /// Returns the number of tokens of the bracket that opens at `at`, if it closes within [`MAX_LOOKAHEAD`].
     fn bracket(&self, at: usize) -> Option<usize> {
         let mut depth = 0_usize;
         for (length, token) in self.tokens.get(at..)?.iter().take(MAX_LOOKAHEAD).enumerate() {
@@ -131,7 +131,7 @@ impl Rest<'_> {
         self.before.map_or(Keyword::NoKeyword, keyword)
     }
 
-    /// `a[1]`, `a[1:2]`, `a['k']`: also where something is assigned to it.
+    /// Matches `a[1]`, `a[1:2]`, `a['k']`, also as the target of an assignment.
     fn subscript(&self) -> Option<Rule> {
         let is_behind_value = matches!(self.before_token(), Some(Token::Word(_) | Token::RParen))
             && !matches!(self.before_keyword(), Keyword::ARRAY);
@@ -151,7 +151,7 @@ impl Rest<'_> {
         (is_behind_value && is_simple && length > 2).then(|| skip(length))
     }
 
-    /// `create table t (a, b) as select …`
+    /// Matches `create table t (a, b) as select …`.
     fn columns_without_types(&self) -> Option<Rule> {
         let ends = self.names(0).filter(|_| self.is_definition)?;
         let has_types =
@@ -212,7 +212,7 @@ impl Rest<'_> {
         }
     }
 
-    /// `join … using (a, b) as x`: the alias of the columns.
+    /// Matches the alias of the columns in `join … using (a, b) as x`.
     fn join_alias(&self) -> Option<Rule> {
         let length = self.names(1)?;
         if self.keyword(1 + length) != Keyword::AS || !self.is_word(2 + length) {
@@ -222,7 +222,7 @@ impl Rest<'_> {
         Some(Rule { skipped: length + 3, instead })
     }
 
-    /// The number of tokens of a bracket at `at` with names and commas only.
+    /// Returns the number of tokens of a bracket at `at` that contains only names and commas.
     fn names(&self, at: usize) -> Option<usize> {
         if self.token(at) != Some(&Token::LParen) {
             return None;
@@ -232,7 +232,7 @@ impl Rest<'_> {
         inner.iter().all(|token| matches!(token.token, Token::Word(_) | Token::Comma)).then_some(length)
     }
 
-    /// `with (security_barrier) as`, `with no data`, `with check option`.
+    /// Matches `with (security_barrier) as`, `with no data`, `with check option`.
     fn with(&self) -> Option<Rule> {
         if let Some(options) = self.names(1) {
             return (self.keyword(1 + options) == Keyword::AS).then(|| skip(1 + options));
@@ -244,14 +244,14 @@ impl Rest<'_> {
             .map(|(count, _)| skip(count))
     }
 
-    /// `search depth first by a, b set c` and `cycle a, b set c using p` behind a recursive query.
+    /// Matches `search depth first by a, b set c` and `cycle a, b set c using p` after a recursive query.
     fn search_or_cycle(&self) -> Option<Rule> {
         let last = if self.word(0) == "search" { "set" } else { "using" };
         let end = (1..self.tokens.len().min(MAX_LOOKAHEAD)).find(|&at| self.word(at) == last)?;
         Some(skip(end + 2))
     }
 
-    /// `f() as (a int, b text)` and `f() as t (a int)` in `FROM`.
+    /// Matches `f() as (a int, b text)` and `f() as t (a int)` in `FROM`.
     fn column_definitions(&self) -> Option<Rule> {
         if !matches!(self.before_token(), Some(Token::RParen)) || self.token(1) != Some(&Token::LParen) {
             return None;
@@ -272,7 +272,7 @@ impl Rest<'_> {
         if is_list { self.bracket(1).map(|length| skip(1 + length)) } else { None }
     }
 
-    /// SQL/JSON's functions as ordinary ones, without what follows their arguments.
+    /// Rewrites SQL/JSON's functions as ordinary ones, without the clauses after their arguments.
     fn sql_json(&self, name: &str) -> Option<Rule> {
         let length = self.bracket(1)?;
         let mut instead = vec![Token::make_word(&format!("{name}_"), None)];
@@ -292,7 +292,7 @@ impl Rest<'_> {
                     _ => false,
                 };
             if is_clause {
-                // A subquery among what is left out would be lost.
+                // A subquery in the removed part would be lost.
                 let has_query = (at..=length).any(|at| self.keyword(at) == Keyword::SELECT);
                 instead.push(Token::RParen);
                 return (!has_query).then_some(Rule { skipped: 1 + length, instead });

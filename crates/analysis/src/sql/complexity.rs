@@ -1,24 +1,24 @@
-//! Bounds on what is given to `sqlparser`, looked at before it is.
+//! Bounds on the statements given to `sqlparser`, checked before parsing.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::limits;
 
-/// The shape of a statement that bounds what parsing it takes.
+/// Measures of a statement that bound the cost of parsing it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Complexity {
-    /// The largest number of brackets that are open together.
+    /// Maximum number of brackets that are open together.
     pub(super) depth: usize,
-    /// The largest number of tokens on one path, as [`limits::SQL_PATH_TOKENS`] counts them: no syntax tree is deeper.
+    /// Maximum number of tokens on one path, as [`limits::SQL_PATH_TOKENS`] counts them: no syntax tree is deeper.
     pub(super) path_tokens: usize,
 }
 
 impl Complexity {
-    /// Looks at every token once.
+    /// Measures a statement in one pass over its tokens.
     pub(super) fn of(tokens: &[TokenWithSpan]) -> Self {
         let mut found = Self::default();
-        // For each open bracket, the length of the path at which it began.
+        // The length of the path at which each open bracket began.
         let mut open: Vec<usize> = Vec::new();
         let mut path = 0;
         let mut set_operators = 0;
@@ -26,10 +26,10 @@ impl Complexity {
             path += 1;
             match &token.token {
                 Token::LParen | Token::LBracket | Token::LBrace => open.push(path),
-                // A surplus bracket begins at the statement's level again.
+                // A surplus closing bracket returns to the statement's own level.
                 Token::RParen | Token::RBracket | Token::RBrace => path = open.pop().unwrap_or(path),
                 Token::Comma => path = open.last().copied().unwrap_or(0),
-                // `UNION` joins what has commas in it.
+                // `UNION` joins queries that contain commas.
                 Token::Word(word) if is_set_operator(word.keyword) => set_operators += 1,
                 _ => {}
             }
@@ -39,7 +39,7 @@ impl Complexity {
         found
     }
 
-    /// Reports whether parsing would take too much, or more memory than the answer is worth.
+    /// Returns `true` if parsing would take too long, or more memory than the answer is worth.
     pub(super) fn is_too_high(&self) -> bool {
         self.depth > limits::SQL_DEPTH || self.path_tokens > limits::SQL_PATH_TOKENS
     }
@@ -49,7 +49,7 @@ fn is_set_operator(keyword: Keyword) -> bool {
     matches!(keyword, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS)
 }
 
-/// The steps that the parser may take for a statement of so many tokens.
+/// Returns the number of steps that the parser may take for a statement of so many tokens.
 pub(super) fn budget(tokens: usize) -> usize {
     tokens.saturating_mul(limits::SQL_STEPS_PER_TOKEN).saturating_add(limits::SQL_STEPS_BASE)
 }

@@ -1,9 +1,9 @@
 //! `PostgreSQL`'s dialect with a budget, so that no input makes `sqlparser` take longer than its size allows.
 //!
 //! `sqlparser` tries some constructs in more than one way, so that nesting can double the time with every level. Known
-//! shapes are mended there; this is the bound that does not depend on knowing them all. The parser asks its dialect at the
-//! beginning of every expression, data type and statement and after every operand, and each question counts as a step. When
-//! the budget is spent, the answer is the error that the parser never tries to recover from.
+//! shapes are handled there; this bound does not depend on knowing them all. The parser queries its dialect at the
+//! beginning of every expression, data type and statement and after every operand, and each query counts as a step.
+//! Once the budget is spent, the dialect returns the error from which the parser never tries to recover.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use sqlparser::dialect::{BindPlaceholderStyle, Dialect, PostgreSqlDialect, Prece
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 
-/// `PostgreSQL`'s dialect, which refuses to go on after a number of steps.
+/// `PostgreSQL`'s dialect, which stops the parser after a number of steps.
 #[derive(Debug)]
 pub(super) struct BudgetedDialect {
     inner: PostgreSqlDialect,
@@ -26,12 +26,12 @@ impl BudgetedDialect {
         Self { inner: PostgreSqlDialect {}, steps_left: Cell::new(steps), exhausted: Cell::new(false) }
     }
 
-    /// Reports whether the parser was stopped. Its result is then of no use, whatever it says.
+    /// Returns `true` if the parser was stopped. Its result is invalid then.
     pub(super) fn is_exhausted(&self) -> bool {
         self.exhausted.get()
     }
 
-    /// Counts a step; the answer stops the parser when there is none left.
+    /// Counts a step; returns the error that stops the parser if no step is left.
     fn step<T>(&self) -> Option<Result<T, ParserError>> {
         let Some(left) = self.steps_left.get().checked_sub(1) else {
             self.exhausted.set(true);
@@ -42,8 +42,8 @@ impl BudgetedDialect {
     }
 }
 
-/// Methods that answer as `PostgreSQL`'s dialect does. All methods that it overrides are here or below; a newer version of
-/// `sqlparser` may have more of them, so its version is pinned.
+/// Methods that return the values of `PostgreSQL`'s dialect. All methods that it overrides are here or below. A newer
+/// version of `sqlparser` may have more of them, so its version is pinned.
 macro_rules! as_postgresql {
     ($($method:ident),+) => {
         $(fn $method(&self) -> bool {
@@ -73,7 +73,7 @@ impl Dialect for BudgetedDialect {
         self.step().or_else(|| self.inner.get_next_precedence(parser))
     }
 
-    /// Lines after `COPY … FROM STDIN;` are statements, as they are for the server. That they are data is a rule of `psql`.
+    /// Lines after `COPY … FROM STDIN;` are statements, as they are for the server. Only `psql` reads them as data.
     fn supports_copy_from_stdin_data(&self) -> bool {
         false
     }
@@ -187,7 +187,7 @@ impl Dialect for BudgetedDialect {
 mod tests {
     use super::*;
 
-    /// The steps that each token of a statement takes, rounded up.
+    /// Returns the steps that each token of a statement takes, rounded up.
     fn steps_per_token(statement: &str) -> usize {
         const BUDGET: usize = 1_000_000;
         let dialect = BudgetedDialect::new(BUDGET);

@@ -1,4 +1,4 @@
-//! SQL cells: a scanner of ours for the placeholders, `sqlparser` for the tables.
+//! SQL cells: a scanner of this crate for the placeholders, `sqlparser` for the tables.
 
 mod clauses;
 mod complexity;
@@ -15,7 +15,7 @@ use crate::position;
 use crate::python;
 use crate::types::{Analysis, Read};
 
-/// What an SQL cell reads and writes.
+/// Analyses which names and tables an SQL cell reads and writes.
 pub(crate) fn analyse(code: &str) -> Analysis {
     let (placeholders, unclosed) = scan::scan(code);
     let mut names: Vec<&str> = placeholders.iter().map(|placeholder| placeholder.name.as_str()).collect();
@@ -26,7 +26,7 @@ pub(crate) fn analyse(code: &str) -> Analysis {
     findings.extend(unclosed);
     let found = statements::tables(&without_placeholders(code, &placeholders), is_closed, &mut findings);
     Analysis {
-        // A built-in can be no parameter, so `{id}` and the like mean a variable of the notebook.
+        // A built-in cannot be a parameter, so `{id}` and the like mean a variable of the notebook.
         reads: names.into_iter().map(|name| Read { name: name.to_owned(), deferred: false }).collect(),
         writes: result_name(code).into_iter().collect(),
         tables_read: found.read.into_iter().collect(),
@@ -37,21 +37,22 @@ pub(crate) fn analyse(code: &str) -> Analysis {
     }
 }
 
-/// The name that a first line `-- name: ident` gives to the result.
+/// Returns the name that a first line `-- name: ident` gives to the result.
 fn result_name(code: &str) -> Option<String> {
     let line = code.strip_prefix('\u{feff}').unwrap_or(code).split(['\n', '\r']).next()?;
     let comment = line.trim().strip_prefix("--")?;
     python::identifier(comment.trim_start().strip_prefix("name:")?.trim())
 }
 
-/// The code as `sqlparser` can read it: a parameter for every placeholder, every character at the same line and
-/// column as before.
+/// Returns the code as `sqlparser` can read it: a parameter replaces every placeholder, and every character keeps its
+/// line and column.
 fn without_placeholders(code: &str, placeholders: &[Placeholder]) -> String {
     let mut text = String::with_capacity(code.len());
     let mut done = 0;
     for &Placeholder { start, end, .. } in placeholders {
         text.push_str(&code[done..start]);
-        // The blank keeps `t_{x}` from becoming the identifier `t_$1`; there is room, for `{x}` is the shortest.
+        // The blank keeps `t_{x}` from becoming the identifier `t_$1`. It always fits, because `{x}` is the shortest
+        // placeholder.
         let joins = text.ends_with(|before: char| before == '_' || before == '$' || before.is_alphanumeric());
         text.push_str(if joins { " $1" } else { "$1 " });
         text.extend(code[start..end].chars().skip(3).map(|_| ' '));

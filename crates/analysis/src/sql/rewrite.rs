@@ -1,11 +1,11 @@
-//! Rewrites tokens that `sqlparser` takes for something else than `PostgreSQL` does.
+//! Rewrites tokens that `sqlparser` interprets differently from `PostgreSQL`.
 
 use std::mem;
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
-/// The keyword that a token is; quoted identifiers are none.
+/// Returns the keyword that a token is; quoted identifiers are not keywords.
 pub(super) fn keyword(token: &TokenWithSpan) -> Keyword {
     match &token.token {
         Token::Word(word) if word.quote_style.is_none() => word.keyword,
@@ -13,10 +13,10 @@ pub(super) fn keyword(token: &TokenWithSpan) -> Keyword {
     }
 }
 
-/// The tokens without blanks and comments, which the parser would skip again and again.
+/// Returns the tokens without blanks and comments, which the parser would skip repeatedly.
 ///
-/// A string that goes on in a further line (`'a'` newline `'b'`) is one; nothing in it names a table, so the rest is left
-/// out. Source: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>.
+/// A string that continues on a further line (`'a'` newline `'b'`) is one string. Nothing in it names a table, so the
+/// rest is removed. Source: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>.
 pub(super) fn significant(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut significant: Vec<TokenWithSpan> = Vec::new();
     let mut has_newline = false;
@@ -47,10 +47,10 @@ fn is_string(token: &Token) -> bool {
     )
 }
 
-/// A statement as the parser understands it.
+/// Returns a statement rewritten for the parser.
 ///
-/// - `TABLE t` is `SELECT … FROM t`, of which the parser would know nothing.
-/// - A wildcard or nothing in place of a `SELECT`'s list is a number, so that every `SELECT` has an expression, at which
+/// - `TABLE t` becomes `SELECT … FROM t`, because the parser would not recognise the table.
+/// - A number replaces a wildcard or an empty list of a `SELECT`, so that every `SELECT` has an expression, at which
 ///   the parser's steps are counted.
 pub(super) fn understood(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
@@ -82,7 +82,7 @@ pub(super) fn understood(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-/// What stands before a token.
+/// Kind of the token before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Before {
     Start,
@@ -93,7 +93,7 @@ enum Before {
 }
 
 impl Before {
-    /// Reports whether a query may begin behind it, in an `EXPLAIN` also behind the options.
+    /// Returns `true` if a query may begin after the token, in an `EXPLAIN` also after the options.
     fn begins_query(self, is_explained: bool) -> bool {
         match self {
             Self::Start | Self::LParen => true,
@@ -112,7 +112,7 @@ impl Before {
     }
 }
 
-/// An expression that names nothing.
+/// Returns an expression that names nothing.
 pub(super) fn number() -> Token {
     Token::Number("1".to_owned(), false)
 }

@@ -1,4 +1,4 @@
-//! Finds what stands outside strings, quoted identifiers and comments of `PostgreSQL`.
+//! Scans the text outside strings, quoted identifiers and comments of `PostgreSQL`.
 //!
 //! Source: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>, and section 5 of the dependency rules.
 
@@ -8,15 +8,15 @@ use crate::python;
 /// A `{name}`, for which a value is passed when the cell runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Placeholder {
-    /// Where the opening brace stands, in bytes.
+    /// Byte offset of the opening brace.
     pub(super) start: usize,
-    /// Behind the closing brace.
+    /// Byte offset after the closing brace.
     pub(super) end: usize,
     /// The name, NFKC-normalised.
     pub(super) name: String,
 }
 
-/// The placeholders of a cell in order, and an error if something is not closed.
+/// Returns the placeholders of a cell in order, and an error if something is not closed.
 pub(super) fn scan(code: &str) -> (Vec<Placeholder>, Option<Finding>) {
     let mut scanner = Scanner { code, at: 0, placeholders: Vec::new(), unclosed: None };
     while scanner.at < code.len() {
@@ -32,19 +32,19 @@ struct Scanner<'a> {
     unclosed: Option<Finding>,
 }
 
-/// Whether a byte can begin an identifier or keyword; of letters beyond ASCII `PostgreSQL` takes any.
+/// Returns `true` if a byte can begin an identifier or keyword; `PostgreSQL` accepts any letter beyond ASCII.
 fn begins_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii()
 }
 
-/// Whether a byte can go on in one.
+/// Returns `true` if a byte can continue an identifier or keyword.
 fn continues_word(byte: u8) -> bool {
     begins_word(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
 impl Scanner<'_> {
     fn rest(&self) -> &[u8] {
-        // Only ever sliced at ASCII bytes or ends of runs of non-ASCII ones.
+        // `at` is always at an ASCII byte or at the end of a run of non-ASCII ones.
         &self.code.as_bytes()[self.at..]
     }
 
@@ -59,7 +59,7 @@ impl Scanner<'_> {
             [b'{', b'{', ..] | [b'}', b'}', ..] => self.at += 2,
             [b'{', ..] => self.brace(),
             &[byte, ..] if begins_word(byte) => self.word(),
-            // A digit begins a number; letters that follow belong to it, as in `1e5` and `0xff`.
+            // A digit begins a number; the letters after it belong to the number, as in `1e5` and `0xff`.
             &[byte, ..] if byte.is_ascii_digit() => self.skip_while(continues_word),
             _ => self.at += 1,
         }
@@ -70,7 +70,7 @@ impl Scanner<'_> {
         self.at += rest.iter().position(|&byte| !goes_on(byte)).unwrap_or(rest.len());
     }
 
-    /// Goes to the end, because something that begins at `start` is not closed.
+    /// Skips to the end, because the token that begins at `start` is not closed.
     fn unclosed(&mut self, start: usize, what: &str) {
         self.at = self.code.len();
         self.unclosed = Some(Finding::error(start, &format!("this {what} is not closed")));
@@ -82,7 +82,7 @@ impl Scanner<'_> {
         loop {
             self.skip_while(|byte| byte != quote && !(escapes && byte == b'\\'));
             match self.rest() {
-                // A doubled quote is a quote; `\` escapes one byte, and the rest of a longer character is text.
+                // A doubled quote is a quote. `\` escapes one byte; the rest of a multi-byte character is text.
                 [b'\\', _, ..] => self.at += 2,
                 [first, second, ..] if first == second => self.at += 2,
                 [first, ..] if *first == quote => {
@@ -116,15 +116,15 @@ impl Scanner<'_> {
         }
     }
 
-    /// `$tag$ … $tag$`, the parameter `$1`, or a stray dollar sign. (One that follows an identifier character has
-    /// been taken by [`Self::word`].)
+    /// Skips `$tag$ … $tag$`, the parameter `$1`, or a stray dollar sign. ([`Self::word`] has taken one that follows an
+    /// identifier character.)
     fn dollar(&mut self) {
         let start = self.at;
         let tag = &self.rest()[1..];
         let length = tag.iter().position(|&byte| !continues_word(byte) || byte == b'$').unwrap_or(tag.len());
         let is_quote = tag.get(length) == Some(&b'$') && !tag.first().is_some_and(u8::is_ascii_digit);
         if !is_quote {
-            // A parameter's digits, or nothing.
+            // Only the digits of a parameter may follow.
             self.at += 1;
             return self.skip_while(|byte| byte.is_ascii_digit());
         }
@@ -154,7 +154,7 @@ impl Scanner<'_> {
             self.at += 1;
             self.placeholders.push(Placeholder { start, end: self.at, name });
         } else {
-            // Whatever is in the braces is text like any other: it may begin a string.
+            // The text in the braces is ordinary text: it may begin a string.
             self.at = start + 1;
         }
     }

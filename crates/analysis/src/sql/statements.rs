@@ -1,4 +1,4 @@
-//! Parses the statements of a cell one by one, so that one which `sqlparser` does not know hides no other.
+//! Parses the statements of a cell one by one, so that a statement unknown to `sqlparser` hides no other.
 
 use std::collections::BTreeSet;
 
@@ -14,18 +14,18 @@ use super::{clauses, rewrite, utility};
 use crate::limits;
 use crate::position::{self, Finding};
 
-/// The stack that parsing, walking and dropping one token's worth of tree may use. Chains such as `1+1+1+…` become trees as
-/// deep as they are long, whatever [`limits::SQL_DEPTH`] says. Measured like `python::deep`'s.
+/// Maximum stack for parsing, walking and dropping the tree of one token. Chains such as `1+1+1+…` become trees as deep
+/// as they are long, whatever [`limits::SQL_DEPTH`] is. Measured like the constants of `python::deep`.
 const STACK_PER_TOKEN: usize = 2048;
 
-/// The stack that parsing and walking one level of [`limits::SQL_DEPTH`] may use: the parser takes a stack of its own as it
-/// goes down, but not often enough for its frames in an unoptimised build.
+/// Maximum stack for parsing and walking one level of [`limits::SQL_DEPTH`]. The parser allocates more stack as it
+/// descends, but not often enough for its frames in an unoptimised build.
 const STACK_PER_LEVEL: usize = 320 * 1024;
 
-/// The number of failures that are described; each takes a pass over the code.
+/// Maximum number of failures that are reported; each takes a pass over the code.
 const MAX_FAILURES: usize = 10;
 
-/// The tables of a cell.
+/// Tables of a cell.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) read: BTreeSet<String>,
@@ -33,14 +33,14 @@ pub(super) struct Tables {
     pub(super) changes_data: bool,
 }
 
-/// Finds the tables in `code`, in which placeholders are parameters.
+/// Finds the tables in `code`, in which parameters have replaced the placeholders.
 ///
-/// A statement that does not parse gives a warning rather than an error, because `sqlparser` knows less than
-/// `PostgreSQL` does, which is the judge when the cell runs.
+/// A statement that does not parse gives a warning rather than an error: `sqlparser` knows less than `PostgreSQL`, and
+/// `PostgreSQL` runs the cell.
 pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -> Tables {
     let mut tokens = Vec::new();
     if let Err(error) = Tokenizer::new(&BudgetedDialect::new(0), code).tokenize_with_location_into_buf(&mut tokens) {
-        // What our own scanner has said of something unclosed need not be said twice.
+        // This crate's own scanner has already reported an unclosed token.
         if is_closed {
             let offset = position::offset_of(code, error.location.line, error.location.column);
             findings.push(Finding::warning(offset, &error.message));
@@ -58,8 +58,8 @@ pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -
     parse.tables
 }
 
-/// The statements of a cell, without the semicolons between them. Those in the body of a function (`BEGIN ATOMIC … END`) and
-/// between the brackets of a rule are parts of their statement.
+/// The statements of a cell, without the semicolons between them. Statements in the body of a function (`BEGIN ATOMIC …
+/// END`) and in the brackets of a rule are parts of the statement around them.
 struct Statements<I> {
     tokens: I,
 }
@@ -77,7 +77,7 @@ impl<I: Iterator<Item = TokenWithSpan>> Iterator for Statements<I> {
         let mut statement: Vec<TokenWithSpan> = Vec::new();
         let mut is_rule = false;
         let mut brackets = 0_usize;
-        // How many `END`s are to come: that of the body and those of the `CASE`s in it.
+        // Number of expected `END`s: that of the body and those of the `CASE`s in it.
         let mut ends = 0_usize;
         for token in self.tokens.by_ref() {
             match &token.token {
@@ -107,14 +107,14 @@ fn first_keyword(statement: &[TokenWithSpan]) -> Keyword {
     statement.first().map_or(Keyword::NoKeyword, rewrite::keyword)
 }
 
-/// Why the tables of a statement are not known.
+/// The reason why the tables of a statement are unknown.
 struct Failure {
     message: String,
     line: u64,
     column: u64,
 }
 
-/// What has been found so far.
+/// Tables and failures found so far.
 #[derive(Default)]
 struct Parse {
     tables: Tables,
@@ -126,9 +126,10 @@ impl Parse {
         let Some(start) = tokens.first().map(|token| token.span.start) else { return };
         let tokens = rewrite::understood(tokens);
         let may_change_data = may_change_data(&tokens);
-        // What the parser knows stays as it is: the rules that leave clauses out also fit words that are names there.
+        // A statement that the parser accepts is left unchanged: the rules that remove clauses also match words that
+        // are names there.
         let parsed = match parse(tokens.clone(), &mut self.tables) {
-            // What took the whole budget once is not tried again.
+            // A statement that used up the budget is not parsed again.
             Err((message, _)) if message != TOO_COMPLEX => parse(clauses::without_clauses(&tokens), &mut self.tables),
             parsed => parsed,
         };
@@ -145,10 +146,10 @@ impl Parse {
     }
 }
 
-/// The message of a statement that goes beyond what the parser may be given, or may take.
+/// Message for a statement beyond the limits of the parser's input or steps.
 const TOO_COMPLEX: &str = "too complex to analyse: no tables known";
 
-/// Parses one statement and finds its tables, or says why they are not known, and where.
+/// Parses one statement and collects its tables; an error states the reason and, if known, the place.
 fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables) -> Result<(), (String, Option<(u64, u64)>)> {
     let too_complex = || (TOO_COMPLEX.to_owned(), None);
     let complexity = Complexity::of(&tokens);
@@ -163,7 +164,7 @@ fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables) -> Result<(), (String,
         match parser.with_tokens_with_locations(tokens).parse_statements() {
             _ if dialect.is_exhausted() => Err(too_complex()),
             Ok(statements) => {
-                // The visitor never breaks off.
+                // The visitor never stops early.
                 let _ = statements.visit(&mut Visitor::new(tables));
                 Ok(())
             }
@@ -173,22 +174,22 @@ fn parse(tokens: Vec<TokenWithSpan>, tables: &mut Tables) -> Result<(), (String,
     })
 }
 
-/// The message without the place in it, and the place.
+/// Separates the place from the parser's message.
 fn describe(message: &str) -> (String, Option<(u64, u64)>) {
     let place = message.rsplit_once(" at Line: ").and_then(|(said, place)| {
         let (line, column) = place.split_once(", Column: ")?;
         Some((said, line.parse().ok()?, column.trim().parse().ok()?))
     });
     let (said, place) = match place {
-        // Line 0 is how the parser says "at the end".
+        // The parser reports line 0 for "at the end".
         Some((said, line, column)) => (said, (line > 0).then_some((line, column))),
         None => (message, None),
     };
     (format!("tables unknown: {said}"), place)
 }
 
-/// Reports whether a statement that could not be parsed may change data or definitions: unless it begins like a query and
-/// has no word in it that changes anything.
+/// Returns `true` if a statement that could not be parsed may change data or definitions. It cannot if it begins like a
+/// query and contains no keyword that changes anything.
 fn may_change_data(tokens: &[TokenWithSpan]) -> bool {
     let mut keywords = tokens.iter().map(rewrite::keyword).filter(|&keyword| keyword != Keyword::NoKeyword);
     let is_query = matches!(

@@ -1,4 +1,4 @@
-//! Which tables a parsed statement reads and writes.
+//! Collects the tables that a parsed statement reads and writes.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -10,22 +10,22 @@ use sqlparser::ast::{
 
 use super::statements::Tables;
 
-/// Collects the tables of statements.
+/// Visitor that collects the tables of statements.
 pub(super) struct Visitor<'a> {
     tables: &'a mut Tables,
-    /// The `WITH` clauses around the place at hand, innermost last; one, mostly empty, for each query.
+    /// The `WITH` clauses around the present node, innermost last: one for each query, mostly empty.
     scopes: Vec<CteScope>,
-    /// How many statements are around that do not run what is in them: `EXPLAIN` without `ANALYZE` plans, and functions
-    /// and rules are only defined.
+    /// Number of enclosing statements that do not run their contents: `EXPLAIN` without `ANALYZE` only plans, and
+    /// functions and rules are only defined.
     planned: usize,
 }
 
 struct CteScope {
-    /// Name to place in the clause.
+    /// Position in the clause, by name.
     names: HashMap<String, usize>,
-    /// The bodies, by address, because the visitor does not say that a query is one.
+    /// The bodies by address, because the visitor does not mark a query as the body of a CTE.
     bodies: Vec<*const Query>,
-    /// The body that is visited now or next.
+    /// Index of the present or next body.
     next: usize,
     recursive: bool,
 }
@@ -45,13 +45,14 @@ impl CteScope {
         }
     }
 
-    /// Without `RECURSIVE`, a body sees only what stands before it in the clause.
+    /// Returns `true` if the present body sees `name`. Without `RECURSIVE`, a body sees only earlier names of the
+    /// clause.
     fn sees(&self, name: &str) -> bool {
         self.names.get(name).is_some_and(|&index| self.recursive || index < self.next)
     }
 }
 
-/// The name that an identifier means: unquoted ones are folded to lower case.
+/// Returns the name that an identifier means: unquoted identifiers are folded to lower case.
 fn fold(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
@@ -59,13 +60,14 @@ fn fold(ident: &Ident) -> String {
     }
 }
 
-/// `schema.table`, of which the schema is `public` unless given; `None` for what is no table, as a file name.
+/// Returns `schema.table`, with `public` as the default schema; `None` for names that are not tables, such as file
+/// names.
 pub(super) fn table_name(name: &ObjectName) -> Option<String> {
     let parts: Option<Vec<&Ident>> = name.0.iter().map(|part| part.as_ident()).collect();
     match parts?.as_slice() {
         [table] if table.quote_style == Some('\'') => None,
         [table] => Some(format!("public.{}", fold(table))),
-        // A database before the schema can only be the one that is connected to.
+        // A database before the schema can only be the connected one.
         [.., schema, table] => Some(format!("{}.{}", fold(schema), fold(table))),
         [] => None,
     }
@@ -88,14 +90,14 @@ impl<'a> Visitor<'a> {
         self.tables.read.extend(table_name(name));
     }
 
-    /// A definition.
+    /// Records a definition.
     fn write(&mut self, name: &ObjectName) {
         if self.planned == 0 {
             self.tables.written.extend(table_name(name));
         }
     }
 
-    /// The target of a change of data, which is never a CTE.
+    /// Records the target of a change of data, which is never a CTE.
     fn change(&mut self, name: &ObjectName) {
         self.tables.read.extend(table_name(name));
         self.write(name);
@@ -107,7 +109,7 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// What a change of a table's definition does to other tables.
+    /// Records the effects of `ALTER TABLE` on other tables.
     fn alter(&mut self, table: &ObjectName, operation: &AlterTableOperation) {
         match operation {
             AlterTableOperation::RenameTable {
@@ -158,7 +160,7 @@ impl<'a> Visitor<'a> {
                 {
                     self.read(&like.name);
                 }
-                // `like t` behind other columns, which the parser takes for a column of that name.
+                // The parser reads `like t` after other columns as a column named `like`.
                 for column in &create.columns {
                     if let DataType::Custom(table, _) = &column.data_type
                         && column.name.quote_style.is_none()
@@ -190,8 +192,8 @@ impl<'a> Visitor<'a> {
     }
 }
 
-/// Whether a statement by itself changes neither data nor definitions; what is inside it is asked separately. What
-/// the functions in a query do is not known to anybody but the database.
+/// Returns `true` if a statement by itself changes neither data nor definitions; statements inside it are checked
+/// separately. Only the database knows the effects of functions in a query.
 fn is_harmless(statement: &Statement) -> bool {
     matches!(
         statement,
@@ -223,7 +225,7 @@ fn is_harmless(statement: &Statement) -> bool {
     )
 }
 
-/// Whether a statement defines something that holds statements for later.
+/// Returns `true` if a statement defines an object that stores statements for later.
 fn is_routine(statement: &Statement) -> bool {
     matches!(
         statement,
@@ -234,7 +236,7 @@ fn is_routine(statement: &Statement) -> bool {
     )
 }
 
-/// Whether an `EXPLAIN` only plans.
+/// Returns `true` if an `EXPLAIN` only plans.
 fn only_plans(statement: &Statement) -> bool {
     let Statement::Explain { analyze, options, .. } = statement else {
         return false;
@@ -255,7 +257,7 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
         self.planned += usize::from(only_plans(statement));
         self.tables.changes_data |= self.planned == 0 && !is_harmless(statement);
         self.statement(statement);
-        // What stands in a function runs when it is called; until then its tables must only be there.
+        // The body of a function runs when the function is called; its definition only requires that the tables exist.
         self.planned += usize::from(is_routine(statement));
         ControlFlow::Continue(())
     }
@@ -271,12 +273,12 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
     }
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        // By now all of the query's own `WITH` is visible.
+        // All CTEs of the query's own `WITH` are visible here.
         let mut bodies = vec![&*query.body];
         while let Some(body) = bodies.pop() {
             match body {
                 SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
-                // `TABLE t`, of which the parser keeps only the text.
+                // The parser keeps only the text of `TABLE t`.
                 SetExpr::Table(table) => {
                     let parts = table.schema_name.iter().chain(&table.table_name).cloned();
                     self.read(&ObjectName::from(parts.collect::<Vec<_>>()));
@@ -308,7 +310,7 @@ impl sqlparser::ast::Visitor for Visitor<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        // With arguments it is a function.
+        // A table factor with arguments is a function.
         if let TableFactor::Table { name, args: None, .. } = factor {
             self.read(name);
         }

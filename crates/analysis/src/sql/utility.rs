@@ -1,4 +1,4 @@
-//! Statements that the parser does not know, as far as their first words tell which tables they define.
+//! Statements that the parser does not know: their first words determine which tables they define.
 
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 use sqlparser::keywords::Keyword;
@@ -7,7 +7,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::statements::Tables;
 use super::tables::table_name;
 
-/// Finds the tables of a statement of which the first words say enough; `false` when they do not.
+/// Collects the tables of a statement from its first words; returns `false` if they do not suffice.
 pub(super) fn tables(tokens: &[TokenWithSpan], tables: &mut Tables) -> bool {
     let mut words = Words { tokens, at: 0 };
     let first = words.next();
@@ -57,7 +57,7 @@ impl Words<'_> {
         }
     }
 
-    /// `schema.table`
+    /// Parses `schema.table`.
     fn name(&mut self) -> Option<ObjectName> {
         let mut parts: Vec<ObjectNamePart> = Vec::new();
         loop {
@@ -99,7 +99,7 @@ impl Words<'_> {
         let what = self.next();
         self.skip(&["concurrently", "if", "not", "exists", "only"]);
         match what.as_str() {
-            // What does not begin like one of these may be a slip of the pen.
+            // A statement that begins differently may be a typing error.
             "table" | "view" => {
                 let mut found = Vec::new();
                 loop {
@@ -111,11 +111,11 @@ impl Words<'_> {
                     self.at += 1;
                 }
                 self.skip(&["cascade", "restrict"]);
-                // `create table t`, and nothing else, is not known to be anything.
+                // `create table t` without columns is not a known form.
                 if (verb == "drop") != self.is_at_end() {
                     return false;
                 }
-                // What a new table is like, or a part of, would be missing.
+                // The tables after `LIKE`, `INHERITS` and `PARTITION` would be missing.
                 let copies = |token: &TokenWithSpan| {
                     matches!(super::rewrite::keyword(token), Keyword::LIKE | Keyword::INHERITS | Keyword::PARTITION)
                 };

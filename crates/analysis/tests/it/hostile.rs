@@ -1,6 +1,6 @@
-//! Code made to overflow the stack or to take for ever.
+//! Code that is made to overflow the stack or to take very long.
 //!
-//! Everything here runs on a thread with the 2 MiB of stack that `tokio`'s threads have. A stack overflow ends the whole
+//! All tests here run on a thread with a stack of 2 MiB, as `tokio`'s threads have. A stack overflow ends the whole
 //! test process, so a failure looks like a crash.
 
 use std::thread;
@@ -10,10 +10,10 @@ use quire_analysis::{Analysis, CellType, analyse};
 
 use crate::shapes::{PYTHON_SHAPES, SQL_DEEP_SHAPES, SQL_SHAPES, WRAPPED_SHAPES, nested};
 
-/// The largest cell that the service accepts.
+/// Size in bytes of the largest cell that the service accepts.
 const LARGEST: usize = 256 * 1024;
 
-/// Generous, for unoptimised builds on busy machines; what matters is that nothing is quadratic.
+/// Deadline for one analysis: generous, for unoptimised builds on busy machines. It only has to catch quadratic work.
 const LONGEST: Duration = Duration::from_secs(20);
 
 fn on_a_small_stack(cell_type: CellType, code: String) -> Analysis {
@@ -33,7 +33,7 @@ fn check(cell_type: CellType, what: &str, code: String) -> Analysis {
     analysis
 }
 
-/// Statements nested by indentation, which costs bytes quadratic in the depth.
+/// Returns statements nested by indentation, which costs bytes quadratic in the depth.
 fn blocks(head: &str, bytes: usize) -> String {
     let mut code = String::new();
     for depth in 0.. {
@@ -49,7 +49,7 @@ fn blocks(head: &str, bytes: usize) -> String {
     code
 }
 
-/// The shapes that use the most stack and time, at full size.
+/// Tests the shapes that use the most stack and time, at full size.
 #[test]
 fn the_worst_python_shapes_of_the_largest_size() {
     for (left, middle, right) in [
@@ -69,7 +69,7 @@ fn the_worst_python_shapes_of_the_largest_size() {
     }
 }
 
-/// All shapes, at a third of that, which is still tens of times what the stack would hold.
+/// Tests all shapes at a third of that size, which is still tens of times what the stack would hold.
 #[test]
 fn python_shapes() {
     const BYTES: usize = 80_000;
@@ -163,7 +163,7 @@ fn sql_shapes() {
     }
 }
 
-/// The depths at which `sqlparser` does not give up, where trying a bracket in several ways might be exponential.
+/// Tests the depths at which `sqlparser` does not give up, where trying a bracket in several ways might be exponential.
 #[test]
 fn sql_nested_as_deep_as_the_parser_goes() {
     for &(left, middle, right) in SQL_DEEP_SHAPES {
@@ -177,7 +177,7 @@ fn sql_nested_as_deep_as_the_parser_goes() {
     }
 }
 
-/// Ruff's parser panics on these in its `IPython` mode.
+/// Tests code on which Ruff's parser panics in its `IPython` mode.
 #[test]
 fn what_makes_the_parser_panic_is_answered() {
     for code in ["){lambda 1.5-- name: r\n,", "x = lambda\n?x"] {

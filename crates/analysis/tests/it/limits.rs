@@ -1,10 +1,10 @@
-//! The limits of what an analysis holds, and its size.
+//! Limits of the contents of an analysis, and its size.
 
 use std::fmt::Write as _;
 
 use quire_analysis::{Analysis, CellType, Severity, analyse, limits};
 
-/// A cell of assignments, each with its number.
+/// Returns a cell of numbered lines.
 fn numbered(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(line).collect()
 }
@@ -25,7 +25,7 @@ fn names_have_a_limit() {
     assert_eq!(over.names(), 0);
     assert!(over.dynamic, "it touches names that are not listed");
 
-    // What is read and written counts twice, built-ins and deletions count, and so do tables.
+    // A name that is read and written counts twice; built-ins, deletions and tables count as well.
     let half = limits::NAMES / 2;
     assert!(is_too_complex(&analyse(CellType::Python, &numbered(half + 1, |n| format!("a{n} += 1\n")))));
     assert!(is_too_complex(&analyse(CellType::Python, &numbered(half + 1, |n| format!("del a{n}\n")))));
@@ -37,7 +37,7 @@ fn names_have_a_limit() {
     assert!(is_too_complex(&over) && !over.changes_data && over.names() == 0);
 }
 
-/// `__x` in a class is `_Class__x`: a long name for the class is repeated for each of them.
+/// Tests that `__x` in a class, which is `_Class__x`, does not repeat a long class name for each of them.
 #[test]
 fn mangled_names_do_not_multiply_the_code() {
     let class = "A".repeat(20_000);
@@ -67,7 +67,7 @@ fn a_statement_that_is_too_complex_hides_no_other() {
         assert!(!analyse(CellType::Sql, statement).changes_data);
     }
     assert_eq!(analyse(CellType::Sql, &nested).tables_read, ["public.hidden"], "deep, but not too deep");
-    // Many short expressions make no deep tree.
+    // Many short expressions do not make a deep tree.
     let wide = format!("select {}1 from wide", "1 + 1,".repeat(20_000));
     assert_eq!(analyse(CellType::Sql, &wide).tables_read, ["public.wide"]);
 }
@@ -84,7 +84,7 @@ fn bytes_are_those_of_names_and_messages() {
     };
     let (ten, thousand) = (bytes(10), bytes(1_000));
     assert!((95..=105).contains(&(thousand / ten)), "{ten} {thousand}");
-    // 23 and 19 characters, a string's and a read's size.
+    // The names have 23 and 19 characters; a `String` takes 24 bytes and a `Read` 32.
     assert!((10 * (23 + 19 + 24 + 32)..10 * 200).contains(&ten), "{ten}");
     assert!(analyse(CellType::Python, "x = = 1").bytes() > 50, "the diagnostic");
 }

@@ -1,7 +1,8 @@
-//! The work for a cell grows at most as its size does, whatever nests in whatever.
+//! The work for a cell grows at most linearly with its size, whatever the nesting.
 //!
-//! Work is counted in allocations, which the parsers make for every node and every error: a number that is the same on every
-//! machine. Time is never looked at. Stack is enough, as in `hostile.rs`, because a failure would look like a crash.
+//! Work is counted in allocations, which the parsers make for every node and every error: the number is the same on
+//! every machine. The tests measure no time. The stack suffices, as in `hostile.rs`, because a failure would look like
+//! a crash.
 
 use std::thread;
 
@@ -11,11 +12,11 @@ use quire_analysis::{CellType, analyse};
 
 use crate::shapes::{PYTHON_SHAPES, SQL_DEEP_SHAPES, SQL_SHAPES, WRAPPED_SHAPES, nested};
 
-/// What a byte of code may cost, and what any code may, in allocations and in bytes allocated: some twice what the worst
-/// known code takes. For SQL that is what the budget of its parser allows.
+/// Maximum cost of a byte of code, and of any code, in allocations and in bytes allocated: about twice the cost of the
+/// worst known code. For SQL, the budget of its parser determines the cost.
 ///
-/// Nesting that doubles the work with every level takes more from a depth of some 15 on; work that is quadratic in the size
-/// takes more at the sizes below.
+/// Nesting that doubles the work with every level exceeds this from a depth of about 15 on. Quadratic work exceeds it
+/// at the sizes below.
 struct Bounds {
     allocations: u64,
     bytes: u64,
@@ -26,7 +27,7 @@ const BASE: Bounds = Bounds { allocations: 2_000, bytes: 1_000_000 };
 fn per_byte(cell_type: CellType) -> Bounds {
     match cell_type {
         CellType::Python => Bounds { allocations: 50, bytes: 2_000 },
-        // A statement is tried as it is and, where that fails, without the clauses that the parser does not know.
+        // A statement is parsed unchanged and, if that fails, without the clauses that the parser does not know.
         CellType::Sql => Bounds { allocations: 2 * 200, bytes: 2 * 60_000 },
     }
 }
@@ -74,7 +75,7 @@ fn sql_that_the_parser_tries_in_more_than_one_way() {
     }
 }
 
-/// The shapes that once took for ever, as deep as a cell can be.
+/// Tests shapes that were once exponential, as deep as a cell can be.
 #[test]
 fn nesting_that_was_exponential_ends_in_a_result() {
     for (head, left, middle, right) in [
@@ -92,7 +93,7 @@ fn nesting_that_was_exponential_ends_in_a_result() {
     }
 }
 
-/// Some shapes within each other, each a few times, around something.
+/// Returns some shapes nested in each other, each a few times, around a middle part.
 fn mixture(
     shapes: &'static [(&'static str, &'static str, &'static str)],
 ) -> impl Strategy<Value = (Vec<(&'static str, &'static str, &'static str)>, usize)> {

@@ -1,8 +1,8 @@
-//! `IPython`'s syntax: what magics read, run and bind, help lines, and what pasting puts before lines.
+//! `IPython`'s syntax: reads, code and bindings of magics, help lines, and prefixes of pasted lines.
 
 use quire_analysis::{Analysis, CellType, Read, analyse};
 
-/// Names separated by blanks, of reads with `?` behind a deferred one.
+/// Returns the names of reads separated by blanks, with `?` after a deferred one.
 fn text(reads: &[Read]) -> String {
     let names: Vec<String> =
         reads.iter().map(|read| format!("{}{}", read.name, if read.deferred { "?" } else { "" })).collect();
@@ -15,7 +15,7 @@ fn analysed(code: &str) -> Analysis {
     analysis
 }
 
-/// `reads` without built-ins and `writes`, both separated by blanks.
+/// Checks `reads` without built-ins and `writes`, both separated by blanks.
 #[track_caller]
 fn check(code: &str, reads: &str, writes: &str) {
     let analysis = analysed(code);

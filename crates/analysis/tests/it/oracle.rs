@@ -1,7 +1,7 @@
-//! Our answers against those of `CPython`'s `symtable`, over published packages in exact versions and a corpus of tricky
-//! code.
+//! Comparison with `CPython`'s `symtable`, over published packages in exact versions and a corpus of difficult code.
 //!
-//! `symtable` knows nothing of the order of evaluation, so this compares what holds in any order; `oracle.py` says how.
+//! `symtable` knows nothing of the order of evaluation, so the tests compare only what holds in any order; `oracle.py`
+//! explains how.
 #![expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -21,15 +21,15 @@ use serde_json::{Value, json};
 const INSTALL: &str =
     "this test needs Python 3.10 or newer as `python3` (Debian: `apt-get install python3 python3-venv`)";
 
-/// The packages that `corpus.txt` pins, as folders, and how many modules they have at least.
+/// The packages that `corpus.txt` pins, as folders, and the minimum number of modules that they have.
 const PACKAGES: [&str; 4] = ["docutils", "mpmath", "networkx", "websockets"];
 const MODULES: usize = 800;
-/// Larger modules are tables, which only make the test long.
+/// Maximum bytes of a module in the corpus. Larger modules are tables, which only make the test long.
 const MODULE_BYTES: u64 = 60_000;
 
 type Names = BTreeSet<String>;
 
-/// Installs the pinned packages where the scripts keep such, if they are not there yet, and returns their modules.
+/// Installs the pinned packages in the scripts' own folder, if they are missing, and returns their modules.
 fn corpus() -> Vec<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut bash = Command::new("bash");
@@ -40,7 +40,7 @@ fn corpus() -> Vec<PathBuf> {
         "the corpus cannot be installed: run scripts/test, which installs what that needs"
     );
     let environment = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
-    // The folder in between is named after Python's version.
+    // The name of the intermediate folder contains Python's version.
     let mut versions = fs::read_dir(environment.join("lib")).unwrap();
     let root = versions.next().unwrap().unwrap().path().join("site-packages");
     let mut folders: Vec<_> = PACKAGES.iter().map(|package| root.join(package)).collect();
@@ -61,7 +61,7 @@ fn corpus() -> Vec<PathBuf> {
     files
 }
 
-/// Asks the oracle about all codes, in one process.
+/// Runs the oracle on all codes, in one process.
 fn ask(codes: &[String]) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/oracle.py");
     let mut child = Command::new("python3")
@@ -75,7 +75,7 @@ fn ask(codes: &[String]) -> Vec<Value> {
     let mut input = child.stdin.take().unwrap();
     let lines: String =
         codes.iter().enumerate().map(|(id, code)| json!({"id": id, "code": code}).to_string() + "\n").collect();
-    // From a thread, because the oracle answers before it has read everything.
+    // A thread writes, because the oracle answers before it has read everything.
     let writer = thread::spawn(move || input.write_all(lines.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -92,7 +92,7 @@ fn without(names: &Names, others: &Names) -> Names {
     names - others
 }
 
-/// What is wrong with our answer about `code`, given the oracle's.
+/// Returns the differences between the analysis of `code` and the oracle's answer.
 fn differences(code: &str, oracle: &Value) -> Vec<String> {
     let ours = analyse(CellType::Python, code);
     let mut wrong = Vec::new();
@@ -112,7 +112,7 @@ fn differences(code: &str, oracle: &Value) -> Vec<String> {
     if !invented.is_empty() {
         wrong.push(format!("reads: only ours {invented:?}"));
     }
-    // What is loaded and never bound is a read in any order.
+    // A name that is loaded and never bound is a read in any order.
     let missing = without(&without(&without(&reads, &writes), &our_reads), &doubtful);
     if !missing.is_empty() {
         wrong.push(format!("reads: only symtable's {missing:?}"));

@@ -1,4 +1,4 @@
-//! The pool's promises.
+//! Guarantees of the pool.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quire_analysis::{CellType, Pool, analyse};
 
-/// Long enough for any machine; only a failing test waits for it.
+/// Timeout that suffices on any machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn long_code() -> Arc<str> {
@@ -35,7 +35,7 @@ fn answers_are_those_of_analyse() {
 fn long_cells_do_not_starve_short_ones() {
     for threads in [0, 1, 2, 8] {
         let pool = Pool::new(threads).unwrap();
-        // Every thread of the long lane is held in its callback, with more long cells behind.
+        // The callbacks hold every thread of the long lane, and more long cells are queued.
         let (release, held) = mpsc::channel::<()>();
         let held = Arc::new(std::sync::Mutex::new(held));
         let (long_sender, long_answers) = mpsc::channel();
@@ -43,7 +43,7 @@ fn long_cells_do_not_starve_short_ones() {
             let held = Arc::clone(&held);
             let sender = long_sender.clone();
             pool.submit(CellType::Python, long_code(), move |analysis| {
-                // Fails at once when the test has dropped `release`.
+                // `recv` fails at once when the test has dropped `release`.
                 let _ = held.lock().unwrap().recv();
                 sender.send(analysis).unwrap();
             });
@@ -92,6 +92,6 @@ fn dropping_the_pool_answers_what_was_submitted_and_ends_the_threads() {
     started.wait();
     let (analysis, name) = answers.recv_timeout(PATIENCE).expect("the queue is worked off");
     assert_eq!((analysis.writes.join(" "), name.as_deref()), ("y".to_owned(), Some("analysis-short")));
-    // The callback, which holds the sender, is gone with its thread's queue.
+    // The callback, which owns the sender, was dropped with its thread's queue.
     assert!(answers.recv_timeout(PATIENCE).is_err());
 }

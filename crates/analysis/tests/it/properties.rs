@@ -1,9 +1,9 @@
-//! For any text: an answer, the same each time, sorted, with positions inside the code.
+//! Properties for any text: the analysis returns, deterministically, sorted lists with positions inside the code.
 
 use proptest::prelude::*;
 use quire_analysis::{Analysis, CellType, Read, analyse};
 
-/// What Python, `IPython` and SQL are made of, so that random code gets past the first token.
+/// Fragments of Python, `IPython` and SQL, so that random code gets past the first token.
 const SOUP: &[&str] = &[
     "x",
     "y",
@@ -205,7 +205,7 @@ proptest! {
         check(CellType::Sql, &code)?;
     }
 
-    /// Statements behind a cell add their own names and change nothing else.
+    /// Tests that statements after a cell add their own names and change nothing else.
     #[test]
     fn a_statement_more_adds_its_names(statements in prop::collection::vec(prop::sample::select(STATEMENTS), 0..12)) {
         let code = statements.concat();
@@ -218,12 +218,12 @@ proptest! {
         prop_assert_eq!(after.writes, writes);
         let reads: Vec<_> = after.reads.iter().filter(|read| read.name != "elsewhere").cloned().collect();
         prop_assert_eq!(reads, before.reads);
-        // And a cell that has run through once has bound all that it binds: running it again reads no more.
+        // A cell that has run once has bound all its names: a second run reads no more.
         let twice = check(CellType::Python, &format!("{code}{code}"))?;
         prop_assert_eq!(twice.reads, after.reads.into_iter().filter(|read| read.name != "elsewhere").collect::<Vec<_>>());
     }
 
-    /// A prefix of good code, as when it is being typed.
+    /// Tests prefixes of valid code, as while it is typed.
     #[test]
     fn half_typed_code_is_answered(end in 0..CODE.len()) {
         check(CellType::Python, CODE.get(..end).unwrap_or_default())?;

@@ -1,8 +1,8 @@
-//! The rules for Python cells, construct by construct, in the order of the rules.
+//! Rules for Python cells, construct by construct, in the order of the rules.
 
 use quire_analysis::{Analysis, CellType, Read, analyse};
 
-/// Names separated by blanks, of reads with `?` behind a deferred one.
+/// Returns the names of reads separated by blanks, with `?` after a deferred one.
 fn text(reads: &[Read]) -> String {
     let names: Vec<String> =
         reads.iter().map(|read| format!("{}{}", read.name, if read.deferred { "?" } else { "" })).collect();
@@ -15,7 +15,7 @@ fn analysed(code: &str) -> Analysis {
     analysis
 }
 
-/// `reads` without built-ins, deferred ones with `?`; `writes`; both separated by blanks.
+/// Checks `reads` without built-ins, deferred ones with `?`, and `writes`; both separated by blanks.
 #[track_caller]
 fn check(code: &str, reads: &str, writes: &str) {
     let analysis = analysed(code);
@@ -593,7 +593,7 @@ fn magics_on_the_right_are_looked_at() {
     assert!(!analysed("x = %pwd").dynamic);
 }
 
-/// `IPython` takes the indentation of a whole cell away.
+/// `IPython` removes the indentation of a whole cell.
 #[test]
 fn a_cell_may_be_indented_as_a_whole() {
     check("    x = y\n    z = x", "y", "x z");
@@ -603,7 +603,7 @@ fn a_cell_may_be_indented_as_a_whole() {
     let broken = analyse(CellType::Python, "  x = 1\n  y = (x +");
     let error = broken.error().unwrap();
     assert_eq!((error.line, broken.writes.join(" ").as_str()), (2, "x y"));
-    // What not all lines have is no indentation of the cell.
+    // Blanks that not all lines have are not an indentation of the cell.
     for code in ["x = 1\n  y = 2", "    x = 1\ny = x"] {
         assert!(analyse(CellType::Python, code).error().is_some());
     }

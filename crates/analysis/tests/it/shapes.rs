@@ -1,6 +1,6 @@
-//! Shapes of code that nest or repeat: left part, middle, right part, of which left and right are repeated.
+//! Shapes of code that nest or repeat: left part, middle, right part; left and right are repeated.
 
-/// Python that stands alone.
+/// Python that is complete by itself.
 pub(crate) const PYTHON_SHAPES: &[(&str, &str, &str)] = &[
     ("-", "x", ""),
     ("~", "x", ""),
@@ -39,7 +39,7 @@ pub(crate) const PYTHON_SHAPES: &[(&str, &str, &str)] = &[
     ("x if y else ", "x", ""),
     ("x if ", "y", " else z"),
     ("", "x", " if y else z"),
-    // Brackets in strings hide how deep the others are, until the code is read as tokens.
+    // Brackets in strings hide the depth of the others until the code is tokenised.
     ("[']',", "x", "]"),
     ("[']',", "", ""),
     ("(')',", "", ""),
@@ -116,7 +116,7 @@ pub(crate) const PYTHON_SHAPES: &[(&str, &str, &str)] = &[
     ("match x:\n case ", "y", ": pass"),
 ];
 
-/// Python behind a prefix that is not repeated.
+/// Python after a prefix that is not repeated.
 pub(crate) const WRAPPED_SHAPES: &[(&str, &str, &str, &str)] = &[
     ("match x:\n case ", "[", "y", "]"),
     ("match x:\n case ", "(", "y", ")"),
@@ -136,7 +136,7 @@ pub(crate) const WRAPPED_SHAPES: &[(&str, &str, &str, &str)] = &[
     ("def f[T: ", "(", "x", ")](): pass"),
 ];
 
-/// SQL behind a prefix that is not repeated.
+/// SQL after a prefix that is not repeated.
 pub(crate) const SQL_SHAPES: &[(&str, &str, &str, &str)] = &[
     ("", "(", "", ""),
     ("", "(", "select 1", ")"),
@@ -205,7 +205,7 @@ pub(crate) const SQL_SHAPES: &[(&str, &str, &str, &str)] = &[
     ("select * from t match_recognize(pattern(", "(", "a", ")"),
 ];
 
-/// SQL that the parser may try in more than one way, to stand where an expression or a table may.
+/// SQL that the parser may try in more than one way, for the place of an expression or a table.
 pub(crate) const SQL_DEEP_SHAPES: &[(&str, &str, &str)] = &[
     ("(", "1", ")"),
     ("(", "select 1", ")"),
@@ -275,7 +275,7 @@ pub(crate) const SQL_DEEP_SHAPES: &[(&str, &str, &str)] = &[
     ("(values (", "1", "))"),
 ];
 
-/// A shape as often as fits into so many bytes, but once at least.
+/// Returns a shape repeated as often as fits into so many bytes, but at least once.
 pub(crate) fn nested(left: &str, middle: &str, right: &str, bytes: usize) -> String {
     let times = (bytes.saturating_sub(middle.len()) / (left.len() + right.len())).max(1);
     left.repeat(times) + middle + &right.repeat(times)

@@ -1,4 +1,4 @@
-//! The rules for SQL cells.
+//! Rules for SQL cells.
 
 use quire_analysis::{Analysis, CellType, Severity, analyse};
 
@@ -7,13 +7,13 @@ fn names(analysis: &Analysis) -> String {
     names.join(" ")
 }
 
-/// The placeholders of a cell, separated by blanks.
+/// Checks the placeholders of a cell, separated by blanks.
 #[track_caller]
 fn reads(code: &str, expected: &str) {
     assert_eq!(names(&analyse(CellType::Sql, code)), expected, "in {code:?}");
 }
 
-/// Tables read and written, separated by blanks; `public.` is left out.
+/// Checks the tables read and written, separated by blanks; `public.` is omitted.
 #[track_caller]
 fn tables(code: &str, read: &str, written: &str, changes_data: bool) {
     let analysis = analyse(CellType::Sql, code);
@@ -318,7 +318,7 @@ fn what_sqlparser_does_not_know_is_a_warning() {
     assert_eq!(analyse(CellType::Sql, "select 'é', )").diagnostics[0].offset, 13);
 }
 
-/// Statements that are `PostgreSQL`'s and that `sqlparser` alone does not understand, or takes for something else.
+/// Statements of `PostgreSQL` that `sqlparser` alone does not understand, or interprets differently.
 #[test]
 fn what_postgresql_knows() {
     tables("table only t", "t", "", false);

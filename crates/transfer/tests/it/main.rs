@@ -1,4 +1,4 @@
-//! The library by itself: with sources that no directory is, and a store of files.
+//! Tests of the library by itself, with a source that is not a directory and a store of files.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not covered by allow-unwrap-in-tests")]
 
 use std::io;
@@ -12,7 +12,7 @@ use quire_transfer::{
     Candidate, Fault, FaultKind, Found, Import, Line, OnConflict, Outcome, ProgressObserver, Source, Verify,
 };
 
-/// Notebooks of no content by their names; some make their reader panic, some cannot be read.
+/// A source of empty notebooks by their names. Some make their reader panic, some cannot be read.
 #[derive(Debug)]
 struct Names(&'static [&'static str]);
 

@@ -1,4 +1,4 @@
-//! One connection through the proxy.
+//! A connection through the proxy.
 
 use std::io;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use super::frontend::{Frontend, Verdict};
 use super::{Cut, Gate, Shared};
 
-/// Requests in place of a start-up message, by their code.
+/// Codes of requests that replace a start-up message.
 const CANCEL_REQUEST: u32 = 80_877_102;
 const ENCRYPTION_REQUESTS: [u32; 2] = [80_877_103, 80_877_104];
 
-/// The number of a round trip that no connection reaches.
+/// A round-trip number that no connection reaches.
 const NEVER: usize = usize::MAX;
 
-/// The kind of the server's message that ends the answer to a round trip.
+/// Type of the server's message that ends the answer to a round trip.
 const READY_FOR_QUERY: u8 = b'Z';
 
-/// Passes messages between a client and the server until one of them closes, or until it is cut: both sides are closed
-/// when this returns or is dropped.
+/// Passes messages between a client and the server until one of them closes, or until the connection is cut. Both sides
+/// are closed when this returns or is dropped.
 pub(super) async fn pass(mut client: TcpStream, server: (String, u16), shared: Arc<Shared>, mut gate: Gate) {
-    // Without a server the client sees its connection closed, as behind any proxy.
+    // Without a server, the proxy closes the client's connection, as any proxy does.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     for stream in [&client, &server] {
         let _ = stream.set_nodelay(true); // slower without, but right
@@ -34,7 +34,7 @@ pub(super) async fn pass(mut client: TcpStream, server: (String, u16), shared: A
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // The number of the round trip whose answer the client must not get; the start-up is the first.
+    // Number of the round trip whose answer must not reach the client; the start-up is the first round trip.
     let withheld = AtomicUsize::new(NEVER);
     tokio::select! {
         _ = upwards(from_client, to_server, &shared, gate.clone(), &withheld) => {}
@@ -42,7 +42,7 @@ pub(super) async fn pass(mut client: TcpStream, server: (String, u16), shared: A
     }
 }
 
-/// Passes the first message on, which has no kind, and declines encryption before it.
+/// Passes on the first message, which has no type, and declines encryption before it.
 async fn start_up(client: &mut TcpStream, server: &mut TcpStream, gate: &mut Gate) -> io::Result<()> {
     loop {
         let length = client.read_u32().await?;
@@ -56,14 +56,14 @@ async fn start_up(client: &mut TcpStream, server: &mut TcpStream, gate: &mut Gat
         }
         server.write_all(&[&length.to_be_bytes()[..], &code.to_be_bytes(), &rest].concat()).await?;
         if code == CANCEL_REQUEST {
-            // The server answers by closing, which ends this.
+            // The server closes the connection as its answer, which ends this function.
             server.read_u8().await?;
         }
         return Ok(());
     }
 }
 
-/// Returns when the connection ends.
+/// Passes messages from the client to the server. Returns when the connection ends.
 async fn upwards(
     client: OwnedReadHalf,
     server: OwnedWriteHalf,
@@ -83,7 +83,8 @@ async fn upwards(
             return Ok(());
         }
         if matches!(verdict, Verdict::Withhold | Verdict::End(Some(_))) {
-            // Before the server can begin to answer, which it may do before the round trip's end.
+            // The number is stored before the message is sent, because the server may begin to answer before the round
+            // trip's end.
             withheld.store(sent + 1, Ordering::SeqCst);
         }
         server.write_all(&message).await?;
@@ -95,7 +96,7 @@ async fn upwards(
                 shared.cuts.fetch_add(1, Ordering::SeqCst);
                 return Ok(());
             }
-            // The other direction sees the answer, and ends the connection.
+            // The task of the other direction sees the answer, and ends the connection.
             Verdict::End(Some(_)) => std::future::pending().await,
             Verdict::End(None) => sent += 1,
             Verdict::Pass | Verdict::Withhold | Verdict::CutNow => {}
@@ -103,7 +104,7 @@ async fn upwards(
     }
 }
 
-/// Returns when the connection ends.
+/// Passes messages from the server to the client. Returns when the connection ends.
 async fn downwards(
     server: OwnedReadHalf,
     client: OwnedWriteHalf,
@@ -133,7 +134,7 @@ async fn downwards(
     }
 }
 
-/// A message as it came: kind, length, body.
+/// Reads a message unchanged: type, length, body.
 async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>> {
     let mut message = vec![0; 5];
     from.read_exact(&mut message).await?;
@@ -143,7 +144,7 @@ async fn read_message(from: &mut BufReader<OwnedReadHalf>) -> io::Result<Vec<u8>
     Ok(message)
 }
 
-/// A message's length counts itself, and in the first message a code too.
+/// Returns the length of a message's body. The message's length counts itself, and in the first message a code too.
 fn body_length(length: u32, counted: usize) -> io::Result<usize> {
     usize::try_from(length).ok().and_then(|length| length.checked_sub(counted)).ok_or(io::ErrorKind::InvalidData.into())
 }

@@ -1,17 +1,17 @@
-//! What a client's messages mean: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
+//! Interpretation of a client's messages: <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
 use std::collections::HashMap;
 
 use super::{Counts, Cut, Shared};
 
-/// What one connection's client has sent so far.
+/// State of one connection's client.
 #[derive(Debug, Default)]
 pub(super) struct Frontend {
     /// The SQL of each prepared statement, by name.
     statements: HashMap<Vec<u8>, String>,
-    /// What the client sent since its last Sync.
+    /// Kind of the messages since the client's last Sync.
     group: Group,
-    /// A cut that a statement of this group asks for.
+    /// The cut that a statement of this group triggers.
     cut: Option<Cut>,
 }
 
@@ -23,21 +23,21 @@ enum Group {
     Execution,
 }
 
-/// What to do with a message.
+/// Action on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Pass it on.
+    /// Pass the message on.
     Pass,
-    /// Pass it on; the server's answer to the round trip that it belongs to must not reach the client.
+    /// Pass the message on, and withhold the server's answer to its round trip from the client.
     Withhold,
-    /// Pass it on; it ends a round trip. What is to be cut, if anything.
+    /// Pass the message on; it ends a round trip. The value is the cut to make, if any.
     End(Option<Cut>),
-    /// Do not pass it on: cut.
+    /// Cut the connection without passing the message on.
     CutNow,
 }
 
 impl Frontend {
-    /// Looks at a message, counts it, and says what to do with it.
+    /// Examines and counts a message, and returns the action on it.
     pub(super) fn look(&mut self, kind: u8, body: &[u8], shared: &Shared) -> Verdict {
         match kind {
             b'P' => {
@@ -88,7 +88,7 @@ impl Frontend {
     }
 }
 
-/// A text that ends with a zero byte, and what follows it.
+/// Splits off a text that ends with a zero byte; returns it and the bytes after it.
 fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     (&bytes[..end], bytes.get(end + 1..).unwrap_or_default())

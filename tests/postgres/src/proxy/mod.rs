@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a server, which counts round trips and makes the network fail on command.
+//! A TCP proxy in front of a server, which counts round trips and simulates network failures on command.
 
 mod connection;
 mod frontend;
@@ -15,20 +15,20 @@ use tokio::task::JoinSet;
 use crate::machine::free_port;
 use crate::server::Server;
 
-/// A proxy on a port of its own, without TLS. It runs on threads of its own, so that a test may block; it ends with
-/// this value, and its connections with it.
+/// A proxy on its own port, without TLS. It runs on its own threads, so that a test may block. Its connections end with
+/// this value.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
     commands: mpsc::UnboundedSender<Command>,
     passing: watch::Sender<Passing>,
-    /// `None` once dropped.
+    /// `None` after the drop.
     runtime: Option<Runtime>,
 }
 
-/// What went through a [`Proxy`] to the server: each Sync or simple query, which the server answers as a whole, is one
-/// round trip.
+/// Counts of the requests that went through a [`Proxy`] to the server. Each Sync or simple query, which the server
+/// answers as a whole, is one round trip.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Round trips that executed a statement with parameters (Bind): the edits and loads that a test counts.
@@ -37,50 +37,50 @@ pub struct Counts {
     pub preparations: usize,
     /// Simple queries, among them `BEGIN` and `COMMIT`.
     pub simple: usize,
-    /// Round trips with nothing in them: the pings by which sqlx tests a connection. A pool sends one, in the
-    /// background, whenever a connection comes back, hence the number is not exact at any moment.
+    /// Empty round trips: the pings by which sqlx tests a connection. A pool sends one in the background whenever a
+    /// connection is returned, so the number is never exact.
     pub pings: usize,
 }
 
 impl Counts {
-    /// All round trips, without pings.
+    /// Returns the number of all round trips, without pings.
     #[must_use]
     pub fn round_trips(&self) -> usize {
         self.executions + self.preparations + self.simple
     }
 }
 
-/// When a connection is cut.
+/// Moment at which a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// The server never sees the statement.
     BeforeSending,
-    /// The server got the statement and may still be working on it, or give up: the outcome is open.
+    /// The server got the statement and may still execute it or abort: the outcome is open.
     AfterSending,
-    /// The server has done the statement; only its answer is lost.
+    /// The server has executed the statement; only its answer is lost.
     AfterAnswer,
 }
 
-/// What the proxy's owner and its connections share.
+/// State that the proxy's owner and its connections share.
 #[derive(Debug, Default)]
 struct Shared {
     counts: Mutex<Counts>,
     armed: Mutex<Option<Armed>>,
     cuts: AtomicUsize,
-    /// Connections that there have been.
+    /// Number of connections so far.
     accepted: AtomicU64,
 }
 
-/// What may pass.
+/// Traffic that may pass.
 #[derive(Debug, Default, Clone, Copy)]
 struct Passing {
-    /// Nothing at all.
+    /// `true` while no traffic may pass.
     frozen: bool,
-    /// Nothing on the connections with smaller numbers than this.
+    /// Connections with smaller numbers than this pass no traffic.
     stranded: u64,
 }
 
-/// One connection's view of what may pass.
+/// The view of one connection on the permitted traffic.
 #[derive(Debug, Clone)]
 struct Gate {
     number: u64,
@@ -88,9 +88,9 @@ struct Gate {
 }
 
 impl Gate {
-    /// Waits while nothing may pass.
+    /// Waits until traffic may pass.
     async fn opens(&mut self) {
-        // Where the proxy is gone, so is this connection in a moment.
+        // An error means that the proxy has ended, and this connection ends with it.
         let _ = self.passing.wait_for(|passing| !passing.frozen && passing.stranded <= self.number).await;
     }
 }
@@ -109,7 +109,7 @@ enum Command {
 }
 
 impl Proxy {
-    /// A proxy in front of a server.
+    /// Starts a proxy in front of a server.
     #[must_use]
     pub fn start(server: &Server) -> Self {
         let options = server.options();
@@ -125,19 +125,19 @@ impl Proxy {
         proxy
     }
 
-    /// Where the proxy listens, on 127.0.0.1.
+    /// Returns the proxy's port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// What went through since the start or the last [`reset`](Self::reset).
+    /// Returns the counts since the start or the last [`reset`](Self::reset).
     #[must_use]
     pub fn counts(&self) -> Counts {
         *self.shared.counts()
     }
 
-    /// Counts from zero again.
+    /// Resets the counts to zero.
     pub fn reset(&self) {
         *self.shared.counts() = Counts::default();
     }
@@ -147,37 +147,38 @@ impl Proxy {
         *self.shared.armed() = Some(Armed { cut, marker: None });
     }
 
-    /// Cuts the connection that next executes a statement whose SQL contains `marker`; simple queries, such as `COMMIT`,
-    /// are among them.
+    /// Cuts the connection that next executes a statement whose SQL contains `marker`. Simple queries, such as
+    /// `COMMIT`, count as well.
     pub fn cut_next_with(&self, cut: Cut, marker: &str) {
         *self.shared.armed() = Some(Armed { cut, marker: Some(marker.to_owned()) });
     }
 
-    /// How many connections [`cut_next`](Self::cut_next) and [`cut_next_with`](Self::cut_next_with) have cut.
+    /// Returns the number of connections that [`cut_next`](Self::cut_next) and [`cut_next_with`](Self::cut_next_with)
+    /// have cut.
     #[must_use]
     pub fn cuts(&self) -> usize {
         self.shared.cuts.load(Ordering::SeqCst)
     }
 
-    /// Cuts all connections that there are.
+    /// Cuts all present connections.
     pub fn cut_all(&self) {
         self.command(|done| Command::CutAll { done });
     }
 
-    /// Refuses new connections, as a host without a server does; those that there are go on.
+    /// Refuses new connections, as a host without a server does; present connections continue.
     pub fn refuse(&self) {
         self.command(|done| Command::Refuse { done });
     }
 
-    /// Takes new connections again.
+    /// Accepts new connections again.
     pub fn accept(&self) {
         let listener = StdListener::bind(("127.0.0.1", self.port)).expect("the port is free");
         listener.set_nonblocking(true).expect("sockets can be non-blocking");
         self.commands.send(Command::Accept(listener)).expect("the proxy runs");
     }
 
-    /// Takes connections but passes nothing on, in either direction, as a network that loses everything. What arrives
-    /// meanwhile is passed on after [`thaw`](Self::thaw), even when its sender is gone by then.
+    /// Accepts connections but passes no traffic on, in either direction, as a network that loses everything. Data that
+    /// arrives meanwhile is passed on after [`thaw`](Self::thaw), even if its sender has closed the connection by then.
     pub fn freeze(&self) {
         self.passing.send_modify(|passing| passing.frozen = true);
     }
@@ -187,14 +188,14 @@ impl Proxy {
         self.passing.send_modify(|passing| passing.frozen = false);
     }
 
-    /// Lets nothing more pass on the connections that there are, for ever and without closing them, as a network that
-    /// forgot about them; new ones work.
+    /// Stops all traffic on the present connections for ever without closing them, as a network that has lost their
+    /// state. New connections work.
     pub fn strand(&self) {
         let next = self.shared.accepted.load(Ordering::SeqCst);
         self.passing.send_modify(|passing| passing.stranded = next);
     }
 
-    /// Gives a command and returns when it is done.
+    /// Sends a command and returns when it is done.
     fn command(&self, command: impl FnOnce(std_mpsc::Sender<()>) -> Command) {
         let (done, is_done) = std_mpsc::channel();
         self.commands.send(command(done)).expect("the proxy runs");
@@ -220,7 +221,8 @@ impl Shared {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How to cut the connection that executes this statement, if at all; one connection only is told so.
+    /// Returns the cut for the connection that executes this statement, if any; only the first matching connection gets
+    /// it.
     fn take_cut(&self, sql: &str, is_simple: bool) -> Option<Cut> {
         let mut armed = self.armed();
         let matches = armed.as_ref().is_some_and(|armed| match &armed.marker {
@@ -231,7 +233,7 @@ impl Shared {
     }
 }
 
-/// Takes connections and commands.
+/// Accepts connections and executes commands.
 async fn serve(
     upstream: (String, u16),
     shared: Arc<Shared>,
@@ -265,7 +267,7 @@ async fn serve(
                 let gate = Gate { number, passing: passing.clone() };
                 connections.spawn(connection::pass(client, upstream.clone(), Arc::clone(&shared), gate));
             },
-            // Ended connections are forgotten.
+            // Ended connections are removed.
             Some(_) = connections.join_next() => {}
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use quire_test_postgres::{Database, Server, Settings, URL_VARIABLE};
 use sqlx::{ConnectOptions, Connection};
 
-/// Set in the process that [`a_killed_process_leaves_no_server`] starts and kills.
+/// Variable that is set in the process which [`a_killed_process_leaves_no_server`] starts and kills.
 const CHILD: &str = "QUIRE_TEST_POSTGRES_CHILD";
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn a_killed_process_leaves_no_server() {
     }
     let mut this = Command::new(std::env::current_exe().unwrap());
     this.args(["--exact", "life::a_killed_process_leaves_no_server", "--nocapture"]);
-    // A server that is not ours would rightly go on.
+    // A server that the process did not start would rightly continue.
     this.env(CHILD, "1").env_remove(URL_VARIABLE);
     let mut child = this.stdout(Stdio::piped()).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
@@ -76,14 +76,14 @@ async fn a_killed_process_leaves_no_server() {
     }
 }
 
-/// Starts a server, says where it is, and waits for the end.
+/// Starts a server, prints its location, and waits to be killed.
 async fn be_killed() {
     let (process, folder) = whereabouts(Server::shared()).await;
     println!("{CHILD} {process} {}", folder.display());
     std::future::pending::<()>().await;
 }
 
-/// The server's process and the folder that holds all its files.
+/// Returns the server's process and the folder that contains all its files.
 async fn whereabouts(server: &Server) -> (u32, PathBuf) {
     let mut connection = server.options().connect().await.unwrap();
     let data: String = sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.unwrap();
@@ -91,7 +91,7 @@ async fn whereabouts(server: &Server) -> (u32, PathBuf) {
     (lock.lines().next().unwrap().parse().unwrap(), Path::new(&data).parent().unwrap().to_owned())
 }
 
-/// Whether a process runs; one that ended and that nobody has collected does not.
+/// Returns `true` if a process runs; a zombie does not.
 fn runs(process: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))

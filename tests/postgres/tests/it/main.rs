@@ -1,4 +1,4 @@
-//! Tests of the tests' own support, on real servers.
+//! Tests of the tests' support crate, on real servers.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod bouncer;

@@ -113,7 +113,7 @@ async fn a_frozen_proxy_is_silent() {
     let options = database.options_at(proxy.port());
     let waiting = tokio::spawn(async move { options.connect().await });
     let insertion = insert(&mut connection, "late");
-    // The time is what a frozen connection costs, not a wait for something to happen.
+    // The time-out shows that the connection is frozen; it waits for no other event.
     let mut insertion = std::pin::pin!(insertion);
     tokio::time::timeout(Duration::from_millis(100), &mut insertion).await.unwrap_err();
     assert!(!waiting.is_finished());
