@@ -74,7 +74,7 @@ impl fmt::Debug for ResponseCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cached = self.lock();
         f.debug_struct("ResponseCache")
-            .field("entries", &cached.by_notebook.len())
+            .field("cached", &cached.by_notebook.len())
             .field("bytes", &cached.bytes)
             .finish()
     }
