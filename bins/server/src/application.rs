@@ -137,6 +137,6 @@ fn settings(config: &Config, authenticator: Authenticator) -> Settings {
         sockets: config.sockets.clone(),
         user_requests: (config.max_connections / 4).max(MIN_USER_REQUESTS),
         body_bytes: Settings::BODY_BYTES,
-        answer_bytes: Settings::ANSWER_BYTES,
+        response_bytes: Settings::RESPONSE_BYTES,
     }
 }

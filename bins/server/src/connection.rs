@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use quire_api::{ConnectionHandle, Patience};
+use quire_api::{ClientTimeout, ConnectionHandle};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -44,7 +44,7 @@ pub(crate) struct Connection<T> {
     /// Fires when the silence may have become too long. It is reset only then, because sending is frequent.
     timer: Pin<Box<Sleep>>,
     /// Time limit for the head of the first request, until the head has arrived.
-    head: Option<Patience>,
+    head: Option<ClientTimeout>,
     deadline: SendDeadline,
     handle: ConnectionHandle,
     _permit: Permit,
@@ -56,7 +56,7 @@ impl<T> Connection<T> {
         let limit = limits.silence;
         let sent = Instant::now();
         let timer = Box::pin(sleep_until(sent + limit));
-        let (head, handle) = (Some(Patience::new(limits.head)), ConnectionHandle::default());
+        let (head, handle) = (Some(ClientTimeout::new(limits.head)), ConnectionHandle::default());
         let permit = limiter.admit(&handle);
         let deadline = SendDeadline::new(limits.send);
         Self { stream, limit, sent, is_sending: false, timer, head, deadline, handle, _permit: permit }

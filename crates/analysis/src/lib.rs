@@ -57,6 +57,13 @@ pub use types::{Analysis, CellType, Diagnostic, Read, Severity};
 /// Total: never panics, for any text of any nesting, on a thread with a stack of any ordinary size (the analysis
 /// allocates more by itself). The time is at most proportional to the size of the code: microseconds for a typical
 /// cell, seconds for 256 KiB of the worst SQL, which [`Pool`] keeps apart from other cells.
+///
+/// ```
+/// use quire_analysis::{CellType, analyse};
+///
+/// let analysis = analyse(CellType::Python, "total = price * 3");
+/// assert_eq!((&*analysis.reads[0].name, &*analysis.writes[0]), ("price", "total"));
+/// ```
 #[must_use]
 pub fn analyse(cell_type: CellType, code: &str) -> Analysis {
     // Only the code is shared with the analysis, which reads it and nothing more.

@@ -1,4 +1,4 @@
-//! What all handlers share.
+//! State that all requests share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,30 +7,30 @@ use actix_web::rt::time::timeout;
 use quire_domain::UserId;
 use quire_service::{NotebookService, ServiceError};
 
-use crate::Settings;
 use crate::auth::SignedIn;
-use crate::byte_budget::{ByteBudget, ByteLimit, Hold};
-use crate::in_flight::InFlight;
+use crate::limiters::byte_budget::{ByteBudget, Hold};
+use crate::limiters::in_flight::InFlight;
+use crate::limiters::request_rate::RequestLimiter;
+use crate::limiters::socket_limiter::SocketLimiter;
 use crate::problem::{Code, Problem};
-use crate::rate::Limiter;
-use crate::request_log::RequestIds;
+use crate::request_id::RequestIds;
 use crate::response_cache::ResponseCache;
-use crate::ws::Sockets;
+use crate::settings::{ByteLimit, Settings};
 
-/// The service and everything around it.
+/// The service, the settings, and the limiters.
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) service: NotebookService,
     pub(crate) settings: Settings,
-    pub(crate) limiter: Option<Limiter>,
+    pub(crate) limiter: Option<RequestLimiter>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) request_ids: RequestIds,
     pub(crate) responses: ResponseCache,
-    pub(crate) sockets: Sockets,
-    /// Requests under way, each of which counts one.
+    pub(crate) socket_limiter: Arc<SocketLimiter>,
+    /// Requests in flight of each user, each of which counts as one byte.
     pub(crate) requests: Arc<ByteBudget>,
     pub(crate) body_bytes: Arc<ByteBudget>,
-    pub(crate) answer_bytes: Arc<ByteBudget>,
+    pub(crate) response_bytes: Arc<ByteBudget>,
 }
 
 impl AppState {
@@ -39,17 +39,17 @@ impl AppState {
             service,
             requests: ByteBudget::new(ByteLimit { server: usize::MAX, user: settings.user_requests }),
             body_bytes: ByteBudget::new(settings.body_bytes),
-            answer_bytes: ByteBudget::new(settings.answer_bytes),
-            limiter: settings.request_limit.map(Limiter::new),
+            response_bytes: ByteBudget::new(settings.response_bytes),
+            limiter: settings.request_limit.map(RequestLimiter::new),
             settings,
             in_flight: Arc::default(),
             request_ids: RequestIds::default(),
             responses: ResponseCache::default(),
-            sockets: Sockets::default(),
+            socket_limiter: Arc::default(),
         }
     }
 
-    /// Says whose token this is, and counts what the user asks for: the one way in, for requests and for sockets.
+    /// Signs in by a token, and counts the request to the user's rate limit; for HTTP and for WebSockets.
     pub(crate) async fn sign_in(&self, token: &str) -> Result<SignedIn, Problem> {
         let detail = "Signing in takes too long for the moment; try again.";
         let late = || Problem::new(Code::SignInUnavailable, detail).after(5);
@@ -61,29 +61,30 @@ impl AppState {
         Ok(signed_in)
     }
 
-    /// Counts a request to this user, until what is returned is dropped.
+    /// Counts a request to this user, until the returned value is dropped.
     pub(crate) fn hold_request(&self, user: &UserId) -> Result<Hold, Problem> {
         self.requests.hold(user, 1).map_err(|_exceeded| {
-            let most = self.settings.user_requests;
-            let detail = format!("You have {most} requests under way, as many as you may; wait until one is through.");
+            let max = self.settings.user_requests;
+            let detail =
+                format!("You have {max} requests in progress, which is the limit; wait until one has finished.");
             Problem::new(Code::TooMuchAtOnce, detail).after(1)
         })
     }
 
-    /// Counts so many bytes of an answer to this user, until what is returned is dropped.
-    pub(crate) fn hold_answer(&self, user: &UserId, bytes: usize) -> Result<Hold, Problem> {
-        self.answer_bytes
+    /// Reserves bytes of a response for this user, until the returned value is dropped.
+    pub(crate) fn hold_response(&self, user: &UserId, bytes: usize) -> Result<Hold, Problem> {
+        self.response_bytes
             .hold(user, bytes)
-            .map_err(|exceeded| exceeded.problem("The answers", self.settings.answer_bytes))
+            .map_err(|exceeded| exceeded.problem("The responses", self.settings.response_bytes))
     }
 
-    /// Waits for a call that changes nothing.
+    /// Waits for a call that changes nothing, within the time limit.
     pub(crate) async fn read<T>(&self, call: impl Future<Output = Result<T, ServiceError>>) -> Result<T, Problem> {
         let late = || Problem::new(Code::TookTooLong, "The server took too long to answer; try again.").after(5);
         within(self.settings.request_timeout, call, late).await
     }
 
-    /// Waits for a call that changes something; it goes on when the wait is over.
+    /// Waits for a call that changes something, within the time limit. The call goes on beyond it.
     pub(crate) async fn change<T>(&self, call: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
         let detail = "The change took too long and may still happen; read the notebook again to see.";
         within(self.settings.request_timeout, call, || Problem::new(Code::OutcomeUnknown, detail).after(5)).await

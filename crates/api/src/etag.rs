@@ -1,28 +1,24 @@
-//! Entity tags (`ETag`), and what a client says with one: `If-None-Match` to be told only what is new, `If-Match` to change
-//! only what it knows.
+//! Entity tags (`ETag`), and conditional reads (`If-None-Match`).
 //!
-//! Ours are `"<version>-<revision>-<life>"`. A version is never used twice within one life of a notebook, so equal tags mean
-//! equal notebooks. `If-Match` compares revision and life: what a run leaves makes a new version, and takes no edit away from
-//! anybody, but a notebook that was deleted and made again is another one.
+//! A tag is `"<version>-<revision>-<life>"`. A version is never used twice within one life of a notebook, so that equal tags mean
+//! equal notebooks. `If-Match` compares revision and life: the results of a run make a new version, which conflicts with no edit,
+//! but a notebook that was deleted and created again has another life.
 
-use std::future::{Ready, ready};
+use actix_web::HttpResponse;
+use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use quire_domain::{Life, Revision};
+use quire_service::{KnownState, Published};
 
-use actix_web::dev::Payload;
-use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
-use quire_domain::{Life, NotebookId, Revision, UserId};
-use quire_service::{Expected, KnownState, NotebookService, Published};
+/// The header `If-None-Match` in the descriptions of handlers, which read it with [`not_modified`].
+pub(crate) struct IfNoneMatch;
 
-use crate::problem::{Code, Problem};
-use crate::wire::ExpectedRevision;
-
-/// The entity tag of a notebook's state. There always is one, for it is made of digits and hyphens.
+/// Returns the entity tag of a notebook's state. There always is one, because digits and hyphens are a valid header value.
 pub(crate) fn of(published: &Published) -> Option<HeaderValue> {
     let (version, revision, life) = (published.version.0, published.notebook.revision, published.notebook.life);
     HeaderValue::from_str(&format!("\"{version}-{revision}-{life}\"")).ok()
 }
 
-/// The answer to a client that already has what this entity tag stands for.
+/// Returns 304 if the client already has the state of this entity tag.
 pub(crate) fn not_modified(headers: &HeaderMap, etag: Option<&HeaderValue>) -> Option<HttpResponse> {
     let etag = etag.filter(|etag| is_known(headers, etag))?;
     Some(HttpResponse::NotModified().insert_header((ETAG, etag.clone())).finish())
@@ -30,147 +26,25 @@ pub(crate) fn not_modified(headers: &HeaderMap, etag: Option<&HeaderValue>) -> O
 
 fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let mut tags = headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-    // Ours hold no comma, and a proxy may have made them weak (RFC 9110, section 13.1.2).
+    // Tags of this server hold no comma, and a proxy may have made them weak (RFC 9110, section 13.1.2).
     tags.any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes()
     })
 }
 
-/// What `If-Match` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IfMatch {
-    /// Nothing; or that the notebook must be there, which every change needs anyway.
-    Any,
-    /// An entity tag of this server's.
-    One(KnownState),
-    /// An entity tag that is none of this server's, or weak: it matches nothing.
-    Other,
-}
-
-/// At which revision a change may be made, and how to tell when that is another one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Precondition {
-    pub(crate) expected: Expected,
-    by_header: bool,
-}
-
-impl FromRequest for IfMatch {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(if_match(request.headers()))
-    }
-}
-
-fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
-    let mut values = headers.get_all(IF_MATCH);
-    let Some(value) = values.next() else { return Ok(IfMatch::Any) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if values.next().is_some() || text.contains(',') {
-        return Err(Problem::new(Code::BadRequest, "If-Match must hold one ETag."));
-    }
-    let is_etag = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"').is_some_and(|rest| rest.ends_with('"'));
-    match text {
-        "*" => Ok(IfMatch::Any),
-        _ if !is_etag => Err(Problem::new(Code::BadRequest, "If-Match must hold an ETag in double quotes, or *.")),
-        _ => Ok(parse(text).unwrap_or(IfMatch::Other)),
-    }
-}
-
-fn parse(text: &str) -> Option<IfMatch> {
+/// Reads an entity tag of this server's.
+pub(crate) fn parse(text: &str) -> Option<KnownState> {
     let mut parts = text.strip_prefix('"')?.strip_suffix('"')?.split('-');
     let _version: i64 = parts.next()?.parse().ok()?;
     let revision = Revision(parts.next()?.parse().ok()?);
     let life: Life = parts.next()?.parse().ok()?;
-    parts.next().is_none().then_some(IfMatch::One(KnownState { revision, life: Some(life) }))
-}
-
-impl ExpectedRevision {
-    /// The state that it stands for.
-    fn state(&self) -> Result<KnownState, Problem> {
-        match self {
-            Self::Revision(revision) => Ok(Revision(*revision).into()),
-            Self::ETag(text) => {
-                if let Some(IfMatch::One(known)) = parse(text) {
-                    return Ok(known);
-                }
-                let detail = "`expected_revision` must be a number, or the text of an ETag with its quotes.";
-                Err(Problem::new(Code::DoesNotFit, detail))
-            }
-        }
-    }
-}
-
-impl IfMatch {
-    /// What the header and the body together ask for.
-    pub(crate) async fn with(
-        self,
-        service: &NotebookService,
-        (user, id): (&UserId, &NotebookId),
-        expected_revision: Option<ExpectedRevision>,
-        merge: Option<bool>,
-    ) -> Result<Precondition, Problem> {
-        let in_body = expected_revision.as_ref().map(ExpectedRevision::state).transpose()?;
-        let by_header = self != Self::Any;
-        let known = match (self, in_body) {
-            (Self::Any, in_body) => in_body,
-            (Self::One(known), Some(in_body))
-                if known.revision != in_body.revision || in_body.life.is_some_and(|life| known.life != Some(life)) =>
-            {
-                let detail = "If-Match and `expected_revision` name different revisions.";
-                return Err(Problem::new(Code::BadRequest, detail));
-            }
-            (Self::One(known), _) => Some(known),
-            (Self::Other, _) => {
-                // Whether the notebook is there, and the caller's, comes first.
-                let published = service.get(user, id).await?;
-                return Err(Problem::not_matching(published.notebook.revision));
-            }
-        };
-        let expected = match (known, merge.unwrap_or_default()) {
-            (Some(known), true) => Expected::Untouched(known),
-            (Some(known), false) => Expected::Exactly(known),
-            (None, false) => Expected::Any,
-            (None, true) => {
-                let detail = "`merge` needs to know what to merge with: `expected_revision` or If-Match.";
-                return Err(Problem::new(Code::DoesNotFit, detail));
-            }
-        };
-        Ok(Precondition { expected, by_header })
-    }
-}
-
-impl Precondition {
-    /// The refusal as the client must be told it.
-    pub(crate) fn told(self, problem: Problem) -> Problem {
-        if self.by_header { problem.of_precondition() } else { problem }
-    }
+    parts.next().is_none().then_some(KnownState { revision, life: Some(life) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn if_match_is_read_strictly() {
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(IF_MATCH, HeaderValue::from_str(text).unwrap());
-            if_match(&headers)
-        };
-        let life = Life::UNRECORDED;
-        let one = IfMatch::One(KnownState { revision: Revision(3), life: Some(life) });
-        assert_eq!(read(&format!("\"12-3-{life}\"")).unwrap(), one);
-        assert_eq!(read(" * ").unwrap(), IfMatch::Any);
-        for other in ["\"\"", "\"x\"", "\"1-2\"", "\"1-2-3\"", "W/\"12-3-00000000000000000000000000000007\""] {
-            assert_eq!(read(other).unwrap(), IfMatch::Other, "{other}");
-        }
-        for bad in ["", "3", "\"a\", \"b\"", "\"a", "a\""] {
-            assert!(read(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn if_none_match_takes_any_of_a_list() {

@@ -1,37 +1,32 @@
-//! `Idempotency-Key`: a request that is sent again, because its answer was lost, has its effect once and gets the answer
-//! that it had.
+//! `Idempotency-Key`: a request that is retried, because its response was lost, has its effect once and gets the first response
+//! again.
 //!
-//! Two requests are the same one when user, method, path, as it was sent, and key are; what they want must be the same
-//! then: body, query and `If-Match`. The service does the rest. A handler that changes something takes [`Keyed`] and makes
-//! its one call in [`AppState::idempotent`]; a body is noted wherever it is read.
+//! Two requests are the same when their user, method, path as it was sent, and key are equal. Their body, query and `If-Match`
+//! must be equal then. The service does the rest. A handler that changes something takes [`Keyed`] and makes its one call in
+//! [`AppState::idempotent`]; the extractors of bodies compute the digest.
 
-use std::cell::Cell;
 use std::future::{Ready, ready};
-use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{NotebookId, UserId};
 use quire_service::{Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError};
 use quire_storage::{IdempotencyKey, RequestDigest};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::Answer;
 use crate::app_state::AppState;
-use crate::etag::IfMatch;
-use crate::extract::caller;
-use crate::guard::Caller;
+use crate::extract::{BodyDigest, Caller, IDEMPOTENCY_KEY, IfMatch, caller};
 use crate::problem::{Code, Problem};
+use crate::response::Answer;
 use crate::wire::ExpectedRevision;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Characters of a key.
+/// Maximum characters of a key.
 pub(crate) const MAX: usize = 128;
 
-/// Who wants something changed, and under which key if any.
+/// The caller of a change, and the request's idempotency key if it has one.
 pub(crate) struct Keyed {
     pub(crate) user: UserId,
     key: Option<Key>,
@@ -39,7 +34,7 @@ pub(crate) struct Keyed {
 
 struct Key {
     name: IdempotencyKey,
-    /// What is wanted, but for the body.
+    /// A hasher of the request, without its body.
     wanted: Sha256,
     body: BodyDigest,
 }
@@ -69,7 +64,7 @@ fn keyed(request: &HttpRequest) -> Result<Keyed, Problem> {
     Ok(Keyed { user, key: Some(key) })
 }
 
-/// Adds a part with its length in front, so that no two lists of parts are the same bytes.
+/// Adds a part after its length, so that different lists of parts are different bytes.
 fn add(hasher: &mut Sha256, part: &[u8]) {
     hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
     hasher.update(part);
@@ -89,57 +84,19 @@ fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
 }
 
 impl Keyed {
-    /// What makes the request the same as another, now that its body has been read.
+    /// Returns the user and the key, now that the body has been read.
     fn request(self) -> (UserId, Option<RequestKey>) {
         let key = self.key.map(|Key { name, mut wanted, body }| {
-            add(&mut wanted, &body.0.get().unwrap_or_default());
+            add(&mut wanted, &body.get().unwrap_or_default());
             RequestKey { key: name, request: RequestDigest(wanted.finalize().into()) }
         });
         (self.user, key)
     }
 }
 
-/// The digest of a request's body, as soon as that has been read; shared by who reads it and who wants to know.
-#[derive(Clone, Default)]
-struct BodyDigest(Rc<Cell<Option<[u8; 32]>>>);
-
-impl BodyDigest {
-    fn of(request: &HttpRequest) -> Self {
-        let mut extensions = request.extensions_mut();
-        if let Some(there) = extensions.get::<Self>() {
-            return there.clone();
-        }
-        let new = Self::default();
-        extensions.insert(new.clone());
-        new
-    }
-}
-
-/// Takes note of a body while it is read, if that may have to be compared.
-pub(crate) struct BodyNote(Option<(Sha256, BodyDigest)>);
-
-impl BodyNote {
-    pub(crate) fn of(request: &HttpRequest) -> Self {
-        let is_keyed = request.headers().contains_key(IDEMPOTENCY_KEY);
-        Self(is_keyed.then(|| (Sha256::new(), BodyDigest::of(request))))
-    }
-
-    pub(crate) fn add(&mut self, chunk: &[u8]) {
-        if let Some((hasher, _)) = &mut self.0 {
-            hasher.update(chunk);
-        }
-    }
-
-    pub(crate) fn end(self) {
-        if let Some((hasher, digest)) = self.0 {
-            digest.0.set(Some(hasher.finalize().into()));
-        }
-    }
-}
-
 impl AppState {
-    /// Waits for a call that changes something, which goes on when the wait is over; a request that has a key, and was
-    /// answered before, gets that answer instead. `call` gets the service and the user.
+    /// Waits for a call that changes something. The call goes on beyond the time limit. A retry of a request with a key gets the
+    /// recorded outcome instead. `call` gets the service and the user.
     pub(crate) async fn idempotent<T, F>(
         &self,
         keyed: Keyed,
@@ -154,7 +111,7 @@ impl AppState {
         self.change(self.service.idempotent(&user, key, |service| call(service, caller))).await
     }
 
-    /// As [`Self::idempotent`], for a change of a notebook that may be wanted at one revision only.
+    /// Does the same as [`Self::idempotent`] for a change of a notebook that may have a condition on the revision.
     pub(crate) async fn idempotent_if<T, F>(
         &self,
         keyed: Keyed,
@@ -167,16 +124,16 @@ impl AppState {
         F: Future<Output = Result<T, ServiceError>> + Send + 'static,
     {
         self.idempotent(keyed, move |service, user| async move {
-            // In here, because a repetition would not meet it any more.
+            // Checked in here, because a retry no longer meets it.
             let precondition = matched.with(&service, (&user, &id), expected_revision, merge).await?;
             let outcome = call(service, user, id, precondition.expected).await;
-            outcome.map_err(|error| precondition.told(error.into()))
+            outcome.map_err(|error| precondition.map_problem(error.into()))
         })
         .await
     }
 }
 
-/// Marks an answer that is given again.
+/// Marks a response that is replayed.
 pub(crate) fn marked(is_replay: bool, answer: Answer) -> Answer {
     let mut answer = answer?;
     if is_replay {

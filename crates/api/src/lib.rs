@@ -1,109 +1,105 @@
-//! The HTTP API: routes, wire types, errors. It names no store and decides nothing about notebooks; that is the
-//! service's.
+//! The HTTP API: routes, wire types, errors. It names no store, and decides nothing about notebooks: that is the service's part.
 //!
-//! A request passes the `envelope`, which gives it an id, asks the `guard` who is calling, words errors, and
-//! writes the log line; then a handler, which extracts, makes one call, and maps the answer.
+//! A request passes the `middleware`, which gives it an id, signs it in, writes the body of errors, and logs it. Then a handler
+//! extracts its input, makes one call of the service, and maps the result to a wire type.
+//!
+//! Each module imports only those below it, which `tests/it/layers.rs` checks:
+//!
+//! ```text
+//! openapi                        the description of all routes
+//! handlers, ws                   one file for each group of routes; WebSockets
+//! middleware                     sign-in, error bodies, headers, the log
+//! idempotency, extract           what handlers take from a request
+//! app_state, limiters, settings  what all requests share
+//! auth, connection, response …   tokens and users; the client's connection
+//! wire                           bodies of requests and responses
+//! problem                        errors
+//! ```
+//!
+//! Served in a test, without a network:
+//!
+//! ```
+//! # actix_web::rt::System::new().block_on(async {
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use actix_web::test::{TestRequest, call_service, init_service};
+//! use quire_api::{Api, Authenticator, Settings, SocketSettings};
+//! use quire_service::NotebookService;
+//! use quire_storage_json::JsonNotebookStore;
+//!
+//! let folder = tempfile::tempdir()?;
+//! let store = JsonNotebookStore::open(folder.path(), Default::default())?;
+//! let service = NotebookService::new(Arc::new(store), Default::default())?;
+//! let settings = Settings {
+//!     authenticator: Authenticator::development(quire_domain::UserId::new("ann")?),
+//!     allowed_origins: Vec::new(),
+//!     request_limit: None,
+//!     trusted_proxies: 0,
+//!     body_timeout: Duration::from_secs(30),
+//!     request_timeout: Duration::from_secs(30),
+//!     sockets: SocketSettings::default(),
+//!     user_requests: 64,
+//!     body_bytes: Settings::BODY_BYTES,
+//!     response_bytes: Settings::RESPONSE_BYTES,
+//! };
+//! let api = Api::new(service, settings);
+//! let request = TestRequest::post().uri("/api/notebooks").insert_header(("Host", "localhost")).to_request();
+//! assert_eq!(call_service(&init_service(api.app()).await, request).await.status(), 200);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
-mod answer;
 mod app_state;
 mod auth;
-mod byte_budget;
-mod cells;
-mod client_address;
-mod code;
 mod connection;
-mod cors;
-mod envelope;
 mod etag;
 mod extract;
-mod graph;
-mod guard;
-mod health;
+mod handlers;
 mod idempotency;
-mod import_export;
-mod in_flight;
-mod kept;
-mod notebooks;
+mod limiters;
+mod middleware;
 mod openapi;
-mod pages;
-mod path;
-mod patience;
 mod problem;
-mod rate;
-mod receiving;
-mod request_log;
+mod request_id;
+mod response;
 mod response_cache;
-mod search;
-mod streamed;
+mod settings;
 mod wire;
 mod ws;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::{App, Error, HttpResponse, middleware, web};
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, HttpResponse, web};
 use quire_service::NotebookService;
 
 use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
+use crate::ws::Sockets;
 
-pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, Refusal, SignedIn};
-pub use crate::byte_budget::ByteLimit;
-pub use crate::connection::ConnectionHandle;
-pub use crate::patience::Patience;
-pub use crate::rate::RequestLimit;
-pub use crate::ws::SocketSettings;
-
-/// How the API behaves.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Says who is calling.
-    pub authenticator: Authenticator,
-    /// The origins whose pages may use the API, as browsers write them: scheme, host, and port if it is not the usual.
-    pub allowed_origins: Vec<String>,
-    /// How many requests a user may make; without it, any number.
-    pub request_limit: Option<RequestLimit>,
-    /// Number of proxies in front of the server whose entries in `X-Forwarded-For` are believed. With 0, the client is the
-    /// connection's peer.
-    pub trusted_proxies: usize,
-    /// How long a client may take to send a body.
-    pub body_timeout: Duration,
-    /// How long the service may take over a request, once the body is there.
-    pub request_timeout: Duration,
-    /// How WebSockets behave.
-    pub sockets: SocketSettings,
-    /// Number of requests of one user that may be under way at once, from their heads to the ends of their answers, so that
-    /// no user holds all connections. WebSockets have a limit of their own.
-    pub user_requests: usize,
-    /// Bytes that may be held of bodies that are being received, but for the first 64 KiB of each.
-    pub body_bytes: ByteLimit,
-    /// Bytes that may be held of answers and messages that are being sent, but for those that have 64 KiB at most.
-    pub answer_bytes: ByteLimit,
-}
-
-impl Settings {
-    /// The usual limit on the bytes of bodies: three of the largest for each user.
-    pub const BODY_BYTES: ByteLimit = ByteLimit { server: 128 << 20, user: 48 << 20 };
-    /// The usual limit on the bytes of answers.
-    pub const ANSWER_BYTES: ByteLimit = ByteLimit { server: 256 << 20, user: 64 << 20 };
-}
+pub use crate::auth::{AuthError, Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, InvalidToken, SignedIn};
+pub use crate::connection::client_timeout::ClientTimeout;
+pub use crate::connection::handle::ConnectionHandle;
+pub use crate::settings::{ByteLimit, RequestLimit, Settings, SocketSettings};
 
 /// The API over one service. A clone is the same API.
 #[derive(Clone, Debug)]
 pub struct Api {
     shared: Arc<AppState>,
+    sockets: Arc<Sockets>,
 }
 
 impl Api {
-    /// An API over this service.
+    /// Makes an API over this service.
     #[must_use]
     pub fn new(service: NotebookService, settings: Settings) -> Self {
-        Self { shared: Arc::new(AppState::new(service, settings)) }
+        Self { shared: Arc::new(AppState::new(service, settings)), sockets: Arc::default() }
     }
 
-    /// The application that a server runs, one in each of its workers.
+    /// Returns the application that each worker of a server runs.
     #[must_use]
     pub fn app(
         &self,
@@ -114,24 +110,25 @@ impl Api {
         let shared = Arc::clone(&self.shared);
         App::new()
             .app_data(web::Data::from(Arc::clone(&self.shared)))
-            .configure(health::configure)
+            .app_data(web::Data::from(Arc::clone(&self.sockets)))
+            .configure(handlers::health::configure)
             // Before the notebooks, so that `import` is no notebook's id.
-            .configure(import_export::configure)
-            .configure(notebooks::configure)
-            .configure(cells::configure)
-            .configure(graph::configure)
-            .configure(search::configure)
+            .configure(handlers::import_export::configure)
+            .configure(handlers::notebooks::configure)
+            .configure(handlers::cells::configure)
+            .configure(handlers::graph::configure)
+            .configure(handlers::search::configure)
             .configure(ws::configure)
             .configure(openapi::configure)
-            .configure(pages::configure)
+            .configure(handlers::pages::configure)
             .default_service(web::to(unknown_route))
-            .wrap(middleware::from_fn(move |request, next| envelope::pass(Arc::clone(&shared), request, next)))
+            .wrap(from_fn(move |request, next| middleware::pass(Arc::clone(&shared), request, next)))
     }
 
-    /// Begins to shut down: from now on every answer asks its client to connect anew elsewhere, `/readyz` says no, and
-    /// WebSockets are told to. Returns when no request is being answered any more and no socket is open.
+    /// Begins to shut down: every response closes its connection, `/readyz` is 503, and WebSockets are closed. Returns when no
+    /// request is in flight and no socket is open.
     pub async fn drain(&self) {
-        self.shared.sockets.stop();
+        self.sockets.stop();
         self.shared.in_flight.drain().await;
     }
 }

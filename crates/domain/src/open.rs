@@ -15,6 +15,18 @@ use crate::{
 };
 
 /// A notebook open for editing: the data that readers share, and the graph and index that only its writer needs.
+///
+/// ```
+/// use quire_domain::{CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Timestamp, UserId};
+///
+/// let (id, owner) = (NotebookId::new("demo")?, UserId::new("ann")?);
+/// let mut open = OpenNotebook::open(Notebook::new(id, Life::UNRECORDED, owner, Timestamp::UNIX_EPOCH));
+/// let cell = CellId::new("price")?;
+/// let edit = Edit::InsertCell { id: cell, cell_type: CellType::Python, code: "price = 4".into(), place: Place::End };
+/// let change = open.apply(&edit, None, Timestamp::UNIX_EPOCH)?.ok_or("nothing changed")?;
+/// assert_eq!((change.cells.len(), open.notebook().revision.0), (1, 1));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OpenNotebook {
     notebook: Notebook,

@@ -40,6 +40,18 @@ pub struct Imported {
 
 /// Reads a notebook from elsewhere, by default in the format that its content says: only Jupyter's has `nbformat`.
 ///
+/// ```
+/// use quire_domain::{NotebookId, Timestamp, UserId};
+/// use quire_files::{Format, export, import, quire::Defaults};
+///
+/// let file = br#"{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}"#;
+/// let (id, owner) = (Some(NotebookId::new("demo")?), UserId::new("ann")?);
+/// let imported = import(file, None, &Defaults { id, owner, time: Timestamp::UNIX_EPOCH })?;
+/// let text = export(&imported.notebook, Format::Json, 1024 * 1024)?;
+/// assert!(text.contains("demo"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ParseError`] says what is wrong and where.
 pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Result<Imported, ParseError> {

@@ -10,6 +10,37 @@ use quire_storage::{NotebookStore, NotebookStoreExt as _, StoreError};
 use crate::export::list;
 
 /// A target of copies of notebooks: a store, or files in some format. Each format has its own implementation.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Mutex;
+///
+/// use async_trait::async_trait;
+/// use quire_domain::{Notebook, NotebookId, UserId};
+/// use quire_storage::StoreError;
+/// use quire_transfer::Target;
+///
+/// #[derive(Debug, Default)]
+/// struct InMemory(Mutex<BTreeMap<NotebookId, Notebook>>);
+///
+/// #[async_trait]
+/// impl Target for InMemory {
+///     async fn ids(&self, owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
+///         let copies = self.0.lock().unwrap();
+///         let copies = copies.values().filter(|copy| owner.is_none_or(|owner| copy.owner == *owner));
+///         Ok(copies.map(|copy| copy.id.clone()).collect())
+///     }
+///
+///     async fn put(&self, notebook: &Notebook) -> Result<bool, StoreError> {
+///         Ok(self.0.lock().unwrap().insert(notebook.id.clone(), notebook.clone()).as_ref() != Some(notebook))
+///     }
+///
+///     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
+///         let deleted = self.0.lock().unwrap().remove(id);
+///         deleted.map(drop).ok_or_else(|| StoreError::NotFound { id: id.clone() })
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Target: Debug + Send + Sync + 'static {
     /// Returns the ids of the notebooks in the target; only this owner's, if the target stores owners.

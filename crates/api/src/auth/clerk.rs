@@ -1,51 +1,53 @@
-//! Clerk's session tokens: settings, and the way of a token through the checks.
+//! Clerk's session tokens: settings, and the checks of a token.
 
 use jsonwebtoken::DecodingKey;
 
-use super::keys::{FetchedKeys, Missing};
+use super::error::{AuthError, InvalidToken};
+use super::keys::{FetchedKeys, MissingKey};
+use super::signed_in::SignedIn;
 use super::token::{self, Rules};
-use super::{AuthError, Refusal, SignedIn, fetch, signatures};
+use super::{fetch, signatures};
 
-/// Whose tokens are taken, and for whom they must have been made.
+/// The issuer whose tokens are accepted, and the parties for which tokens must have been made.
 #[derive(Clone, Debug)]
 pub struct ClerkSettings {
-    /// What tokens must hold as `iss`: the address of Clerk's Frontend API, without a slash at the end.
+    /// The `iss` of tokens: the address of Clerk's Frontend API, without a slash at the end.
     pub issuer: String,
-    /// Where the issuer's keys are.
+    /// The source of the issuer's keys.
     pub keys: ClerkKeys,
-    /// What tokens may hold as `azp`: the origins whose pages may use the server.
+    /// The values of `azp` that are accepted: the origins whose pages may use the server.
     pub authorized_parties: Vec<String>,
-    /// Whether a token without `azp` will do.
+    /// Accepts tokens without `azp`.
     pub party_may_be_missing: bool,
 }
 
-/// Where the issuer's keys are.
+/// The source of the issuer's keys.
 #[derive(Clone, Debug)]
 pub enum ClerkKeys {
-    /// Behind the issuer's address, at `/.well-known/jwks.json`.
+    /// At the issuer's address, at `/.well-known/jwks.json`.
     OfIssuer,
     /// At this URL, as a JSON Web Key Set (RFC 7517).
     At(String),
-    /// Here, one RSA key in PEM: the network is not used.
+    /// This RSA key in PEM; nothing is fetched.
     Pem(String),
 }
 
-/// Why Clerk's settings cannot be used.
+/// An error in Clerk's settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidClerk {
-    /// The issuer is none.
+    /// The issuer is not an allowed URL.
     #[error("the issuer must be a URL such as https://clerk.example.com, https unless its host is this machine")]
     Issuer,
-    /// The URL of the keys is none.
+    /// The URL of the keys is not allowed.
     #[error("the keys' URL must be https, or http where its host is this machine")]
     KeysUrl,
-    /// The PEM holds no usable key.
+    /// The PEM text holds no usable key.
     #[error("the key must be an RSA public key of at least 2048 bits in PEM, from BEGIN PUBLIC KEY to END PUBLIC KEY")]
     Pem,
 }
 
-/// Checks tokens.
+/// A checker of Clerk's tokens.
 #[derive(Debug)]
 pub(super) struct Clerk {
     rules: Rules,
@@ -75,16 +77,16 @@ impl Clerk {
     }
 
     pub(super) async fn check(&self, token: &str) -> Result<SignedIn, AuthError> {
-        let header = token::header(token).map_err(AuthError::Refused)?;
+        let header = token::header(token).map_err(AuthError::InvalidToken)?;
         match &self.keys {
-            Keys::One(key) => self.rules.read(token, key).map_err(AuthError::Refused),
+            Keys::One(key) => self.rules.read(token, key).map_err(AuthError::InvalidToken),
             Keys::Fetched(keys) => {
-                let id = header.kid.ok_or(AuthError::Refused(Refusal("it does not name its key (kid)")))?;
+                let id = header.kid.ok_or(AuthError::InvalidToken(InvalidToken("it does not name its key (kid)")))?;
                 let key = keys.get(&id).await.map_err(|missing| match missing {
-                    Missing::Unknown => AuthError::Refused(Refusal("the issuer has no such key (kid)")),
-                    Missing::Unavailable => AuthError::NoKeys,
+                    MissingKey::Unknown => AuthError::InvalidToken(InvalidToken("the issuer has no such key (kid)")),
+                    MissingKey::Unavailable => AuthError::NoKeys,
                 })?;
-                self.rules.read(token, &key).map_err(AuthError::Refused)
+                self.rules.read(token, &key).map_err(AuthError::InvalidToken)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Fetching the issuer's keys: a small answer, soon, over TLS.
+//! Fetching the issuer's keys over TLS, with a time limit and a size limit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -10,17 +10,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use ureq::Agent;
 
-/// How long all of it may take.
+/// Time limit of a fetch.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of an answer at most; Clerk's has about a thousand.
+/// Maximum bytes of a key set; Clerk's has about a thousand.
 const MAX_BYTES: u64 = 256 * 1024;
-/// Keys at most.
+/// Maximum keys of a key set.
 const MAX_KEYS: usize = 64;
 
 /// The keys by their ids.
 pub(super) type KeySet = HashMap<String, Arc<DecodingKey>>;
 
-/// Why there are no keys.
+/// A reason why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("cannot fetch the issuer's keys")]
@@ -31,7 +31,7 @@ pub(super) enum FetchError {
     None,
 }
 
-/// Whether keys may be fetched from there: nobody in between can change them.
+/// Returns whether keys may be fetched from this URL: over TLS, or from this machine.
 pub(super) fn is_allowed(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let Some(host) = uri.host().filter(|host| !host.is_empty()) else { return false };
@@ -43,7 +43,7 @@ fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-/// Fetches the keys. Blocks.
+/// Fetches the keys. Blocks the thread.
 pub(super) fn fetch(url: &str) -> Result<KeySet, FetchError> {
     let mut answer = agent().get(url).call()?;
     let bytes = answer.body_mut().with_config().limit(MAX_BYTES).read_to_vec()?;
@@ -60,7 +60,7 @@ fn agent() -> &'static Agent {
     })
 }
 
-/// The keys for RS256; what is of another kind, or has no id, is passed over (RFC 7517, 5).
+/// Reads the keys for RS256, and skips those of other kinds or without an id (RFC 7517, section 5).
 fn parse(bytes: &[u8]) -> Result<KeySet, serde_json::Error> {
     #[derive(Deserialize)]
     struct Set {

@@ -1,4 +1,4 @@
-//! The issuer's keys as they were last fetched, and when they are fetched again.
+//! A cache of the issuer's keys.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,80 +8,80 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::fetch::{FetchError, KeySet, fetch};
 
-/// How long keys are used without looking whether the issuer has others.
+/// Time in which keys are used without another fetch.
 const FRESH: Duration = Duration::from_hours(1);
-/// How long keys are used while the issuer cannot be reached.
+/// Time in which keys are used while the issuer cannot be reached.
 const USABLE: Duration = Duration::from_hours(24);
-/// How often a key that is not known is looked for: anybody can make up ids.
+/// Minimum time between two fetches for unknown key ids, which any client can make up.
 const UNKNOWN_EVERY: Duration = Duration::from_mins(5);
-/// How long after a failure is tried again.
+/// Time after a failed fetch before the next.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// The keys behind a URL. One fetch at a time.
+/// The keys behind a URL. At most one fetch is in flight.
 #[derive(Debug)]
 pub(super) struct FetchedKeys {
     url: Arc<str>,
-    known: Arc<Mutex<Known>>,
+    cached: Arc<Mutex<CachedKeys>>,
     fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Why there is no key.
+/// A reason why there is no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// The issuer has none of that id.
+pub(super) enum MissingKey {
+    /// The issuer has no key of that id.
     Unknown,
-    /// The issuer cannot be asked, and what it last said is too old, or does not tell of that id.
+    /// The issuer cannot be reached, and the cached keys are stale or lack that id.
     Unavailable,
 }
 
-/// What is known of the keys. Time is an argument.
+/// The keys of the last fetch, and the times of fetches. Time is an argument.
 #[derive(Debug, Default)]
-struct Known {
+struct CachedKeys {
     keys: KeySet,
     fetched: Option<Instant>,
-    /// When the last fetch that failed ended, unless one has succeeded since.
+    /// End of the last fetch that failed, unless a later one succeeded.
     failed: Option<Instant>,
-    /// When the issuer last said what it has because of a key that was not known.
+    /// End of the last successful fetch that was made for an unknown key id.
     looked: Option<Instant>,
 }
 
-/// What to do for a key.
+/// The next step for a key that a token names.
 #[derive(Debug)]
-enum Next {
+enum KeyAction {
     Use(Arc<DecodingKey>),
-    Refuse(Missing),
-    /// To fetch; until then there may be a key that can be used.
+    Refuse(MissingKey),
+    /// Fetch. Holds the stale key, if there is one that can still be used.
     Fetch(Option<Arc<DecodingKey>>),
 }
 
-impl Known {
-    /// What to do for the key of this id, which is asked for since `asked`.
-    fn next(&self, id: &str, asked: Instant, now: Instant) -> Next {
+impl CachedKeys {
+    /// Returns the next step for the key of this id, which has been wanted since `asked`.
+    fn next(&self, id: &str, asked: Instant, now: Instant) -> KeyAction {
         let may_retry = !is_within(now, self.failed, AGAIN_AFTER);
         match self.find(id, now) {
-            Ok(key) if is_within(now, self.fetched, FRESH) || !may_retry => Next::Use(key),
-            Ok(key) => Next::Fetch(Some(key)),
-            Err(Missing::Unknown)
+            Ok(key) if is_within(now, self.fetched, FRESH) || !may_retry => KeyAction::Use(key),
+            Ok(key) => KeyAction::Fetch(Some(key)),
+            Err(MissingKey::Unknown)
                 if self.fetched.is_some_and(|fetched| fetched >= asked)
                     || is_within(now, self.looked, UNKNOWN_EVERY) =>
             {
-                Next::Refuse(Missing::Unknown)
+                KeyAction::Refuse(MissingKey::Unknown)
             }
-            Err(_) if may_retry => Next::Fetch(None),
-            Err(_) => Next::Refuse(Missing::Unavailable),
+            Err(_) if may_retry => KeyAction::Fetch(None),
+            Err(_) => KeyAction::Refuse(MissingKey::Unavailable),
         }
     }
 
-    /// The key of this id among those there are.
-    fn find(&self, id: &str, now: Instant) -> Result<Arc<DecodingKey>, Missing> {
+    /// Returns the cached key of this id.
+    fn find(&self, id: &str, now: Instant) -> Result<Arc<DecodingKey>, MissingKey> {
         if !is_within(now, self.fetched, USABLE) {
-            return Err(Missing::Unavailable);
+            return Err(MissingKey::Unavailable);
         }
-        self.keys.get(id).cloned().ok_or(Missing::Unknown)
+        self.keys.get(id).cloned().ok_or(MissingKey::Unknown)
     }
 
-    /// Takes what was fetched, and whether that was because of a key that was not known.
-    fn learn(&mut self, fetched: Result<KeySet, FetchError>, is_look: bool, now: Instant) {
+    /// Takes in the outcome of a fetch; `is_look` when it was made for an unknown key id.
+    fn update(&mut self, fetched: Result<KeySet, FetchError>, is_look: bool, now: Instant) {
         match fetched {
             Ok(keys) => {
                 let looked = if is_look { Some(now) } else { self.looked };
@@ -102,40 +102,40 @@ fn is_within(now: Instant, since: Option<Instant>, limit: Duration) -> bool {
 
 impl FetchedKeys {
     pub(super) fn new(url: String) -> Self {
-        Self { url: url.into(), known: Arc::default(), fetching: Arc::default() }
+        Self { url: url.into(), cached: Arc::default(), fetching: Arc::default() }
     }
 
-    /// The key of this id.
-    pub(super) async fn get(&self, id: &str) -> Result<Arc<DecodingKey>, Missing> {
+    /// Returns the key of this id, fetched if need be.
+    pub(super) async fn get(&self, id: &str) -> Result<Arc<DecodingKey>, MissingKey> {
         let asked = Instant::now();
         let (old, is_failing) = {
-            let known = self.lock();
-            match known.next(id, asked, asked) {
-                Next::Use(key) => return Ok(key),
-                Next::Refuse(missing) => return Err(missing),
-                Next::Fetch(old) => (old, known.failed.is_some()),
+            let cached = self.lock();
+            match cached.next(id, asked, asked) {
+                KeyAction::Use(key) => return Ok(key),
+                KeyAction::Refuse(missing) => return Err(missing),
+                KeyAction::Fetch(old) => (old, cached.failed.is_some()),
             }
         };
         let turn = match (old, Arc::clone(&self.fetching).try_lock_owned()) {
             (_, Ok(turn)) => turn,
-            // The issuer was away before: one request waits to see whether it is back, the others go on.
+            // The last fetch failed: one request waits for the next, the others use the stale key.
             (Some(old), Err(_)) if is_failing => return Ok(old),
             _ => Arc::clone(&self.fetching).lock_owned().await,
         };
         let is_look = {
-            // Whoever had the turn before may have fetched it.
-            let (now, known) = (Instant::now(), self.lock());
-            match known.next(id, asked, now) {
-                Next::Use(key) => return Ok(key),
-                Next::Refuse(missing) => return Err(missing),
-                Next::Fetch(_) => known.find(id, now).is_err_and(|missing| missing == Missing::Unknown),
+            // The request that held the lock before may have fetched it.
+            let (now, cached) = (Instant::now(), self.lock());
+            match cached.next(id, asked, now) {
+                KeyAction::Use(key) => return Ok(key),
+                KeyAction::Refuse(missing) => return Err(missing),
+                KeyAction::Fetch(_) => cached.find(id, now).is_err_and(|missing| missing == MissingKey::Unknown),
             }
         };
         self.fetch(turn, is_look).await;
         match self.lock().next(id, asked, Instant::now()) {
-            Next::Use(key) => Ok(key),
-            Next::Refuse(missing) => Err(missing),
-            Next::Fetch(old) => old.ok_or(Missing::Unavailable),
+            KeyAction::Use(key) => Ok(key),
+            KeyAction::Refuse(missing) => Err(missing),
+            KeyAction::Fetch(old) => old.ok_or(MissingKey::Unavailable),
         }
     }
 
@@ -145,12 +145,12 @@ impl FetchedKeys {
         self.fetch(turn, false).await;
     }
 
-    /// Goes on, and keeps the turn, when whoever waits goes away, so that what has been asked for is not asked for again.
+    /// Fetches the keys in a task that holds the lock and goes on when the caller is dropped, so that no fetch is made twice.
     async fn fetch(&self, turn: OwnedMutexGuard<()>, is_look: bool) {
-        let (url, known) = (Arc::clone(&self.url), Arc::clone(&self.known));
+        let (url, cached) = (Arc::clone(&self.url), Arc::clone(&self.cached));
         let fetched = tokio::task::spawn_blocking(move || {
             let fetched = fetch(&url);
-            lock(&known).learn(fetched, is_look, Instant::now());
+            lock(&cached).update(fetched, is_look, Instant::now());
             drop(turn);
         });
         if fetched.await.is_err() {
@@ -158,14 +158,14 @@ impl FetchedKeys {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        lock(&self.known)
+    fn lock(&self) -> MutexGuard<'_, CachedKeys> {
+        lock(&self.cached)
     }
 }
 
-fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+fn lock(cached: &Mutex<CachedKeys>) -> MutexGuard<'_, CachedKeys> {
     // Nothing in here can panic half-way.
-    known.lock().unwrap_or_else(PoisonError::into_inner)
+    cached.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -176,57 +176,57 @@ mod tests {
         ids.iter().map(|id| ((*id).to_owned(), Arc::new(DecodingKey::from_rsa_raw_components(&[1], &[3])))).collect()
     }
 
-    /// What is done for a key that is asked for now.
-    fn done(known: &Known, id: &str, now: Instant) -> &'static str {
-        match known.next(id, now, now) {
-            Next::Use(_) => "use",
-            Next::Refuse(Missing::Unknown) => "unknown",
-            Next::Refuse(Missing::Unavailable) => "unavailable",
-            Next::Fetch(Some(_)) => "fetch, has old",
-            Next::Fetch(None) => "fetch",
+    /// The next step for a key that is wanted now.
+    fn done(cached: &CachedKeys, id: &str, now: Instant) -> &'static str {
+        match cached.next(id, now, now) {
+            KeyAction::Use(_) => "use",
+            KeyAction::Refuse(MissingKey::Unknown) => "unknown",
+            KeyAction::Refuse(MissingKey::Unavailable) => "unavailable",
+            KeyAction::Fetch(Some(_)) => "fetch, has old",
+            KeyAction::Fetch(None) => "fetch",
         }
     }
 
     #[test]
-    fn keys_are_kept_an_hour_and_serve_a_day_while_the_issuer_is_down() {
+    fn keys_are_cached_for_an_hour_and_serve_a_day_while_the_issuer_is_down() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut known = Known::default();
-        assert_eq!(done(&known, "a", start), "fetch");
-        known.learn(Err(FetchError::None), false, start);
-        assert_eq!(done(&known, "a", at(9)), "unavailable");
-        assert_eq!(done(&known, "a", at(10)), "fetch");
-        known.learn(Ok(set(&["a"])), false, start);
-        assert_eq!(done(&known, "a", at(3_599)), "use");
-        assert_eq!(done(&known, "a", at(3_600)), "fetch, has old");
-        known.learn(Err(FetchError::None), false, at(3_600));
-        assert_eq!(done(&known, "a", at(3_609)), "use");
-        assert_eq!(done(&known, "a", at(3_610)), "fetch, has old");
-        known.learn(Err(FetchError::None), false, at(86_399));
-        assert_eq!(done(&known, "a", at(86_399)), "use");
-        assert_eq!(done(&known, "a", at(86_400)), "unavailable");
-        assert_eq!(done(&known, "a", at(86_409)), "fetch");
-        known.learn(Ok(set(&["b"])), false, at(86_410));
-        assert!(known.find("a", at(86_410)).is_err(), "what the issuer has withdrawn is gone");
+        let mut cached = CachedKeys::default();
+        assert_eq!(done(&cached, "a", start), "fetch");
+        cached.update(Err(FetchError::None), false, start);
+        assert_eq!(done(&cached, "a", at(9)), "unavailable");
+        assert_eq!(done(&cached, "a", at(10)), "fetch");
+        cached.update(Ok(set(&["a"])), false, start);
+        assert_eq!(done(&cached, "a", at(3_599)), "use");
+        assert_eq!(done(&cached, "a", at(3_600)), "fetch, has old");
+        cached.update(Err(FetchError::None), false, at(3_600));
+        assert_eq!(done(&cached, "a", at(3_609)), "use");
+        assert_eq!(done(&cached, "a", at(3_610)), "fetch, has old");
+        cached.update(Err(FetchError::None), false, at(86_399));
+        assert_eq!(done(&cached, "a", at(86_399)), "use");
+        assert_eq!(done(&cached, "a", at(86_400)), "unavailable");
+        assert_eq!(done(&cached, "a", at(86_409)), "fetch");
+        cached.update(Ok(set(&["b"])), false, at(86_410));
+        assert!(cached.find("a", at(86_410)).is_err(), "what the issuer has withdrawn is gone");
     }
 
     #[test]
     fn unknown_ids_are_looked_for_every_five_minutes() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut known = Known::default();
-        known.learn(Ok(set(&["a"])), false, start);
-        assert_eq!(done(&known, "x", start), "unknown", "the keys are from after it was asked for");
-        assert_eq!(done(&known, "x", at(1)), "fetch");
-        known.learn(Ok(set(&["a"])), true, at(1));
-        assert_eq!(done(&known, "y", at(300)), "unknown");
-        assert_eq!(done(&known, "y", at(301)), "fetch");
-        known.learn(Err(FetchError::None), true, at(301));
-        assert_eq!(done(&known, "y", at(310)), "unavailable", "the issuer has not said that it has no such key");
-        assert_eq!(done(&known, "a", at(310)), "use");
-        assert_eq!(done(&known, "y", at(311)), "fetch");
-        known.learn(Ok(set(&["a"])), true, at(311));
-        assert_eq!(done(&known, "y", at(610)), "unknown");
-        assert_eq!(done(&known, "y", at(611)), "fetch");
+        let mut cached = CachedKeys::default();
+        cached.update(Ok(set(&["a"])), false, start);
+        assert_eq!(done(&cached, "x", start), "unknown", "the keys are from after it was asked for");
+        assert_eq!(done(&cached, "x", at(1)), "fetch");
+        cached.update(Ok(set(&["a"])), true, at(1));
+        assert_eq!(done(&cached, "y", at(300)), "unknown");
+        assert_eq!(done(&cached, "y", at(301)), "fetch");
+        cached.update(Err(FetchError::None), true, at(301));
+        assert_eq!(done(&cached, "y", at(310)), "unavailable", "the issuer has not said that it has no such key");
+        assert_eq!(done(&cached, "a", at(310)), "use");
+        assert_eq!(done(&cached, "y", at(311)), "fetch");
+        cached.update(Ok(set(&["a"])), true, at(311));
+        assert_eq!(done(&cached, "y", at(610)), "unknown");
+        assert_eq!(done(&cached, "y", at(611)), "fetch");
     }
 }

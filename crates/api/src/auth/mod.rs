@@ -1,145 +1,18 @@
-//! Signing in: from the token that a client shows to the user who it is. HTTP and WebSocket ask the same
+//! Signing in: from the token that a client shows to the user to whom it was issued. HTTP and WebSocket ask the same
 //! [`Authenticator`].
 
+mod authenticator;
 mod clerk;
+mod error;
 mod fetch;
 mod keys;
 mod signatures;
+mod signed_in;
 mod token;
 mod user_status;
+mod user_status_cache;
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Instant;
-
-use quire_domain::UserId;
-use quire_storage::{StoreError, UserDirectory};
-
+pub use authenticator::Authenticator;
 pub use clerk::{ClerkKeys, ClerkSettings, InvalidClerk};
-
-use clerk::Clerk;
-use user_status::UserStatusCache;
-
-/// Says who is calling. A clone is the same authenticator.
-#[derive(Clone, Debug)]
-pub struct Authenticator {
-    way: Way,
-    user_statuses: Option<Arc<UserStatusCache>>,
-}
-
-#[derive(Clone, Debug)]
-enum Way {
-    /// Everybody is this user; for the user's own machine.
-    Development(UserId),
-    /// Clerk's session tokens.
-    Clerk(Arc<Clerk>),
-}
-
-/// Whoever has signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedIn {
-    /// Who it is.
-    pub user: UserId,
-    /// Their e-mail address, if the token holds one.
-    pub email: Option<String>,
-    /// When the token ends, and with it what it allows, on this machine's monotonic clock; in development mode it never
-    /// does.
-    pub expires_at: Option<Instant>,
-}
-
-/// Why somebody is not let in.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthError {
-    /// There is no token.
-    #[error("sign in first: the request has no token")]
-    Missing,
-    /// The token is not valid. The reason is for the log; the client is told no more than that.
-    #[error("sign in again: the token is not valid")]
-    Refused(#[source] Refusal),
-    /// The user may not use the server any more.
-    #[error("this user is not active any more")]
-    Inactive,
-    /// Whether the token is valid cannot be said now, since the issuer's keys cannot be had.
-    #[error("nobody can sign in for the moment; try again")]
-    NoKeys,
-    /// Whether the user is active cannot be said now.
-    #[error("whether this user is active cannot be said for the moment; try again")]
-    NoDirectory(#[source] StoreError),
-}
-
-/// What is wrong with a token: never anything out of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal(pub(crate) &'static str);
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-impl Authenticator {
-    /// Takes everybody for this user, whatever the token; only for a server that none but the user's own programs reach.
-    #[must_use]
-    pub fn development(user: UserId) -> Self {
-        Self { way: Way::Development(user), user_statuses: None }
-    }
-
-    /// Takes Clerk's session tokens.
-    ///
-    /// # Errors
-    /// When the settings cannot be used.
-    pub fn clerk(settings: ClerkSettings) -> Result<Self, InvalidClerk> {
-        Ok(Self { way: Way::Clerk(Arc::new(Clerk::new(settings)?)), user_statuses: None })
-    }
-
-    /// This, letting in only users who are active in the directory.
-    #[must_use]
-    pub fn with_users(self, directory: Arc<dyn UserDirectory>) -> Self {
-        Self { user_statuses: Some(Arc::new(UserStatusCache::new(directory))), ..self }
-    }
-
-    /// Whether everybody is one user, and no token is asked for.
-    #[must_use]
-    pub fn is_development(&self) -> bool {
-        matches!(self.way, Way::Development(_))
-    }
-
-    /// Says whose token this is. In development mode any will do, the empty one too.
-    ///
-    /// # Errors
-    /// [`AuthError`] says why not.
-    pub async fn authenticate(&self, token: &str) -> Result<SignedIn, AuthError> {
-        let signed_in = match &self.way {
-            Way::Development(user) => SignedIn { user: user.clone(), email: None, expires_at: None },
-            Way::Clerk(_) if token.is_empty() => return Err(AuthError::Missing),
-            Way::Clerk(clerk) => clerk.check(token).await?,
-        };
-        if let Some(user_statuses) = &self.user_statuses {
-            user_statuses.check(&signed_in.user, signed_in.email.as_deref()).await?;
-        }
-        Ok(signed_in)
-    }
-
-    /// Whether a user who has signed in may still go on; for connections that outlive their first question. Costs little:
-    /// what the directory says is remembered for some seconds.
-    ///
-    /// # Errors
-    /// [`AuthError::Inactive`], or [`AuthError::NoDirectory`] when nothing is known of the user.
-    pub async fn check_active(&self, user: &UserId) -> Result<(), AuthError> {
-        match &self.user_statuses {
-            Some(user_statuses) => user_statuses.check(user, None).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Fetches the issuer's keys, so that the first who signs in need not wait for them. That they cannot be had is
-    /// logged; they are asked for again when they are needed.
-    pub async fn warm_up(&self) {
-        if let Way::Clerk(clerk) = &self.way {
-            clerk.warm_up().await;
-        }
-    }
-}
+pub use error::{AuthError, InvalidToken};
+pub use signed_in::SignedIn;

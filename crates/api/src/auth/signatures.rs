@@ -1,4 +1,4 @@
-//! RS256 by way of ring, in the place of the cryptography that `jsonwebtoken` could bring itself.
+//! RS256 signatures checked by ring, for `jsonwebtoken`.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -15,18 +15,18 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(), // nothing here asks for thumbprints
 };
 
-/// Makes `jsonwebtoken` use this. It can be told once in a process; whoever was first, a program that embeds this crate
-/// for instance, has chosen for all.
+/// Installs the checker in `jsonwebtoken`. That can be done once in a process: if a program that embeds this crate has
+/// installed another, that one stays.
 pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
 
-/// A public key in PEM (`BEGIN PUBLIC KEY`); `None` if it is no RSA key that signatures can be checked with.
+/// Reads a public key in PEM (`BEGIN PUBLIC KEY`); `None` unless it is an RSA key of a supported size.
 pub(super) fn from_pem(text: &str) -> Option<DecodingKey> {
     // Where a variable can hold one line only, its ends are written like this.
     let text = text.replace("\\n", "\n");
     let der = SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).ok()?;
-    // No signature of nothing is right; a key of another kind or a small one gives another error than one that is wrong.
+    // The signature is wrong for every key. An unsupported key gives another error than that.
     match by_info(&der, &[], &[0; 256]) {
         Err(webpki::Error::InvalidSignatureForPublicKey) => Some(DecodingKey::from_rsa_der(&der)),
         _ => None,

@@ -1,4 +1,4 @@
-//! What a token must look like, beside being signed by the issuer.
+//! The rules that a token must keep, apart from its signature.
 
 use std::time::{Duration, Instant};
 
@@ -7,20 +7,21 @@ use quire_domain::UserId;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Refusal, SignedIn};
+use super::error::InvalidToken;
+use super::signed_in::SignedIn;
 
-/// Bytes of a token at most; Clerk's own have about a thousand.
+/// Maximum bytes of a token; Clerk's own have about a thousand.
 const MAX_BYTES: usize = 8 * 1024;
-/// How far the clocks of issuer and server may be apart.
+/// Seconds by which the clocks of issuer and server may differ.
 const LEEWAY_S: u64 = 5;
-/// Characters of an e-mail address at most (RFC 5321, 4.5.3.1: 64, an at sign, and 255).
-const EMAIL_CHARACTERS: usize = 320;
-/// Characters of a user's id at most, so that the ids of the user's own notebooks are possible ones.
-const USER_CHARACTERS: usize = 128;
-/// No token is taken for longer.
-const LONGEST: Duration = Duration::from_hours(24 * 365);
+/// Maximum characters of an e-mail address (RFC 5321, 4.5.3.1: 64, an at sign, and 255).
+const MAX_EMAIL_CHARS: usize = 320;
+/// Maximum characters of a user's id, so that the ids of the user's own notebooks are possible ones.
+const MAX_USER_ID_CHARS: usize = 128;
+/// Maximum time for which a token is accepted.
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
 
-/// What tokens must say.
+/// The claims that tokens must have.
 #[derive(Debug)]
 pub(super) struct Rules {
     validation: Validation,
@@ -28,7 +29,7 @@ pub(super) struct Rules {
     party_may_be_missing: bool,
 }
 
-/// What is read of a token. The library has checked `exp`, `nbf` and `aud` by its own reading.
+/// The claims that are read. The library has checked `exp`, `nbf` and `aud` by its own reading.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
@@ -41,79 +42,79 @@ struct Claims {
 }
 
 impl Rules {
-    /// Tokens of this issuer, made for pages of these origins.
+    /// Makes rules for tokens of this issuer, made for pages of these origins.
     pub(super) fn new(issuer: &str, parties: Vec<String>, party_may_be_missing: bool) -> Self {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.leeway = LEEWAY_S;
         validation.validate_nbf = true;
         validation.set_issuer(&[issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        // We are no audience that could be named: a token that names one is for somebody else (RFC 7519, 4.1.3).
+        // This server has no audience's name: a token that names an audience is for another server (RFC 7519, section 4.1.3).
         validation.validate_aud = true;
         Self { validation, parties, party_may_be_missing }
     }
 
     /// Reads a token with the key that its header asked for.
-    pub(super) fn read(&self, token: &str, key: &DecodingKey) -> Result<SignedIn, Refusal> {
+    pub(super) fn read(&self, token: &str, key: &DecodingKey) -> Result<SignedIn, InvalidToken> {
         let Claims { sub, exp, azp, email, .. } =
             decode::<Claims>(token, key, &self.validation).map_err(|error| why(&error))?.claims;
         match azp {
             Some(azp) if self.parties.contains(&azp) => {}
-            Some(_) => return Err(Refusal("it was made for another origin (azp)")),
+            Some(_) => return Err(InvalidToken("it was made for another origin (azp)")),
             None if self.party_may_be_missing => {}
-            None => return Err(Refusal("it does not say for which origin it was made (azp)")),
+            None => return Err(InvalidToken("it does not say for which origin it was made (azp)")),
         }
-        let user = user(&sub).ok_or(Refusal("its sub is no user's id"))?;
-        // An address that cannot be one is as good as none.
+        let user = user(&sub).ok_or(InvalidToken("its sub is no user's id"))?;
+        // An invalid address is dropped.
         let email = email.as_ref().and_then(Value::as_str).filter(|email| is_email(email)).map(str::to_owned);
         Ok(SignedIn { user, email, expires_at: Some(ends(exp)) })
     }
 }
 
-/// The header of a token that could be one of ours; it is not proven yet.
-pub(super) fn header(token: &str) -> Result<Header, Refusal> {
+/// Reads the header of a token, whose signature is not checked yet.
+pub(super) fn header(token: &str) -> Result<Header, InvalidToken> {
     if token.len() > MAX_BYTES {
-        return Err(Refusal("it has more than 8 KB"));
+        return Err(InvalidToken("it has more than 8 KB"));
     }
-    let header = decode_header(token).map_err(|_error| Refusal("it is no token, or of an unknown algorithm"))?;
+    let header = decode_header(token).map_err(|_error| InvalidToken("it is no token, or of an unknown algorithm"))?;
     if header.alg != Algorithm::RS256 {
-        return Err(Refusal("its algorithm is not RS256"));
+        return Err(InvalidToken("its algorithm is not RS256"));
     }
     // The keys are the issuer's; a token does not bring its own, or say where to find them.
     if header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some() {
-        return Err(Refusal("it names a key of its own"));
+        return Err(InvalidToken("it names a key of its own"));
     }
     // No extension is understood here (RFC 7515, 4.1.11).
     if header.crit.is_some() {
-        return Err(Refusal("it asks for an extension (crit)"));
+        return Err(InvalidToken("it asks for an extension (crit)"));
     }
     if header.typ.as_deref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
-        return Err(Refusal("its type is not JWT"));
+        return Err(InvalidToken("its type is not JWT"));
     }
     Ok(header)
 }
 
 fn user(sub: &str) -> Option<UserId> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_|.-".contains(&byte);
-    let fits = (1..=USER_CHARACTERS).contains(&sub.len()) && sub.bytes().all(fits);
+    let fits = (1..=MAX_USER_ID_CHARS).contains(&sub.len()) && sub.bytes().all(fits);
     if fits { UserId::new(sub).ok() } else { None }
 }
 
 fn is_email(text: &str) -> bool {
-    text.contains('@') && !text.contains(char::is_control) && text.chars().count() <= EMAIL_CHARACTERS
+    text.contains('@') && !text.contains(char::is_control) && text.chars().count() <= MAX_EMAIL_CHARS
 }
 
-/// When a token that ends at `exp`, in seconds since 1970, ends on this machine's monotonic clock.
+/// Converts `exp`, in seconds since 1970, to this machine's monotonic clock.
 fn ends(exp: f64) -> Instant {
     // Times of this century are exact in an f64.
     let now = Duration::from_secs(get_current_timestamp());
     let left = Duration::try_from_secs_f64(exp).unwrap_or(now).saturating_sub(now);
-    Instant::now() + left.min(LONGEST)
+    Instant::now() + left.min(MAX_LIFETIME)
 }
 
-fn why(error: &jsonwebtoken::errors::Error) -> Refusal {
+fn why(error: &jsonwebtoken::errors::Error) -> InvalidToken {
     use jsonwebtoken::errors::ErrorKind;
-    Refusal(match error.kind() {
+    InvalidToken(match error.kind() {
         ErrorKind::ExpiredSignature => "it has expired (exp)",
         ErrorKind::ImmatureSignature => "it is not valid yet (nbf)",
         ErrorKind::InvalidIssuer => "it is another issuer's (iss)",
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn any_end_is_an_instant() {
         for exp in [-1.0, 0.0, 1e300, f64::INFINITY, f64::NAN] {
-            assert!(ends(exp) <= Instant::now() + LONGEST);
+            assert!(ends(exp) <= Instant::now() + MAX_LIFETIME);
         }
         let left = ends(f64::from(u32::try_from(get_current_timestamp()).unwrap() + 60)) - Instant::now();
         assert!(left > Duration::from_secs(55) && left <= Duration::from_mins(1), "{left:?}");

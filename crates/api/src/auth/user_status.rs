@@ -1,191 +1,68 @@
-//! Whether users are active, as a directory says and as is remembered for a while.
+//! The status of one user, active or not, as a state machine: time is an argument, and it does no I/O.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::rt::time::timeout;
-use quire_domain::UserId;
-use quire_storage::{KnownUser, StoreError, UserDirectory};
-
-use super::AuthError;
-
-/// How long what the directory says is remembered.
+/// Time in which a report of the directory counts without a new one.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long it still counts while the directory cannot be asked, so that notebooks in memory can be read meanwhile.
+/// Time in which a report still counts while the directory is unavailable, so that notebooks in memory can be read meanwhile.
 const USABLE: Duration = Duration::from_hours(24);
-/// How long the directory may take; after that it has failed.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a directory that failed for a user is not asked for that user again.
+/// Time after a failure before the directory is asked for the same user again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Users remembered at most.
-const MAX_USERS: usize = 10_000;
 
-/// Users, as the directory knows them. It is asked once at a time for each.
-#[derive(Debug)]
-pub(super) struct UserStatusCache {
-    directory: Arc<dyn UserDirectory>,
-    remembered: Mutex<HashMap<UserId, Remembered>>,
-}
-
-#[derive(Debug, Default)]
-struct Remembered {
-    user_status: UserStatus,
-    asking: Arc<tokio::sync::Mutex<()>>,
-}
-
-/// What is known of one user. Time is an argument.
+/// The last report and the last failure of the directory for one user.
 #[derive(Clone, Copy, Debug, Default)]
-struct UserStatus {
-    /// Whether the user is active, as the directory last said, and when it did.
-    said: Option<(bool, Instant)>,
-    /// When the directory last failed to say, unless it has said something since.
-    failed: Option<Instant>,
+pub(super) struct UserStatus {
+    /// The last report, `true` for active, and its time.
+    pub(super) report: Option<(bool, Instant)>,
+    /// Time of the last failure, unless a report has come since.
+    pub(super) failed: Option<Instant>,
 }
 
-/// What to do about a user.
+/// The next step for a user who signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// To take the user for active, or not.
+pub(super) enum StatusAction {
+    /// Take the user as active, or as inactive.
     Take(bool),
-    /// To ask the directory; until then there may be something that can be taken.
+    /// Ask the directory. Holds the stale report, if there is one that still counts.
     Ask(Option<bool>),
-    /// To refuse to say.
+    /// Fail: the directory is unavailable and no report counts.
     Refuse,
 }
 
 impl UserStatus {
-    fn next(&self, now: Instant) -> Next {
+    pub(super) fn next(&self, now: Instant) -> StatusAction {
         let is_within = |then: Instant, limit| now.duration_since(then) < limit;
         let may_ask = self.failed.is_none_or(|failed| !is_within(failed, AGAIN_AFTER));
-        match self.said {
-            Some((is_active, said)) if is_within(said, FRESH) => Next::Take(is_active),
-            Some((is_active, said)) if is_within(said, USABLE) => {
+        match self.report {
+            Some((is_active, report)) if is_within(report, FRESH) => StatusAction::Take(is_active),
+            Some((is_active, report)) if is_within(report, USABLE) => {
                 if may_ask {
-                    Next::Ask(Some(is_active))
+                    StatusAction::Ask(Some(is_active))
                 } else {
-                    Next::Take(is_active)
+                    StatusAction::Take(is_active)
                 }
             }
             _ => {
                 if may_ask {
-                    Next::Ask(None)
+                    StatusAction::Ask(None)
                 } else {
-                    Next::Refuse
+                    StatusAction::Refuse
                 }
             }
         }
     }
 
-    /// Takes what the directory said, if it did.
-    fn learn(&mut self, is_active: Option<bool>, now: Instant) {
+    /// Takes in a report of the directory, or its failure.
+    pub(super) fn update(&mut self, is_active: Option<bool>, now: Instant) {
         match is_active {
-            Some(is_active) => *self = Self { said: Some((is_active, now)), failed: None },
+            Some(is_active) => *self = Self { report: Some((is_active, now)), failed: None },
             None => self.failed = Some(now),
         }
     }
 }
 
-impl UserStatusCache {
-    pub(super) fn new(directory: Arc<dyn UserDirectory>) -> Self {
-        Self { directory, remembered: Mutex::default() }
-    }
-
-    /// Whether the user is active; also notes the e-mail address, if one is known.
-    pub(super) async fn check(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
-        let (next, is_failing, asking) = self.with(user, |Remembered { user_status, asking }, now| {
-            (user_status.next(now), user_status.failed.is_some(), Arc::clone(asking))
-        });
-        let known = match next {
-            Next::Take(is_active) => return answer(is_active),
-            Next::Refuse => return Err(just_failed()),
-            Next::Ask(known) => known,
-        };
-        let _turn = match (known, asking.try_lock()) {
-            (_, Ok(turn)) => turn,
-            // The directory was away before: one request waits to see whether it is back, the others go on.
-            (Some(is_active), Err(_)) if is_failing => return answer(is_active),
-            _ => asking.lock().await,
-        };
-        // Whoever had the turn before may have asked.
-        match self.with(user, |remembered, now| remembered.user_status.next(now)) {
-            Next::Take(is_active) => answer(is_active),
-            Next::Refuse => Err(just_failed()),
-            Next::Ask(_) => self.ask(user, email).await,
-        }
-    }
-
-    async fn ask(&self, user: &UserId, email: Option<&str>) -> Result<(), AuthError> {
-        let found = within_limit(self.directory.find(user)).await;
-        // Of one whom the directory does not know nothing speaks against them: it knows who has a notebook.
-        let is_active = found.as_ref().ok().map(|found| found.as_ref().is_none_or(|found| found.is_active));
-        // What is remembered by now counts, which need not be what it was before.
-        let next = self.with(user, |Remembered { user_status, .. }, now| {
-            user_status.learn(is_active, now);
-            user_status.next(now)
-        });
-        match found {
-            Ok(Some(found)) if found.is_active => self.note(user, &found, email).await,
-            Err(error) if next == Next::Refuse => return Err(AuthError::NoDirectory(error)),
-            _ => {}
-        }
-        answer(next == Next::Take(true))
-    }
-
-    /// Notes the e-mail address. It is for the operator; nobody is kept out because it cannot be noted, as on a replica.
-    async fn note(&self, user: &UserId, found: &KnownUser, email: Option<&str>) {
-        if let Some(email) = email.filter(|email| found.email.as_deref() != Some(email))
-            && let Err(error) = within_limit(self.directory.set_email(user, email)).await
-        {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(%user, error, "cannot note the user's e-mail address");
-        }
-    }
-
-    /// Looks at what is remembered of a user, and now.
-    fn with<T>(&self, user: &UserId, look: impl FnOnce(&mut Remembered, Instant) -> T) -> T {
-        let mut remembered = self.lock();
-        let now = Instant::now();
-        if remembered.len() >= MAX_USERS && !remembered.contains_key(user) {
-            remembered.retain(|_, remembered| matches!(remembered.user_status.next(now), Next::Take(_)));
-            if remembered.len() >= MAX_USERS {
-                remembered.clear(); // the directory knows
-            }
-        }
-        look(remembered.entry(user.clone()).or_default(), now)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Remembered>> {
-        // Nothing in here can panic half-way.
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn answer(is_active: bool) -> Result<(), AuthError> {
-    if is_active { Ok(()) } else { Err(AuthError::Inactive) }
-}
-
-fn just_failed() -> AuthError {
-    AuthError::NoDirectory(unavailable("it failed a moment ago"))
-}
-
-fn unavailable(reason: &str) -> StoreError {
-    StoreError::Unavailable { reason: reason.to_owned(), source: None }
-}
-
-async fn within_limit<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(TIMEOUT, call).await.unwrap_or_else(|_elapsed| Err(unavailable("it took more than 5 s to answer")))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use async_trait::async_trait;
-    use futures_util::FutureExt as _;
-    use futures_util::future::join_all;
-    use tokio::sync::Semaphore;
-
     use super::*;
 
     #[test]
@@ -194,114 +71,22 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         for is_active in [true, false] {
             let mut user_status = UserStatus::default();
-            assert_eq!(user_status.next(start), Next::Ask(None));
-            user_status.learn(None, start);
-            assert_eq!(user_status.next(at(4)), Next::Refuse);
-            assert_eq!(user_status.next(at(5)), Next::Ask(None));
-            user_status.learn(Some(is_active), at(5));
-            assert_eq!(user_status.next(at(9)), Next::Take(is_active));
-            assert_eq!(user_status.next(at(10)), Next::Ask(Some(is_active)));
-            user_status.learn(None, at(10));
-            assert_eq!(user_status.next(at(14)), Next::Take(is_active));
-            assert_eq!(user_status.next(at(15)), Next::Ask(Some(is_active)));
-            user_status.learn(None, at(86_404));
-            assert_eq!(user_status.next(at(86_404)), Next::Take(is_active));
-            assert_eq!(user_status.next(at(86_405)), Next::Refuse);
-            assert_eq!(user_status.next(at(86_409)), Next::Ask(None));
-            user_status.learn(Some(!is_active), at(86_409));
-            assert_eq!(user_status.next(at(86_409)), Next::Take(!is_active));
+            assert_eq!(user_status.next(start), StatusAction::Ask(None));
+            user_status.update(None, start);
+            assert_eq!(user_status.next(at(4)), StatusAction::Refuse);
+            assert_eq!(user_status.next(at(5)), StatusAction::Ask(None));
+            user_status.update(Some(is_active), at(5));
+            assert_eq!(user_status.next(at(9)), StatusAction::Take(is_active));
+            assert_eq!(user_status.next(at(10)), StatusAction::Ask(Some(is_active)));
+            user_status.update(None, at(10));
+            assert_eq!(user_status.next(at(14)), StatusAction::Take(is_active));
+            assert_eq!(user_status.next(at(15)), StatusAction::Ask(Some(is_active)));
+            user_status.update(None, at(86_404));
+            assert_eq!(user_status.next(at(86_404)), StatusAction::Take(is_active));
+            assert_eq!(user_status.next(at(86_405)), StatusAction::Refuse);
+            assert_eq!(user_status.next(at(86_409)), StatusAction::Ask(None));
+            user_status.update(Some(!is_active), at(86_409));
+            assert_eq!(user_status.next(at(86_409)), StatusAction::Take(!is_active));
         }
-    }
-
-    /// Answers as often as it is let; without answers it fails.
-    #[derive(Debug)]
-    struct Directory {
-        answers: Option<bool>,
-        let_through: Semaphore,
-        asked: AtomicUsize,
-    }
-
-    impl Directory {
-        fn with(answers: Option<bool>) -> (Arc<Self>, UserStatusCache) {
-            let directory = Arc::new(Self { answers, let_through: Semaphore::new(0), asked: AtomicUsize::new(0) });
-            (Arc::clone(&directory), UserStatusCache::new(directory))
-        }
-
-        fn asked(&self) -> usize {
-            self.asked.load(Ordering::SeqCst)
-        }
-    }
-
-    #[async_trait]
-    impl UserDirectory for Directory {
-        async fn find(&self, _: &UserId) -> Result<Option<KnownUser>, StoreError> {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            self.let_through.acquire().await.unwrap().forget();
-            let known = |is_active| Some(KnownUser { is_active, email: None });
-            self.answers.map(known).ok_or_else(|| unavailable("it is away"))
-        }
-
-        async fn set_email(&self, _: &UserId, _: &str) -> Result<(), StoreError> {
-            Ok(())
-        }
-    }
-
-    fn ann() -> UserId {
-        UserId::new("ann").unwrap()
-    }
-
-    /// What was known of Ann 10 s ago.
-    fn ago(is_active: bool, failed: bool) -> UserStatus {
-        let then = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
-        UserStatus { said: Some((is_active, then)), failed: failed.then_some(then) }
-    }
-
-    #[tokio::test]
-    async fn it_is_asked_once_for_many_who_wait_and_they_take_its_failure_too() {
-        for answers in [Some(true), None] {
-            let (directory, user_statuses) = Directory::with(answers);
-            directory.let_through.add_permits(1);
-            let user = ann();
-            let outcomes = join_all((0..50).map(|_| user_statuses.check(&user, None))).await;
-            assert!(outcomes.iter().all(|outcome| outcome.is_ok() == answers.is_some()), "{outcomes:?}");
-            assert_eq!(directory.asked(), 1);
-        }
-    }
-
-    #[tokio::test]
-    async fn one_waits_for_a_directory_that_was_away_and_the_others_go_on() {
-        let (directory, user_statuses) = Directory::with(Some(false));
-        let user = ann();
-        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, true));
-        let mut first = Box::pin(user_statuses.check(&user, None));
-        assert!(first.as_mut().now_or_never().is_none());
-        assert!(user_statuses.check(&user, None).now_or_never().unwrap().is_ok());
-        directory.let_through.add_permits(1);
-        assert!(matches!(first.await, Err(AuthError::Inactive)));
-        assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::Inactive)));
-        assert_eq!(directory.asked(), 1);
-    }
-
-    #[tokio::test]
-    async fn what_was_known_before_a_failure_replaces_nothing_that_was_learned_meanwhile() {
-        let (directory, user_statuses) = Directory::with(None);
-        let user = ann();
-        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, false));
-        let mut asking = Box::pin(user_statuses.check(&user, None));
-        assert!(asking.as_mut().now_or_never().is_none());
-        user_statuses.with(&user, |remembered, now| remembered.user_status.learn(Some(false), now));
-        directory.let_through.add_permits(1);
-        assert!(matches!(asking.await, Err(AuthError::Inactive)));
-        assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::Inactive)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_directory_that_does_not_answer_has_failed() {
-        let (directory, user_statuses) = Directory::with(Some(true));
-        let user = ann();
-        assert!(matches!(user_statuses.check(&user, None).await, Err(AuthError::NoDirectory(_))));
-        user_statuses.with(&user, |remembered, _| remembered.user_status = ago(true, false));
-        assert!(user_statuses.check(&user, None).await.is_ok());
-        assert_eq!(directory.asked(), 2);
     }
 }

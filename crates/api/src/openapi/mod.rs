@@ -1,11 +1,10 @@
-//! The API's description (`OpenAPI` 3.1), made from the routes and wire types themselves, and served.
+//! The API's description (`OpenAPI` 3.1), generated from handlers and wire types, and served.
 //!
-//! A handler's attribute names its path, what it takes and what it answers. What can be refused is not said there: it
-//! follows from what the handler takes, by one table in [`refusals`].
+//! A handler's attribute declares its path, its parameters and its response. Its errors are not declared there: one table in
+//! [`error_responses`] derives them from the parameters.
 
-mod names;
+mod error_responses;
 mod parameters;
-mod refusals;
 
 use std::sync::LazyLock;
 
@@ -14,28 +13,24 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 use utoipa::{Modify, OpenApi as _};
 
-use crate::answer::{Answer, json_bytes, read, resource};
-use crate::problem::{Body, Problem};
-use crate::{cells, graph, health, import_export, notebooks, search, ws};
+use crate::handlers::{cells, graph, health, import_export, notebooks, search};
+use crate::problem::Problem;
+use crate::response::{Answer, json_bytes, read, resource};
+use crate::wire::{FormatName, ProblemOut, SortName};
+use crate::ws;
 
-pub(crate) use names::{
-    CellStatusName, CellTypeName, CodeName, DatabaseName, EdgeKindName, FormatName, OkName, ProbeName, SeverityName,
-    SortName,
-};
-pub(crate) use parameters::IfNoneMatch;
+use error_responses::ErrorResponses;
 
-use refusals::Refusals;
-
-/// What is described, and in which words it is introduced.
+/// The description: its introduction, operations and tags.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Quire",
         license(name = "MIT OR Apache-2.0"),
         description = "The back end of a reactive notebook: Python and SQL cells whose reads and writes form a dependency \
-            graph.\n\nEverything is JSON, errors too (`application/problem+json`): programs tell them apart by their `code`, \
-            people read their `detail`. Where there is `GET`, there is `HEAD`. Unknown fields of a request are ignored, and \
-            answers may come to have more fields. `docs/api.md` leads through it, and `docs/http-status-codes.md` explains \
+            graph.\n\nAll bodies are JSON, errors too (`application/problem+json`): `code` tells errors apart for programs, `detail` \
+            explains them to people. Every `GET` route has `HEAD`. Unknown fields of a request are ignored, and later \
+            versions may add fields to responses. `docs/api.md` is a tutorial, and `docs/http-status-codes.md` explains \
             the errors.",
     ),
     paths(
@@ -59,24 +54,24 @@ use refusals::Refusals;
         cells::delete,
         cells::move_cell,
         cells::set_type,
-        ws::upgrade,
+        ws::upgrade::upgrade,
     ),
-    components(schemas(Body, SortName, FormatName)),
+    components(schemas(ProblemOut, SortName, FormatName)),
     tags(
-        (name = "Notebooks", description = "Making, listing, reading, searching, naming, connecting, copying, importing, exporting, deleting."),
+        (name = "Notebooks", description = "Creating, listing, reading, searching, renaming, connecting, duplicating, importing, exporting and deleting notebooks."),
         (name = "Cells", description = "Adding, changing, moving and deleting the cells of a notebook."),
-        (name = "Watching", description = "Being told what happens, as it happens."),
-        (name = "Server", description = "How the server is, and this description."),
+        (name = "Watching", description = "Events of a notebook over a WebSocket."),
+        (name = "Server", description = "The state of the server, and this description."),
     ),
     security(("token" = [])),
-    modifiers(&Token, &OptionalBodies, &Refusals),
+    modifiers(&TokenScheme, &OptionalBodies, &ErrorResponses),
 )]
-struct Described;
+struct ApiDocument;
 
-/// How requests are signed in.
-struct Token;
+/// A modifier that adds the security scheme of tokens.
+struct TokenScheme;
 
-impl Modify for Token {
+impl Modify for TokenScheme {
     fn modify(&self, api: &mut OpenApi) {
         let description = "A Clerk session token. In development mode there is no sign-in, and any token is ignored.";
         let bearer =
@@ -86,7 +81,7 @@ impl Modify for Token {
     }
 }
 
-/// Bodies that may be left out, which an attribute can only say by allowing `null` too.
+/// A modifier that makes the bodies of DELETE optional, which an attribute cannot express without allowing `null`.
 struct OptionalBodies;
 
 impl Modify for OptionalBodies {
@@ -100,9 +95,10 @@ impl Modify for OptionalBodies {
     }
 }
 
-/// The description as it is served; it never changes while the server runs.
-static TEXT: LazyLock<Result<Bytes, String>> =
-    LazyLock::new(|| Described::openapi().to_pretty_json().map(|text| (text + "\n").into()).map_err(|e| e.to_string()));
+/// The description as JSON.
+static TEXT: LazyLock<Result<Bytes, String>> = LazyLock::new(|| {
+    ApiDocument::openapi().to_pretty_json().map(|text| (text + "\n").into()).map_err(|e| e.to_string())
+});
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(resource("/api/openapi.json", "GET, HEAD").route(read().to(openapi)));
@@ -110,7 +106,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 
 /// Describes this API.
 ///
-/// Needs no sign-in. `/api/docs` is a page that shows it.
+/// Needs no sign-in. The page `/api/docs` shows it.
 #[utoipa::path(
     get,
     path = "/api/openapi.json",

@@ -1,21 +1,20 @@
-//! What extractors take from the path and from headers.
+//! The parameters that extractors take from the path and from headers.
 
 use quire_domain::limits;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
-use crate::etag::IfMatch;
+use crate::etag::IfNoneMatch;
+use crate::extract::{CellPath, IfMatch, NotebookPath};
 use crate::idempotency::{self, Keyed};
-use crate::path::{CellPath, NotebookPath};
-
-/// The header `If-None-Match`, which a handler reads by itself.
-pub(crate) struct IfNoneMatch;
 
 impl IntoParams for NotebookPath {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        // The example lets whoever tries something on the page do so at once.
-        let id = path("id", "The notebook's id, or `blank` or `demo` for your own.").example(Some("blank".into()));
+        // With this example, an operation can be tried on the page at once.
+        let id =
+            path("id", "The notebook's id; `blank` and `demo` stand for your own `blank-…` and `demo-…` notebooks.")
+                .example(Some("blank".into()));
         vec![id.build()]
     }
 }
@@ -30,7 +29,7 @@ impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let etag = text().pattern(Some(r#"^(\*|(W/)?"[!#-+.-~-]*")$"#));
         let description =
-            "The `ETag` of the notebook as you know it: the change is refused when the notebook has been edited since.";
+            "The `ETag` of the notebook as you know it. The change is refused if the notebook has been edited since.";
         vec![header("If-Match", description).schema(Some(etag)).build()]
     }
 }
@@ -38,8 +37,8 @@ impl IntoParams for IfMatch {
 impl IntoParams for Keyed {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let key = text().min_length(Some(1)).max_length(Some(idempotency::MAX)).pattern(Some("^[ -~]+$"));
-        let description = "Any text, new for each request: sent again with the same one within 24 hours, the request is not done again but \
-            answered as it was.";
+        let description = "A unique text for each request. A retry with the same key within 24 hours has no further effect, and gets the first \
+            response again.";
         vec![header("Idempotency-Key", description).schema(Some(key)).build()]
     }
 }
@@ -47,7 +46,7 @@ impl IntoParams for Keyed {
 impl IntoParams for IfNoneMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let description =
-            "The `ETag` of the notebook as you know it: without an edit or a run since, the answer is 304.";
+            "The `ETag` of the notebook as you know it. If there was no edit and no run since, the response is 304.";
         vec![header("If-None-Match", description).schema(Some(text())).build()]
     }
 }

@@ -1,4 +1,4 @@
-//! What watchers are told of an event, written once for all of them.
+//! A cache of the messages of events, so that each event is written once for all its sockets.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,7 +10,7 @@ use quire_domain::UserId;
 use quire_service::{Event, EventKind};
 
 use super::messages::write;
-use crate::byte_budget::{ByteBudget, Hold};
+use crate::limiters::byte_budget::{ByteBudget, Hold};
 use crate::wire::cell_size;
 
 /// The messages of one event, in order.
@@ -18,48 +18,48 @@ use crate::wire::cell_size;
 pub(crate) struct Messages {
     pub(crate) texts: Vec<ByteString>,
     bytes: usize,
-    /// What they count, unless they are small.
+    /// The reservation of their bytes, unless they are small.
     hold: Option<Hold>,
 }
 
-/// Events kept: watchers are told at about the same time.
+/// Maximum events in the cache. All sockets of a notebook take an event at about the same time.
 const MAX_EVENTS: usize = 32;
-/// Bytes kept.
+/// Maximum bytes in the cache.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of an event that is kept only as long as somebody is being told of it.
+/// Bytes beyond which the messages of an event are cached only while a socket sends them.
 const LARGE: usize = 1024 * 1024;
-/// Bytes of an event that counts nothing.
+/// Bytes up to which the messages of an event count to no budget.
 const SMALL: usize = 64 * 1024;
 
-/// The messages of the last events of all notebooks. They hold code: no `Debug` of what is in here.
+/// A cache of the messages of the last events of all notebooks. They hold code, so that `Debug` does not show them.
 #[derive(Default)]
 pub(crate) struct EventMessageCache {
-    last: Mutex<Last>,
+    last: Mutex<Entries>,
 }
 
-/// Why there are no messages.
+/// A reason why there are no messages.
 #[derive(Debug)]
 pub(crate) enum MessagesError {
-    /// The watchers who do not read hold too much already.
+    /// The clients that do not read have exhausted the budget of bytes.
     Exceeded,
-    /// They cannot be written.
+    /// The messages cannot be serialised.
     Unwritable(serde_json::Error),
 }
 
 #[derive(Default)]
-struct Last {
-    /// By the event's number, which no other event of this server has.
-    events: VecDeque<(u64, Kept)>,
+struct Entries {
+    /// Entries by the event's number, which is unique in this server.
+    events: VecDeque<(u64, CachedMessages)>,
     bytes: usize,
 }
 
-enum Kept {
+enum CachedMessages {
     Whole(Arc<Messages>),
     Large(Weak<Messages>),
 }
 
 impl EventMessageCache {
-    /// The messages of this event of a notebook of this user's.
+    /// Returns the messages of an event, written if need be. `user` is the owner of its notebook.
     pub(crate) async fn of(
         &self,
         event: &Arc<Event>,
@@ -70,7 +70,7 @@ impl EventMessageCache {
         if let Some(messages) = self.lock().find(number) {
             return Ok(messages);
         }
-        // A large one is written elsewhere, so that it holds up none of the thread's connections.
+        // A large event is written on a blocking thread, so that it holds up none of the thread's connections.
         let texts = if size(event) > LARGE {
             let of = Arc::clone(event);
             web::block(move || write(&of)).await.unwrap_or_else(|_ending| write(event))
@@ -79,7 +79,7 @@ impl EventMessageCache {
         };
         let texts = texts.map_err(MessagesError::Unwritable)?;
         let mut last = self.lock();
-        // Another thread may have been as quick.
+        // Another thread may have inserted them meanwhile.
         if let Some(messages) = last.find(number) {
             return Ok(messages);
         }
@@ -89,19 +89,19 @@ impl EventMessageCache {
         } else {
             None
         };
-        Ok(last.keep(number, Messages { texts, bytes, hold }))
+        Ok(last.insert(number, Messages { texts, bytes, hold }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Last> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         // Nothing in here can panic half-way.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes of the `cell_status` of a cell that came onto a cycle, about.
+/// Approximate bytes of the `cell_status` of a cell that came onto a cycle.
 const CYCLE_BYTES: usize = 128;
 
-/// Bytes of an event's messages, about.
+/// Estimates the bytes of an event's messages.
 fn size(event: &Event) -> usize {
     match &event.kind {
         EventKind::Changed(change) => {
@@ -119,8 +119,8 @@ impl fmt::Debug for EventMessageCache {
     }
 }
 
-impl Kept {
-    /// Bytes that are there because they are kept.
+impl CachedMessages {
+    /// Returns the bytes that the cache alone holds.
     fn bytes(&self) -> usize {
         match self {
             Self::Whole(messages) => messages.bytes,
@@ -129,25 +129,25 @@ impl Kept {
     }
 }
 
-impl Last {
+impl Entries {
     fn find(&self, number: u64) -> Option<Arc<Messages>> {
-        let (_, kept) = self.events.iter().rev().find(|(of, _)| *of == number)?;
-        match kept {
-            Kept::Whole(messages) => Some(Arc::clone(messages)),
-            Kept::Large(messages) => messages.upgrade(),
+        let (_, cached) = self.events.iter().rev().find(|(of, _)| *of == number)?;
+        match cached {
+            CachedMessages::Whole(messages) => Some(Arc::clone(messages)),
+            CachedMessages::Large(messages) => messages.upgrade(),
         }
     }
 
-    fn keep(&mut self, number: u64, messages: Messages) -> Arc<Messages> {
+    fn insert(&mut self, number: u64, messages: Messages) -> Arc<Messages> {
         let messages = Arc::new(messages);
-        // What counts as a user's bytes is not held for longer than it is needed.
-        let kept = if messages.bytes > LARGE || messages.hold.is_some() {
-            Kept::Large(Arc::downgrade(&messages))
+        // Reserved bytes are held no longer than a socket needs them.
+        let cached = if messages.bytes > LARGE || messages.hold.is_some() {
+            CachedMessages::Large(Arc::downgrade(&messages))
         } else {
-            Kept::Whole(Arc::clone(&messages))
+            CachedMessages::Whole(Arc::clone(&messages))
         };
-        self.bytes += kept.bytes();
-        self.events.push_back((number, kept));
+        self.bytes += cached.bytes();
+        self.events.push_back((number, cached));
         while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
             let Some((_, oldest)) = self.events.pop_front() else { break };
             self.bytes -= oldest.bytes();
@@ -166,18 +166,18 @@ mod tests {
 
     #[test]
     fn the_last_events_are_kept_within_bounds_and_large_ones_as_long_as_they_are_needed() {
-        let mut last = Last::default();
-        let kept = |last: &Last| last.events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        let mut last = Entries::default();
+        let cached = |last: &Entries| last.events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
         for number in 0..40 {
-            last.keep(number, messages(1));
+            last.insert(number, messages(1));
         }
-        assert_eq!((kept(&last), last.bytes), ((8..40).collect(), 32));
+        assert_eq!((cached(&last), last.bytes), ((8..40).collect(), 32));
         for number in 40..60 {
-            last.keep(number, messages(MAX_BYTES / 4));
+            last.insert(number, messages(MAX_BYTES / 4));
         }
-        assert_eq!((kept(&last), last.bytes), ((56..60).collect(), MAX_BYTES));
-        let large = last.keep(60, messages(2 * MAX_BYTES));
-        assert_eq!((kept(&last), last.bytes), ((56..=60).collect(), MAX_BYTES));
+        assert_eq!((cached(&last), last.bytes), ((56..60).collect(), MAX_BYTES));
+        let large = last.insert(60, messages(2 * MAX_BYTES));
+        assert_eq!((cached(&last), last.bytes), ((56..=60).collect(), MAX_BYTES));
         assert!(Arc::ptr_eq(&large, &last.find(60).unwrap()));
         drop(large);
         assert!(last.find(60).is_none() && last.find(59).is_some());

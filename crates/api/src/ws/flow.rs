@@ -1,5 +1,5 @@
-//! How much is on its way to a client. The library takes all that it is given; a client that does not read would have
-//! everything pile up for it. So what is given is counted, and goes on being counted until the connection takes it.
+//! Flow control of a socket. The library queues without a limit all that it is given, so that the messages for a client that
+//! does not read would pile up. Bytes given to the library count until the connection takes them.
 
 use std::cell::{Cell, OnceCell};
 use std::pin::Pin;
@@ -10,39 +10,39 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use super::limiter::SocketPermit;
+use crate::limiters::socket_limiter::SocketPermit;
 
-/// While so much is on its way, nothing is added. A message itself may be larger.
+/// Bytes in flight from which on nothing is added. A single message may be larger.
 const MAX_BYTES: usize = 64 * 1024;
-/// The library's queue has 32 places; some are left for pings and for the end.
+/// Messages in flight from which on nothing is added. The library's queue has 32 places; some are left for pings and the close frame.
 const MAX_MESSAGES: usize = 24;
 
-/// What has been given to the library and not been taken by the connection. The socket's task and its connection are on
+/// The messages that were given to the library and not taken by the connection. The socket's task and its connection run on
 /// one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     messages: Cell<usize>,
     bytes: Cell<usize>,
     taken: Notify,
-    /// The socket's place. A client that reads nothing holds its connection for a while after it has been given up; so long
-    /// the place is not free.
+    /// The socket's permit. A client that reads nothing holds its connection for a while after its socket has ended; the permit
+    /// is held as long.
     permit: OnceCell<SocketPermit>,
 }
 
 impl Flow {
-    /// Counts a message of so many bytes.
+    /// Counts a message of this many bytes.
     pub(crate) fn give(&self, bytes: usize) {
         self.messages.set(self.messages.get() + 1);
         self.bytes.set(self.bytes.get() + bytes);
     }
 
-    /// Whether one more may be given.
+    /// Returns whether another message may be given.
     pub(crate) fn has_room(&self) -> bool {
         self.bytes.get() < MAX_BYTES && self.messages.get() < MAX_MESSAGES
     }
 
-    /// Keeps the place until both the socket's task and its connection have ended.
-    pub(crate) fn keep(&self, permit: SocketPermit) {
+    /// Holds the permit until both the socket's task and its connection have ended.
+    pub(crate) fn hold_permit(&self, permit: SocketPermit) {
         let _ = self.permit.set(permit); // a socket signs in once
     }
 
@@ -52,30 +52,30 @@ impl Flow {
         self.taken.notify_one();
     }
 
-    /// Waits until the connection has taken something.
+    /// Waits until the connection has taken a message.
     pub(crate) async fn taken(&self) {
         self.taken.notified().await;
     }
 }
 
-/// The answer's body, that is, what goes to the client.
+/// The response's body, which carries the frames to the client, with flow control.
 ///
-/// It ends only when the socket's task has ended: until then the library goes on reading, so that the client's answer to the
-/// end of its socket is seen.
-pub(crate) struct Counted {
+/// It ends only when the socket's task has ended: until then the library goes on reading, so that the client's close frame is
+/// received.
+pub(crate) struct CountedBody {
     body: BoxBody,
     has_ended: bool,
     flow: Rc<Flow>,
     is_over: oneshot::Receiver<()>,
 }
 
-impl Counted {
+impl CountedBody {
     pub(crate) fn new(body: BoxBody, flow: Rc<Flow>, is_over: oneshot::Receiver<()>) -> Self {
         Self { body, has_ended: false, flow, is_over }
     }
 }
 
-impl MessageBody for Counted {
+impl MessageBody for CountedBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
@@ -86,7 +86,7 @@ impl MessageBody for Counted {
         if !self.has_ended {
             let next = Pin::new(&mut self.body).poll_next(context);
             if next.is_ready() {
-                // Each piece is all that had been given before.
+                // Each chunk holds everything that had been given before.
                 self.flow.take_all();
             }
             let Poll::Ready(None) = next else { return next };
@@ -96,9 +96,9 @@ impl MessageBody for Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedBody {
     fn drop(&mut self) {
-        // The connection is gone. Whoever waits for room finds that out by sending.
+        // The connection is gone. The socket's task, which may wait for room, finds that out by sending.
         self.flow.take_all();
     }
 }

@@ -1,5 +1,5 @@
 //! A check of WebSocket frames as their headers arrive (RFC 6455, section 5.2). The library looks at a frame only when all of it
-//! is there, and holds so long whatever the header announces.
+//! has arrived, and until then holds any length that the header announces.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -13,18 +13,19 @@ use actix_web::web::Bytes;
 use actix_ws::CloseCode;
 use futures_util::Stream;
 
-use super::MESSAGE_BYTES;
+/// Maximum bytes of a message from a client: a token of 8 KiB in an escaped message. After signing in, clients send less.
+pub(super) const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
-/// Bytes of a control frame's payload at most.
+/// Maximum bytes of a control frame's payload.
 const MAX_CONTROL_BYTES: u64 = 125;
-/// Bytes of the key that frames of clients are masked with.
+/// Bytes of the masking key of a client's frame.
 const MASK_BYTES: usize = 4;
 
-/// Bytes of what a client goes on sending after the end of its socket that are read and dropped.
+/// Maximum bytes that are read and dropped after the end of a socket.
 const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a client sends, as long as its frames may be received. A clone reads from the same connection: the library's stream
-/// has one, and the socket's task keeps one for what the client sends after the end.
+/// The bytes of a client, up to the first invalid frame. A clone reads from the same connection: the library's stream has one,
+/// and the socket's task has one for the bytes after the end.
 #[derive(Clone)]
 pub(crate) struct CheckedFrames(Rc<RefCell<Incoming>>);
 
@@ -92,7 +93,7 @@ impl Stream for CheckedFrames {
     }
 }
 
-/// The header that is arriving, and what those before it have announced.
+/// The header that is arriving, and the state of the frame and message before it.
 #[derive(Debug, Default)]
 struct Header {
     bytes: [u8; 10],
@@ -101,15 +102,14 @@ struct Header {
     rest: u64,
     /// Bytes of the message of which not all fragments have come.
     message: u64,
-    /// Whether the header of a close frame has come.
+    /// The header of a close frame has arrived.
     is_closing: bool,
-    /// Whether what follows cannot be told from a frame any more.
+    /// The boundaries of frames are lost.
     is_lost: bool,
 }
 
 impl Header {
-    /// Goes on by these bytes, of which it leaves those behind a header that is refused. The error is the code with which the
-    /// socket must be closed.
+    /// Takes in bytes, up to a header that is refused. The error is the close code of the socket.
     fn pass(&mut self, bytes: &mut &[u8]) -> Result<(), CloseCode> {
         while let Some((&byte, behind)) = bytes.split_first() {
             if self.rest > 0 {
@@ -135,7 +135,7 @@ impl Header {
         Ok(())
     }
 
-    /// Goes on by bytes that nobody looks at, as far as they are frames, whatever their length.
+    /// Takes in bytes of frames that are dropped, of any length.
     fn skip(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_lost {
             // A frame that is too long has an end; what is no frame has none.
@@ -143,7 +143,7 @@ impl Header {
         }
     }
 
-    /// Returns whether a close frame has come whole.
+    /// Returns whether a complete close frame has arrived.
     fn is_closed(&self) -> bool {
         self.is_closing && self.rest == 0 && !self.is_lost
     }
@@ -160,7 +160,7 @@ impl Header {
         self.opcode() >= 0x8
     }
 
-    /// Checks what the first two bytes say.
+    /// Checks the first two bytes.
     fn check_form(&self) -> Result<(), CloseCode> {
         let [first, second, ..] = self.bytes;
         let is_reserved = first & 0x70 != 0 || !matches!(self.opcode(), 0x0..=0x2 | 0x8..=0xA);
@@ -171,7 +171,7 @@ impl Header {
         Ok(())
     }
 
-    /// The length that the header announces, once all of it is there.
+    /// Returns the length that the header announces, once it is complete.
     fn length(&self) -> Option<u64> {
         let bytes = &self.bytes[..self.arrived];
         let [_, short, extended @ ..] = bytes else { return None };
@@ -187,7 +187,7 @@ impl Header {
             return if length > MAX_CONTROL_BYTES { Err(CloseCode::Protocol) } else { Ok(()) };
         }
         let message = self.message.saturating_add(length);
-        if message > MESSAGE_BYTES as u64 {
+        if message > MAX_MESSAGE_BYTES as u64 {
             return Err(CloseCode::Size);
         }
         self.message = if self.is_final() { 0 } else { message };

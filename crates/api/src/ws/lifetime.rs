@@ -1,37 +1,37 @@
-//! How long a socket lives, by its tokens.
+//! The lifetime of a socket, which depends on its tokens.
 
 use std::time::{Duration, Instant};
 
-use super::settings::SocketSettings;
+use crate::settings::SocketSettings;
 
-/// The tokens that a socket has shown.
+/// The state that determines the end of a socket.
 #[derive(Debug)]
 pub(crate) struct Lifetime {
-    /// When the user last proved who they are without renewing the socket's token: by signing it in, or by an HTTP request.
+    /// Time of the socket's sign-in or of the user's last signed-in HTTP request, whichever is later.
     signed_in: Instant,
-    /// When the last token ends; never, in development mode.
+    /// End of the last token; none in development mode.
     expires_at: Option<Instant>,
     refreshed: bool,
 }
 
 impl Lifetime {
-    /// A socket that signs in now.
+    /// Begins the lifetime of a socket that signs in now.
     pub(crate) fn new(now: Instant, expires_at: Option<Instant>) -> Self {
         Self { signed_in: now, expires_at, refreshed: false }
     }
 
-    /// The socket shows another token.
+    /// Takes in a renewed token.
     pub(crate) fn refresh(&mut self, expires_at: Option<Instant>) {
         *self = Self { expires_at, refreshed: true, ..*self };
     }
 
-    /// The user made a signed-in HTTP request then.
+    /// Takes in the time of a signed-in HTTP request of the user.
     pub(crate) fn prolong(&mut self, requested: Instant) {
         self.signed_in = self.signed_in.max(requested);
     }
 
-    /// When the socket ends. Old clients never renew their sign-in, although their tokens live a minute; so a socket that
-    /// has never done it gets `unrefreshed_max`, counted from its user's last signed-in HTTP request.
+    /// Returns the end of the socket. Old clients never renew their sign-in, although their tokens live a minute; a socket that
+    /// has never renewed its sign-in gets `unrefreshed_max`, counted from its user's last signed-in HTTP request.
     pub(crate) fn ends(&self, settings: &SocketSettings) -> Option<Instant> {
         let after = |instant: Instant, more: Duration| instant.checked_add(more);
         let by_token = after(self.expires_at?, settings.expiry_grace)?;

@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 use super::position::Position;
 use crate::wire::{CellOut, OutputOut, Reads, Writes};
 
-/// What a client says. It may hold a token: no `Debug`.
+/// A message of a client. It may hold a token, so that it has no `Debug`.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum In {
-    /// Who it is, and, when it has been here before, the last thing that it has seen.
+pub(crate) enum ClientMessage {
+    /// Signs in, and resumes after a position if the client was connected before.
     Authenticate {
         token: String,
         #[serde(default)]
         resume: Option<String>,
     },
-    /// Who it is, again.
+    /// Renews the sign-in.
     RefreshAuth { token: String },
-    /// Run a cell.
+    /// Runs a cell.
     RunCell {},
-    /// Something that is not known here.
+    /// A message of an unknown type.
     #[serde(other)]
     Unknown,
 }
 
-/// What a client is told.
+/// A message of the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
-enum Out<'a> {
+enum ServerMessage<'a> {
     Authenticated {
         #[serde(rename = "user_id")]
         user_id: &'a str,
@@ -69,13 +69,13 @@ enum Out<'a> {
         cell_id: &'a str,
         error: &'a str,
     },
-    /// With an empty `cellId`, since old clients complain of messages without one.
+    /// Has an empty `cellId`, because old clients log messages without one.
     Resync {
         cell_id: &'a str,
     },
 }
 
-/// What an edit changes of a cell.
+/// The fields of a cell that an edit changes.
 #[derive(Serialize)]
 struct UpdatedOut<'a> {
     code: &'a str,
@@ -86,22 +86,22 @@ struct UpdatedOut<'a> {
 }
 
 pub(crate) fn authenticated(user_id: &str) -> Result<ByteString, serde_json::Error> {
-    Ok(text(&Out::Authenticated { user_id })?.into())
+    Ok(text(&ServerMessage::Authenticated { user_id })?.into())
 }
 
 pub(crate) fn auth_refreshed() -> Result<ByteString, serde_json::Error> {
-    Ok(text(&Out::AuthRefreshed)?.into())
+    Ok(text(&ServerMessage::AuthRefreshed)?.into())
 }
 
 pub(crate) fn error(message: &str) -> Result<ByteString, serde_json::Error> {
-    Ok(text(&Out::Error { message })?.into())
+    Ok(text(&ServerMessage::Error { message })?.into())
 }
 
-/// The messages of an event, each with the position that it leads to. None when the event changed nothing that is told.
+/// Writes the messages of an event, each with its position. There are none when the event changed nothing that clients show.
 pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error> {
     let mut texts = Vec::new();
     match &event.kind {
-        EventKind::Changed(change) => tell_change(&mut texts, change, &event.notebook)?,
+        EventKind::Changed(change) => write_change(&mut texts, change, &event.notebook)?,
         EventKind::Resync => return Ok(vec![resync(event.seq)?]),
         EventKind::Deleted => {}
     }
@@ -110,16 +110,16 @@ pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error>
     Ok(texts.into_iter().enumerate().map(with_position).collect())
 }
 
-/// The message that others are missing, up to this event.
+/// Writes the message that events up to this one are missing.
 pub(crate) fn resync(seq: Seq) -> Result<ByteString, serde_json::Error> {
-    Ok(add_position(text(&Out::Resync { cell_id: "" })?, seq, None))
+    Ok(add_position(text(&ServerMessage::Resync { cell_id: "" })?, seq, None))
 }
 
-fn text(out: &Out<'_>) -> Result<String, serde_json::Error> {
+fn text(out: &ServerMessage<'_>) -> Result<String, serde_json::Error> {
     serde_json::to_string(out)
 }
 
-/// Puts the position into the object that the text is.
+/// Adds the position to the JSON object.
 fn add_position(mut text: String, seq: Seq, seen: Option<usize>) -> ByteString {
     text.pop();
     text.push_str(r#","seq":""#);
@@ -128,39 +128,40 @@ fn add_position(mut text: String, seq: Seq, seen: Option<usize>) -> ByteString {
     text.into()
 }
 
-/// First what goes, then what comes, each at its place among those that are there by then; then what became of the rest.
-fn tell_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -> Result<(), serde_json::Error> {
+/// Writes the messages of a change: first of deleted cells, then of created ones, each with its index among those that exist by
+/// then, then of changed cells.
+fn write_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -> Result<(), serde_json::Error> {
     let cycles = notebook.cycle_texts_of(change.cells.iter().map(|cell| &cell.id));
     for cell in change.cells.iter().filter(|cell| cell.before.is_some() && is_replaced(cell)) {
-        texts.push(text(&Out::CellDeleted { cell_id: cell.id.as_str() })?);
+        texts.push(text(&ServerMessage::CellDeleted { cell_id: cell.id.as_str() })?);
     }
-    // Whose status is told already.
-    let mut told = HashSet::new();
+    // Cells whose status has been written.
+    let mut written = HashSet::new();
     for CellChange { after, index, .. } in change.cells.iter().filter(|cell| is_replaced(cell)) {
         if let Some(cell) = after {
             let (cell_id, out) = (cell.id.as_str(), CellOut::new(notebook, cell, &cycles));
-            texts.push(text(&Out::CellCreated { cell_id, cell: out, index: *index })?);
-            told.insert(&cell.id);
+            texts.push(text(&ServerMessage::CellCreated { cell_id, cell: out, index: *index })?);
+            written.insert(&cell.id);
         }
     }
     for cell in change.cells.iter().filter(|cell| !is_replaced(cell)) {
         if let (Some(before), Some(after)) = (&cell.before, &cell.after) {
-            let shown = Shown {
+            let shown = ShownCell {
                 cell: after,
                 status: notebook.shown_status(after),
                 error: notebook.shown_error(after, &cycles),
             };
-            tell_edit(texts, before, &shown)?;
+            write_edit(texts, before, &shown)?;
             if before.results != after.results {
-                tell_results(texts, &shown)?;
-                told.insert(&after.id);
+                write_results(texts, &shown)?;
+                written.insert(&after.id);
             }
         }
     }
-    tell_cycles(texts, change, notebook, &told)
+    write_cycles(texts, change, notebook, &written)
 }
 
-/// Whether the cell is another one to a client, to whom places and languages do not change.
+/// Returns whether a client must replace the cell: clients cannot move a cell or change its type.
 fn is_replaced(cell: &CellChange) -> bool {
     match (&cell.before, &cell.after) {
         (Some(before), Some(after)) => cell.moved || before.cell_type != after.cell_type,
@@ -169,15 +170,15 @@ fn is_replaced(cell: &CellChange) -> bool {
 }
 
 /// A cell with the status and error that it shows.
-struct Shown<'a> {
+struct ShownCell<'a> {
     cell: &'a Cell,
     status: CellStatus,
     error: Option<String>,
 }
 
-fn tell_edit(texts: &mut Vec<String>, before: &Cell, shown: &Shown<'_>) -> Result<(), serde_json::Error> {
-    // An edit is told even when the code stays the same, since whoever made it waits for its echo. A cell that only had to
-    // make room among equal order keys keeps its revision.
+fn write_edit(texts: &mut Vec<String>, before: &Cell, shown: &ShownCell<'_>) -> Result<(), serde_json::Error> {
+    // An edit is sent even when the code stays the same, because the client that made it waits for its echo. A cell whose order
+    // key alone was changed, to make room for another, keeps its revision.
     let after = shown.cell;
     let names_stay = before.reads().eq(after.reads()) && before.writes().eq(after.writes());
     if before.revision != after.revision || before.code != after.code || !names_stay {
@@ -188,22 +189,25 @@ fn tell_edit(texts: &mut Vec<String>, before: &Cell, shown: &Shown<'_>) -> Resul
             status: shown.status,
             error: shown.error.as_deref(),
         };
-        texts.push(text(&Out::CellUpdated { cell_id: after.id.as_str(), cell })?);
+        texts.push(text(&ServerMessage::CellUpdated { cell_id: after.id.as_str(), cell })?);
     }
     Ok(())
 }
 
-/// New results, as of a run that begins and ends at once, in the order in which every run is told: `running`, which clears
-/// the results before; the final status; what was printed; why it failed; outputs.
-fn tell_results(texts: &mut Vec<String>, Shown { cell, status, error }: &Shown<'_>) -> Result<(), serde_json::Error> {
+/// Writes new results, as of a run that begins and ends at once, in the order of every run: `running`, which clears the earlier
+/// results; the final status; printed text; the error; outputs.
+fn write_results(
+    texts: &mut Vec<String>,
+    ShownCell { cell, status, error }: &ShownCell<'_>,
+) -> Result<(), serde_json::Error> {
     let (cell_id, results) = (cell.id.as_str(), &cell.results);
     for status in [CellStatus::Running, *status] {
-        texts.push(text(&Out::CellStatus { cell_id, status })?);
+        texts.push(text(&ServerMessage::CellStatus { cell_id, status })?);
     }
     if !results.stdout.is_empty() {
-        texts.push(text(&Out::CellStdout { cell_id, data: &results.stdout })?);
+        texts.push(text(&ServerMessage::CellStdout { cell_id, data: &results.stdout })?);
     }
-    // Clients show an error's text as an output, so it is not said beside an equal one.
+    // Clients show an error's text as an output, so that it is not sent beside an equal output.
     let is_output = |error: &str| {
         let says =
             |output: &Output| serde_json::from_str::<String>(output.data.as_str()).is_ok_and(|data| data == error);
@@ -212,30 +216,30 @@ fn tell_results(texts: &mut Vec<String>, Shown { cell, status, error }: &Shown<'
     if *status == CellStatus::Error
         && let Some(error) = error.as_deref().filter(|error| !is_output(error))
     {
-        texts.push(text(&Out::CellError { cell_id, error })?);
+        texts.push(text(&ServerMessage::CellError { cell_id, error })?);
     }
     for output in &results.outputs {
-        texts.push(text(&Out::CellOutput { cell_id, output: OutputOut::new(output) })?);
+        texts.push(text(&ServerMessage::CellOutput { cell_id, output: OutputOut::new(output) })?);
     }
     Ok(())
 }
 
-/// The cells that came onto a cycle, or went off one, and whose status is not told already. Their status alone: clients add
+/// Writes the status of cells that came onto a cycle or off it, unless it has been written. The status alone: clients append
 /// every `cell_error` to the outputs until the cell runs again.
-fn tell_cycles(
+fn write_cycles(
     texts: &mut Vec<String>,
     change: &Change,
     notebook: &Notebook,
-    told: &HashSet<&CellId>,
+    written: &HashSet<&CellId>,
 ) -> Result<(), serde_json::Error> {
     if change.cycles.is_empty() {
         return Ok(());
     }
     let cells: HashMap<&CellId, _> = notebook.cells.iter().map(|cell| (&cell.id, cell)).collect();
-    for cycle in change.cycles.iter().filter(|cycle| !told.contains(&cycle.id)) {
+    for cycle in change.cycles.iter().filter(|cycle| !written.contains(&cycle.id)) {
         if let Some(cell) = cells.get(&cycle.id) {
             let status = notebook.shown_status(cell);
-            texts.push(text(&Out::CellStatus { cell_id: cell.id.as_str(), status })?);
+            texts.push(text(&ServerMessage::CellStatus { cell_id: cell.id.as_str(), status })?);
         }
     }
     Ok(())
@@ -251,8 +255,8 @@ mod tests {
 
     use super::*;
 
-    /// What is told of these edits when they come as one change, as from another server: each type, and whose.
-    fn told(before: &[(&str, &str)], edits: impl IntoIterator<Item = Edit>) -> Vec<(String, String)> {
+    /// Returns the messages of edits that come as one change, as from another server: each with its type and cell.
+    fn messages(before: &[(&str, &str)], edits: impl IntoIterator<Item = Edit>) -> Vec<(String, String)> {
         let (id, owner) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
         let mut open =
             OpenNotebook::open(Notebook::new(id, quire_domain::Life::UNRECORDED, owner, Timestamp::UNIX_EPOCH));
@@ -292,6 +296,6 @@ mod tests {
             ("cell_status error", "b"),
         ];
         let expected = expected.map(|(message, cell)| (message.to_owned(), cell.to_owned()));
-        assert_eq!(told(&[("a", "x = y"), ("b", "y = 1")], edits), expected);
+        assert_eq!(messages(&[("a", "x = y"), ("b", "y = 1")], edits), expected);
     }
 }

@@ -1,120 +1,19 @@
-//! WebSockets: what happens to a notebook, as it happens. `docs/websocket.md` describes them for clients.
+//! WebSockets: events of a notebook, sent as they happen. `docs/websocket.md` describes them for clients.
 
 mod end;
 mod event_messages;
 mod flow;
 mod frames;
 mod lifetime;
-mod limiter;
 mod messages;
 mod outbox;
 mod position;
-mod settings;
 mod sign_in;
 mod socket;
+mod sockets;
+mod timers;
+pub(crate) mod upgrade;
 mod watching;
 
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
-
-use actix_web::body::BoxBody;
-use actix_web::dev::Payload;
-use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
-use quire_domain::UserId;
-use tokio::sync::{oneshot, watch};
-
-use crate::answer::{Answer, resource};
-use crate::app_state::AppState;
-use crate::client_address::client_address;
-use crate::connection::ConnectionHandle;
-use crate::problem::{Code, Problem};
-
-pub use settings::SocketSettings;
-
-use event_messages::EventMessageCache;
-use flow::{Counted, Flow};
-use frames::CheckedFrames;
-use limiter::SocketLimiter;
-use socket::Socket;
-
-/// What all sockets share.
-#[derive(Debug, Default)]
-pub(crate) struct Sockets {
-    limiter: Arc<SocketLimiter>,
-    event_messages: EventMessageCache,
-    stopping: watch::Sender<bool>,
-}
-
-impl Sockets {
-    /// Notes that the user makes a signed-in HTTP request now, which prolongs the user's sockets.
-    pub(crate) fn note_request(&self, user: &UserId) {
-        self.limiter.note_request(user, Instant::now());
-    }
-
-    fn last_request(&self, user: &UserId) -> Option<Instant> {
-        self.limiter.last_request(user)
-    }
-
-    /// Tells every socket to end.
-    pub(crate) fn stop(&self) {
-        self.stopping.send_replace(true);
-    }
-}
-
-/// Bytes of a message from a client at most: a token of 8 KiB and everything around it, however it is escaped. After
-/// signing in, clients send less.
-const MESSAGE_BYTES: usize = 16 * 1024;
-
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    // Ids are not percent-encoded here, so one may hold a slash.
-    config.service(resource("/api/ws/notebooks/{id:.+}", "GET").route(web::get().to(upgrade)));
-}
-
-/// Watches a notebook over a WebSocket.
-///
-/// The request must be an upgrade to a WebSocket (RFC 6455). It needs no token, since browsers can send none with it: the
-/// first message signs in, and `docs/websocket.md` describes it and the others. The id is not percent-encoded, and may
-/// hold slashes.
-#[utoipa::path(
-    get,
-    path = "/api/ws/notebooks/{id}",
-    operation_id = "watchNotebook",
-    tag = "Watching",
-    security(()),
-    params(("id" = String, Path, description = "The notebook's id, or `blank` or `demo` for your own.")),
-    responses((status = 101, description = "The connection is a WebSocket now.")),
-)]
-pub(crate) async fn upgrade(request: HttpRequest, payload: web::Payload, shared: web::Data<AppState>) -> Answer {
-    if shared.in_flight.is_draining() {
-        return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
-    }
-    let mismatch = || {
-        Problem::new(
-            Code::BadRequest,
-            "This route is for WebSockets (RFC 6455, version 13): the request upgrades to none.",
-        )
-    };
-    let frames = CheckedFrames::new(payload.into_inner());
-    let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames.clone()) });
-    let payload = payload.await.map_err(|_never| mismatch())?;
-    let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
-    let (over, is_over) = oneshot::channel();
-    let flow = Rc::new(Flow::default());
-    let answer: HttpResponse = answer.map_body(|_, body| BoxBody::new(Counted::new(body, Rc::clone(&flow), is_over)));
-    let stream = stream.max_frame_size(MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MESSAGE_BYTES);
-    let peer = request.peer_addr().map(|address| address.ip());
-    let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
-    let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
-    let connection = request.conn_data::<ConnectionHandle>().cloned();
-    let socket = Socket::new(shared.into_inner(), session, (stream, frames), flow);
-    let entered = socket.shared.in_flight.enter();
-    actix_web::rt::spawn(async move {
-        let is_closed = socket.run(address, path).await;
-        if let (true, Some(connection)) = (is_closed, connection) {
-            connection.hang_up();
-        }
-        drop((over, entered));
-    });
-    Ok(answer)
-}
+pub(crate) use sockets::Sockets;
+pub(crate) use upgrade::configure;

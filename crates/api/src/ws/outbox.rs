@@ -1,4 +1,4 @@
-//! What a client is about to be told.
+//! The queue of messages to a client.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -11,21 +11,21 @@ use bytestring::ByteString;
 use super::end::End;
 use super::event_messages::Messages;
 use super::flow::Flow;
-use super::limiter::SocketPermit;
+use crate::limiters::socket_limiter::SocketPermit;
 
-/// Bytes of a message that are sent in one frame. The library copies each frame whole for each socket.
+/// Maximum bytes of a frame. The library copies each frame for each socket.
 const MAX_FRAME: usize = 64 * 1024;
 
-/// The messages that wait for the client to read those before them.
+/// The messages that wait until the client has read those before them.
 pub(crate) struct Outbox {
     session: Session,
     flow: Rc<Flow>,
     texts: VecDeque<ByteString>,
-    /// What the client has been sent only a part of.
+    /// The rest of a message of which a part has been sent.
     begun: Option<Bytes>,
-    /// The event that the texts are of: its bytes count until the last has been sent.
+    /// The event of the messages: its bytes are reserved until the last has been sent.
     event: Option<Arc<Messages>>,
-    /// The last ping that has not been answered: answering that one is enough (RFC 6455, 5.5.3).
+    /// The last ping without a pong: only the last must be answered (RFC 6455, 5.5.3).
     pong: Option<Bytes>,
 }
 
@@ -34,34 +34,34 @@ impl Outbox {
         Self { session, flow, texts: VecDeque::new(), begun: None, event: None, pong: None }
     }
 
-    /// Keeps the socket's place as long as there is a connection.
-    pub(crate) fn keep(&self, permit: SocketPermit) {
-        self.flow.keep(permit);
+    /// Holds the socket's permit as long as there is a connection.
+    pub(crate) fn hold_permit(&self, permit: SocketPermit) {
+        self.flow.hold_permit(permit);
     }
 
-    /// Puts a message behind the others.
+    /// Appends a message.
     pub(crate) fn push(&mut self, text: ByteString) {
         self.texts.push_back(text);
     }
 
-    /// Puts the messages of an event behind the others, but for the first `seen`.
+    /// Appends the messages of an event without the first `seen`.
     pub(crate) fn push_event(&mut self, event: Arc<Messages>, seen: usize) {
         self.texts.extend(event.texts.iter().skip(seen).cloned());
         self.event = Some(event);
     }
 
-    /// Answers a ping, when there is room for it.
+    /// Queues the pong of a ping.
     pub(crate) fn answer(&mut self, ping: Bytes) {
         self.pong = Some(ping);
     }
 
-    /// Whether all messages are on their way. Until then nothing more is read from the client nor taken from the events,
-    /// so that a client that does not read costs no more than what is here.
+    /// Returns whether all messages have been given to the connection. Until then the socket reads nothing from the client and
+    /// takes no event, so that a client that does not read costs no more than this queue.
     pub(crate) fn is_empty(&self) -> bool {
         self.texts.is_empty() && self.begun.is_none()
     }
 
-    /// Sends as much as there is room for.
+    /// Sends messages as long as there is room.
     pub(crate) async fn send(&mut self) -> Result<(), End> {
         while self.flow.has_room() {
             let sent = if let Some(ping) = self.pong.take() {
@@ -104,7 +104,7 @@ impl Outbox {
         self.session.continuation(Item::Continue(next)).await
     }
 
-    /// Waits until there may be room, if something waits for that.
+    /// Waits until there may be room; for ever if the queue is empty.
     pub(crate) async fn room(&self) {
         if self.is_empty() && self.pong.is_none() {
             return std::future::pending().await;
@@ -112,7 +112,7 @@ impl Outbox {
         self.flow.taken().await;
     }
 
-    /// Asks the client for a sign of life; one that still has to read other things will give one by that.
+    /// Sends a ping, unless messages are in flight: a client that reads them shows by that that it is alive.
     pub(crate) async fn ping(&mut self) -> Result<(), End> {
         if self.flow.has_room() {
             self.flow.give(0);
@@ -121,11 +121,11 @@ impl Outbox {
         Ok(())
     }
 
-    /// Says the last thing. What still waits is not sent: the client will begin anew.
+    /// Sends the last message and the close frame. Queued messages are dropped: the client will resume or read again.
     pub(crate) async fn close(self, last: Option<ByteString>, reason: Option<CloseReason>) {
         let mut session = self.session;
-        // There always is room for these two. A client that is gone need not hear them. In the middle of a message, there is
-        // no place for another.
+        // The library's queue has room for these two. Errors are ignored, because the client may be gone. A message that has been
+        // sent in part cannot be followed by another.
         if let Some(text) = last.filter(|_| self.begun.is_none()) {
             let _ = session.text(text).await;
         }

@@ -1,4 +1,4 @@
-//! Where a client stands in the events of a notebook: after an event, or within the messages of one.
+//! The position of a client in the events of a notebook: after an event, or within the messages of an event.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,12 @@ use quire_service::{InvalidSeq, Seq};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) seq: Seq,
-    /// How many of the event's messages have been seen; `None` when it was all.
+    /// Number of the event's messages that the client has seen; `None` for all.
     pub(crate) seen: Option<usize>,
 }
 
 impl Position {
-    /// The event after which everything is new or partly new.
+    /// Returns the last event that the client has seen completely.
     pub(crate) fn last_whole(self) -> Seq {
         match self.seen {
             None => self.seq,

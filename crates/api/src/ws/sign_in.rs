@@ -5,16 +5,16 @@ use quire_domain::UserId;
 
 use super::end::End;
 use super::lifetime::Lifetime;
-use super::limiter::{PendingSocket, SocketPermit};
-use super::messages::{self, In};
+use super::messages::{self, ClientMessage};
 use super::socket::{Frame, Socket, failed, full, stopped, unwritable};
-use super::watching::ticks;
+use super::timers::ticks;
 use crate::app_state::AppState;
 use crate::auth::{AuthError, SignedIn};
+use crate::limiters::socket_limiter::{PendingSocket, SocketPermit};
 use crate::problem::Problem;
 
 impl Socket {
-    /// Waits for the client to sign in. Returns its place, who it is, and what it has seen when it was last here.
+    /// Waits for the client to sign in. Returns the permit, the user, and the position to resume from.
     pub(crate) async fn sign_in(
         &mut self,
         mut waiting: PendingSocket,
@@ -51,9 +51,9 @@ impl Socket {
             match self.received(frame)? {
                 None => {}
                 Some(Frame::Text(text)) => match serde_json::from_str(&text) {
-                    Ok(In::Authenticate { token, resume }) => return Ok((token, resume)),
-                    // The old client may ask before it has an answer. Nothing runs cells yet.
-                    Ok(In::RunCell {}) => {}
+                    Ok(ClientMessage::Authenticate { token, resume }) => return Ok((token, resume)),
+                    // The old client may send this before it is signed in. Nothing runs cells yet.
+                    Ok(ClientMessage::RunCell {}) => {}
                     _ => return Err(not_signed_in()),
                 },
                 Some(Frame::Binary) => return Err(not_signed_in()),
@@ -61,7 +61,7 @@ impl Socket {
         }
     }
 
-    /// Goes on with another token of the same user, or as before.
+    /// Takes in the outcome of a renewed sign-in: a token of the same user, or an error to report.
     pub(crate) fn refresh(&mut self, renewed: Result<SignedIn, Problem>, lifetime: &mut Lifetime) -> Result<(), End> {
         let told = match renewed {
             Ok(signed_in) if Some(&signed_in.user) == self.user.as_ref() => {
@@ -77,13 +77,13 @@ impl Socket {
     }
 }
 
-/// Waits until the user may not use the server any more.
+/// Waits until the user is deactivated.
 pub(crate) async fn inactive(shared: &AppState, user: &UserId) -> End {
     let authenticator = &shared.settings.authenticator;
     let mut checks = ticks(shared.settings.sockets.check_every);
     loop {
         checks.tick().await;
-        // That it cannot be said now is no reason to throw anybody out.
+        // An unavailable directory disconnects no user.
         if let Err(error @ AuthError::Inactive) = authenticator.check_active(user).await {
             return failed(&error.into());
         }

@@ -1,4 +1,4 @@
-//! One socket, from its upgrade to its end.
+//! A socket, from its upgrade to its end.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -17,29 +17,31 @@ use tokio::sync::watch;
 use super::end::End;
 use super::flow::Flow;
 use super::frames::CheckedFrames;
-use super::limiter::Full;
 use super::messages;
 use super::outbox::Outbox;
+use super::sockets::Sockets;
 use crate::app_state::AppState;
+use crate::limiters::socket_limiter::Full;
 use crate::problem::Problem;
 
-/// How long a client may take to answer the end of its socket, before the connection is closed under it.
+/// Time limit for the client's close frame, after which the connection is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One socket.
+/// A socket.
 pub(crate) struct Socket {
     pub(crate) shared: Arc<AppState>,
+    pub(crate) sockets: Arc<Sockets>,
     pub(crate) stream: AggregatedMessageStream,
     frames: CheckedFrames,
     pub(crate) outbox: Outbox,
     pub(crate) stopping: watch::Receiver<bool>,
-    /// Who it is, once it has signed in.
+    /// The user, once the socket has signed in.
     pub(crate) user: Option<UserId>,
-    /// When the client last gave a sign of life.
+    /// Time of the last sign of life of the client.
     pub(crate) heard: Instant,
 }
 
-/// Something that a client sent and that is for us, not for the protocol.
+/// A message of the client, as opposed to a control frame.
 pub(crate) enum Frame {
     Text(ByteString),
     Binary,
@@ -47,18 +49,18 @@ pub(crate) enum Frame {
 
 impl Socket {
     pub(crate) fn new(
-        shared: Arc<AppState>,
+        (shared, sockets): (Arc<AppState>, Arc<Sockets>),
         session: Session,
         (stream, frames): (AggregatedMessageStream, CheckedFrames),
         flow: Rc<Flow>,
     ) -> Self {
-        let stopping = shared.sockets.stopping.subscribe();
+        let stopping = sockets.stopping.subscribe();
         let outbox = Outbox::new(session, flow);
-        Self { shared, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
+        Self { shared, sockets, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
     }
 
-    /// Serves the client until one of the two ends it. Returns whether both have said so: the server is then the one that
-    /// closes the connection (RFC 6455, section 7.1.1).
+    /// Serves the client until either side ends the socket. Returns whether both have sent a close frame: the server then closes
+    /// the connection (RFC 6455, section 7.1.1).
     pub(crate) async fn run(mut self, address: Option<IpAddr>, path: String) -> bool {
         let began = Instant::now();
         let end = match self.serve(address, &path).await {
@@ -73,23 +75,23 @@ impl Socket {
         if end.is_clients {
             return true;
         }
-        // The connection is closed only when the client has seen the end: closing it on what it still sends would make its
-        // system throw away what it has not read.
+        // The connection is closed only when the client has read the close frame: closing it while the client still sends would
+        // make the client's system discard what it has not read.
         timeout(CLOSE_TIMEOUT, self.frames.discard()).await.unwrap_or(false)
     }
 
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
         let settings = &self.shared.settings.sockets;
-        let waiting = self.shared.sockets.limiter.wait(address, settings).map_err(full)?;
-        let (permit, signed_in, resume) = self.sign_in(waiting).await?;
-        self.outbox.keep(permit);
+        let pending = self.shared.socket_limiter.admit(address, settings).map_err(full)?;
+        let (permit, signed_in, resume) = self.sign_in(pending).await?;
+        self.outbox.hold_permit(permit);
         self.user = Some(signed_in.user.clone());
         self.outbox.push(messages::authenticated(signed_in.user.as_str()).map_err(unwritable)?);
         self.outbox.send().await?;
         self.watch(path, signed_in, resume).await
     }
 
-    /// What the client sent, after the protocol's own frames have been seen to.
+    /// Handles control frames, and returns the message of another frame.
     pub(crate) fn received(
         &mut self,
         frame: Option<Result<AggregatedMessage, ProtocolError>>,
@@ -112,9 +114,9 @@ impl Socket {
     }
 }
 
-/// Ends when the server begins to stop.
+/// Waits until the server begins to stop.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // Without the other end there is no server either.
+    // If the sender is dropped, the server is gone too.
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
@@ -125,12 +127,12 @@ pub(crate) fn full(full: Full) -> End {
     })
 }
 
-/// No message of ours should be impossible to write.
+/// The end of a socket whose message cannot be serialised.
 pub(crate) fn unwritable(error: serde_json::Error) -> End {
     failed(&Problem::unwritable(error))
 }
 
-/// How a socket ends that cannot go on for this reason.
+/// Returns the end of a socket that has this problem, and logs it.
 pub(crate) fn failed(problem: &Problem) -> End {
     let message = problem.to_string();
     let failure = problem.chain().map(|chain| chain.to_string());

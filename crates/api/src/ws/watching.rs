@@ -1,30 +1,29 @@
-//! A socket that has signed in: what happens to the notebook goes out, what the client wants comes in.
+//! A socket that has signed in: events of the notebook go out, messages of the client come in.
 
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use actix_web::rt::time::{interval_at, sleep_until};
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
 use quire_domain::UserId;
 use quire_service::{Event, EventKind, Seq, ServiceError, Watch};
-use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::end::End;
 use super::event_messages::MessagesError;
 use super::lifetime::Lifetime;
-use super::messages::{self, In, resync, write};
+use super::messages::{self, ClientMessage, resync, write};
 use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
+use super::timers::{ticks, until};
 use crate::auth::SignedIn;
-use crate::path::decode;
+use crate::extract::decode;
 
-/// After so many pings without a sign of life the client counts as gone.
-const MISSED_PINGS: u32 = 3;
+/// Periods of pings without a sign of life after which the client is gone.
+const MAX_MISSED_PINGS: u32 = 3;
 
 impl Socket {
     /// Watches the notebook that the path names.
@@ -34,7 +33,7 @@ impl Socket {
         SignedIn { user, expires_at, .. }: SignedIn,
         resume: Option<String>,
     ) -> Result<Infallible, End> {
-        // A position that says nothing here is one of elsewhere.
+        // A position that cannot be read is treated as one of another server.
         let elsewhere = Position { seq: Seq { epoch: Uuid::nil(), number: 0 }, seen: None };
         let mut resume = resume.map(|text| text.parse().unwrap_or(elsewhere));
         let shared = self.shared.clone();
@@ -53,7 +52,7 @@ impl Socket {
                     if let Some(frame) = self.received(frame)?
                         && let Some(token) = self.act(&frame)?
                     {
-                        // Nothing waits for this but what the client says next.
+                        // Only further messages of the client wait for this.
                         let shared = &shared;
                         renewal.set(async move { shared.sign_in(&token).await }.fuse());
                     }
@@ -63,19 +62,19 @@ impl Socket {
                     self.refresh(renewed, &mut lifetime)?;
                 }
                 event = next(&mut watch, idle) => self.tell(event, &user, resume.take()).await?,
-                // A client that takes what it is sent is there.
+                // A client that reads is alive.
                 () = self.outbox.room() => self.heard = Instant::now(),
                 _ = pings.tick() => {
                     // While it is not listened to, it can give no sign.
-                    if renewal.is_terminated() && self.heard.elapsed() > settings.ping_every * MISSED_PINGS {
+                    if renewal.is_terminated() && self.heard.elapsed() > settings.ping_every * MAX_MISSED_PINGS {
                         return Err(End::gone());
                     }
                     self.outbox.ping().await?;
                 }
                 end = &mut inactive => return Err(end),
                 () = until(lifetime.ends(settings)) => {
-                    // Asked only now, since users make requests far more often than sockets come to their end.
-                    if let Some(requested) = shared.sockets.last_request(&user) {
+                    // Read only now, because requests are far more frequent than ends of sockets.
+                    if let Some(requested) = shared.socket_limiter.last_request(&user) {
                         lifetime.prolong(requested);
                     }
                     if lifetime.ends(settings).is_some_and(|end| end <= Instant::now()) {
@@ -87,8 +86,8 @@ impl Socket {
         }
     }
 
-    /// Ids in the path are as the client has them. Browsers encode some characters all the same; so what is no notebook
-    /// as it stands is decoded.
+    /// Opens the notebook of the path. Ids in it are not percent-encoded, but browsers encode some characters all the same: an id
+    /// of no notebook is decoded and tried again.
     async fn open(&self, user: &UserId, path: &str, resume: Option<Seq>) -> Result<Watch, ServiceError> {
         match self.open_exactly(user, path, resume).await {
             Err(ServiceError::UnknownNotebook(_)) if path.contains('%') => {
@@ -108,16 +107,16 @@ impl Socket {
         }
     }
 
-    /// Passes on what has happened. `resume` is there at the first event, if the client has been here before.
+    /// Queues the messages of an event. `resume` is the client's position, at the first event.
     async fn tell(&mut self, event: Option<Arc<Event>>, user: &UserId, resume: Option<Position>) -> Result<(), End> {
-        // Without a word, the notebook's writer task has ended: the server stops, or the notebook was evicted.
+        // Without an event, the notebook's writer task has ended: the server stops, or the notebook was evicted.
         let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
             EventKind::Changed(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
-                match self.shared.sockets.event_messages.of(event, user, &self.shared.answer_bytes).await {
+                match self.sockets.event_messages.of(event, user, &self.shared.response_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
-                    // The client reads the notebook again when it reads at all.
+                    // The client reads the notebook again after that.
                     Err(MessagesError::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
                     Err(MessagesError::Unwritable(error)) => return Err(unwritable(error)),
                 }
@@ -132,32 +131,32 @@ impl Socket {
         Ok(())
     }
 
-    /// Does what the client wants. Returns the token with which it renews its sign-in, if it does.
+    /// Handles a message of the client. Returns the token of a renewed sign-in.
     fn act(&mut self, frame: &Frame) -> Result<Option<String>, End> {
         let said = match frame {
             Frame::Text(text) => serde_json::from_str(text).ok(),
             Frame::Binary => None,
         };
         match said {
-            Some(In::RefreshAuth { token }) => return Ok(Some(token)),
-            // Nothing runs cells yet. Of cells and types that are not known the client is told nothing anyway.
-            Some(In::RunCell {} | In::Unknown) => {}
-            Some(In::Authenticate { .. }) => {
-                let told = messages::error("You have signed in; to renew that, send refresh_auth.");
-                self.outbox.push(told.map_err(unwritable)?);
+            Some(ClientMessage::RefreshAuth { token }) => return Ok(Some(token)),
+            // Nothing runs cells yet. Messages of unknown types are ignored.
+            Some(ClientMessage::RunCell {} | ClientMessage::Unknown) => {}
+            Some(ClientMessage::Authenticate { .. }) => {
+                let message = messages::error("You have signed in; to renew that, send refresh_auth.");
+                self.outbox.push(message.map_err(unwritable)?);
             }
             None => {
-                let told =
+                let message =
                     messages::error("This is no message: it must be a JSON object with a `type` and its fields.");
-                self.outbox.push(told.map_err(unwritable)?);
+                self.outbox.push(message.map_err(unwritable)?);
             }
         }
         Ok(None)
     }
 }
 
-/// Waits for the next event if the client has read those before it. Where it has not, waits only for the end of the watch,
-/// so that a client that does not read keeps no notebook in memory that was evicted.
+/// Waits for the next event if the client has read those before it; otherwise only for the end of the events, so that a client
+/// that does not read holds no evicted notebook in memory.
 ///
 /// Cancel safe: a dropped future loses no event.
 async fn next(watch: &mut Watch, has_read: bool) -> Option<Arc<Event>> {
@@ -170,19 +169,5 @@ async fn next(watch: &mut Watch, has_read: bool) -> Option<Arc<Event>> {
             Some(event) if !matches!(event.kind, EventKind::Deleted) => {}
             last => return last,
         }
-    }
-}
-
-pub(crate) fn ticks(period: Duration) -> actix_web::rt::time::Interval {
-    let period = period.max(Duration::from_millis(1)); // the timer knows no shorter one
-    let mut ticks = interval_at(actix_web::rt::time::Instant::now() + period, period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-async fn until(end: Option<Instant>) {
-    match end {
-        Some(end) => sleep_until(end.into()).await,
-        None => std::future::pending().await,
     }
 }

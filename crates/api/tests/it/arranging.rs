@@ -147,7 +147,7 @@ async fn the_graph_has_nodes_edges_cycles_and_diagnostics() {
     send(&server.as_user("stranger"), get(&format!("{path}/graph"))).await.problem(403, "foreign_notebook");
 }
 
-/// What cells take from one other is told together, so that ids are not repeated for each name.
+/// All names that a cell reads of another are in one edge, so that ids are not repeated for each name.
 #[actix_web::test]
 async fn a_graph_of_many_names_between_few_cells_stays_small() {
     let server = Server::start();

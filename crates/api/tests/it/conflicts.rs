@@ -56,7 +56,7 @@ async fn a_conflict_names_the_cells_that_changed_and_those_that_are_gone() {
     assert_eq!(problem["changed_cells"], json!([{"cell_id": cells[2], "revision": 6, "deleted": false}]));
 }
 
-/// What was deleted before the notebook was opened here is not known, and the answer says so.
+/// Deletions before the notebook was opened here are unknown, and the response says so.
 #[actix_web::test]
 async fn a_conflict_says_when_it_does_not_know_every_deletion() {
     let file = r#"{"id": "old", "user_id": "me", "name": null, "db_conn_string": null, "revision": 7,
@@ -153,7 +153,7 @@ async fn if_match_refuses_with_412_what_expected_revision_refuses_with_409() {
     server.send(delete(etag(&server, &path).await)).await.ok();
 }
 
-/// What may be known of a foreign notebook comes before any precondition.
+/// Another user's notebook is refused before any precondition is checked.
 #[actix_web::test]
 async fn a_strangers_precondition_tells_nothing() {
     let server = Server::start();

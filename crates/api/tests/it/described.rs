@@ -38,7 +38,7 @@ pub(crate) fn check(method: &Method, path: &str, reply: &Reply) {
     }
 }
 
-/// What is described of this request, if anything is.
+/// Returns the operation of a request, if it is described.
 fn operation(method: &Method, path: &str) -> Option<&'static Value> {
     let method = if method == Method::HEAD { "get".to_owned() } else { method.as_str().to_lowercase() };
     let paths = DOCUMENT["paths"].as_object().unwrap();
@@ -57,7 +57,7 @@ pub(crate) fn resolve(value: &'static Value) -> &'static Value {
     DOCUMENT.pointer(place.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("{place} is not there"))
 }
 
-/// Whether the value is what the schema says. Where `whole`, an object has no fields that are not in the schema.
+/// Checks a value against a schema. If `whole`, an object must have no fields that are not in the schema.
 fn fits(schema: &'static Value, value: &Value, whole: bool) -> Result<(), String> {
     let schema = resolve(schema);
     if let Some(parts) = schema["allOf"].as_array() {

@@ -1,4 +1,4 @@
-//! Whatever is sent, the server answers sensibly: nothing is our fault, and every refusal is worded.
+//! Random requests: no response is an internal error, and every error has a body.
 
 use actix_web::http::{Method, Uri};
 use actix_web::rt::System;

@@ -1,4 +1,4 @@
-//! How much is held of bodies that are being received, and of answers that are not read.
+//! Budgets of bytes for bodies that are being received, and for responses that clients do not read.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -84,7 +84,7 @@ async fn bodies_of_all_users_together_have_a_limit_too() {
 #[actix_web::test]
 async fn answers_that_are_not_read_have_a_limit() {
     let mut server = Server::start();
-    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 500 * KIB };
+    server.settings.response_bytes = ByteLimit { server: 900 * KIB, user: 500 * KIB };
     let path = server.notebook().await;
     let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
     server.put(&cell, &json!({"code": "#".repeat(200 * KIB)}).to_string()).await.ok();
@@ -108,10 +108,10 @@ async fn answers_that_are_not_read_have_a_limit() {
 #[actix_web::test]
 async fn what_counts_of_an_answer_is_its_length() {
     let mut server = Server::start();
-    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 700 * KIB };
+    server.settings.response_bytes = ByteLimit { server: 900 * KIB, user: 700 * KIB };
     let path = server.notebook().await;
     let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
-    // Six times as long when it is JSON, which nobody knows before it is written.
+    // Six times as long as JSON, which is not known before it is written.
     server.put(&cell, &json!({"code": format!("#{}", "\u{1}".repeat(100 * KIB))}).to_string()).await.ok();
     let app = app(&server).await;
     let export = get(&format!("{path}/export"));
@@ -125,7 +125,7 @@ async fn what_counts_of_an_answer_is_its_length() {
 #[actix_web::test]
 async fn graphs_that_are_not_read_have_a_limit() {
     let mut server = Server::start();
-    server.settings.answer_bytes = ByteLimit { server: 900 * KIB, user: 500 * KIB };
+    server.settings.response_bytes = ByteLimit { server: 900 * KIB, user: 500 * KIB };
     let path = server.notebook().await;
     let cell = format!("{path}/cells/{}", server.first_cell(&path).await);
     let names: Vec<_> = (0..9_000).map(|n| format!("name_of_some_length_{n:04}=1")).collect();

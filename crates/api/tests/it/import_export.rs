@@ -76,7 +76,7 @@ async fn a_jupyter_notebook_comes_in_is_worked_on_and_goes_out() {
         (&json!("calc"), &json!(["x"]), &json!("success"))
     );
     assert_eq!(cells[1]["outputs"], json!([{"mime_type": "text/html", "data": "<b>1</b>", "metadata": {}}]));
-    // What is kept for Jupyter is nobody's to see.
+    // Fields that are stored for Jupyter are not shown.
     assert!(!shown.to_string().contains("careful") && !shown.to_string().contains("kernelspec"), "{shown}");
 
     let path = path_of(&made);

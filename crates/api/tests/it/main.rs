@@ -12,6 +12,7 @@ mod health;
 mod held;
 mod idempotency;
 mod import_export;
+mod layers;
 mod limits;
 mod lists;
 mod notebooks;

@@ -78,7 +78,7 @@ impl Tab {
         assert_eq!(answer["status"], "ok");
     }
 
-    /// What is shown is what a client that comes now would be shown.
+    /// The state that the client shows equals that of a client that connects now.
     async fn shows_what_is_there(&self, server: &Server) {
         let now = server.get(&self.notebook).await.ok();
         let brief = |cells: &[Value]| {

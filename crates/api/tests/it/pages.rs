@@ -64,7 +64,7 @@ async fn all_that_they_name_is_here() {
 #[actix_web::test]
 async fn the_first_one_says_whether_there_is_sign_in() {
     let server = Server::start();
-    assert!(text(&server.get("/").await).contains("Nobody signs in here"));
+    assert!(text(&server.get("/").await).contains("there is no sign-in"));
     let issuer = crate::sign_in::issuer::Issuer::start();
     let settings = quire_api::Settings { authenticator: issuer.authenticator(), ..server.settings.clone() };
     let api = quire_api::Api::new(server.service.clone(), settings);

@@ -24,7 +24,7 @@ async fn debugging_the_api_shows_no_connection_string() {
     let answer = send(&api, get(&path)).await.ok();
     assert_eq!(answer["db_conn_string"], "postgres://u:••••••••@h/d");
     for shown in [format!("{api:?}"), format!("{api:#?}")] {
-        assert!(shown.contains("answers: 1") && !shown.contains("hunter2") && !shown.contains("postgres"), "{shown}");
+        assert!(shown.contains("cached: 1") && !shown.contains("hunter2") && !shown.contains("postgres"), "{shown}");
     }
 }
 
@@ -145,7 +145,7 @@ async fn what_was_answered_of_a_deleted_notebook_is_not_kept() {
     let (one, other) = (server.notebook().await, server.notebook().await);
     send(&api, get(&one)).await.ok();
     send(&api, to(TestRequest::delete(), &one)).await.ok();
-    assert!(format!("{api:?}").contains("answers: 0"));
+    assert!(format!("{api:?}").contains("cached: 0"));
 
     // Deleted by another way than this API, so that only answering about others can tell.
     send(&api, get(&other)).await.ok();
@@ -155,5 +155,5 @@ async fn what_was_answered_of_a_deleted_notebook_is_not_kept() {
         send(&api, get(&server.notebook().await)).await.ok();
     }
     let shown = format!("{api:?}");
-    assert!(shown.contains("answers: 100"), "{shown}");
+    assert!(shown.contains("cached: 100"), "{shown}");
 }

@@ -68,7 +68,7 @@ impl Server {
             sockets: quire_api::SocketSettings::default(),
             user_requests: 1_000,
             body_bytes: Settings::BODY_BYTES,
-            answer_bytes: Settings::ANSWER_BYTES,
+            response_bytes: Settings::RESPONSE_BYTES,
         };
         Self { dir, service, settings }
     }
@@ -182,10 +182,10 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// What every answer has, of whatever kind.
+    /// Checks the headers that every response has.
     pub(crate) fn check_envelope(&self) {
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
-        // Pages are for everybody and may be kept; all else is somebody's.
+        // Pages may be cached; all other responses are private to a user.
         let is_json = self.header("content-type").is_none_or(|kind| kind.ends_with("json"));
         assert!(self.header("cache-control") == Some("no-store") || !is_json, "{self:?}");
         assert_eq!(self.header("vary"), Some("Origin"));

@@ -119,7 +119,7 @@ async fn another_users_or_a_bad_token_renews_nothing() {
 #[derive(Debug, Default)]
 struct Directory {
     inactive: AtomicBool,
-    /// Whoever has this holds all answers up.
+    /// Holds up all answers, while this is locked.
     gate: RwLock<()>,
     asked: Notify,
     asking: AtomicUsize,
@@ -173,7 +173,7 @@ async fn a_user_who_becomes_inactive_loses_sockets() {
     listening.stop().await;
 }
 
-/// Whoever has shown a token has done what there is to do: how long it takes to check is no matter of `sign_in_within`, it
+/// A client that has sent a token has done its part: the time of the check does not count to `sign_in_within`, it
 /// is not told that it may not come again, and no silent socket takes its place.
 #[actix_web::test]
 async fn a_slow_directory_is_not_the_clients_fault() {

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::Server;
 
-/// Whatever a test waits for comes within this time, or the test has failed.
+/// Time limit of a test's waits, beyond which the test fails.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A server that listens on a port of its own.
@@ -110,7 +110,7 @@ impl Client {
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
-    /// What comes next, whatever it is but a ping or pong.
+    /// Returns the next frame that is no ping or pong.
     pub(crate) async fn next(&mut self) -> Message {
         let next = async {
             loop {

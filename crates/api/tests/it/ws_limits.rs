@@ -1,4 +1,4 @@
-//! What a socket may cost.
+//! Limits of sockets.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn a_watcher_that_does_not_read_is_ended_when_its_notebook_is_evicted() {
     listening.stop().await;
 }
 
-/// "It sends no pings: Quire pings every 20 s"; whoever does not answer is cut off.
+/// "It sends no pings: Quire pings every 20 s"; a client that does not answer is disconnected.
 #[actix_web::test]
 async fn a_client_is_pinged_and_cut_off_when_it_never_answers() {
     let listening = Listening::with(|sockets| sockets.ping_every = Duration::from_millis(100));

@@ -64,7 +64,7 @@ async fn they_get_403_on_every_route_and_in_development_mode_too() {
     }
 }
 
-/// What was answered to them while they were active is not theirs any more either.
+/// Recorded responses of a user who is deactivated are not replayed either.
 #[actix_web::test]
 async fn they_get_no_answer_again() {
     let mut server = Server::start();
@@ -93,7 +93,7 @@ async fn the_address_that_a_token_holds_is_noted() {
     assert_eq!(users.email("gone"), None);
 }
 
-/// How long what it said last counts is a matter of time, which `auth::standing` tests by itself.
+/// The lifetime of its last report is tested in `auth::user_status`.
 #[actix_web::test]
 async fn without_a_directory_nobody_of_whom_it_has_said_nothing_comes_in() {
     let users = Users::of(&[]);

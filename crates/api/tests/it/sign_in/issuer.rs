@@ -1,4 +1,4 @@
-//! Clerk as the tests need it: somebody who signs anything, and serves the keys to check it with.
+//! A stand-in for Clerk, which signs any token and serves the keys.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -80,7 +80,7 @@ pub(crate) struct Issuer {
 }
 
 struct State {
-    /// What is answered; `None` breaks the connection off.
+    /// The response; `None` closes the connection.
     answer: Option<String>,
     asked: usize,
 }
@@ -92,7 +92,7 @@ impl Issuer {
         let signer = Signer::issuer();
         let state = Arc::new(Mutex::new(State { answer: None, asked: 0 }));
         let serving = Arc::clone(&state);
-        // Ends with the process: nobody asks it anything after its test.
+        // Ends with the process: no request comes after its test.
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 serve(stream.unwrap(), &serving);
@@ -116,7 +116,7 @@ impl Issuer {
         self.state.lock().unwrap().answer = None;
     }
 
-    /// How often the keys have been asked for.
+    /// Number of requests for the keys.
     pub(crate) fn asked(&self) -> usize {
         self.state.lock().unwrap().asked
     }

@@ -1,4 +1,4 @@
-//! When the issuer's keys are fetched. How long they are kept is a matter of time, which `auth::keys` tests by itself.
+//! Fetches of the issuer's keys. Their lifetime in the cache is tested in `auth::keys`.
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;

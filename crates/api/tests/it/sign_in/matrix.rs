@@ -1,4 +1,4 @@
-//! Every route of the router with everything that is no sign-in, and with somebody else's.
+//! Every route of the router without a valid sign-in, and with another user's.
 
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
@@ -12,9 +12,9 @@ use serde_json::json;
 use super::issuer::{Issuer, PEM, Signer, header, seconds, unsigned, with};
 use crate::support::{Reply, Server, get, patterns, send, with_json};
 
-/// What anybody may ask: load balancers hold no token.
+/// Routes of load balancers, which have no token.
 const OPEN: [&str; 3] = ["/health", "/livez", "/readyz"];
-/// What anybody may read, though not more than read: what this is and how it is used. It holds no data, and who has no
+/// Routes that need no sign-in to be read: pages and the description. They hold no data, and a reader who has no
 /// token yet must be able to learn that one is needed.
 const PAGES: [&str; 7] = [
     "/",

@@ -1,4 +1,4 @@
-//! How many requests a user may make.
+//! The rate limit on a user's requests.
 
 use std::num::NonZeroU32;
 

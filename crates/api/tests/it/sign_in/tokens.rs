@@ -1,4 +1,4 @@
-//! Which tokens are taken.
+//! Tokens that are accepted, and tokens that are refused.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::issuer::{Issuer, ORIGIN, PEM, Signer, header, seconds, with};
 
-/// Why a token is refused.
+/// Returns the fault of a token that is refused.
 pub(super) async fn refusal(authenticator: &Authenticator, token: &str) -> String {
     match authenticator.authenticate(token).await {
-        Err(AuthError::Refused(refusal)) => refusal.to_string(),
+        Err(AuthError::InvalidToken(fault)) => fault.to_string(),
         other => panic!("{other:?}"),
     }
 }

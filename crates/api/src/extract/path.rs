@@ -1,0 +1,84 @@
+//! Ids in paths: percent-encoded, opaque, with short names for the caller's own notebooks.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use quire_domain::{CellId, NotebookId};
+
+use super::caller::{app_state, caller};
+use crate::problem::{Code, Problem};
+
+/// The id of the notebook in the path, with `blank` and `demo` resolved.
+pub(crate) struct NotebookPath(pub(crate) NotebookId);
+
+/// The id of the cell in the path.
+pub(crate) struct CellPath(pub(crate) CellId);
+
+impl FromRequest for NotebookPath {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let read = || {
+            let text = segment(request, 3)?;
+            Ok(Self(app_state(request)?.service.resolve(&caller(request)?.0, &text)?))
+        };
+        ready(read())
+    }
+}
+
+impl FromRequest for CellPath {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(segment(request, 5).and_then(|text| cell_id(&text).map(Self)))
+    }
+}
+
+/// Reads a cell's id. A text that is no valid id names no cell.
+pub(crate) fn cell_id(text: &str) -> Result<CellId, Problem> {
+    CellId::new(text).map_err(|_invalid| Problem::new(Code::UnknownCell, "No cell can have this id."))
+}
+
+/// Returns a segment of `/api/notebooks/{3}/cells/{5}`, of the path as it was sent: the router's own decoding replaces bytes that
+/// are not UTF-8, and would give another id.
+fn segment(request: &HttpRequest, index: usize) -> Result<Cow<'_, str>, Problem> {
+    let text = request.uri().path().split('/').nth(index).unwrap_or_default();
+    decode(text).ok_or_else(|| Problem::new(Code::BadRequest, "The path is not percent-encoded UTF-8."))
+}
+
+/// Percent-decodes once; `None` when an escape is broken or the result is not UTF-8.
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' { hex(rest.next()?)? << 4 | hex(rest.next()?)? } else { byte });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn decoding_is_strict_and_happens_once() {
+        let good = [("a-b", "a-b"), ("a%2Fb", "a/b"), ("%25%32%35", "%25"), ("%C3%A4", "ä"), ("a+b", "a+b")];
+        for (text, decoded) in good {
+            assert_eq!(decode(text).as_deref(), Some(decoded), "{text}");
+        }
+        for bad in ["%", "%2", "%zz", "%+1", "%ff", "%C3"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+}
