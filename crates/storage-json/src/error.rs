@@ -106,16 +106,16 @@ impl Error {
         }
     }
 
-    /// For a caller for whom it was about answers, not about a notebook.
-    pub(crate) fn of_answers(self) -> StoreError {
+    /// Returns the error of a call that was about idempotency records, not about a notebook.
+    pub(crate) fn of_records(self) -> StoreError {
         match self {
             Self::AlreadyRecorded => StoreError::AlreadyRecorded,
             Self::DurabilityUnknown(_) => StoreError::Unavailable {
-                reason: "whether the answered change survives a loss of power is not known".into(),
+                reason: "whether the recorded change survives a loss of power is not known".into(),
                 source: Some(Box::new(self)),
             },
             other => StoreError::Unavailable {
-                reason: "the log of answers cannot be written".into(),
+                reason: "the log of idempotency records cannot be written".into(),
                 source: Some(Box::new(other)),
             },
         }

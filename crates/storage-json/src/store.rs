@@ -166,17 +166,17 @@ fn committed(version: Version) -> Committed {
 impl IdempotencyRepository for JsonNotebookStore {
     async fn put_records(&self, records: &[IdempotencyRecord]) -> Result<(), StoreError> {
         let records = records.to_vec();
-        self.change(move |engine| engine.answers.keep(&records)).await.map_err(Error::of_answers)
+        self.change(move |engine| engine.records.keep(&records)).await.map_err(Error::of_records)
     }
 
     async fn record(&self, lookup: RecordLookup<'_>) -> Result<Option<IdempotencyRecord>, StoreError> {
         let (user, RecordLookup { key, now, .. }) = (lookup.user.clone(), lookup);
-        self.run(move |engine| engine.answer(&user, key, now)).await.map_err(Error::of_answers)
+        self.run(move |engine| engine.record(&user, key, now)).await.map_err(Error::of_records)
     }
 
     async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         let users = users.to_vec();
-        self.change(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
+        self.change(move |engine| Ok(engine.records.forget(&users, now)?)).await.map_err(Error::of_records)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::names;
 use crate::results::{self, Latest, ResultsFile};
 
 impl Engine {
-    pub(crate) fn create(&self, notebook: &Notebook, answers: &[IdempotencyRecord]) -> Result<Version, Error> {
+    pub(crate) fn create(&self, notebook: &Notebook, records: &[IdempotencyRecord]) -> Result<Version, Error> {
         let slot = self.slot(&notebook.id);
         let mut slot = lock(&slot);
         if self.look(&notebook.id, Freshness::State)?.is_some() {
@@ -29,7 +29,7 @@ impl Engine {
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
         let then = || FileState::Content(Digest::of(text.as_bytes()));
-        let created = self.answers.begin(&self.notebooks, &notebook.id, then, answers).and_then(|changing| {
+        let created = self.records.begin(&self.notebooks, &notebook.id, then, records).and_then(|changing| {
             let created = self.create_file(notebook, text.as_bytes());
             match (changing, &created) {
                 (Some(changing), Ok(_)) => changing.happened(),
@@ -73,7 +73,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn delete(&self, id: &NotebookId, base: Base, answers: &[IdempotencyRecord]) -> Result<(), Error> {
+    pub(crate) fn delete(&self, id: &NotebookId, base: Base, records: &[IdempotencyRecord]) -> Result<(), Error> {
         let slot = self.slot(id);
         let mut slot = lock(&slot);
         // The content is compared when the file is removed, so its state is enough to begin with.
@@ -81,7 +81,7 @@ impl Engine {
         if current.known.base() != base {
             return Err(Error::Mismatch(base.revision));
         }
-        let changing = self.answers.begin(&self.notebooks, id, || FileState::Gone, answers)?;
+        let changing = self.records.begin(&self.notebooks, id, || FileState::Gone, records)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
             Removed::Missing => {

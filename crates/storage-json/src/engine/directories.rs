@@ -43,7 +43,7 @@ impl Engine {
             let taken = lock::take(&self.ours, &self.notebooks, &self.root).map_err(Error::LockLost)?;
             *lock(&self.lock) = taken;
         }
-        self.answers.restore().map_err(Error::Restore)?;
+        self.records.restore().map_err(Error::Restore)?;
         self.index().restore();
         Ok(())
     }
@@ -51,8 +51,8 @@ impl Engine {
     /// Tells that something of ours is missing. No lock is held while the disk is asked, so that changes of different
     /// notebooks wait neither for one another's look nor for one that hangs.
     fn is_incomplete(&self) -> bool {
-        let (answers, index) = (self.answers.known_log(), self.index().known_log());
-        let files = [Some(self.known_lock()), answers, index];
+        let (records, index) = (self.records.known_log(), self.index().known_log());
+        let files = [Some(self.known_lock()), records, index];
         !self.ours.is_in(&self.notebooks, OURS)
             || self.missing_children().next().is_some()
             || files.iter().flatten().any(|file| self.ours.has_lost(file))

@@ -12,7 +12,7 @@ fn open(dir: &TempDir) -> Engine {
     Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap()
 }
 
-fn answer() -> IdempotencyRecord {
+fn record() -> IdempotencyRecord {
     let (key, request) = (IdempotencyKey([1; 32]), RequestDigest([0; 32]));
     IdempotencyRecord {
         user: UserId::new("ann").unwrap(),
@@ -48,7 +48,7 @@ fn happened<T>(done: Result<T, Error>) -> bool {
 }
 
 /// Looks at the notebook's cells as the running store shows them and as the next one finds them, and at what is left.
-fn check(engine: Engine, dir: &TempDir, expected: Option<&Notebook>, is_answered: bool) -> Engine {
+fn check(engine: Engine, dir: &TempDir, expected: Option<&Notebook>, is_recorded: bool) -> Engine {
     let look = |engine: &Engine| {
         let found = engine.load(&NotebookId::new("x").unwrap()).unwrap().map(|loaded| loaded.notebook);
         // What is stored of a cell; its analysis is made anew.
@@ -58,8 +58,8 @@ fn check(engine: Engine, dir: &TempDir, expected: Option<&Notebook>, is_answered
             (notebook.revision, cells.collect::<Vec<_>>())
         };
         assert_eq!(found.as_ref().map(cells), expected.map(cells));
-        let found = engine.answer(&answer().user, answer().key, Timestamp::default()).unwrap();
-        assert_eq!(found.is_some(), is_answered);
+        let found = engine.record(&record().user, record().key, Timestamp::default()).unwrap();
+        assert_eq!(found.is_some(), is_recorded);
     };
     look(&engine);
     assert_eq!(std::fs::read_dir(dir.path().join(".quire/tmp")).unwrap().count(), 0);
@@ -88,7 +88,7 @@ fn a_commit_is_whole_or_not_there() {
             Edit::UpdateCell { id: id.clone(), code: "x".repeat(700).into() },
             Edit::SetResults { id, results: Arc::new(results) },
         ];
-        let next = commit(&mut open, &edits, vec![answer()]);
+        let next = commit(&mut open, &edits, vec![record()]);
         if happened(with_room(bytes, || engine.commit(&next))) {
             check(engine, &dir, Some(&next.after), true);
             done += 1;
@@ -109,12 +109,12 @@ fn a_notebook_is_made_whole_or_not_at_all() {
     for bytes in (0..1_500).step_by(43) {
         let dir = TempDir::new().unwrap();
         let engine = open(&dir);
-        if happened(with_room(bytes, || engine.create(&notebook("x"), &[answer()]))) {
+        if happened(with_room(bytes, || engine.create(&notebook("x"), &[record()]))) {
             check(engine, &dir, Some(&notebook("x")), true);
             done += 1;
         } else {
             let engine = check(engine, &dir, None, false);
-            engine.create(&notebook("x"), &[answer()]).unwrap();
+            engine.create(&notebook("x"), &[record()]).unwrap();
             check(engine, &dir, Some(&notebook("x")), true);
             refused += 1;
         }

@@ -1,7 +1,7 @@
 //! The store's work, blocking: what the trait's methods do, one notebook at a time.
 //!
 //! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then that
-//! of the answers or the index's. Whoever looks at a notebook's file in order to note what it holds has the notebook's
+//! of the idempotency records or the index's. Whoever looks at a notebook's file in order to note what it holds has the notebook's
 //! slot, so that our own half-done commit is never taken for an edit from outside.
 
 mod commit;
@@ -49,7 +49,7 @@ pub(crate) struct Engine {
     ours: Arc<Folder>,
     temporaries: Folder,
     outputs: Arc<Folder>,
-    pub(crate) answers: IdempotencyRecords,
+    pub(crate) records: IdempotencyRecords,
     index: Mutex<Index>,
     slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
     /// The directory's state when all names in it were last looked at; held while a list looks at them. Nobody who has it waits
@@ -108,14 +108,14 @@ impl Engine {
         Ok(self.index().list(filter.owner.as_ref(), page))
     }
 
-    /// The answer that is kept there.
-    pub(crate) fn answer(
+    /// Returns the idempotency record of this key.
+    pub(crate) fn record(
         &self,
         user: &UserId,
         key: IdempotencyKey,
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, Error> {
-        self.answers.find(&self.notebooks, user, key, now)
+        self.records.find(&self.notebooks, user, key, now)
     }
 
     /// Sums up what an owner's notebooks take on disk, with their results.

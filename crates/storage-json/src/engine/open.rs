@@ -35,7 +35,7 @@ impl Engine {
             ours: Arc::clone(&ours),
             temporaries,
             outputs,
-            answers: IdempotencyRecords::open(ours).map_err(failed("read answers"))?,
+            records: IdempotencyRecords::open(ours).map_err(failed("read idempotency records"))?,
             index: Mutex::new(Index::new(log)),
             slots: Mutex::new(HashMap::new()),
             names_seen: Mutex::new(None),
@@ -50,7 +50,7 @@ impl Engine {
             (found, FileState::Gone) => matches!(found, Found::Nothing),
             (Found::Damaged(..) | Found::Nothing, FileState::Content(_)) => false,
         };
-        engine.answers.decide(&engine.notebooks, is_so).map_err(failed("sync the names"))?;
+        engine.records.decide(&engine.notebooks, is_so).map_err(failed("sync the names"))?;
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
         Ok(engine)
     }

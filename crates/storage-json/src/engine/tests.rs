@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 
-fn answer(key: u8) -> IdempotencyRecord {
+fn record(key: u8) -> IdempotencyRecord {
     let user = UserId::new("ann").unwrap();
     let (key, request) = (IdempotencyKey([key; 32]), RequestDigest([0; 32]));
     IdempotencyRecord { user, key, request, outcome: "{}".into(), at: Timestamp::default() }
@@ -19,7 +19,7 @@ fn edit(open: &mut OpenNotebook, key: u8) -> OwnedCommit {
     let (cell_type, code) = (CellType::Python, "x".into());
     let insert = Edit::InsertCell { id: CellId::new(format!("c{key}")).unwrap(), cell_type, code, place: Place::End };
     let change = open.apply(&insert, None, Timestamp::default()).unwrap().unwrap();
-    let (id, after, records) = (CommitId(Uuid::new_v4()), open.notebook().clone(), vec![answer(key)]);
+    let (id, after, records) = (CommitId(Uuid::new_v4()), open.notebook().clone(), vec![record(key)]);
     OwnedCommit { id, base, changes: vec![Arc::new(change)], after, records, whole: false }
 }
 
@@ -30,17 +30,17 @@ fn what_may_not_last_is_not_answered_until_it_does() {
     let mut engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
     let sound = || Folder::open(dir.path()).unwrap();
     let unsound = || Folder::unsyncable(dir.path());
-    let look = |engine: &Engine, key| engine.answer(&answer(key).user, answer(key).key, Timestamp::default());
+    let look = |engine: &Engine, key| engine.record(&record(key).user, record(key).key, Timestamp::default());
     let new = |id: &str| {
         let id = NotebookId::new(id).unwrap();
         Notebook::new(id, Life::UNRECORDED, UserId::new("ann").unwrap(), Timestamp::default())
     };
 
     engine.notebooks = unsound();
-    let made = engine.create(&new("x"), &[answer(1)]);
+    let made = engine.create(&new("x"), &[record(1)]);
     assert!(matches!(made, Err(Error::DurabilityUnknown(_))), "{made:?}");
     assert!(matches!(look(&engine, 1), Err(Error::DurabilityUnknown(_))));
-    let twin = engine.create(&new("y"), &[answer(1)]);
+    let twin = engine.create(&new("y"), &[record(1)]);
     assert!(matches!(twin, Err(Error::AlreadyRecorded)), "{twin:?}");
     // What is done next would take from the file what it shows of this.
     let mut open = OpenNotebook::open(new("x"));
@@ -59,7 +59,7 @@ fn what_may_not_last_is_not_answered_until_it_does() {
     assert!(look(&engine, 2).unwrap().is_some());
 
     engine.notebooks = unsound();
-    let gone = engine.delete(&NotebookId::new("x").unwrap(), open.notebook().base(), &[answer(3)]);
+    let gone = engine.delete(&NotebookId::new("x").unwrap(), open.notebook().base(), &[record(3)]);
     assert!(matches!(gone, Err(Error::DurabilityUnknown(_))), "{gone:?}");
     assert!(matches!(look(&engine, 3), Err(Error::DurabilityUnknown(_))));
     engine.notebooks = sound();

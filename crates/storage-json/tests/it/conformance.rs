@@ -1,9 +1,9 @@
-//! The suite that every store passes.
+//! The suite that every store passes, and with it the wrapper that the server has around this one.
 
 use std::sync::Arc;
 
-use quire_storage::NotebookStore;
-use quire_storage::conformance::{Failure, StoreBuilder};
+use quire_storage::conformance::{Failure, StoreBuilder, Wrapped};
+use quire_storage::{NotebookStore, Traced, store_spans};
 use quire_storage_json::{JsonNotebookStore, Options};
 use tempfile::TempDir;
 
@@ -29,3 +29,13 @@ impl StoreBuilder for Directory {
 }
 
 quire_storage::conformance_tests!(Directory);
+
+mod traced {
+    use super::*;
+
+    fn traced(store: Arc<dyn NotebookStore>) -> Arc<dyn NotebookStore> {
+        Arc::new(Traced::new(store, store_spans!("json")))
+    }
+
+    quire_storage::conformance_tests!(Wrapped(Directory, traced));
+}

@@ -1,4 +1,4 @@
-//! Comparing what is loaded with what was stored.
+//! Comparisons of loaded notebooks with stored ones, and an editor of one notebook.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(super) async fn is_stored(store: &dyn NotebookStore, expected: &Notebook) ->
     same_notebook(expected, &load(store, &expected.id).await?.notebook)
 }
 
-/// Fails with the first difference, but for what is not stored.
+/// Fails with the first difference in anything that is stored.
 pub(super) fn same_notebook(expected: &Notebook, actual: &Notebook) -> Result<(), Failure> {
     same("the id", &expected.id, &actual.id)?;
     same("the life", &expected.life, &actual.life)?;
@@ -106,7 +106,7 @@ pub(super) fn exists(error: &StoreError) -> bool {
     matches!(error, StoreError::AlreadyExists { .. })
 }
 
-/// A caller who edits one notebook.
+/// An editor of one notebook.
 #[derive(Debug)]
 pub(super) struct Editor<'a> {
     pub(super) store: &'a dyn NotebookStore,
@@ -174,7 +174,7 @@ pub(super) fn new_commit() -> CommitId {
     CommitId(Uuid::new_v4())
 }
 
-/// A time so many microseconds after a fixed one.
+/// Returns the time that is this many microseconds after a fixed one.
 pub(super) fn time(micros: i64) -> Timestamp {
     Timestamp::from_timestamp_micros(1_767_225_600_000_000 + micros).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Many callers at once.
+//! Concurrent calls.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -13,7 +13,7 @@ use super::samples::{empty, insert, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 use crate::{Commit, NotebookStore, NotebookStoreExt as _};
 
-/// Of commits on one base made at once, exactly one succeeds, and its change is the one that is stored.
+/// Of concurrent commits on one base, exactly one succeeds, and its change is the one that is stored.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -51,7 +51,7 @@ pub async fn of_two_commits_on_one_base_one_succeeds<B: StoreBuilder>(builder: &
     Ok(())
 }
 
-/// Thirty-two callers who each add a cell, and try again when another was first, have added thirty-two in the end.
+/// Thirty-two concurrent writers, each of which adds a cell and retries after a mismatch, add thirty-two cells.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -85,7 +85,7 @@ pub async fn many_writers_lose_nothing<B: StoreBuilder>(builder: &B) -> Result<(
     same("the revision", &Revision(WRITERS), &notebook.revision)
 }
 
-/// Who loads while others commit sees every commit wholly or not at all, results included, and never goes back.
+/// A load during commits shows each commit wholly or not at all, results included, and never an older state than the load before.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -138,7 +138,7 @@ async fn write_groups(store: &dyn NotebookStore, id: &NotebookId) -> Result<(), 
     Ok(())
 }
 
-/// A call whose future is dropped has made its change wholly or not at all, and the store goes on working.
+/// A call whose future is dropped makes its change wholly or not at all, and the store goes on working.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -197,7 +197,7 @@ async fn drop_after<T>(steps: usize, future: impl Future<Output = T>) {
     }
 }
 
-/// Work on many notebooks at once comes out as if each had been alone.
+/// Concurrent work on many notebooks has the result of the same work on each alone.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -228,7 +228,7 @@ pub async fn notebooks_do_not_disturb_each_other<B: StoreBuilder>(builder: &B) -
     Ok(())
 }
 
-/// A store that works says that it does.
+/// A store that works reports itself as healthy.
 ///
 /// # Errors
 /// When the store does not conform.

@@ -1,4 +1,4 @@
-//! Creating and deleting.
+//! Creation and deletion.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::samples::{full, insert, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 use crate::{Delete, ListFilter, NotebookStoreExt as _, PageRequest};
 
-/// What is not there loads as `None`; changing or deleting it is refused.
+/// A missing notebook loads as `None`; changing or deleting it is refused.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -34,7 +34,7 @@ pub async fn missing_notebooks_are_reported<B: StoreBuilder>(builder: &B) -> Res
     refused("deleting a deleted notebook", store.delete(Delete { id: &id, base, record: None }).await, is_not_found)
 }
 
-/// A notebook's owner is told, also after it was replaced by another's, and nobody's when it is not there.
+/// A notebook's owner is returned, also after a replacement by another owner's, and none for a missing notebook.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -72,7 +72,7 @@ pub async fn an_existing_notebook_is_not_created_again<B: StoreBuilder>(builder:
     Ok(())
 }
 
-/// Of several creations with one id at once, exactly one succeeds, and its notebook is the one that is stored.
+/// Of concurrent creations with one id, exactly one succeeds, and its notebook is the one that is stored.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -101,7 +101,7 @@ pub async fn of_concurrent_creations_one_succeeds<B: StoreBuilder>(builder: &B) 
     Ok(())
 }
 
-/// A deleted notebook is gone with its cells and results; one with the same id is a new one.
+/// A deletion leaves no cells and no results to a later notebook with the same id.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -122,7 +122,7 @@ pub async fn deleting_leaves_nothing<B: StoreBuilder>(builder: &B) -> Result<(),
     same("the revision of the new notebook", &Revision(1), &editor.notebook().revision)
 }
 
-/// The same cell id in two notebooks names two cells.
+/// One cell id in two notebooks names two cells.
 ///
 /// # Errors
 /// When the store does not conform.

@@ -21,7 +21,7 @@ async fn digested(store: &dyn NotebookStore, expected: &Notebook) -> Result<Stor
     Ok(found)
 }
 
-/// The version that is stored of a notebook is the one it is loaded with, after edits, results and a new life.
+/// A notebook's version is the one it is loaded with, after edits, results and a new life.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -56,7 +56,7 @@ async fn versioned(store: &dyn NotebookStore, expected: &Notebook) -> Result<Ver
     Ok(version)
 }
 
-/// The digest of a stored notebook is that of its content, after whatever has happened to it.
+/// A notebook's digest is that of its content, after edits, results and a replacement.
 ///
 /// # Errors
 /// When the store does not conform.

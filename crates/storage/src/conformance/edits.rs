@@ -1,4 +1,4 @@
-//! Committing edits.
+//! Commits of edits.
 
 use quire_domain::{CellId, CellType, Edit, Notebook, OrderKey, Place, Revision};
 
@@ -51,7 +51,7 @@ pub async fn every_kind_of_edit_is_stored<B: StoreBuilder>(builder: &B) -> Resul
     Ok(())
 }
 
-/// Cells are loaded in the order into which inserts and moves have brought them.
+/// Cells are loaded in the order that inserts and moves have given them.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -155,7 +155,7 @@ pub async fn a_stale_base_is_refused<B: StoreBuilder>(builder: &B) -> Result<(),
     same("the version", &version, &load(&*store, &first.notebook().id).await?.version)
 }
 
-/// Repeating a commit with the same id, right after it, succeeds, answers the same and changes nothing.
+/// Repeating a commit with the same id, right after it, succeeds with the same version and changes nothing.
 ///
 /// # Errors
 /// When the store does not conform.

@@ -10,7 +10,7 @@ use super::samples::{cell, empty, extra, full, insert, output, printed, results,
 use super::{Failure, StoreBuilder, ensure};
 use crate::NotebookStoreExt as _;
 
-/// A notebook in which every field says something comes back with all of it.
+/// A notebook none of whose fields has its default is loaded as it was stored.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -23,7 +23,7 @@ pub async fn everything_in_a_notebook_is_kept<B: StoreBuilder>(builder: &B) -> R
     same("the version", &version, &loaded.version)
 }
 
-/// Ids are opaque: neither paths, nor patterns, nor case or form of letters make two of them one, or lead elsewhere.
+/// Ids are opaque: ids that look like paths or patterns, or that differ in case or Unicode form alone, name notebooks of their own.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -180,7 +180,7 @@ pub async fn values_at_the_limits_are_kept<B: StoreBuilder>(builder: &B) -> Resu
     is_stored(&*store, &notebook).await
 }
 
-/// Output data and metadata are JSON texts, and come back as the same text.
+/// Output data and metadata are JSON texts, and are loaded as the same text.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -233,7 +233,7 @@ pub async fn output_data_is_kept_as_text<B: StoreBuilder>(builder: &B) -> Result
     is_stored(&*store, &notebook).await
 }
 
-/// Fields that nobody knows survive creation and every edit, in their order, as the same text.
+/// Unknown fields survive creation and every edit, in their order, as the same text.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -280,7 +280,7 @@ pub async fn times_are_kept<B: StoreBuilder>(builder: &B) -> Result<(), Failure>
     Ok(())
 }
 
-/// Notebooks made at random, from text and JSON of the nasty sort, come back as they were, and so do random edits.
+/// Random notebooks and edits, of text and JSON that stores easily damage, are loaded as they were stored.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -310,7 +310,7 @@ pub async fn random_notebooks_are_kept<B: StoreBuilder>(builder: &B) -> Result<(
     Ok(())
 }
 
-/// What a call has answered for is there when the store is opened again.
+/// Acknowledged changes are there when the store is opened again.
 ///
 /// # Errors
 /// When the store does not conform.

@@ -1,4 +1,4 @@
-//! Lists.
+//! Lists of notebooks.
 
 use quire_domain::{Edit, NotebookId, Revision, UserId};
 
@@ -15,7 +15,7 @@ fn ids(notebooks: &[Summary]) -> Vec<&str> {
     notebooks.iter().map(|notebook| notebook.id.as_str()).collect()
 }
 
-/// Stores notebooks whose ids' order is not that of their creation, some created at one time; returns them in order.
+/// Stores notebooks whose ids are not in the order of creation, some created at the same time; returns their ids in order.
 async fn store_some(store: &dyn NotebookStore) -> Result<Vec<&'static str>, Failure> {
     let some = [
         ("é", 3),
@@ -44,7 +44,7 @@ async fn store_some(store: &dyn NotebookStore) -> Result<Vec<&'static str>, Fail
     Ok(expected.into_iter().map(|(id, _)| id).collect())
 }
 
-/// A list holds all of the owner's notebooks, the oldest first, those of one time by the bytes of their ids.
+/// A list holds all of the owner's notebooks, the oldest first, those created at the same time by the bytes of their ids.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -61,7 +61,7 @@ pub async fn lists_are_ordered_and_complete<B: StoreBuilder>(builder: &B) -> Res
     same("the list after reopening", &expected, &ids(&list(&*store, "ann", &PageRequest::default()).await?.notebooks))
 }
 
-/// Nobody sees somebody else's notebooks.
+/// A list holds no notebook of another owner.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -85,7 +85,7 @@ pub async fn lists_show_the_owners_notebooks_only<B: StoreBuilder>(builder: &B) 
     Ok(())
 }
 
-/// A list that asks for no owner holds everybody's notebooks in one order, page by page too, and says whose each is.
+/// A list without an owner holds the notebooks of all owners in one order, page by page too, each with its owner.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -147,7 +147,7 @@ pub async fn lists_show_the_last_edit<B: StoreBuilder>(builder: &B) -> Result<()
     same("the revision", &Revision(3), &editor.notebook().revision)
 }
 
-/// Pages of any size, put together, are the list; the last page says that it is the last.
+/// Pages of any size, put together, are the list; only the last page has no cursor.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -175,7 +175,7 @@ pub async fn pages_make_up_the_list<B: StoreBuilder>(builder: &B) -> Result<(), 
     Ok(())
 }
 
-/// A page begins behind a notebook even when that was deleted meanwhile.
+/// A cursor is valid after its notebook was deleted.
 ///
 /// # Errors
 /// When the store does not conform.

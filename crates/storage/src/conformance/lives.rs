@@ -1,12 +1,12 @@
-//! Notebooks that are made again under their id, and deletions of what was changed meanwhile.
+//! Notebooks that are made again under their id, and deletions of notebooks that were changed meanwhile.
 
 use super::check::{Editor, is_mismatch, is_stored, refused};
 use super::samples::{printed, results, update, with_cells};
 use super::{Failure, StoreBuilder};
 use crate::{Delete, NotebookStoreExt as _};
 
-/// Whoever knows a deleted notebook can neither change nor replace nor delete the one that was made again under its id,
-/// although the revision is the same.
+/// A base of a deleted notebook changes, replaces or deletes no notebook that was made again under its id, although the revision
+/// is the same.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -31,7 +31,7 @@ pub async fn a_notebook_made_again_is_another_one<B: StoreBuilder>(builder: &B) 
     Ok(store.delete(Delete { id: &id, base: second.base(), record: None }).await?)
 }
 
-/// An edit between the look and the deletion saves the notebook; results do not, for they are no edit.
+/// A deletion is refused after an edit that its base does not have, and not after results, which are no edit.
 ///
 /// # Errors
 /// When the store does not conform.

@@ -1,4 +1,4 @@
-//! Notebooks and edits at random, the same for the same seed.
+//! Random notebooks and edits, the same for the same seed.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::Failure;
 use super::check::time;
 use super::samples::{cell, empty, sealed};
 
-/// Characters that something, somewhere, treats in its own way.
+/// Characters that some program treats in a way of its own.
 const CHARS: [char; 32] = [
     'a',
     'Z',
@@ -45,7 +45,7 @@ const CHARS: [char; 32] = [
     '\u{1b}',
 ];
 
-/// A sequence of numbers without pattern (xorshift; George Marsaglia, "Xorshift RNGs", 2003).
+/// A generator of pseudo-random numbers (xorshift; George Marsaglia, "Xorshift RNGs", 2003).
 #[derive(Debug)]
 pub(super) struct Random(u64);
 

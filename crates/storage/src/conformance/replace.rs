@@ -1,4 +1,4 @@
-//! Replacing notebooks.
+//! Replacements of notebooks.
 
 use quire_domain::{Base, NotebookId, Place, Revision, UserId};
 
@@ -8,8 +8,7 @@ use super::samples::{empty, full, insert, printed, results, sealed, update, with
 use super::{Failure, StoreBuilder, ensure};
 use crate::{ListFilter, PageRequest};
 
-/// Replacing puts every field of the new notebook in the place of the old ones and leaves nothing of those; editing goes
-/// on from there.
+/// A replacement leaves nothing of the old notebook, and the new one can be edited.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -43,7 +42,7 @@ pub async fn a_notebook_is_replaced_as_a_whole<B: StoreBuilder>(builder: &B) -> 
     same("the code", &editor.cell("edited")?.code, &loaded.cell("edited")?.code)
 }
 
-/// A notebook is replaced only at the base that the caller names, and a missing one not at all; what is refused
+/// A notebook is replaced only at the base that the caller names, and a missing one not at all; a refused replacement
 /// changes nothing.
 ///
 /// # Errors

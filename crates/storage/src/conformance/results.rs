@@ -1,4 +1,4 @@
-//! Committing what runs leave.
+//! Commits of results.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::check::{Editor, is_stored, load, same, same_results};
 use super::samples::{insert, output, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 
-/// Results are stored, replaced and taken away without a new revision, but with a new version.
+/// Results are stored, replaced and removed without a new revision, but with a new version.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -36,7 +36,7 @@ pub async fn results_are_stored_without_a_revision<B: StoreBuilder>(builder: &B)
     same("the base", &base, &load(&*store, &editor.notebook().id).await?.notebook.base())
 }
 
-/// Results do not make the revision that an edit was made on stale, and that edit does not undo them.
+/// A commit of results does not make the base of an edit stale, and the edit does not undo the results.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -105,7 +105,7 @@ pub async fn edits_keep_results<B: StoreBuilder>(builder: &B) -> Result<(), Fail
     same_results("results of a cell of another type", &Results::default(), &editor.cell("c")?.results)
 }
 
-/// A cell that is made anew with a deleted cell's id has none of its results.
+/// A new cell with a deleted cell's id has none of its results.
 ///
 /// # Errors
 /// When the store does not conform.

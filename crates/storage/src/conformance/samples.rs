@@ -1,4 +1,4 @@
-//! Notebooks to store.
+//! Sample notebooks and edits.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) fn cell(index: usize, id: &str, code: &str) -> Result<Cell, Failure> 
     })
 }
 
-/// Fields that nobody knows.
+/// Unknown fields.
 pub(super) fn extra(fields: &[(&str, &str)]) -> Result<Extra, Failure> {
     let fields = fields.iter().map(|(name, json)| Ok(((*name).into(), Json::parse(json)?)));
     Ok(Extra::new(fields.collect::<Result<_, Failure>>()?))

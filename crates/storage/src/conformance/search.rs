@@ -1,4 +1,4 @@
-//! Searching.
+//! Searches.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ async fn search(store: &dyn NotebookStore, owner: &str, text: &str) -> Result<Ve
     Ok(page.hits)
 }
 
-/// What is found, as texts: the notebook, whether in its name, and cells with line and text.
+/// Renders hits as texts: the notebook, `true` for a hit in its name, and the cells with line and text.
 fn told(hits: &[Hit]) -> Vec<String> {
     let told = hits.iter().map(|hit| {
         let cells: Vec<_> = hit.cells.iter().map(|cell| format!("{}:{}:{}", cell.id, cell.line, cell.text)).collect();
@@ -25,7 +25,7 @@ fn told(hits: &[Hit]) -> Vec<String> {
     told.collect()
 }
 
-/// A search finds names and code as they are now, whatever the case of the letters A to Z, and nothing else.
+/// A search finds present names and code, in either case of the letters A to Z, and nothing else.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -67,7 +67,7 @@ pub async fn a_search_finds_names_and_code<B: StoreBuilder>(builder: &B) -> Resu
     })
 }
 
-/// Nobody finds what is in somebody else's notebooks.
+/// A search finds nothing in notebooks of other owners.
 ///
 /// # Errors
 /// When the store does not conform.
@@ -90,7 +90,7 @@ pub async fn a_search_finds_the_owners_notebooks_only<B: StoreBuilder>(builder: 
     Ok(())
 }
 
-/// What is found comes in the order of lists, on full pages that make up the whole; of many cells the first are told.
+/// Hits come in the order of lists, on full pages that make up the whole; of many cells in one notebook the first are returned.
 ///
 /// # Errors
 /// When the store does not conform.

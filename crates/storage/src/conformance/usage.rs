@@ -1,4 +1,4 @@
-//! How much an owner keeps.
+//! Usage of an owner.
 
 use quire_domain::UserId;
 
@@ -7,7 +7,7 @@ use super::samples::{empty, extra, insert, output, results, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 use crate::{NotebookStore, NotebookStoreExt as _, Usage};
 
-/// Characters that no compression of repetitions makes fewer.
+/// Makes a text that compression of repetitions does not shorten.
 fn incompressible(chars: usize) -> String {
     let mut state: u32 = 1;
     let next = |_| {
@@ -17,7 +17,7 @@ fn incompressible(chars: usize) -> String {
     (0..chars).map(next).filter(|c| *c != '"' && *c != '\\').collect()
 }
 
-/// What an owner keeps is counted: notebooks, code and results, as they come and go, and nobody else's.
+/// Usage counts the owner's notebooks, code and results, as they come and go, and those of no other owner.
 ///
 /// # Errors
 /// When the store does not conform.
