@@ -96,7 +96,7 @@ impl Folder {
     /// Tells that a file is no more in this directory under its name: it was removed, another one has its place, or it was
     /// cut short. Where the file system does not say, it is taken to be there.
     pub(crate) fn has_lost(&self, file: &KnownFile) -> bool {
-        self.meta(file.name).is_ok_and(|meta| meta.is_none_or(|meta| !file.is(&meta.fingerprint)))
+        self.meta(&file.name).is_ok_and(|meta| meta.is_none_or(|meta| !file.is(&meta.fingerprint)))
     }
 
     /// Opens a directory in this one, making it when it is missing.
@@ -114,18 +114,6 @@ impl Folder {
     pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(fs::openat(&self.open_now().fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
-    }
-
-    /// Opens a file for appending: the known one, or `None` when it is lost. While none is known, the file is made when it is
-    /// missing.
-    pub(crate) fn open_log(&self, name: &str, known: Option<&KnownFile>) -> io::Result<Option<File>> {
-        let flags = OFlags::WRONLY | OFlags::APPEND;
-        let Some(known) = known else { return self.open_file(name, flags | OFlags::CREATE).map(Some) };
-        match self.open_file(name, flags) {
-            Ok(file) => Ok(known.is(&meta_of(&file)?.fingerprint).then_some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// Makes a new file, readable by its owner only.

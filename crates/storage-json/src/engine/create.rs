@@ -68,7 +68,7 @@ impl Engine {
         let latest: Latest = with_results.map(|cell| (cell.id.clone(), Arc::clone(&cell.results))).collect();
         // Without any, this removes what an earlier notebook of this id may have left.
         let mut file = ResultsFile::unread(&self.outputs, &notebook.id);
-        file.write_anew(&latest)?;
+        file.rewrite(&latest)?;
         slot.results = Some(file);
         Ok(())
     }

@@ -208,17 +208,17 @@ impl IdempotencyRecords {
 
     /// Makes durable what has been appended until then.
     fn sync(&self, appended: u64) -> io::Result<()> {
-        let syncing = {
+        let sync = {
             let mut state = self.state();
-            match state.log.syncing()? {
-                Some(syncing) => syncing,
+            match state.log.sync()? {
+                Some(sync) => sync,
                 // Removed from outside since; written anew, it holds all that was appended, durably.
                 None => return state.rewrite(),
             }
         };
-        let names_too = syncing.run()?;
+        sync.run()?;
         let mut state = self.state();
-        state.log.is_named |= names_too;
+        state.log.synced(&sync);
         state.unsettled.retain(|_, said| *said > appended);
         Ok(())
     }
