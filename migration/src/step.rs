@@ -1,7 +1,6 @@
 //! A step of the schema, as data.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -56,10 +55,7 @@ impl Step {
     pub fn checksum(&self) -> String {
         // The separator keeps a line that moved from one text to the other from going unseen.
         let digest = Sha256::new().chain_update(self.up).chain_update([0]).chain_update(self.down).finalize();
-        digest.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::encode(digest)
     }
 
     /// The statements that must be sent one by one: all of a transactional step at once, else each for itself, because

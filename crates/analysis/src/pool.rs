@@ -2,9 +2,11 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use parking_lot::Mutex;
 
 use crate::analyse;
 use crate::types::{Analysis, CellType};
@@ -81,8 +83,8 @@ fn lane(name: &str, threads: usize) -> io::Result<Sender<Job>> {
 fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
         // The lock is held while waiting, so exactly one idle thread waits in `recv` and the others for the lock. A
-        // job never runs under the lock, so the lock cannot be poisoned by one.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        // job never runs under the lock.
+        let job = jobs.lock().recv();
         let Ok(job) = job else { return };
         // A callback that panics has told its caller nothing; the thread goes on to the other callers' cells.
         let _ = catch_unwind(AssertUnwindSafe(job));

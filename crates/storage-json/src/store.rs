@@ -26,7 +26,7 @@ const HEALTH_WAITS: Duration = Duration::from_millis(800);
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Interval at which all files are looked at for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
-    /// is called. In a directory so large that a look takes long, it is done less often.
+    /// is called. In a directory so large that a scan takes long, it is done less often.
     pub scan_every: Option<Duration>,
     /// Owner of notebooks whose files do not say; `None` means the user `system`.
     pub default_owner: Option<UserId>,
@@ -155,7 +155,9 @@ impl NotebookStore for JsonNotebookStore {
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
-        self.change(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
+        self.change(move |engine| engine.replace_notebook(base, notebook))
+            .await
+            .map_err(|error| error.of(&id, "replace"))
     }
 
     async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {

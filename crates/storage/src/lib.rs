@@ -16,6 +16,7 @@ mod error;
 mod ext;
 mod idempotency;
 mod list;
+mod nonce;
 mod search;
 mod store;
 mod users;
@@ -24,6 +25,7 @@ pub use error::StoreError;
 pub use ext::NotebookStoreExt;
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, RequestDigest};
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
+pub use nonce::random_nonce;
 pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};
 pub use store::{
     Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, StoredVersion, Usage, Version,

@@ -6,8 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustix::fs::{self, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
@@ -71,7 +72,7 @@ impl Folder {
 
     /// The directory that is open now; another one may be opened in its place meanwhile.
     fn open_now(&self) -> Arc<OpenFolder> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Tells whether a path leads to this directory. Where the file system does not say, it is taken to.
@@ -89,7 +90,7 @@ impl Folder {
     /// Opens the directory that has this name in another one from now on, making it when it is missing.
     pub(crate) fn reopen(&self, parent: &Self, name: &str) -> io::Result<()> {
         let found = parent.subfolder(name)?.open_now();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = found;
+        *self.0.write() = found;
         Ok(())
     }
 

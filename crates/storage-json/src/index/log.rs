@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::disk::with_room;
-    use crate::index::{Content, Known};
+    use crate::index::{Content, IndexedNotebook};
 
     #[test]
     fn a_line_after_one_that_was_cut_short_is_read() {
@@ -118,7 +118,7 @@ mod tests {
         let meta = folder.own_meta().unwrap();
         let (id, owner) = (NotebookId::new("x").unwrap(), UserId::new("ann").unwrap());
         let notebook = Notebook::new(id, Life::UNRECORDED, owner, Timestamp::default());
-        let entry = Entry::new(&meta, Some(Digest::of(b"x")), Content::Notebook(Known::written(&notebook)));
+        let entry = Entry::new(&meta, Some(Digest::of(b"x")), Content::Notebook(IndexedNotebook::written(&notebook)));
         let (mut log, _) = Log::open(Arc::clone(&folder)).unwrap();
         log.append("x.json", Some(&entry));
         with_room(7, || log.append("full.json", Some(&entry)));

@@ -29,24 +29,24 @@ const SUFFIX: &str = ".results";
 /// Minimum garbage in a file before it is rewritten.
 const SPARE_BYTES: u64 = 1_000_000;
 
-/// What a results file holds, read without changing it.
-pub(crate) struct Found {
+/// Results that were read without changing their file.
+pub(crate) struct ReadResults {
     pub(crate) latest: Latest,
-    /// Whether something was left out: cut short, void or damaged.
+    /// Set when something was left out: cut short, void or damaged.
     pub(crate) incomplete: bool,
 }
 
-/// Reads the results of a notebook whose file says to be at `revision`, in a directory that somebody else may be serving.
-pub(crate) fn look(folder: &Folder, id: &NotebookId, revision: Revision) -> io::Result<Found> {
+/// Reads the results of a notebook whose file says to be at `revision`, in a directory that another process may be serving.
+pub(crate) fn read(folder: &Folder, id: &NotebookId, revision: Revision) -> io::Result<ReadResults> {
     let bytes = match folder.read(&file_name(id), u64::MAX)? {
         ReadFile::Read(bytes, _) => bytes,
         ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => Vec::new(),
     };
     let record::ReadAll { latest, leavings } = record::read_all(&bytes, Some(revision));
-    Ok(Found { latest, incomplete: leavings })
+    Ok(ReadResults { latest, incomplete: leavings })
 }
 
-/// How many bytes the results of a notebook take; 0 when there are none.
+/// Size of a notebook's results in bytes; 0 when there are none.
 pub(crate) fn size(folder: &Folder, id: &NotebookId) -> io::Result<u64> {
     Ok(folder.meta(&file_name(id))?.map_or(0, |meta| meta.fingerprint.size))
 }
@@ -87,7 +87,7 @@ pub(crate) fn is_file_name(name: &str) -> bool {
     name.strip_suffix(disk::NEW).unwrap_or(name).ends_with(SUFFIX)
 }
 
-/// What a results file holds.
+/// The newest results of each cell in a results file.
 pub(crate) type Latest = HashMap<CellId, Arc<Results>>;
 
 impl ResultsFile {
@@ -119,7 +119,7 @@ impl ResultsFile {
         Ok(record::read_all(&self.log.read()?, None).latest)
     }
 
-    /// Whether a cell has results.
+    /// Returns `true` if a cell has results.
     pub(crate) fn has(&self, cell: &CellId) -> bool {
         self.cells.contains(cell)
     }
