@@ -1,7 +1,6 @@
 //! A step of the schema.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -56,10 +55,7 @@ impl Step {
     pub fn checksum(&self) -> String {
         // Without the separator, moving a line from one text to the other would keep the digest.
         let digest = Sha256::new().chain_update(self.up).chain_update([0]).chain_update(self.down).finalize();
-        digest.iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::encode(digest)
     }
 
     /// Returns the messages that are sent one by one: a transactional step as one message, other steps statement by

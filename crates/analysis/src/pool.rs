@@ -2,9 +2,11 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use parking_lot::Mutex;
 
 use crate::analyse;
 use crate::types::{Analysis, CellType};
@@ -82,8 +84,8 @@ fn lane(name: &str, threads: usize) -> io::Result<Sender<Job>> {
 fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
         // The thread that waits for a job holds the lock, so exactly one idle thread waits in `recv` and the others
-        // wait for the lock. A job never runs under the lock, so it cannot poison it.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        // wait for the lock. A job never runs under the lock.
+        let job = jobs.lock().recv();
         let Ok(job) = job else { return };
         // A callback that panics has reported nothing to its caller; the thread goes on to other callers' cells.
         let _ = catch_unwind(AssertUnwindSafe(job));

@@ -1,6 +1,5 @@
 //! A cell and what its last run left.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use quire_analysis::{Analysis, CellType, Diagnostic, Read};
@@ -10,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::limits::{self, Invalid};
 use crate::{CellId, Extra, Json, OrderKey, Revision};
 
-/// What a cell's last run came to; `running` is never stored.
+/// Outcome of a cell's last run; `running` is never stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CellStatus {
@@ -52,10 +51,10 @@ pub struct Output {
     pub metadata: Json,
 }
 
-/// What a run left behind. The default is a cell that has not run.
+/// Results of a run. The default is a cell that has not run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Results {
-    /// How the run ended.
+    /// The run's outcome.
     pub status: CellStatus,
     /// Everything that was printed, at most [`limits::STDOUT_BYTES`].
     pub stdout: String,
@@ -68,7 +67,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// What their texts come to, in bytes.
+    /// Size of their texts, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let outputs = self.outputs.iter().map(|output| output.data.as_str().len() + output.metadata.as_str().len());
@@ -103,11 +102,11 @@ pub struct Cell {
     pub code: Arc<str>,
     /// The notebook's revision at the last edit of this cell's code, type or place.
     pub revision: Revision,
-    /// What the code reads and writes; when [`Self::broken`] is set, what the last code that parsed did.
+    /// Names that the code reads and writes; when [`Self::broken`] is set, those of the last code that parsed.
     pub analysis: Arc<Analysis>,
     /// Why the code does not parse.
     pub broken: Option<Arc<Diagnostic>>,
-    /// What the last run left.
+    /// Results of the last run.
     pub results: Arc<Results>,
     /// Fields that we don't know.
     pub extra: Extra,
@@ -124,10 +123,7 @@ impl Cell {
     #[must_use]
     pub fn digest_of(cell_type: CellType, code: &str) -> String {
         let digest = Sha256::new().chain_update(cell_type.as_str()).chain_update([0]).chain_update(code);
-        digest.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-            hex
-        })
+        hex::encode(digest.finalize())
     }
 
     /// The same cell with other code or another type, analysed.
@@ -145,7 +141,7 @@ impl Cell {
         Self { cell_type, code, analysis, broken, ..self.clone() }
     }
 
-    /// What is wrong with the code: why it does not parse, or else what the analysis says of it.
+    /// The problem of the code: why it does not parse, or else the analysis's own.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match &self.broken {

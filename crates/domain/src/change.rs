@@ -28,7 +28,7 @@ pub struct CellChange {
     pub before: Option<Arc<Cell>>,
     /// As it is.
     pub after: Option<Arc<Cell>>,
-    /// Whether it has another place among the cells that were there before and still are.
+    /// Set when it has another place among the cells that were there before and still are.
     pub moved: bool,
     /// Its index among all cells after the whole change.
     pub index: Option<usize>,
@@ -68,12 +68,12 @@ pub struct Change {
     pub connection: Option<Replaced<Option<StoredConnection>>>,
     /// The cells that changed: nearly always one. More when equal order keys had to be told apart.
     pub cells: Vec<CellChange>,
-    /// What became of cycles.
+    /// Cycles that came or went.
     pub cycles: Vec<CycleChange>,
 }
 
 impl Change {
-    /// Whether it is of a run's results alone.
+    /// Returns `true` if it is of a run's results alone.
     #[must_use]
     pub fn is_results(&self) -> bool {
         self.revision.before == self.revision.after

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::limits::{self, Invalid};
 
-/// What limits call both.
+/// The name of both in errors about limits.
 const WHAT: &str = "the connection string";
 
 /// A connection string as its owner knows it. It may hold a password, so `Debug` shows nothing of it and `Display` does
@@ -42,7 +42,7 @@ impl fmt::Debug for ConnectionString {
 pub struct StoredConnection(Arc<str>);
 
 impl StoredConnection {
-    /// What every sealed text begins with, and no plain one.
+    /// Prefix of every sealed text, and of no plain one.
     pub const SEALED_PREFIX: &'static str = "q1.";
 
     /// Takes a text as it was stored; the empty one means that there is none.
@@ -57,13 +57,13 @@ impl StoredConnection {
         Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
-    /// Whether it can be read with the secret key only.
+    /// Returns `true` if it can be read with the secret key only.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.0.starts_with(Self::SEALED_PREFIX)
     }
 
-    /// What was entered, where it is kept as it was.
+    /// The text that was entered, where it is kept as it was.
     #[must_use]
     pub fn plain(&self) -> Option<ConnectionString> {
         (!self.is_sealed()).then(|| ConnectionString(Arc::clone(&self.0)))

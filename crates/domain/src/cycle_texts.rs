@@ -76,7 +76,7 @@ impl CycleTexts {
     }
 }
 
-/// What people know a cell by: its place, from 1, and its first line that is not blank.
+/// A cell's name for people: its place, from 1, and its first line that is not blank.
 fn title(index: usize, cell: &Cell) -> String {
     let mut title = format!("cell {}", index + 1);
     if let Some(line) = cell.code.split(['\n', '\r']).map(str::trim).find(|line| !line.is_empty()) {

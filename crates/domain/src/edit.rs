@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::limits::Invalid;
 use crate::{CellId, CellType, Results, StoredConnection};
 
-/// Where a cell goes.
+/// Position to put a cell at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Before all others.
@@ -27,7 +27,7 @@ pub enum Edit {
         cell_type: CellType,
         /// Its source.
         code: Arc<str>,
-        /// Where it goes.
+        /// Its new position.
         place: Place,
     },
     /// Other source for a cell. Counts as an edit even when the source is the same.
@@ -48,7 +48,7 @@ pub enum Edit {
     MoveCell {
         /// The cell.
         id: CellId,
-        /// Where it goes.
+        /// Its new position.
         place: Place,
     },
     /// A cell less; the last one too.
@@ -66,11 +66,11 @@ pub enum Edit {
         /// The new one.
         connection: Option<StoredConnection>,
     },
-    /// What a run left; takes no new revision.
+    /// Results of a run; takes no new revision.
     SetResults {
         /// The cell that ran.
         id: CellId,
-        /// What is kept.
+        /// The results.
         results: Arc<Results>,
     },
 }

@@ -14,13 +14,13 @@ pub enum InvalidId {
     /// Nothing there.
     #[error("{what} is empty")]
     Empty {
-        /// Which id: "notebook id", "cell id", "user id".
+        /// Kind of id: "notebook id", "cell id", "user id".
         what: &'static str,
     },
     /// More than the contract's limit.
     #[error("{what} has {actual} characters, more than the {limit} allowed")]
     TooLong {
-        /// Which id.
+        /// Kind of id.
         what: &'static str,
         /// Characters allowed.
         limit: usize,
@@ -30,7 +30,7 @@ pub enum InvalidId {
     /// U+0000, which `PostgreSQL` cannot hold in text.
     #[error("{what} contains the character NUL")]
     Nul {
-        /// Which id.
+        /// Kind of id.
         what: &'static str,
     },
 }

@@ -87,7 +87,7 @@ impl Json {
         Cow::Owned(plain)
     }
 
-    /// Whether the value is an object.
+    /// Returns `true` if the value is an object.
     #[must_use]
     pub fn is_object(&self) -> bool {
         self.as_str().starts_with('{')
@@ -165,13 +165,13 @@ impl Extra {
         self.0.iter().flat_map(|fields| fields.iter()).map(|(name, value)| (&**name, value))
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// What names and values come to, in bytes.
+    /// Size of names and values, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.iter().map(|(name, value)| name.len() + value.as_str().len()).sum()

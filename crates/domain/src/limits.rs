@@ -39,19 +39,19 @@ pub enum Invalid {
     /// More than the limit allows.
     #[error("{what} has {actual} {unit}, more than the {limit} allowed")]
     TooLarge {
-        /// What is too large, as a user calls it.
+        /// Name of the part that is too large, as a user calls it.
         what: &'static str,
-        /// What is counted.
+        /// The unit that is counted.
         unit: &'static str,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
-        /// How many there are.
+        /// Their number.
         actual: usize,
     },
     /// U+0000 where `PostgreSQL` cannot hold it.
     #[error("{what} contains the character NUL")]
     Nul {
-        /// What contains it.
+        /// Name of the part that contains it.
         what: &'static str,
     },
 }

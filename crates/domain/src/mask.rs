@@ -98,7 +98,7 @@ const SCHEMES: [&str; 12] = [
 pub struct ShownConnection(Arc<str>);
 
 impl ShownConnection {
-    /// What is shown of a string that cannot be opened.
+    /// The text to show in place of a string that cannot be opened.
     #[must_use]
     pub fn unavailable() -> Self {
         Self(Arc::from(UNAVAILABLE))
@@ -118,7 +118,7 @@ impl fmt::Debug for ShownConnection {
 }
 
 impl ConnectionString {
-    /// What its owner is shown: itself, with a mask in place of each password.
+    /// Returns the text to show to its owner: itself, with a mask in place of each password.
     #[must_use]
     pub fn shown(&self) -> ShownConnection {
         let shown = masked(self.expose());
@@ -127,7 +127,7 @@ impl ConnectionString {
         ShownConnection(Arc::from(if fits { &shown } else { MASK }))
     }
 
-    /// Whether this is, wholly or in part, what somebody was shown in place of a password, so that nobody can connect with
+    /// Returns `true` if this is, wholly or in part, what somebody was shown in place of a password, so that nobody can connect with
     /// it.
     #[must_use]
     pub fn is_masked(&self) -> bool {
@@ -256,7 +256,7 @@ impl Decoded {
     }
 }
 
-/// Whether a text ends in the name of a password.
+/// Returns `true` if a text ends in the name of a password.
 fn is_secret(text: &[u8]) -> bool {
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'') || byte.is_ascii_whitespace();
     let is_separator = |byte: &u8| matches!(byte, b'_' | b'-' | b'.');
@@ -298,14 +298,14 @@ fn closing(value: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// Where the separators are that a parameter follows which is no password.
+/// Positions of the separators that a parameter follows which is no password.
 fn plain_parameters(text: &str) -> Vec<usize> {
     let separators = text.char_indices().filter(|(_, character)| is_separator(*character));
     let follows = |(at, separator): &(usize, char)| is_parameter(&text[at + separator.len_utf8()..]);
     separators.filter(follows).map(|(at, _)| at).collect()
 }
 
-/// Whether a text begins with a parameter that is no password.
+/// Returns `true` if a text begins with a parameter that is no password.
 fn is_parameter(text: &str) -> bool {
     PLAIN_NAMES.iter().any(|&name| text.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with('=')))
 }

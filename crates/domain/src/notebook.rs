@@ -28,7 +28,7 @@ impl Revision {
     }
 }
 
-/// What a caller takes for stored: a change that is made on another life or revision is refused.
+/// The state that a caller takes for stored: a change that is made on another life or revision is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
     /// The notebook's life.
@@ -48,13 +48,13 @@ impl fmt::Display for Revision {
 pub struct Notebook {
     /// Unique in a store.
     pub id: NotebookId,
-    /// What tells it from earlier and later notebooks of this id.
+    /// Tells it from earlier and later notebooks of this id.
     pub life: Life,
     /// The only user who may read or change it.
     pub owner: UserId,
     /// As [`Notebook::name_from`] makes it.
     pub name: Option<Arc<str>>,
-    /// What SQL cells connect to.
+    /// The database that SQL cells connect to.
     pub connection: Option<StoredConnection>,
     /// The last edit.
     pub revision: Revision,
@@ -89,7 +89,7 @@ impl Notebook {
         }
     }
 
-    /// What a change that follows this state is made on.
+    /// The base of a change that follows this state.
     #[must_use]
     pub fn base(&self) -> Base {
         Base { life: self.life, revision: self.revision }

@@ -30,7 +30,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct OpenNotebook {
     notebook: Notebook,
-    /// Where each cell is, so that finding one does not look at all.
+    /// Index by cell id, so that finding a cell does not look at all.
     orders: HashMap<CellId, OrderKey>,
     graph: Graph,
     size: NotebookSize,
@@ -321,7 +321,7 @@ impl OpenNotebook {
         }
     }
 
-    /// Whether moving the cell to `place` would change nothing.
+    /// Returns `true` if moving the cell to `place` would change nothing.
     fn is_at(&self, cell: &Cell, place: &Place) -> Result<bool, EditError> {
         let wanted = self.index_at(place)?;
         Ok(match self.notebook.cells.position(&cell.order, &cell.id) {

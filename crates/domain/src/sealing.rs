@@ -41,7 +41,7 @@ pub enum InvalidKey {
     /// It is longer or shorter.
     #[error("it must be {KEY_BYTES} bytes in base 64, and it is {bytes} bytes")]
     Length {
-        /// How many bytes it is.
+        /// Its size in bytes.
         bytes: usize,
     },
 }
@@ -69,9 +69,9 @@ pub enum CannotOpen {
 /// The keys of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretKeys {
-    /// What everything is sealed with from now on.
+    /// The key that seals from now on.
     pub current: SecretKey,
-    /// What things may still be sealed with, from before the last change of the key.
+    /// The key from before the last change, by which texts may still be sealed.
     pub old: Option<SecretKey>,
 }
 

@@ -180,7 +180,7 @@ impl Change {
     }
 }
 
-/// What a cell was before the change and is not after it.
+/// The part of a cell before the change that is not in it after.
 fn replaced_bytes(CellChange { before, after, .. }: &CellChange) -> usize {
     let Some(before) = before else { return size_of::<CellChange>() };
     let is_shared =

@@ -100,7 +100,7 @@ fn add_fixed<'a>(fixed: &mut Fixed<'a>, parameter: &'a str) -> Option<()> {
     Some(())
 }
 
-/// Whether a value is itself under every reading: it holds nothing that separates parts in any form of connection strings, as it is or
+/// Returns `true` if a value is itself under every reading: it holds nothing that separates parts in any form of connection strings, as it is or
 /// percent-encoded.
 fn is_plain(value: &str) -> bool {
     let mut rest = value;

@@ -58,7 +58,7 @@ impl BoundedText {
         self.too_long.is_some()
     }
 
-    /// What was taken: everything, if there is no limit.
+    /// The bytes that were taken: all, if there is no limit.
     pub(crate) fn taken(self) -> String {
         self.text
     }

@@ -152,12 +152,12 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
-/// The fields of an object in the order in which they are asked for by name; what nobody asked for is left over.
-pub(crate) struct Taken<'a> {
+/// The fields of an object that have not been read yet, which are taken out by name.
+pub(crate) struct UnreadFields<'a> {
     fields: Vec<Option<(Cow<'a, str>, &'a RawValue)>>,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> UnreadFields<'a> {
     pub(crate) fn new(fields: Fields<'a>) -> Self {
         Self { fields: fields.into_iter().map(Some).collect() }
     }
@@ -188,7 +188,7 @@ impl<'a> Taken<'a> {
         self.fields.push(Some((Cow::Borrowed(name), value)));
     }
 
-    /// What nobody asked for, in order.
+    /// Returns the fields that were not taken, in order.
     pub(crate) fn rest(self) -> impl Iterator<Item = (Cow<'a, str>, &'a RawValue)> {
         self.fields.into_iter().flatten()
     }

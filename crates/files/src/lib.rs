@@ -34,7 +34,7 @@ pub enum Format {
 pub struct Imported {
     /// The notebook, with what the file or the defaults say of id, owner and times.
     pub notebook: Notebook,
-    /// What is not as it was in the file: clauses for people, without content.
+    /// Notices about changes to the file's content: clauses for people, without content.
     pub notices: Vec<String>,
 }
 

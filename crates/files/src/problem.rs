@@ -18,9 +18,9 @@ pub struct ParseError {
     pub id: Option<NotebookId>,
     /// The notebook's owner, if the file gives one.
     pub owner: Option<UserId>,
-    /// What kind of wrong it is.
+    /// Kind of error.
     pub kind: ParseErrorKind,
-    /// What is wrong and where, without content.
+    /// Description of the error and its place, without content.
     pub reason: String,
     /// At which byte of the file; absent when it was not read.
     pub offset: Option<usize>,
@@ -33,7 +33,7 @@ impl ParseError {
     }
 }
 
-/// What kind of wrong something is.
+/// Kind of a parse error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseErrorKind {
     /// The file is not JSON.
@@ -44,7 +44,7 @@ pub enum ParseErrorKind {
     Limit,
 }
 
-/// What is wrong, without content.
+/// Description of the error, without content.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) reason: String,
@@ -54,7 +54,7 @@ pub(crate) struct Problem {
 
 #[derive(Debug)]
 enum Place {
-    /// Where in memory the wrong text lies: a part of the file's text.
+    /// The wrong text in memory: a part of the file's text.
     Address(usize),
     LineAndColumn(usize, usize),
 }

@@ -83,10 +83,8 @@ fn show(opened: Result<&Option<ConnectionString>, &CannotOpen>) -> Option<ShownC
 }
 
 fn nonce() -> Result<Nonce, ServiceError> {
-    let mut nonce = Nonce::default();
-    getrandom::fill(&mut nonce).map_err(|error| {
+    quire_storage::random_nonce().map_err(|error| {
         let action = "draw random bytes to seal a connection string".to_owned();
         ServiceError::Store(StoreError::Backend { action, source: error.to_string().into() })
-    })?;
-    Ok(nonce)
+    })
 }

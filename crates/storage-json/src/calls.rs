@@ -1,7 +1,9 @@
 //! The calls under way, so that dropping the store can wait for them.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::engine::Engine;
 
@@ -34,7 +36,7 @@ impl Calls {
         // Counted before it has the engine: a close in between would see no call, while the directory stays locked until the
         // call ends.
         let is_closed = {
-            let mut in_flight = self.in_flight();
+            let mut in_flight = self.in_flight.lock();
             in_flight.count += 1;
             in_flight.is_closed
         };
@@ -47,13 +49,9 @@ impl Calls {
 
     /// Lets no other call have an engine, and waits for the calls under way.
     pub(crate) fn close(&self) {
-        let mut in_flight = self.in_flight();
+        let mut in_flight = self.in_flight.lock();
         in_flight.is_closed = true;
-        let _ = self.ended.wait_timeout_while(in_flight, Self::PATIENCE, |in_flight| in_flight.count > 0);
-    }
-
-    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+        let _ = self.ended.wait_while_for(&mut in_flight, |in_flight| in_flight.count > 0, Self::PATIENCE);
     }
 }
 
@@ -65,8 +63,8 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.engine = None; // first, so that whoever waits is the last to have it
-        self.calls.in_flight().count -= 1;
+        self.engine = None; // first, so that the waiting close is the last to have it
+        self.calls.in_flight.lock().count -= 1;
         self.calls.ended.notify_all();
     }
 }
@@ -90,9 +88,9 @@ mod tests {
         let (weak, counted) = (Arc::downgrade(&engine), Arc::clone(&calls));
         let health = thread::spawn(move || {
             let call = counted.begin(|| {
-                assert_eq!(counted.in_flight().count, 1);
+                assert_eq!(counted.in_flight.lock().count, 1);
                 begins.send(()).unwrap();
-                while !counted.in_flight().is_closed {
+                while !counted.in_flight.lock().is_closed {
                     thread::yield_now(); // the store is not being dropped yet
                 }
                 weak.upgrade()

@@ -25,7 +25,7 @@ pub enum OpenError {
     Io {
         /// The directory.
         dir: PathBuf,
-        /// What was refused, as a verb phrase.
+        /// The refused action, as a verb phrase.
         action: &'static str,
         /// How.
         #[source]

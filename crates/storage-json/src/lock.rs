@@ -22,7 +22,7 @@ pub(crate) struct LockFile {
 impl LockFile {
     /// The file by which it is noticed that it was removed, so that another server could lock one of its own.
     pub(crate) fn known(&self) -> KnownFile {
-        KnownFile { name: NAME, inode: self.inode, size: 0 }
+        KnownFile { name: NAME.into(), inode: self.inode, size: 0 }
     }
 
     /// Lets go of the lock.

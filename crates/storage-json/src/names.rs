@@ -3,9 +3,7 @@
 use quire_domain::{NotebookId, UserId};
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::hex;
-
-/// How the names of notebook files end.
+/// Suffix of the names of notebook files.
 pub(crate) const SUFFIX: &str = ".json";
 
 /// The names, without ending, under which a file of this notebook is looked for and made, in this order: the id, if it is
@@ -13,7 +11,7 @@ pub(crate) const SUFFIX: &str = ".json";
 /// taken. No id that may stand in a file name begins with `=`.
 pub fn file_stems(id: &NotebookId) -> impl Iterator<Item = String> {
     let plain = is_plain(id).then(|| id.as_str().to_owned());
-    plain.into_iter().chain([format!("={}", hex(&Sha256::digest(id.as_str())))])
+    plain.into_iter().chain([format!("={}", hex::encode(Sha256::digest(id.as_str())))])
 }
 
 fn is_plain(id: &NotebookId) -> bool {
@@ -32,12 +30,12 @@ pub(crate) fn candidates(id: &NotebookId) -> impl Iterator<Item = String> {
     file_stems(id).map(|stem| format!("{stem}{SUFFIX}"))
 }
 
-/// Whether a directory entry of this name should be a notebook.
+/// Returns `true` if a directory entry of this name should be a notebook.
 pub(crate) fn is_notebook(name: &str) -> bool {
     has_ending(name, SUFFIX)
 }
 
-/// Whether a directory entry of this name is no hidden file and has this ending.
+/// Returns `true` if a directory entry of this name is no hidden file and has this ending.
 pub(crate) fn has_ending(name: &str, ending: &str) -> bool {
     !name.starts_with('.') && name.len() > ending.len() && name.ends_with(ending)
 }

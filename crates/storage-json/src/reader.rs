@@ -1,4 +1,4 @@
-//! Reading a directory of notebooks without a trace in it: for whoever takes notebooks out of it to keep them elsewhere.
+//! Reading a directory of notebooks without leaving a trace in it, for programs that import from it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::disk::{Folder, Meta, ReadFile};
 use crate::engine::{ROUNDS, what_it_is};
 use crate::{MAX_FILE_BYTES, OpenError, names, results};
 
-/// Where Quire's own directories keep results, seen from the notebooks.
+/// Path of the directory of results, relative to the notebooks.
 const OUTPUTS: &str = ".quire/outputs";
 
 /// A directory of notebook files, of older servers or of a [`JsonNotebookStore`](crate::JsonNotebookStore), that is only
@@ -40,14 +40,14 @@ pub struct FileEntry {
 pub struct ReadNotebook {
     /// With the results that are kept beside its file.
     pub notebook: Notebook,
-    /// Whether some of those were left out, because they were cut short or damaged.
+    /// Set when some of those were left out, because they were cut short or damaged.
     pub results_incomplete: bool,
 }
 
 /// A file as it was at one moment.
 #[derive(Clone, Debug)]
 pub struct FileBytes {
-    /// What is in it.
+    /// The content.
     pub bytes: Vec<u8>,
     /// When it was last changed.
     pub modified_at: Timestamp,
@@ -57,7 +57,7 @@ pub struct FileBytes {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Unread {
-    /// What stands in the way.
+    /// Kind of obstacle.
     pub what: Unreadable,
     /// The notebook that it is or seems to be, when that can be told.
     pub id: Option<NotebookId>,
@@ -67,7 +67,7 @@ pub struct Unread {
     pub offset: Option<usize>,
 }
 
-/// What stands in the way of reading a file.
+/// Obstacle to reading a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// It was read, and is no notebook or goes beyond a limit.
@@ -231,7 +231,7 @@ impl NotebookDirectory {
             })?
             .notebook;
         let found = Folder::existing(&folder.join(OUTPUTS))
-            .and_then(|outputs| results::look(&outputs, &notebook.id, notebook.revision));
+            .and_then(|outputs| results::read(&outputs, &notebook.id, notebook.revision));
         let results_incomplete = match found {
             Ok(found) => {
                 results::add(&mut notebook, &found.latest);
@@ -251,7 +251,7 @@ fn refused(file: String, what: Unreadable, reason: &str) -> FileEntry {
     FileEntry { file, id: None, refusal: Some(Unread { what, id: None, reason: reason.to_owned(), offset: None }) }
 }
 
-/// Whether what was read is the file's content from before the reading until now.
+/// Returns `true` if what was read is the file's content from before the reading until now.
 fn is_unchanged(folder: &Folder, name: &str, bytes: &[u8], before: &Meta) -> io::Result<bool> {
     if !folder.meta(name)?.is_some_and(|now| now.fingerprint == before.fingerprint) {
         return Ok(false);

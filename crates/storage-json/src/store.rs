@@ -27,7 +27,7 @@ const HEALTH_WAITS: Duration = Duration::from_millis(800);
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Interval at which all files are looked at for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
-    /// is called. In a directory so large that a look takes long, it is done less often.
+    /// is called. In a directory so large that a scan takes long, it is done less often.
     pub scan_every: Option<Duration>,
     /// Owner of notebooks whose files do not say; `None` means the user `system`.
     pub default_owner: Option<UserId>,
@@ -147,7 +147,7 @@ impl NotebookRepository for JsonNotebookStore {
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
-        let replaced = self.change(move |engine| engine.replace_whole(base, notebook)).await;
+        let replaced = self.change(move |engine| engine.replace_notebook(base, notebook)).await;
         replaced.map(committed).map_err(|error| error.of(&id, "replace"))
     }
 

@@ -109,11 +109,9 @@ impl PostgresNotebookStore {
     /// # Errors
     /// When the database fails; what was resealed until then stays so.
     pub async fn reseal(&self, keys: &SecretKeys) -> Result<Resealed, StoreError> {
-        let nonce = || {
-            let mut nonce = [0; 24];
-            getrandom::fill(&mut nonce).map(|()| nonce)
-        };
-        reseal::reseal(&self.connection, keys, nonce).await.map_err(|error| error.of_read("reseal connection strings"))
+        reseal::reseal(&self.connection, keys, quire_storage::random_nonce)
+            .await
+            .map_err(|error| error.of_read("reseal connection strings"))
     }
 
     /// Gives all notebooks new lives; for `quire-migrate new-generation`, after a restore from a backup. Returns how many there

@@ -90,7 +90,7 @@ pub trait IdempotencyRepository: Debug + Send + Sync + 'static {
 
 /// Writes the first half of a digest's digits, which tell digests apart for people.
 fn short(digest: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    digest.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}"))
+    f.write_str(&hex::encode(digest.get(..16).unwrap_or_default()))
 }
 
 impl Debug for IdempotencyKey {

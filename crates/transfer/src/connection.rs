@@ -78,7 +78,5 @@ pub(crate) fn is_same(one: &Notebook, other: &Notebook, keys: &Keys) -> bool {
 }
 
 fn nonce() -> Result<Nonce, Refusal> {
-    let mut nonce = Nonce::default();
-    getrandom::fill(&mut nonce).map_err(|error| format!("there are no random bytes to seal with: {error}"))?;
-    Ok(nonce)
+    quire_storage::random_nonce().map_err(|error| format!("there are no random bytes to seal with: {error}"))
 }

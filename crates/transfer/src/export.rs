@@ -1,8 +1,9 @@
 //! Export of notebooks out of a store, for example from the database back to files.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use quire_domain::{NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError, Version};
 
@@ -104,11 +105,11 @@ impl Export {
             return Ok(ids);
         }
         let present: HashSet<&NotebookId> = ids.iter().collect();
-        lock(copied).versions.retain(|id, _| present.contains(id));
+        copied.lock().versions.retain(|id, _| present.contains(id));
         let mut changed = Vec::new();
         for batch in ids.chunks(BATCH) {
             let found = patiently(|| self.from.versions(batch)).await.map_err(from_failed)?;
-            let copied = lock(copied);
+            let copied = copied.lock();
             for now in found {
                 if copied.versions.get(&now.id) != Some(&now.version) && !copied.failed.contains(&now.id) {
                     changed.push(now.id);
@@ -135,12 +136,12 @@ impl Export {
         let (outcome, reason) = match self.copy(&id).await {
             Ok((version, outcome)) => {
                 if let Some(version) = version {
-                    lock(copied).versions.insert(id.clone(), version);
+                    copied.lock().versions.insert(id.clone(), version);
                 }
                 (outcome, None)
             }
             Err(trouble) => {
-                lock(copied).failed.insert(id.clone());
+                copied.lock().failed.insert(id.clone());
                 (Outcome::Failed, Some(job.sort(trouble)?))
             }
         };
@@ -164,7 +165,7 @@ impl Export {
     async fn remove_others(&self, copied: &Mutex<Copied>, pipeline: &mut Pipeline<'_>) -> Result<(), TransferError> {
         for id in self.to.ids(self.owner.as_ref()).await.map_err(to_failed)? {
             let wanted = {
-                let copied = lock(copied);
+                let copied = copied.lock();
                 copied.versions.contains_key(&id) || copied.failed.contains(&id)
             };
             if !wanted {
@@ -204,8 +205,4 @@ fn from_failed(source: StoreError) -> TransferError {
 
 fn to_failed(source: StoreError) -> TransferError {
     TransferError::Store { which: "export's directory", source }
-}
-
-fn lock(copied: &Mutex<Copied>) -> MutexGuard<'_, Copied> {
-    copied.lock().unwrap_or_else(PoisonError::into_inner)
 }

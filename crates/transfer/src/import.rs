@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use quire_domain::{Cell, ContentDigest, Life, Notebook, NotebookId, Revision, SecretKeys, StoredConnection, analyse};
 use quire_storage::{NotebookStore, StoreError, StoredDigest};
 use uuid::Uuid;
@@ -252,7 +253,7 @@ fn claim(
     is_whole: bool,
 ) -> Result<(), (Outcome, String)> {
     let Some(identity) = ready.identity.take() else { return Ok(()) };
-    let mut claims = claims.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut claims = claims.lock();
     match claims.entry(ready.id.clone()) {
         Entry::Vacant(free) => {
             free.insert(Claim { candidate: Arc::clone(candidate), identity });

@@ -24,7 +24,7 @@ pub(super) struct Binding {
 }
 
 impl Binding {
-    /// Whether the child cannot run before the parent; deferred edges alone make no cycle.
+    /// Returns `true` if the child cannot run before the parent; deferred edges alone make no cycle.
     pub(super) fn is_hard(&self) -> bool {
         self.kind != EdgeKind::Deferred
     }

@@ -20,14 +20,14 @@ use super::bindings::Binding;
 use super::cycles;
 use super::index::{Index, NameId, Slot, Touched};
 use super::order_list::OrderList;
-use super::search::{Found, Search};
+use super::search::{Search, SearchResult};
 use super::subgraph::Subgraph;
 use super::types::{Cycle, CycleUpdate};
 
 /// A component's number: the slot of one of its cells.
 pub(super) type ComponentId = usize;
 
-/// What became of the cell that changed.
+/// Effect of an edit on its cell's place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is where it was.
@@ -67,7 +67,7 @@ const MEMBER_BYTES: usize = 16;
 /// Bytes of an edge that is remembered for a component of several cells.
 const INNER_EDGE_BYTES: usize = 40;
 
-/// What became of cycles so far while the edges after one edit are followed.
+/// Changes of cycles so far, while the edges after one edit are followed.
 #[derive(Default)]
 struct Pending {
     /// The cycles of the components that are no more.
@@ -169,7 +169,7 @@ impl Components {
         self.describe(index, pending)
     }
 
-    /// Whether a read that was touched makes the same edge within its component as when that was described, or none
+    /// Returns `true` if a read that was touched makes the same edge within its component as when that was described, or none
     /// still; true for a read in no component of several cells.
     fn binds_as_before(&self, index: &Index, (name, reader): (NameId, Slot)) -> bool {
         let component = self.of[reader];
@@ -211,14 +211,14 @@ impl Components {
             return;
         }
         match Search::new(index, self, parent, child).run() {
-            Found::Ancestors(ancestors) => {
+            SearchResult::Ancestors(ancestors) => {
                 for &ancestor in &ancestors {
                     self.order.remove(ancestor);
                     self.order.insert_after(self.order.before(child), ancestor);
                 }
             }
-            Found::Descendants(descendants) => self.move_behind(parent, &descendants),
-            Found::Cycle { component, beyond } => {
+            SearchResult::Descendants(descendants) => self.move_behind(parent, &descendants),
+            SearchResult::Cycle { component, beyond } => {
                 self.move_behind(parent, &beyond);
                 let mut members = Vec::new();
                 for part in component {

@@ -60,24 +60,24 @@ impl PartialEq for Place {
 
 impl Eq for Place {}
 
-/// How a cell reads a name.
+/// A read of a name by a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct How {
     pub(super) kind: EdgeKind,
-    /// Whether a writer below does not count: that of a built-in, which is there without any writer.
+    /// Set when a writer below does not count: that of a built-in, which is there without any writer.
     pub(super) upwards_only: bool,
 }
 
-/// What the graph knows of a cell.
+/// A cell as the graph sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
     /// By name, each once.
     pub(super) reads: BTreeMap<NameId, How>,
     pub(super) writes: BTreeSet<NameId>,
-    /// Whether the cell's code does not parse.
+    /// Set when the cell's code does not parse.
     pub(super) broken: bool,
-    /// Whether the cell is SQL that changes data.
+    /// Set when the cell is SQL that changes data.
     pub(super) changes_data: bool,
 }
 

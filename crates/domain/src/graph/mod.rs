@@ -129,7 +129,7 @@ impl Graph {
     }
 }
 
-/// Whether all that the graph looks at is the same.
+/// Returns `true` if all that the graph looks at is the same.
 fn is_same(before: &Cell, after: &Cell) -> bool {
     before.order == after.order
         && before.cell_type == after.cell_type

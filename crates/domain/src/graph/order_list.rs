@@ -78,7 +78,7 @@ impl OrderList {
         }
     }
 
-    /// How far behind `from` the entry `to` is; all around when they are the same.
+    /// Distance of the entry `to` behind `from`; all around when they are the same.
     fn distance(&self, from: usize, to: usize) -> u64 {
         match self.label[to].wrapping_sub(self.label[from]) {
             0 => u64::MAX,

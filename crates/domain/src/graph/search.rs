@@ -7,18 +7,18 @@ use super::components::{ComponentId, Components};
 use super::index::Index;
 use super::work;
 
-/// What a search found; lists are in the order of the components' list.
+/// Result of a search; lists are in the order of the components' list.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum SearchResult {
     /// No cycle; these, the parent among them, can move before the child.
     Ancestors(Vec<ComponentId>),
     /// No cycle; these, the child among them, can move behind the parent.
     Descendants(Vec<ComponentId>),
     /// The edge closes a cycle.
     Cycle {
-        /// What becomes one component, parent and child among them.
+        /// The components that become one, parent and child among them.
         component: Vec<ComponentId>,
-        /// What depends on it and stands before the parent.
+        /// The components that depend on it and stand before the parent.
         beyond: Vec<ComponentId>,
     },
 }
@@ -40,7 +40,7 @@ struct Side<'a> {
     path: Vec<Box<dyn Iterator<Item = ComponentId> + 'a>>,
 }
 
-/// What one step of a side came to.
+/// Result of one step of a side.
 #[derive(PartialEq)]
 enum Step {
     More,
@@ -55,17 +55,17 @@ impl<'a> Search<'a> {
 
     /// Looks at as many edges from one end as from the other until one side is exhausted or meets the other end; all
     /// descendants within the bounds, once there is a cycle.
-    pub(super) fn run(&self) -> Found {
+    pub(super) fn run(&self) -> SearchResult {
         let mut up = Side::new(self.parent, self.parents(self.parent));
         let mut down = Side::new(self.child, self.children(self.child));
         loop {
             match up.step(self.child, |next| self.parents(next)) {
-                Step::Exhausted => return Found::Ancestors(self.sorted(up.seen)),
+                Step::Exhausted => return SearchResult::Ancestors(self.sorted(up.seen)),
                 Step::MetOtherEnd => break,
                 Step::More => {}
             }
             match down.step(self.parent, |next| self.children(next)) {
-                Step::Exhausted => return Found::Descendants(self.sorted(down.seen)),
+                Step::Exhausted => return SearchResult::Descendants(self.sorted(down.seen)),
                 Step::MetOtherEnd => break,
                 Step::More => {}
             }
@@ -75,7 +75,7 @@ impl<'a> Search<'a> {
     }
 
     /// Of the child's descendants, those that the parent depends on are on the cycle.
-    fn cycle(&self, descendants: &HashSet<ComponentId>) -> Found {
+    fn cycle(&self, descendants: &HashSet<ComponentId>) -> SearchResult {
         let mut component = HashSet::from([self.parent]);
         let mut path = vec![self.parent];
         while let Some(next) = path.pop() {
@@ -83,7 +83,7 @@ impl<'a> Search<'a> {
             path.extend(parents.filter(|&parent| component.insert(parent)));
         }
         let beyond = descendants.difference(&component).copied().collect();
-        Found::Cycle { beyond: self.sorted(beyond), component: self.sorted(component) }
+        SearchResult::Cycle { beyond: self.sorted(beyond), component: self.sorted(component) }
     }
 
     /// The components that this one depends on, down to the child.

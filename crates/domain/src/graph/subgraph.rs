@@ -16,7 +16,7 @@ pub(super) struct Subgraph {
     children: Vec<Vec<(usize, EdgeKind)>>,
 }
 
-/// Which edges count.
+/// The kinds of edges that count.
 #[derive(Clone, Copy)]
 enum Edges {
     All,

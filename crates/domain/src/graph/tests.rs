@@ -131,7 +131,7 @@ fn an_edit_that_leaves_a_cycle_as_it_is_costs_nothing_of_its_size() {
     assert!(taken < 20 * CELLS as u64, "{taken} steps");
 }
 
-/// Whether every edge goes forward in the list of components, or stays within one.
+/// Returns `true` if every edge goes forward in the list of components, or stays within one.
 fn assert_list_agrees(graph: &Graph) {
     let components = &graph.components;
     for child in graph.index.document() {

@@ -35,7 +35,7 @@ pub struct Dependency<'a> {
     pub parent: &'a CellId,
     /// The cell that reads them.
     pub child: &'a CellId,
-    /// Whether the parent stands below the child.
+    /// Set when the parent stands below the child.
     pub is_below: bool,
     /// In which way.
     pub kind: EdgeKind,
@@ -88,7 +88,7 @@ pub enum GraphDiagnostic {
     },
 }
 
-/// What happens when cells are asked to run.
+/// Plan of a run of cells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The cells to run, each after those of them that it depends on.

@@ -231,6 +231,26 @@ proptest! {
         check(&format!("{before}Password = {value}{after}"))?;
     }
 
+    /// Whatever the text is otherwise, well formed or not. After a scheme's colon, `//` begins the user.
+    #[test]
+    fn between_a_colon_and_an_at_sign_nothing_is_shown(
+        before in "[ -~é]{0,12}(://|[ -~])[ -~é]{0,12}",
+        password in password("/@#?:%&=;,[]{}'\" \\.-é1\u{2022}").prop_filter("a user", |password| !password.starts_with("//")),
+        after in "[ -~é]{0,12}(://|[ -~])[ -~é]{0,12}",
+    ) {
+        check(&format!("{}:{password}@{}", before.replace(LETTERS, "x"), after.replace(LETTERS, "x")))?;
+    }
+
+    #[test]
+    fn after_the_name_of_a_password_nothing_of_it_is_shown(
+        before in "[ -~é]{0,12}(://|[ -~])[ -~é]{0,12}",
+        name in prop::sample::select(vec!["password=", "PWD = ", "\"secret\": ", "pass%3D", "sslPassword='", "api_key:"]),
+        password in password("/@#?:%&=;,[]{}'\" \\.-é1\u{2022}"),
+        after in "[ -~é]{0,12}(://|[ -~])[ -~é]{0,12}",
+    ) {
+        check(&format!("{}{name}{password}{}", before.replace(LETTERS, "x"), after.replace(LETTERS, "x")))?;
+    }
+
     #[test]
     fn hostile_text_is_survived(text in "[ -~é•]{0,40}", around in "(password|://|@|=|'|%3a|%|\\{|;|:|host=){0,12}") {
         for text in [format!("{text}{around}"), format!("{around}{text}")] {

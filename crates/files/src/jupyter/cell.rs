@@ -11,8 +11,8 @@ use super::metadata::{Metadata, add_noted, extra, unknown_fields};
 use super::outputs::{Read, Written};
 use super::reading::Reading;
 use super::text::{Kind, from_code, to_code};
-use super::{ids, kept, lines, outputs, pictures};
-use crate::fields::{self, Fields, Taken, write_object, write_text};
+use super::{ids, lines, outputs, pictures, preserved};
+use crate::fields::{self, Fields, UnreadFields, write_object, write_text};
 use crate::problem::Problem;
 use crate::quire::{is_cell_field, read_digest};
 
@@ -48,7 +48,7 @@ impl Draft {
 /// Reads a cell of version 4.
 pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Problem> {
     let found = reading.object(text.get()).or(Err(Problem::at(text, "not an object")))?;
-    let mut fields = Taken::new(found);
+    let mut fields = UnreadFields::new(found);
     let type_value = fields.take("cell_type")?.ok_or_else(|| Problem::at(text, "`cell_type` is missing"))?;
     let kind = match &*fields::text(type_value, "`cell_type`")? {
         "code" => None,
@@ -67,7 +67,7 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
 
     let given = id_value.and_then(|id| fields::text(id, "").ok());
     let valid = given.filter(|id| ids::is_valid(id)).and_then(|id| CellId::new(id).ok());
-    let noted = kept::text(ours, "id").and_then(|id| CellId::new(id).ok());
+    let noted = preserved::text(ours, "id").and_then(|id| CellId::new(id).ok());
     let has_invalid_id = id_value.is_some() && valid.is_none();
     // A picture may be longer than any text.
     let mut source = Cow::Borrowed(&*source);
@@ -78,10 +78,10 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
         (source, attachments) = (Cow::Owned(without), pictures);
     }
     let (cell_type, code) = match kind {
-        None if kept::text(ours, "type").as_deref() == Some("sql") => (CellType::Sql, source.to_string()),
+        None if preserved::text(ours, "type").as_deref() == Some("sql") => (CellType::Sql, source.to_string()),
         None => (CellType::Python, source.to_string()),
         Some(kind) => {
-            let noted = kept::text(ours, "code")
+            let noted = preserved::text(ours, "code")
                 .filter(|code| from_code(code).is_some_and(|it| it == (kind, source.to_string())));
             (CellType::Python, noted.unwrap_or_else(|| to_code(kind, &source)))
         }
@@ -97,9 +97,9 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
     };
     let Read { mut results, entries } = outputs::read(&outputs, count.is_some(), reading)?;
     let digest = Cell::digest_of(cell_type, &code);
-    if let Some(run) = kept::get(ours, "run").and_then(|run| kept::object(run.get())) {
+    if let Some(run) = preserved::get(ours, "run").and_then(|run| preserved::object(run.get())) {
         let as_written = outputs::read(&outputs, count.is_some(), &mut Reading::trusting())?.results;
-        if kept::text(&run, "tie") == Some(kept::tie(&digest, &as_written)) {
+        if preserved::text(&run, "tie") == Some(preserved::tie(&digest, &as_written)) {
             apply_run(&run, &mut results);
         }
     }
@@ -113,7 +113,7 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
     let tells_kind = has_others || (kind.is_none() && from_code(&code).is_some());
     let kind = write_text(kind.map_or("code", Kind::as_str));
     let has_run = !entries.is_empty() || count.is_some();
-    let tie = write_text(&kept::tie(&digest, &results));
+    let tie = write_text(&preserved::tie(&digest, &results));
     let entries = format!("[{}]", entries.join(","));
     let fields = [
         ("cell_type", tells_kind.then_some(&*kind)),
@@ -131,19 +131,19 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
 
 /// Takes over what we noted of the last run, where code and outputs are still those that we wrote.
 fn apply_run(run: &Fields<'_>, results: &mut Results) {
-    let status = kept::get(run, "status").and_then(|status| serde_json::from_str::<CellStatus>(status.get()).ok());
+    let status = preserved::get(run, "status").and_then(|status| serde_json::from_str::<CellStatus>(status.get()).ok());
     if let Some(status) = status.filter(|status| *status != CellStatus::Running) {
         results.status = status;
     }
-    if let Some(error) = kept::text(run, "error") {
+    if let Some(error) = preserved::text(run, "error") {
         results.error = Some(error);
     }
-    results.code_digest = kept::text(run, "code_digest").and_then(|digest| read_digest(&digest));
+    results.code_digest = preserved::text(run, "code_digest").and_then(|digest| read_digest(&digest));
 }
 
 /// The names in an object; none when it is no object.
 fn names_of(object: Option<&RawValue>) -> HashSet<String> {
-    let fields = object.and_then(|object| kept::object(object.get())).unwrap_or_default();
+    let fields = object.and_then(|object| preserved::object(object.get())).unwrap_or_default();
     fields.into_iter().map(|(name, _)| name.into_owned()).collect()
 }
 
@@ -151,7 +151,8 @@ fn names_of(object: Option<&RawValue>) -> HashSet<String> {
 fn with_attachments(others: &Fields<'_>, attachments: &Written) -> String {
     let mut written: Written = others.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
     if !attachments.is_empty() {
-        let there = kept::get(others, "attachments").and_then(|there| kept::object(there.get())).unwrap_or_default();
+        let there =
+            preserved::get(others, "attachments").and_then(|there| preserved::object(there.get())).unwrap_or_default();
         let there = there.iter().map(|(name, value)| (&**name, value.get()));
         let all = write_object(there.chain(attachments.iter().map(|(name, value)| (&**name, &**value))));
         written.retain(|(name, _)| name != "attachments");

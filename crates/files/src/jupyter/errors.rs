@@ -1,17 +1,17 @@
 //! From an error among a cell's outputs to its text, and back.
 
-use super::kept;
+use super::preserved;
 use super::reading::Reading;
 use crate::fields::{self, Fields, write_text};
 
 /// The text of an error: its traceback, or its name and value when there is none.
 pub(super) fn read(output: &Fields<'_>, reading: &mut Reading) -> String {
     let mut text = |name: &str| {
-        let text = kept::get(output, name).and_then(|value| reading.text(value));
+        let text = preserved::get(output, name).and_then(|value| reading.text(value));
         text.map(|(text, _)| text.into_owned()).unwrap_or_default()
     };
     let (name, value) = (text("ename"), text("evalue"));
-    let traceback = kept::get(output, "traceback");
+    let traceback = preserved::get(output, "traceback");
     let lines: Vec<String> = match traceback.map(|traceback| (traceback, fields::array(traceback.get()))) {
         Some((_, Ok(lines))) => lines.into_iter().filter_map(|line| Some(reading.text(line)?.0.into_owned())).collect(),
         Some((traceback, Err(_))) => reading.text(traceback).map(|(text, _)| text.into_owned()).into_iter().collect(),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use quire_domain::CellId;
 use sha2::{Digest as _, Sha256};
 
-/// Whether a text may be a cell's id in a Jupyter notebook.
+/// Returns `true` if a text may be a cell's id in a Jupyter notebook.
 pub(super) fn is_valid(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
@@ -16,7 +16,7 @@ pub(super) fn written(id: &CellId, taken: &mut HashSet<String>) -> String {
     let mut round = 0_u32;
     while !is_valid(&written) || taken.contains(&written) {
         let digest = Sha256::digest(format!("{round} {id}"));
-        written = format!("q-{}", super::kept::hex(digest.get(..8).unwrap_or_default()));
+        written = format!("q-{}", hex::encode(digest.get(..8).unwrap_or_default()));
         round += 1;
     }
     taken.insert(written.clone());

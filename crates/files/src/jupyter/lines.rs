@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::fields::{self, write_text};
 
-/// What is said of a `source` that is no text.
+/// Message about a `source` that is no text.
 pub(super) const NO_TEXT: &str = "`source` is neither a text nor a list of texts";
 
 /// The text of a string or of a list of strings, and whether it is exact: there is U+FFFD for each half of a surrogate pair.
@@ -62,7 +62,7 @@ pub(super) fn join(value: &RawValue) -> Cow<'_, str> {
     }
 }
 
-/// Whether values of this MIME type are JSON, whose lists are lists and no lines.
+/// Returns `true` if values of this MIME type are JSON, whose lists are lists and no lines.
 pub(super) fn is_json(mime_type: &str) -> bool {
     // The format's pattern, `^application/(.*\+)?json$`, in which a dot is no line break.
     let kind = mime_type.strip_prefix("application/").filter(|kind| !kind.contains('\n'));

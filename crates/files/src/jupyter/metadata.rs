@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 
 use super::pretty::compact;
 use super::reading::Reading;
-use super::{JUPYTER, QUIRE, kept};
+use super::{JUPYTER, QUIRE, preserved};
 use crate::fields::{Fields, write_object};
 use crate::problem::Problem;
 
 /// Metadata of a notebook or a cell, taken apart.
 pub(super) struct Metadata<'a> {
-    /// What is ours.
+    /// The fields of Quire's own.
     pub(super) ours: Fields<'a>,
     /// Everything else, as JSON.
     pub(super) others: String,
@@ -22,7 +22,7 @@ pub(super) struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     pub(super) fn of(metadata: Option<&'a RawValue>, dropped: &[&str], reading: &mut Reading) -> Self {
         let mut found = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
-        let ours = kept::get(&found, QUIRE).and_then(|ours| kept::object(ours.get()));
+        let ours = preserved::get(&found, QUIRE).and_then(|ours| preserved::object(ours.get()));
         found.retain(|(name, _)| !(dropped.contains(&&**name) || name == QUIRE && ours.is_some()));
         let ours = ours.unwrap_or_default();
         add_noted(&mut found, &ours, "metadata", |name| name == QUIRE);
@@ -32,7 +32,7 @@ impl<'a> Metadata<'a> {
 
 /// Adds fields that we noted because the format does not allow them where they were.
 pub(super) fn add_noted<'a>(fields: &mut Fields<'a>, ours: &Fields<'a>, noted: &str, is_taken: impl Fn(&str) -> bool) {
-    let Some(noted) = kept::get(ours, noted).and_then(|noted| kept::object(noted.get())) else { return };
+    let Some(noted) = preserved::get(ours, noted).and_then(|noted| preserved::object(noted.get())) else { return };
     let names: HashSet<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
     fields.extend(noted.into_iter().filter(|(name, _)| !names.contains(&**name) && !is_taken(name)));
 }
@@ -40,15 +40,15 @@ pub(super) fn add_noted<'a>(fields: &mut Fields<'a>, ours: &Fields<'a>, noted: &
 /// The name that a notebook's metadata gives: `title`, or `name` as in version 3.
 pub(super) fn name_of<'a>(metadata: &Fields<'a>) -> Option<(&'a RawValue, String)> {
     let name = |field: &str| {
-        let text = kept::text(metadata, field).filter(|text| !text.trim().is_empty())?;
-        Some((kept::get(metadata, field)?, text))
+        let text = preserved::text(metadata, field).filter(|text| !text.trim().is_empty())?;
+        Some((preserved::get(metadata, field)?, text))
     };
     name("title").or_else(|| name("name"))
 }
 
 /// Unknown fields that we noted, without any that would be taken for known ones.
 pub(super) fn unknown_fields(ours: &Fields<'_>, is_known: impl Fn(&str) -> bool) -> Vec<(Box<str>, Json)> {
-    let noted = kept::get(ours, "extra").and_then(|noted| kept::object(noted.get())).unwrap_or_default();
+    let noted = preserved::get(ours, "extra").and_then(|noted| preserved::object(noted.get())).unwrap_or_default();
     let fields = noted.into_iter().filter(|(name, _)| !is_known(name) && name != JUPYTER);
     fields.filter_map(|(name, value)| Some((Box::from(&*name), Json::parse(&compact(value.get())).ok()?))).collect()
 }

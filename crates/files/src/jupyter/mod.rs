@@ -3,11 +3,11 @@
 mod cell;
 mod errors;
 mod ids;
-mod kept;
 mod lines;
 mod metadata;
 mod outputs;
 mod pictures;
+mod preserved;
 mod pretty;
 mod read;
 mod reading;
@@ -16,7 +16,7 @@ mod v3;
 mod valid;
 mod write;
 
-pub(crate) use outputs::kept_of;
+pub(crate) use outputs::preserved_outputs;
 pub use read::{noted_id, read};
 pub(crate) use write::write_within;
 pub use write::{Identity, write};

@@ -9,19 +9,19 @@ use serde_json::value::RawValue;
 
 use super::pretty::compact;
 use super::reading::Reading;
-use super::{errors, kept, lines, valid};
-use crate::fields::{self, Fields, Taken, write_object, write_text};
+use super::{errors, lines, preserved, valid};
+use crate::fields::{self, Fields, UnreadFields, write_object, write_text};
 use crate::problem::Problem;
 use crate::safe::{SHOWN, is_blank};
 
 /// Names and values of an object that is being put together.
 pub(super) type Written = Vec<(String, String)>;
 
-/// What a cell's outputs were read as.
+/// A cell's outputs as they were read.
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) results: Results,
-    /// What is kept of each output, as JSON; see [`kept`].
+    /// The preserved part of each output, as JSON; see [`preserved`].
     pub(super) entries: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn read(list: &[&RawValue], has_run: bool, reading: &mut Reading) -> 
 
 fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), Problem> {
     let found = reading.object(output.get()).or(Err(Problem::at(output, "an output is not an object")))?;
-    let mut fields = Taken::new(found.clone());
+    let mut fields = UnreadFields::new(found.clone());
     let output_type = match fields.take("output_type")? {
         Some(value) => fields::text(value, "`output_type`")?,
         None => return Err(Problem::at(output, "an output has no `output_type`")),
@@ -75,7 +75,7 @@ fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), 
 }
 
 /// Adds what was printed to the standard output, and gives what is kept of it beside that; `None` when it was printed elsewhere.
-fn stdout(mut fields: Taken<'_>, stdout: &mut String, reading: &mut Reading) -> Result<Option<String>, Problem> {
+fn stdout(mut fields: UnreadFields<'_>, stdout: &mut String, reading: &mut Reading) -> Result<Option<String>, Problem> {
     let is_stdout = match fields.take("name")? {
         Some(name) => fields::lenient_text(name).is_some_and(|(name, _)| name == "stdout"),
         None => true,
@@ -100,16 +100,16 @@ fn stdout(mut fields: Taken<'_>, stdout: &mut String, reading: &mut Reading) -> 
     Ok(Some(write_object(entry.into_iter().filter_map(|(name, value)| Some((name, value?))))))
 }
 
-/// What is shown of a value, and what is kept of it beside that; `None` when nothing can be shown.
+/// Splits a value into the part that is shown and the part that is preserved beside it; `None` when nothing can be shown.
 fn value(output: &Fields<'_>, reading: &mut Reading) -> Result<Option<(Output, String)>, Problem> {
-    let Some(data) = kept::get(output, "data") else { return Ok(None) };
+    let Some(data) = preserved::get(output, "data") else { return Ok(None) };
     let Ok(bundle) = reading.object(data.get()) else { return Ok(None) };
     let Some((mime_type, shown, changed)) = choose(&bundle, reading)? else {
         reading.sanitiser.not_shown(bundle.iter().map(|(name, _)| &**name));
         return Ok(None);
     };
     reading.sanitiser.changed += usize::from(changed);
-    let metadata = kept::get(output, "metadata").filter(|metadata| metadata.get().starts_with('{'));
+    let metadata = preserved::get(output, "metadata").filter(|metadata| metadata.get().starts_with('{'));
     let of_output = match metadata {
         Some(metadata) => Json::parse(&compact(metadata.get())).map_err(|error| Problem::beyond(metadata, error))?,
         None => Json::parse("{}").map_err(|error| Problem::beyond(data, error))?,
@@ -158,7 +158,7 @@ pub(super) fn of_results(results: &Results) -> Vec<String> {
 
 /// What is kept of the outputs of a cell that came in our own format, of which clients are shown only some, so that an `.ipynb` has
 /// all; `None` where it would be nested too deep. `results` has those that are shown.
-pub(crate) fn kept_of(code_digest: &str, results: &Results, all: &[(Output, bool)]) -> Option<Json> {
+pub(crate) fn preserved_outputs(code_digest: &str, results: &Results, all: &[(Output, bool)]) -> Option<Json> {
     let mut entries = Vec::with_capacity(all.len() + 2);
     if !results.stdout.is_empty() {
         entries.push(format!(r#"{{"stdout":{}}}"#, results.stdout.len()));
@@ -171,7 +171,7 @@ pub(crate) fn kept_of(code_digest: &str, results: &Results, all: &[(Output, bool
         format!(r#"{{"kept":{{"data":{data},"metadata":{},"output_type":"display_data"}}}}"#, metadata.as_str())
     }));
     entries.extend(results.error.as_deref().map(|text| format!(r#"{{"kept":{}}}"#, errors::write(text))));
-    let tie = write_text(&kept::tie(code_digest, results));
+    let tie = write_text(&preserved::tie(code_digest, results));
     Json::parse(&format!(r#"{{"outputs":[{}],"tie":{tie}}}"#, entries.join(","))).ok()
 }
 
@@ -204,16 +204,17 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results, is_later: bool) 
     let (mut stdout, mut shown) = (results.stdout.as_str(), results.outputs.iter());
     let mut outputs = Vec::with_capacity(entries.len());
     for entry in entries {
-        let entry = kept::object(entry.get())?;
+        let entry = preserved::object(entry.get())?;
         let output = match entry.first()? {
             (kind, length) if kind == "stdout" => {
                 let (text, rest) = stdout.split_at_checked(length.get().parse().ok()?)?;
                 stdout = rest;
-                let more = written_of(kept::get(&entry, "more"))?;
-                let exact = kept::get(&entry, "text").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == text));
+                let more = written_of(preserved::get(&entry, "more"))?;
+                let exact =
+                    preserved::get(&entry, "text").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == text));
                 stream(exact.map_or_else(|| lines::write(text), |exact| lines::split(exact.get()).into_owned()), more)
             }
-            (kind, rest) if kind == "shown" => whole(&kept::object(rest.get())?, shown.next()?)?,
+            (kind, rest) if kind == "shown" => whole(&preserved::object(rest.get())?, shown.next()?)?,
             (kind, whole) if kind == "kept" && whole.get().starts_with('{') => written_as_lines(whole),
             _ => return None,
         };
@@ -225,7 +226,7 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results, is_later: bool) 
 /// The fields of an object; none when there is no object.
 fn written_of(object: Option<&RawValue>) -> Option<Written> {
     let Some(object) = object else { return Some(Written::new()) };
-    let fields = kept::object(object.get())?;
+    let fields = preserved::object(object.get())?;
     Some(fields.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect())
 }
 
@@ -234,13 +235,13 @@ fn whole(rest: &Fields<'_>, Output { mime_type, data, metadata }: &Output) -> Op
     let mut written = Written::new();
     for (name, value) in rest {
         let value = if name == "data" {
-            bundle(mime_type, data, with_lines(&kept::object(value.get())?))
+            bundle(mime_type, data, with_lines(&preserved::object(value.get())?))
         } else {
             value.get().to_owned()
         };
         written.push((name.to_string(), value));
     }
-    if kept::get(rest, "metadata").is_none() {
+    if preserved::get(rest, "metadata").is_none() {
         written.push(("metadata".to_owned(), metadata.as_str().to_owned()));
     }
     Some(sorted(written))
@@ -256,8 +257,8 @@ fn with_lines(bundle: &Fields<'_>) -> Written {
 
 /// An output that was kept whole; the text of a stream as a list of lines.
 fn written_as_lines(output: &RawValue) -> String {
-    let Some(fields) = kept::object(output.get()) else { return output.get().to_owned() };
-    if kept::text(&fields, "output_type").as_deref() != Some("stream") {
+    let Some(fields) = preserved::object(output.get()) else { return output.get().to_owned() };
+    if preserved::text(&fields, "output_type").as_deref() != Some("stream") {
         return output.get().to_owned();
     }
     let value = |name: &str, value: &RawValue| {

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use super::cell::draft;
 use super::metadata::{Metadata, add_noted, extra, name_of, unknown_fields};
 use super::reading::Reading;
-use super::{QUIRE, ids, kept, v3};
+use super::{QUIRE, ids, preserved, v3};
 use crate::Imported;
-use crate::fields::{self, Fields, Taken, write_object};
+use crate::fields::{self, Fields, UnreadFields, write_object};
 use crate::problem::{ParseError, Problem, read_text};
 use crate::quire::{Defaults, NAN, is_notebook_field};
 
@@ -32,9 +32,9 @@ pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Imported, ParseError> {
 pub fn noted_id(bytes: &[u8]) -> Option<NotebookId> {
     let noted = read_text(bytes, |text, found| {
         fields::lenient_object(text, found).map_err(|error| Problem::no_object(&error))?;
-        let ours = kept::get(found, "metadata").and_then(|metadata| kept::object(metadata.get()));
-        let ours = ours.and_then(|metadata| kept::object(kept::get(&metadata, QUIRE)?.get()));
-        Ok(ours.and_then(|ours| NotebookId::new(kept::text(&ours, "id")?).ok()))
+        let ours = preserved::get(found, "metadata").and_then(|metadata| preserved::object(metadata.get()));
+        let ours = ours.and_then(|metadata| preserved::object(preserved::get(&metadata, QUIRE)?.get()));
+        Ok(ours.and_then(|ours| NotebookId::new(preserved::text(&ours, "id")?).ok()))
     });
     noted.ok()?.0
 }
@@ -42,7 +42,7 @@ pub fn noted_id(bytes: &[u8]) -> Option<NotebookId> {
 fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Result<Imported, Problem> {
     fields::lenient_object(text, found).map_err(|error| Problem::no_object(&error))?;
     let mut reading = Reading::default();
-    let mut fields = Taken::new(reading.last_of_each(found.clone()));
+    let mut fields = UnreadFields::new(reading.last_of_each(found.clone()));
     let version = fields.take("nbformat")?.ok_or_else(|| Problem::whole("`nbformat` is missing"))?;
     let minor = fields.take("nbformat_minor")?.and_then(number).unwrap_or_default();
     let metadata = fields.take("metadata")?;
@@ -61,7 +61,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     };
     let id = defaults.id.clone().ok_or_else(|| Problem::whole("no id is given"))?;
     let mut notebook = Notebook::new(id, Life::UNRECORDED, defaults.owner.clone(), defaults.time);
-    let named = metadata.and_then(|metadata| name_of(&kept::object(metadata.get())?));
+    let named = metadata.and_then(|metadata| name_of(&preserved::object(metadata.get())?));
     if let Some((value, name)) = named {
         notebook.name = Notebook::name_from(&name).map_err(|error| Problem::beyond(value, error))?;
     }
@@ -105,7 +105,7 @@ fn number(value: &RawValue) -> Option<u32> {
 /// The fields of every notebook.
 pub(super) const NOTEBOOK_FIELDS: [&str; 4] = ["cells", "metadata", "nbformat", "nbformat_minor"];
 
-fn extra_of_notebook(metadata: &Metadata<'_>, minor: u32, others: Taken<'_>) -> Result<Extra, Problem> {
+fn extra_of_notebook(metadata: &Metadata<'_>, minor: u32, others: UnreadFields<'_>) -> Result<Extra, Problem> {
     let mut others: Fields<'_> = others.rest().collect();
     add_noted(&mut others, &metadata.ours, "other", |name| NOTEBOOK_FIELDS.contains(&name));
     let others = write_object(others.iter().map(|(name, value)| (&**name, value.get())));

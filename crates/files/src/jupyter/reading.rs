@@ -60,7 +60,7 @@ impl Reading {
         Some((text, is_exact))
     }
 
-    /// What a person should know, in clauses.
+    /// Notices for people, in clauses.
     pub(super) fn notices(&self) -> impl Iterator<Item = String> {
         let say = |count: usize, one: &str, several: &str| match count {
             0 => None,

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::lines;
 use super::reading::Reading;
-use crate::fields::{self, Fields, Taken, write_object, write_text};
+use crate::fields::{self, Fields, UnreadFields, write_object, write_text};
 use crate::problem::Problem;
 
 /// The short names of MIME types.
@@ -23,12 +23,12 @@ const MIME_TYPES: [(&str, &str); 8] = [
 type Written = Vec<(String, String)>;
 
 /// The cells of all worksheets.
-pub(super) fn cells<'a>(fields: &mut Taken<'a>, reading: &mut Reading) -> Result<Vec<&'a RawValue>, Problem> {
+pub(super) fn cells<'a>(fields: &mut UnreadFields<'a>, reading: &mut Reading) -> Result<Vec<&'a RawValue>, Problem> {
     let Some(list) = fields.take("worksheets")? else { return Ok(Vec::new()) };
     let mut cells = Vec::new();
     for sheet in fields::array(list.get()).or(Err(Problem::at(list, "`worksheets` is not a list")))? {
         let found = reading.object(sheet.get()).or(Err(Problem::at(sheet, "a worksheet is not an object")))?;
-        if let Some(list) = Taken::new(found).take("cells")? {
+        if let Some(list) = UnreadFields::new(found).take("cells")? {
             cells.extend(fields::array(list.get()).or(Err(Problem::at(list, "`cells` is not a list")))?);
         }
     }
@@ -38,7 +38,7 @@ pub(super) fn cells<'a>(fields: &mut Taken<'a>, reading: &mut Reading) -> Result
 /// A cell of version 4 for one of version 3.
 pub(super) fn cell(text: &RawValue, reading: &mut Reading) -> Result<Box<RawValue>, Problem> {
     let found = reading.object(text.get()).or(Err(Problem::at(text, "not an object")))?;
-    let mut fields = Taken::new(found);
+    let mut fields = UnreadFields::new(found);
     let cell_type = match fields.take("cell_type")? {
         Some(value) => fields::text(value, "`cell_type`")?,
         None => return Err(Problem::at(text, "`cell_type` is missing")),
@@ -95,7 +95,7 @@ fn metadata<'a>(metadata: Option<&'a RawValue>, collapsed: Option<&'a RawValue>,
 
 fn output(text: &RawValue, reading: &mut Reading) -> Result<String, Problem> {
     let found = reading.object(text.get()).or(Err(Problem::at(text, "an output is not an object")))?;
-    let mut fields = Taken::new(found);
+    let mut fields = UnreadFields::new(found);
     let output_type = match fields.take("output_type")? {
         Some(value) => fields::text(value, "`output_type`")?,
         None => return Err(Problem::at(text, "an output has no `output_type`")),

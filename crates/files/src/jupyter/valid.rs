@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-use super::kept;
 use super::lines::{is_json, split};
 use super::outputs::Written;
+use super::preserved;
 use super::text::Kind;
 use crate::fields::{self, Fields, write_object, write_text};
 
@@ -34,7 +34,7 @@ pub(super) fn metadata<'a>(of: Of, name: &str, value: &'a str) -> Option<Cow<'a,
         (_, "tags") => are_tags(value),
         (_, "jupyter") => value.starts_with('{'),
         (Of::Code, "execution") => {
-            kept::object(value).is_some_and(|times| times.iter().all(|(_, time)| is_text(time.get())))
+            preserved::object(value).is_some_and(|times| times.iter().all(|(_, time)| is_text(time.get())))
         }
         (Of::Code, "collapsed") => matches!(value, "true" | "false"),
         (Of::Code, "scrolled") => matches!(value, "true" | "false") || text(value).as_deref() == Some("auto"),
@@ -45,8 +45,8 @@ pub(super) fn metadata<'a>(of: Of, name: &str, value: &'a str) -> Option<Cow<'a,
 
 /// A kernel has two names; one stands for both.
 fn kernel(value: &str) -> Option<Cow<'_, str>> {
-    let fields = kept::object(value)?;
-    let named = |name: &str| kept::get(&fields, name).map(RawValue::get).filter(|name| is_text(name));
+    let fields = preserved::object(value)?;
+    let named = |name: &str| preserved::get(&fields, name).map(RawValue::get).filter(|name| is_text(name));
     match (named("name"), named("display_name")) {
         (Some(_), Some(_)) => Some(Cow::Borrowed(value)),
         (Some(name), None) | (None, Some(name)) => {
@@ -59,8 +59,8 @@ fn kernel(value: &str) -> Option<Cow<'_, str>> {
 }
 
 fn is_language(value: &str) -> bool {
-    let Some(fields) = kept::object(value) else { return false };
-    kept::get(&fields, "name").is_some()
+    let Some(fields) = preserved::object(value) else { return false };
+    preserved::get(&fields, "name").is_some()
         && fields.iter().all(|(name, value)| match &**name {
             "name" | "file_extension" | "mimetype" | "pygments_lexer" => is_text(value.get()),
             "codemirror_mode" => is_text(value.get()) || value.get().starts_with('{'),
@@ -77,15 +77,15 @@ fn are_tags(value: &str) -> bool {
     })
 }
 
-/// Whether a field beside those that every cell of this kind has is one that the format knows, and is as it should be.
+/// Returns `true` if a field beside those that every cell of this kind has is one that the format knows, and is as it should be.
 pub(super) fn is_field_of_cell(of: Of, name: &str, value: &str) -> bool {
     let is_bundle = |value: &RawValue| {
-        kept::object(value.get())
+        preserved::object(value.get())
             .is_some_and(|bundle| bundle.iter().all(|(name, value)| is_json(name) || is_lines(value.get())))
     };
     matches!(of, Of::Text(_))
         && name == "attachments"
-        && kept::object(value).is_some_and(|all| all.iter().all(|(_, bundle)| is_bundle(bundle)))
+        && preserved::object(value).is_some_and(|all| all.iter().all(|(_, bundle)| is_bundle(bundle)))
 }
 
 /// A run's number; `null` for anything else.
@@ -97,15 +97,15 @@ pub(super) fn count(value: Option<&RawValue>) -> &str {
 /// An output as the format allows it; `None` when it is of a type that the format does not know. `is_later` says that the file is of
 /// a later version, which may know more types and fields.
 pub(super) fn output(output: &str, is_later: bool) -> Option<String> {
-    let fields = kept::object(output)?;
-    let get = |name: &str| kept::get(&fields, name);
+    let fields = preserved::object(output)?;
+    let get = |name: &str| preserved::get(&fields, name);
     let text_or = |name: &str, other: &str| -> String {
         get(name).map(RawValue::get).filter(|value| is_text(value)).unwrap_or(other).to_owned()
     };
     let metadata = || get("metadata").map(RawValue::get).filter(|it| it.starts_with('{')).unwrap_or("{}").to_owned();
     let bundle =
-        || get("data").and_then(|data| kept::object(data.get())).map_or_else(|| "{}".to_owned(), |it| bundle(&it));
-    let kind = kept::text(&fields, "output_type")?;
+        || get("data").and_then(|data| preserved::object(data.get())).map_or_else(|| "{}".to_owned(), |it| bundle(&it));
+    let kind = preserved::text(&fields, "output_type")?;
     let mut written: Written = match &*kind {
         "stream" => vec![
             ("name".into(), text_or("name", "\"stdout\"")),
@@ -153,7 +153,7 @@ fn traceback(value: Option<&RawValue>) -> String {
     format!("[{}]", lines.join(","))
 }
 
-/// What may be a text or a list of lines; anything else as the text that it is in JSON.
+/// Reads a text or a list of lines; anything else as the text that it is in JSON.
 fn as_lines(value: &str) -> Cow<'_, str> {
     if is_lines(value) { value.into() } else { split(&write_text(value)).into_owned().into() }
 }

@@ -14,17 +14,17 @@ use super::read::{MINOR, NOTEBOOK_FIELDS};
 use super::reading::Reading;
 use super::text::from_code;
 use super::valid::{self, Of};
-use super::{JUPYTER, QUIRE, ids, kept, lines, outputs};
+use super::{JUPYTER, QUIRE, ids, lines, outputs, preserved};
 use crate::bounded::{BoundedText, TooLong};
 use crate::fields::{Fields, write_object, write_text};
 use crate::quire::write_run;
 
-/// What notebooks that were never Jupyter's say of their language.
+/// Language metadata of notebooks that were never Jupyter's.
 const METADATA: &str = r#"{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"},"language_info":{"name":"python"}}"#;
-/// What editors that know several languages in one notebook look at.
+/// Language metadata for editors that know several languages in one notebook.
 const LANGUAGE_HINT: (&str, &str) = ("vscode", r#"{"languageId":"sql"}"#);
 
-/// Whether the file says which notebook it is.
+/// Choice between a file that says which notebook it is and one that does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// It notes the id, for whoever brings it back under the same.
@@ -45,9 +45,9 @@ pub(crate) fn write_within(notebook: &Notebook, identity: Identity, max_bytes: u
 }
 
 fn write_to(mut out: BoundedText, notebook: &Notebook, identity: Identity) -> BoundedText {
-    let kept = kept::fields_of(&notebook.extra).unwrap_or_default();
+    let kept = preserved::fields_of(&notebook.extra).unwrap_or_default();
     let mut taken = HashSet::with_capacity(notebook.cells.len());
-    let minor = kept::get(&kept, "nbformat_minor").and_then(|minor| minor.get().parse().ok()).unwrap_or(MINOR);
+    let minor = preserved::get(&kept, "nbformat_minor").and_then(|minor| minor.get().parse().ok()).unwrap_or(MINOR);
     let is_later = minor > MINOR;
     let mut cells = out.empty();
     cells.push('[');
@@ -77,8 +77,8 @@ fn write_to(mut out: BoundedText, notebook: &Notebook, identity: Identity) -> Bo
 
 /// The notebook's metadata, with its name as it is now.
 fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity, misfits: Written) -> String {
-    let kept = kept::get(kept, "metadata").and_then(|metadata| kept::object(metadata.get()));
-    let metadata = kept.or_else(|| kept::object(METADATA)).unwrap_or_default();
+    let kept = preserved::get(kept, "metadata").and_then(|metadata| preserved::object(metadata.get()));
+    let metadata = kept.or_else(|| preserved::object(METADATA)).unwrap_or_default();
     let told = name_of(&metadata).and_then(|(_, name)| Notebook::name_from(&name).ok().flatten());
     let is_told = told == notebook.name;
     let others = metadata.iter().filter(|(name, _)| is_told || !matches!(&**name, "title" | "name"));
@@ -95,8 +95,8 @@ fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity, misfi
 }
 
 fn write_cell(cell: &Cell, is_later: bool, taken: &mut HashSet<String>) -> String {
-    let kept = kept::fields_of(&cell.extra).unwrap_or_default();
-    let kept_kind = kept::text(&kept, "cell_type");
+    let kept = preserved::fields_of(&cell.extra).unwrap_or_default();
+    let kept_kind = preserved::text(&kept, "cell_type");
     let has_outputs =
         !cell.results.stdout.is_empty() || !cell.results.outputs.is_empty() || cell.results.error.is_some();
     let may_be_text = cell.cell_type == CellType::Python && kept_kind.as_deref() != Some("code") && !has_outputs;
@@ -120,7 +120,8 @@ fn write_cell(cell: &Cell, is_later: bool, taken: &mut HashSet<String>) -> Strin
     ours.extend(run(cell, &outputs, count != "null").map(|run| ("run".into(), run)));
     add_extra(&mut ours, &cell.extra);
 
-    let of_cell = kept::get(&kept, "metadata").and_then(|metadata| kept::object(metadata.get())).unwrap_or_default();
+    let of_cell =
+        preserved::get(&kept, "metadata").and_then(|metadata| preserved::object(metadata.get())).unwrap_or_default();
     let mut of_cell: Written = of_cell.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
     if cell.cell_type == CellType::Sql && !of_cell.iter().any(|(name, _)| name == LANGUAGE_HINT.0) {
         of_cell.push((LANGUAGE_HINT.0.into(), LANGUAGE_HINT.1.into()));
@@ -141,7 +142,7 @@ fn write_cell(cell: &Cell, is_later: bool, taken: &mut HashSet<String>) -> Strin
         written.push(("outputs".into(), format!("[{}]", outputs.join(","))));
     }
     let source = text.as_ref().map_or(&*cell.code, |(_, text)| text);
-    let exact = kept::get(&kept, "source").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == *source));
+    let exact = preserved::get(&kept, "source").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == *source));
     let source = exact.map_or_else(|| lines::write(source), |exact| lines::split(exact.get()).into_owned());
     written.push(("source".into(), source));
     written.extend(others);
@@ -150,17 +151,17 @@ fn write_cell(cell: &Cell, is_later: bool, taken: &mut HashSet<String>) -> Strin
 
 /// The cell's outputs and which run they are of: those that were read, as long as they are the cell's.
 fn outputs_of<'a>(cell: &Cell, kept: &Fields<'a>, is_later: bool) -> (Option<&'a RawValue>, Vec<String>) {
-    if kept::text(kept, "tie") == Some(kept::tie_of(cell)) {
-        let entries = kept::get(kept, "outputs").map_or("[]", RawValue::get);
+    if preserved::text(kept, "tie") == Some(preserved::tie_of(cell)) {
+        let entries = preserved::get(kept, "outputs").map_or("[]", RawValue::get);
         let entries: Result<Vec<&RawValue>, _> = serde_json::from_str(entries);
         if let Some(outputs) = entries.ok().and_then(|entries| outputs::of_kept(&entries, &cell.results, is_later)) {
-            return (kept::get(kept, "execution_count"), outputs);
+            return (preserved::get(kept, "execution_count"), outputs);
         }
     }
     (None, outputs::of_results(&cell.results))
 }
 
-/// What a reader would not find out from the outputs, if there is something.
+/// Metadata that a reader would not find out from the outputs, if there is any.
 fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
     let raw: Vec<Box<RawValue>> =
         outputs.iter().map(|output| RawValue::from_string(output.clone())).collect::<Result<_, _>>().ok()?;
@@ -172,24 +173,24 @@ fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
     }
     let run = write_run(*status, code_digest.as_deref());
     let mut written: Written =
-        kept::object(&run)?.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+        preserved::object(&run)?.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
     if told.error != *error {
         written.extend(error.as_deref().map(|error| ("error".to_owned(), write_text(error))));
     }
-    written.push(("tie".into(), write_text(&kept::tie(&cell.code_digest(), &told))));
+    written.push(("tie".into(), write_text(&preserved::tie(&cell.code_digest(), &told))));
     Some(object(&written))
 }
 
 /// The fields that we didn't know when we read them, but for any of these names.
 fn others(kept: &Fields<'_>, known: &[&str]) -> Written {
-    let others = kept::get(kept, "other").and_then(|other| kept::object(other.get())).unwrap_or_default();
+    let others = preserved::get(kept, "other").and_then(|other| preserved::object(other.get())).unwrap_or_default();
     let others = others.into_iter().filter(|(name, _)| !known.contains(&&**name));
     others.map(|(name, value)| (name.into_owned(), value.get().to_owned())).collect()
 }
 
 /// Adds the unknown fields of a Quire notebook, but for what is Jupyter's, to what we note.
 fn add_extra(ours: &mut Written, extra: &Extra) {
-    let others = kept::without(extra, &[JUPYTER]);
+    let others = preserved::without(extra, &[JUPYTER]);
     if !others.is_empty() {
         ours.push(("extra".into(), write_object(others.iter().map(|(name, value)| (&**name, value.as_str())))));
     }

@@ -9,7 +9,7 @@ use super::write::write_notebook;
 use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
 use crate::bounded::BoundedText;
 use crate::fields::{self, Fields};
-use crate::jupyter::{JUPYTER, kept_of};
+use crate::jupyter::{JUPYTER, preserved_outputs};
 use crate::problem::ParseError;
 use crate::safe::Sanitiser;
 use crate::{ExportError, Imported};
@@ -59,7 +59,7 @@ pub fn import(bytes: &[u8], defaults: &Defaults) -> Result<Imported, ParseError>
     Ok(Imported { notebook, notices })
 }
 
-/// What is said of words that are not JSON.
+/// Notice about words that are not JSON.
 pub(crate) const NAN: &str = "`NaN` and `Infinity`, which JSON has not, were read as null";
 
 fn imported(cell: &Cell, sanitiser: &mut Sanitiser) -> Cell {
@@ -73,7 +73,7 @@ fn imported(cell: &Cell, sanitiser: &mut Sanitiser) -> Cell {
         extra = Extra::new(others(cell).collect());
     }
     let keeps = all.len() > results.outputs.len() && extra.iter().all(|(name, _)| name != JUPYTER);
-    if keeps && let Some(kept) = kept_of(&cell.code_digest(), &results, &all) {
+    if keeps && let Some(kept) = preserved_outputs(&cell.code_digest(), &results, &all) {
         let fields = extra.iter().map(|(name, value)| (Box::from(name), value.clone()));
         extra = Extra::new(fields.chain([(Box::from(JUPYTER), kept)]).collect());
     }
@@ -109,7 +109,7 @@ fn with_run(cell: &Cell) -> Extra {
     }
 }
 
-/// How a run ended, and which code ran, as JSON.
+/// Writes a run's outcome and the digest of its code, as JSON.
 pub(crate) fn write_run(status: CellStatus, code_digest: Option<&str>) -> String {
     // Where it will be read, nothing runs yet.
     let status = if status == CellStatus::Running { CellStatus::Idle } else { status };
@@ -118,7 +118,7 @@ pub(crate) fn write_run(status: CellStatus, code_digest: Option<&str>) -> String
     fields::write_object(written.iter().map(|(name, value)| (*name, &**value)))
 }
 
-/// What [`write_run`] wrote; `None` when it is something else.
+/// Reads the text of [`write_run`]; `None` when it is something else.
 fn read_run(run: &Json) -> Option<(CellStatus, Option<String>)> {
     let mut found = Fields::new();
     fields::object(run.as_str(), &mut found).ok()?;

@@ -11,10 +11,10 @@ use quire_domain::{
 use serde_json::value::RawValue;
 
 use super::results;
-use crate::fields::{self, Fields, Taken};
+use crate::fields::{self, Fields, UnreadFields};
 use crate::problem::{ParseError, Problem, read_text};
 
-/// What is taken where a file does not say.
+/// Values for fields that a file leaves out.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     /// For `id`; without it, a file that lacks one is damaged.
@@ -30,11 +30,11 @@ pub struct Defaults {
 pub struct Parsed {
     /// The notebook.
     pub notebook: Notebook,
-    /// Whether the file says when the notebook was made, so that its times are no defaults.
+    /// Set when the file says when the notebook was made, so that its times are no defaults.
     pub dated: bool,
-    /// Whether cells hold results, as older files do; those are in the notebook's cells.
+    /// Set when cells hold results, as older files do; those are in the notebook's cells.
     pub inline_results: bool,
-    /// Whether there were words in it that are not JSON, and were read as null.
+    /// Set when there were words in it that are not JSON, and were read as null.
     pub nan: bool,
 }
 
@@ -50,7 +50,7 @@ pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, ParseError> {
 fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Result<Parsed, Problem> {
     fields::object(text, found).map_err(|error| Problem::no_object(&error))?;
     let missing = |name: &str| Problem::whole(format!("`{name}` is missing"));
-    let mut fields = Taken::new(found.clone());
+    let mut fields = UnreadFields::new(found.clone());
 
     let id = match (fields.take("id")?, &defaults.id) {
         (Some(id), _) => NotebookId::new(fields::text(id, "`id`")?).map_err(|error| Problem::beyond(id, error))?,
@@ -115,7 +115,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
 fn cell(text: &RawValue, index: usize, notebook: Revision) -> Result<(Cell, bool), Problem> {
     let mut found = Fields::new();
     fields::object(text.get(), &mut found).or(Err(Problem::at(text, "not an object")))?;
-    let mut fields = Taken::new(found);
+    let mut fields = UnreadFields::new(found);
     let mut required = |name: &str| {
         let value = fields.take(name)?.ok_or_else(|| Problem::at(text, format!("`{name}` is missing")))?;
         Ok((value, fields::text(value, &format!("`{name}`"))?))
@@ -149,7 +149,7 @@ fn cell(text: &RawValue, index: usize, notebook: Revision) -> Result<(Cell, bool
     Ok((cell, results.is_some()))
 }
 
-fn extra(fields: Taken<'_>) -> Result<Extra, Problem> {
+fn extra(fields: UnreadFields<'_>) -> Result<Extra, Problem> {
     let mut extra = Vec::new();
     for (name, value) in fields.rest() {
         let json = Json::from_raw(value.to_owned()).map_err(|error| Problem::beyond(value, error))?;

@@ -3,12 +3,12 @@
 use quire_domain::{CellStatus, Json, Output, Results};
 use serde_json::value::RawValue;
 
-use crate::fields::{self, Fields, Taken};
+use crate::fields::{self, Fields, UnreadFields};
 use crate::problem::Problem;
 
 /// Takes `stdout`, `outputs` and `error` out; absent when they say nothing. What has another shape than we know is left
 /// among the fields that we don't know.
-pub(super) fn take(fields: &mut Taken<'_>, cell: &RawValue) -> Result<Option<Results>, Problem> {
+pub(super) fn take(fields: &mut UnreadFields<'_>, cell: &RawValue) -> Result<Option<Results>, Problem> {
     let stdout = take_one(fields, "stdout", |value| Some(fields::text(value, "").ok()?.into_owned()))?;
     let outputs = take_one(fields, "outputs", outputs)?;
     let error = take_one(fields, "error", |value| Some(fields::text(value, "").ok()?.into_owned()))?;
@@ -28,7 +28,7 @@ pub(super) fn take(fields: &mut Taken<'_>, cell: &RawValue) -> Result<Option<Res
 }
 
 fn take_one<'a, T>(
-    fields: &mut Taken<'a>,
+    fields: &mut UnreadFields<'a>,
     name: &'static str,
     convert: impl FnOnce(&'a RawValue) -> Option<T>,
 ) -> Result<Option<T>, Problem> {
@@ -47,10 +47,10 @@ fn outputs(value: &RawValue) -> Option<Vec<Output>> {
 fn output(value: &RawValue) -> Option<Output> {
     let mut found = Fields::new();
     fields::object(value.get(), &mut found).ok()?;
-    // A null is data too, so this is not `Taken::take`.
+    // A null is data too, so this is not `UnreadFields::take`.
     let (_, data) = found.iter().find(|(name, _)| name == "data")?;
     let data = Json::from_raw((*data).to_owned()).ok()?;
-    let mut fields = Taken::new(found);
+    let mut fields = UnreadFields::new(found);
     let mime_type = fields::text(fields.take("mime_type").ok()??, "").ok()?.into_owned();
     let metadata = match fields.take("metadata").ok()? {
         Some(metadata) => Json::from_raw(metadata.to_owned()).ok()?,

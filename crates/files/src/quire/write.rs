@@ -19,12 +19,12 @@ const CELL: [&str; 6] = ["id", "type", "code", "reads", "writes", "revision"];
 /// The fields that hold a cell's results, where they are in the file.
 const RESULTS: [&str; 3] = ["stdout", "outputs", "error"];
 
-/// Whether a notebook's field of this name is one that we know.
+/// Returns `true` if a notebook's field of this name is one that we know.
 pub(crate) fn is_notebook_field(name: &str) -> bool {
     NOTEBOOK.contains(&name)
 }
 
-/// Whether a cell's field of this name is one that we know, or that a reader may take for results.
+/// Returns `true` if a cell's field of this name is one that we know, or that a reader may take for results.
 pub(crate) fn is_cell_field(name: &str) -> bool {
     CELL.contains(&name) || RESULTS.contains(&name)
 }
@@ -90,7 +90,7 @@ pub(super) fn write_notebook(
     Ok(out.text)
 }
 
-/// Whether a reader would find any results in the three fields.
+/// Returns `true` if a reader would find any results in the three fields.
 fn has_content(results: &Results) -> bool {
     !results.stdout.is_empty() || !results.outputs.is_empty() || results.error.as_ref().is_some_and(|it| !it.is_empty())
 }

@@ -31,7 +31,7 @@ impl Fingerprint {
     }
 }
 
-/// What kind of thing a directory entry is.
+/// Kind of a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
 pub(crate) struct Meta {
     pub(crate) kind: Kind,
     pub(crate) fingerprint: Fingerprint,
-    /// Whether the last change is so long ago that any later one shows in the fingerprint. Until then an equal
+    /// Set when the last change is so long ago that any later one shows in the fingerprint. Until then an equal
     /// fingerprint proves nothing, and the content has to be compared.
     pub(crate) settled: bool,
 }

@@ -6,8 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustix::fs::{self, AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
@@ -71,7 +72,7 @@ impl Folder {
 
     /// The directory that is open now; another one may be opened in its place meanwhile.
     fn open_now(&self) -> Arc<OpenFolder> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Tells whether a path leads to this directory. Where the file system does not say, it is taken to.
@@ -89,14 +90,14 @@ impl Folder {
     /// Opens the directory that has this name in another one from now on, making it when it is missing.
     pub(crate) fn reopen(&self, parent: &Self, name: &str) -> io::Result<()> {
         let found = parent.subfolder(name)?.open_now();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = found;
+        *self.0.write() = found;
         Ok(())
     }
 
     /// Tells that a file is no more in this directory under its name: it was removed, another one has its place, or it was
     /// cut short. Where the file system does not say, it is taken to be there.
     pub(crate) fn has_lost(&self, file: &KnownFile) -> bool {
-        self.meta(file.name).is_ok_and(|meta| meta.is_none_or(|meta| !file.is(&meta.fingerprint)))
+        self.meta(&file.name).is_ok_and(|meta| meta.is_none_or(|meta| !file.is(&meta.fingerprint)))
     }
 
     /// Opens a directory in this one, making it when it is missing.
@@ -114,18 +115,6 @@ impl Folder {
     pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(fs::openat(&self.open_now().fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
-    }
-
-    /// Opens a file for appending: the known one, or `None` when it is lost. While none is known, the file is made when it is
-    /// missing.
-    pub(crate) fn open_log(&self, name: &str, known: Option<&KnownFile>) -> io::Result<Option<File>> {
-        let flags = OFlags::WRONLY | OFlags::APPEND;
-        let Some(known) = known else { return self.open_file(name, flags | OFlags::CREATE).map(Some) };
-        match self.open_file(name, flags) {
-            Ok(file) => Ok(known.is(&meta_of(&file)?.fingerprint).then_some(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// Makes a new file, readable by its owner only.

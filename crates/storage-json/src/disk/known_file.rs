@@ -1,11 +1,13 @@
 //! A file of ours as it was last known, to notice that another program took it away.
 
+use std::borrow::Cow;
+
 use super::Fingerprint;
 
 /// A file of ours as it was last known under its name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct KnownFile {
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) inode: u64,
     /// Bytes that are in it at least.
     pub(crate) size: u64,

@@ -1,5 +1,6 @@
 //! Files: the few system calls that the store needs, without a word about notebooks.
 
+mod append_log;
 mod fingerprint;
 mod folder;
 mod known_file;
@@ -8,6 +9,7 @@ mod replace;
 mod room;
 mod temporary;
 
+pub(crate) use append_log::{AppendLog, Appended, LogSync, NEW};
 pub(crate) use fingerprint::{Fingerprint, Kind, Meta};
 pub(crate) use folder::{Folder, Name, ReadFile, append, meta_of};
 pub(crate) use known_file::KnownFile;

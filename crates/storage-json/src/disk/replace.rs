@@ -1,4 +1,4 @@
-//! Putting new content in a file's place: atomic, durable, and never over an edit that nobody has seen.
+//! Putting new content in a file's place: atomic, durable, and never over an edit that was not observed.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use super::temporary::{Temporary, keep, name_of_deleted};
 use super::{Folder, Meta, ReadFile};
 use crate::digest::Digest;
 
-/// What is to be replaced, and by what.
+/// A file to replace, and its new content.
 pub(crate) struct Replacement<'a> {
     pub(crate) folder: &'a Folder,
     pub(crate) temporaries: &'a Folder,
@@ -18,7 +18,7 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// How a replacement ended.
+/// Result of a replacement.
 pub(crate) enum Replaced {
     /// The new content is in place and durable.
     Done(Meta),
@@ -28,17 +28,17 @@ pub(crate) enum Replaced {
     DurabilityUnknown(Meta, io::Error),
 }
 
-/// How making a new file ended.
+/// Result of making a new file.
 pub(crate) enum Created {
     /// The file is in place and durable.
     Done(Meta),
-    /// The name is taken; what has it was left as it is.
-    Taken,
+    /// There is a file of this name; it was left as it is.
+    AlreadyExists,
     /// The file is in place, but whether it survives a loss of power is not known.
     DurabilityUnknown(Meta, io::Error),
 }
 
-/// How removing a file ended.
+/// Result of removing a file.
 pub(crate) enum Removed {
     /// The file is gone; whether that survives a loss of power.
     Done(io::Result<()>),
@@ -53,7 +53,7 @@ pub(crate) fn replace(what: &Replacement<'_>, old: &Digest) -> io::Result<Replac
     let temporary = Temporary::write(what.temporaries, what.name, Some(old), what.bytes)?;
     let swap = || what.temporaries.rename(&temporary.name, what.folder, what.name, RenameFlags::EXCHANGE);
     // An exchange, not a plain rename: what was in the place comes out and can be looked at, so that an edit from
-    // outside that came after our last look is not lost.
+    // outside that came after the file was last observed is not lost.
     match swap() {
         Ok(()) => {}
         Err(Errno::NOENT) => {
@@ -88,7 +88,7 @@ pub(crate) fn create(what: &Replacement<'_>) -> io::Result<Created> {
     };
     if let Err(error) = moved {
         temporary.remove();
-        return if error == Errno::EXIST { Ok(Created::Taken) } else { Err(error.into()) };
+        return if error == Errno::EXIST { Ok(Created::AlreadyExists) } else { Err(error.into()) };
     }
     Ok(match finish(what.folder, &temporary) {
         (meta, Ok(())) => Created::Done(meta),
@@ -97,7 +97,7 @@ pub(crate) fn create(what: &Replacement<'_>) -> io::Result<Created> {
 }
 
 /// Removes a file whose content has the digest `old`. It is taken out first and looked at, so that an edit from outside
-/// that came after our last look is not lost.
+/// that came after the file was last observed is not lost.
 pub(crate) fn remove(folder: &Folder, temporaries: &Folder, name: &str, old: &Digest) -> io::Result<Removed> {
     let taken_out = name_of_deleted(name, old);
     match folder.rename(name, temporaries, &taken_out, RenameFlags::empty()) {
@@ -132,7 +132,7 @@ fn finish(folder: &Folder, temporary: &Temporary<'_>) -> (Meta, io::Result<()>) 
     if synced.is_ok() {
         temporary.remove();
     }
-    // Of the open file: whoever has replaced it since changes nothing about what we wrote.
+    // Of the open file: another program that has replaced it since changes nothing about what was written.
     let (meta, error) = meta_in_place(temporary);
     (meta, error.map_or(synced, Err))
 }
@@ -163,7 +163,7 @@ fn replace_plainly(what: &Replacement<'_>, temporary: &Temporary<'_>, old: &Dige
     })
 }
 
-/// Whether a file has this content.
+/// Returns `true` if a file has this content.
 fn is_content(folder: &Folder, name: &str, expected: &Digest) -> bool {
     // What was expected has been read, or made, within this limit.
     matches!(folder.read(name, crate::MAX_FILE_BYTES), Ok(ReadFile::Read(bytes, _)) if Digest::of(&bytes) == *expected)
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_new_file_never_replaces_one() {
         let case = Case::new(Some("came from outside"));
-        assert!(matches!(create(&case.what()).unwrap(), Created::Taken));
+        assert!(matches!(create(&case.what()).unwrap(), Created::AlreadyExists));
         assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("came from outside"), 0));
         fs::remove_file(case.dir.path().join("x.json")).unwrap();
         assert!(matches!(create(&case.what()).unwrap(), Created::Done(_)));

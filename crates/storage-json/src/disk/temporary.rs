@@ -10,9 +10,9 @@ use super::folder::meta_of;
 use super::{Folder, Meta, ReadFile, append};
 use crate::digest::Digest;
 
-/// How the names of temporaries end.
+/// Suffix of the names of temporaries.
 const SUFFIX: &str = ".tmp";
-/// Stands for the old content of a file that is made anew.
+/// Stands for the old content of a file that is new.
 const NOTHING: &str = "new";
 
 /// Stands for the new content of a file that is deleted.
@@ -56,7 +56,7 @@ impl<'a> Temporary<'a> {
     }
 }
 
-/// Where a file goes that nobody knows where to put: an edit from outside that came between two steps of ours.
+/// Keeps a file that has no place: an edit from outside that came between two steps of ours.
 pub(super) fn keep(temporaries: &Folder, name: &str) {
     // Without the ending it is no temporary, and stays.
     let kept = format!("{}.kept", name.trim_end_matches(SUFFIX));

@@ -7,8 +7,8 @@ use quire_domain::{Base, CellId, Change, Notebook, NotebookId, Results, Revision
 use quire_storage::{CommitId, IdempotencyRecord, Version};
 
 use super::create::{entry_of, text_of};
-use super::look::{CurrentFile, Freshness, ROUNDS};
-use super::{Engine, Remembered, Slot, lock};
+use super::observe::{CurrentFile, Freshness, ROUNDS};
+use super::{Engine, Remembered, Slot};
 use crate::digest::Digest;
 use crate::disk::{self, Meta, Replaced, Replacement};
 use crate::error::Error;
@@ -23,7 +23,7 @@ pub(crate) struct OwnedCommit {
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
     pub(crate) records: Vec<IdempotencyRecord>,
-    /// Whether more may be different than the changes say.
+    /// Set when more may be different than the changes say.
     pub(crate) whole: bool,
 }
 
@@ -31,7 +31,7 @@ impl Engine {
     pub(crate) fn commit(&self, commit: &OwnedCommit) -> Result<Version, Error> {
         let id = &commit.after.id;
         let slot = self.slot(id);
-        let mut slot = lock(&slot);
+        let mut slot = slot.lock();
         if let Some(done) = slot.commits.iter_mut().find(|done| done.id == commit.id) {
             if !done.durable {
                 self.notebooks.sync().map_err(Error::DurabilityUnknown)?;
@@ -44,7 +44,7 @@ impl Engine {
         // An edit compares the content while it replaces it, so the file's state is enough to begin with.
         let mut how = if edits { Freshness::State } else { Freshness::Content };
         for _ in 0..ROUNDS {
-            let current = self.look(id, how)?.ok_or(Error::NotFound)?;
+            let current = self.observe(id, how)?.ok_or(Error::NotFound)?;
             if current.known.base() != commit.base {
                 return Err(Error::Mismatch(commit.base.revision));
             }
@@ -69,7 +69,7 @@ impl Engine {
                     slot.remember(Remembered { id: commit.id, version, durable: false });
                     return Err(Error::DurabilityUnknown(error));
                 }
-                // Somebody else was at the file. If its content is another, the next look finds a later revision.
+                // Another program was at the file. If its content is another, it is observed at a later revision.
                 None => how = Freshness::Content,
             }
         }
@@ -134,7 +134,7 @@ impl Engine {
 
     /// The results that a notebook's file itself holds.
     fn results_inside(&self, id: &NotebookId) -> Result<BTreeMap<CellId, Option<Arc<Results>>>, Error> {
-        let Some(CurrentFile { parsed: Some(parsed), .. }) = self.look(id, Freshness::Read)? else {
+        let Some(CurrentFile { parsed: Some(parsed), .. }) = self.observe(id, Freshness::Read)? else {
             return Ok(BTreeMap::new());
         };
         let cells = parsed.notebook.cells.iter().filter(|cell| *cell.results != Results::default());

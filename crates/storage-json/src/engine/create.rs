@@ -6,8 +6,8 @@ use quire_domain::{Base, Notebook, NotebookId, Results};
 use quire_files::quire::{self, Defaults};
 use quire_storage::{IdempotencyRecord, Version};
 
-use super::look::Freshness;
-use super::{Engine, Slot, lock};
+use super::observe::Freshness;
+use super::{Engine, Slot};
 use crate::digest::Digest;
 use crate::disk::{self, Created, Meta, Removed, Replacement};
 use crate::error::Error;
@@ -19,8 +19,8 @@ use crate::results::{self, Latest, ResultsFile};
 impl Engine {
     pub(crate) fn create(&self, notebook: &Notebook, records: &[IdempotencyRecord]) -> Result<Version, Error> {
         let slot = self.slot(&notebook.id);
-        let mut slot = lock(&slot);
-        if self.look(&notebook.id, Freshness::State)?.is_some() {
+        let mut slot = slot.lock();
+        if self.observe(&notebook.id, Freshness::State)?.is_some() {
             return Err(Error::Exists);
         }
         *slot = Slot::default();
@@ -56,8 +56,10 @@ impl Engine {
                 }
                 // Either the same notebook came there from outside, or another one has the name, as on a file system
                 // that folds case: then the next name.
-                Created::Taken if self.look(&notebook.id, Freshness::State)?.is_some() => return Err(Error::Exists),
-                Created::Taken => {}
+                Created::AlreadyExists if self.observe(&notebook.id, Freshness::State)?.is_some() => {
+                    return Err(Error::Exists);
+                }
+                Created::AlreadyExists => {}
             }
         }
         Err(Error::Damaged("its file's name is taken by another notebook".into()))
@@ -68,16 +70,16 @@ impl Engine {
         let latest: Latest = with_results.map(|cell| (cell.id.clone(), Arc::clone(&cell.results))).collect();
         // Without any, this removes what an earlier notebook of this id may have left.
         let mut file = ResultsFile::unread(&self.outputs, &notebook.id);
-        file.write_anew(&latest)?;
+        file.rewrite(&latest)?;
         slot.results = Some(file);
         Ok(())
     }
 
     pub(crate) fn delete(&self, id: &NotebookId, base: Base, records: &[IdempotencyRecord]) -> Result<(), Error> {
         let slot = self.slot(id);
-        let mut slot = lock(&slot);
+        let mut slot = slot.lock();
         // The content is compared when the file is removed, so its state is enough to begin with.
-        let current = self.look(id, Freshness::State)?.ok_or(Error::NotFound)?;
+        let current = self.observe(id, Freshness::State)?.ok_or(Error::NotFound)?;
         if current.known.base() != base {
             return Err(Error::Mismatch(base.revision));
         }
@@ -89,8 +91,8 @@ impl Engine {
                 return Err(Error::NotFound);
             }
             Removed::Changed => {
-                // Noted, so that whoever has the notebook open is told and sees the edit before deleting it.
-                self.look(id, Freshness::Content)?;
+                // Noted, so that the notebook's watchers are told, and its owner sees the edit before deleting it.
+                self.observe(id, Freshness::Content)?;
                 return Err(Error::Mismatch(base.revision));
             }
         };
@@ -101,7 +103,7 @@ impl Engine {
         }
         self.index().deleted(&current.file);
         *slot = Slot::default();
-        // Only now: results without a notebook harm nobody, and the next start removes them.
+        // Only now: results without a notebook do no harm, and the next start removes them.
         if let Err(error) = self.outputs.remove(&results::file_name(id)) {
             tracing::warn!(notebook = %id, %error, "cannot remove the results of a deleted notebook");
         }
@@ -128,7 +130,7 @@ pub(super) fn text_of(notebook: &Notebook) -> Result<String, Error> {
     if size > crate::MAX_FILE_BYTES { Err(Error::TooLarge(size)) } else { Ok(text) }
 }
 
-/// What is known of a file that we have just written.
+/// Returns the entry of a file that this process has just written.
 pub(super) fn entry_of(notebook: &Notebook, meta: &Meta, bytes: &[u8]) -> Entry {
-    Entry::new(meta, Some(Digest::of(bytes)), Content::Notebook(crate::index::Known::written(notebook)))
+    Entry::new(meta, Some(Digest::of(bytes)), Content::Notebook(crate::index::IndexedNotebook::written(notebook)))
 }

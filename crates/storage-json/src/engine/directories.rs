@@ -1,6 +1,6 @@
-//! The directories while they are served: somebody may remove them, as `git clean -fdx` does.
+//! The directories while they are served: other programs may remove them, as `git clean -fdx` does.
 
-use super::{Engine, lock};
+use super::Engine;
 use crate::disk::{Folder, KnownFile};
 use crate::error::Error;
 use crate::lock;
@@ -20,14 +20,14 @@ impl Engine {
         if self.notebooks.is_at(&self.root) { Ok(()) } else { Err(Error::Moved) }
     }
 
-    /// Makes again what is ours in the directory, where somebody removed it: the directories, the lock, and the logs, which are
+    /// Makes again what is ours in the directory, where another program removed it: the directories, the lock, and the logs, which are
     /// written from what is in memory. Results of runs that were in it are lost. [`Self::check_root`] comes before.
     pub(crate) fn restore_directories(&self) -> Result<(), Error> {
         if !self.is_incomplete() {
             return Ok(());
         }
         // One at a time, also so that none uses a directory that another is about to make.
-        let _restoring = lock(&self.restoring);
+        let _restoring = self.restoring.lock();
         if !self.ours.is_in(&self.notebooks, OURS) {
             tracing::warn!(
                 directory = OURS,
@@ -41,7 +41,7 @@ impl Engine {
         }
         if self.ours.has_lost(&self.known_lock()) {
             let taken = lock::take(&self.ours, &self.notebooks, &self.root).map_err(Error::LockLost)?;
-            *lock(&self.lock) = taken;
+            *self.lock.lock() = taken;
         }
         self.records.restore().map_err(Error::Restore)?;
         self.index().restore();
@@ -65,6 +65,6 @@ impl Engine {
     }
 
     fn known_lock(&self) -> KnownFile {
-        lock(&self.lock).known()
+        self.lock.lock().known()
     }
 }

@@ -39,7 +39,7 @@ fn commit(open: &mut OpenNotebook, edits: &[Edit], records: Vec<IdempotencyRecor
     OwnedCommit { id: CommitId(Uuid::new_v4()), base, changes, after: open.notebook().clone(), records, whole: false }
 }
 
-/// Whether it happened. The only way not to is to be told that there is no room.
+/// Returns `true` if it happened. The only way not to is to be told that there is no room.
 fn happened<T>(done: Result<T, Error>) -> bool {
     let Err(error) = done else { return true };
     let told = error.of(&NotebookId::new("x").unwrap(), "write");

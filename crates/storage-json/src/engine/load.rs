@@ -3,17 +3,17 @@
 use quire_domain::{Cell, Notebook, NotebookId, UserId};
 use quire_storage::{Loaded, StoredVersion};
 
-use super::look::{CurrentFile, Freshness};
-use super::{Engine, lock};
+use super::Engine;
+use super::observe::{CurrentFile, Freshness};
 use crate::error::Error;
-use crate::index::Known;
+use crate::index::IndexedNotebook;
 use crate::results::{self, Latest};
 
 impl Engine {
     pub(crate) fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
         let slot = self.slot(id);
-        let mut slot = lock(&slot);
-        let Some(CurrentFile { known, parsed: Some(parsed), .. }) = self.look(id, Freshness::Read)? else {
+        let mut slot = slot.lock();
+        let Some(CurrentFile { known, parsed: Some(parsed), .. }) = self.observe(id, Freshness::Read)? else {
             return Ok(None);
         };
         let latest = match self.latest_results(&mut slot, id, &known) {
@@ -29,15 +29,15 @@ impl Engine {
 
     pub(crate) fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, Error> {
         let slot = self.slot(id);
-        let _slot = lock(&slot);
-        Ok(self.look(id, Freshness::Content)?.map(|current| current.known.summary.owner))
+        let _slot = slot.lock();
+        Ok(self.observe(id, Freshness::Content)?.map(|current| current.known.summary.owner))
     }
 
     /// The version of a notebook; `None` when it is not there or damaged.
     pub(crate) fn version(&self, id: &NotebookId) -> Result<Option<StoredVersion>, Error> {
         let slot = self.slot(id);
-        let _slot = lock(&slot);
-        match self.look(id, Freshness::Content) {
+        let _slot = slot.lock();
+        match self.observe(id, Freshness::Content) {
             Ok(current) => Ok(current.map(|current| StoredVersion {
                 id: id.clone(),
                 life: current.known.life,
@@ -51,7 +51,7 @@ impl Engine {
 }
 
 /// Adds to what a file says what is known beside it.
-fn complete(mut notebook: Notebook, known: &Known, latest: &Latest) -> Notebook {
+fn complete(mut notebook: Notebook, known: &IndexedNotebook, latest: &Latest) -> Notebook {
     let edited_outside = notebook.revision != known.summary.revision;
     notebook.life = known.life;
     notebook.revision = known.summary.revision;

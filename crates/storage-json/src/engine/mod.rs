@@ -1,23 +1,24 @@
 //! The store's work, blocking: what the trait's methods do, one notebook at a time.
 //!
 //! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then that
-//! of the idempotency records or the index's. Whoever looks at a notebook's file in order to note what it holds has the notebook's
+//! of the idempotency records or the index's. A call that observes a notebook's file has the notebook's
 //! slot, so that our own half-done commit is never taken for an edit from outside.
 
 mod commit;
 mod create;
 mod directories;
 mod load;
-mod look;
+mod notebooks;
+mod observe;
 mod open;
 mod scan;
 mod search;
-mod whole;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
 use quire_storage::{
     CommitId, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
@@ -25,12 +26,12 @@ use quire_storage::{
 use tokio::sync::broadcast;
 
 pub(crate) use commit::OwnedCommit;
-pub(crate) use look::{ROUNDS, what_it_is};
+pub(crate) use observe::{ROUNDS, what_it_is};
 
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
 use crate::idempotency::IdempotencyRecords;
-use crate::index::{Found, Index, Known};
+use crate::index::{Index, IndexedNotebook};
 use crate::lock::LockFile;
 use crate::results::{self, Latest, ResultsFile};
 
@@ -39,7 +40,8 @@ const REMEMBERED_COMMITS: usize = 16;
 /// Events that a watcher may fall behind before it has to take every notebook for changed.
 const EVENTS: usize = 1_024;
 
-/// An open directory.
+/// An open directory. A panic elsewhere leaves nothing half done that its locks protect: the state is changed only after the
+/// disk has been, in single steps.
 #[derive(Debug)]
 pub(crate) struct Engine {
     /// Path at which the notebooks' directory was opened.
@@ -154,12 +156,12 @@ impl Engine {
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
-        lock(&self.index)
+        self.index.lock()
     }
 
     /// The notebook's slot.
     fn slot(&self, id: &NotebookId) -> Arc<Mutex<Slot>> {
-        let mut slots = lock(&self.slots);
+        let mut slots = self.slots.lock();
         if slots.len() > 100_000 {
             // Ids that nobody uses just now; asking for unknown ids shall not fill the memory. What is lost with a slot
             // is only how to recognise a repeated commit from long ago.
@@ -169,7 +171,7 @@ impl Engine {
     }
 
     /// All results of a notebook by cell.
-    fn latest_results(&self, slot: &mut Slot, id: &NotebookId, known: &Known) -> Result<Latest, Error> {
+    fn latest_results(&self, slot: &mut Slot, id: &NotebookId, known: &IndexedNotebook) -> Result<Latest, Error> {
         if let Some(file) = &slot.results {
             return Ok(file.latest()?);
         }
@@ -194,7 +196,7 @@ impl Drop for Engine {
         self.index().save();
         // Not left to closing the file: a child process that is just being started has a copy of it for a moment.
         self.notebooks.unlock();
-        lock(&self.lock).unlock();
+        self.lock.lock().unlock();
     }
 }
 
@@ -204,9 +206,3 @@ mod full;
 mod tests;
 #[cfg(test)]
 mod waiting;
-
-/// Takes a lock. A panic elsewhere leaves nothing half done that these locks protect: the state is changed only after
-/// the disk has been, in single steps.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use quire_domain::{NotebookId, UserId};
 use tokio::sync::broadcast;
 
 use super::directories::{OURS, OUTPUTS, TEMPORARIES};
-use super::look::Observed;
-use super::{EVENTS, Engine, lock, scan};
+use super::observe::Observed;
+use super::{EVENTS, Engine, scan};
 use crate::OpenError;
 use crate::disk::{self, Folder, Name};
 use crate::idempotency::{FileState, IdempotencyRecords};
-use crate::index::{Entry, Found, Index, Log};
+use crate::index::{Entry, Index, IndexLookup, Log};
 use crate::{names, results};
 
 impl Engine {
@@ -46,9 +47,9 @@ impl Engine {
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
         let is_so = |id: &NotebookId, then| match (engine.index().find(id), then) {
-            (Found::Notebook(_, entry, _), FileState::Content(digest)) => entry.digest == Some(digest),
-            (found, FileState::Gone) => matches!(found, Found::Nothing),
-            (Found::Damaged(..) | Found::Nothing, FileState::Content(_)) => false,
+            (IndexLookup::Notebook(_, entry, _), FileState::Content(digest)) => entry.digest == Some(digest),
+            (found, FileState::Gone) => matches!(found, IndexLookup::Nothing),
+            (IndexLookup::Damaged(..) | IndexLookup::Nothing, FileState::Content(_)) => false,
         };
         engine.records.decide(&engine.notebooks, is_so).map_err(failed("sync the names"))?;
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
@@ -82,7 +83,7 @@ impl Engine {
             differences += 1;
             match index.get(&file) {
                 Some(old) if old.digest.is_some() && old.digest == seen.entry.digest => {
-                    index.touched(&file, &seen.entry);
+                    index.same_content(&file, &seen.entry);
                 }
                 _ => drop(index.found(&file, seen.entry, true)),
             }
@@ -100,7 +101,7 @@ impl Engine {
             index.save();
         }
         drop(index);
-        *lock(&self.names_seen) = Some(state.fingerprint);
+        *self.names_seen.lock() = Some(state.fingerprint);
         Ok(())
     }
 

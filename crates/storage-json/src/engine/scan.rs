@@ -2,22 +2,21 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::TryLockError;
 
 use quire_domain::{NotebookId, UserId};
 
-use super::{Engine, lock};
+use super::Engine;
 use crate::digest::Digest;
 use crate::disk::{Fingerprint, Name};
 use crate::index::{Content, Entry};
 use crate::names;
 
-/// What a look at the directory is for.
+/// Purpose of a scan of the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
-    /// Which files there are.
+    /// Finds files that came or went.
     Names,
-    /// Which files there are and whether they changed.
+    /// Finds files that came or went, and files that changed.
     States,
 }
 
@@ -25,23 +24,23 @@ impl Engine {
     /// Looks at the state of every file, and reads those that changed. Waits for calls under way, so nothing is held meanwhile
     /// that lists wait for.
     pub(crate) fn scan(&self) -> io::Result<()> {
-        let seen = self.look_at_names(Wanted::States)?;
-        *lock(&self.names_seen) = seen;
+        let seen = self.scan_entries(Wanted::States)?;
+        *self.names_seen.lock() = seen;
         Ok(())
     }
 
     /// Looks for files that came or went, if the directory says that some did. Waits for no call under way: files of
-    /// notebooks that have one are left to that call, and to the next look.
+    /// notebooks that have one are left to that call, and to the next scan.
     pub(super) fn scan_names(&self) -> io::Result<()> {
-        let mut seen = lock(&self.names_seen);
+        let mut seen = self.names_seen.lock();
         if *seen != Some(self.notebooks.own_meta()?.fingerprint) {
-            *seen = self.look_at_names(Wanted::Names)?;
+            *seen = self.scan_entries(Wanted::Names)?;
         }
         Ok(())
     }
 
     /// Returns the state of the directory whose names have all been looked at now; `None` when some were left out.
-    fn look_at_names(&self, wanted: Wanted) -> io::Result<Option<Fingerprint>> {
+    fn scan_entries(&self, wanted: Wanted) -> io::Result<Option<Fingerprint>> {
         // The state of before, so that what changes meanwhile is found the next time.
         let state = self.notebooks.own_meta()?;
         let (mut names, mut not_texts) = (Vec::new(), Vec::new());
@@ -103,10 +102,10 @@ impl Engine {
             return Ok(true);
         };
         let slot = self.slot(&id);
-        let _slot = match (wanted, slot.try_lock()) {
-            (_, Ok(slot)) => slot,
-            (Wanted::Names, Err(TryLockError::WouldBlock)) => return Ok(false),
-            (_, Err(_)) => lock(&slot),
+        let _slot = match slot.try_lock() {
+            Some(slot) => slot,
+            None if wanted == Wanted::Names => return Ok(false),
+            None => slot.lock(),
         };
         // Known only now: while we waited for the slot, a commit of ours may have ended.
         let known = self.index().get(name).cloned();
@@ -115,7 +114,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Which notebook a file holds, as far as is known, else as it says itself.
+    /// Returns the notebook that a file holds, from the index, else from the file itself.
     fn id_in(&self, name: &str) -> io::Result<Option<NotebookId>> {
         if let Some(entry) = self.index().get(name) {
             return Ok(entry.id().cloned());

@@ -3,8 +3,8 @@
 use quire_domain::UserId;
 use quire_storage::{Hit, PageRequest, SearchPage, SearchText};
 
-use super::look::{CurrentFile, Freshness};
-use super::{Engine, lock};
+use super::Engine;
+use super::observe::{CurrentFile, Freshness};
 use crate::error::Error;
 
 impl Engine {
@@ -20,8 +20,8 @@ impl Engine {
             }
             let slot = self.slot(&summary.id);
             let looked = {
-                let _slot = lock(&slot);
-                self.look(&summary.id, Freshness::Read)
+                let _slot = slot.lock();
+                self.observe(&summary.id, Freshness::Read)
             };
             match looked {
                 Ok(Some(CurrentFile { known, parsed: Some(parsed), .. })) if known.summary.owner == *owner => {

@@ -47,13 +47,13 @@ fn lists_and_searches_wait_for_no_notebook_of_others() {
 
     // A file that just came, of a notebook that is being synced.
     let slot = engine.slot(&new("x").id);
-    let held = lock(&slot);
+    let held = slot.lock();
     new_file("x");
     new_file("y");
     assert_eq!(without_waiting(&engine, listed), ["y"]);
     assert_eq!(without_waiting(&engine, found), 0);
 
-    // The look at all files waits for it, and holds up nobody.
+    // The scan of all files waits for it, and holds up no other call.
     let holders = Arc::strong_count(&slot);
     let scanning = {
         let engine = Arc::clone(&engine);
@@ -69,13 +69,13 @@ fn lists_and_searches_wait_for_no_notebook_of_others() {
     assert_eq!(listed(&engine), ["x", "y", "z"]);
 }
 
-/// A look that hangs, or a log that is being written anew, is no reason for a change of another notebook to wait.
+/// A scan that hangs, or a log that is being rewritten, is no reason for a change of another notebook to wait.
 #[test]
 fn a_change_looks_for_what_is_missing_without_waiting_for_others() {
     let dir = TempDir::new().unwrap();
     let engine = Arc::new(Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap());
     engine.create(&new("x"), &[]).unwrap();
-    let restoring = lock(&engine.restoring);
+    let restoring = engine.restoring.lock();
     without_waiting(&engine, |engine| {
         engine.restore_directories().unwrap();
         engine.create(&new("y"), &[]).unwrap();

@@ -6,8 +6,8 @@
 //! change is said to have happened, or shows in the notebook's file. So an answer is there after a crash if and only if
 //! its change is.
 //!
-//! Where the file system does not say whether a change will last, its answers are held back, as unsure: nobody is told
-//! them, and nobody does the same once more, until the file system has said so after all.
+//! Where the file system does not say whether a change will last, its answers are held back, as unsure: no client gets
+//! them, and no request has the same effect again, until the file system has said so after all.
 //!
 //! That a change shows in the file is true only until the next change of the notebook, whether that has an answer or not.
 //! Hence, before a notebook's file is changed again, what says that the last change happened is made durable. An edit
@@ -19,8 +19,9 @@ mod state;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 
+use parking_lot::{Condvar, Mutex};
 use quire_domain::{NotebookId, Timestamp, UserId};
 use quire_storage::{IdempotencyKey, IdempotencyRecord};
 
@@ -35,7 +36,8 @@ use crate::error::Error;
 /// The answers that are kept in a directory.
 #[derive(Debug)]
 pub(crate) struct IdempotencyRecords {
-    /// Never held while the disk is waited for, but when the log is written anew.
+    /// Held while the disk is waited for only when the log is rewritten. A panic leaves nothing half done in it: it is changed
+    /// only after the log has been, in single steps.
     state: Mutex<State>,
     /// Told whenever a change has ended.
     ended: Condvar,
@@ -84,7 +86,7 @@ impl IdempotencyRecords {
     /// # Errors
     /// When it cannot be made durable that they have happened.
     pub(crate) fn decide(&self, notebooks: &Folder, is_so: impl Fn(&NotebookId, FileState) -> bool) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if !state.left_open.is_empty() {
             // What shows after the death of the process alone may not have been waited for.
             notebooks.sync()?;
@@ -105,24 +107,20 @@ impl IdempotencyRecords {
         if state.log.is_wasteful()
             && let Err(error) = state.rewrite()
         {
-            tracing::warn!(%error, "cannot write the log of answers anew");
+            tracing::warn!(%error, "cannot rewrite the log of idempotency records");
         }
         Ok(())
     }
 
-    /// The log's file, by which it is noticed that somebody removed it. `None` also while another call has the state: it may
-    /// be writing the log anew, for as long as the disk takes, and whatever is appended notices a loss by itself.
+    /// The log's file, by which it is noticed that another program removed it. `None` also while another call has the state: it may
+    /// be rewriting the log, for as long as the disk takes, and whatever is appended notices a loss by itself.
     pub(crate) fn known_log(&self) -> Option<KnownFile> {
-        match self.state.try_lock() {
-            Ok(state) => state.log.known(),
-            Err(TryLockError::Poisoned(state)) => state.into_inner().log.known(),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        self.state.try_lock().and_then(|state| state.log.known())
     }
 
-    /// Writes the log anew, if somebody removed it: what is in memory is all that it has to say.
+    /// Rewrites the log, if another program removed it: what is in memory is all that it has to say.
     pub(crate) fn restore(&self) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.log.is_lost() { state.rewrite() } else { Ok(()) }
     }
 
@@ -135,7 +133,7 @@ impl IdempotencyRecords {
         then: impl FnOnce() -> FileState,
         answers: &[IdempotencyRecord],
     ) -> Result<Option<PendingChangeGuard<'_>>, Error> {
-        if self.state().is_unsure(notebook) {
+        if self.state.lock().is_unsure(notebook) {
             self.confirm(notebooks)?;
         }
         if answers.is_empty() {
@@ -153,7 +151,7 @@ impl IdempotencyRecords {
 
     /// Refuses answers under whose keys others are kept.
     pub(crate) fn check_free(&self, answers: &[IdempotencyRecord]) -> Result<(), Error> {
-        let state = self.state();
+        let state = self.state.lock();
         if answers.iter().any(|answer| state.has(answer)) { Err(Error::AlreadyRecorded) } else { Ok(()) }
     }
 
@@ -164,7 +162,7 @@ impl IdempotencyRecords {
         }
         let (changing, appended) = self.write(None, answers, |_| lines_of(answers))?;
         self.sync(appended)?;
-        self.state().end(changing.number);
+        self.state.lock().end(changing.number);
         Ok(())
     }
 
@@ -177,8 +175,8 @@ impl IdempotencyRecords {
         lines: impl FnOnce(u64) -> serde_json::Result<Vec<u8>>,
     ) -> Result<(PendingChangeGuard<'_>, u64), Error> {
         let is_open = |state: &mut State| answers.iter().any(|answer| state.is_open(answer));
-        let waited = self.ended.wait_while(self.state(), is_open);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
+        self.ended.wait_while(&mut state, is_open);
         if answers.iter().any(|answer| state.has(answer)) {
             return Err(Error::AlreadyRecorded);
         }
@@ -196,7 +194,7 @@ impl IdempotencyRecords {
 
     /// Makes it durable that the last change of a notebook that had an answer has happened.
     fn settle(&self, notebook: &NotebookId) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if !state.is_unsettled(notebook) {
             return Ok(());
         }
@@ -208,29 +206,29 @@ impl IdempotencyRecords {
 
     /// Makes durable what has been appended until then.
     fn sync(&self, appended: u64) -> io::Result<()> {
-        let syncing = {
-            let mut state = self.state();
-            match state.log.syncing()? {
-                Some(syncing) => syncing,
-                // Removed from outside since; written anew, it holds all that was appended, durably.
+        let sync = {
+            let mut state = self.state.lock();
+            match state.log.sync()? {
+                Some(sync) => sync,
+                // Removed from outside since; rewritten, it holds all that was appended, durably.
                 None => return state.rewrite(),
             }
         };
-        let names_too = syncing.run()?;
-        let mut state = self.state();
-        state.log.is_named |= names_too;
+        sync.run()?;
+        let mut state = self.state.lock();
+        state.log.synced(&sync);
         state.unsettled.retain(|_, said| *said > appended);
         Ok(())
     }
 
     /// Makes durable what is unsure, if the file system does by now.
     pub(crate) fn confirm(&self, notebooks: &Folder) -> io::Result<()> {
-        let unsure = self.state().unsure();
+        let unsure = self.state.lock().unsure();
         if unsure.is_empty() {
             return Ok(());
         }
         notebooks.sync()?;
-        let mut state = self.state();
+        let mut state = self.state.lock();
         for number in unsure {
             state.end(number);
         }
@@ -246,10 +244,10 @@ impl IdempotencyRecords {
         key: IdempotencyKey,
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>, Error> {
-        if self.state().is_held(user, key) {
+        if self.state.lock().is_held(user, key) {
             self.confirm(notebooks).map_err(Error::DurabilityUnknown)?;
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.find(user, key).is_some_and(|answer| answer.has_expired(now)) {
             state.remove(user, key);
         }
@@ -258,7 +256,7 @@ impl IdempotencyRecords {
 
     /// Forgets what has expired, and what is too much of these users.
     pub(crate) fn forget(&self, users: &[UserId], now: Timestamp) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let oldest = IdempotencyRecord::oldest(now);
         let have_expired = state.expire(oldest);
         // What is too much is found again when the log is read, so it need not say so.
@@ -275,35 +273,30 @@ impl IdempotencyRecords {
         Ok(())
     }
 
-    /// Holds the state as if the log was being written anew.
+    /// Holds the state as if the log was being rewritten.
     #[cfg(test)]
     pub(crate) fn hold(&self) -> impl Sized {
-        self.state()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is changed only after the log has been, in single steps: a panic leaves nothing half done in it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
 impl PendingChangeGuard<'_> {
     /// The change has happened, durably.
     pub(crate) fn happened(self) {
-        let mut state = self.answers.state();
+        let mut state = self.answers.state.lock();
         state.end(self.number);
         state.try_to_say();
     }
 
     /// The change shows, but may not last.
     pub(crate) fn unsure(self) {
-        self.answers.state().hold(self.number);
+        self.answers.state.lock().hold(self.number);
     }
 }
 
 impl Drop for PendingChangeGuard<'_> {
     fn drop(&mut self) {
-        let mut state = self.answers.state();
+        let mut state = self.answers.state.lock();
         state.give_up(self.number);
         state.try_to_say();
         drop(state);

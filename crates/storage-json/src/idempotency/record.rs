@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-/// What a line says.
+/// A line of the log.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
@@ -20,11 +20,11 @@ pub(super) enum Line {
     Happened(u64),
     /// The change of that number has not happened, and will not.
     Failed(u64),
-    /// What was kept until then counts no more.
+    /// Records that were made until then no longer count.
     Expired(Timestamp),
 }
 
-/// How a notebook's file shows that a change has happened.
+/// State of a notebook's file after a change, by which it shows that the change has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FileState {

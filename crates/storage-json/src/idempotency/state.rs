@@ -156,7 +156,7 @@ impl State {
     }
 
     /// Appends lines to the log, without waiting for the disk, but when the log was removed or replaced from outside: then
-    /// it is written anew first. Returns the number of appends until now.
+    /// it is rewritten first. Returns the number of appends until now.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
         if let Some(appended) = self.log.append(lines)? {
             return Ok(appended);
@@ -186,7 +186,7 @@ impl State {
         }
     }
 
-    /// Writes the log anew: what is kept, and what is under way.
+    /// Rewrites the log: what is kept, and what is under way.
     pub(super) fn rewrite(&mut self) -> io::Result<()> {
         let mut lines = lines_of(self.kept.values().flat_map(HashMap::values))?;
         for open in self.changing.values() {

@@ -34,7 +34,7 @@ fn what_says_that_a_change_happened_is_durable_before_the_next() {
     let (answers, folder) = open(dir.path());
     let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
     let then = || FileState::Content(Digest::of(b"then"));
-    let is_unsettled = |notebook: &NotebookId| answers.state().is_unsettled(notebook);
+    let is_unsettled = |notebook: &NotebookId| answers.state.lock().is_unsettled(notebook);
     answers.begin(&folder, &one, then, &[answer(1)]).unwrap().unwrap().happened();
     assert!(is_unsettled(&one));
     assert!(answers.begin(&folder, &other, then, &[]).unwrap().is_none());
@@ -133,6 +133,6 @@ fn a_log_that_was_lost_before_it_was_synced_is_written_anew() {
         lose(&dir.path().join("answers.log"));
         answers.sync(appended).unwrap();
         assert_kept(dir.path(), &[1, 2]);
-        answers.state().end(changing.number);
+        answers.state.lock().end(changing.number);
     }
 }

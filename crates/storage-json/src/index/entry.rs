@@ -1,4 +1,4 @@
-//! What is known of one file.
+//! Entries of the index.
 
 use quire_domain::{Base, Life, Notebook, NotebookId, Revision, Timestamp, UserId};
 use quire_files::ParseError;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::disk::{Fingerprint, Meta};
 
-/// What is known of one file, and the state it was in then.
+/// An entry of the index: what was read from one file, and the file's state at that time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) fingerprint: Fingerprint,
-    /// Whether an equal fingerprint means equal content; see [`Meta::settled`].
+    /// Set when an equal fingerprint means equal content; see [`Meta::settled`].
     pub(crate) settled: bool,
     /// Of the content; absent when it was not read.
     pub(crate) digest: Option<Digest>,
@@ -22,26 +22,26 @@ pub(crate) struct Entry {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Content {
-    Notebook(Known),
+    Notebook(IndexedNotebook),
     Damaged { id: Option<NotebookId>, owner: Option<UserId>, reason: String },
 }
 
-/// What is known of a notebook.
+/// A notebook as the index has it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Known {
+pub(crate) struct IndexedNotebook {
     pub(crate) summary: Summary,
     pub(crate) life: Life,
     /// The revision that the file itself gives; lower than the summary's after an edit from outside.
     pub(crate) own_revision: Revision,
-    /// Whether the file holds results, which the next write moves to where they belong.
+    /// Set when the file holds results, which the next write moves to where they belong.
     pub(crate) inline_results: bool,
-    /// Whether the file says when the notebook was made.
+    /// Set when the file says when the notebook was made.
     pub(crate) dated: bool,
     pub(crate) version: Version,
 }
 
-impl Known {
-    /// What is known of a notebook that we have just written; its version is given with the commit.
+impl IndexedNotebook {
+    /// Makes the entry of a notebook that this process has just written; its version is given with the commit.
     pub(crate) fn written(notebook: &Notebook) -> Self {
         Self {
             summary: summary(notebook),
@@ -53,7 +53,7 @@ impl Known {
         }
     }
 
-    /// What a change of the notebook is made on.
+    /// The base of a change of the notebook.
     pub(crate) fn base(&self) -> Base {
         Base { life: self.life, revision: self.summary.revision }
     }
@@ -67,7 +67,7 @@ impl Entry {
         }
     }
 
-    /// Whether the file is still in the state that this entry was made from, as far as that can be told unread.
+    /// Returns `true` if the file is still in the state that this entry was made from, as far as that can be told unread.
     pub(crate) fn is_current(&self, meta: &Meta) -> bool {
         self.settled && self.fingerprint == meta.fingerprint
     }
@@ -78,10 +78,10 @@ impl Entry {
 }
 
 impl Content {
-    /// What a read file holds, before anything earlier is considered.
+    /// Makes an entry of a file that was read, before anything earlier is considered.
     pub(crate) fn of(read: &Result<Parsed, ParseError>) -> Self {
         match read {
-            Ok(parsed) => Self::Notebook(Known {
+            Ok(parsed) => Self::Notebook(IndexedNotebook {
                 summary: summary(&parsed.notebook),
                 life: parsed.notebook.life,
                 own_revision: parsed.notebook.revision,
@@ -96,7 +96,7 @@ impl Content {
     }
 }
 
-/// What a list says of a notebook.
+/// A notebook's line in a list.
 fn summary(notebook: &Notebook) -> Summary {
     Summary {
         id: notebook.id.clone(),
@@ -170,7 +170,7 @@ impl<'a> LineV1<'a> {
             fingerprint: line.fingerprint,
             settled: line.settled,
             digest: Some(line.digest),
-            content: Content::Notebook(Known {
+            content: Content::Notebook(IndexedNotebook {
                 summary: Summary {
                     id: line.id,
                     owner: line.owner,

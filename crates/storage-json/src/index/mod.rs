@@ -14,7 +14,7 @@
 
 mod entry;
 mod log;
-mod seen;
+mod reconcile;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -23,7 +23,7 @@ use quire_domain::{Base, NotebookId, UserId};
 use quire_storage::{Cursor, Damaged, Page, PageRequest, Version};
 use uuid::Uuid;
 
-pub(crate) use entry::{Content, Entry, Known};
+pub(crate) use entry::{Content, Entry, IndexedNotebook};
 pub(crate) use log::Log;
 
 use crate::digest::Digest;
@@ -45,7 +45,7 @@ pub(crate) struct Index {
     log: Log,
 }
 
-/// Notebooks without a file that are remembered. A save by renaming takes a moment, so that few are enough, while whoever
+/// Notebooks without a file that are remembered. A save by renaming takes a moment, so that few are enough, while a user who
 /// deletes files for months must not fill the memory.
 const MAX_VANISHED: usize = 1_000;
 
@@ -56,9 +56,9 @@ fn first_version() -> i64 {
     i64::try_from(random >> 2).unwrap_or_default()
 }
 
-/// Result of looking an id up.
-pub(crate) enum Found {
-    Notebook(Box<str>, Entry, Known),
+/// Result of looking a notebook up in the index.
+pub(crate) enum IndexLookup {
+    Notebook(Box<str>, Entry, IndexedNotebook),
     Damaged(Box<str>, Entry, String),
     Nothing,
 }
@@ -103,9 +103,9 @@ impl Index {
         self.troubled.iter().any(|file| self.get(file).is_some_and(|entry| entry.id().is_none()))
     }
 
-    pub(crate) fn find(&self, id: &NotebookId) -> Found {
+    pub(crate) fn find(&self, id: &NotebookId) -> IndexLookup {
         if let Some((file, entry, known)) = self.serving(id) {
-            return Found::Notebook(file.into(), entry.clone(), known.clone());
+            return IndexLookup::Notebook(file.into(), entry.clone(), known.clone());
         }
         let mut damaged: Vec<Box<str>> = self.by_id.get(id).into_iter().flatten().cloned().collect();
         // A file that does not tell whose it is counts as the notebook that its name is made from.
@@ -115,14 +115,14 @@ impl Index {
                 && let Content::Damaged { id: inside, reason, .. } = &entry.content
                 && inside.as_ref().is_none_or(|inside| inside == id)
             {
-                return Found::Damaged(file, entry.clone(), reason.clone());
+                return IndexLookup::Damaged(file, entry.clone(), reason.clone());
             }
         }
-        Found::Nothing
+        IndexLookup::Nothing
     }
 
     /// The file that serves a notebook.
-    fn serving(&self, id: &NotebookId) -> Option<(&str, &Entry, &Known)> {
+    fn serving(&self, id: &NotebookId) -> Option<(&str, &Entry, &IndexedNotebook)> {
         self.by_id.get(id)?.iter().find_map(|file| {
             let entry = self.files.get(file)?;
             match &entry.content {
@@ -159,7 +159,7 @@ impl Index {
         if let Some(owner) = owner {
             return self.part_of(self.lists.get(owner), Some(owner), page);
         }
-        // Seldom asked for, by whoever copies a whole directory: no list is kept for it.
+        // Seldom asked for, by exports of a whole directory: no list is kept for it.
         let all = self.lists.values().flatten().map(|(cursor, file)| (cursor.clone(), file.clone())).collect();
         self.part_of(Some(&all), None, page)
     }
@@ -266,19 +266,19 @@ impl Index {
         }
     }
 
-    /// The log's file, by which it is noticed that somebody removed it.
+    /// The log's file, by which it is noticed that another program removed it.
     pub(crate) fn known_log(&self) -> Option<KnownFile> {
         self.log.known()
     }
 
-    /// Writes the log anew, if somebody removed it.
+    /// Rewrites the log, if another program removed it.
     pub(crate) fn restore(&mut self) {
         if self.log.is_lost() {
             self.save();
         }
     }
 
-    /// Writes the log anew, with one line for each file.
+    /// Rewrites the log, with one line for each file.
     pub(crate) fn save(&mut self) {
         let files = self.files.iter().map(|(file, entry)| (&**file, entry));
         self.log.rewrite(files);

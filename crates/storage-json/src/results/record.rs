@@ -32,7 +32,7 @@ struct CellV1 {
 /// All that a results file holds.
 pub(super) struct ReadAll {
     pub(super) latest: Latest,
-    /// Whether there is something that has to go: void, cut short or damaged.
+    /// Set when there is something that has to go: void, cut short or damaged.
     pub(super) leavings: bool,
 }
 
@@ -96,7 +96,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (Digest::of(body).short() == digest).then_some((body, rest))
 }
 
-/// How results are written.
+/// Serialised form of results.
 mod results_v1 {
     use serde::{Deserializer, Serializer};
 

@@ -34,8 +34,9 @@ fn is_answered(revision: i64) -> bool {
 
 /// Run by the test below in a process of its own, until it is killed: saves, and says what was acknowledged.
 #[test]
+#[ignore = "a process of the test two_hundred_kills_lose_nothing"]
 fn saving_child() {
-    let Some(dir) = std::env::var_os("QUIRE_TEST_SAVE") else { return };
+    let dir = std::env::var_os("QUIRE_TEST_SAVE").expect("the directory");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let store = open(dir.as_ref());
@@ -67,7 +68,7 @@ fn saving_child() {
 /// Runs the child and kills it so long after its first save. Returns what it acknowledged last, for each notebook.
 fn run_and_kill(dir: &Path, after: Duration) -> HashMap<String, i64> {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["crash::saving_child", "--exact", "--nocapture"]).env("QUIRE_TEST_SAVE", dir);
+    command.args(["crash::saving_child", "--ignored", "--exact", "--nocapture"]).env("QUIRE_TEST_SAVE", dir);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let (line_sender, lines) = mpsc::channel();
     let stdout = BufReader::new(child.stdout.take().unwrap());

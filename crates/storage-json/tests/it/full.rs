@@ -48,8 +48,9 @@ async fn check_when_full(dir: &Path, large: &str, cause: &str) {
 
 /// Run by the test below in a process of its own, whose files cannot grow beyond a limit.
 #[test]
+#[ignore = "a process of the test a_file_size_limit_is_told_and_changes_nothing"]
 fn limited_child() {
-    let Some(dir) = std::env::var_os("QUIRE_TEST_LIMITED") else { return };
+    let dir = std::env::var_os("QUIRE_TEST_LIMITED").expect("the directory");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let large = "x".repeat(200_000);
     runtime.block_on(check_when_full(dir.as_ref(), &large, "the file-size limit is reached"));
@@ -60,7 +61,7 @@ fn limited_child() {
 fn a_file_size_limit_is_told_and_changes_nothing() {
     let dir = TempDir::new().unwrap();
     // No write gets as far as the signal that the system sends with its refusal, which would end the process.
-    let script = "ulimit -f 64; exec \"$0\" full::limited_child --exact --nocapture";
+    let script = "ulimit -f 64; exec \"$0\" full::limited_child --ignored --exact --nocapture";
     let mut child = Command::new("sh");
     child.args(["-c", script]).arg(std::env::current_exe().unwrap()).env("QUIRE_TEST_LIMITED", dir.path());
     let output = child.output().unwrap();

@@ -1,4 +1,4 @@
-//! Notebooks as wholes: replacing one, and its digest.
+//! Whole notebooks: replacing one, and its digest.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 
 impl Engine {
     /// Puts a notebook in the place of the one that is stored at `base`, as a commit of all differences.
-    pub(crate) fn replace_whole(&self, base: Base, notebook: Notebook) -> Result<Version, Error> {
+    pub(crate) fn replace_notebook(&self, base: Base, notebook: Notebook) -> Result<Version, Error> {
         let Loaded { notebook: before, .. } = self.load(&notebook.id)?.ok_or(Error::NotFound)?;
         if before.base() != base {
             return Err(Error::Mismatch(base.revision));

@@ -1,4 +1,4 @@
-//! What a Quire notebook keeps of the Jupyter notebook that it was read from, in the unknown field `jupyter`.
+//! Data of the Jupyter notebook that a Quire notebook was read from, preserved in the unknown field `jupyter`.
 //!
 //! Of the notebook: `metadata`, `nbformat_minor` if it is later than what we write, and in `other` all fields that we don't
 //! know. Of a cell, each only where it says something:
@@ -69,19 +69,10 @@ pub(super) fn tie(code_digest: &str, results: &Results) -> String {
         add(&compact(&output.data.with_plain_characters()));
         add(&compact(&output.metadata.with_plain_characters()));
     }
-    hex(hasher.finalize().get(..16).unwrap_or_default())
+    hex::encode(hasher.finalize().get(..16).unwrap_or_default())
 }
 
 /// As [`tie`], of a cell.
 pub(super) fn tie_of(cell: &Cell) -> String {
     tie(&cell.code_digest(), &cell.results)
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}"); // writing to a String cannot fail
-        hex
-    })
 }

@@ -1,23 +1,23 @@
-//! What follows when a file is found to be there, to be different, or to be gone.
+//! Reconciling the index with files that came, changed or went.
 
 use quire_domain::{Base, Life, NotebookId, Timestamp};
 
 use super::entry::{Content, Entry};
-use super::{Index, Known, MAX_VANISHED};
+use super::{Index, IndexedNotebook, MAX_VANISHED};
 use crate::digest::Digest;
 
-/// A notebook as it was known before something was found.
+/// A notebook as the index had it before a file was observed.
 #[derive(Clone)]
 struct Before {
     base: Base,
     digest: Option<Digest>,
     created_at: Option<Timestamp>,
     updated_at: Timestamp,
-    own: Option<Known>,
+    own: Option<IndexedNotebook>,
 }
 
 impl Index {
-    /// Notes what a file was found to hold. Returns the notebooks that are different now, to whoever looks at them.
+    /// Notes the observed content of a file. Returns the notebooks that readers see differently now.
     /// `opening` says that there was no server before that could have noticed; see the module's documentation.
     pub(crate) fn found(&mut self, file: &str, mut entry: Entry, opening: bool) -> Vec<NotebookId> {
         if let Content::Damaged { id, owner, .. } = &mut entry.content
@@ -59,7 +59,7 @@ impl Index {
     }
 
     /// Notes that a file has another state, but the same content.
-    pub(crate) fn touched(&mut self, file: &str, seen: &Entry) {
+    pub(crate) fn same_content(&mut self, file: &str, seen: &Entry) {
         if let Some(entry) = self.files.get_mut(file) {
             entry.fingerprint = seen.fingerprint;
             entry.settled = seen.settled;

@@ -1,4 +1,4 @@
-//! Looking at files: what is known of them is compared with what is there.
+//! Observing files: the index is compared with what is on disk.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use super::Engine;
 use crate::digest::Digest;
 use crate::disk::{Kind, Meta, ReadFile};
 use crate::error::Error;
-use crate::index::{Content, Entry, Found, Known};
+use crate::index::{Content, Entry, IndexLookup, IndexedNotebook};
 use crate::{MAX_FILE_BYTES, names};
 
 /// Rounds in which a file is different each time before a call gives up.
 pub(crate) const ROUNDS: usize = 8;
 
-/// How closely to look.
+/// Required freshness of what is known of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// The state of the file as it was left, though another edit within the same tick of the kernel's clock would leave
@@ -33,27 +33,29 @@ pub(super) enum Freshness {
 pub(super) struct CurrentFile {
     pub(super) file: Box<str>,
     pub(super) digest: Digest,
-    pub(super) known: Known,
+    pub(super) known: IndexedNotebook,
     /// There with [`Freshness::Read`].
     pub(super) parsed: Option<Parsed>,
 }
 
-/// What a file was found to hold.
+/// Content of a file at the time when it was read.
 pub(super) struct Observed {
     pub(super) entry: Entry,
     parsed: Option<Parsed>,
 }
 
 impl Engine {
-    /// Looks at a notebook's file, and notes what has become of it. `None` when there is no such notebook. The caller
+    /// Observes a notebook's file, and notes its changes in the index. `None` when there is no such notebook. The caller
     /// has the notebook's slot.
-    pub(super) fn look(&self, id: &NotebookId, how: Freshness) -> Result<Option<CurrentFile>, Error> {
+    pub(super) fn observe(&self, id: &NotebookId, how: Freshness) -> Result<Option<CurrentFile>, Error> {
         for _ in 0..ROUNDS {
             let found = self.index().find(id);
             let (file, entry) = match &found {
-                Found::Notebook(file, entry, _) | Found::Damaged(file, entry, _) => (file.clone(), entry.clone()),
-                Found::Nothing if self.look_for_new(id)? => continue,
-                Found::Nothing => return Ok(None),
+                IndexLookup::Notebook(file, entry, _) | IndexLookup::Damaged(file, entry, _) => {
+                    (file.clone(), entry.clone())
+                }
+                IndexLookup::Nothing if self.find_new(id)? => continue,
+                IndexLookup::Nothing => return Ok(None),
             };
             if how != Freshness::Read
                 && let Ok(Some(meta)) = self.notebooks.meta(&file)
@@ -65,7 +67,7 @@ impl Engine {
             self.note(&file, seen.as_ref().map(|seen| &seen.entry));
             let Some(seen) = seen else { continue };
             let found = self.index().find(id);
-            if let Found::Notebook(now, entry, _) | Found::Damaged(now, entry, _) = &found
+            if let IndexLookup::Notebook(now, entry, _) | IndexLookup::Damaged(now, entry, _) = &found
                 && *now == file
                 && entry.fingerprint == seen.entry.fingerprint
             {
@@ -75,8 +77,8 @@ impl Engine {
         Err(Error::ConcurrentlyModified)
     }
 
-    /// Looks whether there is a file for a notebook that the index does not know yet. Says whether one was noted.
-    fn look_for_new(&self, id: &NotebookId) -> Result<bool, Error> {
+    /// Looks for a file of a notebook that is not in the index yet. Returns `true` if one was noted.
+    fn find_new(&self, id: &NotebookId) -> Result<bool, Error> {
         for name in names::candidates(id) {
             if self.index().get(&name).is_some() {
                 continue;
@@ -133,7 +135,7 @@ impl Engine {
                 (Some(old), Some(new))
                     if old.digest == new.digest && (new.digest.is_some() || old.content == new.content) =>
                 {
-                    index.touched(file, new);
+                    index.same_content(file, new);
                     Vec::new()
                 }
                 (_, Some(new)) => index.found(file, new.clone(), false),
@@ -145,13 +147,13 @@ impl Engine {
     }
 }
 
-fn current(found: Found, parsed: Option<Parsed>) -> Result<Option<CurrentFile>, Error> {
+fn current(found: IndexLookup, parsed: Option<Parsed>) -> Result<Option<CurrentFile>, Error> {
     match found {
-        Found::Notebook(file, Entry { digest: Some(digest), .. }, known) => {
+        IndexLookup::Notebook(file, Entry { digest: Some(digest), .. }, known) => {
             Ok(Some(CurrentFile { file, digest, known, parsed }))
         }
-        Found::Notebook(..) | Found::Nothing => Ok(None),
-        Found::Damaged(file, _, reason) => Err(Error::Damaged(format!("the file {file}, {reason}"))),
+        IndexLookup::Notebook(..) | IndexLookup::Nothing => Ok(None),
+        IndexLookup::Damaged(file, _, reason) => Err(Error::Damaged(format!("the file {file}, {reason}"))),
     }
 }
 
@@ -164,7 +166,7 @@ pub(crate) fn what_it_is(kind: Kind) -> &'static str {
     }
 }
 
-/// Whether a failure is this process's or the system's trouble, and says nothing about the file.
+/// Returns `true` if a failure is this process's or the system's trouble, and says nothing about the file.
 fn is_ours(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     errno.is_none() || matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
