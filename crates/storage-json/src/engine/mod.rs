@@ -31,7 +31,7 @@ pub(crate) use observe::{ROUNDS, what_it_is};
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
 use crate::idempotency::IdempotencyRecords;
-use crate::index::{Index, IndexedNotebook};
+use crate::index::{Index, IndexLookup, IndexedNotebook};
 use crate::lock::LockFile;
 use crate::results::{self, Latest, ResultsFile};
 
@@ -183,8 +183,8 @@ impl Engine {
     fn tell(&self, changed: Vec<NotebookId>) {
         for id in changed {
             let version = match self.index().find(&id) {
-                Found::Notebook(.., known) => Some(known.version),
-                Found::Damaged(..) | Found::Nothing => None,
+                IndexLookup::Notebook(.., known) => Some(known.version),
+                IndexLookup::Damaged(..) | IndexLookup::Nothing => None,
             };
             let _ = self.events.send(StoreEvent { id, version }); // fails when nobody listens
         }
