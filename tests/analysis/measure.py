@@ -1,14 +1,14 @@
-"""Compares what Quire says of cells with IPython and PostgreSQL's own parser.
+"""Compares Quire's analysis of cells with IPython and PostgreSQL's own parser.
 
     measure.py ipython FILE...       notebooks (.ipynb) or texts of cells separated by lines `# ---`
     measure.py postgresql FILE...    SQL files, for example PostgreSQL's src/test/regress/sql/*.sql
 
-IPython: a cell has an error for us exactly if CPython does not compile what IPython makes of it, and every name that the
-result binds or reads at module level is in our answer for the cell as well. PostgreSQL: the share of the valid statements
-whose tables we know, and of queries and changes of data, which of them differ from PostgreSQL's. Prints the differences,
-commonest first; ends with status 1 if there are differences with IPython.
+IPython: Quire must report an error exactly if CPython does not compile the Python that IPython makes of a cell, and must list
+every name that this Python binds or reads at module level. PostgreSQL: measures the share of the valid statements whose tables
+Quire knows, and compares the tables of queries and changes of data with PostgreSQL's. Prints the differences, most frequent
+first; ends with status 1 if there are differences with IPython.
 
-scripts/measure-analysis runs it, with the packages of requirements.txt.
+scripts/measure-analysis runs this script, with the packages of requirements.txt.
 """
 
 import ast
@@ -24,7 +24,7 @@ MANIFEST = pathlib.Path(__file__).resolve().parents[2] / "Cargo.toml"
 
 
 def analyse(kind, codes):
-    """Our answers for the codes of cells, in order."""
+    """Returns Quire's analyses of the codes of cells, in order."""
     lines = "".join(json.dumps({"id": n, "type": kind, "code": code}) + "\n" for n, code in enumerate(codes))
     command = ["cargo", "run", "--quiet", "--locked", "--manifest-path", MANIFEST, "-p", "quire-analysis", "--example", "deps"]
     done = subprocess.run(command, input=lines, text=True, stdout=subprocess.PIPE, check=True)
@@ -46,7 +46,7 @@ def cells(path):
 
 
 def as_ipython_runs_it(code):
-    """The Python that IPython makes of a cell, or None if that does not compile."""
+    """Returns the Python that IPython makes of a cell, or None if that does not compile."""
     from IPython.core.inputtransformer2 import TransformerManager
 
     try:
@@ -65,7 +65,7 @@ def compare_with_ipython(paths):
     kinds = collections.Counter()
     for code, python, our, their in zip(codes, transformed, ours, theirs):
         if code.lstrip().startswith("%%"):
-            # For IPython, what follows is a text until the magic runs.
+            # For IPython, the rest of the cell is a text until the magic runs.
             continue
         if (python is None) != (our["error"] is not None):
             kind = "we take it, IPython does not" if python is None else f"IPython takes it: {our['error']['message']}"
@@ -88,12 +88,12 @@ def compare_with_ipython(paths):
 
 
 def statements(path):
-    """The statements of a psql script that PostgreSQL's parser takes, with the kind of node that each is."""
+    """Yields the statements of a psql script that PostgreSQL's parser accepts, with the kind of node that each is."""
     import pglast
     import pglast.visitors
 
     text = path.read_text(encoding="utf-8", errors="replace")
-    # Parts that only psql understands: its commands, the data behind COPY FROM STDIN, and its variables.
+    # Parts that only psql understands: its commands, the data after COPY FROM STDIN, and its variables.
     lines, is_data = [], False
     for line in text.splitlines():
         if is_data:

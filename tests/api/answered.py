@@ -1,7 +1,7 @@
-"""Fails where a run of schemathesis proves little: every operation must have been answered well at least once, by the
-server's own log. Else a token that is not taken, or ids that are never found, would look like an API without faults.
+"""Checks that a run of schemathesis was effective: by the server's own log, every operation must have succeeded at least once.
+Otherwise a refused token, or ids that are never found, would look like an API without faults.
 
-Says how many requests there were, and a digest of their methods, routes and statuses in their order: equal seeds have equal ones.
+Prints the number of requests, and a digest of their methods, routes and statuses in order, which is equal for equal seeds.
 
     answered.py DOCUMENT LOG
 """
@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 
-# Only an upgrade is answered well, and none is sent.
+# Only an upgrade succeeds, and schemathesis sends none.
 NEVER = {"watchNotebook"}
 
 

@@ -1,5 +1,5 @@
-//! Tests that one user's attacks do not affect another user. Times are measured by hand: `cargo bench -p quire-tests
-//! --bench neighbour`.
+//! Tests that one user's attacks do not affect another user. The benchmark measures times:
+//! `cargo bench -p quire-tests --bench neighbour`.
 
 use std::collections::BTreeMap;
 

@@ -101,7 +101,7 @@ impl Lossy {
                 if losing.swap(false, Ordering::SeqCst) {
                     assert!(answer.starts_with(b"HTTP/1.1 "), "the server has answered");
                     count.fetch_add(1, Ordering::SeqCst);
-                    let _ = client.shutdown(Shutdown::Both); // as good as gone
+                    let _ = client.shutdown(Shutdown::Both); // the client may be gone
                 } else {
                     (&client).write_all(&answer).unwrap();
                 }
@@ -234,7 +234,7 @@ fn killed_servers(store: &Store) {
             }
             answer.join().unwrap()
         });
-        server.kill(); // and waits, since the next one is refused while this one is there
+        server.kill(); // waits too, because the next server is refused while this one runs
         let server = store.serve();
         let again = put(&server).unwrap();
         if let Ok(answer) = answer {

@@ -1,10 +1,10 @@
-"""Holds what we make of Jupyter notebooks against Jupyter's own `nbformat`.
+"""Checks the conversion of Jupyter notebooks with Jupyter's own `nbformat`.
 
     check.py PROGRAM FOLDER [REFUSED ...]
 
-Every notebook below FOLDER, and some thousand more that are made here by putting odd values in the place of others, goes through PROGRAM
-(the example `jupyter` of crates/files). What comes out must be valid for nbformat, and have the code of what went in. Only the files
-whose paths end in one of REFUSED may be refused, and they must be.
+PROGRAM (the example `jupyter` of crates/files) converts every notebook below FOLDER, and some thousand more that this script makes
+by replacing values with odd ones. The output must be valid for nbformat, and contain the code of the input. Only the files whose
+paths end in one of REFUSED may be refused, and they must be.
 """
 
 import copy
@@ -55,7 +55,7 @@ BASE = {
 
 
 class Twice(str):
-    """A name that is equal to no other, so that an object can have it twice."""
+    """A name that equals no other, so that an object can contain it twice."""
 
     __hash__ = object.__hash__
 
@@ -67,7 +67,7 @@ class Twice(str):
 
 
 def places(value, path=()):
-    """The paths of all values in a value but itself."""
+    """Yields the paths of all values inside a value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, one in inner:
         yield (*path, key)
@@ -110,7 +110,7 @@ def add(at, key):
 
 
 def odd_notebooks():
-    """Each value of BASE in turn replaced, repeated, removed and enlarged; then pairs of such changes, always the same."""
+    """Yields BASE with each value in turn replaced, repeated, removed and enlarged; then with several such changes, always the same."""
     for path in list(places(BASE)):
         for value in ODD:
             yield changed(BASE, path, put(value))
@@ -128,7 +128,7 @@ def odd_notebooks():
 
 
 def sources(notebook):
-    """The texts of a notebook's cells of version 4, with pictures where they were pasted; `None` where they are none."""
+    """Returns the texts of the cells of a notebook of version 4, with attached pictures inserted; `None` for other versions."""
     if notebook.get("nbformat") != 4:
         return None
     texts = []
@@ -142,7 +142,7 @@ def sources(notebook):
 
 
 def error_in(notebook):
-    """What nbformat says of a notebook."""
+    """Returns the error that nbformat reports for a notebook, if any."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -57,7 +57,7 @@ impl Server {
             // The log is read to its end, so that the server never blocks on writing it.
             for line in BufReader::new(log).lines().map_while(Result::ok) {
                 if let Some(address) = address_in(&line) {
-                    let _ = found.send(address); // only the first is waited for
+                    let _ = found.send(address); // only the first address is awaited
                 }
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 lines.push_str(&line);

@@ -17,7 +17,8 @@ use crate::ipynb::ENDING;
 /// Folder in which files are written before they get their names.
 const TEMPORARIES: &str = ".quire";
 
-/// One `.ipynb` file for each notebook, which contains its id. The file's name is the id where possible.
+/// A folder with an `.ipynb` file for each notebook. The file contains the notebook's id, and is named after it where
+/// possible.
 #[derive(Clone, Debug)]
 pub(crate) struct IpynbFolder {
     dir: PathBuf,

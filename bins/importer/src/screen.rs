@@ -158,7 +158,7 @@ fn bar(verb: &'static str) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         // The library's own rate has four decimals.
         let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-            let _ = write!(out, "{:.0}", state.per_sec()); // a bar that cannot be drawn is no reason to stop
+            let _ = write!(out, "{:.0}", state.per_sec()); // a bar that cannot be drawn does not stop the run
         };
         bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
     }

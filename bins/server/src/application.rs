@@ -64,7 +64,7 @@ impl Application {
             tracing::info!("development mode: nobody signs in, and every request is one user's");
         }
         let keys = authenticator.clone();
-        actix_web::rt::spawn(async move { keys.warm_up().await }); // an issuer that is slow holds up nothing
+        actix_web::rt::spawn(async move { keys.warm_up().await }); // a slow issuer delays nothing
         let api = Api::new(service.clone(), settings(config, authenticator));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
         let shutdown_timeout = config.shutdown_timeout;
@@ -112,8 +112,7 @@ async fn wait_for_database(waiting: Option<Waiting>) -> anyhow::Result<()> {
 }
 
 fn options(config: &Config) -> quire_service::Options {
-    // Files are readable only by their owner and contained plain text before keys existed; databases are not and did
-    // not.
+    // A file is readable only by its owner, and contained plain text before keys existed; neither is true of a database.
     let plain_connections = config.database.is_none();
     let connections = config.database.as_ref().and_then(|database| usize::try_from(database.connections).ok());
     quire_service::Options {

@@ -78,7 +78,7 @@ impl<T> Connection<T> {
     /// Returns ready with an error once the silence has been too long.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_sending {
-            return Poll::Pending; // and is looked at again when it was sent
+            return Poll::Pending; // the next send polls again
         }
         loop {
             ready!(self.timer.as_mut().poll(context));
@@ -117,7 +117,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<T> {
     ) -> Poll<io::Result<()>> {
         // A first request that has arrived is answered, even when the limiter needed the place before it was read.
         if self.handle.is_hung_up() && self.handle.has_begun() {
-            return Poll::Ready(Ok(())); // as at the end of what the client sends
+            return Poll::Ready(Ok(())); // as at the end of the client's stream
         }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
@@ -221,7 +221,7 @@ mod tests {
     async fn a_slow_reader_is_not_silent() {
         let (mut client, mut server) = pair();
         let (mut chunk, mut context) = ([0; 16], Context::from_waker(std::task::Waker::noop()));
-        server.write_all(&[0; 16]).await.unwrap(); // as much as there is room for
+        server.write_all(&[0; 16]).await.unwrap(); // fills the buffer
         assert!(Pin::new(&mut server).poll_write(&mut context, b"more").is_pending());
         advance(2 * LIMIT).await;
         assert!(look(&mut server).is_pending());
@@ -287,7 +287,7 @@ mod tests {
     #[actix_web::test]
     async fn a_client_that_takes_an_answer_byte_by_byte_is_cut_off() {
         let (mut client, mut server) = pair();
-        server.write_all(&[0; 16]).await.unwrap(); // as much as there is room for
+        server.write_all(&[0; 16]).await.unwrap(); // fills the buffer
         let mut taken = 0;
         let error = loop {
             match send(&mut server) {

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use actix_web::rt::System;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::application::Application;
 use crate::config::{Command, Config, LogFormat};
@@ -66,6 +67,8 @@ fn start_logging(config: &Config) {
     // filter that names the library takes precedence over this one.
     let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.log));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());
+    // The calls of the store have spans, at the level `debug`: each that the filter lets through is a line, with its time.
+    let lines = lines.with_span_events(FmtSpan::CLOSE);
     match config.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -45,7 +45,7 @@ pub(crate) fn listen(within: Duration) -> io::Result<oneshot::Receiver<&'static 
                 }
             };
             let signal = signals.next().await;
-            let _ = first.send(signal); // while it still starts, nobody may be waiting
+            let _ = first.send(signal); // during the start nothing may be waiting
             match timeout(within, signals.next()).await {
                 Ok(signal) => exit(AT_ONCE, move || tracing::error!(signal, "told to stop again: ending at once")),
                 Err(_elapsed) => exit(TOO_LATE, || tracing::error!("did not stop in time: ending at once")),
@@ -62,10 +62,10 @@ fn exit(code: i32, log: impl FnOnce() + Send + 'static) {
     let (written, is_written) = mpsc::sync_channel(1);
     let line = std::thread::Builder::new().spawn(move || {
         log();
-        let _ = written.send(()); // nobody may be waiting any more
+        let _ = written.send(()); // the receiver may have timed out
     });
     if line.is_ok() {
-        let _ = is_written.recv_timeout(LAST_LINE); // either way
+        let _ = is_written.recv_timeout(LAST_LINE); // the process ends even if it fails
     }
     std::process::exit(code);
 }

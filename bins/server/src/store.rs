@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use quire_migration::{Limits, Progress, STEPS};
-use quire_storage::{NotebookStore, UserDirectory};
+use quire_storage::{NotebookStore, Traced, UserDirectory, store_spans};
 use quire_storage_json::JsonNotebookStore;
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use tokio::time::timeout;
@@ -48,7 +48,8 @@ fn open_directory(config: &Config) -> anyhow::Result<Opened> {
     if config.secret_keys.is_none() {
         tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
     }
-    Ok(Opened { notebooks: Arc::new(store), users: None, waiting: None })
+    let notebooks = Traced::new(Arc::new(store), store_spans!("json"));
+    Ok(Opened { notebooks: Arc::new(notebooks), users: None, waiting: None })
 }
 
 async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result<Opened> {
@@ -64,7 +65,8 @@ async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result
     }
     store.hold();
     let waiting = Waiting::begin(config, &store).await?;
-    Ok(Opened { notebooks: Arc::clone(&store) as Arc<dyn NotebookStore>, users: Some(store), waiting })
+    let notebooks = Traced::new(store.clone(), store_spans!("postgres"));
+    Ok(Opened { notebooks: Arc::new(notebooks), users: Some(store), waiting })
 }
 
 /// Checks the schema, and releases the store for use.

@@ -1,5 +1,4 @@
-//! A command-line program for the dependency rules: it reads JSON lines and writes one JSON line for each, in the same
-//! order.
+//! The dependency rules as a command: it reads JSON lines and writes one JSON line for each, in the same order.
 //!
 //! ```text
 //! $ echo '{"id": 1, "type": "python", "code": "y = x"}' | cargo run -q -p quire-analysis --example deps

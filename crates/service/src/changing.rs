@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, UserId};
-use quire_storage::{IdempotencyRecord, ListFilter, Page, PageRequest, StoreError};
+use quire_storage::{Delete, IdempotencyRecord, ListFilter, Page, PageRequest, StoreError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -249,7 +249,8 @@ impl NotebookService {
                 let changed = ChangedSince::default();
                 return Err(ServiceError::Conflict { expected, current: base.revision, changed });
             }
-            match self.shared.store.slow(user).await?.delete(id, base, answer.as_ref()).await {
+            let delete = Delete { id, base, record: answer.as_ref() };
+            match self.shared.store.slow(user).await?.delete(delete).await {
                 Err(StoreError::RevisionMismatch { .. }) => {} // changed by somebody else just now
                 deleted => return Ok(deleted?),
             }

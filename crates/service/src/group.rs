@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Edit, EditError};
-use quire_storage::{Commit, CommitId, IdempotencyRecord, StoreError, Version};
+use quire_storage::{Commit, CommitId, Committed, IdempotencyRecord, StoreError};
 use uuid::Uuid;
 
 use crate::command::{EditCommand, EditRequest};
@@ -135,7 +135,7 @@ impl Writer {
             return self.keep_answers(answers, &kept).await;
         }
         match self.store(base, &changes, &kept).await {
-            Ok(version) => {
+            Ok(Committed { version }) => {
                 for change in &changes {
                     self.deletions.note(change);
                 }
@@ -154,7 +154,7 @@ impl Writer {
         if kept.is_empty() {
             return Attempt::Done(answers);
         }
-        match self.shared.store.for_writer(&self.open.notebook().owner).await.keep(kept).await {
+        match self.shared.store.for_writer(&self.open.notebook().owner).await.put_records(kept).await {
             Ok(()) => Attempt::Done(answers),
             Err(error) => Attempt::Failed(error),
         }
@@ -227,9 +227,9 @@ impl Writer {
         &self,
         base: Base,
         changes: &[Arc<Change>],
-        answers: &[IdempotencyRecord],
-    ) -> Result<Version, StoreError> {
-        let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook(), answers };
+        records: &[IdempotencyRecord],
+    ) -> Result<Committed, StoreError> {
+        let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes, after: self.open.notebook(), records };
         let store = self.shared.store.for_writer(&commit.after.owner).await;
         match store.commit(commit).await {
             // By the commit's id the store knows whether it has happened, so asking again does not do it twice.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, Timestamp, UserId};
-use quire_storage::{IdempotencyKey, IdempotencyRecord, RequestDigest, StoreError};
+use quire_storage::{IdempotencyKey, IdempotencyRecord, RecordLookup, RequestDigest, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -137,7 +137,8 @@ impl NotebookService {
     ) -> Result<Option<IdempotentOutcome<T>>, ServiceError> {
         let now = self.shared.clock.now();
         let store = self.shared.store.short(&context.user).await?;
-        let Some(kept) = store.answer(&context.user, &context.key.key, now).await? else { return Ok(None) };
+        let lookup = RecordLookup { user: &context.user, key: context.key.key, now };
+        let Some(kept) = store.record(lookup).await? else { return Ok(None) };
         drop(store);
         if kept.request != context.key.request {
             return Err(ServiceError::KeyReused);

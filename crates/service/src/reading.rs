@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{CannotOpen, ConnectionString, Graph, NotebookId, UserId};
-use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchText, Summary};
+use quire_storage::{ListFilter, Page, PageRequest, SearchPage, SearchRequest, SearchText, Summary};
 
 use crate::analyser::opening_cost;
 use crate::command::Command;
@@ -62,7 +62,7 @@ impl NotebookService {
     ) -> Result<SearchPage, ServiceError> {
         self.check_open()?;
         let _permit = self.shared.lanes.of(Kind::Search).enter(user, 1).await?;
-        Ok(self.shared.store.slow(user).await?.search(user, text, page).await?)
+        Ok(self.shared.store.slow(user).await?.search(SearchRequest { owner: user, text, page }).await?)
     }
 
     /// All of the user's notebooks, with the two that every user has.

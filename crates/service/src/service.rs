@@ -254,7 +254,7 @@ fn broken(id: &NotebookId) -> ServiceError {
 async fn follow(registry: Arc<Registry>, mut hints: broadcast::Receiver<StoreEvent>) {
     loop {
         match hints.recv().await {
-            Ok(StoreEvent { id }) => registry.hint(Some(&id)),
+            Ok(StoreEvent { id, .. }) => registry.hint(Some(&id)),
             Err(RecvError::Lagged(_)) => registry.hint(None),
             Err(RecvError::Closed) => return,
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_domain::{Change, Notebook, NotebookId, OpenNotebook, ShownConnection, UserId};
-use quire_storage::{Loaded, StoreError, Version};
+use quire_storage::{Delete, Loaded, StoreError, Version};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -281,7 +281,8 @@ impl Writer {
                 return Err(ServiceError::Conflict { expected, current: notebook.revision, changed });
             }
             let store = self.shared.store.for_writer(user).await;
-            let outcome = store.delete(self.id(), notebook.base(), answer.as_ref()).await;
+            let delete = Delete { id: self.id(), base: notebook.base(), record: answer.as_ref() };
+            let outcome = store.delete(delete).await;
             drop(store);
             match &outcome {
                 Ok(()) | Err(StoreError::NotFound { .. }) => self.vanish(),

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use quire_domain::{CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Timestamp, UserId};
-use quire_storage::{Commit, CommitId, ListFilter, NotebookStore as _, PageRequest};
+use quire_storage::prelude::*;
+use quire_storage::{Commit, CommitId, ListFilter, PageRequest};
 use quire_storage_json::{JsonNotebookStore, Options};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -105,7 +106,7 @@ fn committing(c: &mut Criterion) {
             let at = editing.notebook().updated_at;
             let change = Arc::new(editing.apply(&edit, None, at).unwrap().unwrap());
             let id = CommitId(Uuid::new_v4());
-            let commit = Commit { id, base, changes: &[change], after: editing.notebook(), answers: &[] };
+            let commit = Commit { id, base, changes: &[change], after: editing.notebook(), records: &[] };
             runtime.block_on(store.commit(commit)).unwrap()
         });
     });

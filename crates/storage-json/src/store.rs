@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::{
-    Commit, Digested, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Loaded, NotebookStore, Page, PageRequest,
-    SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
+    Commit, Committed, Delete, Health, IdempotencyRecord, IdempotencyRepository, ListFilter, Loaded, NotebookQueries,
+    NotebookRepository, Page, PageRequest, RecordLookup, SearchPage, SearchRequest, StoreError, StoreEvent,
+    StoredDigest, StoredVersion, Usage, Version,
 };
 use tokio::sync::broadcast;
 
@@ -19,7 +20,7 @@ use crate::error::Error;
 use crate::file_poller::FilePoller;
 use crate::health::HealthCheck;
 
-/// Maximum time that [`NotebookStore::health`] waits for the disk.
+/// Maximum time that [`NotebookQueries::health`] waits for the disk.
 const HEALTH_WAITS: Duration = Duration::from_millis(800);
 
 /// Settings with which a directory is served; the default suits a server.
@@ -86,11 +87,7 @@ impl JsonNotebookStore {
     /// # Errors
     /// When the file system refuses.
     pub async fn scan_now(&self) -> Result<(), StoreError> {
-        let unavailable = |source: Error| StoreError::Unavailable {
-            reason: "the notebooks' directory cannot be read".into(),
-            source: Some(Box::new(source)),
-        };
-        self.run(|engine| engine.scan().map_err(Error::from)).await.map_err(unavailable)
+        self.run(|engine| engine.scan().map_err(Error::from)).await.map_err(unreadable)
     }
 
     /// Does work where it may block. The work is done to its end even when the future is dropped.
@@ -121,13 +118,12 @@ impl JsonNotebookStore {
 }
 
 #[async_trait]
-impl NotebookStore for JsonNotebookStore {
-    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
-        let (notebook, answer) = (notebook.clone(), answer.cloned());
+impl NotebookRepository for JsonNotebookStore {
+    async fn create(&self, notebook: &Notebook, record: Option<&IdempotencyRecord>) -> Result<Committed, StoreError> {
+        let (notebook, record) = (notebook.clone(), record.cloned());
         let id = notebook.id.clone();
-        self.change(move |engine| engine.create(&notebook, answer.as_slice()))
-            .await
-            .map_err(|error| error.of(&id, "create"))
+        let created = self.change(move |engine| engine.create(&notebook, record.as_slice())).await;
+        created.map(committed).map_err(|error| error.of(&id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -135,36 +131,84 @@ impl NotebookStore for JsonNotebookStore {
         self.run(move |engine| engine.load(&owned)).await.map_err(|error| error.of_read(id))
     }
 
-    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
-        let owned = id.clone();
-        self.run(move |engine| engine.owner(&owned)).await.map_err(|error| error.of_read(id))
-    }
-
-    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
         let id = &commit.after.id;
         let commit = OwnedCommit {
             id: commit.id,
             base: commit.base,
             changes: commit.changes.to_vec(),
             after: commit.after.clone(),
-            answers: commit.answers.to_vec(),
+            records: commit.records.to_vec(),
             whole: false,
         };
-        self.change(move |engine| engine.commit(&commit)).await.map_err(|error| error.of(id, "save"))
+        let outcome = self.change(move |engine| engine.commit(&commit)).await;
+        outcome.map(committed).map_err(|error| error.of(id, "save"))
     }
 
-    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
-        self.change(move |engine| engine.replace_whole(base, notebook)).await.map_err(|error| error.of(&id, "replace"))
+        let replaced = self.change(move |engine| engine.replace_whole(base, notebook)).await;
+        replaced.map(committed).map_err(|error| error.of(&id, "replace"))
     }
 
-    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
+    async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
+        let (id, base, record) = (delete.id.clone(), delete.base, delete.record.cloned());
+        let deleted = self.change(move |engine| engine.delete(&id, base, record.as_slice())).await;
+        deleted.map_err(|error| error.of(delete.id, "delete"))
+    }
+}
+
+fn committed(version: Version) -> Committed {
+    Committed { version }
+}
+
+#[async_trait]
+impl IdempotencyRepository for JsonNotebookStore {
+    async fn put_records(&self, records: &[IdempotencyRecord]) -> Result<(), StoreError> {
+        let records = records.to_vec();
+        self.change(move |engine| engine.answers.keep(&records)).await.map_err(Error::of_answers)
+    }
+
+    async fn record(&self, lookup: RecordLookup<'_>) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let (user, RecordLookup { key, now, .. }) = (lookup.user.clone(), lookup);
+        self.run(move |engine| engine.answer(&user, key, now)).await.map_err(Error::of_answers)
+    }
+
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
+        let users = users.to_vec();
+        self.change(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
+    }
+}
+
+#[async_trait]
+impl NotebookQueries for JsonNotebookStore {
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        let owned = id.clone();
+        self.run(move |engine| engine.owner(&owned)).await.map_err(|error| error.of_read(id))
+    }
+
+    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
+        let (filter, page) = (filter.clone(), page.clone());
+        self.run(move |engine| engine.list(&filter, &page)).await.map_err(unreadable)
+    }
+
+    async fn search(&self, search: SearchRequest<'_>) -> Result<SearchPage, StoreError> {
+        let (owner, text, page) = (search.owner.clone(), search.text.clone(), search.page.clone());
+        self.run(move |engine| engine.search(&owner, &text, &page)).await.map_err(unreadable)
+    }
+
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<StoredDigest>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
             let owned = id.clone();
             found.extend(self.run(move |engine| engine.digest(&owned)).await.map_err(|error| error.of_read(id))?);
         }
         Ok(found)
+    }
+
+    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
+        let owner = owner.clone();
+        self.run(move |engine| engine.usage(&owner)).await.map_err(unreadable)
     }
 
     async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
@@ -176,56 +220,6 @@ impl NotebookStore for JsonNotebookStore {
         Ok(found)
     }
 
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
-        let (owned, answer) = (id.clone(), answer.cloned());
-        let deleted = self.change(move |engine| engine.delete(&owned, base, answer.as_slice())).await;
-        deleted.map_err(|error| error.of(id, "delete"))
-    }
-
-    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
-        let answers = answers.to_vec();
-        self.change(move |engine| engine.answers.keep(&answers)).await.map_err(Error::of_answers)
-    }
-
-    async fn answer(
-        &self,
-        user: &UserId,
-        key: &IdempotencyKey,
-        now: Timestamp,
-    ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let (user, key) = (user.clone(), *key);
-        self.run(move |engine| engine.answer(&user, key, now)).await.map_err(Error::of_answers)
-    }
-
-    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        let users = users.to_vec();
-        self.change(move |engine| Ok(engine.answers.forget(&users, now)?)).await.map_err(Error::of_answers)
-    }
-
-    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
-        let (filter, page) = (filter.clone(), page.clone());
-        self.run(move |engine| engine.list(&filter, &page)).await.map_err(|error| StoreError::Unavailable {
-            reason: "the notebooks' directory cannot be read".into(),
-            source: Some(Box::new(error)),
-        })
-    }
-
-    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
-        let (owner, text, page) = (owner.clone(), text.clone(), page.clone());
-        self.run(move |engine| engine.search(&owner, &text, &page)).await.map_err(|error| StoreError::Unavailable {
-            reason: "the notebooks' directory cannot be read".into(),
-            source: Some(Box::new(error)),
-        })
-    }
-
-    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
-        let owner = owner.clone();
-        self.run(move |engine| engine.usage(&owner)).await.map_err(|error| StoreError::Unavailable {
-            reason: "the notebooks' directory cannot be read".into(),
-            source: Some(Box::new(error)),
-        })
-    }
-
     async fn health(&self) -> Health {
         // A disk that hangs is as good as none.
         tokio::time::timeout(HEALTH_WAITS, self.health.ask()).await.unwrap_or_else(|_elapsed| Engine::bad_health())
@@ -234,6 +228,11 @@ impl NotebookStore for JsonNotebookStore {
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
         self.engine.subscribe()
     }
+}
+
+/// The error of a call that is about the directory, not about one notebook.
+fn unreadable(error: Error) -> StoreError {
+    StoreError::Unavailable { reason: "the notebooks' directory cannot be read".into(), source: Some(Box::new(error)) }
 }
 
 impl Drop for JsonNotebookStore {

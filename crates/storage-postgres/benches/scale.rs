@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quire_domain::{CellId, Edit, NotebookId, OpenNotebook, Timestamp, UserId};
-use quire_storage::{Commit, CommitId, ListFilter, NotebookStore as _, PageRequest};
+use quire_storage::prelude::*;
+use quire_storage::{Commit, CommitId, ListFilter, PageRequest};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -97,7 +98,7 @@ async fn times(store: &PostgresNotebookStore, notebooks: usize) {
         let edit = Edit::UpdateCell { id: cell, code: format!("# {sample} {}", "x".repeat(590)).into() };
         let change = Arc::new(open.apply(&edit, None, Timestamp::default()).unwrap().unwrap());
         let commit =
-            Commit { id: CommitId(Uuid::new_v4()), base, changes: &[change], after: open.notebook(), answers: &[] };
+            Commit { id: CommitId(Uuid::new_v4()), base, changes: &[change], after: open.notebook(), records: &[] };
         let start = Instant::now();
         store.commit(commit).await.unwrap();
         edits.push(start.elapsed());

@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use quire_domain::UserId;
-use quire_storage::{NotebookStore as _, PageRequest, SearchText};
+use quire_storage::prelude::*;
+use quire_storage::{PageRequest, SearchRequest, SearchText};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use tokio::runtime::Runtime;
@@ -49,7 +50,8 @@ fn main() {
                 // One user again and again; that others' are in the way is what the first search of each shows.
                 let owner = UserId::new(format!("user{}", if sample < 50 { 7 } else { sample })).unwrap();
                 let start = Instant::now();
-                found = found.max(store.search(&owner, &text, &page).await.unwrap().hits.len());
+                let search = SearchRequest { owner: &owner, text: &text, page: &page };
+                found = found.max(store.search(search).await.unwrap().hits.len());
                 times.push(start.elapsed());
             }
             let (again, first) = times.split_at_mut(50);

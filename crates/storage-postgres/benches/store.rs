@@ -12,6 +12,7 @@ use quire_domain::{
     Results, Revision, Timestamp, UserId,
 };
 use quire_service::NotebookService;
+use quire_storage::prelude::*;
 use quire_storage::{Commit, CommitId, NotebookStore};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Pgbench, Server, Settings};
@@ -94,7 +95,7 @@ impl Author {
         let edit = update(usize::try_from(self.number % cells).unwrap(), self.number);
         let change = Arc::new(self.open.apply(&edit, None, Timestamp::default()).unwrap().unwrap());
         let id = CommitId(Uuid::new_v4());
-        let commit = Commit { id, base, changes: &[change], after: self.open.notebook(), answers: &[] };
+        let commit = Commit { id, base, changes: &[change], after: self.open.notebook(), records: &[] };
         self.store.commit(commit).await.unwrap();
     }
 }

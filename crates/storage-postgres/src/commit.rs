@@ -164,7 +164,7 @@ fn statement(commit: &Commit<'_>) -> Result<Statement, Error> {
         effects => (general(commit, effects)?, &COMMIT, &COMMIT_RECORDING),
     };
     // A commit without idempotency records uses statements without them.
-    match commit.answers {
+    match commit.records {
         [] => plain.bind(parameters),
         records => recording.bind(set_records(parameters, records)),
     }

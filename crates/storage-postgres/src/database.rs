@@ -25,7 +25,7 @@ type Prepared<'q> = Query<'q, Postgres, SqlxValues>;
 pub struct Options {
     /// Name of this program in the database's views.
     pub application_name: String,
-    /// Maximum number of connections, besides one for [`health`](quire_storage::NotebookStore::health).
+    /// Maximum number of connections, besides one for [`health`](quire_storage::NotebookQueries::health).
     pub max_connections: u32,
     /// Time for which a call waits for a connection when all are in use.
     pub acquire_timeout: Duration,

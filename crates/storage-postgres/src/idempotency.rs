@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Timestamp, UserId};
-use quire_storage::{IdempotencyKey, IdempotencyRecord, RequestDigest};
+use quire_storage::{IdempotencyRecord, RecordLookup, RequestDigest};
 use sea_orm::sea_query::{Expr, ExprTrait as _, LockBehavior, LockType, Query};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
@@ -62,10 +62,9 @@ struct Row {
 /// Returns the record of this key. An expired record is deleted instead.
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
-    user: &UserId,
-    key: IdempotencyKey,
-    now: Timestamp,
+    lookup: RecordLookup<'_>,
 ) -> Result<Option<IdempotencyRecord>, Error> {
+    let RecordLookup { user, key, now } = lookup;
     let found = Entity::find_by_id((user.as_str().to_owned(), key.0.to_vec()))
         .select_only()
         .columns([Column::Request, Column::Outcome, Column::CreatedAt])

@@ -1,7 +1,7 @@
 //! Whole notebooks: creation, replacement, deletion; owners and digests.
 
 use quire_domain::{Base, ContentDigest, Notebook, NotebookId, UserId};
-use quire_storage::{CommitId, Digested, IdempotencyRecord, Loaded, StoredVersion, Version};
+use quire_storage::{CommitId, Delete, IdempotencyRecord, Loaded, StoredDigest, StoredVersion, Version};
 use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
@@ -128,7 +128,7 @@ struct DigestRow {
 
 /// Returns the digests of these notebooks: stored digests of notebooks that have not changed since, computed ones of
 /// the others.
-pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Result<Vec<Digested>, Error> {
+pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Result<Vec<StoredDigest>, Error> {
     let wanted: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
     let columns = [Column::Id, Column::UserId, Column::Life, Column::Revision, Column::Version, Column::ContentDigest];
     let query = Entity::find()
@@ -142,11 +142,11 @@ pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Re
         if let Some(digest) = row.content_digest.and_then(|digest| digest.try_into().ok()) {
             let Base { life, revision } = row.base.into();
             let (version, digest, has_connection) = (Version(row.version), ContentDigest(digest), row.has_connection);
-            found.push(Digested { id, owner, life, revision, version, digest, has_connection });
+            found.push(StoredDigest { id, owner, life, revision, version, digest, has_connection });
             continue;
         }
         match rows::load(db, &id).await {
-            Ok(Some(Loaded { notebook, version })) => found.push(Digested {
+            Ok(Some(Loaded { notebook, version })) => found.push(StoredDigest {
                 digest: notebook.content_digest(),
                 has_connection: notebook.connection.is_some(),
                 life: notebook.life,
@@ -191,12 +191,8 @@ fn is_any(ids: Vec<String>) -> sea_orm::sea_query::Expr {
 }
 
 /// Deletes a notebook with all its contents, if it is still at the base.
-pub(crate) async fn delete(
-    db: &impl ConnectionTrait,
-    id: &NotebookId,
-    base: Base,
-    record: Option<&IdempotencyRecord>,
-) -> Result<(), Error> {
+pub(crate) async fn delete(db: &impl ConnectionTrait, delete: Delete<'_>) -> Result<(), Error> {
+    let Delete { id, base, record } = delete;
     let outcome = match record {
         None => delete_alone(db, id, base).await,
         Some(record) => delete_recording(db, id, base, record).await,

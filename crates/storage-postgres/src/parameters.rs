@@ -1,5 +1,5 @@
-//! Cells, outputs and idempotency records as parameters: an array for each column, so that one statement writes any number
-//! of rows. Each group sets the names that the SQL files use for it.
+//! Cells, outputs and idempotency records as parameters: an array for each column, so that one statement writes any
+//! number of rows. Each group sets the names that the SQL files use for it.
 
 use std::borrow::Cow;
 

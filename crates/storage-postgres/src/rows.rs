@@ -18,7 +18,7 @@ use crate::text;
 /// Runs a query of one table.
 ///
 /// # Errors
-/// As the connection's; [`Error::Row`] for a row whose types differ from the schema's.
+/// The errors of the connection, and [`Error::Row`] for a row whose types differ from the schema's.
 pub(crate) async fn all<T: FromQueryResult>(
     db: &impl ConnectionTrait,
     query: &impl StatementBuilder,
@@ -184,7 +184,7 @@ type Outputs = HashMap<String, Vec<(i64, Output)>>;
 /// Loads a notebook; `None` if it does not exist.
 ///
 /// # Errors
-/// As the connection's; [`Error::Row`] for a value that the domain refuses.
+/// The errors of the connection, and [`Error::Row`] for a value that the domain refuses.
 pub(crate) async fn load(db: &impl ConnectionTrait, id: &NotebookId) -> Result<Option<Loaded>, Error> {
     let sql = include_str!("sql/load.sql");
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.as_str().into()]);

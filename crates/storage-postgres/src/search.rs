@@ -2,7 +2,7 @@
 //! contain NUL is stored in another form, in which a search can match what the text does not contain.
 
 use quire_domain::{CellId, Cells, UserId};
-use quire_storage::{CellHit, Cursor, Hit, PageRequest, SearchPage, SearchText, Summary};
+use quire_storage::{CellHit, Cursor, Hit, SearchPage, SearchRequest, SearchText, Summary};
 use sea_orm::sea_query::{ColumnRef, Expr, ExprTrait as _, Func, IntoColumnRef as _, JoinType, Query, SelectStatement};
 use sea_orm::{ColumnTrait as _, ConnectionTrait, FromQueryResult, Order};
 
@@ -14,12 +14,8 @@ use crate::{rows, text};
 /// Number of notebooks that one statement returns: usually some hundred kilobytes of code.
 const BATCH: usize = 100;
 
-pub(crate) async fn search(
-    db: &impl ConnectionTrait,
-    owner: &UserId,
-    wanted: &SearchText,
-    page: &PageRequest,
-) -> Result<SearchPage, Error> {
+pub(crate) async fn search(db: &impl ConnectionTrait, search: SearchRequest<'_>) -> Result<SearchPage, Error> {
+    let SearchRequest { owner, text: wanted, page } = search;
     let most = page.limit.unwrap_or(usize::MAX);
     let mut hits = Vec::new();
     let mut after = page.after.clone();
@@ -73,7 +69,7 @@ fn query(owner: &UserId, wanted: &SearchText, after: Option<&Cursor>, limit: usi
     };
     let mut here = holds(notebooks::Column::Name.into_expr(), wanted.lowered());
     if wanted.lowered().contains('\0') {
-        here = Expr::val(false); // names are stored as they are, and hold no NUL
+        here = Expr::val(false); // names are stored unencoded, and contain no NUL
     }
     let any_cell = matching_cells((notebooks::Entity, notebooks::Column::Id).into_column_ref());
     let mut found = Query::select();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
-    Commit, Digested, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Loaded, NotebookStore, Page, PageRequest,
-    SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
+    Commit, Committed, Delete, Health, IdempotencyRecord, IdempotencyRepository, ListFilter, Loaded, NotebookQueries,
+    NotebookRepository, Page, PageRequest, RecordLookup, SearchPage, SearchRequest, StoreError, StoreEvent,
+    StoredDigest, StoredVersion, Usage, Version,
 };
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -132,74 +133,77 @@ impl PostgresNotebookStore {
 }
 
 #[async_trait]
-impl NotebookStore for PostgresNotebookStore {
-    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
-        notebooks::create(&self.connection, &self.unresolved, notebook, answer)
-            .await
-            .map_err(|error| error.of(&notebook.id, "create"))
+impl NotebookRepository for PostgresNotebookStore {
+    async fn create(&self, notebook: &Notebook, record: Option<&IdempotencyRecord>) -> Result<Committed, StoreError> {
+        let created = notebooks::create(&self.connection, &self.unresolved, notebook, record).await;
+        created.map(committed).map_err(|error| error.of(&notebook.id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
         self.load_noting(id).await.map_err(|error| error.of_load(id))
     }
 
-    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
-        notebooks::owner(&self.connection, id).await.map_err(|error| error.of_load(id))
+    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
+        let outcome = commit::commit(&self.connection, &self.unresolved, &commit).await;
+        outcome.map(committed).map_err(|error| error.of(&commit.after.id, "save"))
     }
 
-    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
-        commit::commit(&self.connection, &self.unresolved, &commit)
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
+        let replaced = notebooks::replace(&self.connection, &self.unresolved, base, notebook).await;
+        replaced.map(committed).map_err(|error| error.of(&notebook.id, "replace"))
+    }
+
+    async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
+        notebooks::delete(&self.connection, delete).await.map_err(|error| error.of(delete.id, "delete"))
+    }
+}
+
+fn committed(version: Version) -> Committed {
+    Committed { version }
+}
+
+#[async_trait]
+impl IdempotencyRepository for PostgresNotebookStore {
+    async fn put_records(&self, records: &[IdempotencyRecord]) -> Result<(), StoreError> {
+        idempotency::insert(&self.connection, records).await.map_err(|error| error.of_read("store idempotency records"))
+    }
+
+    async fn record(&self, lookup: RecordLookup<'_>) -> Result<Option<IdempotencyRecord>, StoreError> {
+        idempotency::find(&self.connection, lookup)
             .await
-            .map_err(|error| error.of(&commit.after.id, "save"))
-    }
-
-    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
-        notebooks::replace(&self.connection, &self.unresolved, base, notebook)
-            .await
-            .map_err(|error| error.of(&notebook.id, "replace"))
-    }
-
-    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
-        notebooks::digests(&self.connection, ids).await.map_err(|error| error.of_read("read digests"))
-    }
-
-    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
-        notebooks::versions(&self.connection, ids).await.map_err(|error| error.of_read("look versions up"))
-    }
-
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
-        notebooks::delete(&self.connection, id, base, answer).await.map_err(|error| error.of(id, "delete"))
-    }
-
-    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
-        idempotency::insert(&self.connection, answers).await.map_err(|error| error.of_read("keep answers"))
-    }
-
-    async fn answer(
-        &self,
-        user: &UserId,
-        key: &IdempotencyKey,
-        now: Timestamp,
-    ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let found = idempotency::find(&self.connection, user, *key, now).await;
-        found.map_err(|error| error.of_read("look an answer up"))
+            .map_err(|error| error.of_read("look up an idempotency record"))
     }
 
     async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        idempotency::delete_old(&self.connection, users, now).await.map_err(|error| error.of_read("forget answers"))
+        let deleted = idempotency::delete_old(&self.connection, users, now).await;
+        deleted.map_err(|error| error.of_read("delete old idempotency records"))
+    }
+}
+
+#[async_trait]
+impl NotebookQueries for PostgresNotebookStore {
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        notebooks::owner(&self.connection, id).await.map_err(|error| error.of_load(id))
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
         list::list(&self.connection, filter, page).await.map_err(|error| error.of_read("list notebooks"))
     }
 
-    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
-        let found = search::search(&self.connection, owner, text, page).await;
-        found.map_err(|error| error.of_read("search notebooks"))
+    async fn search(&self, search: SearchRequest<'_>) -> Result<SearchPage, StoreError> {
+        search::search(&self.connection, search).await.map_err(|error| error.of_read("search notebooks"))
+    }
+
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<StoredDigest>, StoreError> {
+        notebooks::digests(&self.connection, ids).await.map_err(|error| error.of_read("read digests"))
     }
 
     async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
-        usage::usage(&self.connection, owner).await.map_err(|error| error.of_read("add up what a user keeps"))
+        usage::usage(&self.connection, owner).await.map_err(|error| error.of_read("add up a user's usage"))
+    }
+
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        notebooks::versions(&self.connection, ids).await.map_err(|error| error.of_read("look versions up"))
     }
 
     async fn health(&self) -> Health {

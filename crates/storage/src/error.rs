@@ -1,4 +1,4 @@
-//! What can go wrong in a store, by what the caller can do about it.
+//! A store's errors, by what the caller can do about them.
 
 use std::error::Error;
 
@@ -28,16 +28,16 @@ pub enum StoreError {
         /// The revision that the commit was made for.
         expected: Revision,
     },
-    /// An answer is kept already under the key of one that came with the change: the same request was here before, and had
-    /// its effect. Nothing was changed; look the answer up.
+    /// A record is stored already under the key of one that came with the change: the same request was here before, and had
+    /// its effect. Nothing was changed; look the record up.
     #[error("the same request was answered before")]
     AlreadyRecorded,
-    /// What is stored cannot be read as a notebook; it was left as it is. A person has to look.
+    /// What is stored cannot be read as a notebook; it was left as it is. A person has to repair it.
     #[error("notebook {id} is damaged: {reason}")]
     Damaged {
         /// The notebook.
         id: NotebookId,
-        /// What is wrong and where, for the notebook's owner: no content, no secret.
+        /// The kind and place of the damage, for the notebook's owner: no content, no secret.
         reason: String,
     },
     /// No room to write; nothing was changed. Space must be made, then the same call may succeed.
@@ -45,13 +45,13 @@ pub enum StoreError {
     Full {
         /// The notebook.
         id: NotebookId,
-        /// Which limit was met.
+        /// The limit that was reached.
         reason: String,
     },
     /// The store cannot be reached or refuses for now; nothing was changed, and the same call may succeed later.
     #[error("the notebook store is not available: {reason}")]
     Unavailable {
-        /// Why, without secrets.
+        /// The cause, without secrets.
         reason: String,
         /// The failure beneath.
         #[source]
@@ -60,13 +60,13 @@ pub enum StoreError {
     /// The store works and has more to do than it can; nothing was changed, and the same call may succeed shortly.
     #[error("the notebook store is overloaded: {reason}")]
     Overloaded {
-        /// What there is too much of, without secrets.
+        /// The resource that there is too little of, without secrets.
         reason: String,
         /// The failure beneath.
         #[source]
         source: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// The commit may or may not have happened, and asking again did not tell.
+    /// The change may or may not have happened, and looking at what is stored did not tell.
     #[error("it is not known whether the change to notebook {id} was stored")]
     OutcomeUnknown {
         /// The notebook.
@@ -75,7 +75,7 @@ pub enum StoreError {
     /// A failure that is no fault of the caller and that trying again will hardly mend; nothing was changed.
     #[error("the notebook store failed to {action}")]
     Backend {
-        /// What it was doing, as a verb phrase: "read notebook demo".
+        /// The action that failed, as a verb phrase: "read notebook demo".
         action: String,
         /// The failure beneath.
         #[source]

@@ -1,67 +1,105 @@
-//! Answers that are kept, so that a request which is sent again has its effect once.
+//! Idempotency records, by which a request that is sent again has its effect once.
 
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use quire_domain::{Timestamp, UserId};
 
-/// Names a request among those of one user: a digest of what makes two requests the same one.
+use crate::StoreError;
+
+/// The name of a request among those of one user: a digest of what makes two requests the same one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdempotencyKey(pub [u8; 32]);
 
-/// A digest of what a request wants, so that a key that comes again with another wish is noticed.
+/// A digest of what a request asks for, by which the reuse of a key for another request is noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestDigest(pub [u8; 32]);
 
-/// The answer to a request that had its effect.
+/// The outcome of a request that had its effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// Whose request it was. Answers belong to users, not to notebooks: that to a deletion outlives its notebook.
+    /// The user who sent the request. Records belong to users, not to notebooks: that of a deletion outlives its notebook.
     pub user: UserId,
-    /// Which request it was.
+    /// The request's key.
     pub key: IdempotencyKey,
-    /// What it wanted.
+    /// The digest of the request.
     pub request: RequestDigest,
-    /// What came of it: a short text that only the one who keeps it understands, and that holds no U+0000.
+    /// The outcome: a short text that only its author understands, and that holds no U+0000.
     pub outcome: Arc<str>,
-    /// When.
+    /// The time of the effect.
     pub at: Timestamp,
 }
 
 impl IdempotencyRecord {
-    /// How long an answer is kept.
+    /// Time after which a record expires.
     pub const LIFE: Duration = Duration::from_hours(24);
-    /// How many answers are kept of one user, once [`forget_answers`](crate::NotebookStore::delete_old_records) has been called.
+    /// Maximum number of records of one user, once [`delete_old_records`](IdempotencyRepository::delete_old_records) has been
+    /// called.
     pub const MAX: usize = 1_000;
-    /// Bytes that an outcome may have.
+    /// Maximum bytes of an outcome.
     pub const OUTCOME_BYTES: usize = 4_096;
 
-    /// Whether the answer counts no more at this time.
+    /// Returns `true` when the record has expired at this time.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.at <= Self::oldest(now)
     }
 
-    /// What was kept then, or before, counts no more at this time.
+    /// Returns the time at or before which a record must have been made to have expired now.
     #[must_use]
     pub fn oldest(now: Timestamp) -> Timestamp {
         now - Self::LIFE
     }
 }
 
-/// Half of the digits tell digests apart, for people.
+/// A question for a record.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordLookup<'a> {
+    /// The user who sent the request.
+    pub user: &'a UserId,
+    /// The request's key.
+    pub key: IdempotencyKey,
+    /// The present time, at which a record may have expired.
+    pub now: Timestamp,
+}
+
+/// The part of a [`NotebookStore`](crate::NotebookStore) that keeps idempotency records.
+#[async_trait]
+pub trait IdempotencyRepository: Debug + Send + Sync + 'static {
+    /// Stores the records of requests that found nothing to change, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyRecorded`], or when the store fails; the records may be stored all the same.
+    async fn put_records(&self, records: &[IdempotencyRecord]) -> Result<(), StoreError>;
+
+    /// Returns the record of a user's key. One that has expired is deleted instead, so that its key can be used again.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn record(&self, lookup: RecordLookup<'_>) -> Result<Option<IdempotencyRecord>, StoreError>;
+
+    /// Deletes records of all users that have expired by now, and of each of these users all but the newest
+    /// [`IdempotencyRecord::MAX`]. One call takes a moment at most, and may leave some to the next.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Writes the first half of a digest's digits, which tell digests apart for people.
 fn short(digest: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     digest.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-impl fmt::Debug for IdempotencyKey {
+impl Debug for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         short(&self.0, f)
     }
 }
 
-impl fmt::Debug for RequestDigest {
+impl Debug for RequestDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         short(&self.0, f)
     }

@@ -1,4 +1,7 @@
-//! Where notebooks are kept: the trait, its errors, and the suite that every implementation passes.
+//! The notebook store: its trait, its errors, wrappers around it, and the suite that every implementation passes.
+//!
+//! [`NotebookStore`] is made of three parts, and its documentation is their contract: [`NotebookRepository`] reads and changes
+//! notebooks, [`IdempotencyRepository`] keeps what requests came to, and [`NotebookQueries`] answers questions.
 //!
 //! # Adding a stored field
 //!
@@ -8,24 +11,44 @@
 //!
 //! # Features
 //!
-//! - `conformance`: the module of that name, for the tests of implementations.
+//! - `conformance`: the module of that name, and the wrapper `Faulty`, for tests.
 
+mod call;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
 mod ext;
+#[cfg(feature = "conformance")]
+mod faulty;
+#[doc(hidden)]
+pub mod forward;
 mod idempotency;
 mod list;
+mod queries;
+mod repository;
 mod search;
 mod store;
+mod traced;
 mod users;
 
+pub use call::Call;
 pub use error::StoreError;
 pub use ext::NotebookStoreExt;
-pub use idempotency::{IdempotencyKey, IdempotencyRecord, RequestDigest};
+#[cfg(feature = "conformance")]
+pub use faulty::{Faults, Faulty};
+pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyRepository, RecordLookup, RequestDigest};
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
-pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchText};
-pub use store::{
-    Commit, CommitId, DatabaseState, Digested, Health, Loaded, NotebookStore, StoreEvent, StoredVersion, Usage, Version,
-};
+pub use queries::{DatabaseState, Health, NotebookQueries, StoreEvent, StoredDigest, StoredVersion, Usage};
+pub use repository::{Commit, CommitId, Committed, Delete, Loaded, NotebookRepository, Version};
+pub use search::{CellHit, Hit, InvalidSearch, SearchPage, SearchRequest, SearchText};
+pub use store::NotebookStore;
+pub use traced::Traced;
+/// The version that [`store_spans!`] names.
+#[doc(hidden)]
+pub use tracing;
 pub use users::{KnownUser, UserDirectory};
+
+/// The traits of a store, for calling one whose type is known.
+pub mod prelude {
+    pub use crate::{IdempotencyRepository as _, NotebookQueries as _, NotebookRepository as _, NotebookStoreExt as _};
+}

@@ -1,4 +1,4 @@
-//! Lists of notebooks: which, how many, from where on.
+//! Lists of notebooks: filter, page and cursor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,34 +6,34 @@ use std::sync::Arc;
 
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
 
-/// Which notebooks to list; the default is everybody's.
+/// The notebooks to list; the default is those of all owners.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {
-    /// Only those of this owner; absent means everybody's, for whoever copies or checks a whole store.
+    /// Only those of this owner; absent means those of all owners, for copying or checking a whole store.
     pub owner: Option<UserId>,
 }
 
 impl ListFilter {
-    /// The notebooks of this owner.
+    /// Selects the notebooks of this owner.
     #[must_use]
     pub fn of(owner: UserId) -> Self {
         Self { owner: Some(owner) }
     }
 }
 
-/// Which part of a list; the default is all of it.
+/// A part of a list; the default is all of it.
 #[derive(Clone, Debug, Default)]
 pub struct PageRequest {
-    /// At most so many notebooks; absent means all.
+    /// Maximum number of notebooks; absent means all.
     pub limit: Option<usize>,
-    /// Only what comes after this place.
+    /// The place after which the part begins; absent means the list's beginning.
     pub after: Option<Cursor>,
 }
 
 /// A place in a list: behind one notebook, whether it still exists or not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// When the notebook was made.
+    /// Time at which the notebook was made.
     pub created_at: Timestamp,
     /// Its id.
     pub id: NotebookId,
@@ -63,7 +63,7 @@ impl FromStr for Cursor {
 #[error("this is not a cursor that a list gave out")]
 pub struct InvalidCursor;
 
-/// What a list says of a notebook, without reading its cells.
+/// A notebook in a list, without its cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The notebook.
@@ -74,39 +74,39 @@ pub struct Summary {
     pub name: Option<Arc<str>>,
     /// Its last edit.
     pub revision: Revision,
-    /// When it was made.
+    /// Time at which it was made.
     pub created_at: Timestamp,
-    /// When it was last edited.
+    /// Time of its last edit.
     pub updated_at: Timestamp,
 }
 
 impl Summary {
-    /// Its place in a list.
+    /// Returns its place in a list.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor { created_at: self.created_at, id: self.id.clone() }
     }
 }
 
-/// Something in the store that should be a notebook and cannot be read as one.
+/// An item of the store that should be a notebook and cannot be read as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
-    /// Where it is, as a person finds it: a file's name.
+    /// Its place, as a person finds it: a file's name.
     pub place: String,
-    /// The notebook it is or seems to be, when that can be told.
+    /// The notebook that it is or seems to be, if that can be told.
     pub id: Option<NotebookId>,
-    /// What is wrong and where; no content.
+    /// The kind and place of the damage; no content.
     pub reason: String,
 }
 
 /// A part of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Oldest first; those made at the same time by id.
+    /// The notebooks, oldest first; those made at the same time by id.
     pub notebooks: Vec<Summary>,
-    /// What cannot be read and is, or may be, the owner's; the same on every page. All of it where no owner is asked for.
+    /// Damaged notebooks that are, or may be, the owner's; the same on every page. All of them where no owner is asked for.
     pub damaged: Vec<Damaged>,
-    /// Where the next page begins; absent when there is nothing more.
+    /// The place at which the next page begins; absent when there is nothing more.
     pub next: Option<Cursor>,
 }
 

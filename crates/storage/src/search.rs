@@ -1,20 +1,31 @@
-//! Searching an owner's notebooks: what for, and what is found.
+//! Searches of an owner's notebooks, and their hits.
 
-use quire_domain::{Cell, CellId, limits};
+use quire_domain::{Cell, CellId, UserId, limits};
 
-use crate::{Cursor, Summary};
+use crate::{Cursor, PageRequest, Summary};
 
-/// Characters of a text to look for.
+/// Maximum characters of a text to look for.
 const MAX_CHARS: usize = 200;
-/// Cells that are told of one notebook.
+/// Maximum number of cells that are returned of one notebook.
 const MAX_CELLS: usize = 10;
-/// Characters that are told of a line.
-const LINE_CHARS: usize = 200;
+/// Maximum characters that are returned of a line.
+const MAX_LINE_CHARS: usize = 200;
 
-/// A text to look for: as it stands, except that the letters A to Z stand for a to z too. No more than that, because
-/// stores must agree on it to the letter, and their ideas of the case of other letters differ.
+/// A text to look for, in which the letters A to Z stand for a to z too. Other letters stand for themselves, because all stores
+/// must find the same, and their ideas of the case of those letters differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchText(Box<str>);
+
+/// A search of one owner's notebooks.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchRequest<'a> {
+    /// The owner.
+    pub owner: &'a UserId,
+    /// The text to look for.
+    pub text: &'a SearchText,
+    /// The part of the hits that is asked for.
+    pub page: &'a PageRequest,
+}
 
 /// A text that cannot be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +33,7 @@ pub struct SearchText(Box<str>);
 pub struct InvalidSearch;
 
 impl SearchText {
-    /// Looks for this.
+    /// Checks a text.
     ///
     /// # Errors
     /// When it is blank or too long.
@@ -33,46 +44,46 @@ impl SearchText {
         Ok(Self(text.to_ascii_lowercase().into()))
     }
 
-    /// The text with a to z for A to Z.
+    /// Returns the text with a to z for A to Z.
     #[must_use]
     pub fn lowered(&self) -> &str {
         &self.0
     }
 
-    /// Where the text begins in another, as a byte offset.
+    /// Returns the byte offset at which the text begins in another.
     #[must_use]
     pub fn find_in(&self, text: &str) -> Option<usize> {
         text.to_ascii_lowercase().find(&*self.0)
     }
 }
 
-/// A notebook in which the text is.
+/// A notebook that has the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {
     /// The notebook.
     pub notebook: Summary,
-    /// Whether the text is in its name.
+    /// Set when the text is in its name.
     pub in_name: bool,
     /// The first cells whose code has it, in document order; at most [`Hit::MAX_CELLS`].
     pub cells: Vec<CellHit>,
 }
 
-/// A cell in which the text is.
+/// A cell that has the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellHit {
     /// The cell.
     pub id: CellId,
-    /// The line where it begins for the first time, from 1.
+    /// Number of the line in which the text first begins, from 1.
     pub line: usize,
-    /// That line, or the part of it where the text begins.
+    /// That line, or the part of it in which the text begins.
     pub text: String,
 }
 
 impl Hit {
-    /// Cells that are told of one notebook.
+    /// Maximum number of cells that are returned of one notebook.
     pub const MAX_CELLS: usize = MAX_CELLS;
 
-    /// What is found in a notebook with these cells, in document order; `None` when it has the text nowhere.
+    /// Searches a notebook with these cells, in document order; `None` when the text is nowhere in it.
     #[must_use]
     pub fn find<'a>(text: &SearchText, notebook: Summary, cells: impl Iterator<Item = &'a Cell>) -> Option<Self> {
         let in_name = notebook.name.as_deref().is_some_and(|name| text.find_in(name).is_some());
@@ -83,7 +94,7 @@ impl Hit {
 }
 
 impl CellHit {
-    /// What is found in a cell's code.
+    /// Searches a cell's code.
     #[must_use]
     pub fn find(text: &SearchText, cell: &CellId, code: &str) -> Option<Self> {
         let at = text.find_in(code)?;
@@ -93,26 +104,26 @@ impl CellHit {
         // A text may begin with the end of a line.
         let line_text = &code[begin..end.max(begin)];
         let ahead = before[begin..].chars().count();
-        let skipped = if ahead + text.0.chars().count() > LINE_CHARS { ahead } else { 0 };
+        let skipped = if ahead + text.0.chars().count() > MAX_LINE_CHARS { ahead } else { 0 };
         Some(Self {
             id: cell.clone(),
             line: before.matches('\n').count() + 1,
-            text: line_text.chars().skip(skipped).take(LINE_CHARS).collect(),
+            text: line_text.chars().skip(skipped).take(MAX_LINE_CHARS).collect(),
         })
     }
 }
 
-/// A part of what is found.
+/// A part of a search's hits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchPage {
     /// In the order of lists.
     pub hits: Vec<Hit>,
-    /// Where the next part begins; absent when there is nothing more.
+    /// The place at which the next part begins; absent when there is nothing more.
     pub next: Option<Cursor>,
 }
 
 impl SearchPage {
-    /// The first `limit` of these hits, one more of which says that there is a next page.
+    /// Makes a page of the first `limit` of these hits; one more hit than that means that there is a next page.
     #[must_use]
     pub fn first(mut hits: Vec<Hit>, limit: Option<usize>) -> Self {
         let limit = limit.unwrap_or(usize::MAX);

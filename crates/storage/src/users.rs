@@ -1,4 +1,4 @@
-//! What is known of users beside their notebooks.
+//! Users, apart from their notebooks.
 
 use std::fmt::Debug;
 
@@ -7,25 +7,25 @@ use quire_domain::UserId;
 
 use crate::StoreError;
 
-/// What a directory knows of a user.
+/// A user in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownUser {
-    /// Whether the user may use the server.
+    /// Set when the user may use the server.
     pub is_active: bool,
     /// Their e-mail address.
     pub email: Option<String>,
 }
 
-/// Knows users. Apart from the notebooks' store, since only databases have one.
+/// A directory of users. Apart from the notebooks' store, since only databases have one.
 #[async_trait]
 pub trait UserDirectory: Debug + Send + Sync + 'static {
-    /// What is known of this user; nothing of one who has never made a notebook.
+    /// Returns this user; `None` for one who has never made a notebook.
     ///
     /// # Errors
     /// When the directory fails.
     async fn find(&self, user: &UserId) -> Result<Option<KnownUser>, StoreError>;
 
-    /// Notes a known user's e-mail address; does nothing for one who is not known.
+    /// Sets a known user's e-mail address; does nothing for an unknown one.
     ///
     /// # Errors
     /// When the directory fails.

@@ -1,7 +1,7 @@
 //! The decision on a notebook that was read, shared by dry and live runs.
 
 use quire_domain::{Base, Cell, ContentDigest, Life, Notebook, Revision, UserId};
-use quire_storage::{Digested, Loaded, NotebookStore, StoreError};
+use quire_storage::{Loaded, NotebookStore, StoreError, StoredDigest};
 
 use crate::connection::{self, Keys};
 use crate::line::Outcome;
@@ -45,7 +45,7 @@ pub(crate) enum Action {
 pub(crate) async fn decide(
     store: &dyn NotebookStore,
     (read, digest): (&Notebook, ContentDigest),
-    stored: Option<&Digested>,
+    stored: Option<&StoredDigest>,
     is_whole: bool,
     on_conflict: OnConflict,
     keys: &Keys,

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::{Cell, ContentDigest, Life, Notebook, NotebookId, Revision, SecretKeys, StoredConnection, analyse};
-use quire_storage::{Digested, NotebookStore, StoreError};
+use quire_storage::{NotebookStore, StoreError, StoredDigest};
 use uuid::Uuid;
 
 use crate::TransferError;
@@ -26,8 +26,7 @@ const DATABASE: &str = "database";
 /// An import: stores every notebook of a source in a store.
 ///
 /// An import may be interrupted at any point and repeated: each notebook is stored by one call, wholly or not at all,
-/// and
-/// notebooks that are already there are recognised by their content and left unchanged. Others may change the store
+/// and notebooks that are already there are recognised by their content and left unchanged. Others may change the store
 /// meanwhile, including another import. An import that is overtaken sees the other's change and decides again.
 #[derive(Clone, Debug)]
 pub struct Import {
@@ -68,7 +67,7 @@ enum Known {
     /// The store was not asked, or about another notebook.
     Nothing,
     /// The state at that time.
-    Asked(Option<Digested>),
+    Asked(Option<StoredDigest>),
 }
 
 /// A notebook that was read, in the form in which it is stored.
@@ -119,7 +118,7 @@ impl Import {
         &self,
         mut job: Job,
         candidate: Arc<Candidate>,
-        known: Option<(NotebookId, Option<Digested>)>,
+        known: Option<(NotebookId, Option<StoredDigest>)>,
         claims: &Claims,
     ) -> Worked {
         let (source, keys, what) = (Arc::clone(&self.source), self.keys.clone(), Arc::clone(&candidate));
@@ -227,7 +226,7 @@ fn prepare(source: &dyn Source, candidate: &Candidate, keys: &Keys) -> Result<Re
     let digest = notebook.content_digest();
     let identity = Some(Identity { digest, revision: notebook.revision, connection: notebook.connection.clone() });
     if !source.is_whole() {
-        notebook.life = Life::new(Uuid::new_v4()); // such a file tells none
+        notebook.life = Life::new(Uuid::new_v4()); // such a file contains no life
     }
     let sealed = connection::seal(&mut notebook, keys);
     notebook.cells = analysed.cells;

@@ -41,14 +41,14 @@ impl Job {
     /// Waits until all earlier jobs have passed on. A job that is dropped counts as passed on.
     pub(crate) async fn turn(&mut self) {
         if let Some(before) = self.before.take() {
-            let _ = before.await; // gone is passed on
+            let _ = before.await; // a dropped sender counts as passed on
         }
     }
 
     /// Lets the next job have its turn.
     pub(crate) fn pass_on(&mut self) {
         if let Some(after) = self.after.take() {
-            let _ = after.send(()); // there may be no next one
+            let _ = after.send(()); // there may be no next job
         }
     }
 

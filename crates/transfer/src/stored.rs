@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use quire_domain::{Notebook, NotebookId};
-use quire_storage::{Digested, NotebookStore, StoreError};
+use quire_storage::{NotebookStore, StoreError, StoredDigest};
 
 use crate::TransferError;
 use crate::error::chain;
@@ -47,7 +47,7 @@ where
 }
 
 /// Returns what is stored of a notebook now, also of a damaged one, which has no digest.
-pub(crate) async fn look(store: &dyn NotebookStore, id: &NotebookId) -> Result<Option<Digested>, StoreError> {
+pub(crate) async fn look(store: &dyn NotebookStore, id: &NotebookId) -> Result<Option<StoredDigest>, StoreError> {
     let ids = std::slice::from_ref(id);
     if let Some(found) = patiently(|| store.digests(ids)).await?.pop() {
         return Ok(Some(found));
@@ -57,5 +57,5 @@ pub(crate) async fn look(store: &dyn NotebookStore, id: &NotebookId) -> Result<O
     let has_connection = loaded.notebook.connection.is_some();
     let (life, owner, revision) = (*life, owner.clone(), *revision);
     let digest = loaded.notebook.content_digest();
-    Ok(Some(Digested { id: id.clone(), life, owner, revision, version: loaded.version, digest, has_connection }))
+    Ok(Some(StoredDigest { id: id.clone(), life, owner, revision, version: loaded.version, digest, has_connection }))
 }

@@ -15,11 +15,10 @@ use crate::stored::{Trouble, patiently};
 /// A verification: compares every notebook of a source completely with the stored one. It writes nothing.
 ///
 /// The comparison covers id, owner, name, connection string (opened), unknown fields, and of each cell in order id,
-/// type, code,
-/// unknown fields, and results with every output. If anything differs, a stored notebook of the same owner and life at
-/// a higher revision was edited since ([`Outcome::Newer`]). Every other difference is [`Outcome::Different`]: for
-/// another owner or another life, or for a file that has no revision, nothing shows that the one comes from the other.
-/// A stored notebook at a lower revision is different.
+/// type, code, unknown fields, and results with every output. If anything differs, a stored notebook of the same owner
+/// and life at a higher revision was edited since ([`Outcome::Newer`]). Every other difference is
+/// [`Outcome::Different`]: for another owner or another life, or for a file that has no revision, nothing shows that
+/// the one comes from the other. A stored notebook at a lower revision is different.
 #[derive(Clone, Debug)]
 pub struct Verify {
     /// The store that should hold the notebooks.

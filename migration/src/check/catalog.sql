@@ -1,5 +1,5 @@
--- What a schema is made of: the table each thing belongs to, and a line that names and describes it. The same text comes
--- from PostgreSQL 14 to 18. Storage parameters, statistics targets, owners and rights are the operator's own.
+-- Returns the objects of a schema: the table of each object, and a line that names and describes it. PostgreSQL 14 to
+-- 18 return the same text. Storage parameters, statistics targets, owners and rights are left to the operator.
 WITH relations AS (
     SELECT c.oid, c.relname, c.relkind, c.relpersistence, c.relrowsecurity
     FROM pg_class c
@@ -39,7 +39,7 @@ WITH relations AS (
     LEFT JOIN pg_collation l ON l.oid = a.attcollation
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     UNION ALL
-    -- PostgreSQL 18 lists NOT NULL as constraints too (contype n); the columns say that already.
+    -- PostgreSQL 18 lists NOT NULL as constraints too (contype n); the lines of the columns contain it already.
     SELECT c.relname::text, format('constraint %s.%s: %s', c.relname, k.conname, pg_get_constraintdef(k.oid, true))
     FROM tables c
     JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype NOT IN ('n', 't')

@@ -231,7 +231,7 @@ fn unread(attacker: &Attacker<'_>, part: &str) -> Siege {
         wire.request("GET", &path, "");
         wire.status()
     });
-    let _ = attacker.ask("DELETE", &format!("/api/notebooks/{notebook}"), ""); // what is being read stays
+    let _ = attacker.ask("DELETE", &format!("/api/notebooks/{notebook}"), ""); // answers in flight are unaffected
     siege
 }
 

@@ -24,7 +24,8 @@ fn export(this: &Move, code: i32, to: &str, more: &[&str]) -> crate::support::En
 
 #[test]
 fn an_export_has_everything_says_its_moment_and_can_be_served() {
-    use quire_storage::{ListFilter, NotebookStore as _, PageRequest};
+    use quire_storage::prelude::*;
+    use quire_storage::{ListFilter, PageRequest};
     use quire_storage_json::{JsonNotebookStore, Options};
 
     let this = two_users();

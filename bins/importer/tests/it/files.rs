@@ -86,7 +86,7 @@ fn a_named_owner_gets_what_has_none() {
 
 #[test]
 fn a_directory_that_a_server_serves_is_read_with_its_results_and_not_locked() {
-    use quire_storage::NotebookStore as _;
+    use quire_storage::prelude::*;
     use quire_storage_json::{JsonNotebookStore, Options};
 
     let source = legacy();

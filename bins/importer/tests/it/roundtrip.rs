@@ -107,7 +107,7 @@ proptest! {
         let this = Move::new();
         let store = this.store();
         for notebook in &notebooks {
-            let _ = runtime().block_on(store.create(notebook, None)); // an id may come twice
+            let _ = runtime().block_on(store.create(notebook, None)); // an id may occur twice
         }
         let files = this.dir.path().join("files");
         let run = |this: &Move, arguments: &[&str]| {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use quire_domain::{Base, Life, Notebook, NotebookId, Timestamp, UserId};
 use quire_migration::STEPS;
-use quire_storage::{Digested, NotebookStore as _, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{Delete, StoreError, StoredDigest};
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 
 use crate::support::{Ended, migrated, migrator};
@@ -12,7 +13,7 @@ use crate::support::{Ended, migrated, migrator};
 /// Two full batches and a partial one.
 const NOTEBOOKS: usize = 2_500;
 
-async fn digests(store: &PostgresNotebookStore, ids: &[NotebookId]) -> Vec<Digested> {
+async fn digests(store: &PostgresNotebookStore, ids: &[NotebookId]) -> Vec<StoredDigest> {
     let mut digests = store.digests(ids).await.unwrap();
     digests.sort_by(|one, other| one.id.cmp(&other.id));
     digests
@@ -41,6 +42,6 @@ async fn every_notebook_has_a_new_life_and_nothing_else_is_different() {
     }
     // The base that a client knew from before the restore.
     let lost = Base { life: Life::UNRECORDED, revision: after[0].revision };
-    let refused = store.delete(&after[0].id, lost, None).await;
+    let refused = store.delete(Delete { id: &after[0].id, base: lost, record: None }).await;
     assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{refused:?}");
 }

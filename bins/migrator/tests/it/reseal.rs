@@ -2,7 +2,7 @@
 
 use quire_domain::{ConnectionString, Notebook, NotebookId, SecretKey, SecretKeys, Timestamp, UserId};
 use quire_migration::STEPS;
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 
 use crate::support::{Ended, execute, migrated, migrator};

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::{Server, quire_server, run};
@@ -20,6 +21,24 @@ fn it_starts_on_a_free_port_and_says_where_it_keeps_things() {
     assert_eq!(list["notebooks"][0]["id"], "blank-local");
     let mode = fs::metadata(dir.path().join("made/blank-local.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_log_shows_each_call_of_the_store_where_it_is_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = quire_server();
+    let mut server = Server::spawn(command.arg("--notebooks-dir").arg(dir.path()).args([
+        "--port",
+        "0",
+        "--log",
+        "info,quire_storage=debug",
+    ]));
+    server.get("/api/notebooks");
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    let calls: Vec<_> = server.log.iter().filter(|line| line["message"] == "close").map(|line| &line["span"]).collect();
+    assert!(calls.contains(&&json!({"name": "store.json.list", "user": "local"})), "{calls:?}");
+    assert!(calls.contains(&&json!({"name": "store.json.create", "notebook": "demo-local"})), "{calls:?}");
 }
 
 #[test]

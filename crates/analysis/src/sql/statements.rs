@@ -58,8 +58,8 @@ pub(super) fn tables(code: &str, is_closed: bool, findings: &mut Vec<Finding>) -
     parse.tables
 }
 
-/// The statements of a cell, without the semicolons between them. Statements in the body of a function (`BEGIN ATOMIC …
-/// END`) and in the brackets of a rule are parts of the statement around them.
+/// The statements of a cell, without the semicolons between them. Statements in the body of a function
+/// (`BEGIN ATOMIC … END`) and in the brackets of a rule are parts of the statement around them.
 struct Statements<I> {
     tokens: I,
 }

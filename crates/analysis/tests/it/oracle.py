@@ -1,4 +1,4 @@
-"""What CPython's own `symtable` says of the names that a cell shares with other cells.
+"""Reports the names that a cell shares with other cells, according to CPython's own `symtable`.
 
 Standard input: lines `{"id": ..., "code": ...}` of JSON. Standard output: a line for each, with sorted lists
 
@@ -18,14 +18,14 @@ import symtable
 import sys
 import warnings
 
-# Bound without standing in the code: in every class body, and from Python 3.14 on for annotations below an `if`.
+# Bound without occurring in the code: in every class body, and from Python 3.14 on for annotations below an `if`.
 IMPLICIT = {"__class__", "__module__", "__qualname__", "__classdict__", "__conditional_annotations__"}
 
 
 class Generators(ast.NodeTransformer):
-    """Makes generators of the other comprehensions, which bind the same names.
+    """Replaces the other comprehensions by generators, which bind the same names.
 
-    From Python 3.12 on those are compiled into the scope around them, and symtable shows their targets as that scope's names.
+    From Python 3.12 on, those are compiled into the scope around them, and symtable lists their targets as names of that scope.
     """
 
     def visit_ListComp(self, node):
@@ -40,7 +40,7 @@ class Generators(ast.NodeTransformer):
 
 
 def is_global(scope, symbol):
-    """As `symbol.is_global()`, which takes every scope with the name `top` for the module, and what it binds for global."""
+    """Corrects `symbol.is_global()`, which mistakes every scope named `top` for the module, and its bindings for global ones."""
     if scope.get_type() == "module" or symbol.is_declared_global():
         return True
     binds = symbol.is_assigned() or symbol.is_imported() or symbol.is_parameter() or symbol.is_namespace()
@@ -51,7 +51,7 @@ def analyse(code):
     reads, maybe, writes, doubtful = set(), set(), set(), set()
     tree = ast.parse(code)
     compile(tree, "cell", "exec", dont_inherit=True)
-    # Under this directive symtable leaves annotations out; the rules never do.
+    # Under this directive symtable omits annotations; the rules never do.
     without_directive = code.replace("from __future__ import annotations", "import __future__ as annotations")
     if sys.version_info >= (3, 12):
         without_directive = ast.unparse(Generators().visit(ast.parse(without_directive)))

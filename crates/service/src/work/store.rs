@@ -61,12 +61,12 @@ impl Store {
         StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter_always(owner, 1).await) }
     }
 
-    /// As [`NotebookStore::health`]; the store answers that at once, whatever else it does.
+    /// As [`quire_storage::NotebookQueries::health`]; the store answers that at once, whatever else it does.
     pub(crate) async fn health(&self) -> Health {
         self.inner.health().await
     }
 
-    /// As [`NotebookStore::subscribe`].
+    /// As [`quire_storage::NotebookQueries::subscribe`].
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
         self.inner.subscribe()
     }

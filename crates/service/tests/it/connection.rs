@@ -6,7 +6,6 @@ use quire_domain::{
     CannotOpen, ConnectionString, Edit, NotebookId, Revision, SecretKey, SecretKeys, ShownConnection, StoredConnection,
 };
 use quire_service::{Edited, EventKind, NotebookService, Options, ServiceError};
-use quire_storage::NotebookStore;
 
 use crate::support::{World, ann, options};
 
@@ -24,7 +23,7 @@ fn sealing(current: &str, old: Option<&str>) -> Options {
 
 /// Another service on the same store, which knows the notebook only as it is stored.
 fn again(world: &World, options: Options) -> NotebookService {
-    NotebookService::new(Arc::clone(&world.store) as Arc<dyn NotebookStore>, options).unwrap()
+    NotebookService::new(Arc::clone(&world.store), options).unwrap()
 }
 
 async fn set(service: &NotebookService, id: &NotebookId, text: &str) -> Result<Edited, ServiceError> {
@@ -80,7 +79,7 @@ async fn what_was_shown_changes_nothing_and_is_never_taken_for_a_password() {
         }
         let sealed = format!("{}x.y", StoredConnection::SEALED_PREFIX);
         assert!(matches!(set(&world.service, &id, &sealed).await, Err(ServiceError::LooksSealed)));
-        assert_eq!(world.store.commits.lock().unwrap().len(), 1);
+        assert_eq!(world.faults.commits.lock().unwrap().len(), 1);
         assert_eq!(stored(&world, &id).await, before);
         assert_eq!(set(&world.service, &id, "postgres://me:other@h/d").await.unwrap().revision, Revision(2));
         assert_eq!(shown(&world.service, &id).await.as_deref(), Some(SHOWN), "the same mask for every password");
@@ -130,7 +129,7 @@ async fn edits_of_a_group_are_decided_in_their_order() {
         revisions.push(answer.await.unwrap().map(|edited| edited.revision.0).ok());
     }
     assert_eq!(revisions, [None, Some(2), Some(2), Some(3), None]);
-    assert_eq!(*world.store.commits.lock().unwrap(), [1, 2]);
+    assert_eq!(*world.faults.commits.lock().unwrap(), [1, 2]);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn every_edit_takes_the_next_revision_and_is_stored() {
     let published = world.service.get(&ann(), &id).await.unwrap();
     assert_eq!(published.notebook.name.as_deref(), Some("Sales"));
     assert_eq!(codes(&published.notebook), ["y = x"]);
-    let stored = quire_storage::NotebookStore::load(&*world.store, &id).await.unwrap().unwrap().notebook;
+    let stored = world.store.load(&id).await.unwrap().unwrap().notebook;
     assert_eq!(codes(&stored), ["y = x"]);
     assert_eq!((stored.revision, stored.name), (Revision(7), published.notebook.name.clone()));
     assert_eq!(stored.connection, published.notebook.connection);
@@ -47,7 +47,7 @@ async fn an_edit_that_changes_nothing_takes_no_revision_and_no_commit() {
         assert_eq!(edited.revision, Revision(0));
         assert!(edited.change.is_none());
     }
-    assert!(world.store.commits.lock().unwrap().is_empty());
+    assert!(world.faults.commits.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn edits_that_come_during_a_commit_share_the_next_one() {
     }
     revisions.sort_unstable();
     assert_eq!(revisions, (1..=11).collect::<Vec<_>>());
-    assert_eq!(*world.store.commits.lock().unwrap(), [1, 10]);
+    assert_eq!(*world.faults.commits.lock().unwrap(), [1, 10]);
 }
 
 /// Two services on one store, as two instances would be: no accepted edit is lost, no revision given out twice.
@@ -116,7 +116,7 @@ async fn two_services_lose_nothing_of_each_other() {
     }
     accepted.sort_unstable();
     assert_eq!(accepted.iter().map(|(revision, _)| *revision).collect::<Vec<_>>(), (1..=320).collect::<Vec<_>>());
-    let stored = quire_storage::NotebookStore::load(&*world.store, &id).await.unwrap().unwrap().notebook;
+    let stored = world.store.load(&id).await.unwrap().unwrap().notebook;
     assert_eq!(stored.revision, Revision(320));
     // Each was put at the end of what its revision followed, so the notebook shows them in order of revision.
     let order: Vec<String> = accepted.into_iter().map(|(_, name)| name).collect();

@@ -2,7 +2,7 @@
 
 use quire_domain::Revision;
 use quire_service::ServiceError;
-use quire_storage::{NotebookStore, StoreError};
+use quire_storage::StoreError;
 
 use crate::support::{Fault, World, ann, codes, full, insert, update};
 
@@ -43,7 +43,7 @@ async fn a_group_that_is_refused_is_tried_edit_by_edit() {
     for other in others {
         other.await.unwrap().unwrap();
     }
-    assert_eq!(*world.store.commits.lock().unwrap(), [1, 1, 1, 1]);
+    assert_eq!(*world.faults.commits.lock().unwrap(), [1, 1, 1, 1]);
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "a", "b", "c", "d"]);
 }
 
@@ -81,12 +81,12 @@ async fn what_is_not_known_is_looked_for_until_it_is() {
     let mut watch = world.service.watch(&ann(), &id).await.unwrap();
     world.fail_next(Fault::LoseAnswer);
     world.fail_next(Fault::LoseAnswer);
-    world.store.failing_loads.store(3, std::sync::atomic::Ordering::SeqCst);
+    world.faults.failing_loads.store(3, std::sync::atomic::Ordering::SeqCst);
     let unknown = world.service.edit(&ann(), &id, None, insert("once", "once")).await;
     assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
     let event = watch.next().await.unwrap();
     assert_eq!(codes(&event.notebook), ["", "once"]);
-    assert_eq!(world.store.failing_loads.load(std::sync::atomic::Ordering::SeqCst), 0);
+    assert_eq!(world.faults.failing_loads.load(std::sync::atomic::Ordering::SeqCst), 0);
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "once"]);
 }
 
@@ -95,7 +95,7 @@ async fn a_delete_of_unknown_outcome_leaves_no_ghost() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let mut watch = world.service.watch(&ann(), &id).await.unwrap();
-    world.store.lose_delete.store(true, std::sync::atomic::Ordering::SeqCst);
+    world.faults.lose_delete.store(true, std::sync::atomic::Ordering::SeqCst);
     let unknown = world.service.delete(&ann(), &id).await;
     assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
     assert!(matches!(watch.next().await.unwrap().kind, quire_service::EventKind::Deleted));

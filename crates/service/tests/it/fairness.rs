@@ -51,7 +51,7 @@ async fn many_searches_of_one_user_hold_up_no_other() {
     let service = &world.service;
     let id = service.create(&bob()).await.unwrap();
     let cell = service.get(&bob(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
-    let turnstile = &world.store.turnstile;
+    let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     let mut hostile: Vec<_> = (0..70).map(|_| search(service, ann())).collect();
     assert_eq!(turnstile.come(2).await, ["ann", "ann"]);
@@ -77,7 +77,7 @@ async fn one_user_never_has_most_connections() {
     let (id, cell) = world.notebook().await;
     list(service, ann()).await.unwrap().unwrap();
     list(service, bob()).await.unwrap().unwrap();
-    let turnstile = &world.store.turnstile;
+    let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     turnstile.hold("list");
     let mut all: Vec<_> = (0..10).flat_map(|_| [search(service, ann()), list(service, ann())]).collect();
@@ -101,7 +101,7 @@ async fn openings_of_one_user_hold_up_no_other() {
         hostile.push(inactive(&world, &ann()).await);
     }
     let neighbour = inactive(&world, &bob()).await;
-    let turnstile = &world.store.turnstile;
+    let turnstile = &world.faults.turnstile;
     turnstile.hold("load");
     let mut all: Vec<_> = hostile.iter().map(|id| get(&world.service, ann(), id)).collect();
     let first = turnstile.come(1).await;
@@ -117,7 +117,7 @@ async fn openings_of_one_user_hold_up_no_other() {
 #[tokio::test]
 async fn what_nobody_waits_for_is_not_done() {
     let world = world();
-    let turnstile = &world.store.turnstile;
+    let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     let running = [search(&world.service, ann()), search(&world.service, ann())];
     turnstile.come(2).await;
@@ -176,7 +176,7 @@ async fn one_connection_serves_everybody_in_turn() {
     let service = &world.service;
     let id = service.create(&bob()).await.unwrap();
     let cell = service.get(&bob(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
-    let turnstile = &world.store.turnstile;
+    let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     let mut all: Vec<_> = (0..10).map(|_| search(service, ann())).collect();
     assert_eq!(turnstile.come(1).await, ["ann"]);

@@ -8,7 +8,7 @@ use quire_domain::{CellType, Edit, NotebookId, Place, Revision, Timestamp, UserI
 use quire_service::{
     Clock, Created, Duplicated, Edited, Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError,
 };
-use quire_storage::{IdempotencyKey, IdempotencyRecord, NotebookStore as _, RequestDigest, StoreError};
+use quire_storage::{IdempotencyKey, IdempotencyRecord, RecordLookup, RequestDigest, StoreError};
 
 use crate::support::{Fault, World, ann, bob, codes, full, insert, options, update};
 
@@ -181,14 +181,14 @@ async fn refusals_are_not_kept() {
 async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
     let world = World::new();
     let (second, (id, cell)) = (world.second(), world.notebook().await);
-    world.store.fail_look.store(true, Ordering::SeqCst);
+    world.faults.fail_look.store(true, Ordering::SeqCst);
     let before = edit(&world.service, key(1), (&id, Some(0), update(&cell, "1"))).await;
     assert!(matches!(before, Err(ServiceError::Store(StoreError::Unavailable { .. }))), "nothing was done");
-    let (store, other) = (Arc::clone(&world.store), world.service.clone());
+    let (faults, other) = (Arc::clone(&world.faults), world.service.clone());
     let at_second = async move |service: NotebookService| {
         // The other server is faster, and does not know of this one.
         told(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
-        store.fail_look.store(true, Ordering::SeqCst);
+        faults.fail_look.store(true, Ordering::SeqCst);
         service.edit(&ann(), &id, Some(Revision(0)), update(&cell, "1")).await
     };
     let unknown: Result<IdempotentOutcome<Edited>, ServiceError> =
@@ -205,7 +205,7 @@ async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {
     world.fail_next(Fault::LoseAnswer);
     assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
     assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
-    world.store.lose_delete.store(true, Ordering::SeqCst);
+    world.faults.lose_delete.store(true, Ordering::SeqCst);
     for _ in 0..2 {
         let id = id.clone();
         let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
@@ -221,7 +221,7 @@ async fn edits_of_a_group_have_an_answer_each() {
     let (id, cell) = world.notebook().await;
     for (round, refuses_groups) in [(0_u16, false), (1, true)] {
         world.close_gate();
-        world.store.looks.forget_permits(usize::MAX); // of the round before
+        world.faults.looks.forget_permits(usize::MAX); // of the round before
         let send = |number: u16, edit_wanted: Edit| {
             let (service, id) = (world.service.clone(), id.clone());
             tokio::spawn(async move { edit(&service, key(round * 10 + number), (&id, None, edit_wanted)).await })
@@ -245,7 +245,7 @@ async fn edits_of_a_group_have_an_answer_each() {
         for other in others {
             revisions.push(told(other.await.unwrap()));
         }
-        let commits = std::mem::take(&mut *world.store.commits.lock().unwrap());
+        let commits = std::mem::take(&mut *world.faults.commits.lock().unwrap());
         assert_eq!(commits, if refuses_groups { vec![1, 1, 1, 1] } else { vec![1, 3] }, "round {round}");
         for (number, (revision, is_replay)) in revisions.into_iter().enumerate() {
             assert!(!is_replay, "round {round}, {number}");
@@ -280,7 +280,7 @@ async fn answers_of_a_group_that_changes_nothing_are_kept_together() {
     for task in tasks {
         assert_eq!(task.await.unwrap(), (1, false));
     }
-    assert_eq!(*world.store.keeps.lock().unwrap(), [4]);
+    assert_eq!(*world.faults.puts.lock().unwrap(), [4]);
 }
 
 /// Sends a request to one server, and again to another.
@@ -373,8 +373,9 @@ async fn old_answers_are_forgotten_in_the_background() {
     let RequestKey { key: name, request } = key(1);
     let at = Timestamp::default();
     let old = IdempotencyRecord { user: bob(), key: name, request, outcome: Arc::from("{}"), at };
-    world.store.keep(&[old]).await.unwrap();
-    let is_kept = async || world.store.answer(&bob(), &name, at).await.unwrap().is_some();
+    world.store.put_records(&[old]).await.unwrap();
+    let is_kept =
+        async || world.store.record(RecordLookup { user: &bob(), key: name, now: at }).await.unwrap().is_some();
     assert!(is_kept().await);
     edit(&world.service, key(2), (&id, None, insert("x", "x"))).await.unwrap();
     let forgotten = async {

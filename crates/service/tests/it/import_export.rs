@@ -36,7 +36,7 @@ async fn an_import_is_new_analysed_and_the_importers() {
     let reads: Vec<Vec<&str>> = notebook.cells.iter().map(|cell| cell.reads().collect()).collect();
     assert_eq!(reads, [vec![], vec!["x"]]);
     // What the store says without being asked to open it.
-    let stored = quire_storage::NotebookStore::load(&*world.store, &made.id).await.unwrap().unwrap().notebook;
+    let stored = world.store.load(&made.id).await.unwrap().unwrap().notebook;
     assert_eq!(stored.cells.get(1).unwrap().reads().collect::<Vec<_>>(), ["x"]);
     assert_eq!(world.service.connection(&published).unwrap().unwrap().expose(), SECRET);
     let json = exported(&world.service, &made.id, Format::Json).await;
@@ -67,7 +67,7 @@ async fn what_is_no_notebook_changes_nothing() {
     world.service.close().await;
     assert!(matches!(world.service.import(&ann(), file(&ours())).await, Err(ServiceError::Closing)));
     let all = quire_storage::ListFilter::default();
-    let page = quire_storage::NotebookStore::list(&*world.store, &all, &quire_storage::PageRequest::default()).await;
+    let page = world.store.list(&all, &quire_storage::PageRequest::default()).await;
     assert_eq!(page.unwrap().notebooks.len(), 0);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quire_domain::{NotebookId, Revision};
 use quire_service::{EventKind, Options, ServiceError};
-use quire_storage::NotebookStore;
+use quire_storage::prelude::*;
 
 use crate::support::{World, ann, codes, insert};
 
@@ -14,7 +14,7 @@ async fn many_who_open_one_notebook_at_once_share_one_writer() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let other = world.second();
-    world.store.loads.store(0, Ordering::SeqCst);
+    world.faults.loads.store(0, Ordering::SeqCst);
     let opens: Vec<_> = (0..32)
         .map(|n| {
             let (service, id) = (other.clone(), id.clone());
@@ -24,7 +24,7 @@ async fn many_who_open_one_notebook_at_once_share_one_writer() {
     for open in opens {
         open.await.unwrap();
     }
-    assert_eq!(world.store.loads.load(Ordering::SeqCst), 1);
+    assert_eq!(world.faults.loads.load(Ordering::SeqCst), 1);
     assert_eq!(world.store.load(&id).await.unwrap().unwrap().notebook.revision, Revision(32));
 }
 
@@ -39,7 +39,7 @@ async fn the_one_unused_for_longest_makes_room_unless_it_is_watched() {
         world.service.edit(&ann(), &id, None, insert(&format!("c{n}"), "kept")).await.unwrap();
         ids.push(id);
     }
-    let loads = || world.store.loads.load(Ordering::SeqCst);
+    let loads = || world.faults.loads.load(Ordering::SeqCst);
     let before = loads();
     for id in &ids[..5] {
         assert_eq!(codes(&world.service.get(&ann(), id).await.unwrap().notebook), ["", "kept"]);
@@ -57,23 +57,23 @@ async fn an_idle_notebook_leaves_memory_and_comes_back() {
     let world = World::with(Options { idle: Duration::from_mins(1), ..Options::default() });
     let (id, _) = world.notebook().await;
     world.service.edit(&ann(), &id, None, insert("x", "kept")).await.unwrap();
-    let before = world.store.loads.load(Ordering::SeqCst);
+    let before = world.faults.loads.load(Ordering::SeqCst);
     // The clock is the test's own: it jumps from timer to timer, the writer's first, then this one.
     tokio::time::sleep(Duration::from_mins(3)).await;
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "kept"]);
-    assert_eq!(world.store.loads.load(Ordering::SeqCst), before + 1);
+    assert_eq!(world.faults.loads.load(Ordering::SeqCst), before + 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_notebook_that_is_only_read_stays_in_memory() {
     let world = World::with(Options { idle: Duration::from_mins(1), ..Options::default() });
     let (id, _) = world.notebook().await;
-    let before = world.store.loads.load(Ordering::SeqCst);
+    let before = world.faults.loads.load(Ordering::SeqCst);
     for _ in 0..60 {
         tokio::time::sleep(Duration::from_secs(10)).await;
         world.service.get(&ann(), &id).await.unwrap();
     }
-    assert_eq!(world.store.loads.load(Ordering::SeqCst), before);
+    assert_eq!(world.faults.loads.load(Ordering::SeqCst), before);
 }
 
 /// A client that gives up while a notebook is being opened does not throw the work away.
@@ -83,7 +83,7 @@ async fn opening_goes_on_when_nobody_waits() {
     let (id, _) = world.notebook().await;
     let other = world.second();
     let (is_reached, go_on) = world.hold_next_load();
-    world.store.loads.store(0, Ordering::SeqCst);
+    world.faults.loads.store(0, Ordering::SeqCst);
     let (service, opened) = (other.clone(), id.clone());
     let impatient = tokio::spawn(async move { service.get(&ann(), &opened).await });
     is_reached.await.unwrap();
@@ -91,7 +91,7 @@ async fn opening_goes_on_when_nobody_waits() {
     assert!(impatient.await.unwrap_err().is_cancelled());
     go_on.send(()).unwrap();
     other.get(&ann(), &id).await.unwrap();
-    assert_eq!(world.store.loads.load(Ordering::SeqCst), 1);
+    assert_eq!(world.faults.loads.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -121,7 +121,7 @@ async fn closing_waits_for_notebooks_that_are_being_opened() {
     }
     go_on.send(()).unwrap();
     closing.await.unwrap();
-    let stored = world.store.inner.load(&id).await.unwrap().unwrap().notebook.cells.len();
+    let stored = world.files.load(&id).await.unwrap().unwrap().notebook.cells.len();
     assert_eq!(stored == 2, edit.await.unwrap().is_ok());
     assert!(matches!(other.get(&ann(), &id).await, Err(ServiceError::Closing)));
 }

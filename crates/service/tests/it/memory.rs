@@ -7,7 +7,6 @@ use quire_domain::{
     Cell, CellId, CellType, Edit, Extra, Notebook, NotebookId, OrderKey, Results, Revision, Timestamp, UserId,
 };
 use quire_service::{EventKind, ImportFile, NotebookService, Options, ServiceError};
-use quire_storage::NotebookStore;
 
 use crate::support::{World, ann, bob, codes, insert, options, update};
 
@@ -196,7 +195,7 @@ async fn edits_whose_events_would_be_large_together_are_not_committed_together()
     for edit in edits {
         edit.await.unwrap();
     }
-    let commits = world.store.commits.lock().unwrap().clone();
+    let commits = world.faults.commits.lock().unwrap().clone();
     assert_eq!(commits.iter().sum::<usize>(), 61);
     assert!(commits.len() >= 3 && commits.iter().all(|&changes| changes <= 40), "{commits:?}");
 }
@@ -245,7 +244,7 @@ async fn a_notebook_that_is_too_large_can_be_deleted() {
 #[tokio::test]
 async fn a_notebook_that_outgrows_its_writer_is_not_called_gone() {
     let (world, small, id) = outgrown(true).await;
-    let loads = || world.store.loads.load(Ordering::SeqCst);
+    let loads = || world.faults.loads.load(Ordering::SeqCst);
     let before = loads();
     let refused = small.edit(&ann(), &id, Some(Revision(1)), insert("x", "1")).await.unwrap_err();
     assert!(matches!(refused, ServiceError::NotebookTooLarge { .. }), "{refused:?}");

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use quire_domain::{Edit, Notebook, NotebookId, Timestamp};
 use quire_service::{Clock, NotebookService, Options, ServiceError};
-use quire_storage::{NotebookStore as _, PageRequest};
+use quire_storage::PageRequest;
 
 use crate::support::{World, ann, bob, codes, options, update};
 
@@ -27,7 +27,7 @@ async fn a_foreign_notebook_is_refused_in_every_use_case() {
 async fn a_stranger_costs_one_question_whether_the_notebook_is_in_memory_in_the_store_or_nowhere() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    let asked = || (world.store.owners.load(Ordering::SeqCst), world.store.loads.load(Ordering::SeqCst));
+    let asked = || (world.faults.owners.load(Ordering::SeqCst), world.faults.loads.load(Ordering::SeqCst));
     let ask = async |service: &NotebookService, id: &NotebookId| {
         let before = asked();
         let refused = service.get(&bob(), id).await.unwrap_err();
@@ -137,7 +137,7 @@ async fn any_id_that_begins_with_blank_counts_as_the_blank_one() {
         quire_domain::Timestamp::default(),
     );
     other.name = Some("mine".into());
-    quire_storage::NotebookStore::create(&*world.store, &other, None).await.unwrap();
+    world.store.create(&other, None).await.unwrap();
     assert_eq!(ids(&world).await, ["blank-older", "demo-ann"]);
 }
 

@@ -2,7 +2,7 @@
 
 use quire_domain::{NotebookId, UserId};
 use quire_service::{Options, Quota, ServiceError};
-use quire_storage::{NotebookStore as _, PageRequest};
+use quire_storage::PageRequest;
 
 use crate::support::{World, ann, bob, insert, options, update};
 

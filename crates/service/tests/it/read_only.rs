@@ -2,7 +2,7 @@
 
 use quire_domain::ConnectionString;
 use quire_service::{Options, ServiceError};
-use quire_storage::{NotebookStore as _, PageRequest};
+use quire_storage::PageRequest;
 
 use crate::support::{World, ann, insert, update};
 

@@ -35,7 +35,7 @@ async fn held_edit(world: &World) -> (NotebookId, JoinHandle<Result<Edited, Serv
 
 /// Waits until so many notebooks have been loaded, and what follows that has been tried.
 async fn loads(world: &World, count: usize) {
-    while world.store.loads.load(Ordering::SeqCst) < count {
+    while world.faults.loads.load(Ordering::SeqCst) < count {
         tokio::task::yield_now().await;
     }
     for _ in 0..200 {
@@ -49,7 +49,7 @@ async fn everybody_waits_for_a_notebook_that_is_leaving() {
     let world = with_room(ONE);
     let others = [world.service.create(&ann()).await.unwrap(), world.service.create(&bob()).await.unwrap()];
     let (_, edit) = held_edit(&world).await;
-    let loaded = world.store.loads.load(Ordering::SeqCst);
+    let loaded = world.faults.loads.load(Ordering::SeqCst);
     let first = get(&world.service, ann(), &others[0]);
     loads(&world, loaded + 1).await;
     let second = get(&world.service, bob(), &others[1]);

@@ -1,4 +1,4 @@
-//! A service over a real store, and a wrapper that makes the store slow or failing where a test says so.
+//! A service over a real store that is slow or fails where a test says so.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt::{self, Debug, Formatter};
@@ -6,15 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use quire_domain::{Base, CellId, CellType, Edit, Notebook, NotebookId, Place, Timestamp, UserId};
+use quire_domain::{CellId, CellType, Edit, Notebook, NotebookId, Place, UserId};
 use quire_service::{NotebookService, Options};
-use quire_storage::{
-    Commit, Digested, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Loaded, NotebookStore, Page, PageRequest,
-    SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Usage, Version,
-};
+use quire_storage::{Call, Faults, Faulty, NotebookStore, StoreError};
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
-use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 /// What happens to a commit.
 pub(crate) enum Fault {
@@ -26,9 +23,8 @@ pub(crate) enum Fault {
     RefuseGroups,
 }
 
-/// The real store, with faults.
-pub(crate) struct Faulty {
-    pub(crate) inner: JsonNotebookStore,
+/// What a test does to the calls of the store, and what it has seen of them.
+pub(crate) struct StoreFaults {
     pub(crate) loads: AtomicUsize,
     /// How often it was asked whose a notebook is.
     pub(crate) owners: AtomicUsize,
@@ -36,20 +32,20 @@ pub(crate) struct Faulty {
     pub(crate) failing_loads: AtomicUsize,
     /// How many changes each successful commit had.
     pub(crate) commits: Mutex<Vec<usize>>,
-    /// How many answers each call kept that kept answers alone.
-    pub(crate) keeps: Mutex<Vec<usize>>,
+    /// How many records each call stored that stored records alone.
+    pub(crate) puts: Mutex<Vec<usize>>,
     /// A commit takes a permit and keeps it.
-    pub(crate) gate: Semaphore,
+    gate: Semaphore,
     /// A commit that waits for the gate adds a permit here, so that a test can wait for it.
-    pub(crate) waiting: Semaphore,
-    /// A look for a kept answer adds a permit here when it is done.
+    waiting: Semaphore,
+    /// A look for a record adds a permit here when it is done.
     pub(crate) looks: Semaphore,
-    pub(crate) faults: Mutex<VecDeque<Fault>>,
+    next: Mutex<VecDeque<Fault>>,
     /// Runs after the next load, before its answer.
     pub(crate) after_load: Mutex<Option<Hook>>,
     /// The next delete happens, and its answer is lost.
     pub(crate) lose_delete: AtomicBool,
-    /// The next look for a kept answer fails.
+    /// The next look for a record fails.
     pub(crate) fail_look: AtomicBool,
     pub(crate) turnstile: Turnstile,
 }
@@ -105,125 +101,92 @@ impl Turnstile {
 
 pub(crate) type Hook = Box<dyn FnOnce() -> futures_util::future::BoxFuture<'static, ()> + Send>;
 
-impl Debug for Faulty {
+impl Debug for StoreFaults {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("Faulty")
+        f.write_str("StoreFaults")
+    }
+}
+
+impl Default for StoreFaults {
+    fn default() -> Self {
+        Self {
+            loads: AtomicUsize::new(0),
+            owners: AtomicUsize::new(0),
+            failing_loads: AtomicUsize::new(0),
+            commits: Mutex::default(),
+            puts: Mutex::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
+            waiting: Semaphore::new(0),
+            looks: Semaphore::new(0),
+            next: Mutex::default(),
+            after_load: Mutex::default(),
+            lose_delete: AtomicBool::new(false),
+            fail_look: AtomicBool::new(false),
+            turnstile: Turnstile::default(),
+        }
     }
 }
 
 #[async_trait]
-impl NotebookStore for Faulty {
-    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
-        self.inner.create(notebook, answer).await
-    }
-
-    async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
-        self.loads.fetch_add(1, Ordering::SeqCst);
-        let one_less = |failing: usize| failing.checked_sub(1);
-        if self.failing_loads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
-            return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
-        }
-        self.turnstile.pass("load", id.as_str()).await;
-        let loaded = self.inner.load(id).await;
-        let hook = self.after_load.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook().await;
-        }
-        loaded
-    }
-
-    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
-        self.owners.fetch_add(1, Ordering::SeqCst);
-        self.inner.owner(id).await
-    }
-
-    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
-        self.waiting.add_permits(1);
-        self.gate.acquire().await.unwrap().forget();
-        let fault = self.faults.lock().unwrap().pop_front();
-        match fault {
-            Some(Fault::Refuse(error)) => return Err(error),
-            Some(Fault::LoseAnswer) => {
-                self.inner.commit(commit).await?;
-                return Err(StoreError::OutcomeUnknown { id: commit.after.id.clone() });
+impl Faults for StoreFaults {
+    async fn before(&self, call: &Call<'_>) -> Result<(), StoreError> {
+        match call {
+            Call::Load(id) => {
+                self.loads.fetch_add(1, Ordering::SeqCst);
+                let one_less = |failing: usize| failing.checked_sub(1);
+                if self.failing_loads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+                    return Err(unavailable());
+                }
+                self.turnstile.pass("load", id.as_str()).await;
             }
-            Some(Fault::RefuseGroups) => {
-                self.faults.lock().unwrap().push_front(Fault::RefuseGroups);
-                if commit.changes.len() > 1 {
+            Call::Owner(_) => drop(self.owners.fetch_add(1, Ordering::SeqCst)),
+            Call::Commit(commit) => {
+                self.waiting.add_permits(1);
+                self.gate.acquire().await.unwrap().forget();
+                let mut next = self.next.lock().unwrap();
+                if let Some(Fault::Refuse(error)) = next.pop_front_if(|fault| matches!(fault, Fault::Refuse(_))) {
+                    return Err(error);
+                }
+                if commit.changes.len() > 1 && matches!(next.front(), Some(Fault::RefuseGroups)) {
                     return Err(full(&commit.after.id));
                 }
             }
-            None => {}
-        }
-        let version = self.inner.commit(commit).await?;
-        self.commits.lock().unwrap().push(commit.changes.len());
-        Ok(version)
-    }
-
-    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
-        self.inner.replace(base, notebook).await
-    }
-
-    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
-        self.inner.digests(ids).await
-    }
-
-    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
-        self.inner.versions(ids).await
-    }
-
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
-        self.inner.delete(id, base, answer).await?;
-        if self.lose_delete.swap(false, Ordering::SeqCst) {
-            return Err(StoreError::OutcomeUnknown { id: id.clone() });
+            Call::PutRecords(records) => self.puts.lock().unwrap().push(records.len()),
+            Call::Record(_) if self.fail_look.swap(false, Ordering::SeqCst) => return Err(unavailable()),
+            Call::List(filter) => self.turnstile.pass("list", filter.owner.as_ref().map_or("", UserId::as_str)).await,
+            Call::Search(search) => self.turnstile.pass("search", search.owner.as_str()).await,
+            _ => {}
         }
         Ok(())
     }
 
-    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
-        self.keeps.lock().unwrap().push(answers.len());
-        self.inner.keep(answers).await
-    }
-
-    async fn answer(
-        &self,
-        user: &UserId,
-        key: &IdempotencyKey,
-        now: Timestamp,
-    ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        if self.fail_look.swap(false, Ordering::SeqCst) {
-            return Err(StoreError::Unavailable { reason: "a test said so".to_owned(), source: None });
+    async fn after(&self, call: &Call<'_>) -> Result<(), StoreError> {
+        match call {
+            Call::Load(_) => {
+                let hook = self.after_load.lock().unwrap().take();
+                if let Some(hook) = hook {
+                    hook().await;
+                }
+            }
+            Call::Commit(commit) => {
+                let loses = |fault: &mut Fault| matches!(fault, Fault::LoseAnswer);
+                if self.next.lock().unwrap().pop_front_if(loses).is_some() {
+                    return Err(StoreError::OutcomeUnknown { id: commit.after.id.clone() });
+                }
+                self.commits.lock().unwrap().push(commit.changes.len());
+            }
+            Call::Delete(delete) if self.lose_delete.swap(false, Ordering::SeqCst) => {
+                return Err(StoreError::OutcomeUnknown { id: delete.id.clone() });
+            }
+            Call::Record(_) => self.looks.add_permits(1),
+            _ => {}
         }
-        let found = self.inner.answer(user, key, now).await;
-        self.looks.add_permits(1);
-        found
+        Ok(())
     }
+}
 
-    async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        self.inner.delete_old_records(users, now).await
-    }
-
-    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
-        self.turnstile.pass("list", filter.owner.as_ref().map_or("", |owner| owner.as_str())).await;
-        self.inner.list(filter, page).await
-    }
-
-    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
-        self.turnstile.pass("search", owner.as_str()).await;
-        self.inner.search(owner, text, page).await
-    }
-
-    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
-        self.inner.usage(owner).await
-    }
-
-    async fn health(&self) -> Health {
-        self.inner.health().await
-    }
-
-    fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
-        self.inner.subscribe()
-    }
+fn unavailable() -> StoreError {
+    StoreError::Unavailable { reason: "a test said so".to_owned(), source: None }
 }
 
 pub(crate) fn full(id: &NotebookId) -> StoreError {
@@ -233,7 +196,11 @@ pub(crate) fn full(id: &NotebookId) -> StoreError {
 /// A service, its store, and the directory, which goes when this does.
 pub(crate) struct World {
     pub(crate) service: NotebookService,
-    pub(crate) store: Arc<Faulty>,
+    /// The store as the service has it.
+    pub(crate) store: Arc<dyn NotebookStore>,
+    pub(crate) faults: Arc<StoreFaults>,
+    /// The store without faults.
+    pub(crate) files: Arc<JsonNotebookStore>,
     pub(crate) dir: TempDir,
 }
 
@@ -244,24 +211,11 @@ impl World {
 
     pub(crate) fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(Faulty {
-            inner: JsonNotebookStore::open(dir.path(), quire_storage_json::Options::default()).unwrap(),
-            loads: AtomicUsize::new(0),
-            owners: AtomicUsize::new(0),
-            failing_loads: AtomicUsize::new(0),
-            commits: Mutex::default(),
-            keeps: Mutex::default(),
-            gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
-            waiting: Semaphore::new(0),
-            looks: Semaphore::new(0),
-            faults: Mutex::default(),
-            after_load: Mutex::default(),
-            lose_delete: AtomicBool::new(false),
-            fail_look: AtomicBool::new(false),
-            turnstile: Turnstile::default(),
-        });
-        let service = NotebookService::new(Arc::clone(&store) as Arc<dyn NotebookStore>, options).unwrap();
-        Self { service, store, dir }
+        let files = JsonNotebookStore::open(dir.path(), quire_storage_json::Options::default()).unwrap();
+        let (files, faults) = (Arc::new(files), Arc::<StoreFaults>::default());
+        let store: Arc<dyn NotebookStore> = Arc::new(Faulty::new(files.clone(), faults.clone()));
+        let service = NotebookService::new(Arc::clone(&store), options).unwrap();
+        Self { service, store, faults, files, dir }
     }
 
     /// A second service on the same store, as another instance would be.
@@ -271,26 +225,26 @@ impl World {
 
     /// As [`Self::second`], with options of its own.
     pub(crate) fn another(&self, options: Options) -> NotebookService {
-        NotebookService::new(Arc::clone(&self.store) as Arc<dyn NotebookStore>, options).unwrap()
+        NotebookService::new(Arc::clone(&self.store), options).unwrap()
     }
 
     pub(crate) fn fail_next(&self, fault: Fault) {
-        self.store.faults.lock().unwrap().push_back(fault);
+        self.faults.next.lock().unwrap().push_back(fault);
     }
 
     /// Holds all commits until the gate is opened.
     pub(crate) fn close_gate(&self) {
-        self.store.gate.forget_permits(usize::MAX);
+        self.faults.gate.forget_permits(usize::MAX);
     }
 
     pub(crate) fn open_gate(&self) {
-        self.store.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+        self.faults.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
     /// Makes these edits in one commit, by sending them while the commit of the first is held.
     pub(crate) async fn together(&self, id: &NotebookId, first: Edit, others: Vec<Edit>) {
         self.close_gate();
-        self.store.waiting.forget_permits(usize::MAX); // of earlier commits
+        self.faults.waiting.forget_permits(usize::MAX); // of earlier commits
         let send = |edit| {
             let (service, id) = (self.service.clone(), id.clone());
             tokio::spawn(async move { service.edit(&ann(), &id, None, edit).await.unwrap() })
@@ -307,24 +261,24 @@ impl World {
         for edit in edits {
             edit.await.unwrap();
         }
-        assert_eq!(self.store.commits.lock().unwrap().last(), Some(&count));
+        assert_eq!(self.faults.commits.lock().unwrap().last(), Some(&count));
     }
 
     /// Waits until so many commits have come as far as the gate since the last call.
     pub(crate) async fn commits_waiting(&self, count: u32) {
-        self.store.waiting.acquire_many(count).await.unwrap().forget();
+        self.faults.waiting.acquire_many(count).await.unwrap().forget();
     }
 
-    /// Waits until so many looks for a kept answer are done since the last call.
+    /// Waits until so many looks for a record are done since the last call.
     pub(crate) async fn looks(&self, count: u32) {
-        self.store.looks.acquire_many(count).await.unwrap().forget();
+        self.faults.looks.acquire_many(count).await.unwrap().forget();
     }
 
     /// Holds the next load before its answer: the first end says that it has come so far, the second lets it go on.
     pub(crate) fn hold_next_load(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (reached, is_reached) = oneshot::channel();
         let (go_on, may_go_on) = oneshot::channel();
-        *self.store.after_load.lock().unwrap() = Some(Box::new(|| {
+        *self.faults.after_load.lock().unwrap() = Some(Box::new(|| {
             Box::pin(async {
                 reached.send(()).unwrap();
                 may_go_on.await.unwrap();

@@ -107,12 +107,12 @@ async fn an_edit_from_outside_during_the_opening_is_not_missed() {
     let (id, cell) = world.notebook().await;
     world.service.edit(&ann(), &id, None, update(&cell, "inside")).await.unwrap();
     let other = world.second();
-    let (file, store) = (world.dir.path().join(format!("{id}.json")), std::sync::Arc::clone(&world.store));
-    *world.store.after_load.lock().unwrap() = Some(Box::new(move || {
+    let (file, files) = (world.dir.path().join(format!("{id}.json")), std::sync::Arc::clone(&world.files));
+    *world.faults.after_load.lock().unwrap() = Some(Box::new(move || {
         Box::pin(async move {
             let text = std::fs::read_to_string(&file).unwrap();
             std::fs::write(&file, text.replace("inside", "outside")).unwrap();
-            store.inner.scan_now().await.unwrap();
+            files.scan_now().await.unwrap();
         })
     }));
     let mut watch = other.watch(&ann(), &id).await.unwrap();

@@ -22,7 +22,7 @@ pub(crate) struct OwnedCommit {
     pub(crate) base: Base,
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
-    pub(crate) answers: Vec<IdempotencyRecord>,
+    pub(crate) records: Vec<IdempotencyRecord>,
     /// Whether more may be different than the changes say.
     pub(crate) whole: bool,
 }
@@ -49,7 +49,7 @@ impl Engine {
                 return Err(Error::Mismatch(commit.base.revision));
             }
             if commit.changes.is_empty() && !commit.whole {
-                self.answers.keep(&commit.answers)?;
+                self.answers.keep(&commit.records)?;
                 return Ok(current.known.version);
             }
             let committed = if edits || current.known.inline_results {
@@ -78,14 +78,14 @@ impl Engine {
 
     /// Changes of results alone, which the notebook's file does not hold.
     fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
-        self.answers.check_free(&commit.answers)?;
+        self.answers.check_free(&commit.records)?;
         let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
         let record = record_of(&commit.changes, BTreeMap::new(), results, None);
         if !record.is_empty() {
             results.append(&record)?;
         }
         // No change of the file shows that it has happened; doing it again leaves the same.
-        self.answers.keep(&commit.answers)?;
+        self.answers.keep(&commit.records)?;
         Ok(Some((self.index().wrote_results(&current.file), Ok(()))))
     }
 
@@ -101,7 +101,7 @@ impl Engine {
         // means that they are in a safe place before they are gone from there.
         let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
         let then = || FileState::Content(Digest::of(text.as_bytes()));
-        let begun = self.answers.begin(&self.notebooks, &notebook.id, then, &commit.answers);
+        let begun = self.answers.begin(&self.notebooks, &notebook.id, then, &commit.records);
         let replaced = begun.and_then(|changing| {
             let replaced = self.replace(notebook, text.as_bytes(), current)?;
             match (changing, &replaced) {

@@ -32,11 +32,11 @@ fn notebook(id: &str) -> Notebook {
     )
 }
 
-fn commit(open: &mut OpenNotebook, edits: &[Edit], answers: Vec<IdempotencyRecord>) -> OwnedCommit {
+fn commit(open: &mut OpenNotebook, edits: &[Edit], records: Vec<IdempotencyRecord>) -> OwnedCommit {
     let base = open.notebook().base();
     let changes = edits.iter().filter_map(|edit| open.apply(edit, None, Timestamp::default()).unwrap());
     let changes = changes.map(Arc::new).collect();
-    OwnedCommit { id: CommitId(Uuid::new_v4()), base, changes, after: open.notebook().clone(), answers, whole: false }
+    OwnedCommit { id: CommitId(Uuid::new_v4()), base, changes, after: open.notebook().clone(), records, whole: false }
 }
 
 /// Whether it happened. The only way not to is to be told that there is no room.

@@ -30,7 +30,7 @@ pub(crate) use look::{ROUNDS, what_it_is};
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
 use crate::idempotency::IdempotencyRecords;
-use crate::index::{Index, Known};
+use crate::index::{Found, Index, Known};
 use crate::lock::LockFile;
 use crate::results::{self, Latest, ResultsFile};
 
@@ -180,7 +180,11 @@ impl Engine {
 
     fn tell(&self, changed: Vec<NotebookId>) {
         for id in changed {
-            let _ = self.events.send(StoreEvent { id }); // fails when nobody listens
+            let version = match self.index().find(&id) {
+                Found::Notebook(.., known) => Some(known.version),
+                Found::Damaged(..) | Found::Nothing => None,
+            };
+            let _ = self.events.send(StoreEvent { id, version }); // fails when nobody listens
         }
     }
 }

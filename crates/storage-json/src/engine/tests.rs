@@ -19,8 +19,8 @@ fn edit(open: &mut OpenNotebook, key: u8) -> OwnedCommit {
     let (cell_type, code) = (CellType::Python, "x".into());
     let insert = Edit::InsertCell { id: CellId::new(format!("c{key}")).unwrap(), cell_type, code, place: Place::End };
     let change = open.apply(&insert, None, Timestamp::default()).unwrap().unwrap();
-    let (id, after, answers) = (CommitId(Uuid::new_v4()), open.notebook().clone(), vec![answer(key)]);
-    OwnedCommit { id, base, changes: vec![Arc::new(change)], after, answers, whole: false }
+    let (id, after, records) = (CommitId(Uuid::new_v4()), open.notebook().clone(), vec![answer(key)]);
+    OwnedCommit { id, base, changes: vec![Arc::new(change)], after, records, whole: false }
 }
 
 /// A change that a loss of power may still take is answered to nobody, and done by nobody once more.

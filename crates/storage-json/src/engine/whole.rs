@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Base, Change, Notebook, NotebookId, Replaced};
-use quire_storage::{CommitId, Digested, Loaded, Version};
+use quire_storage::{CommitId, Loaded, StoredDigest, Version};
 use uuid::Uuid;
 
 use super::create::checked_text_of;
@@ -32,14 +32,14 @@ impl Engine {
             base,
             changes: vec![Arc::new(change)],
             after: notebook,
-            answers: Vec::new(),
+            records: Vec::new(),
             whole: true,
         })
     }
 
-    pub(crate) fn digest(&self, id: &NotebookId) -> Result<Option<Digested>, Error> {
+    pub(crate) fn digest(&self, id: &NotebookId) -> Result<Option<StoredDigest>, Error> {
         match self.load(id) {
-            Ok(Some(Loaded { notebook, version })) => Ok(Some(Digested {
+            Ok(Some(Loaded { notebook, version })) => Ok(Some(StoredDigest {
                 id: notebook.id.clone(),
                 life: notebook.life,
                 owner: notebook.owner.clone(),

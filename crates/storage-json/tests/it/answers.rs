@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use quire_storage::{IdempotencyRecord, NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{IdempotencyRecord, StoreError};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Served, answer, at, commit_answering, edit, id, is_kept, load, notebook, update, user};
+use crate::support::{Served, answer, at, commit_answering, edit, find, id, is_kept, load, notebook, update, user};
 
 const LOG: &str = ".quire/answers.log";
 
@@ -65,9 +66,9 @@ async fn of_a_key_used_again_the_new_answer_is_kept() {
     let mut served = Served::new();
     served.create(&notebook("x", "1"), None).await.unwrap();
     let old = answer("x", 2);
-    served.keep(std::slice::from_ref(&old)).await.unwrap();
+    served.put_records(std::slice::from_ref(&old)).await.unwrap();
     let later = old.at + IdempotencyRecord::LIFE;
-    assert!(served.answer(&old.user, &old.key, later).await.unwrap().is_none());
+    assert!(find(&served, &old, later).await.is_none());
     let new = IdempotencyRecord { outcome: "new".into(), at: later, ..old };
     let mut view = load(&served, "x").await;
     commit_answering(&served, &mut view, &[update("a", "2")], std::slice::from_ref(&new)).await.unwrap();
@@ -76,7 +77,7 @@ async fn of_a_key_used_again_the_new_answer_is_kept() {
         left.retain(|line| !line.contains("happened"));
         write_lines(dir, &left);
     });
-    assert_eq!(served.answer(&new.user, &new.key, later).await.unwrap(), Some(new));
+    assert_eq!(find(&served, &new, later).await, Some(new));
 }
 
 /// A change without an answer makes the file tell nothing of the change before; so the log must say it by then.
@@ -151,7 +152,7 @@ async fn damage_takes_only_what_it_hits() {
         let left = kept(&served, 1..4).await;
         // The file tells of the last change by itself, once it is written down.
         assert!([vec![], vec![1], vec![1, 2], vec![1, 2, 3]].contains(&left), "cut at {cut}: {left:?}");
-        served.keep(&[answer("y", 1)]).await.unwrap();
+        served.put_records(&[answer("y", 1)]).await.unwrap();
         served.restart_after(|_| {});
         assert!(is_kept(&served, "y", 1).await, "cut at {cut}");
         assert_eq!(kept(&served, 1..4).await, left, "cut at {cut}");
@@ -168,7 +169,7 @@ async fn damage_takes_only_what_it_hits() {
         fs::create_dir(dir.join(LOG)).unwrap();
     });
     assert_eq!(load(&served, "x").await.revision(), 3);
-    let refused = served.keep(&[answer("y", 2)]).await;
+    let refused = served.put_records(&[answer("y", 2)]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     // What cannot be answered again is not done either.
     let file = served.read("x.json");
@@ -206,7 +207,7 @@ async fn the_log_is_written_anew_when_most_of_it_counts_no_more() {
     commit_answering(&served, &mut view, &[update("a", "3")], &[answer("x", 3)]).await.unwrap();
     served.restart_after(|_| {});
     assert!(is_kept(&served, "x", 3).await);
-    let found = served.answer(&large.user, &answer("y", 199).key, at(0)).await.unwrap();
+    let found = find(&served, &answer("y", 199), at(0)).await;
     assert_eq!(found.map(|found| found.outcome), Some(large.outcome));
-    assert!(served.answer(&large.user, &answer("y", 150).key, at(0)).await.unwrap().is_none());
+    assert!(find(&served, &answer("y", 150), at(0)).await.is_none());
 }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::support::{
     answer, commit_answering, insert, is_kept, list, load, notebook, open, printed, try_load, update,
 };
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 
 const KILLS: u32 = 200;
 const DIRECTORIES: u32 = 4;

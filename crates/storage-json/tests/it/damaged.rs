@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use quire_domain::{Extra, Json, Notebook, Revision, Timestamp};
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 
 use crate::support::{Served, damaged, edit, id, listed, load, notebook, try_load, update};
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 use tempfile::TempDir;
 
 use crate::support::{commit, edit, insert, load, names_in, notebook, open, printed, try_load, update};

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _};
+use quire_storage::prelude::*;
 
 use crate::support::{Served, edit, id, listed, load, notebook, update};
 

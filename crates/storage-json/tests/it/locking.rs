@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use quire_storage_json::{JsonNotebookStore, OpenError};
 use tempfile::TempDir;
 

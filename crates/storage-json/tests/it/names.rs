@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 
 use crate::support::{Served, damaged, edit, id, insert, list, listed, load, notebook, open, try_load, update};
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use quire_domain::{Extra, Notebook, Timestamp};
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

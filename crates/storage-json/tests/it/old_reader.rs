@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use quire_domain::Edit;
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 
 use crate::support::{Served, commit, edit, insert, load, notebook, update};
 

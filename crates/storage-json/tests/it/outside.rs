@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use quire_domain::NotebookId;
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{Delete, StoreError};
 use quire_storage_json::{JsonNotebookStore, Options};
 
 use crate::support::{Served, commit, edit, id, listed, load, notebook, open, printed, try_load, update};
@@ -140,7 +141,7 @@ async fn a_file_without_a_life_is_an_edit_and_one_with_another_is_another_notebo
     let replaced = load(&served, "x").await;
     assert_eq!((replaced.0.notebook().life.to_string().as_str(), replaced.revision()), (other, 4));
     let base = edited.0.notebook().base();
-    let refused = served.delete(&id("x"), base, None).await;
+    let refused = served.delete(Delete { id: &id("x"), base, record: None }).await;
     assert!(matches!(refused, Err(StoreError::RevisionMismatch { .. })), "{refused:?}");
     change_in_place(&served.path("x.json"), other, "no life");
     assert!(matches!(try_load(&served, "x").await, Err(StoreError::Damaged { .. })));

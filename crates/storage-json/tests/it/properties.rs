@@ -7,7 +7,7 @@ use quire_domain::{
     Cell, CellId, CellStatus, CellType, Extra, Json, Life, Notebook, NotebookId, OrderKey, Output, Results, Revision,
     StoredConnection, Timestamp, UserId,
 };
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use uuid::Uuid;
 
 use crate::support::Served;

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use quire_storage::{NotebookStore as _, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 use quire_storage_json::{JsonNotebookStore, OpenError};
 
 use crate::support::{

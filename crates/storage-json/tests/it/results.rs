@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _};
+use quire_storage::prelude::*;
 
 use crate::support::{Served, commit, edit, id, insert, load, notebook, printed, update};
 

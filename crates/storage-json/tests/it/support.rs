@@ -8,9 +8,10 @@ use std::sync::Arc;
 use quire_domain::{
     CellId, CellStatus, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Results, Timestamp, UserId,
 };
+use quire_storage::prelude::*;
 use quire_storage::{
-    Commit, CommitId, IdempotencyKey, IdempotencyRecord, ListFilter, NotebookStore as _, Page, PageRequest,
-    RequestDigest, StoreError, Version,
+    Commit, CommitId, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, RecordLookup, RequestDigest,
+    StoreError, Version,
 };
 use quire_storage_json::{JsonNotebookStore, Options};
 use tempfile::TempDir;
@@ -153,19 +154,19 @@ pub(crate) async fn commit(store: &JsonNotebookStore, view: &mut View, edits: &[
     commit_answering(store, view, edits, &[]).await
 }
 
-/// As [`commit`], with answers to keep.
+/// Does what [`commit`] does, with idempotency records.
 pub(crate) async fn commit_answering(
     store: &JsonNotebookStore,
     view: &mut View,
     edits: &[Edit],
-    answers: &[IdempotencyRecord],
+    records: &[IdempotencyRecord],
 ) -> Result<Version, StoreError> {
     let base = view.0.notebook().base();
     let now = view.0.notebook().updated_at;
     let changes: Vec<_> =
         edits.iter().map(|edit| Arc::new(view.0.apply(edit, None, now).unwrap().expect("a change"))).collect();
-    let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes: &changes, after: view.0.notebook(), answers };
-    store.commit(commit).await
+    let commit = Commit { id: CommitId(Uuid::new_v4()), base, changes: &changes, after: view.0.notebook(), records };
+    Ok(store.commit(commit).await?.version)
 }
 
 /// What is answered to the request that takes this notebook to, or over, this revision.
@@ -183,10 +184,19 @@ pub(crate) fn answer(name: &str, revision: i64) -> IdempotencyRecord {
     }
 }
 
+/// Looks for the record of the same key.
+pub(crate) async fn find(
+    store: &JsonNotebookStore,
+    like: &IdempotencyRecord,
+    now: Timestamp,
+) -> Option<IdempotencyRecord> {
+    store.record(RecordLookup { user: &like.user, key: like.key, now }).await.unwrap()
+}
+
 /// Whether that answer is kept, as it was.
 pub(crate) async fn is_kept(store: &JsonNotebookStore, name: &str, revision: i64) -> bool {
     let expected = answer(name, revision);
-    let found = store.answer(&expected.user, &expected.key, at(0)).await.unwrap();
+    let found = find(store, &expected, at(0)).await;
     assert!(found.as_ref().is_none_or(|found| *found == expected), "{found:?}");
     found.is_some()
 }

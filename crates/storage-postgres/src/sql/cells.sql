@@ -1,4 +1,4 @@
--- All cells and outputs of the notebook that was stored, in the place of those that there may have been.
+-- Replaces all cells and outputs of the notebook that replace.sql stored.
 , gone AS (
     DELETE FROM cells USING stored
     WHERE notebook_id = :id AND NOT EXISTS (SELECT FROM unnest(:cell_ids::text[]) AS kept (id) WHERE kept.id = cells.id)

@@ -1,6 +1,7 @@
--- Any group of edits and results. Cells come as arrays, one element for each; each cell is in one of them at most, since
--- a statement may write a row only once. Whether anything happens is decided by the first part alone: it finds the row
--- as it is when its lock is had, while the other parts see the moment at which the statement began.
+-- Stores any group of edits and results. Cells are arrays with an element for each cell. Each cell is in at most one
+-- group of arrays, because a statement may write a row only once. The first part alone decides whether the statement
+-- changes anything: it reads the row after it has locked it, while the other parts see the state when the statement
+-- began.
 WITH bump AS (
     UPDATE notebooks
     SET revision = :revision, version = nextval('notebook_versions'), updated_at = :updated_at, content_digest = NULL,
@@ -8,7 +9,7 @@ WITH bump AS (
         name = CASE WHEN :renames::boolean THEN :name ELSE name END,
         db_conn_sealed = CASE WHEN :connects::boolean THEN :connection ELSE db_conn_sealed END
     WHERE id = :id AND revision = :base_revision AND life = :base_life AND NOT :commit = ANY (commit_ids)
-        -- The cells to change are there: what the writer knows and what is stored are the same.
+        -- The cells to change exist, so the writer task's state is the stored one.
         AND (
             SELECT count(*) FROM cells WHERE notebook_id = :id AND id = ANY (:updated_ids::text[] || :deleted_ids::text[])
         ) = cardinality(:updated_ids) + cardinality(:deleted_ids)
@@ -16,7 +17,7 @@ WITH bump AS (
 ), deleted AS (
     DELETE FROM cells USING bump WHERE notebook_id = :id AND id = ANY (:deleted_ids)
 ), updated AS (
-    -- What is absent stays as it is; where a cell was deleted and made again, everything is new.
+    -- An absent value leaves its column unchanged; a cell that was deleted and created again has all values.
     UPDATE cells
     SET order_key = COALESCE(NULLIF(u.order_key, :absent), cells.order_key),
         type = COALESCE(NULLIF(u.type, :absent), cells.type), code = COALESCE(NULLIF(u.code, :absent), cells.code),
@@ -58,7 +59,7 @@ WITH bump AS (
         id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest, output_count
     )
 ), trimmed AS (
-    -- Rows beyond the count are never shown; those that a run at the same time left are removed by the next one.
+    -- Rows beyond the count are never returned; the next run deletes those that a concurrent run left.
     DELETE FROM cell_outputs
     USING bump, unnest(:updated_ids::text[], :updated_have_results::boolean[], :updated_output_counts::integer[])
         AS u (id, has_results, output_count)

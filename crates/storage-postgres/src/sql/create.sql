@@ -1,4 +1,4 @@
--- A new notebook and, if this is the first, its owner; nothing where there is one with this id. Goes on in new_cells.sql.
+-- Creates a notebook and, with the owner's first one, the owner; does nothing if the id exists. new_cells.sql follows.
 WITH owner AS (
     INSERT INTO users (id) VALUES (:owner) ON CONFLICT (id) DO NOTHING
 ), stored AS (

@@ -1,4 +1,4 @@
--- The cells and outputs of a notebook that is new, so that there can be none yet to be replaced: a sixth faster for it.
+-- Inserts the cells and outputs of a new notebook. There are none to replace, so it is a sixth faster than cells.sql.
 , put_cells AS (
     INSERT INTO cells (
         notebook_id, id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest,

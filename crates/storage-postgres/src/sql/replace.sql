@@ -1,4 +1,4 @@
--- Another notebook in the place of the one at the base. Goes on in cells.sql.
+-- Replaces the notebook that is at the base. cells.sql follows.
 WITH owner AS (
     INSERT INTO users (id) VALUES (:owner) ON CONFLICT (id) DO NOTHING
 ), stored AS (

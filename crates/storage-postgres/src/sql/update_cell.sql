@@ -1,4 +1,4 @@
--- The most frequent edit: one cell's code, type or place. NULL leaves a column as it is.
+-- Stores the most frequent edit: one cell's code, type or place. NULL leaves a column unchanged.
 WITH bump AS (
     UPDATE notebooks
     SET revision = :revision, version = nextval('notebook_versions'), updated_at = :updated_at, content_digest = NULL,

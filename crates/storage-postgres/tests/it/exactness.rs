@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use quire_domain::{Cell, CellStatus, Edit, Extra, Json, Output, Place, Results, Revision};
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use quire_test_postgres::Database;
 
 use crate::support::{Editor, cell, cell_id, insert, kept, load, notebook, open, update};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use quire_domain::{CellId, Edit, NotebookId};
 use quire_service::NotebookService;
-use quire_storage::{NotebookStore, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::{Database, Server, Settings};
 use tokio::sync::watch;

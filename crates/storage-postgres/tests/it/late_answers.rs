@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quire_domain::{Edit, Place};
-use quire_storage::{NotebookStore as _, StoreError, Version};
+use quire_storage::prelude::*;
+use quire_storage::{StoreError, Version};
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Cut, Database, Proxy, Server};
 use sqlx::PgConnection;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quire_domain::Place;
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 use quire_storage_postgres::Options;
 use quire_test_postgres::Database;
 

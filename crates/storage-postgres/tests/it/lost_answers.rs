@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use quire_domain::{Edit, Notebook, Place, Revision};
-use quire_storage::{NotebookStore, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{Delete, NotebookStore, StoreError};
 use quire_storage_postgres::Options;
 use quire_test_postgres::{Cut, Database, Proxy, Server};
 
@@ -56,7 +57,7 @@ async fn seven_hundred_changes_are_each_made_once() {
             let edits = edits(&mut random, number, editor.notebook());
             let mut group = editor.apply(&edits);
             // Some of them with an answer, which must be kept once like the change.
-            group.answers.extend((number % 3 > 0).then(|| answer(number)));
+            group.records.extend((number % 3 > 0).then(|| answer(number)));
             last = group.commit(cut).await.unwrap();
             assert_eq!(is_kept(direct, number).await, number % 3 > 0, "the answer to {number}");
             let loaded = direct.load(&notebook_id("edited")).await.unwrap().unwrap();
@@ -78,14 +79,14 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
         }
         Some(there) if go => {
             // Of a deletion there is no trace to look for, so that it may have to say that it does not know.
-            match store.delete(&there.id, there.base(), Some(&answer(number))).await {
+            let record = answer(number);
+            let delete = Delete { id: &there.id, base: there.base(), record: Some(&record) };
+            match store.delete(delete).await {
                 Ok(()) => {}
-                Err(StoreError::OutcomeUnknown { .. }) => {
-                    match store.delete(&there.id, there.base(), Some(&answer(number))).await {
-                        Ok(()) | Err(StoreError::NotFound { .. } | StoreError::AlreadyRecorded) => {}
-                        Err(error) => panic!("deleting again: {error:?}"),
-                    }
-                }
+                Err(StoreError::OutcomeUnknown { .. }) => match store.delete(delete).await {
+                    Ok(()) | Err(StoreError::NotFound { .. } | StoreError::AlreadyRecorded) => {}
+                    Err(error) => panic!("deleting again: {error:?}"),
+                },
                 Err(error) => panic!("deleting: {error:?}"),
             }
             assert!(is_kept(store, number).await, "the answer to {number}");

@@ -44,6 +44,7 @@ mod untold {
 
     use quire_storage::NotebookStore;
     use quire_storage::conformance::{Failure, StoreBuilder};
+    use quire_storage::prelude::*;
     use quire_storage_postgres::Options;
     use quire_test_postgres::{Database, PgBouncer, Server};
 

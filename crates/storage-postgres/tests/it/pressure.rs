@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use quire_storage::prelude::*;
 use quire_storage::{
-    DatabaseState, IdempotencyRecord, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, StoreError,
+    DatabaseState, IdempotencyRecord, ListFilter, NotebookStore, PageRequest, RecordLookup, StoreError,
 };
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
@@ -157,7 +158,7 @@ async fn an_expired_answer_in_a_read_only_database_is_none() {
     let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database.connect().await).await.unwrap();
     let reader = open(&database);
-    let look = async |now| reader.answer(&old.user, &old.key, now).await.unwrap();
+    let look = async |now| reader.record(RecordLookup { user: &old.user, key: old.key, now }).await.unwrap();
     assert_eq!(look(old.at).await.as_ref(), Some(&old));
     assert_eq!(look(old.at + IdempotencyRecord::LIFE).await, None);
     assert_eq!(look(old.at).await.as_ref(), Some(&old), "it is where it was");

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, Place, Revision, UserId};
-use quire_storage::{DatabaseState, ListFilter, NotebookStore, NotebookStoreExt as _, PageRequest, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{DatabaseState, Delete, ListFilter, NotebookStore, PageRequest, StoreError};
 use quire_storage_postgres::Options;
 use quire_test_postgres::Database;
 use sqlx::AssertSqlSafe;
@@ -177,7 +178,7 @@ async fn damaged_rows_are_named_and_harm_nothing_else() {
         let digests = store.digests(&ids).await.unwrap();
         assert_eq!(digests.iter().map(|digested| digested.id.clone()).collect::<Vec<_>>(), [notebook_id("other")]);
         assert!(matches!(store.create(&notebook("damaged", &[]), None).await, Err(StoreError::AlreadyExists { .. })));
-        store.delete(&id, editor.notebook().base(), None).await.unwrap();
+        store.delete(Delete { id: &id, base: editor.notebook().base(), record: None }).await.unwrap();
         assert!(store.load(&id).await.unwrap().is_none());
     }
 }

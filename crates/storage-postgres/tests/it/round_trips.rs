@@ -2,7 +2,8 @@
 
 use quire_domain::{Edit, Place, Revision};
 use quire_service::{NotebookService, RequestKey, ServiceError};
-use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{Delete, ListFilter, PageRequest, StoreError};
 use quire_test_postgres::{Counts, Database, Proxy, Server};
 
 use crate::support::{
@@ -84,7 +85,8 @@ async fn each_call_is_one_round_trip() {
         let (page, counts) = counted(&proxy, store.list(&ListFilter::of(ann()), &PageRequest::default())).await;
         assert_eq!(page.unwrap().notebooks.len(), 2);
         check("a list", counts);
-        let (answer, counts) = counted(&proxy, store.delete(&whole.id, whole.base(), None)).await;
+        let delete = Delete { id: &whole.id, base: whole.base(), record: None };
+        let (answer, counts) = counted(&proxy, store.delete(delete)).await;
         answer.unwrap();
         check("a deletion", counts);
     }
@@ -118,14 +120,15 @@ async fn an_answer_costs_one_round_trip() {
         let edits =
             [update("a", "y"), Edit::Rename { name: format!("{round}") }, insert(&format!("{round}"), "", Place::End)];
         let mut group = editor.apply(&edits);
-        group.answers = vec![answer(100 + 2 * round), answer(101 + 2 * round)];
+        group.records = vec![answer(100 + 2 * round), answer(101 + 2 * round)];
         let (committed, counts) = counted(&proxy, group.commit(&*store)).await;
         committed.unwrap();
         let whole = notebook(&format!("whole {round}"), &[]);
         let (made, of_creation) = counted(&proxy, store.create(&whole, Some(&answer(200 + round)))).await;
         made.unwrap();
-        let (gone, of_deletion) =
-            counted(&proxy, store.delete(&whole.id, whole.base(), Some(&answer(300 + round)))).await;
+        let record = answer(300 + round);
+        let delete = Delete { id: &whole.id, base: whole.base(), record: Some(&record) };
+        let (gone, of_deletion) = counted(&proxy, store.delete(delete)).await;
         gone.unwrap();
         if round > 0 {
             assert_executed("a group with answers", counts, 1);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use quire_storage::{NotebookStore as _, NotebookStoreExt as _, StoreError};
+use quire_storage::StoreError;
+use quire_storage::prelude::*;
 use quire_storage_postgres::{DatabaseUrl, Options, PasswordSource, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use sqlx::{AssertSqlSafe, PgConnection};

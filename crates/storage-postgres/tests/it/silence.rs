@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use quire_storage::{DatabaseState, ListFilter, NotebookStore as _, PageRequest, StoreError};
+use quire_storage::prelude::*;
+use quire_storage::{DatabaseState, ListFilter, PageRequest, StoreError};
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Proxy, Server};
 

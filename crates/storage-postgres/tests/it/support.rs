@@ -8,7 +8,8 @@ use quire_domain::{
     Output, Place, Results, Revision, Timestamp, UserId,
 };
 use quire_storage::{
-    Commit, CommitId, IdempotencyKey, IdempotencyRecord, NotebookStore, RequestDigest, StoreError, Version,
+    Commit, CommitId, IdempotencyKey, IdempotencyRecord, NotebookStore, RecordLookup, RequestDigest, StoreError,
+    Version,
 };
 use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::Database;
@@ -126,7 +127,8 @@ pub(crate) fn answer(number: usize) -> IdempotencyRecord {
 /// Whether that answer is kept.
 pub(crate) async fn is_kept(store: &dyn NotebookStore, number: usize) -> bool {
     let expected = answer(number);
-    let found = store.answer(&ann(), &expected.key, expected.at).await.unwrap();
+    let lookup = RecordLookup { user: &ann(), key: expected.key, now: expected.at };
+    let found = store.record(lookup).await.unwrap();
     assert!(found.as_ref().is_none_or(|found| *found == expected), "{found:?}");
     found.is_some()
 }
@@ -138,20 +140,14 @@ pub(crate) struct Group {
     base: Base,
     changes: Vec<Arc<Change>>,
     after: Notebook,
-    pub(crate) answers: Vec<IdempotencyRecord>,
+    pub(crate) records: Vec<IdempotencyRecord>,
 }
 
 impl Group {
     pub(crate) async fn commit(&self, store: &dyn NotebookStore) -> Result<Version, StoreError> {
-        store
-            .commit(Commit {
-                id: self.id,
-                base: self.base,
-                changes: &self.changes,
-                after: &self.after,
-                answers: &self.answers,
-            })
-            .await
+        let Self { id, base, changes, after, records } = self;
+        let commit = Commit { id: *id, base: *base, changes, after, records };
+        Ok(store.commit(commit).await?.version)
     }
 }
 
@@ -190,7 +186,7 @@ impl Editor {
             self.open.apply(edit, None, later).unwrap().map(Arc::new)
         };
         let changes = edits.iter().filter_map(&mut apply).collect();
-        Group { id: CommitId(Uuid::new_v4()), base, changes, after: self.notebook().clone(), answers: Vec::new() }
+        Group { id: CommitId(Uuid::new_v4()), base, changes, after: self.notebook().clone(), records: Vec::new() }
     }
 
     /// Takes back what could not be stored.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use quire_domain::{Base, Life, NotebookId, Revision};
 use quire_service::{Edited, Expected, NotebookService, Options, RequestKey, ServiceError};
-use quire_storage::NotebookStore as _;
+use quire_storage::prelude::*;
 use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
 use tokio::task::JoinSet;

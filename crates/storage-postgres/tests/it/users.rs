@@ -1,5 +1,6 @@
 use quire_domain::UserId;
-use quire_storage::{KnownUser, NotebookStore as _, StoreError, UserDirectory as _};
+use quire_storage::prelude::*;
+use quire_storage::{KnownUser, StoreError, UserDirectory as _};
 use quire_storage_postgres::Options;
 use quire_test_postgres::Database;
 

@@ -158,7 +158,8 @@ impl<'a> Editor<'a> {
         base: Base,
         changes: &[Arc<Change>],
     ) -> Result<Version, StoreError> {
-        self.store.commit(Commit { id, base, changes, after: self.notebook(), answers: &[] }).await
+        let commit = Commit { id, base, changes, after: self.notebook(), records: &[] };
+        Ok(self.store.commit(commit).await?.version)
     }
 
     /// Applies and stores one edit.

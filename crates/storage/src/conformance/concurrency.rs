@@ -156,7 +156,7 @@ pub async fn a_dropped_call_is_done_wholly_or_not_at_all<B: StoreBuilder>(builde
             editor.apply(&results("a", printed(&code))?)?,
         ];
         let commit =
-            Commit { id: new_commit(), base: before.base(), changes: &group, after: editor.notebook(), answers: &[] };
+            Commit { id: new_commit(), base: before.base(), changes: &group, after: editor.notebook(), records: &[] };
         drop_after(round % 5, store.commit(commit)).await;
 
         // The change may still come, but only wholly; a commit on top of what is there then succeeds.

@@ -7,7 +7,7 @@ use quire_domain::{Edit, NotebookId, Revision, UserId};
 use super::check::{Editor, exists, is_not_found, is_stored, load, refused, same};
 use super::samples::{full, insert, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{ListFilter, NotebookStoreExt as _, PageRequest};
+use crate::{Delete, ListFilter, NotebookStoreExt as _, PageRequest};
 
 /// What is not there loads as `None`; changing or deleting it is refused.
 ///
@@ -18,7 +18,11 @@ pub async fn missing_notebooks_are_reported<B: StoreBuilder>(builder: &B) -> Res
     let id = NotebookId::new("nowhere")?;
     ensure!(store.load(&id).await?.is_none(), "a notebook that was never stored was loaded");
     let nothing = with_cells("nowhere", &[])?.base();
-    refused("deleting a missing notebook", store.delete(&id, nothing, None).await, is_not_found)?;
+    refused(
+        "deleting a missing notebook",
+        store.delete(Delete { id: &id, base: nothing, record: None }).await,
+        is_not_found,
+    )?;
     let mut editor = Editor::create(&*store, with_cells("nowhere", &[("a", "")])?).await?;
     store.delete_current(&id, None).await?;
     let base = editor.notebook().base();
@@ -27,7 +31,7 @@ pub async fn missing_notebooks_are_reported<B: StoreBuilder>(builder: &B) -> Res
     let change = editor.apply(&results("a", printed("x"))?)?;
     refused("committing results to a missing notebook", editor.commit(base, &[change]).await, is_not_found)?;
     ensure!(store.load(&id).await?.is_none(), "a refused commit made a notebook");
-    refused("deleting a deleted notebook", store.delete(&id, base, None).await, is_not_found)
+    refused("deleting a deleted notebook", store.delete(Delete { id: &id, base, record: None }).await, is_not_found)
 }
 
 /// A notebook's owner is told, also after it was replaced by another's, and nobody's when it is not there.
@@ -56,7 +60,7 @@ pub async fn the_owner_of_a_notebook_is_told<B: StoreBuilder>(builder: &B) -> Re
 pub async fn an_existing_notebook_is_not_created_again<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let first = full("taken")?;
-    let version = store.create(&first, None).await?;
+    let version = store.create(&first, None).await?.version;
     refused("creating the same notebook again", store.create(&first, None).await, exists)?;
     let mut other = with_cells("taken", &[("other", "y = 2")])?;
     other.owner = UserId::new("somebody else")?;

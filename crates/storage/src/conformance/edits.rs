@@ -181,7 +181,7 @@ pub async fn a_repeated_commit_changes_nothing<B: StoreBuilder>(builder: &B) -> 
 pub async fn versions_rise_with_every_commit<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let (one, two) = (with_cells("v1", &[("a", "")])?, with_cells("v2", &[("a", "")])?);
-    let mut versions = vec![store.create(&one, None).await?, store.create(&two, None).await?];
+    let mut versions = vec![store.create(&one, None).await?.version, store.create(&two, None).await?.version];
     let mut one = Editor::load(&*store, &one.id).await?;
     let mut two = Editor::load(&*store, &two.id).await?;
     for number in 0..3 {

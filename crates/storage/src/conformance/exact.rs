@@ -17,7 +17,7 @@ use crate::NotebookStoreExt as _;
 pub async fn everything_in_a_notebook_is_kept<B: StoreBuilder>(builder: &B) -> Result<(), Failure> {
     let (store, _guard) = builder.build().await?;
     let notebook = full("full")?;
-    let version = store.create(&notebook, None).await?;
+    let version = store.create(&notebook, None).await?.version;
     let loaded = load(&*store, &notebook.id).await?;
     same_notebook(&notebook, &loaded.notebook)?;
     same("the version", &version, &loaded.version)

@@ -14,24 +14,25 @@
 //! quire_storage::conformance_tests!(Memory);
 //! ```
 //!
-//! The tests need `tokio` with the features `macros` and `rt-multi-thread`. There is nothing to leave out: every store,
-//! and every wrapper around one, does everything. A new behaviour gets its function here and its line in the list below;
-//! `tests/` proves with a store that is wrong on purpose that the function notices.
+//! The tests need `tokio` with the features `macros` and `rt-multi-thread`. No behaviour can be left out: every store has all of
+//! them, and so does every wrapper, whose tests use the builder of a store in [`Wrapped`]. A new behaviour gets its function here
+//! and its line in the list below; `tests/` proves with a store that is wrong on purpose that the function notices.
 
 mod check;
 mod concurrency;
 mod create;
+mod digests;
 mod edits;
 mod exact;
 mod idempotency;
 mod lists;
 mod lives;
 mod random;
+mod replace;
 mod results;
 mod samples;
 mod search;
 mod usage;
-mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,19 +41,20 @@ use crate::NotebookStore;
 
 pub use concurrency::*;
 pub use create::*;
+pub use digests::*;
 pub use edits::*;
 pub use exact::*;
 pub use idempotency::*;
 pub use lists::*;
 pub use lives::*;
+pub use replace::*;
 pub use results::*;
 pub use search::*;
 pub use usage::*;
-pub use whole::*;
 
-/// Makes stores to test.
+/// A builder of stores to test.
 pub trait StoreBuilder: Sync {
-    /// Cleans up when it is dropped, after the store.
+    /// A value that cleans up when it is dropped, after the store.
     type Guard: Send;
 
     /// Makes an empty store.
@@ -66,11 +68,31 @@ pub trait StoreBuilder: Sync {
     ) -> impl Future<Output = Result<Arc<dyn NotebookStore>, Failure>> + Send;
 }
 
-/// Why a store does not conform.
+/// A builder that puts a wrapper around each store of another builder.
+pub struct Wrapped<B>(pub B, pub fn(Arc<dyn NotebookStore>) -> Arc<dyn NotebookStore>);
+
+impl<B: StoreBuilder> StoreBuilder for Wrapped<B> {
+    type Guard = B::Guard;
+
+    async fn build(&self) -> Result<(Arc<dyn NotebookStore>, B::Guard), Failure> {
+        let (store, guard) = self.0.build().await?;
+        Ok(((self.1)(store), guard))
+    }
+
+    async fn reopen(
+        &self,
+        store: Arc<dyn NotebookStore>,
+        guard: &mut B::Guard,
+    ) -> Result<Arc<dyn NotebookStore>, Failure> {
+        Ok((self.1)(self.0.reopen(store, guard).await?))
+    }
+}
+
+/// The explanation of how a store does not conform.
 pub struct Failure(String);
 
 impl Failure {
-    /// A failure with this explanation.
+    /// Makes a failure with this explanation.
     pub fn new(explanation: impl Into<String>) -> Self {
         Self(explanation.into())
     }
@@ -112,7 +134,7 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 
-/// Makes of the one list of behaviours: their names, a function to run one by name, and the macro that makes tests. The
+/// Turns the list of behaviours into their names, a function that runs one by name, and the macro that makes tests. The
 /// first token is a dollar sign, for that macro's own variable.
 macro_rules! behaviours {
     ($d:tt $($name:ident,)+) => {
@@ -181,15 +203,15 @@ behaviours! { $
     results_and_edits_in_one_group_are_stored,
     edits_keep_results,
     a_deleted_cell_takes_its_results_along,
-    // Answers
-    an_answer_is_kept_with_its_change,
-    later_changes_leave_answers,
-    a_refused_change_keeps_no_answer,
-    an_answered_request_is_refused_as_a_whole,
-    a_repeated_commit_keeps_its_answer,
-    of_twins_at_once_one_has_its_effect,
-    an_answer_expires,
-    answers_are_bounded,
+    // Idempotency records
+    a_record_is_stored_with_its_change,
+    later_changes_leave_records,
+    a_refused_change_leaves_no_record,
+    a_recorded_request_is_refused_as_a_whole,
+    a_repeated_commit_keeps_its_record,
+    of_concurrent_requests_with_one_key_one_has_its_effect,
+    a_record_expires,
+    records_are_bounded,
     // Lists
     lists_are_ordered_and_complete,
     lists_show_the_owners_notebooks_only,

@@ -7,10 +7,11 @@ use quire_domain::{Edit, UserId};
 use super::check::{Editor, same, time};
 use super::samples::{empty, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
-use crate::{Hit, NotebookStore, PageRequest, SearchText};
+use crate::{Hit, NotebookStore, PageRequest, SearchRequest, SearchText};
 
 async fn search(store: &dyn NotebookStore, owner: &str, text: &str) -> Result<Vec<Hit>, Failure> {
-    let page = store.search(&UserId::new(owner)?, &SearchText::new(text)?, &PageRequest::default()).await?;
+    let (owner, text) = (&UserId::new(owner)?, &SearchText::new(text)?);
+    let page = store.search(SearchRequest { owner, text, page: &PageRequest::default() }).await?;
     ensure!(page.next.is_none(), "a search without a limit has a next page");
     Ok(page.hits)
 }
@@ -116,7 +117,8 @@ pub async fn a_search_comes_in_pages<B: StoreBuilder>(builder: &B) -> Result<(),
     for limit in 1..=4 {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = store.search(&owner, &text, &PageRequest { limit: Some(limit), after }).await?;
+            let page = PageRequest { limit: Some(limit), after };
+            let page = store.search(SearchRequest { owner: &owner, text: &text, page: &page }).await?;
             for hit in &page.hits {
                 let told: Vec<_> = hit.cells.iter().map(|cell| cell.id.to_string()).collect();
                 same("the first cells", &ids[..Hit::MAX_CELLS].to_vec(), &told)?;

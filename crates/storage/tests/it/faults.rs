@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_domain::{Cell, CellId, Extra, Json, Notebook, NotebookId, OrderKey, Output, Results, Timestamp};
 
-/// What a store does wrong.
+/// A mistake of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     LosesConnection,
@@ -55,19 +55,19 @@ pub(crate) enum Fault {
     KeepsOldVersions,
     CountsEverybodysUsage,
     ForgetsOwners,
-    SharesAnswers,
-    ForgetsAnswersOfDeletions,
-    DropsAnswersOfDeletedNotebooks,
-    KeepsAnswersFirst,
-    AppliesTwins,
-    ChecksTwinsFirst,
-    RefusesOwnAnswers,
-    KeepsAnswersForEver,
-    ForgetsTheNewestAnswers,
+    SharesRecords,
+    ForgetsRecordsOfDeletions,
+    DropsRecordsOfDeletedNotebooks,
+    StoresRecordsFirst,
+    AppliesRepetitions,
+    ChecksRecordsFirst,
+    RefusesOwnRecords,
+    KeepsRecordsForEver,
+    DeletesTheNewestRecords,
 }
 
 impl Fault {
-    /// Each fault, and the behaviour that it contradicts.
+    /// Each fault with the behaviour that it contradicts.
     pub(crate) const ALL: &'static [(Self, &'static str)] = &[
         (Self::LosesConnection, "everything_in_a_notebook_is_kept"),
         (Self::FoldsCase, "odd_ids_are_kept_apart"),
@@ -118,18 +118,18 @@ impl Fault {
         (Self::KeepsOldVersions, "versions_tell_what_is_stored"),
         (Self::ForgetsOwners, "the_owner_of_a_notebook_is_told"),
         (Self::CountsEverybodysUsage, "usage_tells_what_an_owner_keeps"),
-        (Self::SharesAnswers, "an_answer_is_kept_with_its_change"),
-        (Self::ForgetsAnswersOfDeletions, "an_answer_is_kept_with_its_change"),
-        (Self::DropsAnswersOfDeletedNotebooks, "later_changes_leave_answers"),
-        (Self::KeepsAnswersFirst, "a_refused_change_keeps_no_answer"),
-        (Self::AppliesTwins, "an_answered_request_is_refused_as_a_whole"),
-        (Self::ChecksTwinsFirst, "of_twins_at_once_one_has_its_effect"),
-        (Self::RefusesOwnAnswers, "a_repeated_commit_keeps_its_answer"),
-        (Self::KeepsAnswersForEver, "an_answer_expires"),
-        (Self::ForgetsTheNewestAnswers, "answers_are_bounded"),
+        (Self::SharesRecords, "a_record_is_stored_with_its_change"),
+        (Self::ForgetsRecordsOfDeletions, "a_record_is_stored_with_its_change"),
+        (Self::DropsRecordsOfDeletedNotebooks, "later_changes_leave_records"),
+        (Self::StoresRecordsFirst, "a_refused_change_leaves_no_record"),
+        (Self::AppliesRepetitions, "a_recorded_request_is_refused_as_a_whole"),
+        (Self::ChecksRecordsFirst, "of_concurrent_requests_with_one_key_one_has_its_effect"),
+        (Self::RefusesOwnRecords, "a_repeated_commit_keeps_its_record"),
+        (Self::KeepsRecordsForEver, "a_record_expires"),
+        (Self::DeletesTheNewestRecords, "records_are_bounded"),
     ];
 
-    /// Under which id a notebook is kept.
+    /// Returns the id under which a notebook is stored.
     pub(crate) fn key(self, id: &NotebookId) -> NotebookId {
         match self {
             Self::FoldsCase => NotebookId::new(id.as_str().to_lowercase()).unwrap(),
@@ -137,7 +137,7 @@ impl Fault {
         }
     }
 
-    /// What becomes of a notebook on its way into the store.
+    /// Damages a notebook on its way into the store.
     pub(crate) fn spoil(self, mut notebook: Notebook) -> Notebook {
         match self {
             Self::LosesConnection => notebook.connection = None,
@@ -173,7 +173,7 @@ impl Fault {
         cell
     }
 
-    /// Where a cell's results are kept.
+    /// Returns the key under which a cell's results are stored.
     pub(crate) fn results_key(self, notebook: &NotebookId, cell: &CellId) -> (NotebookId, CellId) {
         let notebook =
             if self == Self::MixesUpEqualCellIds { NotebookId::new("any").unwrap() } else { notebook.clone() };

@@ -1,8 +1,10 @@
-//! The suite itself is tested: a correct store passes, and stores that are wrong on purpose fail where they should.
+//! The suite itself is tested: a correct store passes, wrapped or not, and stores that are wrong on purpose fail where they
+//! should.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod faults;
 mod memory;
+mod wrappers;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! A store in memory, correct unless it is told to do something wrong. Results are kept apart from notebooks, as real
 //! stores do.
 
-mod answers;
+mod records;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,23 +10,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quire_domain::{Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Timestamp, UserId};
 use quire_storage::{
-    Commit, CommitId, Cursor, DatabaseState, Digested, Health, Hit, IdempotencyKey, IdempotencyRecord, ListFilter,
-    Loaded, NotebookStore, Page, PageRequest, SearchPage, SearchText, StoreError, StoreEvent, StoredVersion, Summary,
-    Usage, Version,
+    Commit, CommitId, Committed, Cursor, DatabaseState, Delete, Health, Hit, IdempotencyKey, IdempotencyRecord,
+    IdempotencyRepository, ListFilter, Loaded, NotebookQueries, NotebookRepository, Page, PageRequest, RecordLookup,
+    SearchPage, SearchRequest, StoreError, StoreEvent, StoredDigest, StoredVersion, Summary, Usage, Version,
 };
 use tokio::sync::broadcast;
 
 use crate::faults::Fault;
 
-/// What the store keeps, which outlives it as a disk would.
+/// The contents of a store, which outlive it as a disk would.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Kept>);
+pub(crate) struct Memory(Mutex<Contents>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Contents {
     notebooks: HashMap<NotebookId, Stored>,
     results: HashMap<(NotebookId, CellId), Arc<Results>>,
-    answers: HashMap<(UserId, IdempotencyKey), IdempotencyRecord>,
+    records: HashMap<(UserId, IdempotencyKey), IdempotencyRecord>,
     version: i64,
 }
 
@@ -53,7 +53,7 @@ impl MemoryStore {
         Self { memory, fault, events, working: Mutex::default() }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn contents(&self) -> MutexGuard<'_, Contents> {
         self.memory.0.lock().unwrap()
     }
 
@@ -61,7 +61,7 @@ impl MemoryStore {
         self.fault == Some(fault)
     }
 
-    /// Whether a change on this base may be made.
+    /// Returns `true` when a change on this base may be made.
     fn fits(&self, stored: &Notebook, base: Base) -> bool {
         stored.revision == base.revision && (stored.life == base.life || self.is(Fault::IgnoresLives))
     }
@@ -84,23 +84,23 @@ impl MemoryStore {
         }
     }
 
-    fn next_version(&self, kept: &mut Kept) -> Version {
+    fn next_version(&self, contents: &mut Contents) -> Version {
         if !self.is(Fault::KeepsVersions) {
-            kept.version += 1;
+            contents.version += 1;
         }
-        Version(kept.version)
+        Version(contents.version)
     }
 
-    fn put_results(&self, kept: &mut Kept, id: &NotebookId, cell: &CellId, results: Option<&Arc<Results>>) {
+    fn put_results(&self, contents: &mut Contents, id: &NotebookId, cell: &CellId, results: Option<&Arc<Results>>) {
         let key = self.results_key(id, cell);
         match results.filter(|results| ***results != Results::default()) {
-            Some(results) => drop(kept.results.insert(key, Arc::clone(results))),
-            None => drop(kept.results.remove(&key)),
+            Some(results) => drop(contents.results.insert(key, Arc::clone(results))),
+            None => drop(contents.results.remove(&key)),
         }
     }
 
     /// Stores what changes say about results.
-    fn put_changed_results(&self, kept: &mut Kept, id: &NotebookId, changes: &[Arc<Change>]) {
+    fn put_changed_results(&self, contents: &mut Contents, id: &NotebookId, changes: &[Arc<Change>]) {
         let edits = changes.iter().any(|change| !change.is_results());
         if edits && self.is(Fault::LosesResultsInGroups) {
             return;
@@ -116,21 +116,21 @@ impl MemoryStore {
                 continue;
             }
             if before != after || deleted || (edits && self.is(Fault::WritesResultsWithEdits)) {
-                self.put_results(kept, id, &cell.id, after.as_ref());
+                self.put_results(contents, id, &cell.id, after.as_ref());
             } else if edits && self.is(Fault::DropsResultsOnEdit) {
-                self.put_results(kept, id, &cell.id, None);
+                self.put_results(contents, id, &cell.id, None);
             }
         }
     }
 
-    fn put_whole(&self, kept: &mut Kept, key: NotebookId, notebook: Notebook, version: Version) {
+    fn put_whole(&self, contents: &mut Contents, key: NotebookId, notebook: Notebook, version: Version) {
         for cell in notebook.cells.iter() {
             if *cell.results != Results::default() {
-                self.put_results(kept, &notebook.id, &cell.id, Some(&cell.results));
+                self.put_results(contents, &notebook.id, &cell.id, Some(&cell.results));
             }
         }
         let (first_name, first_digest) = (notebook.name.clone(), notebook.content_digest());
-        kept.notebooks.insert(key, Stored { notebook, first_name, first_digest, version, last: None });
+        contents.notebooks.insert(key, Stored { notebook, first_name, first_digest, version, last: None });
     }
 
     /// The notebook after a commit, as this store sees it.
@@ -166,8 +166,8 @@ fn not_found(id: &NotebookId) -> StoreError {
     StoreError::NotFound { id: id.clone() }
 }
 
-fn slice(answer: Option<&IdempotencyRecord>) -> &[IdempotencyRecord] {
-    answer.map_or(&[], std::slice::from_ref)
+fn slice(record: Option<&IdempotencyRecord>) -> &[IdempotencyRecord] {
+    record.map_or(&[], std::slice::from_ref)
 }
 
 async fn a_moment() {
@@ -175,45 +175,45 @@ async fn a_moment() {
 }
 
 #[async_trait]
-impl NotebookStore for MemoryStore {
-    async fn create(&self, notebook: &Notebook, answer: Option<&IdempotencyRecord>) -> Result<Version, StoreError> {
+impl NotebookRepository for MemoryStore {
+    async fn create(&self, notebook: &Notebook, record: Option<&IdempotencyRecord>) -> Result<Committed, StoreError> {
         let key = self.key(&notebook.id);
         let exists = || StoreError::AlreadyExists { id: notebook.id.clone() };
         if self.is(Fault::ChecksThenCreates) {
-            if self.kept().notebooks.contains_key(&key) {
+            if self.contents().notebooks.contains_key(&key) {
                 return Err(exists());
             }
             a_moment().await;
-        } else if !self.is(Fault::OverwritesOnCreate) && self.kept().notebooks.contains_key(&key) {
+        } else if !self.is(Fault::OverwritesOnCreate) && self.contents().notebooks.contains_key(&key) {
             return Err(exists());
         }
-        if self.is(Fault::ChecksTwinsFirst) {
-            self.check_answers(&self.kept(), slice(answer))?;
+        if self.is(Fault::ChecksRecordsFirst) {
+            self.check_records(&self.contents(), slice(record))?;
             a_moment().await;
         }
-        let mut kept = self.kept();
+        let mut contents = self.contents();
         if !self.is(Fault::ChecksThenCreates)
             && !self.is(Fault::OverwritesOnCreate)
-            && kept.notebooks.contains_key(&key)
+            && contents.notebooks.contains_key(&key)
         {
             return Err(exists());
         }
-        if !self.is(Fault::ChecksTwinsFirst) {
-            self.check_answers(&kept, slice(answer))?;
+        if !self.is(Fault::ChecksRecordsFirst) {
+            self.check_records(&contents, slice(record))?;
         }
-        self.put_answers(&mut kept, slice(answer));
-        let version = self.next_version(&mut kept);
+        self.insert_records(&mut contents, slice(record));
+        let version = self.next_version(&mut contents);
         let notebook = self.spoil(notebook.clone());
-        self.put_whole(&mut kept, key, notebook, version);
-        Ok(version)
+        self.put_whole(&mut contents, key, notebook, version);
+        Ok(Committed { version })
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
-        let kept = self.kept();
-        let Some(stored) = kept.notebooks.get(&self.key(id)) else { return Ok(None) };
+        let contents = self.contents();
+        let Some(stored) = contents.notebooks.get(&self.key(id)) else { return Ok(None) };
         let mut notebook = stored.notebook.clone();
         let cells = notebook.cells.iter().map(|cell| {
-            let results = kept.results.get(&self.results_key(id, &cell.id)).cloned();
+            let results = contents.results.get(&self.results_key(id, &cell.id)).cloned();
             let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
             let analysis = Cell::stored_names(names(cell.reads().collect()), names(cell.writes().collect()));
             Cell { results: results.unwrap_or_default(), analysis, broken: None, ..Cell::clone(cell) }
@@ -223,21 +223,14 @@ impl NotebookStore for MemoryStore {
         Ok(Some(Loaded { notebook, version: stored.version }))
     }
 
-    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
-        let kept = self.kept();
-        let stored = kept.notebooks.get(&self.key(id)).map(|stored| stored.notebook.owner.clone());
-        let Some(owner) = stored else { return Ok(None) };
-        Ok(Some(if self.is(Fault::ForgetsOwners) { UserId::new("ann").unwrap() } else { owner }))
-    }
-
-    async fn commit(&self, commit: Commit<'_>) -> Result<Version, StoreError> {
+    async fn commit(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
         let id = &commit.after.id;
         let key = self.key(id);
-        if self.is(Fault::KeepsAnswersFirst) {
-            self.put_answers(&mut self.kept(), commit.answers);
+        if self.is(Fault::StoresRecordsFirst) {
+            self.insert_records(&mut self.contents(), commit.records);
         }
-        let checked = |kept: &Kept| {
-            let stored = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.clone();
+        let checked = |contents: &Contents| {
+            let stored = contents.notebooks.get(&key).ok_or_else(|| not_found(id))?.clone();
             let fits = self.fits(&stored.notebook, commit.base) || self.is(Fault::IgnoresBase);
             let again = stored.last == Some(commit.id) && !self.is(Fault::RefusesRepetition);
             if fits || again {
@@ -246,14 +239,14 @@ impl NotebookStore for MemoryStore {
                 Err(StoreError::RevisionMismatch { id: id.clone(), expected: commit.base.revision })
             }
         };
-        let before = checked(&self.kept())?;
+        let before = checked(&self.contents())?;
         if before.last == Some(commit.id) {
             let refuses =
-                self.is(Fault::RefusesRepetition) || self.is(Fault::RefusesOwnAnswers) && !commit.answers.is_empty();
-            return if refuses { Err(not_found(id)) } else { Ok(before.version) };
+                self.is(Fault::RefusesRepetition) || self.is(Fault::RefusesOwnRecords) && !commit.records.is_empty();
+            return if refuses { Err(not_found(id)) } else { Ok(Committed { version: before.version }) };
         }
-        if !self.is(Fault::KeepsAnswersFirst) {
-            self.check_answers(&self.kept(), commit.answers)?;
+        if !self.is(Fault::StoresRecordsFirst) {
+            self.check_records(&self.contents(), commit.records)?;
         }
         let after = self.after(&before.notebook, &commit);
         if self.is(Fault::LocksOutOthers) && self.working.try_lock().is_err() {
@@ -264,7 +257,7 @@ impl NotebookStore for MemoryStore {
             std::thread::sleep(Duration::from_millis(2));
         }
         if self.is(Fault::CommitsInTwoSteps) || self.is(Fault::StopsHalfWayWhenDropped) {
-            if let Some(stored) = self.kept().notebooks.get_mut(&key) {
+            if let Some(stored) = self.contents().notebooks.get_mut(&key) {
                 // The first of the cells and the revision; the rest comes later, if at all.
                 let first = commit.after.cells.get(0).cloned();
                 let cells = stored.notebook.cells.iter().enumerate();
@@ -278,21 +271,21 @@ impl NotebookStore for MemoryStore {
             }
             a_moment().await;
         }
-        let mut kept = self.kept();
+        let mut contents = self.contents();
         if self.fault.is_none() {
-            checked(&kept)?;
+            checked(&contents)?;
         }
-        self.put_changed_results(&mut kept, id, commit.changes);
-        self.put_answers(&mut kept, commit.answers);
-        let version = self.next_version(&mut kept);
-        kept.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
-        Ok(version)
+        self.put_changed_results(&mut contents, id, commit.changes);
+        self.insert_records(&mut contents, commit.records);
+        let version = self.next_version(&mut contents);
+        contents.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
+        Ok(Committed { version })
     }
 
-    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Version, StoreError> {
+    async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
         let (id, key) = (&notebook.id, self.key(&notebook.id));
-        let mut kept = self.kept();
-        let before = kept.notebooks.get(&key).ok_or_else(|| not_found(id))?.notebook.clone();
+        let mut contents = self.contents();
+        let before = contents.notebooks.get(&key).ok_or_else(|| not_found(id))?.notebook.clone();
         if !self.fits(&before, base) && !self.is(Fault::ReplacesBlindly) {
             return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base.revision });
         }
@@ -301,83 +294,69 @@ impl NotebookStore for MemoryStore {
             let gone = before.cells.iter().filter(|cell| notebook.cells.find(&cell.id).is_none());
             notebook.cells = notebook.cells.iter().chain(gone).map(|cell| Cell::clone(cell)).collect();
         }
-        kept.results.retain(|(notebook, _), _| notebook != id);
-        let version = self.next_version(&mut kept);
-        self.put_whole(&mut kept, key, notebook, version);
-        Ok(version)
+        contents.results.retain(|(notebook, _), _| notebook != id);
+        let version = self.next_version(&mut contents);
+        self.put_whole(&mut contents, key, notebook, version);
+        Ok(Committed { version })
     }
 
-    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<Digested>, StoreError> {
-        let mut found = Vec::new();
-        for id in ids {
-            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
-            let first = self.kept().notebooks.get(&self.key(id)).map(|stored| stored.first_digest);
-            let digest = first.filter(|_| self.is(Fault::KeepsOldDigests)).unwrap_or_else(|| notebook.content_digest());
-            let (owner, Base { life, revision }) = (notebook.owner.clone(), notebook.base());
-            let has_connection = notebook.connection.is_some();
-            found.push(Digested { id: id.clone(), life, owner, revision, version, digest, has_connection });
-        }
-        Ok(found)
-    }
-
-    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
-        let mut found = Vec::new();
-        for id in ids {
-            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
-            let version = if self.is(Fault::KeepsOldVersions) { Version(1) } else { version };
-            found.push(StoredVersion { id: id.clone(), life: notebook.life, revision: notebook.revision, version });
-        }
-        Ok(found)
-    }
-
-    async fn delete(&self, id: &NotebookId, base: Base, answer: Option<&IdempotencyRecord>) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        if let Some(stored) = kept.notebooks.get(&self.key(id)) {
+    async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
+        let Delete { id, base, record } = delete;
+        let mut contents = self.contents();
+        if let Some(stored) = contents.notebooks.get(&self.key(id)) {
             if !self.fits(&stored.notebook, base) && !self.is(Fault::DeletesBlindly) {
                 return Err(StoreError::RevisionMismatch { id: id.clone(), expected: base.revision });
             }
-            self.check_answers(&kept, slice(answer))?;
+            self.check_records(&contents, slice(record))?;
         }
-        if kept.notebooks.remove(&self.key(id)).is_none() && !self.is(Fault::DeletesWhatIsMissing) {
+        if contents.notebooks.remove(&self.key(id)).is_none() && !self.is(Fault::DeletesWhatIsMissing) {
             return Err(not_found(id));
         }
         if !self.is(Fault::KeepsResultsOfDeletedNotebooks) {
-            kept.results.retain(|(notebook, _), _| notebook != id);
+            contents.results.retain(|(notebook, _), _| notebook != id);
         }
-        if self.is(Fault::DropsAnswersOfDeletedNotebooks) {
-            kept.answers.clear();
+        if self.is(Fault::DropsRecordsOfDeletedNotebooks) {
+            contents.records.clear();
         }
-        if !self.is(Fault::ForgetsAnswersOfDeletions) {
-            self.put_answers(&mut kept, slice(answer));
+        if !self.is(Fault::ForgetsRecordsOfDeletions) {
+            self.insert_records(&mut contents, slice(record));
         }
         Ok(())
     }
+}
 
-    async fn keep(&self, answers: &[IdempotencyRecord]) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        self.check_answers(&kept, answers)?;
-        self.put_answers(&mut kept, answers);
+#[async_trait]
+impl IdempotencyRepository for MemoryStore {
+    async fn put_records(&self, records: &[IdempotencyRecord]) -> Result<(), StoreError> {
+        let mut contents = self.contents();
+        self.check_records(&contents, records)?;
+        self.insert_records(&mut contents, records);
         Ok(())
     }
 
-    async fn answer(
-        &self,
-        user: &UserId,
-        key: &IdempotencyKey,
-        now: Timestamp,
-    ) -> Result<Option<IdempotencyRecord>, StoreError> {
-        Ok(self.find_answer(&mut self.kept(), user, key, now))
+    async fn record(&self, lookup: RecordLookup<'_>) -> Result<Option<IdempotencyRecord>, StoreError> {
+        Ok(self.find_record(&mut self.contents(), lookup))
     }
 
     async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
-        self.trim_answers(&mut self.kept(), users, now);
+        self.delete_old(&mut self.contents(), users, now);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl NotebookQueries for MemoryStore {
+    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
+        let contents = self.contents();
+        let stored = contents.notebooks.get(&self.key(id)).map(|stored| stored.notebook.owner.clone());
+        let Some(owner) = stored else { return Ok(None) };
+        Ok(Some(if self.is(Fault::ForgetsOwners) { UserId::new("ann").unwrap() } else { owner }))
     }
 
     async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
-        let kept = self.kept();
+        let contents = self.contents();
         let mut all: BTreeMap<Cursor, Summary> = BTreeMap::new();
-        for stored in kept.notebooks.values() {
+        for stored in contents.notebooks.values() {
             let notebook = &stored.notebook;
             let wanted = match &filter.owner {
                 Some(owner) => notebook.owner == *owner || self.is(Fault::ListsEverybody),
@@ -415,13 +394,14 @@ impl NotebookStore for MemoryStore {
         Ok(Page { notebooks, damaged: Vec::new(), next })
     }
 
-    async fn search(&self, owner: &UserId, text: &SearchText, page: &PageRequest) -> Result<SearchPage, StoreError> {
+    async fn search(&self, search: SearchRequest<'_>) -> Result<SearchPage, StoreError> {
+        let SearchRequest { owner, text, page } = search;
         let everybody = self.is(Fault::SearchesEverybody);
         let filter = if everybody { ListFilter::default() } else { ListFilter::of(owner.clone()) };
         let listed = self.list(&filter, &PageRequest { limit: None, after: page.after.clone() }).await?.notebooks;
-        let kept = self.kept();
+        let contents = self.contents();
         let hits = listed.into_iter().filter_map(|summary| {
-            let stored = kept.notebooks.get(&self.key(&summary.id))?;
+            let stored = contents.notebooks.get(&self.key(&summary.id))?;
             let cells = stored.notebook.cells.iter().map(|cell| Cell {
                 code: if self.is(Fault::SearchesAsStored) {
                     cell.code.replace('\0', "\\0").into()
@@ -440,16 +420,39 @@ impl NotebookStore for MemoryStore {
         Ok(found)
     }
 
+    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<StoredDigest>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
+            let first = self.contents().notebooks.get(&self.key(id)).map(|stored| stored.first_digest);
+            let digest = first.filter(|_| self.is(Fault::KeepsOldDigests)).unwrap_or_else(|| notebook.content_digest());
+            let (owner, Base { life, revision }) = (notebook.owner.clone(), notebook.base());
+            let has_connection = notebook.connection.is_some();
+            found.push(StoredDigest { id: id.clone(), life, owner, revision, version, digest, has_connection });
+        }
+        Ok(found)
+    }
+
+    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
+            let version = if self.is(Fault::KeepsOldVersions) { Version(1) } else { version };
+            found.push(StoredVersion { id: id.clone(), life: notebook.life, revision: notebook.revision, version });
+        }
+        Ok(found)
+    }
+
     async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
-        let kept = self.kept();
+        let contents = self.contents();
         let all = self.is(Fault::CountsEverybodysUsage);
-        let own = kept.notebooks.values().map(|stored| &stored.notebook).filter(|n| all || n.owner == *owner);
+        let own = contents.notebooks.values().map(|stored| &stored.notebook).filter(|n| all || n.owner == *owner);
         let mut usage = Usage::default();
         for notebook in own {
             usage.notebooks += 1;
             usage.bytes += notebook.extra.bytes() as u64;
             usage.bytes += notebook.cells.iter().map(|cell| cell.code.len() as u64).sum::<u64>();
-            let results = kept.results.iter().filter(|((id, _), _)| *id == notebook.id);
+            let results = contents.results.iter().filter(|((id, _), _)| *id == notebook.id);
             usage.bytes += results.map(|(_, results)| format!("{results:?}").len() as u64).sum::<u64>();
         }
         Ok(usage)

@@ -27,7 +27,7 @@ pub(super) async fn pass(mut client: TcpStream, server: (String, u16), shared: A
     // Without a server, the proxy closes the client's connection, as any proxy does.
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     for stream in [&client, &server] {
-        let _ = stream.set_nodelay(true); // slower without, but right
+        let _ = stream.set_nodelay(true); // a failure only makes it slower
     }
     if start_up(&mut client, &mut server, &mut gate).await.is_err() {
         return;
