@@ -8,6 +8,10 @@ use crate::step::Step;
 
 /// Returns everything that [`up`](crate::up()) would send to an empty database, as a script. Running it leaves the same
 /// schema and the same record. Needs no database.
+///
+/// ```
+/// assert!(quire_migration::sql(quire_migration::STEPS).contains("CREATE TABLE notebooks"));
+/// ```
 #[must_use]
 pub fn sql(steps: &[Step]) -> String {
     let mut text = format!(

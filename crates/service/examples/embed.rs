@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p quire-service --example embed -- DIRECTORY`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use quire_domain::{CellType, Place, UserId};
@@ -12,8 +12,12 @@ use quire_storage_json::JsonNotebookStore;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: embed DIRECTORY")?;
+    run(&dir).await
+}
+
+async fn run(dir: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let service = NotebookService::new(
-        Arc::new(JsonNotebookStore::open(&dir, quire_storage_json::Options::default())?),
+        Arc::new(JsonNotebookStore::open(dir, quire_storage_json::Options::default())?),
         Options::default(),
     )?;
 
@@ -42,4 +46,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     service.close().await;
     Ok(())
+}
+
+#[cfg(test)]
+#[tokio::test]
+async fn it_runs() -> Result<(), Box<dyn std::error::Error>> {
+    run(tempfile::tempdir()?.path()).await
 }

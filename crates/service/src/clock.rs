@@ -6,6 +6,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use quire_domain::Timestamp;
 
 /// A source of time.
+///
+/// ```
+/// use quire_domain::Timestamp;
+/// use quire_service::Clock;
+///
+/// #[derive(Debug)]
+/// struct Stopped(Timestamp);
+///
+/// impl Clock for Stopped {
+///     fn now(&self) -> Timestamp {
+///         self.0
+///     }
+/// }
+/// ```
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The time now, to the microsecond.
     fn now(&self) -> Timestamp;

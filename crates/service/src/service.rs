@@ -22,7 +22,27 @@ use crate::work::{Kind, Lanes, Store};
 use crate::writer::{ACTIVE_BYTES, ROUNDS, ServiceContext, Writer};
 use crate::{Options, ServiceError};
 
-/// The use cases of notebooks, over one store. A clone is the same service.
+/// The use cases of notebooks, over one store. A clone is the same service. The example `embed` edits and watches with one.
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use std::sync::Arc;
+///
+/// use quire_domain::UserId;
+/// use quire_service::{NotebookService, Options};
+/// use quire_storage::PageRequest;
+/// use quire_storage_json::JsonNotebookStore;
+///
+/// let folder = tempfile::tempdir()?;
+/// let store = JsonNotebookStore::open(folder.path(), quire_storage_json::Options::default())?;
+/// let service = NotebookService::new(Arc::new(store), Options::default())?;
+/// let page = service.list(&UserId::new("ann")?, &PageRequest::default()).await?;
+/// assert_eq!(page.notebooks.len(), 2, "every user has a blank notebook and a demo");
+/// service.close().await;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NotebookService {
     pub(crate) shared: Arc<ServiceContext>,

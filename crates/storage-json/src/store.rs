@@ -57,6 +57,22 @@ impl Default for Options {
 ///
 /// The calls need a Tokio runtime, and do their work on its threads for blocking work, health excepted. Dropping the store waits for the
 /// calls under way and lets go of the directory.
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use quire_domain::{Life, Notebook, NotebookId, Timestamp, UserId};
+/// use quire_storage::NotebookRepository as _;
+/// use quire_storage_json::{JsonNotebookStore, Options};
+///
+/// let folder = tempfile::tempdir()?;
+/// let store = JsonNotebookStore::open(folder.path(), Options::default())?;
+/// let (id, owner) = (NotebookId::new("demo")?, UserId::new("ann")?);
+/// store.create(&Notebook::new(id.clone(), Life::UNRECORDED, owner, Timestamp::UNIX_EPOCH), None).await?;
+/// assert!(store.load(&id).await?.is_some());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct JsonNotebookStore {
     engine: Arc<Engine>,

@@ -6,6 +6,15 @@ use quire_domain::NotebookId;
 use crate::{Delete, IdempotencyRecord, NotebookStore, StoreError};
 
 /// Calls that are made up of a store's own.
+///
+/// ```
+/// use quire_domain::NotebookId;
+/// use quire_storage::{NotebookStore, NotebookStoreExt as _, StoreError};
+///
+/// async fn remove(store: &dyn NotebookStore, id: &NotebookId) -> Result<(), StoreError> {
+///     store.delete_current(id, None).await
+/// }
+/// ```
 #[async_trait]
 pub trait NotebookStoreExt: NotebookStore {
     /// Deletes a notebook in whichever state it is stored now; for callers that have seen none.

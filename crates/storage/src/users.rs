@@ -17,6 +17,27 @@ pub struct KnownUser {
 }
 
 /// A directory of users. Apart from the notebooks' store, since only databases have one.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use quire_domain::UserId;
+/// use quire_storage::{KnownUser, StoreError, UserDirectory};
+///
+/// /// A directory in which every user is active.
+/// #[derive(Debug)]
+/// struct Open;
+///
+/// #[async_trait]
+/// impl UserDirectory for Open {
+///     async fn find(&self, _: &UserId) -> Result<Option<KnownUser>, StoreError> {
+///         Ok(Some(KnownUser { is_active: true, email: None }))
+///     }
+///
+///     async fn set_email(&self, _: &UserId, _: &str) -> Result<(), StoreError> {
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait UserDirectory: Debug + Send + Sync + 'static {
     /// Returns this user; `None` for one who has never made a notebook.

@@ -10,7 +10,18 @@ use super::error::AuthError;
 use super::signed_in::SignedIn;
 use super::user_status_cache::UserStatusCache;
 
-/// Authenticates callers. A clone is the same authenticator.
+/// An authenticator of callers. A clone is the same authenticator.
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// use quire_api::Authenticator;
+/// use quire_domain::UserId;
+///
+/// let authenticator = Authenticator::development(UserId::new("ann")?);
+/// assert_eq!(authenticator.authenticate("any token").await?.user.as_str(), "ann");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     method: Method,

@@ -16,6 +16,14 @@ use tokio::time::Instant;
 use crate::connection::client_address::Network;
 
 /// One connection, seen by the API and by the listener, which are on one thread. A clone is the same connection.
+///
+/// ```
+/// let handle = quire_api::ConnectionHandle::default();
+/// let request = handle.begin();
+/// assert!(handle.client_awaited_since().is_none(), "the server works on the request");
+/// drop(request);
+/// assert!(handle.client_awaited_since().is_some(), "the client may send another request");
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionHandle(Rc<State>);
 

@@ -170,7 +170,7 @@ pub(crate) async fn rename(
 
 /// Sets the connection string that SQL cells use.
 ///
-/// It is stored encrypted, and never shown with its password again.
+/// It is encrypted if the server has a secret key, and never shown with its password again.
 #[utoipa::path(
     put,
     path = "/api/notebooks/{id}/db",

@@ -39,7 +39,7 @@ pub(crate) struct ProblemOut<'a> {
     r#type: fmt::Arguments<'a>,
     /// The code in words.
     title: &'a str,
-    /// The status of the answer.
+    /// The status of the response.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// A sentence for people. Its wording may change.

@@ -128,8 +128,7 @@ fn add_position(mut text: String, seq: Seq, seen: Option<usize>) -> ByteString {
     text.into()
 }
 
-/// Writes the messages of a change: first of deleted cells, then of created ones, each with its index among those that exist by
-/// then, then of changed cells.
+/// Writes the messages of a change: of deleted cells, then of created ones, each with its index by then, then of changed ones.
 fn write_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -> Result<(), serde_json::Error> {
     let cycles = notebook.cycle_texts_of(change.cells.iter().map(|cell| &cell.id));
     for cell in change.cells.iter().filter(|cell| cell.before.is_some() && is_replaced(cell)) {

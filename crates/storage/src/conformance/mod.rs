@@ -53,6 +53,28 @@ pub use search::*;
 pub use usage::*;
 
 /// A builder of stores to test.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use quire_storage::NotebookStore;
+/// use quire_storage::conformance::{Failure, StoreBuilder};
+///
+/// /// A builder of stores that are never closed.
+/// struct Remaining(fn() -> Arc<dyn NotebookStore>);
+///
+/// impl StoreBuilder for Remaining {
+///     type Guard = ();
+///
+///     async fn build(&self) -> Result<(Arc<dyn NotebookStore>, ()), Failure> {
+///         Ok(((self.0)(), ()))
+///     }
+///
+///     async fn reopen(&self, store: Arc<dyn NotebookStore>, _: &mut ()) -> Result<Arc<dyn NotebookStore>, Failure> {
+///         Ok(store)
+///     }
+/// }
+/// ```
 pub trait StoreBuilder: Sync {
     /// A value that cleans up when it is dropped, after the store.
     type Guard: Send;
