@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use quire_config::ConfigError;
 use quire_transfer::{Outcome, Summary};
 
 /// The exit codes, which `docs/migrating.md` lists.
@@ -66,6 +67,12 @@ impl Failure {
     /// A failure with its causes, in one line.
     pub(crate) fn of(error: impl Into<anyhow::Error>) -> Self {
         Self::new(Exit::Failed, chain(&error.into()))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

@@ -1,20 +1,19 @@
 //! Changing the secret key.
 
+use quire_config::Sources;
 use quire_storage_postgres::Resealed;
-use quire_storage_postgres::settings;
 
-use crate::cli::DatabaseArgs;
 use crate::database;
 use crate::outcome::{Exit, Failure, chain};
 use crate::schema::say;
 
 /// Seals all connection strings with the current key; those that cannot be opened are named, and the exit code is that of
 /// a failure.
-pub(crate) async fn run(arguments: &DatabaseArgs) -> Result<Exit, Failure> {
-    let keys = settings::secret_keys(|name| std::env::var(name));
-    let keys = keys.map_err(|error| Failure::new(Exit::Usage, chain(&error)))?;
-    let keys = keys.ok_or_else(|| Failure::new(Exit::Usage, "there is no secret key: set QUIRE_SECRET_KEY"))?;
-    let store = database::store(arguments)?;
+pub(crate) async fn run(sources: &Sources) -> Result<Exit, Failure> {
+    let keys = sources
+        .secret_keys()?
+        .ok_or_else(|| Failure::new(Exit::Usage, "there is no secret key: set QUIRE_SECRET_KEY"))?;
+    let store = database::store(sources)?;
     let done = store.reseal(&keys).await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
     store.close().await;
     let Resealed { resealed, current, unopened } = done;
