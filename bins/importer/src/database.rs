@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use quire_config::Sources;
 use quire_migration::{Limits, STEPS};
-use quire_storage::NotebookStore;
+use quire_storage::{NotebookStore, error_chain};
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 
-use crate::outcome::{Exit, Failure, chain};
+use crate::outcome::{Exit, Failure};
 
 /// What the database's views call this program.
 const APPLICATION_NAME: &str = "quire-import";
@@ -23,7 +23,7 @@ const MAX_CONNECTIONS: u32 = 30;
 pub(crate) async fn open(sources: &Sources, jobs: usize) -> Result<Arc<dyn NotebookStore>, Failure> {
     let url = sources.required_database_url()?;
     let limits = Limits::default();
-    let options = url.connect_options(APPLICATION_NAME).map_err(|error| Failure::usage(chain(&error.into())))?;
+    let options = url.connect_options(APPLICATION_NAME).map_err(|error| Failure::usage(error_chain(&error)))?;
     let patience = url.connect_timeout().unwrap_or(limits.connect);
     let mut connection = quire_migration::connect(&options, patience).await.map_err(Failure::of)?;
     let state = quire_migration::state(&mut connection, STEPS).await.map_err(Failure::of)?;

@@ -2,10 +2,11 @@
 
 use quire_config::Sources;
 use quire_migration::Limits;
+use quire_storage::error_chain;
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::outcome::{Exit, Failure, chain};
+use crate::outcome::{Exit, Failure};
 
 /// What the server's list of sessions shows.
 pub(crate) const APPLICATION_NAME: &str = "quire-migrate";
@@ -32,6 +33,6 @@ pub(crate) fn store(sources: &Sources) -> Result<PostgresNotebookStore, Failure>
     PostgresNotebookStore::new(url, options).map_err(|error| usage(&error))
 }
 
-fn usage(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Exit::Usage, chain(error))
+fn usage(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Exit::Usage, error_chain(error))
 }

@@ -1,10 +1,11 @@
 //! Changing the secret key.
 
 use quire_config::Sources;
+use quire_storage::error_chain;
 use quire_storage_postgres::Resealed;
 
 use crate::database;
-use crate::outcome::{Exit, Failure, chain};
+use crate::outcome::{Exit, Failure};
 use crate::schema::say;
 
 /// Seals all connection strings with the current key; those that cannot be opened are named, and the exit code is that of
@@ -14,7 +15,7 @@ pub(crate) async fn run(sources: &Sources) -> Result<Exit, Failure> {
         .secret_keys()?
         .ok_or_else(|| Failure::new(Exit::Usage, "there is no secret key: set QUIRE_SECRET_KEY"))?;
     let store = database::store(sources)?;
-    let done = store.reseal(&keys).await.map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
+    let done = store.reseal(&keys).await.map_err(|error| Failure::new(Exit::Failed, error_chain(&error)))?;
     store.close().await;
     let Resealed { resealed, current, unopened } = done;
     for (notebook, why) in &unopened {

@@ -9,7 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use quire_domain::Revision;
 use quire_files::ParseErrorKind;
 use quire_service::{ChangedCell, ChangedSince, ServiceError};
-use quire_storage::StoreError;
+use quire_storage::{StoreError, error_chain};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,8 +115,8 @@ impl Problem {
     }
 
     /// The chain of causes, for the log.
-    pub(crate) fn chain(&self) -> Option<Chain<'_>> {
-        self.cause.as_deref().map(|cause| Chain(cause))
+    pub(crate) fn chain(&self) -> Option<String> {
+        self.cause.as_deref().map(|cause| error_chain(cause))
     }
 
     /// The body of the answer.
@@ -178,21 +178,6 @@ pub(crate) fn sentence(error: &dyn fmt::Display) -> String {
     sentence.push_str(rest.as_str());
     sentence.push('.');
     sentence
-}
-
-/// An error with everything beneath it, on one line.
-pub(crate) struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(error) = next {
-            write!(f, ": {error}")?;
-            next = error.source();
-        }
-        Ok(())
-    }
 }
 
 impl From<ServiceError> for Problem {
@@ -311,7 +296,7 @@ mod tests {
         let body = String::from_utf8(problem.body("r-1")).unwrap();
         assert!(!body.contains("secret") && !body.contains("demo"), "{body}");
         assert!(body.contains(r#""request_id":"r-1""#), "{body}");
-        let chain = problem.chain().unwrap().to_string();
+        let chain = problem.chain().unwrap();
         assert_eq!(chain, "the notebook store failed to read notebook demo: /secret/place");
     }
 

@@ -13,6 +13,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod error_chain;
 mod ext;
 mod idempotency;
 mod list;
@@ -21,6 +22,7 @@ mod store;
 mod users;
 
 pub use error::StoreError;
+pub use error_chain::error_chain;
 pub use ext::NotebookStoreExt;
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, RequestDigest};
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};

@@ -1,6 +1,5 @@
 //! What ends a transfer before its end.
 
-use std::error::Error;
 use std::io;
 
 use quire_storage::StoreError;
@@ -27,18 +26,4 @@ pub enum TransferError {
     /// A task of ours panicked.
     #[error("a part of the program failed: {0}")]
     Broken(String),
-}
-
-/// An error with its causes, in one clause. Some errors repeat their cause, which once is enough.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
