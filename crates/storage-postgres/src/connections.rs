@@ -1,6 +1,6 @@
-//! The connections to the database: how many there are, which are kept for the next call, and which are not to be trusted.
+//! The pool of connections to the database.
 //!
-//! Not sqlx's pool: that one sends a ping whenever a connection comes back and waits for the answer without limit. That is
+//! It is not sqlx's pool, which sends a ping whenever a connection comes back and waits for the answer without limit. That is
 //! a second round trip for each call, a quarter of the throughput, and where the network has forgotten a connection, its
 //! place is lost for as long as TCP keeps trying (ADR 10).
 
@@ -19,39 +19,39 @@ use crate::error::{Error, code};
 use crate::pooling::{Pooling, SessionMark};
 use crate::url::{DatabaseUrl, DatabaseUrlError};
 
-/// A connection that was idle so long is tried before it is used.
+/// Idle time after which a connection is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(30);
-/// How long the answer to that is waited for.
+/// Maximum time to wait for the answer to that try.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that nobody has needed for so long is closed.
+/// Idle time after which a connection is closed.
 const MAX_IDLE: Duration = Duration::from_mins(10);
-/// A connection is used no longer than this, so that what its server process has gathered in memory goes.
+/// Maximum age of a connection: the memory that its server process gathers goes with it.
 const MAX_AGE: Duration = Duration::from_mins(30);
-/// Between two tries to connect.
+/// Pause between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// At most so many connections as the options allow, made when they are needed.
+/// A pool that makes connections when they are needed, at most as many as the options allow.
 #[derive(Debug)]
 pub(crate) struct Connections {
     url: DatabaseUrl,
     options: Options,
     pooling: Arc<Pooling>,
-    /// One for each connection there may be. Waiting for one's turn is overload; waiting for a connection, when it is one's
-    /// turn, is a database that is away.
+    /// A permit for each connection that there may be. A call that waits for a permit meets overload; a call that has one and
+    /// waits for its connection meets a database that is away.
     turns: Semaphore,
-    /// No connection is given to anybody: the schema has not been checked yet.
+    /// Set while the schema has not been checked: every call is refused.
     held: AtomicBool,
     kept: Mutex<IdleConnections>,
 }
 
 #[derive(Debug)]
 struct IdleConnections {
-    /// The one that was used last is at the end, and is used next.
+    /// A stack: the connection that was used last is used next.
     idle: Vec<IdleConnection>,
-    /// Connections made before are not to be trusted: one of them was lost or had become read-only, and after a failover
-    /// the others lead to the same old server.
+    /// Connections made before this time are closed: one of them was lost or had become read-only, and after a failover the
+    /// others lead to the same old server.
     trusted_from: Instant,
-    /// The last try to connect failed: whoever waits for a turn now waits for a database that is away.
+    /// Set when the last try to connect failed: a call that waits for a permit now waits for a database that is away.
     is_away: bool,
 }
 
@@ -68,8 +68,8 @@ struct Link {
     is_pooled: bool,
 }
 
-/// A connection in use. Unless it is said to be sound it is closed, also when the call is dropped: what comes next on it
-/// would be somebody else's answer, or none.
+/// A connection in use. It is closed when it is dropped without [`keep`](Self::keep), since the next answer on it may belong to
+/// the call that was dropped.
 #[derive(Debug)]
 pub(crate) struct InUse<'a> {
     connections: &'a Connections,
@@ -78,7 +78,7 @@ pub(crate) struct InUse<'a> {
 }
 
 impl Connections {
-    /// What is wrong with the settings is found out now.
+    /// Makes a pool without connections, and checks that the settings can be used.
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, DatabaseUrlError> {
         connect_options(&url, &options, None)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
@@ -86,7 +86,7 @@ impl Connections {
         Ok(Self { url, options, pooling, turns, held: AtomicBool::new(false), kept })
     }
 
-    /// A connection, made within the time given if none is kept.
+    /// Takes an idle connection, or makes one within the time given.
     pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
         if self.held.load(Ordering::Acquire) {
             return Err(Error::Held);
@@ -100,26 +100,26 @@ impl Connections {
             link
         } else {
             let link = self.connect(connect_timeout).await;
-            // Where the server answers, be it to say that it has no connection free, it is there.
+            // A server that answers is there, also when it says that it has no connection free.
             self.kept().is_away = matches!(&link, Err(Error::Connect(error)) if code(error).is_none());
             link?
         };
         Ok(InUse { connections: self, link, _turn: turn })
     }
 
-    /// Refuses every call at once, or, with `false`, ends that.
+    /// Refuses every call from now on; with `false`, no longer.
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::Release);
     }
 
-    /// From now on, connections that were made before are closed instead of used.
+    /// Closes the connections that have been made so far instead of using them again.
     pub(crate) fn distrust(&self) {
         let mut kept = self.kept();
         kept.trusted_from = Instant::now();
         kept.idle.clear();
     }
 
-    /// Closes the connections that are idle, and lets nobody have one any more.
+    /// Closes the idle connections, and refuses every call from now on.
     pub(crate) async fn close(&self) {
         self.turns.close();
         let idle = std::mem::take(&mut self.kept().idle);
@@ -140,7 +140,7 @@ impl Connections {
         }
     }
 
-    /// Tries until there is a connection, or the server says no in a way that will not change by itself.
+    /// Tries until there is a connection, or an error that will not pass by itself.
     async fn connect(&self, timeout: Duration) -> Result<Link, Error> {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut last = None;
@@ -200,8 +200,8 @@ impl Connections {
         kept.tidy();
     }
 
-    /// Closes connections that nobody has needed for long; for whoever comes by now and then, since a server that has
-    /// nothing to do would hold them for ever.
+    /// Closes connections that have been idle for long. It must be called now and then: a server that has nothing to do would
+    /// hold them for ever.
     pub(crate) fn tidy(&self) {
         self.kept().tidy();
     }
@@ -241,7 +241,7 @@ fn no_answer() -> std::io::Error {
     std::io::Error::new(ErrorKind::TimedOut, "no answer in time")
 }
 
-/// Whether trying again may help: the server is starting, or has no connection free just now.
+/// Returns `true` if a later try may succeed: the server is starting, or has no connection free.
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => {
@@ -257,7 +257,7 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
-/// How to connect, with a session of one's own that gets this mark, or else through a pooler. Where the password is in a file,
+/// Options of a connection: of a session that gets this mark, or else through a pooler. Where the password is in a file,
 /// it is read now.
 fn connect_options(
     url: &DatabaseUrl,

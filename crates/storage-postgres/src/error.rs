@@ -1,4 +1,4 @@
-//! What can go wrong between the store and the database, and what of it a caller of the store trait is told.
+//! Errors between the store and the database, and their translation to errors of the store trait.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::url::DatabaseUrlError;
 
-/// Why a database cannot be opened as a store.
+/// An error in opening a database as a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The settings do not make sense.
+    /// The settings cannot be used.
     #[error(transparent)]
     Settings(#[from] DatabaseUrlError),
     /// The database cannot be reached, or refuses.
     #[error("cannot open the database: {reason}")]
     Unreachable {
-        /// Why, without secrets.
+        /// The reason, without secrets.
         reason: String,
         /// The failure beneath.
         #[source]
@@ -28,7 +28,7 @@ pub enum OpenError {
     },
 }
 
-/// A call's failure, before it is known which notebook it was for.
+/// An error of a call, without the notebook that the call was for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("there is no such notebook")]
@@ -55,24 +55,24 @@ pub(crate) enum Error {
     Settings(#[from] DatabaseUrlError),
     #[error("cannot connect to the database")]
     Connect(#[source] sqlx::Error),
-    /// The database answered and says no: nothing was changed.
+    /// The database answered with an error: nothing was changed.
     #[error("the database refuses")]
     Refused(#[source] Refusal),
     /// The statement was, or may have been, sent, and no answer came.
     #[error("the connection to the database was lost")]
     Lost(#[source] sqlx::Error),
-    /// As [`Self::Lost`]: the answer took longer than the database may take.
+    /// As [`Self::Lost`]: no answer came within the time that the database has.
     #[error("the database does not answer")]
     Silent,
-    /// The caller tries the same commit again, and never learned what became of it.
+    /// The caller repeats a commit whose outcome it never learned.
     #[error("an earlier try of the same change may have succeeded")]
     Unsettled,
-    /// Looking whether a statement of unknown outcome has happened did not tell.
+    /// A query for the outcome of a statement failed too.
     #[error("it is not known whether the change was stored")]
     Unknown(#[source] Box<Error>),
 }
 
-/// A definite no. Of what the database answered, only what holds no content: its details repeat whole rows.
+/// A definite error. It holds no details of the answer of the database, which repeat whole rows.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(
@@ -92,7 +92,7 @@ fn of(word: &str, name: Option<&str>) -> String {
 }
 
 impl Error {
-    /// Sorts what a statement's execution met: an answer of the database, or none.
+    /// Sorts an error in executing a statement: an answer of the database, or none.
     pub(crate) fn executing(error: sqlx::Error) -> Self {
         let answer = error.as_database_error().and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>());
         match (answer, &error) {
@@ -119,12 +119,12 @@ impl Error {
         }
     }
 
-    /// Whether the database is there and has too much to do.
+    /// Returns `true` if the database is there and has too much to do.
     pub(crate) fn is_overload(&self) -> bool {
         matches!(self, Self::NoTurn) || self.code().as_deref() == Some("53300")
     }
 
-    /// PostgreSQL's code, where it answered.
+    /// The code of PostgreSQL's answer, if there is one.
     fn code(&self) -> Option<String> {
         match self {
             Self::Refused(Refusal::Answer { code, .. }) => Some(code.clone()),
@@ -133,7 +133,7 @@ impl Error {
         }
     }
 
-    /// The code of a definite no.
+    /// The code of a definite error.
     #[cfg(test)]
     pub(crate) fn refusal(&self) -> Option<&str> {
         match self {
@@ -149,18 +149,17 @@ impl Error {
         matches!(self, Self::Refused(_)) && matches!(self.code().as_deref(), Some("42P05" | "26000"))
     }
 
-    /// Whether the connection's end cannot be trusted to be one that takes writes: it became read-only, as the old
-    /// server does after another one took over.
+    /// Returns `true` if the server has become read-only, as the old one does after a failover.
     pub(crate) fn is_read_only(&self) -> bool {
         matches!(self, Self::Refused(_)) && self.code().as_deref() == Some("25006")
     }
 
-    /// Whether a call may or may not have happened.
+    /// Returns `true` if the outcome of the call is not known.
     pub(crate) fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Silent)
     }
 
-    /// As the failure of a look, where nothing is in doubt: that a read was lost leaves no doubt either.
+    /// Converts an error of a read, whose outcome is never in doubt.
     pub(crate) fn of_look(self) -> Self {
         match self {
             Self::Lost(error) => Self::Connect(error),
@@ -169,7 +168,7 @@ impl Error {
         }
     }
 
-    /// For the caller: which notebook it was, and what was being done to it, as a verb.
+    /// Adds the notebook, and what was being done to it, as a verb.
     pub(crate) fn of(self, id: &NotebookId, verb: &str) -> StoreError {
         let id = id.clone();
         match self {
@@ -185,7 +184,7 @@ impl Error {
         }
     }
 
-    /// For a caller who loaded this notebook.
+    /// Converts an error of loading this notebook.
     pub(crate) fn of_load(self, id: &NotebookId) -> StoreError {
         match self {
             Self::Row { .. } => self.of(id, "load"),
@@ -193,7 +192,7 @@ impl Error {
         }
     }
 
-    /// For a caller who changed nothing, so that there is no outcome to be unsure of; `action` is a verb phrase.
+    /// Converts an error of a call that changes nothing, so that its outcome is never in doubt; `action` is a verb phrase.
     pub(crate) fn of_read(self, action: &str) -> StoreError {
         match self {
             Self::Lost(_) | Self::Silent => unavailable("the connection to the database was lost", self),
@@ -277,7 +276,7 @@ impl From<Error> for OpenError {
     }
 }
 
-/// PostgreSQL's code of an error that the database answered (appendix A of its manual).
+/// The code of an error that the database answered (appendix A of PostgreSQL's manual).
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }

@@ -1,4 +1,4 @@
-//! How the database is: whether it answers, and whether it takes writes, which is found out by writing.
+//! The health of the database: whether it answers, and whether it takes writes, which a write finds out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use crate::error::{Error, OpenError};
 use crate::pooling::Pooling;
 use crate::url::DatabaseUrl;
 
-/// How long reading may take, connecting included, and then writing: together less than the second that may be taken.
+/// Maximum time for reading, connecting included, and then for writing: together less than a second.
 const READING: Duration = Duration::from_millis(600);
 const WRITING: Duration = Duration::from_millis(300);
-/// How long of that connecting may take. Most of it: on a busy machine the server needs some hundred milliseconds to check a
-/// password, and a database that is slow to let us in is not away.
+/// Maximum time for connecting, most of that for reading: on a busy machine the server needs some hundred milliseconds to check
+/// a password, and a database that does so slowly is not away.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long what was found is told again: whoever asks more often, and anybody may, makes no more work.
+/// Time for which a result is returned again, so that clients that ask more often make no more work.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// A write like any other: it fails where those would.
+/// Writes a row, which fails where other writes fail.
 async fn write(db: &impl ConnectionTrait) -> Result<(), Error> {
     let update = OnConflict::column(Column::Id).update_column(Column::WrittenAt).to_owned();
     let row = [1.into(), Expr::current_timestamp()];
@@ -34,13 +34,13 @@ async fn write(db: &impl ConnectionTrait) -> Result<(), Error> {
     Ok(())
 }
 
-/// A read that any database answers.
+/// Reads something that any database answers.
 pub(crate) async fn ping(db: &impl ConnectionTrait) -> Result<(), Error> {
     db.query_one(&Query::select().expr(Expr::val(1)).to_owned()).await?;
     Ok(())
 }
 
-/// Looks at the database, at most once at a time, on a connection of its own where the store makes them, so that a database with
+/// A check of the database, one at a time. Where the store makes connections, it has one of its own, so that a database with
 /// much to do is not taken for one that is away.
 #[derive(Debug)]
 pub(crate) struct HealthMonitor {
@@ -55,12 +55,12 @@ impl HealthMonitor {
         Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?))))
     }
 
-    /// A monitor that looks at the database through this connection.
+    /// Makes a monitor that checks the database through this connection.
     pub(crate) fn on(connection: Connection) -> Self {
         Self { connection, last: Mutex::default() }
     }
 
-    /// Makes the connection now, so that the first look need not. That it fails is no matter: the look will tell.
+    /// Makes the connection before the first check. An error does not matter here: the check will meet it too.
     pub(crate) async fn prepare(&self) {
         let _ = ping(&self.connection).await;
     }
@@ -73,7 +73,7 @@ impl HealthMonitor {
         self.connection.close().await;
     }
 
-    /// How the database is, as of at most a second ago.
+    /// Returns the health of the database, at most a second old.
     pub(crate) async fn look(&self) -> Health {
         let mut last = self.last.lock().await;
         if let Some((at, health)) = &*last
@@ -93,12 +93,12 @@ async fn examine(db: &impl ConnectionTrait) -> Health {
     let read = tokio::time::timeout(READING, ping(db)).await;
     match read.unwrap_or(Err(Error::Silent)) {
         Ok(()) => {}
-        // It has too much to do for one more: it is there all the same.
+        // The database is there, and has too much to do for one more connection.
         Err(error @ Error::Connect(_)) if error.is_overload() => {
             log(&error, "the database takes no more connections");
             return THERE;
         }
-        // Whoever holds the store says why.
+        // The program that holds the store logs the reason.
         Err(Error::Held) => return AWAY,
         Err(error) => {
             log(&error, "the database does not answer");

@@ -1,4 +1,4 @@
-//! Commits of unknown outcome: what a store must remember to answer truly when they are repeated.
+//! Commits of unknown outcome, which a store must remember to answer their repetitions correctly.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quire_storage::{CommitId, Version};
 
-/// Commits of unknown outcome that are remembered. A caller tries again at once or not at all.
+/// Maximum number of commits of unknown outcome that are remembered. A caller repeats one at once or not at all.
 const MAX_REMEMBERED: usize = 1_024;
 
-/// What is known of the order of commits, and of those whose outcome is not known.
+/// The commits of unknown outcome, and the highest version seen.
 #[derive(Debug, Default)]
 pub(crate) struct UnresolvedCommits {
-    /// The highest version that the database has told of any notebook.
+    /// The highest version of any notebook that the database has returned.
     seen: AtomicI64,
     open: Mutex<VecDeque<(CommitId, Version)>>,
 }
@@ -27,13 +27,13 @@ pub(crate) struct Attempt {
 }
 
 impl UnresolvedCommits {
-    /// Takes note of a version that the database told.
+    /// Records a version that the database returned.
     pub(crate) fn saw(&self, version: Version) {
         self.seen.fetch_max(version.0, Ordering::SeqCst);
     }
 
-    /// Takes note of the version that a commit took. One below what was seen before means that the numbers have begun anew
-    /// further down, as after a failover to a server that lagged: then what was seen counts no more.
+    /// Records the version that a commit took. A version below the highest one seen means that the sequence continues from an
+    /// earlier state, as after a failover to a server that lagged: then the highest one seen is forgotten.
     pub(crate) fn took(&self, attempt: Attempt, version: Version) {
         if version <= attempt.above && !attempt.is_repeated {
             self.seen.store(version.0, Ordering::SeqCst);
@@ -42,14 +42,14 @@ impl UnresolvedCommits {
         }
     }
 
-    /// Before anything of a commit is sent.
+    /// Begins an attempt, before anything of the commit is sent.
     pub(crate) fn begin(&self, id: CommitId) -> Attempt {
         let earlier = self.open().iter().find(|(open, _)| *open == id).map(|(_, above)| *above);
         let now = Version(self.seen.load(Ordering::SeqCst));
         Attempt { above: earlier.unwrap_or(now), is_repeated: earlier.is_some() }
     }
 
-    /// After the last attempt: whether it is known what became of the commit.
+    /// Ends the last attempt; `is_known` says whether the outcome of the commit is known.
     pub(crate) fn end(&self, id: CommitId, attempt: Attempt, is_known: bool) {
         if is_known != attempt.is_repeated {
             return; // it is not among the open ones, and need not be; or is, and stays
