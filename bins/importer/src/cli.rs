@@ -1,24 +1,12 @@
 //! The command line.
 
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quire_config::DatabaseArgs;
 use quire_domain::UserId;
 use quire_transfer::{OnConflict, Secrets};
-
-use crate::outcome::Failure;
-
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) enum Parsed {
-    /// To run.
-    Run(Box<Command>),
-    /// To print this.
-    Text(String),
-}
 
 /// Moves notebooks from files into a database, proves that nothing is missing, and moves them back.
 ///
@@ -28,9 +16,9 @@ pub(crate) enum Parsed {
 #[derive(Debug, Parser)]
 #[command(name = "quire-import", version, after_help = EXIT_CODES)]
 #[expect(clippy::doc_markdown, reason = "the text is the help's")]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
 const EXIT_CODES: &str =
@@ -122,18 +110,6 @@ pub(crate) struct WorkArgs {
     pub(crate) json: bool,
 }
 
-/// Which database.
-#[derive(Args, Debug)]
-#[expect(clippy::doc_markdown, reason = "the text is the help's")]
-pub(crate) struct DatabaseArgs {
-    /// The database, in place of DATABASE_URL; without a password, which everybody on the machine could read here
-    #[arg(long, value_name = "URL", conflicts_with = "database_url_file")]
-    pub(crate) database_url: Option<String>,
-    /// A file that holds the URL, in place of DATABASE_URL
-    #[arg(long, value_name = "FILE")]
-    pub(crate) database_url_file: Option<PathBuf>,
-}
-
 /// A format of notebook files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FormatArg {
@@ -200,32 +176,4 @@ impl From<SecretsArg> for Secrets {
 
 fn user(text: &str) -> Result<UserId, String> {
     UserId::new(text).map_err(|error| error.to_string())
-}
-
-/// Reads the command line.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
-    let arguments: Vec<_> = arguments.into_iter().collect();
-    match Cli::try_parse_from(&arguments) {
-        Ok(cli) => Ok(Parsed::Run(Box::new(cli.command))),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            Ok(Parsed::Text(error.to_string()))
-        }
-        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Err(Failure::usage("no command is given; see quire-import --help"))
-        }
-        Err(error) => Err(Failure::usage(explained(&error, &arguments))),
-    }
-}
-
-/// Clap quotes what it does not understand. Where that may be a URL, with a password in it, its kind has to do.
-fn explained(error: &clap::Error, arguments: &[OsString]) -> String {
-    let secret = |argument: &OsString| {
-        let text = argument.to_string_lossy();
-        text.contains('@') || text.contains("://") || text.contains("password")
-    };
-    if arguments.iter().skip(1).any(secret) {
-        return format!("{}; see quire-import --help", error.kind());
-    }
-    let text = error.to_string();
-    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }

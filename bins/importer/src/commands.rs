@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use chrono::SecondsFormat;
-use quire_domain::Timestamp;
+use quire_config::Sources;
+use quire_domain::{SecretKeys, Timestamp};
 use quire_storage::NotebookStore;
 use quire_transfer::{Export, Import, Outcome, Secrets, Source, Summary, Verify};
 
-use crate::cli::{Command, DatabaseArgs, FilesArgs, FormatArg, WorkArgs};
+use crate::cli::{Command, FilesArgs, FormatArg, WorkArgs};
 use crate::database;
 use crate::destination::Destination;
 use crate::files::Files;
@@ -29,11 +30,11 @@ const VERIFY: &[Outcome] = &[
 const EXPORT: &[Outcome] = &[Outcome::Exported, Outcome::Unchanged, Outcome::Removed, Outcome::Failed];
 
 /// Runs a command.
-pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
+pub(crate) async fn run(command: Command, sources: &Sources) -> Result<Exit, Failure> {
     match command {
-        Command::Run { files, dry_run, verify, on_conflict, work, database } => {
-            let (source, store) = open(&files, &database, &work).await?;
-            let keys = database::keys()?;
+        Command::Run { files, dry_run, verify, on_conflict, work, .. } => {
+            let (source, store) = open(&files, sources, &work).await?;
+            let keys = keys(sources)?;
             let jobs = work.jobs.get();
             let mut screen = Screen::new(&work, if dry_run { "planning" } else { "importing" }, dry_run)?;
             let import = Import {
@@ -53,14 +54,14 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
             }
             Ok(exit.and(verified(Verify { store, source, keys, jobs }, next).await?))
         }
-        Command::Verify { files, work, database } => {
-            let (source, store) = open(&files, &database, &work).await?;
+        Command::Verify { files, work, .. } => {
+            let (source, store) = open(&files, sources, &work).await?;
             let screen = Screen::new(&work, "verifying", false)?;
-            verified(Verify { store, source, keys: database::keys()?, jobs: work.jobs.get() }, screen).await
+            verified(Verify { store, source, keys: keys(sources)?, jobs: work.jobs.get() }, screen).await
         }
-        Command::Export { to, user, format, secrets, work, database } => {
-            let from = database::open(&database, work.jobs.get()).await?;
-            let keys = database::keys()?;
+        Command::Export { to, user, format, secrets, work, .. } => {
+            let from = database::open(sources, work.jobs.get()).await?;
+            let keys = keys(sources)?;
             let secrets = Secrets::from(secrets);
             if secrets == Secrets::Plain && keys.is_none() {
                 return Err(Failure::usage("--secrets plain needs QUIRE_SECRET_KEY, to open what is sealed"));
@@ -101,14 +102,19 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
 
 async fn open(
     files: &FilesArgs,
-    database: &DatabaseArgs,
+    sources: &Sources,
     work: &WorkArgs,
 ) -> Result<(Arc<dyn Source>, Arc<dyn NotebookStore>), Failure> {
     let source: Arc<dyn Source> = match files.format {
         FormatArg::Json => Arc::new(Files::open(files)?),
         FormatArg::Ipynb => Arc::new(IpynbFiles::open(files)?),
     };
-    Ok((source, database::open(database, work.jobs.get()).await?))
+    Ok((source, database::open(sources, work.jobs.get()).await?))
+}
+
+/// The keys that connection strings are sealed with, if there are any.
+fn keys(sources: &Sources) -> Result<Option<Arc<SecretKeys>>, Failure> {
+    Ok(sources.secret_keys()?.map(Arc::new))
 }
 
 async fn verified(verify: Verify, mut screen: Screen) -> Result<Exit, Failure> {

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_domain::SecretKeys;
+use quire_config::Sources;
 use quire_migration::{Limits, STEPS};
-use quire_storage::NotebookStore;
-use quire_storage_postgres::settings::{self, Arguments};
+use quire_storage::{NotebookStore, error_chain};
 use quire_storage_postgres::{Options, PostgresNotebookStore};
 
-use crate::cli::DatabaseArgs;
-use crate::outcome::{Exit, Failure, chain};
+use crate::outcome::{Exit, Failure};
 
 /// Name of this program in the database's views.
 const APPLICATION_NAME: &str = "quire-import";
@@ -21,15 +19,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_mins(10);
 /// Maximum number of connections. More would make a database slower, and leave too few for its servers.
 const MAX_CONNECTIONS: u32 = 30;
 
-/// Opens the database that the command line or the environment names.
-pub(crate) async fn open(arguments: &DatabaseArgs, jobs: usize) -> Result<Arc<dyn NotebookStore>, Failure> {
-    let named = Arguments { url: arguments.database_url.as_deref(), url_file: arguments.database_url_file.as_deref() };
-    let url = settings::database_url(named, |name| std::env::var(name)).map_err(usage)?;
-    let url = url.ok_or_else(|| {
-        Failure::usage("no database is named: set DATABASE_URL, or give --database-url-file or --database-url")
-    })?;
+/// Opens the database that the options name.
+pub(crate) async fn open(sources: &Sources, jobs: usize) -> Result<Arc<dyn NotebookStore>, Failure> {
+    let url = sources.required_database_url()?;
     let limits = Limits::default();
-    let options = url.connect_options(APPLICATION_NAME).map_err(usage)?;
+    let options = url.connect_options(APPLICATION_NAME).map_err(|error| Failure::usage(error_chain(&error)))?;
     let patience = url.connect_timeout().unwrap_or(limits.connect);
     let mut connection = quire_migration::connect(&options, patience).await.map_err(Failure::of)?;
     let state = quire_migration::state(&mut connection, STEPS).await.map_err(Failure::of)?;
@@ -44,13 +38,4 @@ pub(crate) async fn open(arguments: &DatabaseArgs, jobs: usize) -> Result<Arc<dy
         ..Options::default()
     };
     Ok(Arc::new(PostgresNotebookStore::new(url, options).map_err(Failure::of)?))
-}
-
-/// The keys that connection strings are sealed with, if there are any.
-pub(crate) fn keys() -> Result<Option<Arc<SecretKeys>>, Failure> {
-    Ok(settings::secret_keys(|name| std::env::var(name)).map_err(usage)?.map(Arc::new))
-}
-
-fn usage(error: impl Into<anyhow::Error>) -> Failure {
-    Failure::usage(chain(&error.into()))
 }

@@ -14,22 +14,20 @@ mod screen;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::cli::Cli;
 use crate::outcome::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os()) {
-        Ok(cli::Parsed::Run(command)) => command,
-        Ok(cli::Parsed::Text(text)) => {
-            let _ = write!(io::stdout(), "{text}"); // whoever reads it may have seen enough
-            return Exit::Well.into();
-        }
-        Err(failure) => return failed(&failure),
+    let environment = Box::new(|name: &str| std::env::var(name));
+    let (cli, sources) = match quire_config::load::<Cli>(std::env::args_os(), environment) {
+        Ok(loaded) => loaded,
+        Err(error) => return error.report("quire-import"),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&Failure::new(Exit::Failed, format!("cannot start threads: {error}"))),
     };
-    match runtime.block_on(commands::run(*command)) {
+    match runtime.block_on(commands::run(cli.command, &sources)) {
         Ok(exit) => exit.into(),
         Err(failure) => failed(&failure),
     }

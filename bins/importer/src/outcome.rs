@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use quire_config::ConfigError;
+use quire_storage::error_chain;
 use quire_transfer::{Outcome, Summary};
 
 /// The exit codes, which `docs/migrating.md` lists.
@@ -65,7 +67,14 @@ impl Failure {
 
     /// Returns a failure with its causes, in one line.
     pub(crate) fn of(error: impl Into<anyhow::Error>) -> Self {
-        Self::new(Exit::Failed, chain(&error.into()))
+        let error: anyhow::Error = error.into();
+        Self::new(Exit::Failed, error_chain(error.as_ref()))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 
@@ -73,16 +82,4 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// An error with its causes, in one line. Some errors repeat their cause, which once is enough.
-pub(crate) fn chain(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1) {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-    }
-    text
 }

@@ -1,23 +1,9 @@
 //! The command line.
 
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
-use quire_storage_postgres::settings::may_be_secret;
-
-use crate::outcome::{Exit, Failure};
-
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) enum Parsed {
-    /// To run.
-    Run(Command),
-    /// To print this.
-    Text(String),
-}
+use clap::{Parser, Subcommand};
+use quire_config::DatabaseArgs;
 
 /// Brings a Quire database to the schema that the server needs.
 ///
@@ -26,9 +12,9 @@ pub(crate) enum Parsed {
 #[derive(Debug, Parser)]
 #[command(name = "quire-migrate", version, after_help = EXIT_CODES)]
 #[expect(clippy::doc_markdown, reason = "the text is the help's")]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done or current, 1 other failure, 2 usage, 3 refused, 4 behind, \
@@ -88,40 +74,4 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-}
-
-/// Which database.
-#[derive(Args, Debug)]
-#[expect(clippy::doc_markdown, reason = "the text is the help's")]
-pub(crate) struct DatabaseArgs {
-    /// The database, in place of DATABASE_URL; without a password, which everybody on the machine could read here
-    #[arg(long, value_name = "URL", conflicts_with = "database_url_file")]
-    pub(crate) database_url: Option<String>,
-    /// A file that holds the URL, in place of DATABASE_URL
-    #[arg(long, value_name = "FILE")]
-    pub(crate) database_url_file: Option<PathBuf>,
-}
-
-/// Reads the command line.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
-    let arguments: Vec<_> = arguments.into_iter().collect();
-    match Cli::try_parse_from(&arguments) {
-        Ok(cli) => Ok(Parsed::Run(cli.command)),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            Ok(Parsed::Text(error.to_string()))
-        }
-        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Err(Failure::new(Exit::Usage, "no command is given; see quire-migrate --help"))
-        }
-        Err(error) => Err(Failure::new(Exit::Usage, explained(&error, &arguments))),
-    }
-}
-
-/// Clap quotes what it does not understand. Where that may be a URL, with a password in it, its kind has to do.
-fn explained(error: &clap::Error, arguments: &[OsString]) -> String {
-    if arguments.iter().skip(1).any(|argument| may_be_secret(&argument.to_string_lossy())) {
-        return format!("{}; see quire-migrate --help", error.kind());
-    }
-    let text = error.to_string();
-    text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_owned()
 }

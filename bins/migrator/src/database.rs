@@ -1,13 +1,13 @@
 //! The database that the configuration names, and how to connect to it. This module prints no URL, because a URL may
 //! contain a password.
 
+use quire_config::Sources;
 use quire_migration::Limits;
-use quire_storage_postgres::settings::{self, Arguments};
-use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
+use quire_storage::error_chain;
+use quire_storage_postgres::{Options, PostgresNotebookStore};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::cli::DatabaseArgs;
-use crate::outcome::{Exit, Failure, chain};
+use crate::outcome::{Exit, Failure};
 
 /// Name of this program in the server's list of sessions.
 pub(crate) const APPLICATION_NAME: &str = "quire-migrate";
@@ -18,30 +18,22 @@ pub(crate) struct Target {
     pub(crate) limits: Limits,
 }
 
-/// The database that the arguments, or the environment, name.
-pub(crate) fn target(arguments: &DatabaseArgs) -> Result<Target, Failure> {
-    let url = url(arguments)?;
+/// The database that the options name.
+pub(crate) fn target(sources: &Sources) -> Result<Target, Failure> {
+    let url = sources.required_database_url()?;
     let mut limits = Limits::default();
     limits.connect = url.connect_timeout().unwrap_or(limits.connect);
-    let options = url.connect_options(APPLICATION_NAME).map_err(|error| usage(chain(&error)))?;
+    let options = url.connect_options(APPLICATION_NAME).map_err(|error| usage(&error))?;
     Ok(Target { options, limits })
 }
 
 /// Returns the store in that database, over one connection.
-pub(crate) fn store(arguments: &DatabaseArgs) -> Result<PostgresNotebookStore, Failure> {
+pub(crate) fn store(sources: &Sources) -> Result<PostgresNotebookStore, Failure> {
     let options = Options { application_name: APPLICATION_NAME.to_owned(), max_connections: 1, ..Options::default() };
-    PostgresNotebookStore::new(url(arguments)?, options).map_err(|error| usage(chain(&error)))
+    let url = sources.required_database_url()?;
+    PostgresNotebookStore::new(url, options).map_err(|error| usage(&error))
 }
 
-/// Its URL.
-pub(crate) fn url(arguments: &DatabaseArgs) -> Result<DatabaseUrl, Failure> {
-    let given = Arguments { url: arguments.database_url.as_deref(), url_file: arguments.database_url_file.as_deref() };
-    let url = settings::database_url(given, |name| std::env::var(name)).map_err(|error| usage(chain(&error)))?;
-    url.ok_or_else(|| {
-        usage("no database is named: set DATABASE_URL, or give --database-url-file or --database-url".to_owned())
-    })
-}
-
-fn usage(message: String) -> Failure {
-    Failure::new(Exit::Usage, message)
+fn usage(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::new(Exit::Usage, error_chain(error))
 }

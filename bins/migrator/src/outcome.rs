@@ -1,10 +1,11 @@
 //! Outcome of a command.
 
-use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use quire_config::ConfigError;
 use quire_migration::{MigrateError, SchemaState};
+use quire_storage::error_chain;
 
 /// The exit codes, which `docs/schema.md` lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Usage, error.to_string())
+    }
+}
+
 impl From<MigrateError> for Failure {
     fn from(error: MigrateError) -> Self {
         let exit = match &error {
@@ -71,20 +78,6 @@ impl From<MigrateError> for Failure {
             refusal if refusal.is_refusal() => Exit::Refused,
             _ => Exit::Failed,
         };
-        Self::new(exit, chain(&error))
+        Self::new(exit, error_chain(&error))
     }
-}
-
-/// An error with its causes, in one line. Some errors repeat their cause, which once is enough.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }

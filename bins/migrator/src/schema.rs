@@ -3,34 +3,35 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
+use quire_config::Sources;
 use quire_migration::{Progress, Report, STEPS, StepStatus};
 use sqlx::PgConnection;
 
-use crate::cli::{Command, DatabaseArgs};
+use crate::cli::Command;
 use crate::database::{self, Target};
 use crate::outcome::{Exit, Failure};
 use crate::{generation, reseal};
 
 /// Runs a command.
-pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
+pub(crate) async fn run(command: Command, sources: &Sources) -> Result<Exit, Failure> {
     match command {
         Command::Up { sql: true, .. } => {
             let _ = write!(io::stdout(), "{}", quire_migration::sql(STEPS));
             Ok(Exit::Done)
         }
-        Command::Up { sql: false, database } => {
-            let Target { options, limits } = database::target(&database)?;
+        Command::Up { sql: false, .. } => {
+            let Target { options, limits } = database::target(sources)?;
             Ok(tell(&quire_migration::up(&options, STEPS, &limits, &mut say_progress).await?))
         }
-        Command::Down { steps, database } => {
-            let Target { options, limits } = database::target(&database)?;
+        Command::Down { steps, .. } => {
+            let Target { options, limits } = database::target(sources)?;
             Ok(tell(&quire_migration::down(&options, STEPS, steps.get(), &limits, &mut say_progress).await?))
         }
-        Command::Status { database } => status(&mut connect(&database).await?).await,
-        Command::Fresh { yes, database } => fresh(&database::target(&database)?, yes).await,
-        Command::Reseal { database } => reseal::run(&database).await,
-        Command::NewGeneration { database } => generation::run(&database).await,
-        Command::Check { database } => check(&mut connect(&database).await?).await,
+        Command::Status { .. } => status(&mut connect(sources).await?).await,
+        Command::Fresh { yes, .. } => fresh(&database::target(sources)?, yes).await,
+        Command::Reseal { .. } => reseal::run(sources).await,
+        Command::NewGeneration { .. } => generation::run(sources).await,
+        Command::Check { .. } => check(&mut connect(sources).await?).await,
     }
 }
 
@@ -105,8 +106,8 @@ fn confirmed(loss: &str, database: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && answer.trim() == database
 }
 
-async fn connect(database: &DatabaseArgs) -> Result<PgConnection, Failure> {
-    let Target { options, limits } = database::target(database)?;
+async fn connect(sources: &Sources) -> Result<PgConnection, Failure> {
+    let Target { options, limits } = database::target(sources)?;
     Ok(quire_migration::connect(&options, limits.connect).await?)
 }
 

@@ -45,13 +45,13 @@ impl Application {
     pub(crate) async fn build(config: &Config) -> anyhow::Result<Self> {
         // Signals are handled before anything else, so that one during the start does not end the process in the middle
         // of something.
-        let told_to_stop = signals::listen(config.shutdown_timeout + CLOSE_TIMEOUT + END_TIMEOUT)
+        let told_to_stop = signals::listen(config.options.shutdown_timeout + CLOSE_TIMEOUT + END_TIMEOUT)
             .context("cannot wait for signals")?;
         let Opened { notebooks, users, waiting } = store::open(config).await?;
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
         }
-        if config.read_only {
+        if config.options.read_only {
             tracing::warn!("read-only: every request that would change a notebook is refused");
         }
         let service =
@@ -67,7 +67,7 @@ impl Application {
         actix_web::rt::spawn(async move { keys.warm_up().await }); // a slow issuer delays nothing
         let api = Api::new(service.clone(), settings(config, authenticator));
         let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
-        let shutdown_timeout = config.shutdown_timeout;
+        let shutdown_timeout = config.options.shutdown_timeout;
         Ok(Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout })
     }
 
@@ -119,9 +119,9 @@ fn options(config: &Config) -> quire_service::Options {
         budgets: connections.map_or_else(Budgets::default, Budgets::for_store_calls),
         keys: config.secret_keys.clone(),
         plain_connections,
-        quota: config.quota,
-        memory_bytes: config.memory_bytes,
-        read_only: config.read_only,
+        quota: config.options.quota(),
+        memory_bytes: config.options.memory_bytes(),
+        read_only: config.options.read_only,
         ..Default::default()
     }
 }
@@ -129,13 +129,13 @@ fn options(config: &Config) -> quire_service::Options {
 fn settings(config: &Config, authenticator: Authenticator) -> Settings {
     Settings {
         authenticator,
-        request_limit: config.request_limit,
-        trusted_proxies: config.trusted_proxies,
-        allowed_origins: config.allowed_origins.clone(),
-        body_timeout: config.body_timeout,
-        request_timeout: config.request_timeout,
-        sockets: config.sockets.clone(),
-        user_requests: (config.max_connections / 4).max(MIN_USER_REQUESTS),
+        request_limit: config.options.request_limit(),
+        trusted_proxies: config.options.trusted_proxies,
+        allowed_origins: config.options.allowed_origins.clone(),
+        body_timeout: config.options.body_timeout,
+        request_timeout: config.options.request_timeout,
+        sockets: config.options.sockets(),
+        user_requests: (config.options.max_connections / 4).max(MIN_USER_REQUESTS),
         body_bytes: Settings::BODY_BYTES,
         response_bytes: Settings::RESPONSE_BYTES,
     }

@@ -16,6 +16,7 @@ use tokio::net::TcpSocket;
 use crate::config::Config;
 use crate::connection::{Connection, TimeLimits};
 use crate::connection_limiter::ConnectionLimiter;
+use crate::options::Options;
 
 /// Time-out for a client to close a connection that the server has ended.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,21 +36,21 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
     let listener = socket.listen(BACKLOG)?.into_std()?;
     let address = listener.local_addr()?;
 
-    let connections = config.max_connections / config.workers;
+    let connections = config.options.max_connections / config.options.workers();
     let server = Server::build()
-        .workers(config.workers)
+        .workers(config.options.workers())
         .max_concurrent_connections(connections)
         // Requests have been awaited before the server is told to stop.
         .shutdown_timeout(1)
         .disable_signals();
     let stopping = server.graceful_shutdown_signal();
-    let (api, config) = (api.clone(), config.clone());
-    let send_limit = u32::try_from(config.send_timeout.as_millis()).unwrap_or(u32::MAX);
+    let (api, options) = (api.clone(), config.options.clone());
+    let send_limit = u32::try_from(options.send_timeout.as_millis()).unwrap_or(u32::MAX);
     let server = server.listen("http", listener, move || {
         let stopping = stopping.clone();
         let app = api.app().into_factory().map_err(|error| error.error_response());
         let http = HttpService::build()
-            .keep_alive(config.keep_alive)
+            .keep_alive(options.keep_alive)
             .client_request_timeout(Duration::ZERO) // the connection has a limit of its own
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .graceful_shutdown_signal(move || {
@@ -62,7 +63,7 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
             .local_addr(address)
             .h1(map_config(app, |()| AppConfig::default()));
         let limiter = ConnectionLimiter::new(connections);
-        let limits = TimeLimits { silence: silence(&config), head: config.head_timeout, send: config.send_timeout };
+        let limits = TimeLimits { silence: silence(&options), head: options.head_timeout, send: options.send_timeout };
         fn_service(move |stream: TcpStream| {
             let limiter = limiter.clone();
             async move {
@@ -82,6 +83,6 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
 
 /// Returns the maximum time for which a working connection can be silent: waiting for a request, and all of its parts,
 /// which are signing in, opening a notebook, and writing it as a file.
-fn silence(config: &Config) -> Duration {
-    config.keep_alive + config.head_timeout + config.body_timeout + 3 * config.request_timeout
+fn silence(options: &Options) -> Duration {
+    options.keep_alive + options.head_timeout + options.body_timeout + 3 * options.request_timeout
 }

@@ -4,16 +4,17 @@ mod application;
 mod config;
 mod connection;
 mod connection_limiter;
-mod keys;
 mod listening;
+mod memory;
+mod options;
 mod send_deadline;
+mod sign_in;
 mod signals;
-mod sources;
 mod store;
 mod waiting;
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::panic;
 use std::process::ExitCode;
 
@@ -22,40 +23,31 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::application::Application;
-use crate::config::{Command, Config, LogFormat};
-
-/// The exit code of a process that cannot start as it was configured.
-const USAGE: u8 = 2;
+use crate::config::Config;
+use crate::options::LogFormat;
 
 fn main() -> ExitCode {
-    let config = match Config::load(std::env::args_os(), |name| std::env::var(name)) {
-        Ok(Command::Run(config)) => config,
-        Ok(Command::Print(text)) => {
-            return match write!(io::stdout(), "{text}") {
-                // Whoever reads it may have seen enough.
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => failed(&error, ExitCode::FAILURE),
-                _ => ExitCode::SUCCESS,
-            };
-        }
-        Err(refusal) => return failed(&refusal, ExitCode::from(USAGE)),
+    let config = match Config::load(std::env::args_os(), Box::new(|name| std::env::var(name))) {
+        Ok(config) => config,
+        Err(error) => return error.report("quire-server"),
     };
     start_logging(&config);
     log_panics();
     // Writer tasks of notebooks run on this runtime. With several threads, a busy one delays no other.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&format_args!("cannot start threads: {error}"), ExitCode::FAILURE),
+        Err(error) => return failed(&format_args!("cannot start threads: {error}")),
     };
     match System::with_tokio_rt(|| runtime).block_on(run(&config)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&format_args!("{error:#}"), ExitCode::FAILURE),
+        Err(error) => failed(&format_args!("{error:#}")),
     }
 }
 
 /// Prints on standard error why the process ends; a failure to print is ignored.
-fn failed(why: &dyn Display, code: ExitCode) -> ExitCode {
+fn failed(why: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "quire-server: {why}");
-    code
+    ExitCode::FAILURE
 }
 
 async fn run(config: &Config) -> anyhow::Result<()> {
@@ -65,11 +57,11 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 fn start_logging(config: &Config) {
     // The HTTP library logs an error when a client sends an invalid request: anybody could fill the log with that. A
     // filter that names the library takes precedence over this one.
-    let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.log));
+    let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.options.log));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());
     // The calls of the store have spans, at the level `debug`: each that the filter lets through is a line, with its time.
     let lines = lines.with_span_events(FmtSpan::CLOSE);
-    match config.log_format {
+    match config.options.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }

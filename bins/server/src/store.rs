@@ -43,8 +43,8 @@ pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
 }
 
 fn open_directory(config: &Config) -> anyhow::Result<Opened> {
-    let store = JsonNotebookStore::open(&config.notebooks_dir, quire_storage_json::Options::default())?;
-    tracing::info!(directory = %config.notebooks_dir.display(), "using file storage");
+    let store = JsonNotebookStore::open(&config.options.notebooks_dir, quire_storage_json::Options::default())?;
+    tracing::info!(directory = %config.options.notebooks_dir.display(), "using file storage");
     if config.secret_keys.is_none() {
         tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
     }

@@ -23,7 +23,6 @@ mod pooling;
 mod reseal;
 mod rows;
 mod search;
-pub mod settings;
 mod store;
 mod text;
 mod unresolved;

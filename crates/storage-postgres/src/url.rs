@@ -1,8 +1,9 @@
 //! The URL of the database, and the password that may come from elsewhere.
 //!
-//! sqlx could parse URLs too, but it logs the values of keys that it does not know, its errors repeat parts of the text,
-//! and a special character that somebody forgot to encode moves parts of the password into host or database name,
-//! from where they reach logs. Here a text with two readings is refused, and no error repeats any of it.
+//! `url` and sqlx parse it. They would accept a special character that somebody forgot to encode, which moves parts of the
+//! password into the host or the database's name, from where they reach logs; sqlx logs the values of parameters that it does
+//! not know, and its errors repeat parts of the text. So a text with two readings, or with a parameter that is not known, is
+//! refused before they see it, and no error repeats any of it.
 
 use std::fmt;
 use std::fs;
@@ -11,13 +12,16 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use url::{Host, ParseError, Url};
 
 pub use error::DatabaseUrlError;
-use keys::{Keys, ssl_mode};
+use parameters::{Parameters, SSL_MODES, ssl_mode};
 
 mod error;
-mod keys;
+mod parameters;
 #[cfg(test)]
 mod tests;
 
@@ -62,15 +66,13 @@ const SYSTEM_FILES: [&str; 4] = [
 /// `Debug` shows user, host, port and database only.
 #[derive(Clone)]
 pub struct DatabaseUrl {
-    user: String,
+    /// All but what [`connect_options`](Self::connect_options) adds.
+    options: PgConnectOptions,
     password: Option<PasswordSource>,
-    host: String,
-    port: u16,
-    database: String,
-    keys: Keys,
+    parameters: Parameters,
 }
 
-/// Where a password comes from. `Debug` does not show it.
+/// The source of a password. `Debug` does not show it.
 #[derive(Clone)]
 pub enum PasswordSource {
     /// The password itself.
@@ -80,46 +82,59 @@ pub enum PasswordSource {
 }
 
 impl DatabaseUrl {
-    /// Reads a URL; blanks around it do not count.
+    /// Parses a URL, without blanks around it.
     ///
     /// # Errors
-    /// When it is not one, or has more than one reading.
+    /// When the text is not a URL of a database, or has more than one reading.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").ok_or(DatabaseUrlError::Scheme)?;
         if !SCHEMES.contains(&scheme) {
             return Err(DatabaseUrlError::Scheme);
         }
-        refuse_ambiguous(text, text.len() - rest.len())?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user_info, address) = authority.split_once('@').unwrap_or(("", authority));
-        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
-        let (host, port) = split_address(address)?;
-        let keys = Keys::parse(query)?;
-        let database = decode(database, "database name")?;
-        let user = decode(user, "user name")?;
-        for (part, value) in [("user", &user), ("database", &database)] {
-            if value.is_empty() {
+        let authority = text.len() - rest.len();
+        refuse_ambiguous(text, authority)?;
+        // `url` wants a host where there is a user.
+        let address = text.find('@').map_or(authority, |at| at + 1);
+        let has_host = !text[address..].is_empty() && !text[address..].starts_with([':', '/', '?']);
+        let (before, after) = text.split_at(address);
+        let mut url =
+            Url::parse(&format!("{before}{}{after}", if has_host { "" } else { DEFAULT_HOST })).map_err(|error| {
+                DatabaseUrlError::Invalid { part: if error == ParseError::InvalidPort { "port" } else { "host" } }
+            })?;
+        let parameters = parameters::parse(url.query().unwrap_or_default())?;
+        let database = url.path().strip_prefix('/').unwrap_or_default();
+        for (part, value) in [("user", url.username()), ("database", database)] {
+            if decode(value, part)?.is_empty() {
                 return Err(DatabaseUrlError::Missing { part });
             }
         }
-        let password = decode(password, "password")?;
-        let password = if password.is_empty() { None } else { Some(PasswordSource::Text(password)) };
-        let host = match (decode(host, "host")?, &keys.host) {
-            (host, None) if host.is_empty() => DEFAULT_HOST.to_owned(),
-            (host, Some(other)) if host.is_empty() => other.clone(),
-            (_, Some(_)) => return Err(DatabaseUrlError::Repeated { key: "host" }),
-            (host, None) => host,
+        let password = decode(url.password().unwrap_or_default(), "password")?;
+        let password = Some(password).filter(|password| !password.is_empty()).map(PasswordSource::Text);
+        let host = match (url.host(), parameters.get("host")) {
+            (_, Some(_)) if has_host => return Err(DatabaseUrlError::Repeated { key: "host" }),
+            (_, Some(host)) => host.clone(),
+            (Some(Host::Ipv6(address)), None) => address.to_string(),
+            (host, None) => decode(&host.map(|host| host.to_string()).unwrap_or_default(), "host")?,
         };
-        if !is_host(&host) {
+        let is_name = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        if !(host.starts_with('/') || host.parse::<Ipv6Addr>().is_ok() || is_name(&host)) {
             return Err(DatabaseUrlError::Invalid { part: "host" });
         }
-        Ok(Self { user, password, host, port, database, keys })
+        let port = url.port().unwrap_or(DEFAULT_PORT);
+        if port == 0 {
+            return Err(DatabaseUrlError::Invalid { part: "port" });
+        }
+        // What sqlx reads: the user, the database, and these parameters. With a password it looks for none elsewhere.
+        let read = ["sslcert", "sslkey", "options"].into_iter().filter_map(|key| Some((key, parameters.get(key)?)));
+        url.query_pairs_mut().clear().extend_pairs(read);
+        let options = url.set_password(Some("unused")).map(|()| PgConnectOptions::from_url(&url));
+        let Ok(Ok(options)) = options else { return Err(DatabaseUrlError::Scheme) };
+        Ok(Self { options: options.host(&host).port(port), password, parameters })
     }
 
-    /// Whether a text that may be a URL may hold a password, so that it does not belong on a command line, which other
-    /// users of the machine can read. In doubt it may.
+    /// Returns `true` if a text may hold a password, so that it does not belong on a command line, which other users of the
+    /// machine can read. The text need not be a URL; in doubt it may hold one.
     #[must_use]
     pub fn may_hold_password(text: &str) -> bool {
         // A text that does not parse is refused anyway; this is about which complaint helps.
@@ -127,13 +142,13 @@ impl DatabaseUrl {
         Self::parse(text).map_or_else(|_| suspicious(), |url| url.has_password())
     }
 
-    /// Whether there is a password, in the URL or given to [`with_password`](Self::with_password).
+    /// Returns `true` if there is a password, in the URL or given to [`with_password`](Self::with_password).
     #[must_use]
     pub fn has_password(&self) -> bool {
         self.password.is_some()
     }
 
-    /// Takes the password from elsewhere, whatever the URL says.
+    /// Replaces the URL's password.
     #[must_use]
     pub fn with_password(mut self, password: PasswordSource) -> Self {
         self.password = Some(password);
@@ -142,52 +157,57 @@ impl DatabaseUrl {
 
     /// Returns `true` if the host is the folder of a Unix socket.
     fn is_socket(&self) -> bool {
-        self.host.starts_with('/')
+        self.options.get_host().starts_with('/')
     }
 
-    /// Whether a pooler in transaction mode stands before the database. Where the URL does not say so, the store finds out.
+    /// Returns `true` if the URL says that a pooler in transaction mode stands before the database. Where it does not, the store
+    /// finds out.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
-        self.keys.pgbouncer
+        self.parameters.get("pgbouncer").is_some_and(|value| value == "true")
     }
 
-    /// How long connecting may take, if the URL says so.
+    /// Maximum time for connecting, if the URL sets one.
     #[must_use]
     pub fn connect_timeout(&self) -> Option<Duration> {
-        self.keys.connect_timeout
+        // Nought is no limit for libpq; here it is the usual one.
+        let seconds = self.parameters.get("connect_timeout")?.parse().ok()?;
+        Some(Duration::from_secs(seconds)).filter(|timeout| !timeout.is_zero())
     }
 
-    /// Checks that the files for TLS that the URL names can be read, which connecting does not tell apart from a server that is
+    /// Checks that the URL's files for TLS can be read. A connection that fails for want of one looks like a server that is
     /// away.
     ///
     /// # Errors
     /// When one cannot be read.
     pub fn check_files(&self) -> Result<(), DatabaseUrlError> {
-        let Keys { ssl_root_cert, ssl_cert, ssl_key, .. } = &self.keys;
         if self.is_socket() {
             return Ok(());
         }
-        let ssl_root_cert = &ssl_root_cert.as_deref().map(root_certificates).transpose()?;
-        for (key, file) in [("sslrootcert", ssl_root_cert), ("sslcert", ssl_cert), ("sslkey", ssl_key)] {
-            if let Some(file) = file {
-                fs::File::open(file).map_err(|source| DatabaseUrlError::File { key, source })?;
-            }
+        for key in ["sslrootcert", "sslcert", "sslkey"] {
+            let Some(file) = self.parameters.get(key) else { continue };
+            let file = if key == "sslrootcert" { &root_certificates(file)? } else { file };
+            fs::File::open(file).map_err(|source| DatabaseUrlError::File { key, source })?;
         }
         Ok(())
     }
 
-    /// How to connect; `application_name` holds unless the URL names another. A password in a file is read again.
+    /// Options of a new connection. `application_name` counts unless the URL names another. A password in a file is read again.
     ///
     /// The `Debug` of what is returned shows the password: never print it.
     ///
     /// # Errors
     /// When the password's file cannot be read or is empty, or `PGSSLMODE` counts and is not valid.
     pub fn connect_options(&self, application_name: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
-        let root = self.keys.ssl_root_cert.clone().or_else(|| std::env::var(SSL_ROOT_VARIABLE).ok());
+        let parameter = |key| self.parameters.get(key).map(String::as_str);
+        let root = parameter("sslrootcert").map(str::to_owned).or_else(|| std::env::var(SSL_ROOT_VARIABLE).ok());
         let is_system = root.as_deref() == Some(SYSTEM);
-        let ssl_mode = match (self.keys.ssl_mode, std::env::var_os(SSL_MODE_VARIABLE)) {
+        let ssl_mode = match (parameter("sslmode").and_then(ssl_mode), std::env::var_os(SSL_MODE_VARIABLE)) {
             (Some(mode), _) => mode,
-            (None, Some(mode)) => ssl_mode(SSL_MODE_VARIABLE, mode.to_str().unwrap_or_default())?,
+            (None, Some(mode)) => mode
+                .to_str()
+                .and_then(ssl_mode)
+                .ok_or(DatabaseUrlError::Value { key: SSL_MODE_VARIABLE, expected: SSL_MODES })?,
             (None, None) if is_system => PgSslMode::VerifyFull,
             (None, None) => PgSslMode::Prefer,
         };
@@ -208,40 +228,24 @@ impl DatabaseUrl {
             PgSslMode::Require if root.is_some() => PgSslMode::VerifyCa,
             other => other,
         };
-        // Each setter below also overrides what sqlx took from the environment. Without a password it would send an empty one too.
+        // Without a password sqlx would send an empty one too.
         let password = self.password.as_ref().map(PasswordSource::read).transpose()?.unwrap_or_default();
-        let mut options = PgConnectOptions::new_without_pgpass()
-            .host(&self.host)
-            .port(self.port)
-            .username(&self.user)
-            .password(&password)
-            .database(&self.database)
-            .ssl_mode(ssl_mode)
-            .application_name(self.keys.application_name.as_deref().unwrap_or(application_name));
-        if let Some(file) = &root {
-            options = options.ssl_root_cert(file);
-        }
-        if let Some(file) = &self.keys.ssl_cert {
-            options = options.ssl_client_cert(file);
-        }
-        if let Some(file) = &self.keys.ssl_key {
-            options = options.ssl_client_key(file);
-        }
-        if !self.keys.options.is_empty() {
-            options = options.options(self.keys.options.iter().map(|(name, value)| (name, value)));
-        }
-        Ok(options)
+        let options = self.options.clone().password(&password).ssl_mode(ssl_mode);
+        let options = options.application_name(parameter("application_name").unwrap_or(application_name));
+        Ok(match &root {
+            Some(file) => options.ssl_root_cert(file),
+            None => options,
+        })
     }
 }
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { user, host, port, database, .. } = self;
         f.debug_struct("DatabaseUrl")
-            .field("user", user)
-            .field("host", host)
-            .field("port", port)
-            .field("database", database)
+            .field("user", &self.options.get_username())
+            .field("host", &self.options.get_host())
+            .field("port", &self.options.get_port())
+            .field("database", &self.options.get_database().unwrap_or_default())
             .finish_non_exhaustive()
     }
 }
@@ -282,7 +286,7 @@ fn root_certificates(value: &str) -> Result<String, DatabaseUrlError> {
         .ok_or_else(|| DatabaseUrlError::File { key: "sslrootcert", source: ErrorKind::NotFound.into() })
 }
 
-/// Refuses what would make some readers cut the text elsewhere. The scheme is so many bytes long.
+/// Refuses a text that parsers split in different ways. Its scheme, with `://`, is `scheme` bytes long.
 fn refuse_ambiguous(text: &str, scheme: usize) -> Result<(), DatabaseUrlError> {
     let first = |characters: &[char]| text[scheme..].find(characters).map_or(text.len(), |index| scheme + index);
     let (authority_end, query_start) = (first(&['/', '?']), first(&['?']));
@@ -293,6 +297,8 @@ fn refuse_ambiguous(text: &str, scheme: usize) -> Result<(), DatabaseUrlError> {
             // The one that ends the user's name and password; a later one shows that one of them was not encoded.
             '@' => Some(index) != at || index > authority_end,
             '/' => index > authority_end && index < query_start,
+            // `url` ends a port with it, and some parsers a host.
+            '\\' => at.is_some_and(|at| index > at) && index < authority_end,
             '%' => !text[index + 1..].bytes().take(2).filter(u8::is_ascii_hexdigit).count().eq(&2),
             _ => character.is_whitespace() || character.is_control(),
         };
@@ -303,47 +309,9 @@ fn refuse_ambiguous(text: &str, scheme: usize) -> Result<(), DatabaseUrlError> {
     Ok(())
 }
 
-/// Host and port, of which both may be missing; the host may be an IPv6 address in brackets.
-fn split_address(address: &str) -> Result<(&str, u16), DatabaseUrlError> {
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or(DatabaseUrlError::Invalid { part: "host" })?;
-            host.parse::<Ipv6Addr>().map_err(|_parse| DatabaseUrlError::Invalid { part: "host" })?;
-            (host, port)
-        }
-        None => address.split_at(address.find(':').unwrap_or(address.len())),
-    };
-    let invalid = DatabaseUrlError::Invalid { part: "port" };
-    let port = match port.strip_prefix(':') {
-        None if port.is_empty() => DEFAULT_PORT,
-        Some("") => DEFAULT_PORT,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => match digits.parse() {
-            Ok(0) | Err(_) => return Err(invalid),
-            Ok(port) => port,
-        },
-        _ => return Err(invalid),
-    };
-    Ok((host, port))
-}
-
-/// A name, an address, or the folder of a socket.
-fn is_host(host: &str) -> bool {
-    host.starts_with('/')
-        || host.parse::<Ipv6Addr>().is_ok()
-        || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-}
-
-/// Decodes `%41`; that each `%` is followed by two digits was seen before.
+/// Decodes `%41`.
 fn decode(text: &str, part: &'static str) -> Result<String, DatabaseUrlError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, escape)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        let (digits, after) = escape.split_at_checked(2).ok_or(DatabaseUrlError::Invalid { part })?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_parse| DatabaseUrlError::Invalid { part })?);
-        rest = after;
-    }
-    bytes.extend_from_slice(rest.as_bytes());
     // The protocol ends texts with NUL.
-    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).ok_or(DatabaseUrlError::NotText { part })
+    let text = percent_decode_str(text).decode_utf8().ok().filter(|text| !text.contains('\0'));
+    text.map(Into::into).ok_or(DatabaseUrlError::NotText { part })
 }

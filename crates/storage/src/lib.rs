@@ -17,6 +17,7 @@ mod call;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod error_chain;
 mod ext;
 #[cfg(feature = "conformance")]
 mod faulty;
@@ -34,6 +35,7 @@ mod users;
 
 pub use call::Call;
 pub use error::StoreError;
+pub use error_chain::error_chain;
 pub use ext::NotebookStoreExt;
 #[cfg(feature = "conformance")]
 pub use faulty::{Faults, Faulty};

@@ -1,6 +1,5 @@
 //! Errors that end a transfer early.
 
-use std::error::Error;
 use std::io;
 
 use quire_storage::StoreError;
@@ -27,18 +26,4 @@ pub enum TransferError {
     /// A task of this crate panicked.
     #[error("a part of the program failed: {0}")]
     Broken(String),
-}
-
-/// Returns an error with its causes in one clause. A cause that its error already repeats appears once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }

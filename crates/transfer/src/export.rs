@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use quire_domain::{NotebookId, SecretKeys, Timestamp, UserId};
-use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError, Version};
+use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError, Version, error_chain};
 
 use crate::TransferError;
 use crate::connection::{self, Secrets};
-use crate::error::chain;
 use crate::line::{Line, Outcome, ProgressObserver, Summary};
 use crate::pipeline::{Job, Pipeline, Worked};
 use crate::stored::{Trouble, patiently};
@@ -171,7 +170,7 @@ impl Export {
             if !wanted {
                 let (outcome, reason) = match self.to.delete(&id).await {
                     Ok(()) | Err(StoreError::NotFound { .. }) => (Outcome::Removed, None),
-                    Err(error) => (Outcome::Failed, Some(chain(&error))),
+                    Err(error) => (Outcome::Failed, Some(error_chain(&error))),
                 };
                 pipeline.tell_now(&line(id, outcome, reason))?;
             }

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use quire_domain::{Notebook, NotebookId};
-use quire_storage::{NotebookStore, StoreError, StoredDigest};
+use quire_storage::{NotebookStore, StoreError, StoredDigest, error_chain};
 
 use crate::TransferError;
-use crate::error::chain;
 
 /// Time for which a call is retried if the store is overloaded or unavailable.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -25,7 +24,7 @@ impl Trouble {
     pub(crate) fn of(which: &'static str, error: StoreError) -> Self {
         match error {
             StoreError::Unavailable { .. } => Self::All(TransferError::Store { which, source: error }),
-            other => Self::One(chain(&other)),
+            other => Self::One(error_chain(&other)),
         }
     }
 }

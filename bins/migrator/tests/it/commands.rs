@@ -201,7 +201,10 @@ async fn the_database_is_named_in_one_of_three_ways() {
     for (ended, said) in [
         (status(&[], &[]), "no database is named"),
         (status(&[], &[("DATABASE_URL", "")]), "no database is named"),
-        (status(&["--database-url-file", "/nowhere/url"], &[]), "cannot read the file that --database-url-file names"),
+        (
+            status(&["--database-url-file", "/nowhere/url"], &[]),
+            "cannot read the file that the flag --database-url-file names",
+        ),
         (status(&["--database-url", database.url()], &[]), "--database-url holds a password"),
         (status(&["--database-url", &bare, "--database-url-file", url_file], &[]), "cannot be used with one or more"),
         (
@@ -214,7 +217,10 @@ async fn the_database_is_named_in_one_of_three_ways() {
         ),
         (Ended::from(migrator(&[]).output().unwrap()), "no command is given"),
         (Ended::from(migrator(&["upp"]).output().unwrap()), "unrecognized subcommand 'upp'"),
-        (Ended::from(migrator(&["down", "--steps", "0"]).output().unwrap()), "invalid value '0'"),
+        (
+            Ended::from(migrator(&["down", "--steps", "0"]).output().unwrap()),
+            "Invalid steps \"0\" from the flag --steps: ",
+        ),
     ] {
         assert_eq!(ended.code, Some(2), "{ended:?}");
         assert!(ended.err.starts_with("quire-migrate: ") && ended.err.contains(said), "{said}: {ended:?}");

@@ -1,4 +1,10 @@
+use std::env::VarError;
+use std::ffi::OsStr;
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, CommandFactory as _};
 
 use super::*;
 
@@ -8,16 +14,22 @@ type Variables<'a> = &'a [(&'a str, &'a str)];
 /// Loads a configuration from flags and variables.
 fn load(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
     let arguments = ["quire-server"].iter().chain(flags).map(OsString::from);
-    let variable = |name: &str| match variables.iter().find(|(key, _)| *key == name) {
-        Some((_, "\u{fffd}")) => Err(VarError::NotUnicode(OsString::new())), // stands for what is no text
-        Some((_, value)) => Ok((*value).to_owned()),
+    let variables: Vec<_> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment = move |name: &str| match variables.iter().find(|(key, _)| key == name) {
+        Some((_, value)) if value == "\u{fffd}" => Err(VarError::NotUnicode(OsString::new())), // stands for what is no text
+        Some((_, value)) => Ok(value.clone()),
         None => Err(VarError::NotPresent),
     };
-    match Config::load(arguments, variable) {
-        Ok(Command::Run(config)) => Ok(*config),
-        Ok(Command::Print(text)) => Err(text),
-        Err(refusal) => Err(refusal.to_string()),
-    }
+    Config::load(arguments, Box::new(environment)).map_err(|error| error.to_string())
+}
+
+/// The options, each with its key in the file and its variables.
+fn options() -> Vec<(Arg, String, Vec<String>)> {
+    let described = |arg: &Arg| {
+        let variables = arg.get_env().and_then(OsStr::to_str).unwrap().split(" or ").map(str::to_owned).collect();
+        (arg.clone(), arg.get_long().unwrap().replace('-', "_"), variables)
+    };
+    Options::command().get_arguments().map(described).collect()
 }
 
 /// Who every request is.
@@ -40,39 +52,46 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 #[test]
 fn the_defaults_are_those_of_the_contract() {
     let config = load(&[], &[]).unwrap();
-    assert_eq!(config.notebooks_dir, PathBuf::from("./notebooks"));
+    assert_eq!(config.options.notebooks_dir, PathBuf::from("./notebooks"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
     assert_eq!(dev_user(&config), "local");
-    assert!(config.request_limit.is_some());
-    assert_eq!(config.allowed_origins, ["http://localhost:3000", "http://localhost:5173"]);
-    assert_eq!(config.keep_alive, Duration::from_secs(75));
-    assert!(config.workers >= 1);
-    assert!(config.memory_bytes >= 16 * 1024 * 1024);
-    assert_eq!(load(&["--memory-mib", "300"], &[]).unwrap().memory_bytes, 300 * 1024 * 1024);
+    assert!(config.options.request_limit().is_some());
+    assert_eq!(config.options.allowed_origins, ["http://localhost:3000", "http://localhost:5173"]);
+    assert_eq!(config.options.keep_alive, Duration::from_secs(75));
+    assert!(config.options.workers() >= 1);
+    assert!(config.options.memory_bytes() >= 16 * 1024 * 1024);
+    assert_eq!(load(&["--memory-mib", "300"], &[]).unwrap().options.memory_bytes(), 300 * 1024 * 1024);
 }
 
 #[test]
 fn the_default_file_holds_the_defaults() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config.default.toml");
-    let debug = |config: Config| format!("{config:?}");
+    let debug = |mut config: Config| {
+        config.options.config = None;
+        format!("{config:?}")
+    };
     assert_eq!(debug(load(&["--config", path], &[]).unwrap()), debug(load(&[], &[]).unwrap()));
     let text = fs::read_to_string(path).unwrap();
-    for key in crate::keys::KEYS {
-        assert!(text.contains(&format!("\n{} = ", key.name)), "{} is missing", key.name);
-        assert!(text.contains(key.variables[0]), "{} is missing", key.variables[0]);
+    for (_, key, variables) in options().into_iter().filter(|(_, key, _)| key != "config") {
+        assert!(text.contains(&format!("\n{key} = ")), "{key} is missing");
+        assert!(text.contains(&variables[0]), "{} is missing", variables[0]);
     }
 }
 
 #[test]
 fn the_documentation_names_every_key() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md")).unwrap();
-    for key in crate::keys::KEYS.iter().chain([&crate::keys::FILE]) {
-        let row = text.lines().find(|line| line.starts_with(&format!("| `--{}`", key.flag)));
-        let row = row.unwrap_or_else(|| panic!("no row for --{}", key.flag));
-        for variable in key.variables {
+    for (arg, key, variables) in options() {
+        let flag = arg.get_long().unwrap();
+        let row = text.lines().find(|line| line.starts_with(&format!("| `--{flag}`")));
+        let row = row.unwrap_or_else(|| panic!("no row for --{flag}"));
+        for variable in variables {
             assert!(row.contains(&format!("`{variable}`")), "{row}");
         }
-        assert!(row.contains(key.default), "{row}");
+        assert!(key == "config" || row.contains(&format!("| `{key}` |")), "{row}");
+        for default in arg.get_default_values() {
+            assert!(row.contains(default.to_str().unwrap()), "{row}");
+        }
     }
 }
 
@@ -81,7 +100,7 @@ fn flags_go_before_variables_before_the_file_before_the_defaults() {
     let (_dir, path) = file("port = 1\ndev_user = 'file'\nlog = 'warn'\n");
     let all = [("QUIRE_CONFIG", path.as_str()), ("QUIRE_PORT", "2"), ("PORT", "3"), ("QUIRE_DEV_USER", "variable")];
     let config = load(&["--port", "4"], &all).unwrap();
-    assert_eq!((config.listen.port(), &*dev_user(&config), &*config.log), (4, "variable", "warn"));
+    assert_eq!((config.listen.port(), &*dev_user(&config), &*config.options.log), (4, "variable", "warn"));
     assert_eq!(load(&[], &all).unwrap().listen.port(), 2);
     assert_eq!(load(&[], &[("PORT", "3"), ("QUIRE_CONFIG", &path)]).unwrap().listen.port(), 3);
     assert_eq!(load(&["--config", &path], &[]).unwrap().listen.port(), 1);
@@ -91,9 +110,9 @@ fn flags_go_before_variables_before_the_file_before_the_defaults() {
 #[test]
 fn origins_are_a_list_with_commas_or_in_the_file_a_list() {
     let config = load(&[], &[("ALLOWED_ORIGINS", " http://a:1 ,https://b.example,, ")]).unwrap();
-    assert_eq!(config.allowed_origins, ["http://a:1", "https://b.example"]);
+    assert_eq!(config.options.allowed_origins, ["http://a:1", "https://b.example"]);
     let (_dir, path) = file("allowed_origins = ['http://a:1', 'https://b.example']");
-    assert_eq!(load(&["--config", &path], &[]).unwrap().allowed_origins, config.allowed_origins);
+    assert_eq!(load(&["--config", &path], &[]).unwrap().options.allowed_origins, config.options.allowed_origins);
 }
 
 #[test]
@@ -126,7 +145,7 @@ fn the_database_is_named_without_showing_a_password() {
 
 #[test]
 fn there_are_never_more_workers_than_connections() {
-    let workers = |flags| load(flags, &[]).unwrap().workers;
+    let workers = |flags| load(flags, &[]).unwrap().options.workers();
     assert_eq!(workers(&["--workers=512"]), 512);
     assert_eq!(workers(&["--workers=8", "--max-connections=3"]), 3);
     assert_eq!(workers(&["--max-connections=1"]), 1);
@@ -185,7 +204,8 @@ fn development_mode_is_refused_beside_clerk() {
 
 #[test]
 fn requests_are_limited_unless_told_otherwise() {
-    let limit = |flags: &[&str]| load(flags, &[]).unwrap().request_limit.map(|l| (l.per_second.get(), l.burst.get()));
+    let limit =
+        |flags: &[&str]| load(flags, &[]).unwrap().options.request_limit().map(|l| (l.per_second.get(), l.burst.get()));
     assert_eq!(limit(&[]), Some((500, 5_000)));
     assert_eq!(limit(&["--requests-per-second=3", "--requests-burst=4"]), Some((3, 4)));
     assert_eq!(limit(&["--requests-per-second=0"]), None);
@@ -193,7 +213,9 @@ fn requests_are_limited_unless_told_otherwise() {
 
 #[test]
 fn what_a_user_keeps_is_limited_unless_told_otherwise() {
-    let quota = |flags: &[&str]| load(flags, &[]).map(|config| (config.quota.notebooks, config.quota.bytes)).unwrap();
+    let quota = |flags: &[&str]| {
+        load(flags, &[]).map(|config| (config.options.quota().notebooks, config.options.quota().bytes)).unwrap()
+    };
     assert_eq!(quota(&[]), (Some(10_000), Some(10 << 30)));
     assert_eq!(quota(&["--user-notebooks=3", "--user-bytes=0"]), (Some(3), None));
 }
@@ -311,9 +333,10 @@ fn what_is_invalid_in_the_file_is_named_by_line() {
 #[test]
 fn help_explains_every_key() {
     let help = load(&["--help"], &[]).unwrap_err();
-    for key in crate::keys::KEYS.iter().chain([&crate::keys::FILE]) {
-        let value = if key.switch { format!("[=<{}>]", key.value) } else { format!(" <{}>", key.value) };
-        assert!(help.contains(&format!("--{}{value}", key.flag)), "{}", key.name);
-        assert!(help.contains(key.variables[0]), "{}", key.name);
+    for (arg, key, variables) in options() {
+        let value = &arg.get_value_names().unwrap()[0];
+        let value = if arg.get_num_args().is_some() { format!("[=<{value}>]") } else { format!(" <{value}>") };
+        assert!(help.contains(&format!("--{}{value}", arg.get_long().unwrap())), "{key}: {help}");
+        assert!(help.contains(&variables[0]), "{key}");
     }
 }

@@ -12,9 +12,10 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use quire_domain::Revision;
 use quire_service::ChangedSince;
+use quire_storage::error_chain;
 
 pub(crate) use code::Code;
-pub(crate) use text::{Chain, sentence};
+pub(crate) use text::sentence;
 
 /// An error response. The middleware writes its body and logs it.
 #[derive(Debug)]
@@ -118,8 +119,8 @@ impl Problem {
     }
 
     /// Returns the chain of causes, for the log.
-    pub(crate) fn chain(&self) -> Option<Chain<'_>> {
-        self.cause.as_deref().map(|cause| Chain(cause))
+    pub(crate) fn chain(&self) -> Option<String> {
+        self.cause.as_deref().map(|cause| error_chain(cause))
     }
 }
 

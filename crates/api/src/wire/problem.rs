@@ -100,7 +100,7 @@ mod tests {
         let body = String::from_utf8(problem_body(&problem, "r-1")).unwrap();
         assert!(!body.contains("secret") && !body.contains("demo"), "{body}");
         assert!(body.contains(r#""request_id":"r-1""#), "{body}");
-        let chain = problem.chain().unwrap().to_string();
+        let chain = problem.chain().unwrap();
         assert_eq!(chain, "the notebook store failed to read notebook demo: /secret/place");
     }
 }

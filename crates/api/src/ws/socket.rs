@@ -135,7 +135,7 @@ pub(crate) fn unwritable(error: serde_json::Error) -> End {
 /// Returns the end of a socket that has this problem, and logs it.
 pub(crate) fn failed(problem: &Problem) -> End {
     let message = problem.to_string();
-    let failure = problem.chain().map(|chain| chain.to_string());
+    let failure = problem.chain();
     match problem.status_code() {
         _ if problem.name() == "shutting_down" => End::restart(),
         StatusCode::TOO_MANY_REQUESTS => {

@@ -1,8 +1,8 @@
-//! Why a URL is refused.
+//! Errors of a database's URL.
 
-use super::keys::Keys;
+use super::parameters::names;
 
-/// Why there is no way to connect. No message holds any part of the URL but the names of known keys.
+/// An error in a database's URL, or in what it names. No message holds any part of the URL but the names of known parameters.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseUrlError {
@@ -38,22 +38,22 @@ pub enum DatabaseUrlError {
         /// Which part of the URL.
         part: &'static str,
     },
-    /// A key is unknown. It is not repeated, because it may be a part of a password that was not encoded.
-    #[error("parameter {number} of the database's URL is not known; known are: {}", Keys::NAMES.join(", "))]
+    /// A parameter is unknown. It is not repeated, because it may be a part of a password that was not encoded.
+    #[error("parameter {number} of the database's URL is not known; known are: {}", names())]
     UnknownKey {
         /// Which parameter, counted from 1.
         number: usize,
     },
-    /// A key is there twice, by itself or by another name.
+    /// A parameter is there twice, by itself or by another name.
     #[error("the database's URL sets `{key}` twice")]
     Repeated {
-        /// The key.
+        /// The parameter.
         key: &'static str,
     },
-    /// A known key or variable has a value that it does not take.
+    /// A known parameter or variable has a value that it does not take.
     #[error("the value of `{key}` is not valid: it must be {expected}")]
     Value {
-        /// The key, or the environment variable.
+        /// The parameter, or the environment variable.
         key: &'static str,
         /// What it takes.
         expected: &'static str,
@@ -61,7 +61,7 @@ pub enum DatabaseUrlError {
     /// A file that the URL names cannot be read.
     #[error("the file that `{key}` of the database's URL names cannot be read")]
     File {
-        /// The key.
+        /// The parameter.
         key: &'static str,
         /// Why.
         source: std::io::Error,

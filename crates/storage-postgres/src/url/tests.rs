@@ -182,7 +182,7 @@ fn keys_reach_the_connection() {
     let options = options(url);
     assert_eq!(options.get_application_name(), Some("a b"));
     let set = options.get_options().unwrap();
-    assert!(set.ends_with(r"-c search_path=x\ y -c jit=off"), "{set}");
+    assert!(set.ends_with(r"-c search_path=x\ y --jit=off"), "{set}");
     let shown = format!("{options:?}");
     assert!(["/ca.pem", "/c.pem", "/k.pem"].iter().all(|file| shown.contains(file)), "{shown}");
     assert_eq!(parsed(url).connect_timeout(), Some(Duration::from_secs(7)));
@@ -240,6 +240,8 @@ fn parts_that_say_nothing_clear_are_refused() {
         "postgres://me@db:65536/notes",
         "postgres://me@db:0/notes",
         "postgres://me@db:+1/notes",
+        "postgres://me@db:\\/notes",
+        "postgres://me@db\\more/notes",
         "postgres://me@[::1/notes",
         "postgres://me@[::1]6000/notes",
         "postgres://me@[db]/notes",

@@ -134,15 +134,9 @@ impl fmt::Debug for Failure {
 }
 
 /// Any error becomes a failure, with all that lies beneath it.
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut explanation = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            explanation = format!("{explanation}: {cause}");
-            source = cause.source();
-        }
-        Self(explanation)
+        Self(crate::error_chain(&error))
     }
 }
 

@@ -1,62 +1,69 @@
-//! The keys that connection strings are sealed with. They come from the environment alone: everybody on the machine can
-//! read the flags of a process, and a configuration file is shown around.
+//! The keys that connection strings are sealed with.
 
-use std::env::VarError;
+use std::fs;
 
 use quire_domain::{SecretKey, SecretKeys};
+use quire_storage_postgres::PasswordSource;
 
-use super::{SettingsError, given};
+use crate::{ConfigError, Sources};
 
-/// The keys: `QUIRE_SECRET_KEY`, and `QUIRE_SECRET_KEY_OLD` while things are still sealed with that. With `_FILE` at the
-/// end, each names a file to read. `variable` looks one up in the environment.
-///
-/// # Errors
-/// When there is something that is no key.
-pub fn secret_keys(variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<SecretKeys>, SettingsError> {
-    let current = secret_key("QUIRE_SECRET_KEY", "QUIRE_SECRET_KEY_FILE", &variable)?;
-    let old = secret_key("QUIRE_SECRET_KEY_OLD", "QUIRE_SECRET_KEY_OLD_FILE", &variable)?;
-    match current {
-        Some(current) => Ok(Some(SecretKeys { current, old })),
-        None if old.is_some() => Err(SettingsError::OldKeyAlone),
-        None => Ok(None),
-    }
-}
-
-fn secret_key(
-    name: &'static str,
-    file_name: &'static str,
-    variable: impl Fn(&str) -> Result<String, VarError>,
-) -> Result<Option<SecretKey>, SettingsError> {
-    let (origin, text) = match (given(name, &variable)?, given(file_name, &variable)?) {
-        (None, None) => return Ok(None),
-        (Some(text), None) => (format!("the variable {name}"), text),
-        (None, Some(file)) => {
-            let read = std::fs::read_to_string(file);
-            let text = read.map_err(|source| SettingsError::SecretKeyFile { file_name, source })?;
-            (format!("the file that the variable {file_name} names"), text)
+impl Sources {
+    /// The keys: `QUIRE_SECRET_KEY`, and `QUIRE_SECRET_KEY_OLD` while something may still be sealed with that. With `_FILE`
+    /// at its end, each names a file to read.
+    ///
+    /// # Errors
+    /// When what is there is no key, or an old key is there alone.
+    pub fn secret_keys(&self) -> Result<Option<SecretKeys>, ConfigError> {
+        let current = self.secret_key("QUIRE_SECRET_KEY", "QUIRE_SECRET_KEY_FILE")?;
+        let old = self.secret_key("QUIRE_SECRET_KEY_OLD", "QUIRE_SECRET_KEY_OLD_FILE")?;
+        match current {
+            Some(current) => Ok(Some(SecretKeys { current, old })),
+            None if old.is_some() => {
+                Err(ConfigError::settings("there is an old secret key but no current one: set QUIRE_SECRET_KEY too"))
+            }
+            None => Ok(None),
         }
-        (Some(_), Some(_)) => return Err(SettingsError::Twice { name, file_name }),
-    };
-    SecretKey::parse(&text).map(Some).map_err(|source| SettingsError::SecretKey { origin, source })
+    }
+
+    fn secret_key(&self, name: &str, file_name: &str) -> Result<Option<SecretKey>, ConfigError> {
+        let (place, text) = match self.secret(name, file_name)? {
+            None => return Ok(None),
+            Some(PasswordSource::Text(text)) => (format!("the variable {name}"), text),
+            Some(PasswordSource::File(file)) => {
+                let place = format!("the file that the variable {file_name} names");
+                // The file is not named: its name may be the key that somebody put there.
+                let text = fs::read_to_string(file)
+                    .map_err(|error| ConfigError::settings(format_args!("cannot read {place}: {error}")))?;
+                (place, text)
+            }
+        };
+        SecretKey::parse(&text).map(Some).map_err(|error| {
+            ConfigError::settings(format_args!(
+                "the secret key in {place} is not valid; `openssl rand -base64 32` makes one: {error}"
+            ))
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::env::VarError;
+
     use super::*;
 
     const ONE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const TWO: &str = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
     fn load(variables: &[(&str, &str)]) -> Result<Option<SecretKeys>, String> {
-        let variable = |name: &str| match variables.iter().find(|(key, _)| *key == name) {
-            Some((_, "\u{fffd}")) => Err(VarError::NotUnicode("hunter2".into())), // stands for what is no text
-            Some((_, value)) => Ok((*value).to_owned()),
+        let variables: HashMap<String, String> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let sources = Sources::of(move |name: &str| match variables.get(name).map(String::as_str) {
+            Some("\u{fffd}") => Err(VarError::NotUnicode("hunter2".into())), // stands for what is no text
+            Some(value) => Ok(value.to_owned()),
             None => Err(VarError::NotPresent),
-        };
-        secret_keys(variable).map_err(|refusal| match std::error::Error::source(&refusal) {
-            Some(source) => format!("{refusal}: {source}"),
-            None => refusal.to_string(),
-        })
+        });
+        sources.secret_keys().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -112,7 +119,7 @@ mod tests {
             ),
         ] {
             let refusal = load(variables).unwrap_err();
-            assert_eq!(refusal, sentence);
+            assert_eq!(refusal, format!("The settings cannot be used: {sentence}."));
             assert!(!refusal.contains("hunter") && !refusal.contains(&ONE[..8]));
         }
     }

@@ -9,7 +9,7 @@ const UNKNOWN_MIB: usize = 2 * 1024;
 
 /// The MiB that the process may use: the least of the machine's memory, the limits of its control groups and the limit of
 /// its address space.
-pub(super) fn available_mib() -> usize {
+pub(crate) fn available_mib() -> usize {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let group = |path: &Path| fs::read_to_string(path).unwrap_or_default();
     let least = [

@@ -1,30 +1,27 @@
 //! Who may use the server: the choice between development mode and Clerk, and what hangs on it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::num::NonZeroU32;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use quire_api::{Authenticator, ClerkKeys, ClerkSettings, InvalidClerk, RequestLimit};
-use quire_domain::{NotebookId, UserId};
+use quire_api::{Authenticator, ClerkKeys, ClerkSettings, InvalidClerk};
+use quire_config::{ConfigError, Origin, Sources, Written};
 
-use super::{number, switch};
-use crate::sources::{Refusal, Setting, Sources};
+use crate::options::{DEFAULT_DEV_USER, Options};
 
 /// The settings of which one is enough for sign-in to be wanted.
 const CLERK: [&str; 4] = ["clerk_issuer", "clerk_publishable_key", "clerk_jwks_url", "clerk_jwt_key"];
 
-/// Who says who is calling.
-pub(super) fn authenticator(sources: &Sources, allowed_origins: &[String]) -> Result<Authenticator, Refusal> {
-    // Checked either way, so that a mistake does not wait for the day when the setting counts.
-    let user = sources.get("dev_user", user)?;
-    let party_may_be_missing = sources.get("clerk_missing_azp", switch)?;
+/// The check of who is calling.
+pub(crate) fn authenticator(options: &Options, sources: &Sources) -> Result<Authenticator, ConfigError> {
     let Some((name, clerk)) = CLERK.iter().find_map(|name| Some((name, sources.written(name)?))) else {
-        return Ok(Authenticator::development(user));
+        return Ok(Authenticator::development(options.dev_user.clone()));
     };
-    if let Some(Setting { origin, .. }) = sources.asked_for("dev_user") {
+    // A copy of the default file asks for nothing.
+    let is_default = |user: &&Written| matches!(user.origin, Origin::File { .. }) && user.text == DEFAULT_DEV_USER;
+    if let Some(Written { origin, .. }) = sources.written("dev_user").filter(|user| !is_default(user)) {
         let (what, by) = (format!("dev_user from {origin}"), format!("{name} from {}", clerk.origin));
-        return Err(Refusal(format!(
+        return Err(ConfigError::Invalid(format!(
             "Invalid {what}: with sign-in, which {by} asks for, no request may be taken for one of somebody who has not \
              signed in, so leave one of the two out."
         )));
@@ -37,8 +34,8 @@ pub(super) fn authenticator(sources: &Sources, allowed_origins: &[String]) -> Re
     let settings = ClerkSettings {
         issuer: issuer(sources)?,
         keys,
-        authorized_parties: allowed_origins.to_vec(),
-        party_may_be_missing,
+        authorized_parties: options.allowed_origins.clone(),
+        party_may_be_missing: options.clerk_missing_azp,
     };
     Authenticator::clerk(settings).map_err(|error| {
         let key = match error {
@@ -46,17 +43,17 @@ pub(super) fn authenticator(sources: &Sources, allowed_origins: &[String]) -> Re
             InvalidClerk::Pem => "clerk_jwt_key",
             _ => "clerk_issuer",
         };
-        let from = sources.written(key).map(|Setting { origin, .. }| format!(" from {origin}"));
-        Refusal(format!("Invalid {key}{}: {error}.", from.unwrap_or_default()))
+        let from = sources.written(key).map(|Written { origin, .. }| format!(" from {origin}"));
+        ConfigError::Invalid(format!("Invalid {key}{}: {error}.", from.unwrap_or_default()))
     })
 }
 
-fn issuer(sources: &Sources) -> Result<String, Refusal> {
+fn issuer(sources: &Sources) -> Result<String, ConfigError> {
     if let Some(issuer) = sources.written("clerk_issuer") {
         return Ok(issuer.text.clone());
     }
-    let Some(Setting { text, origin }) = sources.written("clerk_publishable_key") else {
-        return Err(Refusal(
+    let Some(Written { text, origin }) = sources.written("clerk_publishable_key") else {
+        return Err(ConfigError::Invalid(
             "Missing clerk_issuer: sign-in is configured, but not whose tokens are taken; set CLERK_ISSUER, or \
              CLERK_PUBLISHABLE_KEY, which names the issuer."
                 .to_owned(),
@@ -64,7 +61,7 @@ fn issuer(sources: &Sources) -> Result<String, Refusal> {
     };
     // Not repeated: what was taken for the publishable key may be the secret one.
     let must = "it must be the publishable key from Clerk's dashboard, pk_live_… or pk_test_…";
-    issuer_of(text).ok_or_else(|| Refusal(format!("Invalid clerk_publishable_key from {origin}: {must}.")))
+    issuer_of(text).ok_or_else(|| ConfigError::Invalid(format!("Invalid clerk_publishable_key from {origin}: {must}.")))
 }
 
 /// The issuer that a publishable key names: behind its prefix, the host and a dollar sign in base64.
@@ -78,18 +75,8 @@ fn issuer_of(key: &str) -> Option<String> {
     Some(format!("https://{host}"))
 }
 
-/// How many requests a user may make.
-pub(super) fn request_limit(sources: &Sources) -> Result<Option<RequestLimit>, Refusal> {
-    let count = |name, least| {
-        let count = sources.get(name, |text| number(text, least, 1_000_000))?;
-        Ok(u32::try_from(count).ok().and_then(NonZeroU32::new))
-    };
-    let (per_second, burst) = (count("requests_per_second", 0)?, count("requests_burst", 1)?);
-    Ok(per_second.zip(burst).map(|(per_second, burst)| RequestLimit { per_second, burst }))
-}
-
 /// An address that only this machine reaches, and that requests may name as their host.
-pub(super) fn loopback(text: &str) -> Result<IpAddr, String> {
+pub(crate) fn loopback(text: &str) -> Result<IpAddr, String> {
     let address = named(text).map_err(|_name| "it must be 127.0.0.1, ::1 or localhost".to_owned())?;
     if [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&address) {
         return Ok(address);
@@ -106,18 +93,11 @@ pub(super) fn loopback(text: &str) -> Result<IpAddr, String> {
 }
 
 /// Any address of this machine.
-pub(super) fn address(text: &str) -> Result<IpAddr, String> {
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     named(text)
         .map_err(|_name| "it must be an address of this machine, such as 0.0.0.0 for all, or localhost".to_owned())
 }
 
 fn named(text: &str) -> Result<IpAddr, std::net::AddrParseError> {
     if text == "localhost" { Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { text.parse() }
-}
-
-fn user(text: &str) -> Result<UserId, String> {
-    let user = UserId::new(text).map_err(|error| error.to_string())?;
-    // Both are made for every user, so their ids must fit too.
-    NotebookId::blank_of(&user).map_err(|error| format!("its notebook blank-{text} could not exist: {error}"))?;
-    Ok(user)
 }
