@@ -42,8 +42,8 @@ pub(crate) fn analyse(code: &str) -> Analysis {
             analysis.reads = names.into_iter().map(|name| Read { name, deferred: false }).collect();
         }
         Shape::Python { start, writes, reads_only } => {
-            // The code after a cell magic is again a cell.
-            let body = Source::of(&cell.text[start..]);
+            // The code after a cell magic is again a cell. Without one, it is this cell, from which the prefixes are gone.
+            let body = if start == 0 { Source::whole(&cell.text) } else { Source::of(&cell.text[start..]) };
             analyse_flush(&body.text, &writes, MAX_MAGICS, &mut analysis, &mut findings);
             for finding in &mut findings {
                 finding.offset = bom + cell.original(start + body.original(finding.offset));

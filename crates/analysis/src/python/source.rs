@@ -19,10 +19,11 @@ impl<'a> Source<'a> {
         let first = first_line(code);
         let is_indented = first.starts_with([' ', '\t']);
         let second = lines(&code[offset_in(code, first) + first.len()..]).next().unwrap_or_default();
-        let has_doctest = code.contains(">>>");
+        // Looking for one byte costs next to nothing, and few cells have it.
+        let has_doctest = code.contains('>') && code.contains(">>>");
         let has_prompts = [first, second].map(str::trim_start).into_iter().any(|line| ipython_prompt(line) > 0);
         if !is_indented && !has_doctest && !has_prompts {
-            return Self { text: code.into(), cuts: Vec::new() };
+            return Self::whole(code);
         }
         let mut lines: Vec<Line<'_>> = lines(code).map(|line| Line { rest: line, cut: 0, in_string: false }).collect();
         dedent(&mut lines);
@@ -35,6 +36,11 @@ impl<'a> Source<'a> {
             }
         }
         Self::joined(&lines)
+    }
+
+    /// Code of which nothing is removed.
+    pub(super) fn whole(code: &'a str) -> Self {
+        Self { text: code.into(), cuts: Vec::new() }
     }
 
     fn joined(lines: &[Line<'_>]) -> Self {
@@ -101,7 +107,7 @@ fn first_line(code: &str) -> &str {
 
 /// Returns the length of a prompt of `IPython` before a line: `In [1]: `, or dots and a colon.
 fn ipython_prompt(line: &str) -> usize {
-    let rest = line.trim_start_matches("[nav] ").trim_start_matches("[ins] ");
+    let rest = without_prefixes(without_prefixes(line, "[nav] "), "[ins] ");
     let rest = rest.strip_prefix(' ').filter(|rest| rest.starts_with("In [")).unwrap_or(rest);
     if let Some(numbered) = rest.strip_prefix("In [") {
         let after = numbered.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -116,6 +122,14 @@ fn ipython_prompt(line: &str) -> usize {
         return 0;
     }
     colon.strip_prefix(':').map_or(0, |code| line.len() - code.strip_prefix(' ').unwrap_or(code).len())
+}
+
+/// Removes a prefix as often as it is there. `trim_start_matches` prepares a search, which takes longer than the rest of a short cell.
+fn without_prefixes<'a>(mut line: &'a str, prefix: &str) -> &'a str {
+    while let Some(rest) = line.strip_prefix(prefix) {
+        line = rest;
+    }
+    line
 }
 
 /// Returns the length of Python's own prompt before a line, which may be indented.
