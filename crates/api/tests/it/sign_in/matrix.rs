@@ -58,7 +58,7 @@ fn strangers(issuer: &Issuer) -> Vec<(&'static str, Option<String>)> {
     let bearer = [
         ("garbage", "garbage".to_owned()),
         ("expired", signed(header(), with(claims(), json!({"exp": seconds(-60)})))),
-        ("not yet valid", signed(header(), with(claims(), json!({"nbf": seconds(60)})))),
+        ("not yet valid", signed(header(), with(claims(), json!({"nbf": seconds(3_600)})))),
         ("alg none", none),
         ("HS256 with the public key", confused),
         ("a stranger's signature", stranger),
