@@ -115,7 +115,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // A first request that has arrived is answered, even when the limiter needed the place before it was read.
+        // A first request that has arrived whole is answered, even if the limiter needed its place before it was read.
         if self.handle.is_hung_up() && self.handle.has_begun() {
             return Poll::Ready(Ok(())); // as at the end of the client's stream
         }

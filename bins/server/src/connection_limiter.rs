@@ -52,7 +52,8 @@ impl ConnectionLimiter {
                 (Reverse(of_source.get(source).copied()), connection.has_begun(), *since)
             };
             if let Some((.., connection)) = waiting.iter().min_by_key(|waiting| rank(waiting)) {
-                connection.cut_off();
+                // The response to a first request that has just arrived is sent whole.
+                if connection.has_begun() { connection.cut_off() } else { connection.hang_up() }
             }
         }
         connections.push(handle.clone());

@@ -11,7 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{NotebookId, UserId};
-use quire_service::{Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError};
+use quire_service::{Expected, IdempotentOutcome, NotebookService, RequestContext, RequestKey, ServiceError};
 use quire_storage::{IdempotencyKey, RequestDigest};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -85,30 +85,29 @@ fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
 
 impl Keyed {
     /// Returns the user and the key, now that the body has been read.
-    fn request(self) -> (UserId, Option<RequestKey>) {
+    fn context(self) -> RequestContext {
         let key = self.key.map(|Key { name, mut wanted, body }| {
             add(&mut wanted, &body.get().unwrap_or_default());
             RequestKey { key: name, request: RequestDigest(wanted.finalize().into()) }
         });
-        (self.user, key)
+        RequestContext { user: self.user, key }
     }
 }
 
 impl AppState {
     /// Waits for a call that changes something. The call goes on beyond the time limit. A retry of a request with a key gets the
-    /// recorded outcome instead. `call` gets the service and the user.
+    /// recorded outcome instead. `call` gets the service, and the context to make its change with.
     pub(crate) async fn idempotent<T, F>(
         &self,
         keyed: Keyed,
-        call: impl FnOnce(NotebookService, UserId) -> F + Send + 'static,
+        call: impl FnOnce(NotebookService, RequestContext) -> F + Send + 'static,
     ) -> Result<IdempotentOutcome<T>, Problem>
     where
         T: DeserializeOwned + Send + 'static,
         F: Future<Output = Result<T, Problem>> + Send + 'static,
     {
-        let (user, key) = keyed.request();
-        let caller = user.clone();
-        self.change(self.service.idempotent(&user, key, |service| call(service, caller))).await
+        let service = self.service.clone();
+        self.change(self.service.idempotent(keyed.context(), |context| call(service, context))).await
     }
 
     /// Does the same as [`Self::idempotent`] for a change of a notebook that may have a condition on the revision.
@@ -117,16 +116,16 @@ impl AppState {
         keyed: Keyed,
         id: NotebookId,
         (matched, expected_revision, merge): (IfMatch, Option<ExpectedRevision>, Option<bool>),
-        call: impl FnOnce(NotebookService, UserId, NotebookId, Expected) -> F + Send + 'static,
+        call: impl FnOnce(NotebookService, RequestContext, NotebookId, Expected) -> F + Send + 'static,
     ) -> Result<IdempotentOutcome<T>, Problem>
     where
         T: DeserializeOwned + Send + 'static,
         F: Future<Output = Result<T, ServiceError>> + Send + 'static,
     {
-        self.idempotent(keyed, move |service, user| async move {
+        self.idempotent(keyed, move |service, context| async move {
             // Checked in here, because a retry no longer meets it.
-            let precondition = matched.with(&service, (&user, &id), expected_revision, merge).await?;
-            let outcome = call(service, user, id, precondition.expected).await;
+            let precondition = matched.with(&service, (&context.user, &id), expected_revision, merge).await?;
+            let outcome = call(service, context, id, precondition.expected).await;
             outcome.map_err(|error| precondition.map_problem(error.into()))
         })
         .await

@@ -1,5 +1,6 @@
-//! The cells of a notebook in their order, cheap to clone: a clone shares every chunk that is not changed.
+//! The cells of a notebook in their order and by id, cheap to clone: a clone shares every chunk that is not changed.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::{Cell, CellId, OrderKey};
@@ -8,44 +9,44 @@ use crate::{Cell, CellId, OrderKey};
 /// 10,000 cells clones by counting up some hundred references.
 const CHUNK: usize = 128;
 
-/// Cells sorted by order key, then id.
+/// Cells sorted by order key, then id; and the same cells sorted by id, so that finding one looks at few.
 #[derive(Clone, Debug, Default)]
 pub struct Cells {
-    /// None is empty.
-    chunks: Vec<Arc<Vec<Arc<Cell>>>>,
-    len: usize,
+    ordered: Chunks,
+    by_id: Chunks,
 }
 
 impl Cells {
     /// Their number.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.ordered.len
     }
 
     /// Returns `true` if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// In document order.
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cell>> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.ordered.iter()
     }
 
-    /// The cell with this id; looks at every cell, since readers seldom need one alone.
+    /// The cell with this id. O(log n) for n cells.
     #[must_use]
     pub fn find(&self, id: &CellId) -> Option<&Arc<Cell>> {
-        self.iter().find(|cell| &cell.id == id)
+        let (chunk, place) = self.by_id.locate(|cell| cell.id.cmp(id));
+        self.by_id.chunks.get(chunk)?.get(place.ok()?)
     }
 
     /// The cell at this index.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Arc<Cell>> {
         let mut left = index;
-        for chunk in &self.chunks {
+        for chunk in &self.ordered.chunks {
             if left < chunk.len() {
                 return chunk.get(left);
             }
@@ -56,7 +57,7 @@ impl Cells {
 
     /// The cells from `index` on.
     pub(crate) fn iter_from(&self, index: usize) -> impl Iterator<Item = &Arc<Cell>> {
-        (index..self.len).filter_map(|i| self.get(i))
+        (index..self.len()).filter_map(|i| self.get(i))
     }
 
     /// The cells before `index`, the nearest first.
@@ -66,14 +67,67 @@ impl Cells {
 
     /// The index of the cell with this key and id, or where it would be.
     pub(crate) fn position(&self, order: &OrderKey, id: &CellId) -> Result<usize, usize> {
-        let (chunk, place) = self.locate(order, id);
-        let before: usize = self.chunks.iter().take(chunk).map(|c| c.len()).sum();
+        let (chunk, place) = self.ordered.locate(by_order(order, id));
+        let before: usize = self.ordered.chunks.iter().take(chunk).map(|c| c.len()).sum();
         place.map(|i| before + i).map_err(|i| before + i)
     }
 
-    /// Adds a cell, or replaces the one with its key and id.
-    pub(crate) fn put(&mut self, cell: Arc<Cell>) {
-        let (chunk, place) = self.locate(&cell.order, &cell.id);
+    /// Adds a cell, or replaces the one with its key and id. One with its id and another key must have been removed.
+    pub(crate) fn put(&mut self, cell: &Arc<Cell>) {
+        self.ordered.put(Arc::clone(cell), by_order(&cell.order, &cell.id));
+        self.by_id.put(Arc::clone(cell), |other| other.id.cmp(&cell.id));
+    }
+
+    /// Takes the cell with this key and id out, if it is there.
+    pub(crate) fn remove(&mut self, order: &OrderKey, id: &CellId) -> Option<Arc<Cell>> {
+        let removed = self.ordered.remove(by_order(order, id))?;
+        self.by_id.remove(|cell| cell.id.cmp(id));
+        Some(removed)
+    }
+}
+
+/// The order of a document: how a cell compares with the one that has this key and id.
+fn by_order(order: &OrderKey, id: &CellId) -> impl Fn(&Cell) -> Ordering {
+    move |cell| (&cell.order, &cell.id).cmp(&(order, id))
+}
+
+impl PartialEq for Cells {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Cells {}
+
+impl FromIterator<Cell> for Cells {
+    fn from_iter<I: IntoIterator<Item = Cell>>(cells: I) -> Self {
+        let mut cells: Vec<Arc<Cell>> = cells.into_iter().map(Arc::new).collect();
+        cells.sort_by(|a, b| a.id.cmp(&b.id));
+        let by_id = Chunks::of(&cells);
+        cells.sort_by(|a, b| (&a.order, &a.id).cmp(&(&b.order, &b.id)));
+        Self { ordered: Chunks::of(&cells), by_id }
+    }
+}
+
+/// Cells sorted by something, in chunks that clones share. Whoever looks for one says how a cell compares with it.
+#[derive(Clone, Debug, Default)]
+struct Chunks {
+    /// None is empty.
+    chunks: Vec<Arc<Vec<Arc<Cell>>>>,
+    len: usize,
+}
+
+impl Chunks {
+    fn of(sorted: &[Arc<Cell>]) -> Self {
+        Self { chunks: sorted.chunks(CHUNK / 2).map(|chunk| Arc::new(chunk.to_vec())).collect(), len: sorted.len() }
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cell>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    fn put(&mut self, cell: Arc<Cell>, compare: impl Fn(&Cell) -> Ordering) {
+        let (chunk, place) = self.locate(compare);
         let Some(cells) = self.chunks.get_mut(chunk).map(Arc::make_mut) else {
             self.chunks.push(Arc::new(vec![cell]));
             self.len += 1;
@@ -92,11 +146,11 @@ impl Cells {
         }
     }
 
-    /// Takes the cell with this key and id out, if it is there.
-    pub(crate) fn remove(&mut self, order: &OrderKey, id: &CellId) -> Option<Arc<Cell>> {
-        let (chunk, place) = self.locate(order, id);
+    fn remove(&mut self, compare: impl Fn(&Cell) -> Ordering) -> Option<Arc<Cell>> {
+        let (chunk, place) = self.locate(compare);
+        let index = place.ok()?;
         let cells = Arc::make_mut(self.chunks.get_mut(chunk)?);
-        let cell = cells.remove(place.ok()?);
+        let cell = cells.remove(index);
         if cells.is_empty() {
             self.chunks.remove(chunk);
         }
@@ -105,30 +159,10 @@ impl Cells {
     }
 
     /// The chunk that holds or would hold the cell, and the index in it. With no chunk at all: chunk 0, which is not there.
-    fn locate(&self, order: &OrderKey, id: &CellId) -> (usize, Result<usize, usize>) {
-        let key = (order, id);
-        let after = self.chunks.partition_point(|c| c.first().is_some_and(|cell| (&cell.order, &cell.id) <= key));
+    fn locate(&self, compare: impl Fn(&Cell) -> Ordering) -> (usize, Result<usize, usize>) {
+        let after = self.chunks.partition_point(|c| c.first().is_some_and(|cell| compare(cell).is_le()));
         let chunk = after.saturating_sub(1);
-        let place =
-            self.chunks.get(chunk).map_or(Err(0), |cells| cells.binary_search_by(|c| (&c.order, &c.id).cmp(&key)));
+        let place = self.chunks.get(chunk).map_or(Err(0), |cells| cells.binary_search_by(|cell| compare(cell)));
         (chunk, place)
-    }
-}
-
-impl PartialEq for Cells {
-    fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for Cells {}
-
-impl FromIterator<Cell> for Cells {
-    fn from_iter<I: IntoIterator<Item = Cell>>(cells: I) -> Self {
-        let mut cells: Vec<Arc<Cell>> = cells.into_iter().map(Arc::new).collect();
-        cells.sort_by(|a, b| (&a.order, &a.id).cmp(&(&b.order, &b.id)));
-        let len = cells.len();
-        let chunks = cells.chunks(CHUNK / 2).map(|chunk| Arc::new(chunk.to_vec())).collect();
-        Self { chunks, len }
     }
 }

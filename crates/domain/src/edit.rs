@@ -16,7 +16,7 @@ pub enum Place {
     After(CellId),
 }
 
-/// One wish of a user; [`crate::OpenNotebook::apply`] makes a [`crate::Change`] of it.
+/// One change that a user asks for; [`crate::OpenNotebook::apply`] makes a [`crate::Change`] of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// A new cell.

@@ -265,8 +265,8 @@ fn is_secret(text: &[u8]) -> bool {
     let mut name: Vec<u8> = name.filter(|byte| !is_separator(byte)).copied().collect();
     name.reverse();
     let name = String::from_utf8_lossy(&name);
-    // The last word of "Access Key", for one.
-    ["pw", "key"].contains(&&*name) || SECRET_NAMES.iter().any(|secret| name.contains(secret))
+    // `key` alone may be the last word of "Access Key".
+    name == "key" || name.ends_with("pw") || SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
 /// A password that begins here, or behind blanks. It ends where it surely does: before another parameter, and, if it is in

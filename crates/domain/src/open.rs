@@ -14,7 +14,7 @@ use crate::{
     OrderKey, Place, Replaced, Timestamp,
 };
 
-/// A notebook open for editing: the data that readers share, and the graph and index that only its writer needs.
+/// A notebook open for editing: the data that readers share, and the graph that only its writer needs.
 ///
 /// ```
 /// use quire_domain::{CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Timestamp, UserId};
@@ -30,8 +30,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct OpenNotebook {
     notebook: Notebook,
-    /// Index by cell id, so that finding a cell does not look at all.
-    orders: HashMap<CellId, OrderKey>,
     graph: Graph,
     size: NotebookSize,
 }
@@ -85,9 +83,8 @@ impl OpenNotebook {
         });
         let cells: Vec<Cell> = admitted.collect::<Result<_, E>>()?;
         notebook.cells = cells.into_iter().collect();
-        let orders = notebook.cells.iter().map(|cell| (cell.id.clone(), cell.order.clone())).collect();
         let graph = Graph::new(notebook.cells.iter());
-        let mut open = Self { notebook, orders, graph, size };
+        let mut open = Self { notebook, graph, size };
         open.refresh_cycles();
         Ok(open)
     }
@@ -104,6 +101,12 @@ impl OpenNotebook {
         &self.graph
     }
 
+    /// What its cells come to, kept up to date edit by edit.
+    #[must_use]
+    pub fn size(&self) -> NotebookSize {
+        self.size
+    }
+
     /// Estimates the bytes of memory that the notebook takes with its graph. O(1) for each cycle.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
@@ -113,8 +116,7 @@ impl OpenNotebook {
     /// The cell with this id.
     #[must_use]
     pub fn cell(&self, id: &CellId) -> Option<&Arc<Cell>> {
-        let order = self.orders.get(id)?;
-        self.notebook.cells.get(self.notebook.cells.position(order, id).ok()?)
+        self.notebook.cells.find(id)
     }
 
     /// The code that applying `edit` needs analysed, for a caller who analyses elsewhere; `None` when it needs none, or
@@ -149,7 +151,7 @@ impl OpenNotebook {
         };
         match edit {
             Edit::InsertCell { id, cell_type, code, place } => {
-                if self.orders.contains_key(id) {
+                if self.cell(id).is_some() {
                     return Err(EditError::CellExists(id.clone()));
                 }
                 limits::at_most("the notebook", "cells", limits::CELLS, self.notebook.cells.len() + 1)?;
@@ -269,10 +271,7 @@ impl OpenNotebook {
                 cells.remove(&before.order, &before.id);
             }
             if let Some(after) = &cell.after {
-                cells.put(Arc::clone(after));
-                self.orders.insert(after.id.clone(), after.order.clone());
-            } else {
-                self.orders.remove(&cell.id);
+                cells.put(after);
             }
         }
         for cell in &mut change.cells {
@@ -290,13 +289,13 @@ impl OpenNotebook {
     fn refresh_cycles(&mut self) -> Vec<CycleChange> {
         let now = by_cell(self.graph.cycles());
         let was = std::mem::replace(&mut self.notebook.cycles, Arc::new(now));
-        cycle_changes(&was, &self.notebook.cycles, |id| self.orders.contains_key(id))
+        cycle_changes(&was, &self.notebook.cycles, |id| self.cell(id).is_some())
     }
 
     /// Takes those cycles over that an update made different, as [`Self::refresh_cycles`].
     fn update_cycles(&mut self, CycleUpdate { removed, added }: &CycleUpdate) -> Vec<CycleChange> {
         let (was, now) = (by_cell(removed), by_cell(added));
-        let changes = cycle_changes(&was, &now, |id| self.orders.contains_key(id));
+        let changes = cycle_changes(&was, &now, |id| self.cell(id).is_some());
         let cycles = Arc::make_mut(&mut self.notebook.cycles);
         for id in was.keys().filter(|id| !now.contains_key(*id)) {
             cycles.remove(id);

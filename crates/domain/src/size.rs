@@ -28,12 +28,16 @@ pub struct NotebookSize {
     code_bytes: usize,
     /// Names in the analyses of all cells, each counted once for each cell and list.
     names: usize,
+    /// Bytes of all sources, results and unknown fields.
+    content_bytes: usize,
     /// Bytes of memory of all cells.
     cell_bytes: usize,
 }
 
 impl NotebookSize {
-    pub(crate) fn of<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
+    /// The size of a notebook with these cells.
+    #[must_use]
+    pub fn of<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
         let mut size = Self::default();
         cells.for_each(|cell| size.add(cell));
         size
@@ -43,6 +47,7 @@ impl NotebookSize {
         self.cells += 1;
         self.code_bytes += cell.code.len();
         self.names += cell.analysis.names();
+        self.content_bytes += content_bytes(cell);
         self.cell_bytes += cell.memory_bytes();
     }
 
@@ -50,10 +55,31 @@ impl NotebookSize {
         self.cells -= 1;
         self.code_bytes -= cell.code.len();
         self.names -= cell.analysis.names();
+        self.content_bytes -= content_bytes(cell);
         self.cell_bytes -= cell.memory_bytes();
     }
 
-    pub(crate) fn cell_bytes(self) -> usize {
+    /// The number of cells.
+    #[must_use]
+    pub fn cells(self) -> usize {
+        self.cells
+    }
+
+    /// The bytes of all sources.
+    #[must_use]
+    pub fn code_bytes(self) -> usize {
+        self.code_bytes
+    }
+
+    /// The bytes of all sources, results and unknown fields of cells.
+    #[must_use]
+    pub fn content_bytes(self) -> usize {
+        self.content_bytes
+    }
+
+    /// The estimated bytes of memory of all cells, without the graph.
+    #[must_use]
+    pub fn cell_bytes(self) -> usize {
         self.cell_bytes
     }
 
@@ -98,11 +124,10 @@ impl Cell {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let own = size_of::<Self>() + ALLOCATION_BYTES + self.id.as_str().len() + self.order.as_str().len();
-        // In the list of cells, and in the index of places.
-        let listed = 2 * size_of::<usize>() + size_of::<(CellId, Box<str>)>() + self.order.as_str().len();
+        // In the two lists of cells, whose chunks are half full at least.
+        let listed = 4 * size_of::<usize>();
         let broken = self.broken.as_deref().map_or(0, diagnostic_bytes);
         own + listed
-            + 2 * MAP_ENTRY_BYTES
             + self.code.len()
             + analysis_bytes(&self.analysis)
             + results_bytes(&self.results)
@@ -127,6 +152,11 @@ impl Notebook {
     pub fn memory_bytes(&self) -> usize {
         NotebookSize::of(self.cells.iter()).memory_bytes()
     }
+}
+
+/// Bytes of a cell's source, results and unknown fields.
+fn content_bytes(cell: &Cell) -> usize {
+    cell.code.len() + cell.results.bytes() + cell.extra.bytes()
 }
 
 fn results_bytes(results: &Results) -> usize {

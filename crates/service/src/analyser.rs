@@ -7,14 +7,14 @@ use quire_domain::{Analysis, CellType, Change, Notebook, NotebookSize, OpenNoteb
 use tokio::sync::oneshot;
 
 use crate::ServiceError;
-use crate::event::Published;
 use crate::memory::Memory;
+use crate::published::Published;
 use crate::work::{Budgets, Kind, Lane, Lanes, Permit};
 
 /// Python of up to this many bytes is analysed in place: its analysis takes steps in proportion to its bytes, and less time
 /// than handing it over. SQL never is, since its parser is not ours to bound.
 const INLINE_BYTES: u64 = 2 * 1024;
-/// What a cell without code costs when its notebook is opened, in bytes of code.
+/// Cost of a cell without code when its notebook is opened, in bytes of code.
 const CELL_COST: u64 = 16;
 
 /// Analyses code in bounded lanes, so that neither the runtime nor other users wait for a hostile cell.
@@ -82,7 +82,7 @@ impl Analyser {
         notebook: Notebook,
         memory: &Arc<Memory>,
     ) -> Result<OpenNotebook, ServiceError> {
-        let (id, cost) = (notebook.id.clone(), opening_cost(&notebook));
+        let (id, cost) = (notebook.id.clone(), analysis_cost(NotebookSize::of(notebook.cells.iter())));
         let is_short = cost <= INLINE_BYTES && notebook.cells.iter().all(|cell| cell.cell_type == CellType::Python);
         let (label, memory) = (id.clone(), Arc::clone(memory));
         let open = move || OpenNotebook::try_open(notebook, None, |size| memory.check_one(&id, size.memory_bytes()));
@@ -90,7 +90,7 @@ impl Analyser {
             return open();
         }
         permit.charge(cost);
-        permit.run(|| format!("open notebook {label}"), open).await?
+        permit.run_blocking(|| format!("open notebook {label}"), open).await?
     }
 
     /// Opens a later state of the notebook `known`, and says what is different.
@@ -105,7 +105,7 @@ impl Analyser {
         memory: &Arc<Memory>,
     ) -> Result<(OpenNotebook, Option<Change>), ServiceError> {
         let id = notebook.id.clone();
-        permit.charge(opening_cost(&notebook));
+        permit.charge(analysis_cost(NotebookSize::of(notebook.cells.iter())));
         let (label, memory) = (id.clone(), Arc::clone(memory));
         let reopen = move || {
             let admit = |size: NotebookSize| memory.check_one(&id, size.memory_bytes());
@@ -113,11 +113,11 @@ impl Analyser {
             let change = Change::between(&known.notebook, open.notebook());
             Ok((open, change))
         };
-        permit.run(|| format!("open notebook {label} again"), reopen).await?
+        permit.run_blocking(|| format!("open notebook {label} again"), reopen).await?
     }
 }
 
-/// The cost of analysing all cells of a notebook, in bytes of code.
-pub(crate) fn opening_cost(notebook: &Notebook) -> u64 {
-    notebook.cells.iter().map(|cell| cell.code.len() as u64 + CELL_COST).sum()
+/// The cost of analysing all cells of a notebook of this size, in bytes of code.
+pub(crate) fn analysis_cost(size: NotebookSize) -> u64 {
+    size.code_bytes() as u64 + size.cells() as u64 * CELL_COST
 }

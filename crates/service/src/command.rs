@@ -1,86 +1,79 @@
-//! What a notebook's writer is asked to do.
+//! What a notebook's writer task is asked to do.
 
 use std::sync::Arc;
 
-use quire_domain::{CellId, ConnectionString, Edit, NotebookId, Timestamp, UserId};
+use quire_domain::{CellId, Edit, NotebookId, Timestamp};
 use quire_storage::{IdempotencyRecord, StoreError};
 use tokio::sync::oneshot;
 
 use crate::conflict::Expected;
-use crate::event::{Seq, Watch};
-use crate::idempotency::IdempotencyContext;
-use crate::{Created, Edited, ServiceError};
+use crate::event::{RunUpdate, Seq};
+use crate::subscription::Subscription;
+use crate::{Created, Edited, RequestContext, ServiceError};
 
-/// What a writer is asked to do.
+/// A request to a writer task.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Apply an edit.
     Edit(EditCommand),
     /// Delete the notebook.
-    Delete {
-        user: UserId,
-        expected: Expected,
-        context: Option<Arc<IdempotencyContext>>,
-        reply: oneshot::Sender<Result<(), ServiceError>>,
-    },
-    /// Look for a hint that others changed the notebook, then tell whoever waits for that.
+    Delete(DeleteCommand),
+    /// Tell watchers something of a run that goes on.
+    Tell { update: Arc<RunUpdate>, reply: oneshot::Sender<Result<Seq, ServiceError>> },
+    /// Look for a hint that others changed the notebook, then answer whoever waits for that.
     Refresh { reply: Option<oneshot::Sender<()>> },
-    /// Begin watching, or go on after the last event seen.
-    Watch { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Watch>, ServiceError>> },
+    /// Begin a subscription, or go on after the last event seen.
+    Subscribe { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Subscription>, ServiceError>> },
     /// End to make room, unless the notebook is watched and that counts.
     Retire { even_watched: bool },
     /// End.
     Close,
 }
 
-/// One user's edit, waiting for its answer.
+/// An edit, waiting for its answer.
 #[derive(Debug)]
 pub(crate) struct EditCommand {
-    pub(crate) user: UserId,
-    pub(crate) expected: Expected,
     pub(crate) request: EditRequest,
-    /// Whose answer is to be kept.
-    pub(crate) keep: Option<RecordOnCommit>,
     pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
 }
 
-/// A request whose answer is to be kept when the revision is known.
+/// An edit that the notebook's owner asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct RecordOnCommit {
-    pub(crate) context: Arc<IdempotencyContext>,
-    /// The cell that it makes.
+pub(crate) struct EditRequest {
+    pub(crate) context: RequestContext,
+    pub(crate) expected: Expected,
+    /// A connection string that is set may be one that was entered and is not sealed yet.
+    pub(crate) edit: Edit,
+    /// The cell that it makes, for the record of the outcome.
     pub(crate) made: Option<CellId>,
+    /// The digest of the code that the cell must have; with other code, or without the cell, nothing is changed.
+    pub(crate) code_digest: Option<Arc<str>>,
 }
 
-impl RecordOnCommit {
-    pub(crate) fn answer(
+impl EditRequest {
+    pub(crate) fn new(context: impl Into<RequestContext>, expected: impl Into<Expected>, edit: Edit) -> Self {
+        let (context, expected) = (context.into(), expected.into());
+        Self { context, expected, edit, made: None, code_digest: None }
+    }
+
+    /// The record to store with the change; nothing for a request without a key.
+    pub(crate) fn record(
         &self,
         notebook: &NotebookId,
         edited: &Edited,
         at: Timestamp,
-    ) -> Result<IdempotencyRecord, StoreError> {
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
         match &self.made {
-            Some(cell) => self.context.answer(notebook, &Created { cell: cell.clone(), edited: edited.clone() }, at),
-            None => self.context.answer(notebook, edited, at),
+            Some(cell) => self.context.record(notebook, &Created { cell: cell.clone(), edited: edited.clone() }, at),
+            None => self.context.record(notebook, edited, at),
         }
     }
 }
 
-/// What a user wants changed.
-#[derive(Clone, Debug)]
-pub(crate) enum EditRequest {
-    /// This.
-    Edit(Edit),
-    /// The connection string that they entered; which edit that is depends on the one that there is.
-    Connect(ConnectionString),
-}
-
-impl From<Edit> for EditRequest {
-    fn from(edit: Edit) -> Self {
-        // One that is not sealed takes the way of one that was entered, whoever made the edit.
-        match &edit {
-            Edit::SetConnection { connection: Some(stored) } => stored.plain().map_or(Self::Edit(edit), Self::Connect),
-            _ => Self::Edit(edit),
-        }
-    }
+/// A deletion by the notebook's owner, waiting for its answer.
+#[derive(Debug)]
+pub(crate) struct DeleteCommand {
+    pub(crate) context: RequestContext,
+    pub(crate) expected: Expected,
+    pub(crate) reply: oneshot::Sender<Result<(), ServiceError>>,
 }

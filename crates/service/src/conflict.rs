@@ -1,6 +1,6 @@
 //! What a user expects of the notebook that they edit, and what they are told when it is not so.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Edit, Life, Notebook, Revision};
@@ -30,7 +30,7 @@ impl From<Base> for KnownState {
 }
 
 impl KnownState {
-    /// Whether it is a state of the notebook with this life, as far as the user knows.
+    /// Returns `true` if it is a state of the notebook with this life, as far as the user knows.
     fn is_of(self, life: Life) -> bool {
         self.life.is_none_or(|known| known == life)
     }
@@ -64,17 +64,17 @@ impl Expected {
         }
     }
 
-    /// Whether the user knows another state than this one.
+    /// Returns `true` if the user knows another state than this one.
     pub(crate) fn is_other(self, current: Base) -> bool {
         self.state().is_some_and(|known| known.revision != current.revision || !known.is_of(current.life))
     }
 
-    /// Whether the user has a state from another server that this one has not seen: a later one, or one of another life.
+    /// Returns `true` if the user has a state from another server that this one has not seen: a later one, or one of another life.
     pub(crate) fn is_unseen(self, current: Base) -> bool {
         self.state().is_some_and(|known| known.revision > current.revision || !known.is_of(current.life))
     }
 
-    /// Whether an edit may be tried at all when the state is another one: `revision_of` says at which revision the cell
+    /// Returns `true` if an edit may be tried although the state may be another one: `revision_of` says at which revision the cell
     /// was touched last, if it is there. One that is not there is for whoever applies the edit to find.
     pub(crate) fn allows(self, edit: &Edit, current: Base, revision_of: impl Fn(&CellId) -> Option<Revision>) -> bool {
         match self {
@@ -108,7 +108,7 @@ pub struct ChangedCell {
     pub id: CellId,
     /// The revision of its last edit, or of its deletion.
     pub revision: Revision,
-    /// Whether it is gone.
+    /// `true` when the cell is gone.
     pub deleted: bool,
 }
 
@@ -117,7 +117,7 @@ pub struct ChangedCell {
 pub struct ChangedSince {
     /// Those that were made, changed or moved, in document order; then those that were deleted, in order of deletion.
     pub cells: Vec<ChangedCell>,
-    /// Whether those are all. Deletions are remembered only while a notebook is active, and not endlessly.
+    /// `true` when those are all. Deletions are remembered only while a notebook is active, and not endlessly.
     pub complete: bool,
 }
 
@@ -151,7 +151,7 @@ impl Deletions {
         }
     }
 
-    /// What is different in `notebook` since `known`; `pending` are changes that led to it and are not noted yet.
+    /// Lists the cells of `notebook` that are different since `known`; `pending` are changes that led to it and are not noted yet.
     pub(crate) fn changed_since(
         &self,
         known: KnownState,
@@ -170,8 +170,7 @@ impl Deletions {
         let latest = self.latest.iter().cloned().chain(pending.iter().flat_map(|change| deleted_by(change)));
         let deleted: Vec<_> = latest.filter(|(_, revision)| *revision > expected).collect();
         // One that was deleted may have been put back, by a file brought back for example.
-        let is_there: HashSet<_> = notebook.cells.iter().map(|cell| &cell.id).collect();
-        let gone = deleted.into_iter().filter(|(id, _)| !is_there.contains(id));
+        let gone = deleted.into_iter().filter(|(id, _)| notebook.cells.find(id).is_none());
         cells.extend(gone.map(|(id, revision)| ChangedCell { id, revision, deleted: true }));
         let complete = expected >= self.complete_above && expected <= notebook.revision;
         ChangedSince { cells, complete }

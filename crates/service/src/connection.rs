@@ -7,11 +7,11 @@ use quire_storage::StoreError;
 
 use crate::ServiceError;
 
-/// What a service seals and opens with.
+/// The keys of a service, and its policy where there are none.
 #[derive(Debug)]
 pub(crate) struct Sealing {
     pub(crate) keys: Option<Arc<SecretKeys>>,
-    /// Whether the store may hold what is not sealed.
+    /// `true` when the store may hold connection strings that are not sealed.
     pub(crate) plain: bool,
 }
 
@@ -29,7 +29,7 @@ impl Sealing {
         opened.map(Some)
     }
 
-    /// What the owner is shown. A string that cannot be opened is logged, and the notebook is shown all the same.
+    /// Returns the connection string as its owner is shown it. A string that cannot be opened is logged, and the notebook is shown all the same.
     pub(crate) fn shown(&self, notebook: &Notebook) -> Option<ShownConnection> {
         let opened = self.open(notebook).inspect_err(|reason| {
             tracing::warn!(notebook = %notebook.id, %reason, "cannot open the notebook's connection string");
@@ -37,7 +37,7 @@ impl Sealing {
         show(opened.as_ref())
     }
 
-    /// What to store for a string that the notebook's owner entered; `None` when it is the one that there is, or what was
+    /// Seals a string that the notebook's owner entered, for the store; `None` when it is the one that there is, or what was
     /// shown of that. Where it is what was shown with another database, say, it keeps the passwords.
     pub(crate) fn enter(
         &self,
@@ -54,14 +54,10 @@ impl Sealing {
             let unmasked = entered.unmasked(&current).ok_or(ServiceError::PasswordMasked)?;
             return if unmasked == current { Ok(None) } else { self.keep(notebook, &unmasked) };
         }
-        let as_it_is = StoredConnection::new(entered.expose())?;
-        if as_it_is.as_ref().is_some_and(StoredConnection::is_sealed) {
-            return Err(ServiceError::LooksSealed);
-        }
         self.keep(notebook, entered)
     }
 
-    /// What to store of a string for this notebook; `None` when nothing is left of it.
+    /// Seals a string for this notebook, or leaves it plain where that is allowed; `None` when it is empty.
     pub(crate) fn keep(
         &self,
         notebook: &Notebook,

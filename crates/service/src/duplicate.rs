@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Cell, Notebook, NotebookId, Revision, Timestamp, limits};
+use quire_domain::{Cell, Life, Notebook, NotebookId, Revision, Timestamp, limits};
 use serde::{Deserialize, Serialize};
-
-use crate::provision::new_life;
 
 /// The answer to a request for a copy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,19 +12,19 @@ pub struct Duplicated {
     pub id: NotebookId,
     /// Its name.
     pub name: Arc<str>,
-    /// Whether it has the connection string of the original, if that has one: a string that cannot be opened cannot be
+    /// `true` when it has the connection string of the original, if that has one: a string that cannot be opened cannot be
     /// sealed for another notebook.
     pub has_connection: bool,
 }
 
 /// A copy of everything but the connection string, as new: its revisions begin anew.
-pub(crate) fn copy_of(original: &Notebook, id: NotebookId, name: Arc<str>, at: Timestamp) -> Notebook {
+pub(crate) fn copy_of(original: &Notebook, (id, life): (NotebookId, Life), name: Arc<str>, at: Timestamp) -> Notebook {
     let cells = original.cells.iter().map(|cell| Cell { revision: Revision(0), ..Cell::clone(cell) });
     Notebook {
         name: Some(name),
         extra: original.extra.clone(),
         cells: cells.collect(),
-        ..Notebook::new(id, new_life(), original.owner.clone(), at)
+        ..Notebook::new(id, life, original.owner.clone(), at)
     }
 }
 

@@ -25,11 +25,11 @@ pub enum ServiceError {
     /// The notebook has changed since the revision that the user expected.
     #[error("{}", conflict(expected, *current))]
     Conflict {
-        /// What the user expected.
+        /// The state that the user expected.
         expected: KnownState,
-        /// What it is.
+        /// The notebook's revision.
         current: Revision,
-        /// What is different since.
+        /// The cells that are different since.
         changed: ChangedSince,
     },
     /// The notebook has had as many edits as a revision can count; a copy of it begins anew.
@@ -40,9 +40,9 @@ pub enum ServiceError {
     OverQuota {
         /// Of what: `notebooks` or `bytes`.
         what: &'static str,
-        /// How much there is.
+        /// The amount that there is.
         has: u64,
-        /// How much there may be.
+        /// The maximum amount.
         most: u64,
     },
     /// The notebook takes more memory than the server gives one.
@@ -54,9 +54,9 @@ pub enum ServiceError {
     NotebookTooLarge {
         /// The notebook.
         id: NotebookId,
-        /// How many bytes it takes, about.
+        /// The estimated bytes that it takes.
         bytes: usize,
-        /// How many it may take.
+        /// The maximum bytes that it may take.
         max: usize,
     },
     /// No memory is left for the notebook: the user's other notebooks, which are watched, take it.
@@ -67,7 +67,7 @@ pub enum ServiceError {
     TooMuchAtOnce {
         /// The kind of work.
         what: &'static str,
-        /// How many may wait.
+        /// The maximum number that may wait.
         waiting: usize,
     },
     /// All users together have too much work of one kind under way.
@@ -81,15 +81,15 @@ pub enum ServiceError {
     TooCostly {
         /// The kind of work.
         what: &'static str,
-        /// What it would cost at least, in bytes.
+        /// Its minimum cost, in bytes.
         cost: u64,
-        /// What it may cost.
+        /// The maximum cost, in bytes.
         max_cost: u64,
     },
     /// Something goes beyond a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// What should be an id is none.
+    /// A text that should be an id is none.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
     /// A connection string with the mask in it that its owner was shown, and something else changed that may say where or
@@ -182,4 +182,16 @@ pub(crate) fn repeat(error: &StoreError) -> ServiceError {
             ServiceError::Store(StoreError::Backend { action, source: other.to_string().into() })
         }
     }
+}
+
+/// Returns `true` if a failure says the same of every edit, so that trying them singly is of no use or would do harm.
+pub(crate) fn ends_all(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::OutcomeUnknown { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Unavailable { .. }
+            | StoreError::Overloaded { .. }
+    )
 }

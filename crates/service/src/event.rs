@@ -1,22 +1,12 @@
-//! What readers and watchers get from a notebook's writer.
+//! What happens to a notebook, as its watchers are told.
 
 use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use quire_domain::{Change, Graph, Notebook, OpenNotebook, ShownConnection};
-use quire_storage::Version;
-use tokio::sync::{OnceCell, watch};
+use quire_domain::limits::{self, Invalid};
+use quire_domain::{CellId, CellStatus, Change, Notebook, Output};
 use uuid::Uuid;
-
-use crate::ServiceError;
-use crate::analyser::opening_cost;
-use crate::event_buffer::{EventBuffer, Next};
-use crate::memory::{self, Charge};
-use crate::pin::PinnedCharge;
-use crate::work::Kind;
-use crate::writer::ServiceContext;
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,161 +42,79 @@ impl FromStr for Seq {
     }
 }
 
-/// A notebook as readers see it: durable, whole, never half an edit.
-#[derive(Debug)]
-pub struct Published {
-    /// The notebook.
-    pub notebook: Notebook,
-    /// What its owner is shown of its connection string. What is in `notebook` is for the store alone.
-    pub connection: Option<ShownConnection>,
-    /// The store's version of this content.
-    pub version: Version,
-    /// The last event that led here.
-    pub seq: Seq,
-    graph: PublishedGraph,
-    pub(crate) pinned: PinnedCharge,
-}
-
-/// The graph of a published notebook, built when it is first asked for.
-#[derive(Debug)]
-struct PublishedGraph {
-    /// What it will take of the memory, about.
-    bytes: usize,
-    built: OnceCell<Arc<AccountedGraph>>,
-}
-
-/// A dependency graph whose memory is accounted for as long as anything holds it. The fields are dropped in their order.
-#[derive(Debug)]
-pub struct AccountedGraph {
-    graph: Graph,
-    _charge: Charge,
-}
-
-impl Deref for AccountedGraph {
-    type Target = Graph;
-
-    fn deref(&self) -> &Graph {
-        &self.graph
-    }
-}
-
-impl Published {
-    pub(crate) fn new(open: &OpenNotebook, connection: Option<ShownConnection>, version: Version, seq: Seq) -> Self {
-        let graph = PublishedGraph { bytes: open.graph().memory_bytes(), built: OnceCell::new() };
-        Self { notebook: open.notebook().clone(), connection, version, seq, graph, pinned: PinnedCharge::default() }
-    }
-
-    /// The notebook's dependency graph, built once, however many ask for it.
-    pub(crate) async fn graph(self: &Arc<Self>, shared: &ServiceContext) -> Result<Arc<AccountedGraph>, ServiceError> {
-        let build = || async {
-            let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
-            let Notebook { id, owner, .. } = &self.notebook;
-            let permit = shared.lanes.of(Kind::Graph).enter(owner, opening_cost(&self.notebook)).await?;
-            let (id, published) = (id.clone(), Arc::clone(self));
-            // The work has the charge, since it goes on when nothing waits for it any more.
-            let build = move || AccountedGraph { graph: Graph::new(published.notebook.cells.iter()), _charge: charge };
-            let graph = permit.run(move || format!("build the graph of notebook {id}"), build).await?;
-            Ok::<_, ServiceError>(Arc::new(graph))
-        };
-        Ok(Arc::clone(self.graph.built.get_or_try_init(build).await?))
-    }
-}
-
 /// Something that happened to a notebook.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Its number.
     pub seq: Seq,
-    /// What happened.
+    /// The kind, with its content.
     pub kind: EventKind,
     /// The notebook right after it; what is not in the change can be looked up here.
     pub notebook: Notebook,
 }
 
-/// What happened to a notebook.
+/// The kinds of events.
 #[derive(Clone, Debug)]
 pub enum EventKind {
     /// It changed; the change is durable.
     Changed(Arc<Change>),
+    /// A run told something. It is not stored, and no change of the notebook: a watcher that is far behind, or comes later,
+    /// may not hear of it, and what the run leaves comes whole with the change that stores it.
+    Transient(Arc<RunUpdate>),
     /// It was deleted; nothing follows.
     Deleted,
     /// Events were lost on the way to this watcher: it must read the notebook again.
     Resync,
 }
 
-/// A watcher's view of one notebook: its state when the watching began, then every event after it, in order.
-#[derive(Debug)]
-pub struct Watch {
-    /// The notebook when watching began, until it is taken or the first event is asked for.
-    start: Option<Arc<Published>>,
-    /// The number of the last event that the watcher has had; absent when it cannot be told what it has missed.
-    seen: Option<u64>,
-    recent: Arc<EventBuffer>,
-    /// Changes when there are more events, and closes when there will be none.
-    news: watch::Receiver<()>,
-    published: watch::Receiver<Arc<Published>>,
+/// Something that a run of a cell tells while it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunUpdate {
+    /// The cell.
+    pub cell: CellId,
+    /// The update.
+    pub kind: RunUpdateKind,
 }
 
-impl Watch {
-    /// A watcher who has had the events up to `last`, or to now; called by the writer, so that no event comes in between.
-    pub(crate) fn new(
-        recent: Arc<EventBuffer>,
-        news: watch::Receiver<()>,
-        published: watch::Receiver<Arc<Published>>,
-        last: Option<Seq>,
-    ) -> Self {
-        let start = Arc::clone(&published.borrow());
-        let seen = match last {
-            None => Some(start.seq.number),
-            Some(last) if last.epoch == start.seq.epoch && last.number <= start.seq.number => Some(last.number),
-            Some(_elsewhere) => None,
-        };
-        Self { start: Some(start), seen, recent, news, published }
-    }
+/// The kinds of updates that a run tells while it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunUpdateKind {
+    /// The cell's status now; `running` begins a run, which clears what the one before has told.
+    Status(CellStatus),
+    /// Text that was printed since the last such update.
+    Stdout(String),
+    /// The reason why the run failed.
+    Error(String),
+    /// One more output.
+    Output(Output),
+}
 
-    /// Takes the state that the first event follows, unless the watch goes on after an earlier one. A watch does not keep it
-    /// when events are asked for, so that it does not hold what has long been replaced; `None` then.
-    pub fn take_start(&mut self) -> Option<Arc<Published>> {
-        self.start.take()
-    }
-
-    /// Waits until there will be no more events: [`Self::next`] then gives those that are left without waiting.
-    ///
-    /// Cancel safe: a dropped future loses no event.
-    pub async fn ended(&mut self) {
-        while self.news.changed().await.is_ok() {}
-    }
-
-    /// The next event; `None` when the notebook is gone, left memory for want of room, or the service has closed. A watcher
-    /// that was too slow gets one [`EventKind::Resync`] in place of what it missed, which has the state that the next event
-    /// follows.
-    ///
-    /// Cancel safe: a dropped future loses no event.
-    pub async fn next(&mut self) -> Option<Arc<Event>> {
-        self.start = None;
-        let mut is_over = false;
-        loop {
-            match self.seen.map_or(Next::Lost, |seen| self.recent.after(seen)) {
-                Next::Event(event) => {
-                    self.seen = Some(event.seq.number);
-                    return Some(event);
-                }
-                Next::Lost => {
-                    let now = Arc::clone(&self.published.borrow());
-                    self.seen = Some(now.seq.number);
-                    return Some(resync(&now));
-                }
-                Next::Nothing if is_over => return None,
-                // What was kept before the end is looked for once more after it.
-                Next::Nothing => is_over = self.news.changed().await.is_err(),
+impl RunUpdate {
+    /// Checks the update against the limits of what a cell can keep.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        let at_most = |what, limit, actual| limits::at_most(what, "bytes", limit, actual);
+        match &self.kind {
+            RunUpdateKind::Status(_) => Ok(()),
+            RunUpdateKind::Stdout(text) => at_most("the cell's standard output", limits::STDOUT_BYTES, text.len()),
+            RunUpdateKind::Error(text) => at_most("the cell's error", limits::STDOUT_BYTES, text.len()),
+            RunUpdateKind::Output(output) => {
+                limits::short_text("the output's MIME type", limits::MIME_TYPE_CHARS, &output.mime_type)?;
+                at_most("the cell's outputs", limits::OUTPUTS_BYTES, self.bytes())
             }
         }
     }
-}
 
-/// What a watcher is told in place of the events that led to this state.
-fn resync(state: &Published) -> Arc<Event> {
-    Arc::new(Event { seq: state.seq, kind: EventKind::Resync, notebook: state.notebook.clone() })
+    /// The bytes of what is told.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match &self.kind {
+            RunUpdateKind::Status(_) => 0,
+            RunUpdateKind::Stdout(text) | RunUpdateKind::Error(text) => text.len(),
+            RunUpdateKind::Output(output) => {
+                output.mime_type.len() + output.data.as_str().len() + output.metadata.as_str().len()
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,13 +12,16 @@ const MAX_EVENTS: usize = 256;
 /// Maximum bytes that they hold beyond what the notebook itself holds, or those that were published together last if these
 /// hold more.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// What an event weighs besides its change: its own fields, and the pages of the cells' list that it does not share.
-const EVENT_BYTES: usize = 3 * 1024;
-/// What a cell on a cycle weighs in the notebook's index of them, which events whose change is of cycles do not share.
+/// Bytes of an event besides its change: its own fields, and the chunks of the cells' two lists that it does not share.
+const EVENT_BYTES: usize = 5 * 1024;
+/// Bytes of a cell on a cycle in the notebook's index of them, which events whose change is of cycles do not share.
 const INDEXED_BYTES: usize = 40;
 
 /// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
 /// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
+///
+/// Transient events make room first, and are skipped where they are no longer kept: no watcher has to read the notebook
+/// again for them.
 #[derive(Debug)]
 pub(crate) struct EventBuffer(Mutex<BufferedEvents>);
 
@@ -26,24 +29,27 @@ pub(crate) struct EventBuffer(Mutex<BufferedEvents>);
 struct BufferedEvents {
     events: VecDeque<(Arc<Event>, usize)>,
     bytes: usize,
-    /// The last event that is not kept: whoever has seen it, or a later one, can be told the rest.
+    /// The number of the last event that is not kept, transient ones aside: whoever has seen it, or a later one, can be told
+    /// the rest.
     from: u64,
+    /// The number of the last event.
+    last: u64,
 }
 
-/// What comes after an event.
-pub(crate) enum Next {
-    /// This.
+/// The event after another one, if it is known.
+pub(crate) enum NextEvent {
+    /// The event.
     Event(Arc<Event>),
-    /// Nothing yet.
+    /// There is none yet.
     Nothing,
-    /// It is not known any more.
+    /// It is no longer kept.
     Lost,
 }
 
 impl EventBuffer {
-    /// Nothing has happened since the event with this number.
+    /// An empty buffer, for what happens after the event with this number.
     pub(crate) fn since_start(from: u64) -> Self {
-        Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from }))
+        Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from, last: from }))
     }
 
     /// Keeps what was published together, and forgets as many of the events before it as make room. None of its own, whatever
@@ -54,27 +60,36 @@ impl EventBuffer {
         for event in events {
             let bytes = weight(&event);
             kept.bytes += bytes;
+            kept.last = event.seq.number;
             kept.events.push_back((event, bytes));
         }
         while older > 0 && (kept.events.len() > MAX_EVENTS || kept.bytes > MAX_BYTES) {
-            let Some((oldest, bytes)) = kept.events.pop_front() else { return };
+            let transient = kept.events.iter().take(older).position(|(event, _)| is_transient(event));
+            let Some((oldest, bytes)) = kept.events.remove(transient.unwrap_or(0)) else { return };
             kept.bytes -= bytes;
-            kept.from = oldest.seq.number;
+            if transient.is_none() {
+                kept.from = oldest.seq.number;
+            }
             older -= 1;
         }
     }
 
-    /// What comes after the event with this number.
-    pub(crate) fn after(&self, number: u64) -> Next {
+    /// Finds the event after the one with this number.
+    pub(crate) fn after(&self, number: u64) -> NextEvent {
         let kept = self.kept();
         if number < kept.from {
-            return Next::Lost;
+            return NextEvent::Lost;
         }
         let first = kept.events.partition_point(|(event, _)| event.seq.number <= number);
-        kept.events.get(first).map_or(Next::Nothing, |(event, _)| Next::Event(Arc::clone(event)))
+        kept.events.get(first).map_or(NextEvent::Nothing, |(event, _)| NextEvent::Event(Arc::clone(event)))
     }
 
-    /// What all events weigh together.
+    /// The number of the last event.
+    pub(crate) fn last(&self) -> u64 {
+        self.kept().last
+    }
+
+    /// Adds up the bytes of all events.
     pub(crate) fn bytes(&self) -> usize {
         self.kept().bytes
     }
@@ -85,14 +100,19 @@ impl EventBuffer {
     }
 }
 
+fn is_transient(event: &Event) -> bool {
+    matches!(event.kind, EventKind::Transient(_))
+}
+
 fn weight(event: &Event) -> usize {
     match &event.kind {
         EventKind::Changed(change) => weight_of(change) + indexed(change, event.notebook.cycles.len()),
+        EventKind::Transient(update) => EVENT_BYTES + update.bytes(),
         EventKind::Deleted | EventKind::Resync => EVENT_BYTES,
     }
 }
 
-/// What an event of this change weighs, without the index of cycles.
+/// Estimates the bytes of an event of this change, without the index of cycles.
 pub(crate) fn weight_of(change: &Change) -> usize {
     EVENT_BYTES + change.memory_bytes()
 }

@@ -1,45 +1,45 @@
-//! Requests that come again, because their answer was lost: each has its effect once.
+//! Idempotent requests: one that comes again, because its answer was lost, has its effect once.
 //!
-//! A request that its sender may repeat comes with a key. What was answered to it is kept by the store with the change
-//! itself, so the store is who decides; it is asked before anything is done, and once more after a refusal, since it may
-//! be that the request was here before, at another server, that made it so. Within this process, requests with one key
-//! come one after the other: a second one waits for the first. The first goes on when whoever sent it goes away.
+//! A request that its client may repeat comes with a key. Its outcome is stored as an idempotency record with the change
+//! itself, so the store decides. The store is asked before anything is done, and once more after a refusal, because the
+//! refusal may be the effect of the same request at another server. Within this process, requests with one key
+//! run one after the other. A request goes on when its client goes away.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use quire_domain::{NotebookId, Timestamp, UserId};
 use quire_storage::{IdempotencyKey, IdempotencyRecord, RecordLookup, RequestDigest, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
+use crate::in_flight::InFlightKeys;
 use crate::{NotebookService, ServiceError};
 
-/// After so many kept answers, those that count no more are forgotten.
+/// Number of stored records after which those that count no more are deleted.
 const TIDY_AFTER: u32 = 64;
-/// Users whose answers are counted; beyond it, counting begins anew.
+/// Maximum users whose records are counted; beyond it, counting begins anew.
 const MAX_COUNTED: usize = 10_000;
 
-/// What makes a request the same as an earlier one of the same user.
+/// The identity of a request among those of its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     /// Names the request: equal for the request and its repetitions, and for no other.
     pub key: IdempotencyKey,
-    /// What it wants: the same key with another request is refused.
+    /// A digest of the request itself: the same key with another request is refused.
     pub request: RequestDigest,
 }
 
-/// An answer to a request that has its effect once.
+/// The outcome of a request that has its effect once.
 #[derive(Clone, Debug)]
 pub struct IdempotentOutcome<T> {
-    /// What came of it.
+    /// The value that the call returned.
     pub outcome: T,
-    /// Whether it is what came of it earlier.
+    /// `true` when an earlier call returned it.
     pub is_replay: bool,
 }
 
-/// What is kept.
+/// The text of a record.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredOutcome<T> {
     /// The notebook that was changed, perhaps at another server.
@@ -47,36 +47,66 @@ struct StoredOutcome<T> {
     outcome: T,
 }
 
-/// A request whose answer is to be kept with its change.
-#[derive(Debug)]
-pub(crate) struct IdempotencyContext {
-    user: UserId,
-    key: RequestKey,
+/// On whose behalf a use case changes something, and under which key, if the request may come again.
+///
+/// A change that is made with a key carries the record of its outcome, so it is for the calls that
+/// [`NotebookService::idempotent`] makes: elsewhere a repetition is refused by the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestContext {
+    /// The user who makes the request.
+    pub user: UserId,
+    /// The key of the request; absent when its client will not repeat it.
+    pub key: Option<RequestKey>,
 }
 
-impl IdempotencyContext {
-    /// The answer to keep, of something that was done to this notebook.
-    pub(crate) fn answer(
+impl From<UserId> for RequestContext {
+    fn from(user: UserId) -> Self {
+        Self { user, key: None }
+    }
+}
+
+impl From<&UserId> for RequestContext {
+    fn from(user: &UserId) -> Self {
+        user.clone().into()
+    }
+}
+
+impl From<&Self> for RequestContext {
+    fn from(context: &Self) -> Self {
+        context.clone()
+    }
+}
+
+impl RequestContext {
+    /// The record to store with something that was done to this notebook; nothing for a request without a key.
+    pub(crate) fn record(
         &self,
         notebook: &NotebookId,
         outcome: &impl Serialize,
         at: Timestamp,
-    ) -> Result<IdempotencyRecord, StoreError> {
+    ) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let Some(RequestKey { key, request }) = self.key else { return Ok(None) };
         let done = StoredOutcome { notebook: notebook.clone(), outcome };
         let outcome = serde_json::to_string(&done).map_err(|error| StoreError::Backend {
-            action: "write an answer down".to_owned(),
+            action: "write the outcome of a request down".to_owned(),
             source: Box::new(error),
         })?;
-        let RequestKey { key, request } = self.key;
-        Ok(IdempotencyRecord { user: self.user.clone(), key, request, outcome: outcome.into(), at })
+        Ok(Some(IdempotencyRecord { user: self.user.clone(), key, request, outcome: outcome.into(), at }))
     }
 }
 
+/// The requests with a key that are in flight, and the clean-up of old records.
+#[derive(Debug, Default)]
+pub(crate) struct IdempotencyState {
+    in_flight: Arc<InFlightKeys>,
+    cleanup: CleanupTrigger,
+}
+
 impl NotebookService {
-    /// Does what `call` does, once for each key of the user: when the request is here for the second time, its first answer
-    /// is given again. Without a key, just does it.
+    /// Does what `call` does, once for each key of the user: when the request is here for the second time, its first outcome
+    /// is returned again. Without a key, just does it.
     ///
-    /// `call` gets a service, on which it calls, as that user, one use case that changes something, and returns what that
+    /// `call` makes, with the context that it gets, one call that changes something, and returns what that
     /// returned. It is not called before it is known that the request is new, so whatever could refuse a repetition, such
     /// as a precondition, belongs into it. When the returned future is dropped, it goes on.
     ///
@@ -85,41 +115,40 @@ impl NotebookService {
     /// request, [`ServiceError::Unfinished`] when it cannot be told whether it had its effect, and whatever the store fails with.
     pub async fn idempotent<T, E, F>(
         &self,
-        user: &UserId,
-        key: Option<RequestKey>,
-        call: impl FnOnce(Self) -> F + Send + 'static,
+        context: RequestContext,
+        call: impl FnOnce(RequestContext) -> F + Send + 'static,
     ) -> Result<IdempotentOutcome<T>, E>
     where
         T: DeserializeOwned + Send + 'static,
         E: From<ServiceError> + Send + 'static,
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let Some(key) = key else {
-            return Ok(IdempotentOutcome { outcome: call(self.clone()).await?, is_replay: false });
+        let Some(key) = context.key else {
+            return Ok(IdempotentOutcome { outcome: call(context).await?, is_replay: false });
         };
         self.check_open()?;
-        let context = Arc::new(IdempotencyContext { user: user.clone(), key });
-        let in_flight = self.shared.in_flight.enter((user.clone(), key.key)).await;
-        if let Some(replayed) = self.replay(&context).await? {
+        let user = context.user.clone();
+        let in_flight = self.idempotency.in_flight.enter((user.clone(), key.key)).await;
+        if let Some(replayed) = self.replay(&user, key).await? {
             return Ok(replayed);
         }
-        let service = self.with_context(Arc::clone(&context));
+        let service = self.clone();
         // A task of its own: when whoever sent the request goes away, its repetition must not find it half done.
         let task = self.shared.runtime.spawn(async move {
-            let outcome = call(service.clone()).await;
+            let outcome = call(context).await;
             let answered = match outcome {
                 Ok(outcome) => {
-                    service.count_record(&context.user);
+                    service.count_record(&user);
                     Ok(IdempotentOutcome { outcome, is_replay: false })
                 }
                 // It may be refused because it has had its effect, at another server.
-                Err(refusal) => match service.replay(&context).await {
+                Err(refusal) => match service.replay(&user, key).await {
                     Ok(replayed) => replayed.ok_or(refusal),
                     Err(reused @ ServiceError::KeyReused) => Err(reused.into()),
                     // Nobody can say now whether the refusal is true.
                     Err(error) => {
                         let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "cannot look for an answer after a refusal");
+                        tracing::warn!(error, "cannot look for an outcome after a refusal");
                         Err(ServiceError::Unfinished.into())
                     }
                 },
@@ -130,93 +159,47 @@ impl NotebookService {
         task.await.unwrap_or_else(|_panicked| Err(ServiceError::Unfinished.into()))
     }
 
-    /// What was answered to this request earlier.
+    /// Looks for the outcome of an earlier request of this user with this key.
     async fn replay<T: DeserializeOwned>(
         &self,
-        context: &IdempotencyContext,
+        user: &UserId,
+        key: RequestKey,
     ) -> Result<Option<IdempotentOutcome<T>>, ServiceError> {
-        let now = self.shared.clock.now();
-        let store = self.shared.store.short(&context.user).await?;
-        let lookup = RecordLookup { user: &context.user, key: context.key.key, now };
-        let Some(kept) = store.record(lookup).await? else { return Ok(None) };
+        let now = self.shared.sources.now();
+        let store = self.shared.store.short(user).await?;
+        let Some(kept) = store.record(RecordLookup { user, key: key.key, now }).await? else { return Ok(None) };
         drop(store);
-        if kept.request != context.key.request {
+        if kept.request != key.request {
             return Err(ServiceError::KeyReused);
         }
         let StoredOutcome { notebook, outcome } = serde_json::from_str(&kept.outcome).map_err(|error| {
-            StoreError::Backend { action: "read a kept answer".to_owned(), source: Box::new(error) }
+            StoreError::Backend { action: "read the outcome of a request".to_owned(), source: Box::new(error) }
         })?;
         // It may have been changed at another server: whoever has the answer must find the change here too.
         self.shared.registry.catch_up(&notebook).await;
         Ok(Some(IdempotentOutcome { outcome, is_replay: true }))
     }
 
-    /// Counts an answer that was kept, and now and then has those forgotten that count no more.
+    /// Counts a record that was stored, and now and then has those deleted that count no more.
     fn count_record(&self, user: &UserId) {
-        let Some(users) = self.shared.cleanup.count(user) else { return };
+        let Some(users) = self.idempotency.cleanup.count(user) else { return };
         let (shared, user) = (Arc::clone(&self.shared), user.clone());
         self.shared.runtime.spawn(async move {
-            let forget = async || {
-                Ok::<_, ServiceError>(
-                    shared.store.slow(&user).await?.delete_old_records(&users, shared.clock.now()).await?,
-                )
+            let delete = async || {
+                let store = shared.store.slow(&user).await?;
+                Ok::<_, ServiceError>(store.delete_old_records(&users, shared.sources.now()).await?)
             };
-            if let Err(error) = forget().await {
+            if let Err(error) = delete().await {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "cannot forget old answers");
+                tracing::warn!(error, "cannot delete old idempotency records");
             }
         });
     }
 }
 
-/// The requests under way that have a key.
+/// The number of records that were stored since old ones were deleted.
 #[derive(Debug, Default)]
-pub(crate) struct InFlightKeys(Mutex<HashMap<KeyOfUser, watch::Receiver<()>>>);
-
-/// Whose request, and which.
-type KeyOfUser = (UserId, IdempotencyKey);
-
-/// A request under way; the next with its key may begin when this is dropped, however that comes.
-#[derive(Debug)]
-struct InFlightGuard {
-    in_flight: Arc<InFlightKeys>,
-    key: KeyOfUser,
-    /// Closes when this is dropped, after the place has been left.
-    _ended: watch::Sender<()>,
-}
-
-impl InFlightKeys {
-    /// Waits until no other request with this key is under way.
-    async fn enter(self: &Arc<Self>, key: KeyOfUser) -> InFlightGuard {
-        loop {
-            let mut other = {
-                let mut requests = self.requests();
-                let Some(other) = requests.get(&key) else {
-                    let (ended, is_ended) = watch::channel(());
-                    requests.insert(key.clone(), is_ended);
-                    return InFlightGuard { in_flight: Arc::clone(self), key, _ended: ended };
-                };
-                other.clone()
-            };
-            while other.changed().await.is_ok() {}
-        }
-    }
-
-    fn requests(&self) -> MutexGuard<'_, HashMap<KeyOfUser, watch::Receiver<()>>> {
-        // The map is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        self.in_flight.requests().remove(&self.key);
-    }
-}
-
-/// How many answers were kept since old ones were forgotten.
-#[derive(Debug, Default)]
-pub(crate) struct CleanupTrigger(Mutex<RecordCounts>);
+struct CleanupTrigger(Mutex<RecordCounts>);
 
 #[derive(Debug, Default)]
 struct RecordCounts {
@@ -225,7 +208,7 @@ struct RecordCounts {
 }
 
 impl CleanupTrigger {
-    /// Counts an answer. From time to time, the first time included, returns whose answers may be too many by now.
+    /// Counts a record. From time to time, the first time included, returns the users who may have too many records by now.
     fn count(&self, user: &UserId) -> Option<Vec<UserId>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.of_user.len() >= MAX_COUNTED {
@@ -260,23 +243,5 @@ mod tests {
             cleanup.count(&UserId::new(format!("user-{number}")).unwrap());
         }
         assert!(cleanup.0.lock().unwrap().of_user.len() <= MAX_COUNTED);
-    }
-
-    #[tokio::test]
-    async fn a_place_is_left_however_its_request_ends() {
-        let in_flight = Arc::new(InFlightKeys::default());
-        let key = || (UserId::new("ann").unwrap(), IdempotencyKey([1; 32]));
-        let entered = in_flight.enter(key()).await;
-        let next = tokio::spawn({
-            let in_flight = Arc::clone(&in_flight);
-            async move { drop(in_flight.enter(key()).await) }
-        });
-        let panicking = tokio::spawn(async move {
-            let _entered = entered;
-            panic!("as a test wants it");
-        });
-        assert!(panicking.await.unwrap_err().is_panic());
-        next.await.unwrap();
-        assert!(in_flight.requests().is_empty());
     }
 }

@@ -7,23 +7,20 @@ use quire_files::quire::Defaults;
 use quire_files::{ExportError, Format, Imported, TooLong};
 use quire_storage::StoreError;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::event::Published;
 use crate::memory::{self, Charge};
-use crate::provision::new_life;
-use crate::quota::bytes;
+use crate::published::Published;
 use crate::work::Kind;
-use crate::{NotebookService, ServiceError};
+use crate::{NotebookService, RequestContext, ServiceError};
 
 /// A file to make a notebook of.
 #[derive(Clone, Debug)]
 pub struct ImportFile {
-    /// What is in it.
+    /// Its content.
     pub bytes: Vec<u8>,
     /// Its format; without one, its content says.
     pub format: Option<Format>,
-    /// What to call the notebook if the file gives no name.
+    /// The notebook's name if the file gives none.
     pub name: Option<String>,
 }
 
@@ -34,9 +31,9 @@ pub struct ImportedNotebook {
     pub id: NotebookId,
     /// Its name.
     pub name: Option<Arc<str>>,
-    /// How many cells it has.
+    /// The number of its cells.
     pub cells: usize,
-    /// What is not as it was in the file: clauses for people, without content.
+    /// Differences from the file: clauses for people, without content.
     pub notices: Vec<String>,
 }
 
@@ -44,7 +41,7 @@ pub struct ImportedNotebook {
 struct ReadFile {
     open: OpenNotebook,
     imported: ImportedNotebook,
-    /// What the notebook takes of the memory for all.
+    /// The memory that the notebook takes.
     _charge: Charge,
 }
 
@@ -55,14 +52,14 @@ impl NotebookService {
     /// [`ServiceError::TooCostly`] when the file would be longer than an export may be.
     pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
         let Notebook { id, owner, .. } = &published.notebook;
-        let lane = self.shared.lanes.of(Kind::Export);
-        let permit = lane.enter(owner, bytes(&published.notebook)).await?;
+        let lane = self.shared.limits.lanes.of(Kind::Export);
+        let permit = lane.enter(owner, published.content_bytes()).await?;
         // What is written has escapes and blanks besides what the notebook holds.
         let max_bytes = usize::try_from(lane.max_cost()).unwrap_or(usize::MAX);
         let action = || format!("write notebook {id} as a file");
         let published = Arc::clone(published);
         let write = move || quire_files::export(&published.notebook, format, max_bytes);
-        permit.run(action, write).await?.map_err(|error| match error {
+        permit.run_blocking(action, write).await?.map_err(|error| match error {
             ExportError::TooLong(TooLong { at_least, .. }) => lane.too_costly(at_least as u64),
             ExportError::UnwritableField(error) => {
                 ServiceError::Store(StoreError::Backend { action: action(), source: Box::new(error) })
@@ -75,30 +72,36 @@ impl NotebookService {
     ///
     /// # Errors
     /// [`ServiceError::NoNotebook`] says what is wrong with the file; and when the store refuses.
-    pub async fn import(&self, user: &UserId, file: ImportFile) -> Result<ImportedNotebook, ServiceError> {
+    pub async fn import(
+        &self,
+        context: impl Into<RequestContext>,
+        file: ImportFile,
+    ) -> Result<ImportedNotebook, ServiceError> {
         self.check_may_change()?;
-        let permit = self.shared.lanes.of(Kind::Import).enter(user, file.bytes.len() as u64).await?;
+        let context = context.into();
+        let user = &context.user;
+        let permit = self.shared.limits.lanes.of(Kind::Import).enter(user, file.bytes.len() as u64).await?;
         // What is read of the file takes about as much as the file.
         let charge = memory::charge(&self.shared, user, self.read_bytes(&file)).await?;
         let (service, owner) = (self.clone(), user.clone());
         let read = move || service.read_file(owner, file, charge);
-        let read = permit.run(|| "make a notebook of a file".to_owned(), read).await??;
-        self.store_new(read.open.notebook(), &read.imported).await?;
+        let read = permit.run_blocking(|| "make a notebook of a file".to_owned(), read).await??;
+        self.store_new(&context, read.open.notebook(), &read.imported).await?;
         Ok(read.imported)
     }
 
     /// The bytes of memory that are accounted for reading a file, before it is known what it holds.
     fn read_bytes(&self, file: &ImportFile) -> usize {
-        file.bytes.len().min(self.shared.memory.max_of_one())
+        file.bytes.len().min(self.shared.limits.memory.max_of_one())
     }
 
     /// Makes a notebook of the file. Its cells are analysed only as long as what they hold so far is within the limits and
     /// there is memory for it and for its graph, which is built last.
     fn read_file(&self, owner: UserId, file: ImportFile, charge: Charge) -> Result<ReadFile, ServiceError> {
         let read_bytes = self.read_bytes(&file);
-        let id = NotebookId::new(Uuid::new_v4().to_string())?;
+        let id = self.shared.sources.notebook_id()?;
         let name = file.name.as_deref().map_or(Ok(None), Notebook::name_from)?;
-        let now = self.shared.clock.now();
+        let now = self.shared.sources.now();
         let defaults = Defaults { id: Some(id.clone()), owner: owner.clone(), time: now };
         let Imported { notebook: read, mut notices } = quire_files::import(&file.bytes, file.format, &defaults)?;
         drop(file);
@@ -107,7 +110,7 @@ impl NotebookService {
             name: read.name.clone().or(name),
             extra: read.extra.clone(),
             cells: read.cells.iter().map(|cell| Cell { revision: Revision::default(), ..Cell::clone(cell) }).collect(),
-            ..Notebook::new(id.clone(), new_life(), owner, now)
+            ..Notebook::new(id.clone(), self.shared.sources.life(), owner, now)
         };
         if let Err(reason) = self.connect(&mut notebook, &read)? {
             notices.push(format!("the connection string was left out: {reason}"));
@@ -118,11 +121,11 @@ impl NotebookService {
         let open = OpenNotebook::try_open(notebook, None, |size| {
             size.check_limits()?;
             let bytes = size.memory_bytes();
-            self.shared.memory.check_one(&id, bytes)?;
+            self.shared.limits.memory.check_one(&id, bytes)?;
             // This is a thread for blocking work.
             self.shared.runtime.block_on(memory::grow(&self.shared, &charge, read_bytes + bytes, deadline))
         })?;
-        self.shared.memory.check_one(&id, open.memory_bytes())?;
+        self.shared.limits.memory.check_one(&id, open.memory_bytes())?;
         charge.set(open.memory_bytes());
         let Notebook { name, cells, .. } = open.notebook();
         let imported = ImportedNotebook { id, name: name.clone(), cells: cells.len(), notices };

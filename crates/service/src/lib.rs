@@ -2,8 +2,8 @@
 //! embed it; `examples/embed.rs` shows how.
 //!
 //! [`NotebookService`] is the whole interface. Each active notebook has one writer task with a queue, which is the only
-//! place where the notebook changes; readers share what it has published. [`NotebookService::idempotent`] is for requests that
-//! may be sent again.
+//! place where the notebook changes; readers share what it has published. Use cases that change something take a
+//! [`RequestContext`], which may be a user alone; [`NotebookService::idempotent`] is for requests that may be sent again.
 
 mod analyser;
 mod changing;
@@ -11,23 +11,32 @@ mod clock;
 mod command;
 mod conflict;
 mod connection;
+mod context;
+mod deleting;
 mod duplicate;
 mod error;
 mod event;
 mod event_buffer;
 mod eviction;
-mod group;
 mod idempotency;
+mod ids;
 mod import_export;
+mod in_flight;
+mod listing;
 mod memory;
+mod opening;
 mod options;
 mod pin;
+mod probe;
 mod provision;
+mod published;
 mod quota;
 mod reading;
 mod registry;
+mod running;
 mod service;
 mod sorted;
+mod subscription;
 mod work;
 mod writer;
 
@@ -36,12 +45,15 @@ pub use clock::{Clock, SystemClock};
 pub use conflict::{ChangedCell, ChangedSince, Expected, KnownState};
 pub use duplicate::Duplicated;
 pub use error::ServiceError;
-pub use event::{AccountedGraph, Event, EventKind, InvalidSeq, Published, Seq, Watch};
-pub use idempotency::{IdempotentOutcome, RequestKey};
+pub use event::{Event, EventKind, InvalidSeq, RunUpdate, RunUpdateKind, Seq};
+pub use idempotency::{IdempotentOutcome, RequestContext, RequestKey};
+pub use ids::{IdSource, RandomIds};
 pub use import_export::{ImportFile, ImportedNotebook};
 pub use options::Options;
 pub use pin::PinnedMemory;
+pub use published::{AccountedGraph, Published};
 pub use quota::Quota;
 pub use service::NotebookService;
 pub use sorted::{InvalidSort, Sort, SortBy, SortCursor, SortedPage};
+pub use subscription::Subscription;
 pub use work::{Budget, Budgets, Kind as WorkKind};

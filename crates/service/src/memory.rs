@@ -17,12 +17,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ServiceError;
-use crate::writer::ServiceContext;
+use crate::context::ServiceContext;
 
 /// Maximum time that work waits for notebooks that are being evicted, well below the time that a request may take.
 const MAX_EVICTION_WAIT: Duration = Duration::from_secs(10);
 
-/// What active notebooks take, and what they may take.
+/// The bytes that active notebooks take, and the budget for them.
 #[derive(Debug)]
 pub(crate) struct Memory {
     budget: usize,
@@ -176,7 +176,7 @@ impl Memory {
 /// # Errors
 /// As [`grow`].
 pub(crate) async fn charge(shared: &ServiceContext, user: &UserId, bytes: usize) -> Result<Charge, ServiceError> {
-    let charge = shared.memory.charge_nothing(user);
+    let charge = shared.limits.memory.charge_nothing(user);
     grow(shared, &charge, bytes, eviction_deadline()).await?;
     Ok(charge)
 }
@@ -198,7 +198,7 @@ pub(crate) async fn grow(
     bytes: usize,
     deadline: Instant,
 ) -> Result<(), ServiceError> {
-    let (memory, user) = (&shared.memory, &charge.account().user);
+    let (memory, user) = (&shared.limits.memory, &charge.account().user);
     loop {
         // Before looking for room, so that what is released from then on is not missed.
         let mut released = pin!(memory.released.notified());
@@ -221,9 +221,9 @@ pub(crate) fn evict_excess(shared: &ServiceContext) {
 
 /// Begins to evict as many notebooks as make room for what is wanted, as far as that is possible, and does not wait for them.
 fn evict(shared: &ServiceContext, wanted: Option<(&UserId, usize)>) {
-    let missing = shared.memory.missing(wanted.map_or(0, |(_, bytes)| bytes));
+    let missing = shared.limits.memory.missing(wanted.map_or(0, |(_, bytes)| bytes));
     if missing > 0 {
-        let by_user = shared.memory.totals().by_user.clone();
+        let by_user = shared.limits.memory.totals().by_user.clone();
         shared.registry.evict(by_user, wanted, missing);
     }
 }
@@ -248,7 +248,7 @@ mod tests {
         let (published, graph) = service.graph(&ann, &id).await.unwrap();
         drop(published);
         service.edit(&ann, &id, None, Edit::Rename { name: "another".to_owned() }).await.unwrap();
-        let accounted = || service.shared.memory.totals().all;
+        let accounted = || service.shared.limits.memory.totals().all;
         let (before, bytes) = (accounted(), graph.memory_bytes());
         drop(graph);
         assert_eq!(before - accounted(), bytes);

@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Mutex;
 
 use crate::ServiceError;
-use crate::event::Published;
+use crate::context::ServiceContext;
 use crate::memory::{self, Charge};
-use crate::writer::ServiceContext;
+use crate::published::Published;
 
 /// The memory of a published state, accounted to the notebook's owner until this is dropped. An answer that is written
 /// while its client reads keeps the state, although the notebook may be edited or evicted meanwhile, which ends the writer
@@ -33,8 +33,8 @@ impl PinnedCharge {
         if let Some(charge) = pinned.upgrade() {
             return Ok(PinnedMemory { _charge: charge });
         }
-        let bytes = published.notebook.cells.iter().map(|cell| cell.memory_bytes()).sum();
-        let charge = Arc::new(memory::charge(shared, &published.notebook.owner, bytes).await?);
+        let charge = memory::charge(shared, &published.notebook.owner, published.cell_bytes()).await?;
+        let charge = Arc::new(charge);
         *pinned = Arc::downgrade(&charge);
         Ok(PinnedMemory { _charge: charge })
     }

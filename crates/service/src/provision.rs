@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use quire_domain::{Cell, CellId, CellType, Extra, Life, Notebook, NotebookId, OrderKey, Timestamp, UserId};
+use quire_domain::{Cell, CellId, CellType, Extra, Notebook, NotebookId, OrderKey, Timestamp, UserId};
 use quire_storage::{NotebookStore, StoreError, Summary};
-use uuid::Uuid;
 
-use crate::{Clock, ServiceError};
+use crate::ServiceError;
+use crate::context::Sources;
 
 /// The demo's cells: a number, one computed from it, and four ways to show them.
 const DEMO: [&str; 6] = [
@@ -19,23 +19,43 @@ const DEMO: [&str; 6] = [
     include_str!("demo/6_altair.py"),
 ];
 
-/// Makes what is missing of a user's blank and demo notebooks; `owned` is all that the user has. Returns whether
-/// anything was missing. Safe to call at once from anywhere: creating is decided by the store.
+/// The two notebooks that every user has, as far as is known that they are there.
+#[derive(Debug, Default)]
+pub(crate) struct FirstTwo {
+    /// The time at which the oldest notebook was made that counts as the blank one.
+    pub(crate) blank_made_at: Option<Timestamp>,
+    pub(crate) has_demo: bool,
+}
+
+impl FirstTwo {
+    /// Looks for the two in a part of the user's list; parts come in their order.
+    pub(crate) fn note(&mut self, user: &UserId, part: &[Summary]) -> Result<(), ServiceError> {
+        let demo = NotebookId::demo_of(user)?;
+        self.has_demo |= part.iter().any(|summary| summary.id == demo);
+        let mut blanks = part.iter().filter(|summary| summary.id.as_str().starts_with("blank-"));
+        self.blank_made_at = self.blank_made_at.or_else(|| Some(blanks.next()?.created_at));
+        Ok(())
+    }
+
+    /// Returns `true` if none is missing.
+    pub(crate) fn are_there(&self) -> bool {
+        self.has_demo && self.blank_made_at.is_some()
+    }
+}
+
+/// Makes what is missing of a user's first two notebooks. Safe to call at once from anywhere: creating is decided by the
+/// store.
 pub(crate) async fn provision(
     store: &dyn NotebookStore,
-    clock: &dyn Clock,
+    sources: &Sources,
     user: &UserId,
-    owned: &[Summary],
-) -> Result<bool, ServiceError> {
-    let (blank, demo) = (NotebookId::blank_of(user)?, NotebookId::demo_of(user)?);
-    let has_demo = owned.iter().any(|summary| summary.id == demo);
-    let blanks = owned.iter().filter(|summary| summary.id.as_str().starts_with("blank-"));
-    let mut made_at = blanks.map(|summary| summary.created_at).min();
-    let has_blank = made_at.is_some();
+    FirstTwo { blank_made_at, has_demo }: FirstTwo,
+) -> Result<(), ServiceError> {
+    let mut made_at = blank_made_at;
     // Where one cannot be made, its file being damaged for example, the user still gets the other.
     let mut failed = None;
-    if !has_blank {
-        let mut notebook = notebook_of(blank, user, clock.now(), &[""])?;
+    if blank_made_at.is_none() {
+        let mut notebook = notebook_of(sources, (NotebookId::blank_of(user)?, user), sources.now(), &[""])?;
         notebook.name = Some(Arc::from("Blank Notebook"));
         match create(store, &notebook).await {
             Ok(at) => made_at = Some(at),
@@ -45,11 +65,11 @@ pub(crate) async fn provision(
     if !has_demo {
         // Lists are in the order of creation, and begin with the blank one, whoever made it and by which clock.
         let after = made_at.and_then(|at| at.checked_add_signed(TimeDelta::microseconds(1)));
-        let at = after.map_or(clock.now(), |after| clock.now().max(after));
-        let notebook = notebook_of(demo, user, at, &DEMO)?;
+        let at = after.map_or(sources.now(), |after| sources.now().max(after));
+        let notebook = notebook_of(sources, (NotebookId::demo_of(user)?, user), at, &DEMO)?;
         failed = failed.or(create(store, &notebook).await.err());
     }
-    failed.map_or(Ok(!(has_blank && has_demo)), |error| Err(error.into()))
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Stores a notebook, unless somebody else was faster; returns when the one that is there was made.
@@ -64,24 +84,25 @@ async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<Timest
     }
 }
 
-/// A new notebook with these Python cells.
+/// A new notebook of this user's with these Python cells.
 pub(crate) fn notebook_of(
-    id: NotebookId,
-    owner: &UserId,
+    sources: &Sources,
+    (id, owner): (NotebookId, &UserId),
     at: Timestamp,
-    sources: &[&str],
+    codes: &[&str],
 ) -> Result<Notebook, ServiceError> {
-    let mut notebook = Notebook::new(id, new_life(), owner.clone(), at);
-    let cells: Result<Vec<Cell>, ServiceError> = sources.iter().enumerate().map(|(i, code)| cell(i, code)).collect();
+    let mut notebook = Notebook::new(id, sources.life(), owner.clone(), at);
+    let cell = |(index, code): (usize, &&str)| Ok(new_cell(sources.cell_id()?, index, code));
+    let cells: Result<Vec<Cell>, ServiceError> = codes.iter().enumerate().map(cell).collect();
     notebook.cells = cells?.into_iter().collect();
     Ok(notebook)
 }
 
-fn cell(index: usize, code: &str) -> Result<Cell, ServiceError> {
+fn new_cell(id: CellId, index: usize, code: &str) -> Cell {
     let code = code.trim_end();
     let analysis = Arc::new(quire_domain::analyse(CellType::Python, code));
-    Ok(Cell {
-        id: new_cell_id()?,
+    Cell {
+        id,
         order: OrderKey::at(index),
         cell_type: CellType::Python,
         code: Arc::from(code),
@@ -90,15 +111,5 @@ fn cell(index: usize, code: &str) -> Result<Cell, ServiceError> {
         broken: None,
         results: Arc::default(),
         extra: Extra::default(),
-    })
-}
-
-/// The life of a notebook that is made now.
-pub(crate) fn new_life() -> Life {
-    Life::new(Uuid::new_v4())
-}
-
-/// A fresh cell id.
-pub(crate) fn new_cell_id() -> Result<CellId, ServiceError> {
-    Ok(CellId::new(Uuid::new_v4().to_string())?)
+    }
 }

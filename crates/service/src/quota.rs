@@ -8,15 +8,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quire_domain::{Edit, Notebook, UserId};
+use quire_domain::{Edit, Notebook, NotebookSize, UserId};
 use quire_storage::Usage;
 use tokio::time::Instant;
 
 use crate::ServiceError;
-use crate::command::EditRequest;
 use crate::work::{Kind, Lanes, Store};
 
-/// How much a user may keep; the default is any amount. What makes nothing more is never refused, nor are the two
+/// The maximum that a user may keep; the default is any amount. What makes nothing more is never refused, nor are the two
 /// notebooks that every user has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
@@ -33,7 +32,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(1);
 /// Maximum users whose counts are remembered before old ones are forgotten.
 const MAX_USERS: usize = 10_000;
 
-/// What each user keeps, as far as it was asked for lately.
+/// The amount that each user keeps, as far as it was asked for lately.
 #[derive(Debug)]
 pub(crate) struct Quotas {
     quota: Quota,
@@ -44,7 +43,7 @@ pub(crate) struct Quotas {
 struct Counted {
     usage: Usage,
     at: Instant,
-    /// Whether the user has made room since.
+    /// `true` when the user has made room since.
     is_less: bool,
 }
 
@@ -120,33 +119,31 @@ impl Quotas {
     }
 }
 
-/// Bytes of a notebook's code, results and unknown fields.
-pub(crate) fn bytes(notebook: &Notebook) -> u64 {
-    let of_cell = |cell: &quire_domain::Cell| cell.code.len() + cell.results.bytes() + cell.extra.bytes();
-    let bytes = notebook.extra.bytes() + notebook.cells.iter().map(|cell| of_cell(cell)).sum::<usize>();
-    bytes as u64
+/// Bytes of the code, results and unknown fields of a notebook of this size.
+pub(crate) fn content_bytes(notebook: &Notebook, size: NotebookSize) -> u64 {
+    (notebook.extra.bytes() + size.content_bytes()) as u64
 }
 
-/// What a new notebook adds.
+/// The amount that a new notebook adds.
 pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
-    Usage { notebooks: 1, bytes: bytes(notebook) }
+    Usage { notebooks: 1, bytes: content_bytes(notebook, NotebookSize::of(notebook.cells.iter())) }
 }
 
-/// Whether an edit that happened may have left less than there was.
-pub(crate) fn makes_room(request: &EditRequest, more: Usage) -> bool {
-    more.bytes == 0 && matches!(request, EditRequest::Edit(Edit::DeleteCell { .. } | Edit::UpdateCell { .. }))
+/// Returns `true` if an edit that happened may have left less than there was.
+pub(crate) fn makes_room(edit: &Edit, more: Usage) -> bool {
+    more.bytes == 0 && matches!(edit, Edit::DeleteCell { .. } | Edit::UpdateCell { .. })
 }
 
-/// What an edit adds to the notebook as it was last seen.
-pub(crate) fn of_request(request: &EditRequest, notebook: &Notebook) -> Usage {
-    let bytes = match request {
-        EditRequest::Edit(Edit::InsertCell { code, .. }) => code.len(),
-        EditRequest::Edit(Edit::UpdateCell { id, code }) => {
+/// The amount that an edit adds to the notebook as it was last published.
+pub(crate) fn of_edit(edit: &Edit, notebook: &Notebook) -> Usage {
+    let bytes = match edit {
+        Edit::InsertCell { code, .. } => code.len(),
+        Edit::UpdateCell { id, code } => {
             let before = notebook.cells.find(id).map_or(0, |cell| cell.code.len());
             code.len().saturating_sub(before)
         }
         // Names and connection strings are short, and what a run leaves is bounded for each cell.
-        EditRequest::Edit(_) | EditRequest::Connect(_) => 0,
+        _ => 0,
     };
     Usage { notebooks: 0, bytes: bytes as u64 }
 }

@@ -10,11 +10,11 @@ use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
 use crate::ServiceError;
 use crate::command::Command;
-use crate::event::Published;
 use crate::eviction::{self, Candidate};
 use crate::memory::Account;
+use crate::published::Published;
 
-/// How others reach a notebook's writer.
+/// The way to a notebook's writer task.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
@@ -24,7 +24,7 @@ pub(crate) struct Handle {
     /// When it was last asked for, as a count of all such questions.
     pub(crate) used: Arc<AtomicU64>,
     pub(crate) owner: UserId,
-    /// What it takes of the memory for all.
+    /// The memory that it takes.
     pub(crate) account: Arc<Account>,
 }
 
@@ -56,7 +56,7 @@ impl Handle {
 pub(crate) struct Slot {
     /// Empty while the writer is being started.
     pub(crate) handle: OnceCell<Handle>,
-    /// Whether the store has hinted at a change that nobody has looked for yet. In the slot, not in the writer's queue,
+    /// `true` when the store has hinted at a change that nobody has looked for yet. In the slot, not in the writer's queue,
     /// because a hint may come while the writer is being started, or while its queue is full.
     hinted: AtomicBool,
 }

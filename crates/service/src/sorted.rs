@@ -6,9 +6,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use quire_domain::{NotebookId, Timestamp};
-use quire_storage::{Damaged, InvalidCursor, Page, Summary};
+use quire_storage::{Cursor, Damaged, InvalidCursor, Page, Summary};
 
-/// What a list is sorted by.
+/// The field that a list is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortBy {
     /// When the notebook was made.
@@ -32,6 +32,13 @@ pub struct Sort {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it must be `created`, `updated` or `name`, with a `-` before it for the reverse")]
 pub struct InvalidSort;
+
+impl Sort {
+    fn compare(self, a: &SortKey, b: &SortKey) -> Ordering {
+        let order = a.compare(b);
+        if self.descending { order.reverse() } else { order }
+    }
+}
 
 impl FromStr for Sort {
     type Err = InvalidSort;
@@ -59,36 +66,42 @@ impl fmt::Display for Sort {
     }
 }
 
-/// A place in a sorted list: behind one notebook, as it was then.
+/// A position in a sorted list: behind one notebook, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortCursor {
     sort: Sort,
-    place: Place,
+    key: SortKey,
 }
 
+/// The sort key of a notebook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum SortKey {
     Time(Timestamp, NotebookId),
-    Name(Arc<str>, NotebookId),
+    /// Regardless of case, then the name itself.
+    Name(String, Arc<str>, NotebookId),
 }
 
-impl Place {
+impl SortKey {
     fn of(summary: &Summary, by: SortBy) -> Self {
         let id = summary.id.clone();
         match by {
             SortBy::Created => Self::Time(summary.created_at, id),
             SortBy::Updated => Self::Time(summary.updated_at, id),
-            SortBy::Name => Self::Name(summary.name.clone().unwrap_or_else(|| Arc::from(id.as_str())), id),
+            SortBy::Name => Self::name(summary.name.clone().unwrap_or_else(|| Arc::from(id.as_str())), id),
         }
+    }
+
+    fn name(name: Arc<str>, id: NotebookId) -> Self {
+        Self::Name(name.to_lowercase(), name, id)
     }
 
     fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Time(a, a_id), Self::Time(b, b_id)) => (a, a_id).cmp(&(b, b_id)),
-            (Self::Name(a, a_id), Self::Name(b, b_id)) => {
-                a.to_lowercase().cmp(&b.to_lowercase()).then_with(|| (a, a_id).cmp(&(b, b_id)))
+            (Self::Name(a_folded, a, a_id), Self::Name(b_folded, b, b_id)) => {
+                (a_folded, a, a_id).cmp(&(b_folded, b, b_id))
             }
-            // Never compared: an order has places of one kind.
+            // Never compared: an order has keys of one kind.
             (Self::Time(..), Self::Name(..)) => Ordering::Less,
             (Self::Name(..), Self::Time(..)) => Ordering::Greater,
         }
@@ -97,9 +110,9 @@ impl Place {
 
 impl fmt::Display for SortCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Time(time, id) => write!(f, "{}_{}_{id}", self.sort, time.timestamp_micros()),
-            Place::Name(name, id) => write!(f, "{}_{}_{id}{name}", self.sort, id.as_str().len()),
+        match &self.key {
+            SortKey::Time(time, id) => write!(f, "{}_{}_{id}", self.sort, time.timestamp_micros()),
+            SortKey::Name(_, name, id) => write!(f, "{}_{}_{id}{name}", self.sort, id.as_str().len()),
         }
     }
 }
@@ -112,27 +125,35 @@ impl FromStr for SortCursor {
             let (sort, rest) = text.split_once('_')?;
             let sort: Sort = sort.parse().ok()?;
             let (number, rest) = rest.split_once('_')?;
-            let place = match sort.by {
+            let key = match sort.by {
                 SortBy::Created | SortBy::Updated => {
                     let time = Timestamp::from_timestamp_micros(number.parse().ok()?)?;
-                    Place::Time(time, NotebookId::new(rest).ok()?)
+                    SortKey::Time(time, NotebookId::new(rest).ok()?)
                 }
                 SortBy::Name => {
                     let (id, name) = rest.split_at_checked(number.parse().ok()?)?;
-                    Place::Name(Arc::from(name), NotebookId::new(id).ok()?)
+                    SortKey::name(Arc::from(name), NotebookId::new(id).ok()?)
                 }
             };
-            Some(Self { sort, place })
+            Some(Self { sort, key })
         };
         parse().ok_or(InvalidCursor)
     }
 }
 
 impl SortCursor {
-    /// The order that it is a place in.
+    /// The order of the list.
     #[must_use]
     pub fn sort(&self) -> Sort {
         self.sort
+    }
+
+    /// The same position in the store's own lists, which are in the order of creation.
+    pub(crate) fn in_creation(&self) -> Option<Cursor> {
+        match &self.key {
+            SortKey::Time(created_at, id) => Some(Cursor { created_at: *created_at, id: id.clone() }),
+            SortKey::Name(..) => None,
+        }
     }
 }
 
@@ -143,23 +164,58 @@ pub struct SortedPage {
     pub notebooks: Vec<Summary>,
     /// As in [`Page::damaged`].
     pub damaged: Vec<Damaged>,
-    /// Where the next page begins; absent when there is nothing more.
+    /// The position at which the next page begins; absent when there is nothing more.
     pub next: Option<SortCursor>,
 }
 
-/// The part of a whole list that was asked for.
-pub(crate) fn sorted(all: Page, sort: Sort, limit: Option<usize>, after: Option<&SortCursor>) -> SortedPage {
-    let direct = |order: Ordering| if sort.descending { order.reverse() } else { order };
-    let mut placed: Vec<_> = all.notebooks.into_iter().map(|summary| (Place::of(&summary, sort.by), summary)).collect();
-    if let Some(after) = after {
-        placed.retain(|(place, _)| direct(place.compare(&after.place)).is_gt());
+impl SortedPage {
+    /// The same part of a list in the order of creation.
+    pub(crate) fn in_creation(Page { notebooks, damaged, next }: Page) -> Self {
+        let sort = Sort { by: SortBy::Created, descending: false };
+        let next = next.map(|Cursor { created_at, id }| SortCursor { sort, key: SortKey::Time(created_at, id) });
+        Self { notebooks, damaged, next }
     }
-    placed.sort_by(|(a, _), (b, _)| direct(a.compare(b)));
-    let is_cut = limit.is_some_and(|limit| placed.len() > limit);
-    placed.truncate(limit.unwrap_or(usize::MAX));
-    let last = placed.last().filter(|_| is_cut);
-    let next = last.map(|(place, _)| SortCursor { sort, place: place.clone() });
-    SortedPage { notebooks: placed.into_iter().map(|(_, summary)| summary).collect(), damaged: all.damaged, next }
+}
+
+/// The part of a sorted list that was asked for, chosen while the whole list goes by: no more of it is held than the part
+/// and what was added last.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    sort: Sort,
+    limit: Option<usize>,
+    after: Option<SortCursor>,
+    damaged: Vec<Damaged>,
+    chosen: Vec<(SortKey, Summary)>,
+}
+
+impl Selection {
+    pub(crate) fn new(sort: Sort, limit: Option<usize>, after: Option<SortCursor>, damaged: Vec<Damaged>) -> Self {
+        Self { sort, limit, after, damaged, chosen: Vec::new() }
+    }
+
+    /// Takes what belongs to the part out of further notebooks of the list.
+    pub(crate) fn add(&mut self, notebooks: Vec<Summary>) {
+        let Self { sort, after, .. } = self;
+        let with_keys = notebooks.into_iter().map(|summary| (SortKey::of(&summary, sort.by), summary));
+        let is_after = |key: &SortKey| after.as_ref().is_none_or(|after| sort.compare(key, &after.key).is_gt());
+        self.chosen.extend(with_keys.filter(|(key, _)| is_after(key)));
+        // One more than the part, which shows that there is more.
+        if let Some(limit) = self.limit.filter(|limit| *limit < self.chosen.len()) {
+            self.chosen.select_nth_unstable_by(limit, |(a, _), (b, _)| sort.compare(a, b));
+            self.chosen.truncate(limit + 1);
+        }
+    }
+
+    /// The part, sorted.
+    pub(crate) fn finish(self) -> SortedPage {
+        let Self { sort, limit, damaged, mut chosen, .. } = self;
+        chosen.sort_unstable_by(|(a, _), (b, _)| sort.compare(a, b));
+        let is_cut = limit.is_some_and(|limit| chosen.len() > limit);
+        chosen.truncate(limit.unwrap_or(usize::MAX));
+        let last = chosen.last().filter(|_| is_cut);
+        let next = last.map(|(key, _)| SortCursor { sort, key: key.clone() });
+        SortedPage { notebooks: chosen.into_iter().map(|(_, summary)| summary).collect(), damaged, next }
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +237,7 @@ mod tests {
 
     #[test]
     fn pages_of_every_order_make_up_the_list() {
-        let notebooks = vec![
+        let notebooks = [
             summary("a_1", Some("beta"), 1, 9),
             summary("b", Some("Alpha_2_x"), 2, 3),
             summary("c", None, 3, 3),
@@ -202,8 +258,12 @@ mod tests {
                 let mut found = Vec::new();
                 let mut after: Option<SortCursor> = None;
                 loop {
-                    let all = Page { notebooks: notebooks.clone(), ..Page::default() };
-                    let page = sorted(all, sort, Some(limit), after.as_ref());
+                    let mut selection = Selection::new(sort, Some(limit), after, Vec::new());
+                    for part in notebooks.chunks(2) {
+                        selection.add(part.to_vec());
+                        assert!(selection.chosen.len() <= limit + 1);
+                    }
+                    let page = selection.finish();
                     found.extend(page.notebooks.iter().map(|summary| summary.id.to_string()));
                     let Some(next) = page.next else { break };
                     assert_eq!(next.sort(), sort);

@@ -94,7 +94,7 @@ fn read_body(
         let (mut receiving, time) = receiving?;
         let _receiving = connection.as_ref().map(ConnectionHandle::receiving_body);
         let read = async {
-            while let Some(chunk) = payload.try_next().await.map_err(broken_off)? {
+            while let Some(chunk) = payload.try_next().await.map_err(|error| broken_off(&error, connection.as_ref()))? {
                 hasher.add(&chunk);
                 receiving.add(&chunk)?;
             }
@@ -108,7 +108,12 @@ fn read_body(
     }
 }
 
-fn broken_off(_: PayloadError) -> Problem {
+fn broken_off(_: &PayloadError, connection: Option<&ConnectionHandle>) -> Problem {
+    // The server itself stopped reading, because there are too many connections.
+    if connection.is_some_and(ConnectionHandle::is_hung_up) {
+        let message = "The server has too many connections, and this one had to make room; nothing was changed.";
+        return Problem::new(Code::ServerBusy, message).after(1);
+    }
     Problem::new(Code::BadRequest, "The body is broken off or badly framed.")
 }
 

@@ -47,8 +47,8 @@ pub(crate) async fn insert(
         None | Some("") => Place::End,
         Some(after) => Place::After(cell_id(after)?),
     };
-    let call = async move |service: NotebookService, user, id, expected| {
-        service.insert_cell(&user, &id, expected, (r#type, code), place).await
+    let call = async move |service: NotebookService, context, id, expected| {
+        service.insert_cell(context, &id, expected, (r#type, code), place).await
     };
     let created = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
     marked(created.is_replay, json(64, &CreatedCellOut { cell_id: created.outcome.cell.as_str() }))
@@ -149,7 +149,8 @@ async fn apply(
     condition: (IfMatch, Option<ExpectedRevision>, Option<bool>),
     edit: Edit,
 ) -> Answer {
-    let call = async move |service: NotebookService, user, id, expected| service.edit(&user, &id, expected, edit).await;
+    let call =
+        async move |service: NotebookService, context, id, expected| service.edit(context, &id, expected, edit).await;
     let edited = shared.idempotent_if(keyed, id, condition, call).await?;
     marked(edited.is_replay, json(64, &EditedOut::new(&edited.outcome)))
 }

@@ -114,8 +114,8 @@ pub(crate) async fn import(
     RawBody(Received { bytes, hold }): RawBody,
 ) -> Answer {
     let file = ImportFile { bytes, format: format(told.as_deref())?, name };
-    let call = async move |service: NotebookService, user| {
-        let imported = service.import(&user, file).await;
+    let call = async move |service: NotebookService, context| {
+        let imported = service.import(context, file).await;
         drop(hold); // the body's bytes are reserved until here
         Ok(imported?)
     };

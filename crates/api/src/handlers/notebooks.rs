@@ -45,7 +45,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "The notebook was created.", body = CreatedNotebookOut)),
 )]
 pub(crate) async fn create(shared: web::Data<AppState>, keyed: Keyed, _: IgnoredBody) -> Answer {
-    let call = async move |service: NotebookService, user| Ok(service.create(&user).await?);
+    let call = async move |service: NotebookService, context| Ok(service.create(context).await?);
     let made: IdempotentOutcome<NotebookId> = shared.idempotent(keyed, call).await?;
     marked(made.is_replay, json(64, &CreatedNotebookOut { notebook_id: made.outcome.as_str() }))
 }
@@ -160,8 +160,8 @@ pub(crate) async fn rename(
 ) -> Answer {
     let name = name.unwrap_or_default();
     let kept = Notebook::name_from(&name).map_err(invalid)?;
-    let call = async move |service: NotebookService, user, id, expected| {
-        service.edit(&user, &id, expected, Edit::Rename { name }).await
+    let call = async move |service: NotebookService, context, id, expected| {
+        service.edit(context, &id, expected, Edit::Rename { name }).await
     };
     let renamed = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
     // The same request, hence the same name.
@@ -188,8 +188,8 @@ pub(crate) async fn connect(
     Body(ConnectionIn { connection_string, expected_revision }): Body<ConnectionIn>,
 ) -> Answer {
     let entered = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
-    let call = async move |service: NotebookService, user, id, expected| {
-        service.set_connection(&user, &id, expected, entered).await
+    let call = async move |service: NotebookService, context, id, expected| {
+        service.set_connection(context, &id, expected, entered).await
     };
     let connected = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
     marked(connected.is_replay, json(32, &DoneOut::new()))
@@ -212,7 +212,7 @@ pub(crate) async fn duplicate(
     NotebookPath(id): NotebookPath,
     _: IgnoredBody,
 ) -> Answer {
-    let call = async move |service: NotebookService, user| Ok(service.duplicate(&user, &id).await?);
+    let call = async move |service: NotebookService, context| Ok(service.duplicate(context, &id).await?);
     let IdempotentOutcome { outcome, is_replay } = shared.idempotent(keyed, call).await?;
     let Duplicated { id, name, has_connection } = outcome;
     marked(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
@@ -235,8 +235,9 @@ pub(crate) async fn delete(
     matched: IfMatch,
     OptionalBody(DeleteNotebookIn { expected_revision }): OptionalBody<DeleteNotebookIn>,
 ) -> Answer {
-    let call =
-        async move |service: NotebookService, user, id, expected| service.delete_expecting(&user, &id, expected).await;
+    let call = async move |service: NotebookService, context, id, expected| {
+        service.delete_expecting(context, &id, expected).await
+    };
     let deleted = shared.idempotent_if(keyed, id.clone(), (matched, expected_revision, None), call).await?;
     shared.responses.forget(&id);
     marked(deleted.is_replay, json(32, &DoneOut::new()))

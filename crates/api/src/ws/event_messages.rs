@@ -108,6 +108,7 @@ fn size(event: &Event) -> usize {
             let cells = change.cells.iter().filter_map(|cell| cell.after.as_deref()).map(cell_size).sum::<usize>();
             cells + change.cycles.len() * CYCLE_BYTES
         }
+        EventKind::Transient(update) => update.bytes(),
         EventKind::Resync | EventKind::Deleted => 0,
     }
 }

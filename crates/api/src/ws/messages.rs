@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytestring::ByteString;
 use quire_domain::{Cell, CellChange, CellId, CellStatus, Change, Notebook, Output};
-use quire_service::{Event, EventKind, Seq};
+use quire_service::{Event, EventKind, RunUpdate, RunUpdateKind, Seq};
 use serde::{Deserialize, Serialize};
 
 use super::position::Position;
@@ -102,6 +102,7 @@ pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error>
     let mut texts = Vec::new();
     match &event.kind {
         EventKind::Changed(change) => write_change(&mut texts, change, &event.notebook)?,
+        EventKind::Transient(update) => texts.push(run_update(update)?),
         EventKind::Resync => return Ok(vec![resync(event.seq)?]),
         EventKind::Deleted => {}
     }
@@ -221,6 +222,17 @@ fn write_results(
         texts.push(text(&ServerMessage::CellOutput { cell_id, output: OutputOut::new(output) })?);
     }
     Ok(())
+}
+
+/// Writes the message of an update that a run tells while it goes on.
+fn run_update(RunUpdate { cell, kind }: &RunUpdate) -> Result<String, serde_json::Error> {
+    let cell_id = cell.as_str();
+    text(&match kind {
+        RunUpdateKind::Status(status) => ServerMessage::CellStatus { cell_id, status: *status },
+        RunUpdateKind::Stdout(data) => ServerMessage::CellStdout { cell_id, data },
+        RunUpdateKind::Error(error) => ServerMessage::CellError { cell_id, error },
+        RunUpdateKind::Output(output) => ServerMessage::CellOutput { cell_id, output: OutputOut::new(output) },
+    })
 }
 
 /// Writes the status of cells that came onto a cycle or off it, unless it has been written. The status alone: clients append

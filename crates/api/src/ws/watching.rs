@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
 use quire_domain::UserId;
-use quire_service::{Event, EventKind, Seq, ServiceError, Watch};
+use quire_service::{Event, EventKind, Seq, ServiceError, Subscription};
 use uuid::Uuid;
 
 use super::end::End;
@@ -88,7 +88,7 @@ impl Socket {
 
     /// Opens the notebook of the path. Ids in it are not percent-encoded, but browsers encode some characters all the same: an id
     /// of no notebook is decoded and tried again.
-    async fn open(&self, user: &UserId, path: &str, resume: Option<Seq>) -> Result<Watch, ServiceError> {
+    async fn open(&self, user: &UserId, path: &str, resume: Option<Seq>) -> Result<Subscription, ServiceError> {
         match self.open_exactly(user, path, resume).await {
             Err(ServiceError::UnknownNotebook(_)) if path.contains('%') => {
                 let decoded = decode(path).ok_or_else(|| ServiceError::UnknownNotebook(path.to_owned()))?;
@@ -98,7 +98,7 @@ impl Socket {
         }
     }
 
-    async fn open_exactly(&self, user: &UserId, id: &str, resume: Option<Seq>) -> Result<Watch, ServiceError> {
+    async fn open_exactly(&self, user: &UserId, id: &str, resume: Option<Seq>) -> Result<Subscription, ServiceError> {
         let service = &self.shared.service;
         let id = service.resolve(user, id)?;
         match resume {
@@ -112,7 +112,7 @@ impl Socket {
         // Without an event, the notebook's writer task has ended: the server stops, or the notebook was evicted.
         let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
-            EventKind::Changed(_) => {
+            EventKind::Changed(_) | EventKind::Transient(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
                 match self.sockets.event_messages.of(event, user, &self.shared.response_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
@@ -159,7 +159,7 @@ impl Socket {
 /// that does not read holds no evicted notebook in memory.
 ///
 /// Cancel safe: a dropped future loses no event.
-async fn next(watch: &mut Watch, has_read: bool) -> Option<Arc<Event>> {
+async fn next(watch: &mut Subscription, has_read: bool) -> Option<Arc<Event>> {
     if has_read {
         return watch.next().await;
     }

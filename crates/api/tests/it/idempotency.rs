@@ -64,7 +64,7 @@ async fn every_route_that_changes_something_takes_a_key() {
     assert_eq!(left, [copy["notebook_id"].as_str().unwrap()]);
 }
 
-/// One key may be used for other routes and other users; with another wish on the same route it is refused.
+/// One key may be used for other routes and other users; with another request on the same route it is refused.
 #[actix_web::test]
 async fn a_key_belongs_to_user_method_and_path_and_to_one_wish() {
     let server = Server::start();

@@ -111,7 +111,7 @@ fn read(folder: &Path, module: &str, sources: &mut BTreeMap<String, String>) {
 
 /// The modules that a file's code imports, its tests left out.
 fn imported(modules: &BTreeSet<String>, module: &str, source: &str) -> BTreeSet<String> {
-    let code = source.split("#[cfg(test)]").next().unwrap();
+    let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
     let code: String = code.lines().map(|line| line.split("//").next().unwrap().to_owned() + "\n").collect();
     let (mut paths, mut rest) = (Vec::new(), String::new());
     for statement in code.split_inclusive(';') {

@@ -185,6 +185,43 @@ async fn results_that_others_wrote_are_told_as_a_run() {
     listening.stop().await;
 }
 
+/// A run is told as it goes on, one message for each thing that it tells.
+#[actix_web::test]
+async fn a_run_that_goes_on_is_told_as_it_comes() {
+    use quire_domain::{CellId, CellStatus, Json, NotebookId, Output, UserId};
+    use quire_service::{RunUpdate, RunUpdateKind};
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let cell = listening.server.first_cell(&notebook).await;
+    let mut client = listening.watch(&notebook).await;
+    let (user, id) = (UserId::new("me").unwrap(), NotebookId::new(notebook.rsplit('/').next().unwrap()).unwrap());
+    let json_text = |text: &str| Json::parse(text).unwrap();
+    let output = Output { mime_type: "text/plain".to_owned(), data: json_text("1e2"), metadata: json_text("{}") };
+    let mut seqs = Vec::new();
+    for kind in [
+        RunUpdateKind::Status(CellStatus::Running),
+        RunUpdateKind::Stdout("one ".to_owned()),
+        RunUpdateKind::Stdout("two".to_owned()),
+        RunUpdateKind::Output(output),
+        RunUpdateKind::Error("Boom".to_owned()),
+    ] {
+        let update = RunUpdate { cell: CellId::new(&*cell).unwrap(), kind };
+        seqs.push(listening.server.service.tell(&user, &id, update).await.unwrap());
+    }
+    let heard = client.hear_many(3).await;
+    assert_eq!(heard[0], json!({"type": "cell_status", "cellId": cell, "status": "running"}));
+    assert_eq!(heard[1], json!({"type": "cell_stdout", "cellId": cell, "data": "one "}));
+    assert_eq!(heard[2], json!({"type": "cell_stdout", "cellId": cell, "data": "two"}));
+    let text = client.next().await.into_text().unwrap();
+    assert!(text.starts_with(r#"{"type":"cell_output","cellId":""#), "{text}");
+    assert!(text.contains(r#""output":{"mime_type":"text/plain","data":1e2,"metadata":{}}"#), "{text}");
+    assert!(text.contains(&format!(r#""seq":"{}""#, seqs[3])), "{text}");
+    assert_eq!(client.hear_many(1).await, [json!({"type": "cell_error", "cellId": cell, "error": "Boom"})]);
+    assert_eq!(listening.server.get(&notebook).await.ok()["cells"][0]["status"], "idle", "nothing of it is stored");
+    client.is_served().await;
+    listening.stop().await;
+}
+
 /// "An unknown cell or type gets no answer", and nothing runs yet.
 #[actix_web::test]
 async fn run_cell_and_unknown_types_get_no_answer() {

@@ -58,7 +58,7 @@ impl Sanitiser {
         Self { trusts: true, ..Self::default() }
     }
 
-    /// Returns the safe part of an output's data; `None` when nothing is.
+    /// What is safe of an output's data; `None` when nothing is.
     pub(crate) fn data<'a>(&mut self, mime_type: &str, json: &'a Json) -> Option<Cow<'a, Json>> {
         if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.budget) }
     }
@@ -73,7 +73,7 @@ impl Sanitiser {
         *count += 1;
     }
 
-    /// Notices about the counts for people, in clauses.
+    /// What a person should know of the counts, in clauses.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
         let say = |count: usize, what: &str| {
             let outputs = if count == 1 { "1 output".to_owned() } else { format!("{count} outputs") };
@@ -101,7 +101,7 @@ fn data<'a>(mime_type: &str, data: &'a Json, budget: &mut SanitizeBudget) -> Opt
     }
 }
 
-/// Returns `true` if nothing of what [`Sanitiser::data`] gave would be visible: HTML without characters, pictures and rules.
+/// Whether nothing of what [`Sanitiser::data`] gave would be visible: HTML without characters, pictures and rules.
 pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
     if mime_type != "text/html" {
         return false;
@@ -175,7 +175,7 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// Returns `true` if a JSON text is a string of base 64, perhaps in lines.
+/// Whether a JSON text is a string of base 64, perhaps in lines.
 fn is_base64(json: &str) -> bool {
     let Some(text) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
     text.replace("\\n", "").bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))

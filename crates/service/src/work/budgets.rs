@@ -81,7 +81,7 @@ impl Kind {
     }
 }
 
-/// How much work of one kind there may be.
+/// The limits of one kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Maximum that runs at once.

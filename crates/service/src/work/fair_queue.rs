@@ -13,7 +13,7 @@ use super::budgets::Budget;
 /// Users without work whose tags are kept, before all such tags are forgotten.
 const MAX_IDLE_USERS: usize = 10_000;
 
-/// What may be done with work that does not fit.
+/// The claim of work that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
     /// It may be refused.

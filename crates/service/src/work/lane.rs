@@ -13,7 +13,7 @@ use super::budgets::{Budget, Kind};
 use super::fair_queue::{Claim, FairQueue, QueueFull};
 use crate::ServiceError;
 
-/// Whose work it is; the service's own where there is no user.
+/// The user whose work it is; the service's own where there is none.
 type Payer = Option<UserId>;
 
 /// The lane of one kind of work.
@@ -22,7 +22,7 @@ pub(crate) struct Lane {
     budget: Budget,
     queue: Mutex<FairQueue<Payer, oneshot::Sender<Permit>>>,
     closed: AtomicBool,
-    /// Where blocking work runs: on the service's threads, whoever asks.
+    /// The runtime of blocking work: the service's, whoever asks.
     runtime: Handle,
 }
 
@@ -169,7 +169,7 @@ impl Permit {
     ///
     /// # Errors
     /// When the work panics; `action` says what could not be done.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn run_blocking<T: Send + 'static>(
         self,
         action: impl FnOnce() -> String,
         work: impl FnOnce() -> T + Send + 'static,

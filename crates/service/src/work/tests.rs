@@ -113,7 +113,7 @@ async fn work_that_panics_gives_its_place_back() {
     for _ in 0..3 {
         let permit = lane.enter(&ann, 1).await.unwrap();
         let outcome: Result<(), _> =
-            permit.run(|| "do as a test wants".to_owned(), || panic!("as a test wants it")).await;
+            permit.run_blocking(|| "do as a test wants".to_owned(), || panic!("as a test wants it")).await;
         let error: quire_storage::StoreError = outcome.unwrap_err();
         assert!(error.to_string().contains("do as a test wants"), "{error}");
     }
@@ -127,7 +127,7 @@ async fn work_under_way_holds_its_place() {
     let _other = lane.enter(&ann, 1).await.unwrap();
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
     let permit = lane.enter(&ann, 1).await.unwrap();
-    let mut work = Box::pin(permit.run(String::new, move || may_go_on.recv().unwrap()));
+    let mut work = Box::pin(permit.run_blocking(String::new, move || may_go_on.recv().unwrap()));
     assert!(poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_pending())).await);
     drop(work);
     let next = waiting(lane, &ann).await;
@@ -188,7 +188,7 @@ impl World {
     }
 
     fn lane(&self, kind: Kind) -> &Arc<Lane> {
-        self.service.shared.lanes.of(kind)
+        self.service.shared.limits.lanes.of(kind)
     }
 
     /// A notebook to begin a use case with, and the user as known as the use case needs.

@@ -43,13 +43,13 @@ async fn so_many_deletions_are_remembered() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
     let names: Vec<_> = (0..=REMEMBERED).map(|number| format!("c{number}")).collect();
-    for wish in [true, false] {
+    for is_insertion in [true, false] {
         let edit = |name: &String| {
             let made = insert(name, "");
             let Edit::InsertCell { id: cell, .. } = &made else { panic!("{made:?}") };
             let deleted = Edit::DeleteCell { id: cell.clone() };
             let (service, id) = (world.service.clone(), id.clone());
-            async move { service.edit(&ann(), &id, None, if wish { made } else { deleted }).await }
+            async move { service.edit(&ann(), &id, None, if is_insertion { made } else { deleted }).await }
         };
         // In the queue together, hence in order and in few commits.
         for edited in futures_util::future::join_all(names.iter().map(edit)).await {

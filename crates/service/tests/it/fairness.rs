@@ -6,7 +6,8 @@ use std::time::Duration;
 use quire_domain::{CellType, NotebookId, Place, UserId};
 use quire_files::Format;
 use quire_service::{
-    Budgets, IdempotentOutcome, ImportFile, NotebookService, Options, Quota, RequestKey, ServiceError, Sort, SortBy,
+    Budgets, IdempotentOutcome, ImportFile, NotebookService, Options, Quota, RequestContext, RequestKey, ServiceError,
+    Sort, SortBy,
 };
 use quire_storage::{IdempotencyKey, PageRequest, RequestDigest, SearchText};
 use tokio::task::JoinHandle;
@@ -145,12 +146,11 @@ async fn use_everything(service: NotebookService, user: UserId) -> Result<(), Se
     let sort = Sort { by: SortBy::Name, descending: false };
     service.list_sorted(&user, sort, None, None).await?;
     let key = RequestKey { key: IdempotencyKey([1; 32]), request: RequestDigest([2; 32]) };
-    let (by, mut ids) = (user.clone(), Vec::new());
+    let mut ids = Vec::new();
     for _ in 0..2 {
-        let by = by.clone();
-        let made: IdempotentOutcome<NotebookId> = service
-            .idempotent(&user, Some(key), async move |service: NotebookService| service.create(&by).await)
-            .await?;
+        let (by, context) = (service.clone(), RequestContext { user: user.clone(), key: Some(key) });
+        let call = async move |context: RequestContext| by.create(context).await;
+        let made: IdempotentOutcome<NotebookId> = service.idempotent(context, call).await?;
         ids.push(made.outcome);
     }
     assert_eq!(ids[0], ids[1]);

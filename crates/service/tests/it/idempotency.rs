@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures_util::future::join_all;
 use quire_domain::{CellType, Edit, NotebookId, Place, Revision, Timestamp, UserId};
 use quire_service::{
-    Clock, Created, Duplicated, Edited, Expected, IdempotentOutcome, NotebookService, RequestKey, ServiceError,
+    Clock, Created, Duplicated, Edited, Expected, IdempotentOutcome, NotebookService, RequestContext, RequestKey,
+    ServiceError,
 };
 use quire_storage::{IdempotencyKey, IdempotencyRecord, RecordLookup, RequestDigest, StoreError};
 
@@ -18,15 +19,19 @@ fn key(number: u16) -> RequestKey {
     RequestKey { key: IdempotencyKey(name), request: RequestDigest([1; 32]) }
 }
 
+fn with_key(number: u16) -> RequestContext {
+    RequestContext { user: ann(), key: Some(key(number)) }
+}
+
 async fn edit_as(
     service: &NotebookService,
     user: &UserId,
     key: RequestKey,
     (id, expected, edit): (&NotebookId, Option<i64>, Edit),
 ) -> Result<IdempotentOutcome<Edited>, ServiceError> {
-    let (id, caller, expected) = (id.clone(), user.clone(), expected.map(Revision));
-    let call = async move |service: NotebookService| service.edit(&caller, &id, expected, edit).await;
-    service.idempotent(user, Some(key), call).await
+    let (by, id, expected) = (service.clone(), id.clone(), expected.map(Revision));
+    let call = async move |context: RequestContext| by.edit(context, &id, expected, edit).await;
+    service.idempotent(RequestContext { user: user.clone(), key: Some(key) }, call).await
 }
 
 async fn edit(
@@ -105,8 +110,9 @@ async fn after_a_repetition_the_edit_is_seen_at_that_server_too() {
     let delete = |service: &NotebookService| {
         let (service, id) = (service.clone(), id.clone());
         async move {
-            let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
-            service.idempotent::<(), ServiceError, _>(&ann(), Some(key(2)), call).await.unwrap().is_replay
+            let by = service.clone();
+            let call = async move |context: RequestContext| by.delete(context, &id).await;
+            service.idempotent::<(), ServiceError, _>(with_key(2), call).await.unwrap().is_replay
         }
     };
     assert!(!delete(&world.service).await);
@@ -185,14 +191,14 @@ async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
     let before = edit(&world.service, key(1), (&id, Some(0), update(&cell, "1"))).await;
     assert!(matches!(before, Err(ServiceError::Store(StoreError::Unavailable { .. }))), "nothing was done");
     let (faults, other) = (Arc::clone(&world.faults), world.service.clone());
-    let at_second = async move |service: NotebookService| {
+    let by = second.clone();
+    let at_second = async move |context: RequestContext| {
         // The other server is faster, and does not know of this one.
         told(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
         faults.fail_look.store(true, Ordering::SeqCst);
-        service.edit(&ann(), &id, Some(Revision(0)), update(&cell, "1")).await
+        by.edit(context, &id, Some(Revision(0)), update(&cell, "1")).await
     };
-    let unknown: Result<IdempotentOutcome<Edited>, ServiceError> =
-        second.idempotent(&ann(), Some(key(1)), at_second).await;
+    let unknown: Result<IdempotentOutcome<Edited>, ServiceError> = second.idempotent(with_key(1), at_second).await;
     assert!(matches!(unknown, Err(ServiceError::Unfinished)), "{unknown:?}");
 }
 
@@ -207,9 +213,9 @@ async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {
     assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
     world.faults.lose_delete.store(true, Ordering::SeqCst);
     for _ in 0..2 {
-        let id = id.clone();
-        let call = async move |service: NotebookService| service.delete(&ann(), &id).await;
-        let deleted: IdempotentOutcome<()> = world.service.idempotent(&ann(), Some(key(2)), call).await.unwrap();
+        let (id, by) = (id.clone(), world.service.clone());
+        let call = async move |context: RequestContext| by.delete(context, &id).await;
+        let deleted: IdempotentOutcome<()> = world.service.idempotent(with_key(2), call).await.unwrap();
         assert!(deleted.is_replay);
     }
 }
@@ -284,13 +290,20 @@ async fn answers_of_a_group_that_changes_nothing_are_kept_together() {
 }
 
 /// Sends a request to one server, and again to another.
-async fn twice<T, F>(world: &World, number: u16, call: impl Fn(NotebookService) -> F + Clone + Send + 'static) -> [T; 2]
+async fn twice<T, F>(
+    world: &World,
+    number: u16,
+    call: impl Fn(NotebookService, RequestContext) -> F + Clone + Send + 'static,
+) -> [T; 2]
 where
     T: serde::de::DeserializeOwned + Send + 'static,
     F: Future<Output = Result<T, ServiceError>> + Send + 'static,
 {
-    let first = world.service.idempotent(&ann(), Some(key(number)), call.clone()).await.unwrap();
-    let again = world.second().idempotent(&ann(), Some(key(number)), call).await.unwrap();
+    let send = async |service: NotebookService| {
+        let (by, call) = (service.clone(), call.clone());
+        service.idempotent(with_key(number), move |context| call(by, context)).await.unwrap()
+    };
+    let (first, again) = (send(world.service.clone()).await, send(world.second()).await);
     assert!(!first.is_replay && again.is_replay);
     [first.outcome, again.outcome]
 }
@@ -298,33 +311,34 @@ where
 #[tokio::test]
 async fn every_use_case_that_changes_something_is_answered_again() {
     let world = World::new();
-    let [id, again]: [NotebookId; 2] = twice(&world, 1, |service| async move { service.create(&ann()).await }).await;
+    let [id, again]: [NotebookId; 2] =
+        twice(&world, 1, |service, context| async move { service.create(context).await }).await;
     assert_eq!(id, again);
     let to = id.clone();
-    let insert = move |service: NotebookService| {
+    let insert = move |service: NotebookService, context: RequestContext| {
         let id = to.clone();
-        async move { service.insert_cell(&ann(), &id, None, (CellType::Sql, "1".into()), Place::End).await }
+        async move { service.insert_cell(context, &id, None, (CellType::Sql, "1".into()), Place::End).await }
     };
     let [made, again]: [Created; 2] = twice(&world, 2, insert).await;
     assert_eq!((&made.cell, made.edited.revision), (&again.cell, again.edited.revision));
     let to = id.clone();
-    let connect = move |service: NotebookService| {
+    let connect = move |service: NotebookService, context: RequestContext| {
         let id = to.clone();
         let entered = quire_domain::ConnectionString::new("postgres://db").unwrap();
-        async move { service.set_connection(&ann(), &id, Expected::Any, entered).await }
+        async move { service.set_connection(context, &id, Expected::Any, entered).await }
     };
     let [first, again]: [Edited; 2] = twice(&world, 3, connect).await;
     assert_eq!((first.revision, again.revision), (Revision(2), Revision(2)));
     let to = id.clone();
-    let duplicate = move |service: NotebookService| {
+    let duplicate = move |service: NotebookService, context: RequestContext| {
         let id = to.clone();
-        async move { service.duplicate(&ann(), &id).await }
+        async move { service.duplicate(context, &id).await }
     };
     let [first, again]: [Duplicated; 2] = twice(&world, 4, duplicate).await;
     assert_eq!((&first.id, &first.name, first.has_connection), (&again.id, &again.name, again.has_connection));
-    let delete = move |service: NotebookService| {
+    let delete = move |service: NotebookService, context: RequestContext| {
         let id = id.clone();
-        async move { service.delete(&ann(), &id).await }
+        async move { service.delete(context, &id).await }
     };
     let [(), ()] = twice(&world, 5, delete).await;
     let all = world.service.list(&ann(), &quire_storage::PageRequest::default()).await.unwrap().notebooks;
@@ -335,9 +349,9 @@ async fn every_use_case_that_changes_something_is_answered_again() {
 async fn work_that_panics_leaves_its_key_free() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    let panics = async |_: NotebookService| -> Result<Edited, ServiceError> { panic!("as a test wants it") };
+    let panics = async |_: RequestContext| -> Result<Edited, ServiceError> { panic!("as a test wants it") };
     let unfinished: Result<IdempotentOutcome<Edited>, ServiceError> =
-        world.service.idempotent(&ann(), Some(key(1)), panics).await;
+        world.service.idempotent(with_key(1), panics).await;
     assert!(matches!(unfinished, Err(ServiceError::Unfinished)));
     assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
 }

@@ -2,11 +2,11 @@
 
 use futures_util::FutureExt as _;
 use quire_domain::{Edit, NotebookId, Revision};
-use quire_service::{EventKind, Options, Seq, Watch};
+use quire_service::{EventKind, Options, Seq, Subscription};
 
 use crate::support::{World, ann, insert, options, update};
 
-async fn revisions(watch: &mut Watch, last: Revision) -> Vec<i64> {
+async fn revisions(watch: &mut Subscription, last: Revision) -> Vec<i64> {
     let mut seen = Vec::new();
     loop {
         let event = watch.next().await.unwrap();
@@ -28,7 +28,7 @@ enum First {
     Nothing,
 }
 
-fn first(watch: &mut Watch) -> First {
+fn first(watch: &mut Subscription) -> First {
     let Some(event) = watch.next().now_or_never() else { return First::Nothing };
     let event = event.unwrap();
     match &event.kind {
@@ -37,7 +37,7 @@ fn first(watch: &mut Watch) -> First {
             assert!(watch.take_start().is_none(), "what has been replaced is not held");
             First::Resync
         }
-        EventKind::Deleted => panic!("{event:?}"),
+        EventKind::Transient(_) | EventKind::Deleted => panic!("{event:?}"),
     }
 }
 

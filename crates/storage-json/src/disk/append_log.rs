@@ -90,6 +90,13 @@ impl AppendLog {
         Ok((log, bytes))
     }
 
+    /// Takes the file that has the name now for the log, after the one before was lost, and reads it.
+    pub(crate) fn reopen(&mut self) -> io::Result<Vec<u8>> {
+        let (log, bytes) = Self::open(Arc::clone(&self.folder), self.name.clone())?;
+        *self = log;
+        Ok(bytes)
+    }
+
     /// Reads a log of lines, without a last one that has no end.
     pub(crate) fn open_lines(folder: Arc<Folder>, name: &'static str) -> io::Result<(Self, Vec<u8>)> {
         let (mut log, mut bytes) = Self::open(folder, name.into())?;

@@ -77,8 +77,11 @@ impl Log {
 
     /// Replaces the file by one with these lines alone, durably.
     pub(super) fn rewrite(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.file.rewrite(lines)?;
-        self.live_bytes = lines.len() as u64;
-        Ok(())
+        let rewritten = self.file.rewrite(lines);
+        // The file is the new one, too, when only the sync of its directory failed.
+        if self.file.size() == lines.len() as u64 {
+            self.live_bytes = self.file.size();
+        }
+        rewritten
     }
 }

@@ -129,10 +129,17 @@ impl ResultsFile {
         let text = record.to_bytes()?;
         let mut before = self.log.size();
         if self.log.append_durably(&text)? == Appended::Lost {
-            tracing::warn!(file = self.log.name(), "results were removed from outside");
-            self.cells.clear();
-            self.log.rewrite(&text)?;
-            (before, self.fresh_size) = (0, 0);
+            tracing::warn!(file = self.log.name(), "results were removed or replaced from outside");
+            // What is there now, as after a restore, is kept.
+            let there = record::read_all(&self.log.reopen()?, None);
+            self.cells = there.latest.keys().cloned().collect();
+            if there.leavings {
+                self.rewrite(&there.latest)?;
+            }
+            (before, self.fresh_size) = (self.log.size(), self.log.size());
+            if self.log.append_durably(&text)? == Appended::Lost {
+                return Err(io::Error::other(format!("{} is being replaced by another program", self.log.name())));
+            }
         }
         for (cell, results) in record.cells() {
             match results {

@@ -1,7 +1,7 @@
 //! How often each call talks to the database, counted where it passes: once, when all goes well.
 
 use quire_domain::{Edit, Place, Revision};
-use quire_service::{NotebookService, RequestKey, ServiceError};
+use quire_service::{NotebookService, RequestContext, RequestKey, ServiceError};
 use quire_storage::prelude::*;
 use quire_storage::{Delete, ListFilter, PageRequest, StoreError};
 use quire_test_postgres::{Counts, Database, Proxy, Server};
@@ -104,9 +104,10 @@ async fn an_answer_costs_one_round_trip() {
     for number in 0..4 {
         let kept = answer(number);
         let key = (number > 0).then_some(RequestKey { key: kept.key, request: kept.request });
-        let (id, edit) = (id.clone(), update("a", &format!("x = {number}")));
-        let call = async move |service: NotebookService| service.edit(&ann(), &id, None, edit).await;
-        let (answered, counts) = counted(&proxy, service.idempotent::<_, ServiceError, _>(&ann(), key, call)).await;
+        let (by, id, edit) = (service.clone(), id.clone(), update("a", &format!("x = {number}")));
+        let call = async move |context: RequestContext| by.edit(context, &id, None, edit).await;
+        let context = RequestContext { user: ann(), key };
+        let (answered, counts) = counted(&proxy, service.idempotent::<_, ServiceError, _>(context, call)).await;
         assert!(!answered.unwrap().is_replay);
         // The first prepare their statements, and when the first answer is kept, old ones are forgotten in the background.
         if number == 1 {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quire_domain::{Base, Life, NotebookId, Revision};
-use quire_service::{Edited, Expected, NotebookService, Options, RequestKey, ServiceError};
+use quire_service::{Edited, Expected, NotebookService, Options, RequestContext, RequestKey, ServiceError};
 use quire_storage::prelude::*;
 use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
@@ -109,10 +109,11 @@ async fn twins(expected: Option<i64>) {
             let (service, id) = (services[twin % 2].clone(), id.clone());
             let expected = expected.map(|expected| Revision(expected + base));
             callers.spawn(async move {
-                let call = async move |service: NotebookService| {
-                    service.edit(&ann(), &id, expected, update("a", "twins")).await
-                };
-                let answered = service.idempotent::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
+                let by = service.clone();
+                let call =
+                    async move |context: RequestContext| by.edit(context, &id, expected, update("a", "twins")).await;
+                let context = RequestContext { user: ann(), key: Some(key) };
+                let answered = service.idempotent::<Edited, ServiceError, _>(context, call).await.unwrap();
                 (answered.outcome.revision, answered.is_replay)
             });
         }
@@ -144,8 +145,10 @@ async fn a_repetition_at_another_server_shows_the_edit_there() {
     let mut watch = second.watch(&ann(), &id).await.unwrap();
     for (service, is_repetition) in [(&first, false), (&second, true)] {
         let (key, id) = (RequestKey { key: kept.key, request: kept.request }, id.clone());
-        let call = async move |service: NotebookService| service.edit(&ann(), &id, None, update("a", "edited")).await;
-        let answered = service.idempotent::<Edited, ServiceError, _>(&ann(), Some(key), call).await.unwrap();
+        let by = service.clone();
+        let call = async move |context: RequestContext| by.edit(context, &id, None, update("a", "edited")).await;
+        let context = RequestContext { user: ann(), key: Some(key) };
+        let answered = service.idempotent::<Edited, ServiceError, _>(context, call).await.unwrap();
         assert_eq!((answered.outcome.revision, answered.is_replay), (Revision(1), is_repetition));
     }
     assert_eq!(contents(&second.get(&ann(), &id).await.unwrap().notebook)["a"], "edited");

@@ -1,0 +1,90 @@
+//! What the use cases and the writer tasks of a service share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quire_domain::{CellId, Life, NotebookId, Timestamp};
+use quire_storage::CommitId;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::analyser::Analyser;
+use crate::connection::Sealing;
+use crate::event::Seq;
+use crate::memory::Memory;
+use crate::quota::Quotas;
+use crate::registry::Registry;
+use crate::work::{Lanes, Store};
+use crate::{Clock, IdSource, ServiceError};
+
+/// The parts of a service that use cases and writer tasks share.
+#[derive(Debug)]
+pub(crate) struct ServiceContext {
+    pub(crate) store: Store,
+    pub(crate) sources: Sources,
+    pub(crate) limits: Limits,
+    pub(crate) analyser: Analyser,
+    pub(crate) sealing: Sealing,
+    pub(crate) registry: Arc<Registry>,
+    /// The runtime of writer tasks: not that of the caller who asked first, which may end before the service.
+    pub(crate) runtime: Handle,
+}
+
+/// The limits of work, memory and storage.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) quotas: Quotas,
+    /// Time after which a notebook leaves memory that nobody has asked for and nobody watches.
+    pub(crate) idle: Duration,
+}
+
+/// The sources of times, ids and the numbers of events.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    /// The instance's part of event numbers.
+    epoch: Uuid,
+    /// The number of the last event of any notebook.
+    events: AtomicU64,
+}
+
+impl Sources {
+    pub(crate) fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
+        let epoch = ids.next_id();
+        Self { clock, ids, epoch, events: AtomicU64::new(0) }
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh notebook id.
+    pub(crate) fn notebook_id(&self) -> Result<NotebookId, ServiceError> {
+        Ok(NotebookId::new(self.ids.next_id().to_string())?)
+    }
+
+    /// A fresh cell id.
+    pub(crate) fn cell_id(&self) -> Result<CellId, ServiceError> {
+        Ok(CellId::new(self.ids.next_id().to_string())?)
+    }
+
+    /// The life of a notebook that is made now.
+    pub(crate) fn life(&self) -> Life {
+        Life::new(self.ids.next_id())
+    }
+
+    /// A fresh commit id.
+    pub(crate) fn commit_id(&self) -> CommitId {
+        CommitId(self.ids.next_id())
+    }
+
+    /// The number of the next event.
+    pub(crate) fn next_seq(&self) -> Seq {
+        Seq { epoch: self.epoch, number: self.events.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}

@@ -1,0 +1,360 @@
+//! A writer task's decisions, step by step: no task, no store, no time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quire_domain::{
+    CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Results, Revision, StoredConnection,
+    Timestamp, UserId, analyse,
+};
+use quire_storage::{CommitId, Committed, Loaded, StoreError, Version};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::ROUNDS;
+use super::state::WriterState;
+use super::step::{Answer, Input, PendingCommit, Step};
+use crate::command::{DeleteCommand, EditCommand, EditRequest};
+use crate::context::Sources;
+use crate::{Clock, Edited, Expected, IdSource, ServiceError};
+
+/// Ids that count up, so that a test knows them.
+#[derive(Debug, Default)]
+struct CountedIds(AtomicU64);
+
+impl IdSource for CountedIds {
+    fn next_id(&self) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+#[derive(Debug)]
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+/// The decisions about a notebook with the empty cell `a`, at version 1.
+struct Decisions {
+    state: WriterState,
+    sources: Sources,
+}
+
+fn user() -> UserId {
+    UserId::new("ann").unwrap()
+}
+
+fn cell(id: &str) -> CellId {
+    CellId::new(id).unwrap()
+}
+
+fn insert(id: &str) -> Edit {
+    Edit::InsertCell { id: cell(id), cell_type: CellType::Python, code: Arc::default(), place: Place::End }
+}
+
+fn notebook(edits: impl IntoIterator<Item = Edit>) -> OpenNotebook {
+    let (id, at) = (NotebookId::new("n").unwrap(), Timestamp::UNIX_EPOCH);
+    let mut empty = OpenNotebook::open(Notebook::new(id, Life::UNRECORDED, user(), at));
+    for edit in edits {
+        empty.apply(&edit, None, at).unwrap();
+    }
+    empty
+}
+
+impl Decisions {
+    fn new() -> Self {
+        let state = WriterState::new(notebook([insert("a")]), Version(1), usize::MAX);
+        Self { state, sources: Sources::new(Arc::new(StoppedClock), Arc::new(CountedIds::default())) }
+    }
+
+    fn advance(&mut self, input: Input) -> Vec<Step> {
+        self.state.advance(input, &self.sources)
+    }
+
+    fn edits(&mut self, edits: impl IntoIterator<Item = EditRequest>) -> Vec<Step> {
+        let command = |request| EditCommand { request, reply: oneshot::channel().0 };
+        self.advance(Input::Edits(edits.into_iter().map(command).collect()))
+    }
+
+    /// Goes on with the analyses that are asked for, until something else is.
+    fn analyse(&mut self, mut steps: Vec<Step>) -> Vec<Step> {
+        while let Some(Step::Analyse(cell_type, code)) = steps.last() {
+            let analysed = Input::Analysed(Ok(Arc::new(analyse(*cell_type, code))));
+            steps.pop();
+            steps.extend(self.advance(analysed));
+        }
+        steps
+    }
+
+    /// Goes on with a load that finds the notebook as it is known.
+    fn load_the_same(&mut self) -> Vec<Step> {
+        self.advance(Input::Loaded(Ok(Some(self.loaded(1)))))
+    }
+
+    fn loaded(&self, version: i64) -> Loaded {
+        Loaded { notebook: self.state.open.notebook().clone(), version: Version(version) }
+    }
+
+    fn mismatch(&self) -> StoreError {
+        StoreError::RevisionMismatch { id: self.state.id().clone(), expected: Revision(0) }
+    }
+
+    fn full(&self) -> StoreError {
+        StoreError::Full { id: self.state.id().clone(), reason: "a test said so".to_owned() }
+    }
+
+    fn unknown(&self) -> StoreError {
+        StoreError::OutcomeUnknown { id: self.state.id().clone() }
+    }
+}
+
+fn committed(version: i64) -> Input {
+    Input::Committed(Ok(Committed { version: Version(version) }))
+}
+
+fn request(edit: Edit) -> EditRequest {
+    EditRequest::new(user(), Expected::Any, edit)
+}
+
+fn names(steps: &[Step]) -> Vec<&'static str> {
+    let name = |step: &Step| match step {
+        Step::Seal(_) => "seal",
+        Step::Analyse(..) => "analyse",
+        Step::Commit(_) => "commit",
+        Step::Record(_) => "record",
+        Step::Delete(..) => "delete",
+        Step::Load => "load",
+        Step::Reopen(_) => "reopen",
+        Step::Publish(_) => "publish",
+        Step::Answer(_) => "answer",
+        Step::Vanish(_) => "vanish",
+        Step::Leave(_) => "leave",
+        Step::Doubt { .. } => "doubt",
+    };
+    steps.iter().map(name).collect()
+}
+
+fn commit(steps: &[Step]) -> &PendingCommit {
+    match steps.last() {
+        Some(Step::Commit(pending)) => pending,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn answers(steps: Vec<Step>) -> Vec<Result<Edited, ServiceError>> {
+    let answer = |step| match step {
+        Step::Answer(Answer::Edit(_, outcome)) => Some(outcome),
+        _ => None,
+    };
+    steps.into_iter().filter_map(answer).collect()
+}
+
+fn revisions(steps: Vec<Step>) -> Vec<i64> {
+    answers(steps).into_iter().map(|answer| answer.unwrap().revision.0).collect()
+}
+
+#[test]
+fn an_edit_is_analysed_committed_published_and_then_answered() {
+    let mut decisions = Decisions::new();
+    let steps = decisions.edits([request(insert("b"))]);
+    assert_eq!(names(&steps), ["analyse"]);
+    let steps = decisions.analyse(steps);
+    assert_eq!(names(&steps), ["commit"]);
+    // The first number went to the instance.
+    assert_eq!(
+        (commit(&steps).id, commit(&steps).as_commit().base.revision),
+        (CommitId(Uuid::from_u128(1)), Revision(1))
+    );
+    let steps = decisions.advance(committed(2));
+    assert_eq!(names(&steps), ["publish", "answer"]);
+    assert!(matches!(&steps[0], Step::Publish(done) if done.version == Version(2) && done.changes.len() == 1));
+    assert_eq!(revisions(steps), [2]);
+}
+
+#[test]
+fn edits_that_came_together_are_one_commit_and_answered_in_their_order() {
+    let mut decisions = Decisions::new();
+    let steps = decisions.edits(["b", "c", "d"].map(|id| request(insert(id))));
+    let steps = decisions.analyse(steps);
+    assert_eq!((names(&steps), commit(&steps).changes.len()), (vec!["commit"], 3));
+    let steps = decisions.advance(committed(2));
+    assert_eq!(names(&steps), ["publish", "answer", "answer", "answer"]);
+    assert_eq!(revisions(steps), [2, 3, 4]);
+}
+
+#[test]
+fn an_edit_that_comes_second_is_applied_again_to_what_came_first() {
+    let mut decisions = Decisions::new();
+    let steps = decisions.edits([request(insert("b"))]);
+    decisions.analyse(steps);
+    let mismatch = decisions.mismatch();
+    assert_eq!(names(&decisions.advance(Input::Committed(Err(mismatch)))), ["load"]);
+    assert_eq!(decisions.state.open.notebook().revision, Revision(1), "memory is as it was");
+    let theirs = notebook([insert("a"), insert("theirs")]);
+    let loaded = Loaded { notebook: theirs.notebook().clone(), version: Version(5) };
+    assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(loaded))))), ["reopen"]);
+    let change = quire_domain::Change::between(decisions.state.open.notebook(), theirs.notebook());
+    let steps = decisions.advance(Input::Reopened(Ok(Box::new((theirs, change)))));
+    assert_eq!(names(&steps), ["publish", "analyse"]);
+    let steps = decisions.analyse(steps);
+    assert_eq!(commit(&steps).as_commit().base.revision, Revision(2));
+    assert_eq!(revisions(decisions.advance(committed(6))), [3]);
+}
+
+#[test]
+fn edits_that_always_come_second_are_told_so() {
+    let mut decisions = Decisions::new();
+    let mut steps = decisions.edits(["b", "c"].map(|id| request(insert(id))));
+    for _ in 0..ROUNDS {
+        steps = decisions.analyse(steps);
+        assert_eq!(names(&steps), ["commit"]);
+        let mismatch = decisions.mismatch();
+        decisions.advance(Input::Committed(Err(mismatch)));
+        steps = decisions.load_the_same();
+    }
+    let answers = answers(steps);
+    assert_eq!(answers.len(), 2);
+    assert!(answers.iter().all(|answer| matches!(answer, Err(ServiceError::Contended(_)))));
+}
+
+#[test]
+fn edits_that_are_refused_together_are_committed_singly() {
+    let mut decisions = Decisions::new();
+    let steps = decisions.edits(["b", "c"].map(|id| request(insert(id))));
+    decisions.analyse(steps);
+    let full = decisions.full();
+    let steps = decisions.advance(Input::Committed(Err(full)));
+    let steps = decisions.analyse(steps);
+    assert_eq!((names(&steps), commit(&steps).changes.len()), (vec!["commit"], 1));
+    // The first fails alone, the second succeeds.
+    let full = decisions.full();
+    let steps = decisions.advance(Input::Committed(Err(full)));
+    assert_eq!(names(&steps), ["answer", "analyse"]);
+    let steps = decisions.analyse(steps);
+    assert_eq!(names(&steps), ["answer", "commit"]);
+    assert!(matches!(answers(steps)[..], [Err(ServiceError::Store(StoreError::Full { .. }))]));
+    assert_eq!(revisions(decisions.advance(committed(2))), [2]);
+}
+
+#[test]
+fn a_failure_that_says_the_same_of_all_is_not_tried_singly() {
+    let mut decisions = Decisions::new();
+    let steps = decisions.edits(["b", "c"].map(|id| request(insert(id))));
+    decisions.analyse(steps);
+    let away = StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
+    assert_eq!(names(&decisions.advance(Input::Committed(Err(away)))), ["answer", "answer"]);
+}
+
+#[test]
+fn a_commit_of_unknown_outcome_is_repeated_under_its_id_then_what_is_stored_is_looked_up() {
+    let mut decisions = Decisions::new();
+    let steps = decisions.edits([request(insert("b"))]);
+    let steps = decisions.analyse(steps);
+    let first = commit(&steps).id;
+    let unknown = decisions.unknown();
+    let steps = decisions.advance(Input::Committed(Err(unknown)));
+    assert_eq!((names(&steps), commit(&steps).id), (vec!["commit"], first));
+    let refused = decisions.full();
+    assert_eq!(names(&decisions.advance(Input::Committed(Err(refused)))), ["load"]);
+    let away = || StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
+    let steps = decisions.advance(Input::Loaded(Err(away())));
+    assert!(matches!(&steps[0], Step::Doubt { is_first: true, .. }), "{steps:?}");
+    assert!(matches!(answers(steps)[..], [Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))]));
+    // Nothing else is stored before it is known.
+    assert_eq!(names(&decisions.advance(Input::Look)), ["load"]);
+    let steps = decisions.advance(Input::Loaded(Err(away())));
+    assert!(matches!(&steps[..], [Step::Doubt { is_first: false, .. }]), "{steps:?}");
+    assert_eq!(names(&decisions.edits([request(insert("c"))])), ["load"]);
+    assert_eq!(names(&decisions.load_the_same()), ["analyse"]);
+    assert!(!decisions.state.in_doubt);
+}
+
+#[test]
+fn a_connection_string_is_sealed_before_it_is_stored_unless_it_is_the_one_that_there_is() {
+    let mut decisions = Decisions::new();
+    let set = |text: &str| request(Edit::SetConnection { connection: StoredConnection::new(text).unwrap() });
+    assert_eq!(names(&decisions.edits([set("postgres://db")])), ["seal"]);
+    assert_eq!(revisions(decisions.advance(Input::Sealed(Ok(None)))), [1]);
+    assert_eq!(names(&decisions.edits([set("postgres://other")])), ["seal"]);
+    let sealed = StoredConnection::new("q1.key.sealed").unwrap();
+    let steps = decisions.advance(Input::Sealed(Ok(sealed.clone())));
+    assert_eq!(commit(&steps).as_commit().after.connection, sealed);
+}
+
+#[test]
+fn results_of_other_code_change_nothing() {
+    let mut decisions = Decisions::new();
+    let results = |cell_id: &str, code: &str| EditRequest {
+        code_digest: Some(quire_domain::Cell::digest_of(CellType::Python, code).into()),
+        ..request(Edit::SetResults { id: cell(cell_id), results: Arc::new(Results::default()) })
+    };
+    for (cell_id, code) in [("a", "x = 1"), ("gone", "")] {
+        let answers = answers(decisions.edits([results(cell_id, code)]));
+        assert!(matches!(&answers[..], [Ok(Edited { revision: Revision(1), change: None })]), "{answers:?}");
+    }
+    assert_eq!(names(&decisions.edits([results("a", "")])), ["commit"]);
+    assert_eq!(revisions(decisions.advance(committed(2))), [1]);
+}
+
+/// As many edits as go together: each is answered by itself, and none on top of the one before.
+#[test]
+fn many_refusals_need_no_more_stack_than_one() {
+    let mut decisions = Decisions::new();
+    let late = |_| EditRequest { expected: Some(Revision(0)).into(), ..request(insert("b")) };
+    let answers = answers(decisions.edits((0..100_000).map(late)));
+    assert_eq!(answers.len(), 100_000);
+    assert!(answers.iter().all(|answer| matches!(answer, Err(ServiceError::Conflict { .. }))));
+}
+
+#[test]
+fn a_deletion_looks_first_and_then_ends_the_notebook() {
+    let mut decisions = Decisions::new();
+    let delete =
+        |expected| Input::Delete(DeleteCommand { context: user().into(), expected, reply: oneshot::channel().0 });
+    assert_eq!(names(&decisions.advance(delete(Some(Revision(0)).into()))), ["load"]);
+    let steps = decisions.load_the_same();
+    assert!(matches!(&steps[..], [Step::Answer(Answer::Delete(_, Err(ServiceError::Conflict { .. })))]), "{steps:?}");
+    decisions.advance(delete(Expected::Any));
+    assert_eq!(names(&decisions.load_the_same()), ["delete"]);
+    let mismatch = decisions.mismatch();
+    assert_eq!(names(&decisions.advance(Input::Deleted(Err(mismatch)))), ["load"]);
+    assert_eq!(names(&decisions.load_the_same()), ["delete"]);
+    assert_eq!(names(&decisions.advance(Input::Deleted(Ok(())))), ["vanish", "answer"]);
+    // Who comes later learns that it is gone, without another look.
+    assert!(matches!(answers(decisions.edits([request(insert("b"))]))[..], [Err(ServiceError::UnknownNotebook(_))]));
+}
+
+#[test]
+fn a_notebook_that_is_another_one_now_is_gone_here() {
+    let mut decisions = Decisions::new();
+    decisions.advance(Input::Look);
+    let mut other = decisions.loaded(2);
+    other.notebook.life = Life::new(Uuid::from_u128(99));
+    assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(other))))), ["vanish"]);
+    assert!(decisions.state.is_gone());
+}
+
+#[test]
+fn a_notebook_that_has_become_too_large_leaves_memory() {
+    let mut decisions = Decisions::new();
+    let known = decisions.state.open.memory_bytes();
+    decisions.state = WriterState::new(notebook([insert("a")]), Version(1), known + 1_000);
+    decisions.advance(Input::Look);
+    let larger =
+        Loaded { notebook: notebook((0..9).map(|n| insert(&format!("c{n}")))).notebook().clone(), version: Version(2) };
+    let steps = decisions.advance(Input::Loaded(Ok(Some(larger))));
+    assert!(matches!(&steps[..], [Step::Leave(ServiceError::NotebookTooLarge { .. })]), "{steps:?}");
+}
+
+#[test]
+fn an_outcome_that_nothing_waits_for_changes_nothing() {
+    let mut decisions = Decisions::new();
+    assert_eq!(names(&decisions.advance(committed(9))), Vec::<&str>::new());
+    let steps = decisions.edits([request(insert("b"))]);
+    assert_eq!(names(&decisions.advance(committed(9))), Vec::<&str>::new());
+    let steps = decisions.analyse(steps);
+    assert_eq!(names(&steps), ["commit"]);
+}
