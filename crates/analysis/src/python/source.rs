@@ -16,11 +16,13 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// Removes what `IPython` removes: the common indentation, then prompts.
     pub(super) fn of(code: &'a str) -> Self {
+        if is_plain(code) {
+            return Self::whole(code);
+        }
         let first = first_line(code);
         let is_indented = first.starts_with([' ', '\t']);
         let second = lines(&code[offset_in(code, first) + first.len()..]).next().unwrap_or_default();
-        // Looking for one byte costs next to nothing, and few cells have it.
-        let has_doctest = code.contains('>') && code.contains(">>>");
+        let has_doctest = code.contains(">>>");
         let has_prompts = [first, second].map(str::trim_start).into_iter().any(|line| ipython_prompt(line) > 0);
         if !is_indented && !has_doctest && !has_prompts {
             return Self::whole(code);
@@ -81,6 +83,23 @@ impl Line<'_> {
     fn is_blank(&self) -> bool {
         self.rest.trim().is_empty()
     }
+}
+
+/// Returns `true` if there is certainly nothing to remove, as in nearly all cells: no `>>>`, no indentation, and the lines where
+/// `IPython` looks for its own prompts begin with other characters. Looking closer adds some percent to a short cell's analysis.
+fn is_plain(code: &str) -> bool {
+    let mut lines = code.as_bytes().split(|byte| matches!(byte, b'\n' | b'\r'));
+    let Some(first) = lines.find(|line| !line.trim_ascii().is_empty()) else { return false };
+    // Of `\r\n`, an empty line is seen between the first and the second.
+    let has_other_begin = |line: &[u8]| {
+        line.trim_ascii_start()
+            .first()
+            .is_none_or(|byte| byte.is_ascii_graphic() && !matches!(byte, b'[' | b'I' | b'.'))
+    };
+    first.first().is_some_and(|byte| !matches!(byte, b' ' | b'\t'))
+        && has_other_begin(first)
+        && lines.take(2).all(has_other_begin)
+        && !(code.contains('>') && code.contains(">>>"))
 }
 
 /// Returns the lines with their ends, which are `\n`, `\r\n` and a lone `\r`.
