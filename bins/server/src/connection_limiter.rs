@@ -52,7 +52,7 @@ impl ConnectionLimiter {
                 (Reverse(of_source.get(source).copied()), connection.has_begun(), *since)
             };
             if let Some((.., connection)) = waiting.iter().min_by_key(|waiting| rank(waiting)) {
-                // The response to a first request that has just arrived is sent whole.
+                // The response to a first request that has just arrived is sent whole, if the client reads it.
                 if connection.has_begun() { connection.cut_off() } else { connection.hang_up() }
             }
         }
@@ -143,5 +143,20 @@ mod tests {
         more.push(limiter.admit(&new[2]));
         assert_eq!(ended(), [false, true, true], "the server works on all others");
         drop((permits, more, requests, of_new));
+    }
+
+    #[test]
+    fn a_connection_that_made_room_before_its_first_request_does_so_again_when_it_reads_no_response() {
+        let limiter = ConnectionLimiter::new(3);
+        let (victim, other) = (from(1), from(2));
+        let permits = [&victim, &other].map(|handle| limiter.admit(handle));
+        let new = from(3);
+        let _new = limiter.admit(&new);
+        assert!(victim.is_hung_up() && !victim.is_cut_off());
+        let _requests = [&victim, &other, &new].map(ConnectionHandle::begin);
+        victim.set_blocked(true);
+        let _next = limiter.admit(&from(4));
+        assert!(victim.is_cut_off() && !other.is_hung_up());
+        drop(permits);
     }
 }

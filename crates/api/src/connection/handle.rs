@@ -90,11 +90,11 @@ impl ConnectionHandle {
 
     /// Returns the time since which the connection waits for its client: to send a request or the rest of its body, or to read
     /// a response. Returns nothing before the server has read for the first time, while it works on a request, and once the
-    /// connection is being closed.
+    /// connection is being closed, unless the client does not read the last response.
     #[must_use]
     pub fn client_awaited_since(&self) -> Option<Instant> {
         if self.is_hung_up() {
-            return None;
+            return self.0.blocked_since.get().filter(|_| !self.is_cut_off());
         }
         if self.0.active.get() == 0 {
             return self.0.waiting_since.get();
