@@ -109,10 +109,12 @@ fn read_body(
 }
 
 fn broken_off(_: &PayloadError, connection: Option<&ConnectionHandle>) -> Problem {
-    // The server itself stopped reading, because there are too many connections.
+    // The server itself stopped reading, because another client needed the connection's place.
     if connection.is_some_and(ConnectionHandle::is_hung_up) {
-        let message = "The server has too many connections, and this one had to make room; nothing was changed.";
-        return Problem::new(Code::ServerBusy, message).after(1);
+        return Problem::new(
+            Code::SlowBody,
+            "The body had not arrived when its connection had to make room for another.",
+        );
     }
     Problem::new(Code::BadRequest, "The body is broken off or badly framed.")
 }
