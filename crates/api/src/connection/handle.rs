@@ -33,8 +33,8 @@ struct State {
     /// Number of requests that have begun since all arrived bytes were read.
     begun_in_a_row: Cell<usize>,
     has_begun: Cell<bool>,
-    /// Time since which the next request is awaited; none until all arrived bytes were read for the first time.
-    waiting_since: Cell<Option<Instant>>,
+    /// Time since which the next request is awaited.
+    waiting_since: Cell<Instant>,
     /// Time since which the body of the request is awaited.
     receiving_since: Cell<Option<Instant>>,
     /// Time since which the client reads nothing.
@@ -70,7 +70,7 @@ impl Default for ConnectionHandle {
             active: Cell::new(0),
             begun_in_a_row: Cell::new(0),
             has_begun: Cell::new(false),
-            waiting_since: Cell::new(None),
+            waiting_since: Cell::new(Instant::now()),
             receiving_since: Cell::new(None),
             blocked_since: Cell::new(None),
             source: Cell::new(Source(Counted::Network(Network::default()))),
@@ -89,15 +89,15 @@ impl ConnectionHandle {
     }
 
     /// Returns the time since which the connection waits for its client: to send a request or the rest of its body, or to read
-    /// a response. Returns nothing before the server has read for the first time, while it works on a request, and once the
-    /// connection is being closed, unless the client does not read the last response.
+    /// a response. Returns nothing while the server works on a request, and once the
+    /// connection is being closed.
     #[must_use]
     pub fn client_awaited_since(&self) -> Option<Instant> {
         if self.is_hung_up() {
-            return self.0.blocked_since.get().filter(|_| !self.is_cut_off());
+            return None;
         }
         if self.0.active.get() == 0 {
-            return self.0.waiting_since.get();
+            return Some(self.0.waiting_since.get());
         }
         self.0.receiving_since.get().or(self.0.blocked_since.get())
     }
@@ -167,9 +167,6 @@ impl ConnectionHandle {
     /// Records that all arrived bytes were read, and the task that [`Self::hang_up`] wakes.
     pub fn wait(&self, reader: &Waker) {
         self.0.begun_in_a_row.set(0);
-        if self.0.waiting_since.get().is_none() {
-            self.0.waiting_since.set(Some(Instant::now()));
-        }
         let mut waker = self.0.reader.borrow_mut();
         if waker.as_ref().is_none_or(|waker| !waker.will_wake(reader)) {
             *waker = Some(reader.clone());
@@ -201,7 +198,7 @@ impl ConnectionHandle {
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.active.set(self.0.active.get() - 1);
-        self.0.waiting_since.set(Some(Instant::now()));
+        self.0.waiting_since.set(Instant::now());
     }
 }
 
