@@ -93,7 +93,8 @@ fn bodies_that_drip_in_keep_nobody_out() {
         .collect();
     assert!((0..10).all(|_| is_served(&server)));
     // A user may have 16 requests in flight with so few connections, and those that have waited longest make room.
-    assert!(dripping[0].is_ended());
+    let rest = dripping[0].rest();
+    assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408 "), "{rest}");
     let is_refused = dripping[1..100].iter_mut().any(|talk| !talk.is_ended() && talk.head().status == 429);
     assert!(is_refused);
 }

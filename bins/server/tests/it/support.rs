@@ -242,6 +242,16 @@ impl Talk {
         }
     }
 
+    /// Reads what the server sends until it ends the connection.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        if let Err(error) = self.0.read_to_end(&mut bytes) {
+            // A reset is also an end: the server had not read all sent bytes.
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// Returns `true` if the server ends the connection without sending more.
     pub(crate) fn is_ended(&mut self) -> bool {
         // Unlike `read`, this continues when a signal interrupts it.
