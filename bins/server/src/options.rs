@@ -58,7 +58,8 @@ pub(crate) struct Options {
     /// Without sign-in, take every request for one of this user; not beside settings of Clerk
     #[arg(long, value_name = "USER", env = "QUIRE_DEV_USER", default_value = DEFAULT_DEV_USER, value_parser = user)]
     pub(crate) dev_user: UserId,
-    /// Let users of this Clerk issuer sign in: what tokens hold as iss, such as https://clerk.example.com
+    // Not as a comment for documentation, where the address would have to be a link.
+    #[arg(help = "Let users of this Clerk issuer sign in: what tokens hold as iss, such as https://clerk.example.com")]
     #[arg(long, value_name = "URL", env = "CLERK_ISSUER")]
     pub(crate) clerk_issuer: Option<Hidden>,
     /// Take the issuer from Clerk's publishable key, where it is not given itself
