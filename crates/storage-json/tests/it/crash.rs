@@ -32,14 +32,11 @@ fn is_answered(revision: i64) -> bool {
     revision % 3 != 2
 }
 
-/// Run by the test below in a process of its own, until it is killed: saves, and says what was acknowledged.
-#[test]
-#[ignore = "a process of the test two_hundred_kills_lose_nothing"]
-fn saving_child() {
-    let dir = std::env::var_os("QUIRE_TEST_SAVE").expect("the directory");
+/// Saves until the process is killed, and says what was acknowledged.
+fn save_until_killed(dir: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
-        let store = open(dir.as_ref());
+        let store = open(dir);
         println!("\nopen");
         loop {
             for number in 0..NOTEBOOKS {
@@ -68,7 +65,7 @@ fn saving_child() {
 /// Runs the child and kills it so long after its first save. Returns what it acknowledged last, for each notebook.
 fn run_and_kill(dir: &Path, after: Duration) -> HashMap<String, i64> {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["crash::saving_child", "--ignored", "--exact", "--nocapture"]).env("QUIRE_TEST_SAVE", dir);
+    command.args(["crash::two_hundred_kills_lose_nothing", "--exact", "--nocapture"]).env("QUIRE_TEST_SAVE", dir);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let (line_sender, lines) = mpsc::channel();
     let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -142,8 +139,12 @@ fn crash_many_times(seed: u32) {
     }
 }
 
+/// Runs itself in each process that is killed.
 #[test]
 fn two_hundred_kills_lose_nothing() {
+    if let Some(dir) = std::env::var_os("QUIRE_TEST_SAVE") {
+        return save_until_killed(dir.as_ref());
+    }
     let threads: Vec<_> = (1..=DIRECTORIES).map(|seed| std::thread::spawn(move || crash_many_times(seed))).collect();
     for thread in threads {
         thread.join().unwrap();

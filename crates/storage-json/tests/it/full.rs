@@ -46,22 +46,17 @@ async fn check_when_full(dir: &Path, large: &str, cause: &str) {
     assert_eq!((view.code("b"), view.stdout("a"), view.stdout("b")), ("still works", "printed", "too"));
 }
 
-/// Run by the test below in a process of its own, whose files cannot grow beyond a limit.
-#[test]
-#[ignore = "a process of the test a_file_size_limit_is_told_and_changes_nothing"]
-fn limited_child() {
-    let dir = std::env::var_os("QUIRE_TEST_LIMITED").expect("the directory");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let large = "x".repeat(200_000);
-    runtime.block_on(check_when_full(dir.as_ref(), &large, "the file-size limit is reached"));
-    println!("\nall well");
-}
-
-#[test]
-fn a_file_size_limit_is_told_and_changes_nothing() {
+/// Runs itself in a process of its own, whose files cannot grow beyond a limit.
+#[tokio::test]
+async fn a_file_size_limit_is_told_and_changes_nothing() {
+    if let Some(dir) = std::env::var_os("QUIRE_TEST_LIMITED") {
+        check_when_full(dir.as_ref(), &"x".repeat(200_000), "the file-size limit is reached").await;
+        println!("\nall well");
+        return;
+    }
     let dir = TempDir::new().unwrap();
     // No write gets as far as the signal that the system sends with its refusal, which would end the process.
-    let script = "ulimit -f 64; exec \"$0\" full::limited_child --ignored --exact --nocapture";
+    let script = "ulimit -f 64; exec \"$0\" full::a_file_size_limit_is_told_and_changes_nothing --exact --nocapture";
     let mut child = Command::new("sh");
     child.args(["-c", script]).arg(std::env::current_exe().unwrap()).env("QUIRE_TEST_LIMITED", dir.path());
     let output = child.output().unwrap();

@@ -21,24 +21,20 @@ async fn a_second_store_in_this_process_is_refused_until_the_first_is_gone() {
     drop(open(dir.path()));
 }
 
-/// Run by the test below in a process of its own.
-#[test]
-#[ignore = "a process of the test a_second_process_is_refused"]
-fn opening_child() {
-    let dir = std::env::var_os("QUIRE_TEST_OPEN").expect("the directory");
-    match JsonNotebookStore::open(dir.as_ref(), quiet()) {
-        Ok(_) => println!("\nopened"),
-        Err(error) => println!("\nrefused: {error}"),
-    }
-}
-
+/// Runs itself in the second process.
 #[tokio::test]
 async fn a_second_process_is_refused() {
+    if let Some(dir) = std::env::var_os("QUIRE_TEST_OPEN") {
+        return match JsonNotebookStore::open(dir.as_ref(), quiet()) {
+            Ok(_) => println!("\nopened"),
+            Err(error) => println!("\nrefused: {error}"),
+        };
+    }
     let served = Served::new();
     let child = || {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child
-            .args(["locking::opening_child", "--ignored", "--exact", "--nocapture"])
+            .args(["locking::a_second_process_is_refused", "--exact", "--nocapture"])
             .env("QUIRE_TEST_OPEN", served.dir());
         String::from_utf8(child.output().unwrap().stdout).unwrap()
     };
