@@ -122,6 +122,25 @@ async fn results_lost_while_serving_lose_no_later_ones() {
     }
 }
 
+/// A file that another program has put back, as `rsync` does, is another file with the same name.
+#[tokio::test]
+async fn results_put_back_while_serving_stay_with_later_ones() {
+    let mut served = Served::new();
+    served.create(&notebook("x", "1"), None).await.unwrap();
+    edit(&served, "x", &[printed("a", "one"), insert("b", "2"), printed("b", "two")]).await.unwrap();
+    for path in outputs(served.dir()) {
+        let copy = served.dir().join("copy");
+        fs::copy(&path, &copy).unwrap();
+        fs::rename(&copy, &path).unwrap();
+    }
+    edit(&served, "x", &[printed("a", "three")]).await.unwrap();
+    for _ in 0..2 {
+        let view = load(&served, "x").await;
+        assert_eq!((view.stdout("a"), view.stdout("b")), ("three", "two"));
+        served.restart_after(|_| {});
+    }
+}
+
 /// Results that were acknowledged stay, also those that came with revisions which the older file does not have yet.
 #[tokio::test]
 async fn an_older_file_from_a_backup_loses_no_results() {
