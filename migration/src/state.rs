@@ -80,7 +80,7 @@ pub struct Listed {
     /// Name of the step.
     pub name: String,
     /// Status of the step.
-    pub standing: StepStatus,
+    pub status: StepStatus,
 }
 
 /// Status of a step.
@@ -109,7 +109,7 @@ pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<
     };
     let entries = recorded.unwrap_or_default();
     let known = |entry: &Entry| steps.iter().any(|step| step.name == entry.name);
-    let standing = |entry: &Entry| {
+    let status = |entry: &Entry| {
         let at = entry.started_at.clone();
         match (entry.finished, known(entry)) {
             (false, _) => StepStatus::Begun(at),
@@ -118,9 +118,9 @@ pub async fn list(connection: &mut PgConnection, steps: &[Step]) -> Result<(Vec<
         }
     };
     let mut listed: Vec<_> =
-        entries.iter().map(|entry| Listed { name: entry.name.clone(), standing: standing(entry) }).collect();
+        entries.iter().map(|entry| Listed { name: entry.name.clone(), status: status(entry) }).collect();
     let pending = steps.iter().filter(|step| entries.iter().all(|entry| entry.name != step.name));
-    listed.extend(pending.map(|step| Listed { name: step.name.to_owned(), standing: StepStatus::Pending(step.kind) }));
+    listed.extend(pending.map(|step| Listed { name: step.name.to_owned(), status: StepStatus::Pending(step.kind) }));
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((listed, state))
 }

@@ -97,7 +97,7 @@ pub(crate) struct FilesArgs {
 #[derive(Args, Debug)]
 pub(crate) struct WorkArgs {
     /// Number of notebooks to work on at once, each on a connection of its own
-    #[arg(long, value_name = "N", default_value = "8")]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = quire_config::positive)]
     pub(crate) jobs: NonZeroUsize,
     /// Write a line of JSON for each notebook to this file, and replace an existing file
     #[arg(long, value_name = "FILE")]

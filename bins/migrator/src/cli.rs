@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Take back the last steps; their data is lost
     Down {
         /// Number of steps to take back
-        #[arg(long, default_value_t = NonZeroUsize::MIN, value_name = "N")]
+        #[arg(long, default_value = "1", value_name = "N", value_parser = quire_config::positive)]
         steps: NonZeroUsize,
         #[command(flatten)]
         database: DatabaseArgs,

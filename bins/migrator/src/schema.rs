@@ -39,7 +39,7 @@ async fn status(connection: &mut PgConnection) -> Result<Exit, Failure> {
     let (steps, state) = quire_migration::list(connection, STEPS).await?;
     for step in steps {
         let name = step.name;
-        match step.standing {
+        match step.status {
             StepStatus::Applied(at) => say(&format_args!("applied  {name} at {at}")),
             StepStatus::Begun(at) => say(&format_args!("begun    {name} at {at}, not finished")),
             StepStatus::Unknown(at) => say(&format_args!("unknown  {name} at {at}")),

@@ -239,6 +239,10 @@ fn check_origin(origin: &str) -> Result<(), String> {
     let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]".contains(&byte);
     match rest {
         Some(rest) if !rest.is_empty() && rest.bytes().all(is_host) => Ok(()),
+        // Perhaps a database's URL, put in the wrong place.
+        _ if origin.contains('@') => {
+            Err("each must be an origin, scheme, host and port, without a user or password".to_owned())
+        }
         _ => Err(format!(
             "{origin:?} must be an origin as browsers send it, such as http://localhost:3000: scheme, lower-case host \
              and port, and nothing behind them"

@@ -10,7 +10,8 @@ use crate::{ConfigError, Hidden, Origin, Sources, Written};
 /// The options that name a database; [`Sources::database_url`] reads them.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseArgs {
-    /// Use this PostgreSQL database; as a flag, without a password, which everybody on the machine could read
+    /// Use this PostgreSQL database, the server in place of the directory; as a flag, without a password, which everybody
+    /// on the machine could read
     #[arg(long, value_name = "URL", env = "DATABASE_URL", conflicts_with = "database_url_file")]
     pub database_url: Option<Hidden>,
     /// Read the database's URL from this file
@@ -24,6 +25,10 @@ impl Sources {
     /// # Errors
     /// When the URL or its password cannot be used.
     pub fn database_url(&self) -> Result<Option<DatabaseUrl>, ConfigError> {
+        // As of a shell's variable that is not set: to go on without the database would be to serve other notebooks.
+        if let Some(flag) = ["database_url", "database_url_file"].iter().find_map(|key| self.empty_flag(key)) {
+            return Err(ConfigError::settings(format_args!("{flag} is empty: give it a value, or leave it out")));
+        }
         let (text, place) = match (self.written("database_url"), self.written("database_url_file")) {
             // Before it is parsed: what has a password in it, but is not valid, is as readable.
             (Some(Written { text, origin: Origin::Flag(_) }), _) if DatabaseUrl::may_hold_password(text) => {
@@ -122,6 +127,18 @@ mod tests {
             "The settings cannot be used: the variable DATABASE_URL and the variable QUIRE_DATABASE_URL_FILE are both set: \
              keep one."
         );
+    }
+
+    #[test]
+    fn an_empty_flag_is_not_taken_for_no_database() {
+        for flag in ["--database-url=", "--database-url-file="] {
+            let refused = find(&[flag], &[URL]).unwrap_err().to_string();
+            let name = flag.trim_end_matches('=');
+            assert_eq!(
+                refused,
+                format!("The settings cannot be used: the flag {name} is empty: give it a value, or leave it out.")
+            );
+        }
     }
 
     #[test]

@@ -36,7 +36,10 @@ impl ConfigError {
         match self {
             Self::Help(text) => match write!(io::stdout(), "{text}") {
                 // A reader that closed the pipe has seen enough.
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    let _ = writeln!(io::stderr(), "{program}: Cannot print the help: {error}."); // perhaps nobody listens
+                    ExitCode::FAILURE
+                }
                 _ => ExitCode::SUCCESS,
             },
             Self::Invalid(sentence) => {

@@ -6,6 +6,7 @@ use std::fs;
 use clap::{Arg, Command};
 use toml::de::{DeTable, DeValue};
 
+use crate::error::may_be_secret;
 use crate::sources::{FILE_KEY, key};
 use crate::{ConfigError, Origin, Written};
 
@@ -13,7 +14,9 @@ use crate::{ConfigError, Origin, Written};
 pub(crate) fn read(file: &Written, command: &Command) -> Result<BTreeMap<String, Written>, ConfigError> {
     let Written { text: path, origin } = file;
     let text = fs::read_to_string(path).map_err(|error| {
-        ConfigError::Invalid(format!("Cannot read the configuration file {path} from {origin}: {error}."))
+        // It may be the URL of a database, put in the wrong place.
+        let shown = if may_be_secret(path) { String::new() } else { format!(" {path}") };
+        ConfigError::Invalid(format!("Cannot read the configuration file{shown} from {origin}: {error}."))
     })?;
     parse(path, &text, command)
 }

@@ -9,8 +9,11 @@
 //! sentence around it names the option and the place where the value is written: neither clap nor the crates that merge
 //! files and variables into one structure know both, down to the line of the file.
 //!
-//! Passwords and secret keys come from the environment alone ([`Sources::database_url`], [`Sources::secret_keys`]): everybody
-//! on the machine can read the flags of a process, and a configuration file is shown around. No error repeats one.
+//! Passwords and secret keys come from the environment, or from files that it names ([`Sources::database_url`],
+//! [`Sources::secret_keys`]), and a database's password from its URL, unless that is a flag: everybody on the machine can read
+//! the flags of a process. No error repeats one.
+
+use std::num::NonZeroUsize;
 
 mod database;
 mod error;
@@ -21,3 +24,11 @@ mod sources;
 pub use database::DatabaseArgs;
 pub use error::ConfigError;
 pub use sources::{Environment, Hidden, Origin, Sources, Written, load};
+
+/// Parses a whole number from 1, for the `value_parser` of an option.
+///
+/// # Errors
+/// What the value must be.
+pub fn positive(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_other| "it must be a whole number from 1".to_owned())
+}

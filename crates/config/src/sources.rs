@@ -84,6 +84,12 @@ impl Sources {
         self.written.get(key).filter(|written| !written.text.is_empty())
     }
 
+    /// The flag that is given for an option, without a value.
+    pub(crate) fn empty_flag(&self, key: &str) -> Option<&Origin> {
+        let written = self.written.get(key).filter(|written| written.text.is_empty())?;
+        matches!(written.origin, Origin::Flag(_)).then_some(&written.origin)
+    }
+
     /// The value of an option whose check needs other options: `parse` says on failure what the value must be.
     ///
     /// # Errors

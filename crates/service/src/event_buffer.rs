@@ -57,6 +57,7 @@ impl EventBuffer {
     pub(crate) fn push(&self, events: Vec<Arc<Event>>) {
         let mut kept = self.kept();
         let mut older = kept.events.len();
+        let is_passing = events.iter().all(|event| is_transient(event));
         for event in events {
             let bytes = weight(&event);
             kept.bytes += bytes;
@@ -65,6 +66,10 @@ impl EventBuffer {
         }
         while older > 0 && (kept.events.len() > MAX_EVENTS || kept.bytes > MAX_BYTES) {
             let transient = kept.events.iter().take(older).position(|(event, _)| is_transient(event));
+            // One update at most is kept beyond the limits then: the next one finds it here.
+            if is_passing && transient.is_none() {
+                return;
+            }
             let Some((oldest, bytes)) = kept.events.remove(transient.unwrap_or(0)) else { return };
             kept.bytes -= bytes;
             if transient.is_none() {

@@ -200,7 +200,10 @@ impl DatabaseUrl {
     /// When the password's file cannot be read or is empty, or `PGSSLMODE` counts and is not valid.
     pub fn connect_options(&self, application_name: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
         let parameter = |key| self.parameters.get(key).map(String::as_str);
-        let root = parameter("sslrootcert").map(str::to_owned).or_else(|| std::env::var(SSL_ROOT_VARIABLE).ok());
+        let root = parameter("sslrootcert")
+            .map(str::to_owned)
+            .or_else(|| std::env::var(SSL_ROOT_VARIABLE).ok())
+            .filter(|file| !file.is_empty());
         let is_system = root.as_deref() == Some(SYSTEM);
         let ssl_mode = match (parameter("sslmode").and_then(ssl_mode), std::env::var_os(SSL_MODE_VARIABLE)) {
             (Some(mode), _) => mode,

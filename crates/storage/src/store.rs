@@ -7,7 +7,7 @@ use crate::{IdempotencyRepository, NotebookQueries, NotebookRepository};
 /// # Contract
 ///
 /// - **Durable.** When a changing call returns `Ok`, the change survives the death of process and machine. When it
-///   returns an error other than [`OutcomeUnknown`], nothing was changed.
+///   returns an error other than [`OutcomeUnknown`], nothing was changed; records alone may be stored all the same.
 /// - **Atomic.** A call's changes are seen by all readers and after a crash together or not at all.
 /// - **Cancelling.** A dropped future may or may not have made its change, wholly; the store stays usable.
 /// - **Compare-and-set.** [`commit`], [`replace`] and [`delete`] succeed only if the stored life and revision are still the
@@ -19,7 +19,7 @@ use crate::{IdempotencyRepository, NotebookQueries, NotebookRepository};
 ///   beyond the names read and written, cycles. A cell that does not parse is loaded without `broken`; opening it finds
 ///   that again.
 /// - **Missing.** [`load`] returns `None`; changing or deleting a missing notebook is [`NotFound`].
-/// - **Damage.** What cannot be read is reported as [`Damaged`] on load, commit, create and delete, and among
+/// - **Damage.** What cannot be read is reported as [`Damaged`] on load, owner, commit, create and delete, and among
 ///   [`Page::damaged`](crate::Page::damaged) on list; it is left as it is, and harms nothing else.
 /// - **Idempotency records.** The records that come with a change are stored if it happens, and only then, by the same step.
 ///   Where a record with the user and key of one of them is stored already, that step is refused as a whole with

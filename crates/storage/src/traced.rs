@@ -6,7 +6,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::{Call, IdempotencyRepository, NotebookQueries, NotebookRepository, NotebookStore, StoreError, forward};
 
-/// A store each of whose calls has a span, at the level `debug`: `store.postgres.load` with the notebook or the user that the
+/// A store each of whose calls that can fail has a span, at the level `debug`: `store.postgres.load` with the notebook or the user that the
 /// call is about, and the error with which it ended. No span holds content.
 ///
 /// ```

@@ -96,7 +96,7 @@ async fn the_list_says_of_each_step_how_far_it_is() {
     let mut connection = database.connect().await;
     execute(&mut connection, "UPDATE quire_migrations SET finished_at = NULL WHERE name = 'm2_second'").await.unwrap();
     let (listed, state) = list(&mut connection, &[FIRST, SECOND, BREAKING]).await.unwrap();
-    let standings: Vec<_> = listed.iter().map(|step| (step.name.as_str(), &step.standing)).collect();
+    let standings: Vec<_> = listed.iter().map(|step| (step.name.as_str(), &step.status)).collect();
     assert!(
         matches!(
             standings[..],

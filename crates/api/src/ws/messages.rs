@@ -152,7 +152,8 @@ fn write_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -
                 error: notebook.shown_error(after, &cycles),
             };
             write_edit(texts, before, &shown)?;
-            if before.results != after.results {
+            // Of a run whose results are as before, clients may have been told a part meanwhile.
+            if before.results != after.results || change.is_results() {
                 write_results(texts, &shown)?;
                 written.insert(&after.id);
             }

@@ -116,6 +116,8 @@ impl Socket {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
                 match self.sockets.event_messages.of(event, user, &self.shared.response_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
+                    // What a run left comes whole with the change that stores it.
+                    Err(MessagesError::Exceeded) if matches!(event.kind, EventKind::Transient(_)) => {}
                     // The client reads the notebook again after that.
                     Err(MessagesError::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
                     Err(MessagesError::Unwritable(error)) => return Err(unwritable(error)),

@@ -222,6 +222,33 @@ async fn a_run_that_goes_on_is_told_as_it_comes() {
     listening.stop().await;
 }
 
+/// A client that has heard a part of a run hears its results whole, also when they are those of the run before.
+#[actix_web::test]
+async fn results_as_before_are_told_whole() {
+    use quire_domain::{CellId, CellStatus, NotebookId, Results, UserId};
+    use quire_service::{RunUpdate, RunUpdateKind};
+    let listening = Listening::start();
+    let notebook = listening.server.notebook().await;
+    let cell = listening.server.first_cell(&notebook).await;
+    let mut client = listening.watch(&notebook).await;
+    let (user, id) = (UserId::new("me").unwrap(), NotebookId::new(notebook.rsplit('/').next().unwrap()).unwrap());
+    let cell_id = CellId::new(&*cell).unwrap();
+    let published = listening.server.service.get(&user, &id).await.unwrap();
+    let digest = published.notebook.cells.get(0).unwrap().code_digest();
+    let results = Results { status: CellStatus::Success, stdout: "1".to_owned(), ..Results::default() };
+    for _ in 0..2 {
+        let update = RunUpdate { cell: cell_id.clone(), kind: RunUpdateKind::Status(CellStatus::Running) };
+        listening.server.service.tell(&user, &id, update).await.unwrap();
+        let of = (&cell_id, &*digest);
+        assert!(listening.server.service.commit_results(&user, &id, of, results.clone()).await.unwrap());
+        let heard = client.hear_many(4).await;
+        let last: Vec<_> = heard.iter().map(|message| &message["type"]).collect();
+        assert_eq!(last, ["cell_status", "cell_status", "cell_status", "cell_stdout"]);
+        assert_eq!(heard[2]["status"], "success");
+    }
+    listening.stop().await;
+}
+
 /// "An unknown cell or type gets no answer", and nothing runs yet.
 #[actix_web::test]
 async fn run_cell_and_unknown_types_get_no_answer() {

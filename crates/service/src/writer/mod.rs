@@ -127,24 +127,29 @@ impl Writer {
         let idle = self.shared.limits.idle;
         let mut used = self.used.load(Ordering::Relaxed);
         let mut since = Instant::now();
+        let mut looked = since;
         while !self.state.is_gone() {
-            if self.registered.take_hint() {
+            let is_due = self.state.in_doubt && looked.elapsed() >= RETRY_AFTER;
+            if self.registered.take_hint() || is_due {
                 self.work(Input::Look).await;
+                looked = Instant::now();
                 continue;
             }
-            let wait = if self.state.in_doubt { RETRY_AFTER } else { idle };
+            // From the last look, so that no steady stream of commands puts off the next one.
+            let wait = if self.state.in_doubt { RETRY_AFTER.saturating_sub(looked.elapsed()) } else { idle };
             match tokio::time::timeout(wait, self.commands.recv()).await {
                 Ok(Some(command)) => {
                     since = Instant::now();
+                    let was_in_doubt = self.state.in_doubt;
                     if self.handle(command).await {
                         break;
+                    }
+                    if !was_in_doubt {
+                        looked = Instant::now();
                     }
                 }
                 Ok(None) => break,
                 Err(_quiet) => {
-                    if self.state.in_doubt {
-                        self.work(Input::Look).await;
-                    }
                     if since.elapsed() < idle {
                         continue;
                     }

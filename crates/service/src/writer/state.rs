@@ -157,7 +157,6 @@ impl WriterState {
                 self.vanish();
             }
             Some(Loaded { notebook, version }) => {
-                self.in_doubt = false;
                 if version != self.version {
                     match self.check_size(notebook.memory_bytes()) {
                         Ok(()) => {
@@ -168,6 +167,7 @@ impl WriterState {
                         Err(too_large) => self.leave(too_large),
                     }
                 }
+                self.in_doubt = false;
             }
         }
         self.refreshed(Ok(()), sources);
@@ -183,6 +183,7 @@ impl WriterState {
                     self.deletions.note(change);
                 }
                 let step = change.map(|change| (change, self.open.notebook().clone()));
+                self.in_doubt = false;
                 self.publish(step.into_iter().collect(), version);
                 Ok(())
             }

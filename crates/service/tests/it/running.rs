@@ -22,7 +22,8 @@ fn told(subscription: &mut Subscription) -> Vec<String> {
             EventKind::Transient(update) => match &update.kind {
                 RunUpdateKind::Status(status) => status.as_str().to_owned(),
                 RunUpdateKind::Stdout(text) => text.clone(),
-                other => panic!("{other:?}"),
+                RunUpdateKind::Output(_) => "output".to_owned(),
+                RunUpdateKind::Error(text) => panic!("{text}"),
             },
             EventKind::Changed(change) => format!("revision {}", change.revision.after),
             EventKind::Resync => "resync".to_owned(),
@@ -90,6 +91,12 @@ async fn what_a_run_tells_pushes_no_edit_out() {
     world.service.edit(&ann(), &id, None, update(&cell, "y")).await.unwrap();
     let all = told(&mut slow);
     assert_eq!((all.len(), &*all[4]), (5, "revision 2"));
+    // Not even by one update that is larger than what is kept.
+    world.service.edit(&ann(), &id, None, update(&cell, "z")).await.unwrap();
+    let data = Json::parse(&format!("\"{}\"", "x".repeat(6_000_000))).unwrap();
+    let output = Output { mime_type: "text/plain".to_owned(), data, metadata: Json::parse("{}").unwrap() };
+    tell(&world, &id, RunUpdate { cell, kind: RunUpdateKind::Output(output) }).await;
+    assert_eq!(told(&mut slow)[0], "revision 3");
 }
 
 #[tokio::test]

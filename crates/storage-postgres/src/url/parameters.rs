@@ -10,21 +10,21 @@ use super::{DatabaseUrlError, decode};
 pub(super) type Parameters = HashMap<&'static str, String>;
 
 /// A parameter that a URL may have.
-struct Known {
+struct KnownParameter {
     name: &'static str,
     /// What its value must be.
     expected: &'static str,
     is_valid: fn(&str) -> bool,
 }
 
-const fn known(name: &'static str, expected: &'static str, is_valid: fn(&str) -> bool) -> Known {
-    Known { name, expected, is_valid }
+const fn known(name: &'static str, expected: &'static str, is_valid: fn(&str) -> bool) -> KnownParameter {
+    KnownParameter { name, expected, is_valid }
 }
 
 const ANY: &str = "something";
 pub(super) const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca or verify-full";
 
-static KNOWN: [Known; 10] = [
+static KNOWN: [KnownParameter; 10] = [
     known("sslmode", SSL_MODES, |value| ssl_mode(value).is_some()),
     known("ssl", SSL_MODES, |value| ssl_mode(value).is_some()), // as asyncpg calls it
     known("sslrootcert", ANY, |_| true),
@@ -48,7 +48,7 @@ pub(super) fn parse(query: &str) -> Result<Parameters, DatabaseUrlError> {
     for (index, parameter) in query.split('&').enumerate().filter(|(_, parameter)| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let known = KNOWN.iter().find(|known| known.name == name);
-        let &Known { name: key, expected, is_valid } =
+        let &KnownParameter { name: key, expected, is_valid } =
             known.ok_or(DatabaseUrlError::UnknownKey { number: index + 1 })?;
         let value = decode(value, key)?;
         if value.is_empty() || !is_valid(&value) {
