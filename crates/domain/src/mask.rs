@@ -221,39 +221,37 @@ fn colon(text: &str) -> Option<Range<usize>> {
 }
 
 /// The values of all parameters that are passwords: `name=value` in a query, between blanks or between semicolons, and
-/// `name: value` with or without quotes, as in JSON and its relatives.
+/// `name: value` with or without quotes, as in JSON and its relatives. Names are read as they are written and
+/// percent-decoded, since nobody knows whether the one or the other is meant: in `%0api_key` the name may begin with `api`.
 fn parameters(text: &str) -> Vec<Range<usize>> {
-    let Decoded { bytes, ends } = Decoded::of(text);
-    let is_password = |index: &usize| {
-        let name = bytes[..*index].trim_ascii_end();
-        matches!(bytes[*index], b'=' | b':') && is_secret(name)
-    };
     // Found once, since hostile text may hold very many passwords.
     let followers = plain_parameters(text);
-    (0..bytes.len()).filter(is_password).map(|index| value(text, ends[index], &followers)).collect()
+    let written = text.bytes().zip(1..).unzip();
+    let begins = [written, percent_decoded(text)].into_iter().flat_map(|(bytes, ends)| value_begins(&bytes, &ends));
+    begins.map(|begin| value(text, begin, &followers)).collect()
 }
 
-/// A text with its percent-encoding undone once, since names of parameters may be encoded.
-struct Decoded {
-    bytes: Vec<u8>,
-    /// For each byte, the end of what it is written as.
-    ends: Vec<usize>,
+/// Where the values of passwords begin in a text of which the bytes and the end of each in the written text are given.
+fn value_begins(bytes: &[u8], ends: &[usize]) -> Vec<usize> {
+    let is_password = |&(index, _): &(usize, &usize)| {
+        matches!(bytes[index], b'=' | b':') && is_secret(bytes[..index].trim_ascii_end())
+    };
+    ends.iter().enumerate().filter(is_password).map(|(_, end)| *end).collect()
 }
 
-impl Decoded {
-    fn of(text: &str) -> Self {
-        let written = text.as_bytes();
-        let digit = |at: usize| written.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let (mut bytes, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
-        while let Some(&byte) = written.get(at) {
-            let pair = digit(at + 1).zip(digit(at + 2)).filter(|_| byte == b'%');
-            let pair = pair.and_then(|(high, low)| u8::try_from(16 * high + low).ok());
-            at += if pair.is_some() { 3 } else { 1 };
-            bytes.push(pair.unwrap_or(byte).to_ascii_lowercase());
-            ends.push(at);
-        }
-        Self { bytes, ends }
+/// The bytes of a text with its percent-encoding undone once, in lower case, and for each the end of what it is written as.
+fn percent_decoded(text: &str) -> (Vec<u8>, Vec<usize>) {
+    let written = text.as_bytes();
+    let digit = |at: usize| written.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut bytes, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Some(&byte) = written.get(at) {
+        let pair = digit(at + 1).zip(digit(at + 2)).filter(|_| byte == b'%');
+        let pair = pair.and_then(|(high, low)| u8::try_from(16 * high + low).ok());
+        at += if pair.is_some() { 3 } else { 1 };
+        bytes.push(pair.unwrap_or(byte).to_ascii_lowercase());
+        ends.push(at);
     }
+    (bytes, ends)
 }
 
 /// Returns `true` if a text ends in the name of a password.

@@ -46,6 +46,8 @@ fn a_password_is_hidden_and_the_rest_is_shown() {
         ("postgres://h/d?user=me&PassWord=Q&host=x", "postgres://h/d?user=me&PassWord=*&host=x"),
         ("postgres://h/d?%70assword=Q", "postgres://h/d?%70assword=*"),
         ("postgres://h/d?password%3DQ", "postgres://h/d?password%3D*"),
+        // Decoded, the name would begin behind a newline.
+        ("://%0api_key:Q://", "://%0api_key:*"),
         ("postgres://h/d?sslpassword=Q&sslmode=x", "postgres://h/d?sslpassword=*&sslmode=x"),
         ("host=h password=Q user=me", "host=h password=* user=me"),
         ("host=h password = 'Q \\' host=Q' user=me", "host=h password = * user=me"),
