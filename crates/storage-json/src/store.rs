@@ -9,7 +9,7 @@ use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::{
     Commit, Committed, Delete, Health, IdempotencyRecord, IdempotencyRepository, ListFilter, Loaded, NotebookQueries,
     NotebookRepository, Page, PageRequest, RecordLookup, SearchPage, SearchRequest, StoreError, StoreEvent,
-    StoredDigest, StoredVersion, Usage, Version,
+    StoredDigest, StoredVersion, Usage,
 };
 use tokio::sync::broadcast;
 
@@ -139,7 +139,7 @@ impl NotebookRepository for JsonNotebookStore {
         let (notebook, record) = (notebook.clone(), record.cloned());
         let id = notebook.id.clone();
         let created = self.change(move |engine| engine.create(&notebook, record.as_slice())).await;
-        created.map(committed).map_err(|error| error.of(&id, "create"))
+        created.map(|version| Committed { version, previous: None }).map_err(|error| error.of(&id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -158,13 +158,13 @@ impl NotebookRepository for JsonNotebookStore {
             whole: false,
         };
         let outcome = self.change(move |engine| engine.commit(&commit)).await;
-        outcome.map(committed).map_err(|error| error.of(id, "save"))
+        outcome.map_err(|error| error.of(id, "save"))
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
         let replaced = self.change(move |engine| engine.replace_notebook(base, notebook)).await;
-        replaced.map(committed).map_err(|error| error.of(&id, "replace"))
+        replaced.map_err(|error| error.of(&id, "replace"))
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
@@ -172,10 +172,6 @@ impl NotebookRepository for JsonNotebookStore {
         let deleted = self.change(move |engine| engine.delete(&id, base, record.as_slice())).await;
         deleted.map_err(|error| error.of(delete.id, "delete"))
     }
-}
-
-fn committed(version: Version) -> Committed {
-    Committed { version }
 }
 
 #[async_trait]
@@ -234,6 +230,14 @@ impl NotebookQueries for JsonNotebookStore {
             found.extend(self.run(move |engine| engine.version(&owned)).await.map_err(|error| error.of_read(id))?);
         }
         Ok(found)
+    }
+
+    async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        self.versions(ids).await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     async fn health(&self) -> Health {

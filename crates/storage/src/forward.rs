@@ -35,7 +35,7 @@
 /// }
 ///
 /// impl NotebookQueries for Undeletable {
-///     forward!(store: owner, list, search, digests, usage, versions, health, subscribe);
+///     forward!(store: owner, list, search, digests, usage, versions, fresh_versions, is_shared, health, subscribe);
 /// }
 /// ```
 ///
@@ -67,12 +67,16 @@ macro_rules! forward {
     (@digests $to:tt) => { $crate::forward!(@fn $to digests 'a (ids: &'a [$crate::forward::types::NotebookId]) -> Vec<$crate::StoredDigest> = Digests(ids)); };
     (@usage $to:tt) => { $crate::forward!(@fn $to usage 'a (owner: &'a $crate::forward::types::UserId) -> $crate::Usage = Usage(owner)); };
     (@versions $to:tt) => { $crate::forward!(@fn $to versions 'a (ids: &'a [$crate::forward::types::NotebookId]) -> Vec<$crate::StoredVersion> = Versions(ids)); };
+    (@fresh_versions $to:tt) => { $crate::forward!(@fn $to fresh_versions 'a (ids: &'a [$crate::forward::types::NotebookId]) -> Vec<$crate::StoredVersion> = FreshVersions(ids)); };
 
-    // These two cannot fail, and go through nothing.
+    // These cannot fail, and go through nothing.
     (@health [$store:ident $($around:ident)?]) => {
         fn health<'s, 'f>(&'s self) -> $crate::forward::types::Pending<'f, $crate::Health> where 's: 'f, Self: 'f {
             self.$store.health()
         }
+    };
+    (@is_shared [$store:ident $($around:ident)?]) => {
+        fn is_shared(&self) -> bool { self.$store.is_shared() }
     };
     (@subscribe [$store:ident $($around:ident)?]) => {
         fn subscribe(&self) -> $crate::forward::types::Receiver<$crate::StoreEvent> { self.$store.subscribe() }

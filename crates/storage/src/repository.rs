@@ -47,6 +47,9 @@ pub struct Commit<'a> {
 pub struct Committed {
     /// The version of the new content.
     pub version: Version,
+    /// The version of the content that it changed; absent for a new notebook, or where the store does not know.
+    /// It is not the one that the caller knows where another process has stored results since.
+    pub previous: Option<Version>,
 }
 
 /// The deletion of a notebook.

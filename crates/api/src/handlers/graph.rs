@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use quire_domain::{Cell, Graph, Notebook};
-use quire_service::Published;
+use quire_service::NotebookView;
 
 use crate::app_state::AppState;
 use crate::extract::{Caller, NotebookPath};
@@ -25,16 +25,15 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     responses((status = 200, description = "The graph, with its cycles and diagnostics.", body = GraphOut)),
 )]
 pub(crate) async fn get(shared: web::Data<AppState>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
-    let published = shared.read(shared.service.get(&user, &id)).await?;
+    let view = shared.read(shared.service.get(&user, &id)).await?;
     // Reserved before the work, so that no work is done for a client that does not read its responses.
-    let size = graph_size(&published.notebook);
+    let size = graph_size(&view.notebook);
     let hold = if size > MAX_CHUNK_BYTES { Some(shared.hold_response(&user, size)?) } else { None };
-    drop(published);
-    let write = move |published: &Published, graph: &Graph| {
+    let write = move |view: &NotebookView, graph: &Graph| {
         let edges: Vec<_> = graph.dependencies().collect();
-        render(size, &GraphOut::new(&published.notebook, graph, &edges))
+        render(size, &GraphOut::new(view, graph, &edges))
     };
-    let bytes = shared.read(shared.service.with_graph(&user, &id, write)).await??;
+    let bytes = shared.read(shared.service.with_graph(view, write)).await??;
     let length = bytes.len();
     let mut answer = json_bytes(bytes);
     if let Some(mut hold) = hold {

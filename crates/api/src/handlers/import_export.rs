@@ -57,28 +57,31 @@ pub(crate) async fn export(
     Query(ExportIn { format: wanted }): Query<ExportIn>,
     request: HttpRequest,
 ) -> Answer {
-    let published = shared.read(shared.service.get(&user, &id)).await?;
+    let view = shared.read(shared.service.get(&user, &id)).await?;
     // After the notebook, so that another user gets the same error for every format.
     let format = format(wanted.as_deref())?.unwrap_or(Format::Json);
-    let etag = etag::of(&published);
+    let etag = etag::of(&view);
     if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
         return Ok(answer);
     }
     // Reserved before the work, so that no work is done for a client that does not read its responses.
-    let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
+    let size: usize = view.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
     let mut hold = shared.hold_response(&user, size)?;
-    let mut text = shared.read(shared.service.export(&published, format)).await?;
+    let mut text = shared.read(shared.service.export(&view, format)).await?;
     text.shrink_to_fit();
     hold.adjust_to(text.len());
     let (media_type, ending) = match format {
         Format::Json => ("application/json", "json"),
         Format::Ipynb => ("application/x-ipynb+json", "ipynb"),
     };
-    let name = published.notebook.name.as_deref().unwrap_or(published.notebook.id.as_str());
+    let name = view.notebook.name.as_deref().unwrap_or(view.notebook.id.as_str());
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, attachment(name, ending)));
     if let Some(etag) = etag {
         answer.insert_header((ETAG, etag));
+    }
+    if view.is_stale {
+        answer.insert_header(("quire-stale", "true"));
     }
     let mut answer = answer.body(text);
     answer.extensions_mut().insert(hold);

@@ -113,22 +113,22 @@ pub(crate) async fn get(
     NotebookPath(id): NotebookPath,
     request: HttpRequest,
 ) -> Answer {
-    let published = shared.read(shared.service.get(&user, &id)).await?;
-    let etag = etag::of(&published);
+    let view = shared.read(shared.service.get(&user, &id)).await?;
+    let etag = etag::of(&view);
     if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
         return Ok(answer);
     }
-    let bytes = if let Some(bytes) = shared.responses.get(&published) {
+    let bytes = if let Some(bytes) = shared.responses.get(&view) {
         bytes
     } else {
-        let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
+        let size: usize = view.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
         if size > MAX_BUFFERED_BYTES {
-            let hold = shared.hold_response(&user, StreamedNotebook::chunk_size(&published))?;
-            let pin = shared.read(shared.service.pin(&published)).await?;
-            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, pin, hold))), etag));
+            let hold = shared.hold_response(&user, StreamedNotebook::chunk_size(&view))?;
+            let pin = shared.read(shared.service.pin(&view)).await?;
+            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(view, pin, hold))), etag));
         }
-        let bytes = render(512 + size, &NotebookOut::new(&published))?;
-        shared.responses.insert(&published, &bytes);
+        let bytes = render(512 + size, &NotebookOut::new(&view))?;
+        shared.responses.insert(&view, &bytes);
         bytes
     };
     Ok(with_etag(json_bytes(bytes), etag))

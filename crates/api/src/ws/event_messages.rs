@@ -109,7 +109,7 @@ fn size(event: &Event) -> usize {
             cells + change.cycles.len() * CYCLE_BYTES
         }
         EventKind::Transient(update) => update.bytes(),
-        EventKind::Resync | EventKind::Deleted => 0,
+        EventKind::Recovered(_) | EventKind::Resync | EventKind::Deleted => 0,
     }
 }
 

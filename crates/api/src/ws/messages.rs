@@ -69,7 +69,14 @@ enum ServerMessage<'a> {
         cell_id: &'a str,
         error: &'a str,
     },
-    /// Has an empty `cellId`, because old clients log messages without one.
+    /// A notebook that holds what the database has lost of this one. Has an empty `cellId`, because old clients log messages
+    /// without one.
+    NotebookRecovered {
+        cell_id: &'a str,
+        #[serde(rename = "notebook_id")]
+        notebook_id: &'a str,
+    },
+    /// Has an empty `cellId` too.
     Resync {
         cell_id: &'a str,
     },
@@ -104,6 +111,9 @@ pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error>
         EventKind::Changed(change) => write_change(&mut texts, change, &event.notebook)?,
         EventKind::Transient(update) => texts.push(run_update(update)?),
         EventKind::Resync => return Ok(vec![resync(event.seq)?]),
+        EventKind::Recovered(copy) => {
+            texts.push(text(&ServerMessage::NotebookRecovered { cell_id: "", notebook_id: copy.as_str() })?);
+        }
         EventKind::Deleted => {}
     }
     let count = texts.len();

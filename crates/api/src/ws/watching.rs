@@ -112,7 +112,7 @@ impl Socket {
         // Without an event, the notebook's writer task has ended: the server stops, or the notebook was evicted.
         let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
-            EventKind::Changed(_) | EventKind::Transient(_) => {
+            EventKind::Changed(_) | EventKind::Transient(_) | EventKind::Recovered(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
                 match self.sockets.event_messages.of(event, user, &self.shared.response_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),

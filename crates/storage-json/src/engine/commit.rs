@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Notebook, NotebookId, Results, Revision};
-use quire_storage::{CommitId, IdempotencyRecord, Version};
+use quire_storage::{CommitId, Committed, IdempotencyRecord, Version};
 
 use super::create::{entry_of, text_of};
 use super::observe::{CurrentFile, Freshness, ROUNDS};
@@ -28,7 +28,7 @@ pub(crate) struct OwnedCommit {
 }
 
 impl Engine {
-    pub(crate) fn commit(&self, commit: &OwnedCommit) -> Result<Version, Error> {
+    pub(crate) fn commit(&self, commit: &OwnedCommit) -> Result<Committed, Error> {
         let id = &commit.after.id;
         let slot = self.slot(id);
         let mut slot = slot.lock();
@@ -38,7 +38,7 @@ impl Engine {
                 done.durable = true;
                 self.records.confirm(&self.notebooks).map_err(Error::DurabilityUnknown)?;
             }
-            return Ok(done.version);
+            return Ok(done.committed);
         }
         let edits = commit.whole || commit.changes.iter().any(|change| !change.is_results());
         // An edit compares the content while it replaces it, so the file's state is enough to begin with.
@@ -50,23 +50,27 @@ impl Engine {
             }
             if commit.changes.is_empty() && !commit.whole {
                 self.records.keep(&commit.records)?;
-                return Ok(current.known.version);
+                let version = current.known.version;
+                return Ok(Committed { version, previous: Some(version) });
             }
-            let committed = if edits || current.known.inline_results {
+            let written = if edits || current.known.inline_results {
                 self.commit_file(&mut slot, commit, &current)?
             } else {
                 self.commit_results(&mut slot, commit, &current)?
             };
-            match committed {
+            let previous = Some(current.known.version);
+            match written {
                 Some((version, Ok(()))) => {
-                    slot.remember(Remembered { id: commit.id, version, durable: true });
+                    let committed = Committed { version, previous };
+                    slot.remember(Remembered { id: commit.id, committed, durable: true });
                     if let Some(results) = &mut slot.results {
                         results.tidy(&commit.after);
                     }
-                    return Ok(version);
+                    return Ok(committed);
                 }
                 Some((version, Err(error))) => {
-                    slot.remember(Remembered { id: commit.id, version, durable: false });
+                    let committed = Committed { version, previous };
+                    slot.remember(Remembered { id: commit.id, committed, durable: false });
                     return Err(Error::DurabilityUnknown(error));
                 }
                 // Another program was at the file. If its content is another, it is observed at a later revision.
@@ -77,7 +81,7 @@ impl Engine {
     }
 
     /// Changes of results alone, which the notebook's file does not hold.
-    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
+    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Written, Error> {
         self.records.check_free(&commit.records)?;
         let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
         let record = record_of(&commit.changes, BTreeMap::new(), results, None);
@@ -91,7 +95,7 @@ impl Engine {
 
     /// Changes that the notebook's file holds, and perhaps results with them. `None` when the file was changed from
     /// outside meanwhile.
-    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
+    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Written, Error> {
         let notebook = &commit.after;
         let text = text_of(notebook)?;
         let inside = if current.known.inline_results { self.results_inside(&notebook.id)? } else { BTreeMap::new() };
@@ -143,7 +147,7 @@ impl Engine {
 }
 
 /// The new version and whether the change is durable; `None` when it did not happen.
-type Committed = Option<(Version, std::io::Result<()>)>;
+type Written = Option<(Version, std::io::Result<()>)>;
 
 /// What changes say about results, on top of those that the file holds inside. A change that leaves a cell's results as
 /// they are says nothing, whatever results its author knew.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
 use quire_storage::{
-    CommitId, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
+    CommitId, Committed, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, StoreEvent, Usage,
 };
 use tokio::sync::broadcast;
 
@@ -76,7 +76,7 @@ struct Slot {
 #[derive(Clone, Copy, Debug)]
 struct Remembered {
     id: CommitId,
-    version: Version,
+    committed: Committed,
     /// Set when it is known to be durable.
     durable: bool,
 }

@@ -36,6 +36,8 @@ struct Stored {
     first_name: Option<Arc<str>>,
     first_digest: ContentDigest,
     version: Version,
+    /// The version before it, where that is told.
+    previous: Option<Version>,
     last: Option<CommitId>,
 }
 
@@ -130,7 +132,9 @@ impl MemoryStore {
             }
         }
         let (first_name, first_digest) = (notebook.name.clone(), notebook.content_digest());
-        contents.notebooks.insert(key, Stored { notebook, first_name, first_digest, version, last: None });
+        contents
+            .notebooks
+            .insert(key, Stored { notebook, first_name, first_digest, version, previous: None, last: None });
     }
 
     /// The notebook after a commit, as this store sees it.
@@ -205,7 +209,7 @@ impl NotebookRepository for MemoryStore {
         let version = self.next_version(&mut contents);
         let notebook = self.spoil(notebook.clone());
         self.put_whole(&mut contents, key, notebook, version);
-        Ok(Committed { version })
+        Ok(Committed { version, previous: None })
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -243,7 +247,11 @@ impl NotebookRepository for MemoryStore {
         if before.last == Some(commit.id) {
             let refuses =
                 self.is(Fault::RefusesRepetition) || self.is(Fault::RefusesOwnRecords) && !commit.records.is_empty();
-            return if refuses { Err(not_found(id)) } else { Ok(Committed { version: before.version }) };
+            return if refuses {
+                Err(not_found(id))
+            } else {
+                Ok(Committed { version: before.version, previous: before.previous })
+            };
         }
         if !self.is(Fault::StoresRecordsFirst) {
             self.check_records(&self.contents(), commit.records)?;
@@ -278,8 +286,9 @@ impl NotebookRepository for MemoryStore {
         self.put_changed_results(&mut contents, id, commit.changes);
         self.insert_records(&mut contents, commit.records);
         let version = self.next_version(&mut contents);
-        contents.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
-        Ok(Committed { version })
+        let previous = if self.is(Fault::TellsNoPreviousVersion) { None } else { Some(before.version) };
+        contents.notebooks.insert(key, Stored { notebook: after, version, previous, last: Some(commit.id), ..before });
+        Ok(Committed { version, previous })
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
@@ -297,7 +306,7 @@ impl NotebookRepository for MemoryStore {
         contents.results.retain(|(notebook, _), _| notebook != id);
         let version = self.next_version(&mut contents);
         self.put_whole(&mut contents, key, notebook, version);
-        Ok(Committed { version })
+        Ok(Committed { version, previous: None })
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
@@ -441,6 +450,14 @@ impl NotebookQueries for MemoryStore {
             found.push(StoredVersion { id: id.clone(), life: notebook.life, revision: notebook.revision, version });
         }
         Ok(found)
+    }
+
+    async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        self.versions(ids).await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
     }
 
     async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
