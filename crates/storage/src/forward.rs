@@ -1,4 +1,4 @@
-//! How a wrapper passes calls on to the store inside it.
+//! A macro by which a wrapper forwards calls to the store inside it.
 
 /// Implements the named methods of a store's part for a wrapper, by passing them on to the store in a field. Stands in the
 /// `impl` block of that part, beside the methods that the wrapper changes; a method that is neither named nor written does
@@ -71,7 +71,7 @@ macro_rules! forward {
 
     // These cannot fail, and go through nothing.
     (@health [$store:ident $($around:ident)?]) => {
-        fn health<'s, 'f>(&'s self) -> $crate::forward::types::Pending<'f, $crate::Health> where 's: 'f, Self: 'f {
+        fn health<'s, 'f>(&'s self) -> $crate::forward::types::BoxFuture<'f, $crate::Health> where 's: 'f, Self: 'f {
             self.$store.health()
         }
     };
@@ -84,14 +84,14 @@ macro_rules! forward {
 
     // Signatures as `async_trait` gives them to the trait, so that a call that is passed on allocates nothing more.
     (@fn [$store:ident] $method:ident $($life:lifetime)+ ($($name:ident: $type:ty),+) -> $ok:ty = $call:ident($what:ident)) => {
-        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::Pending<'f, Result<$ok, $crate::StoreError>>
+        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::BoxFuture<'f, Result<$ok, $crate::StoreError>>
         where 's: 'f, $($life: 'f,)+ Self: 'f
         {
             self.$store.$method($($name),+)
         }
     };
     (@fn [$store:ident $around:ident] $method:ident $($life:lifetime)+ ($($name:ident: $type:ty),+) -> $ok:ty = $call:ident($what:ident)) => {
-        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::Pending<'f, Result<$ok, $crate::StoreError>>
+        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::BoxFuture<'f, Result<$ok, $crate::StoreError>>
         where 's: 'f, $($life: 'f,)+ Self: 'f
         {
             Box::pin(self.$around($crate::Call::$call($what), self.$store.$method($($name),+)))
@@ -107,5 +107,5 @@ pub mod types {
     pub use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
     pub use tokio::sync::broadcast::Receiver;
 
-    pub type Pending<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+    pub type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 }

@@ -86,7 +86,7 @@ pub struct StoreEvent {
 /// The part of a [`NotebookStore`](crate::NotebookStore) that answers questions and changes nothing.
 #[async_trait]
 pub trait NotebookQueries: Debug + Send + Sync + 'static {
-    /// Returns a notebook's owner, for access checks: the cost is the same whoever the owner is, and whether the notebook is
+    /// Returns a notebook's owner, for access checks: the cost is the same for every owner, and whether the notebook is
     /// there.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ pub trait NotebookRepository: Debug + Send + Sync + 'static {
     /// Stores a new notebook, cells and results included, at the revision it has, with the idempotency record of the request.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] when there is one with this id, whoever owns it; of two calls at once exactly one
+    /// [`StoreError::AlreadyExists`] when there is one with this id, of any owner; of two calls at once exactly one
     /// succeeds. [`StoreError::AlreadyRecorded`].
     async fn create(&self, notebook: &Notebook, record: Option<&IdempotencyRecord>) -> Result<Committed, StoreError>;
 

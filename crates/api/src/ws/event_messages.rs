@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use quire_domain::UserId;
 use quire_service::{Event, EventKind};
 
-use super::messages::write;
+use super::write_event::write;
 use crate::limiters::byte_budget::{ByteBudget, Hold};
 use crate::wire::cell_size;
 

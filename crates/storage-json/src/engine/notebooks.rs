@@ -1,4 +1,4 @@
-//! Whole notebooks: replacing one, and its digest.
+//! Replacing a whole notebook, and its digest.
 
 use std::sync::Arc;
 
