@@ -207,7 +207,8 @@ impl WriterState {
     fn commit_attempt(&mut self, mut group: Box<Group>, sources: &Sources) {
         let Attempt { base, changes, records, is_confirmed, .. } = &mut group.attempt;
         // A commit compares what is stored with its base; without one, somebody has to look.
-        if changes.is_empty() && self.is_shared && !*is_confirmed {
+        let must_look = self.is_shared && !*is_confirmed && !self.is_gone();
+        if changes.is_empty() && must_look {
             return self.wait(group, WaitsFor::LookUp, Some(Step::LookUp));
         }
         if changes.is_empty() && records.is_empty() {
