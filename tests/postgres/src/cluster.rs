@@ -61,7 +61,10 @@ impl Cluster {
     /// Starts a streaming standby of this server, and returns when it answers queries.
     pub(crate) fn standby(&self) -> Self {
         assert!(!self.tls, "a standby with TLS is not supported");
-        let standby = Self::without_data(self.programs.clone(), self.password.clone(), false);
+        // A folder on the `PATH` may contain links to some of the programs only.
+        let postgres = fs::canonicalize(self.programs.join("postgres")).expect("the server runs");
+        let programs = postgres.parent().map_or_else(|| self.programs.clone(), Path::to_path_buf);
+        let standby = Self::without_data(programs, self.password.clone(), false);
         let mut backup = standby.command("pg_basebackup");
         backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--host=127.0.0.1"]);
         backup.args([&format!("--port={}", self.port), "--username", SUPERUSER, "--pgdata"]).arg(standby.data());
