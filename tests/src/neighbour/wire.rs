@@ -21,6 +21,7 @@ pub struct Wire {
 
 impl Wire {
     /// Connects to a server as the user of this token; in development mode, any token will do.
+    #[must_use]
     pub fn connect(address: &str, token: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");

@@ -14,8 +14,7 @@ use crate::support::open;
 /// Number of partitions of each table in `partitioned.sql`.
 pub(crate) const PARTITIONS: usize = 8;
 
-/// Builds stores on partitioned tables of this server.
-pub(crate) struct Builder(pub(crate) fn() -> &'static Server);
+struct Builder;
 
 /// Creates a migrated database on this server, and partitions its tables.
 pub(crate) async fn partitioned(server: &Server) -> Database {
@@ -31,7 +30,7 @@ impl StoreBuilder for Builder {
     type Guard = Database;
 
     async fn build(&self) -> Result<(Arc<dyn NotebookStore>, Database), Failure> {
-        let database = partitioned((self.0)()).await;
+        let database = partitioned(Server::shared()).await;
         Ok((open(&database), database))
     }
 
@@ -45,7 +44,7 @@ impl StoreBuilder for Builder {
     }
 }
 
-quire_storage::conformance_tests!(Builder(Server::shared));
+quire_storage::conformance_tests!(Builder);
 
 /// Tests that the partitioned tables have every column, default, constraint and index of the real ones, so that the suite
 /// proves something about them.
