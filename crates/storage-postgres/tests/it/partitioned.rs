@@ -1,20 +1,14 @@
 //! The suite that every store passes, on tables that are partitioned by a hash of the notebook's id: the form in which an
 //! engine distributes them over several machines.
 
-use std::sync::Arc;
-
 use quire_migration::SCHEMA;
-use quire_storage::NotebookStore;
-use quire_storage::conformance::{Failure, StoreBuilder};
 use quire_test_postgres::{Database, Server};
 use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::support::open;
+use crate::conformance::Builder;
 
 /// Number of partitions of each table in `partitioned.sql`.
 pub(crate) const PARTITIONS: usize = 8;
-
-struct Builder;
 
 /// Creates a migrated database on this server, and partitions its tables.
 pub(crate) async fn partitioned(server: &Server) -> Database {
@@ -26,25 +20,7 @@ pub(crate) async fn partitioned(server: &Server) -> Database {
     database
 }
 
-impl StoreBuilder for Builder {
-    type Guard = Database;
-
-    async fn build(&self) -> Result<(Arc<dyn NotebookStore>, Database), Failure> {
-        let database = partitioned(Server::shared()).await;
-        Ok((open(&database), database))
-    }
-
-    async fn reopen(
-        &self,
-        store: Arc<dyn NotebookStore>,
-        database: &mut Database,
-    ) -> Result<Arc<dyn NotebookStore>, Failure> {
-        drop(store);
-        Ok(open(database))
-    }
-}
-
-quire_storage::conformance_tests!(Builder);
+quire_storage::conformance_tests!(Builder(|| Box::pin(partitioned(Server::shared()))));
 
 /// Tests that the partitioned tables have every column, default, constraint and index of the real ones, so that the suite
 /// proves something about them.

@@ -1,20 +1,20 @@
 -- Returns the statements, in order, that partition `notebooks` and every table whose foreign keys lead to it by a hash of
 -- the notebook's id. Everything else about the tables is taken from the live schema, so the variant follows each step of
 -- the migration by itself.
-WITH RECURSIVE hanging AS (
+WITH RECURSIVE dependents AS (
     SELECT 'notebooks'::regclass::oid AS oid, 'id'::name AS key
     UNION
     SELECT f.conrelid, own.attname
-    FROM hanging
-    JOIN pg_constraint f ON f.confrelid = hanging.oid AND f.contype = 'f'
+    FROM dependents
+    JOIN pg_constraint f ON f.confrelid = dependents.oid AND f.contype = 'f'
     CROSS JOIN unnest(f.conkey, f.confkey) AS pair (own, other)
     JOIN pg_attribute own ON own.attrelid = f.conrelid AND own.attnum = pair.own
     JOIN pg_attribute other
-        ON other.attrelid = f.confrelid AND other.attnum = pair.other AND other.attname = hanging.key
+        ON other.attrelid = f.confrelid AND other.attnum = pair.other AND other.attname = dependents.key
 ), tables AS (
-    SELECT c.oid, c.relname AS name, hanging.key, array_to_string(c.reloptions, ', ') AS options
-    FROM hanging
-    JOIN pg_class c ON c.oid = hanging.oid
+    SELECT c.oid, c.relname AS name, dependents.key, array_to_string(c.reloptions, ', ') AS options
+    FROM dependents
+    JOIN pg_class c ON c.oid = dependents.oid
 ), statements (place, statement) AS (
     SELECT 1, 'CREATE SCHEMA plain'
     UNION ALL

@@ -86,12 +86,9 @@ fn plans(log: &str) -> Vec<Value> {
 /// Adds the partitions that a node of a plan and those below it have read. A pruned partition is absent, or was never
 /// executed.
 fn add_touched(node: &Value, touched: &mut BTreeSet<usize>) {
-    let partition = node["Relation Name"].as_str().and_then(|name| {
-        let (table, number) = name.rsplit_once('_')?;
-        if ["notebooks", "cells", "cell_outputs"].contains(&table) { number.parse::<usize>().ok() } else { None }
-    });
+    let number = node["Relation Name"].as_str().and_then(|name| name.rsplit_once('_')?.1.parse::<usize>().ok());
     if node["Actual Loops"].as_f64().unwrap() > 0.0 {
-        touched.extend(partition);
+        touched.extend(number);
     }
     for below in node["Plans"].as_array().into_iter().flatten() {
         add_touched(below, touched);
