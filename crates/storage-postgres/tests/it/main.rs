@@ -13,6 +13,7 @@ mod pooler;
 mod pressure;
 mod refusals;
 mod round_trips;
+mod servers;
 mod signing_in;
 mod silence;
 mod support;
