@@ -24,6 +24,7 @@ pub static STEPS: &[Step] = &[
     step!("m20261125_150000_idempotency_keys", Kind::Compatible),
     step!("m20261130_080000_notebook_lives", Kind::Compatible),
     step!("m20261130_110000_fewer_checks", Kind::Compatible),
+    step!("m20261130_170000_servers", Kind::Compatible),
 ];
 
 #[cfg(test)]

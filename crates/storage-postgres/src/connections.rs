@@ -6,7 +6,6 @@
 //! dropped a connection, its place in the pool is lost for as long as TCP keeps retrying (ADR 10).
 
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::database::Options;
+use crate::database::{IDLE_IN_TRANSACTION_MS, Options};
 use crate::error::{Error, code};
 use crate::pooling::{Pooling, SessionMark};
 use crate::url::{DatabaseUrl, DatabaseUrlError};
@@ -40,8 +39,6 @@ pub(crate) struct Connections {
     /// A permit for each connection. Waiting for a permit means overload; waiting for a connection with a permit
     /// means that the database is away.
     turns: Semaphore,
-    /// `true` while no call gets a connection, because the schema has not been checked yet.
-    held: AtomicBool,
     kept: Mutex<IdleConnections>,
 }
 
@@ -85,14 +82,11 @@ impl Connections {
         connect_options(&url, &options, None)?;
         let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
         let kept = Mutex::new(IdleConnections { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
-        Ok(Self { url, options, pooling, turns, held: AtomicBool::new(false), kept })
+        Ok(Self { url, options, pooling, turns, kept })
     }
 
     /// Returns a connection. If none is idle, it connects within the time-out.
     pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
-        if self.held.load(Ordering::Acquire) {
-            return Err(Error::Held);
-        }
         let turn = tokio::time::timeout(self.options.acquire_timeout, self.turns.acquire()).await;
         let Ok(Ok(turn)) = turn else {
             let is_away = self.kept().is_away;
@@ -107,11 +101,6 @@ impl Connections {
             link?
         };
         Ok(InUse { connections: self, link, _turn: turn })
-    }
-
-    /// Refuses every call at once if `held` is `true`, until a call with `false`.
-    pub(crate) fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Release);
     }
 
     /// Makes connections that were made before now close instead of being used.
@@ -274,7 +263,7 @@ fn connect_options(
     };
     Ok(common.options([
         ("statement_timeout", statement_timeout_ms.as_str()),
-        ("idle_in_transaction_session_timeout", "60000"),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
         // With these settings the server ends the session of a client that is gone: after half a minute without an
         // answer and four more probes.
         ("tcp_keepalives_idle", "30"),

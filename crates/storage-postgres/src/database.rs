@@ -1,6 +1,7 @@
 //! Execution of statements on the database, with time-outs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{Statement, Values};
@@ -16,6 +17,9 @@ use crate::url::DatabaseUrl;
 
 /// Time beyond the database's statement time-out for which an answer is awaited.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// Time after which the database ends a session whose client does not go on with its transaction, in milliseconds.
+pub(crate) const IDLE_IN_TRANSACTION_MS: &str = "60000";
 
 /// A statement with its values.
 type Prepared<'q> = Query<'q, Postgres, SqlxValues>;
@@ -57,16 +61,25 @@ impl Options {
 /// A database with a bounded number of connections.
 #[derive(Debug)]
 pub(crate) struct Database {
-    connections: Connections,
+    connections: Arc<Connections>,
     options: Options,
     pooling: Arc<Pooling>,
+    /// `true` while every call is refused, because the schema has not been checked yet.
+    held: AtomicBool,
 }
 
 impl Database {
     /// Creates a database that connects on demand. Fails at once if the settings are invalid.
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
-        let connections = Connections::new(url, options.clone(), Arc::clone(&pooling))?;
-        Ok(Self { connections, options, pooling })
+        let connections = Arc::new(Connections::new(url, options.clone(), Arc::clone(&pooling))?);
+        Ok(Self { connections, options, pooling, held: AtomicBool::new(false) })
+    }
+
+    /// Returns another use of the same connections, which waits so long for connecting and which [`Self::hold`] does not concern.
+    pub(crate) fn sharing(&self, connect_timeout: Duration) -> Self {
+        let (connections, pooling) = (Arc::clone(&self.connections), Arc::clone(&self.pooling));
+        let options = Options { connect_timeout, ..self.options.clone() };
+        Self { connections, options, pooling, held: AtomicBool::new(false) }
     }
 
     /// Runs a statement and returns its rows, or an error that tells whether its outcome is known. A statement that
@@ -98,6 +111,9 @@ impl Database {
         statement: Statement,
         run: impl AsyncFn(&mut PgConnection, Prepared<'_>) -> Result<T, sqlx::Error>,
     ) -> Result<T, Error> {
+        if self.held.load(Ordering::Acquire) {
+            return Err(Error::Held);
+        }
         let mut in_use = self.connections.take(self.options.connect_timeout).await?;
         let is_pooled = in_use.is_pooled();
         let values = SqlxValues(statement.values.unwrap_or(Values(Vec::new())));
@@ -128,7 +144,7 @@ impl Database {
         outcome
     }
 
-    /// Runs a statement in its own transaction, without anything that would have to outlive the transaction on the
+    /// Runs a statement in its own transaction, which the database ends when its client falls silent in it, without anything that would have to outlive the transaction on the
     /// server. Returns the outcome, and `true` if the connection is known to have left the transaction.
     async fn in_transaction<T>(
         &self,
@@ -137,7 +153,10 @@ impl Database {
         run: impl AsyncFn(&mut PgConnection, Prepared<'_>) -> Result<T, sqlx::Error>,
     ) -> (Result<T, sqlx::Error>, bool) {
         let limit = self.options.statement_timeout.as_millis();
-        let begin = format!("BEGIN; SET LOCAL statement_timeout = {limit}");
+        let begin = format!(
+            "BEGIN; SET LOCAL statement_timeout = {limit}; \
+             SET LOCAL idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
+        );
         let outcome = match sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await {
             Ok(_begun) => run(&mut *connection, query.persistent(false)).await,
             Err(refused) => Err(refused),
@@ -151,7 +170,7 @@ impl Database {
 
     /// Refuses every call at once if `held` is `true`, until a call with `false`.
     pub(crate) fn hold(&self, held: bool) {
-        self.connections.hold(held);
+        self.held.store(held, Ordering::Release);
     }
 
     /// Closes connections that have been idle for long.

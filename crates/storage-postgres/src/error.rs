@@ -155,6 +155,11 @@ impl Error {
         matches!(self, Self::Refused(_)) && self.code().as_deref() == Some("25006")
     }
 
+    /// Returns `true` if the database refuses every write and may go on reading: it is read-only, or its disk is full.
+    pub(crate) fn is_write_refusal(&self) -> bool {
+        self.is_read_only() || self.code().as_deref() == Some("53100")
+    }
+
     /// Returns `true` if a call may or may not have taken effect.
     pub(crate) fn is_in_doubt(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Silent)

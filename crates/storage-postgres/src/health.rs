@@ -40,8 +40,8 @@ pub(crate) async fn ping(db: &impl ConnectionTrait) -> Result<(), Error> {
     Ok(())
 }
 
-/// Monitor of the database: at most one look at a time, on its own connection if the store makes its connections, so
-/// that an overloaded database is not taken for one that is away.
+/// Monitor of the database: at most one look at a time, on a connection apart from those of requests if the store makes its
+/// connections, so that an overloaded database is not taken for one that is away.
 #[derive(Debug)]
 pub(crate) struct HealthMonitor {
     connection: Connection,
@@ -49,10 +49,17 @@ pub(crate) struct HealthMonitor {
 }
 
 impl HealthMonitor {
-    pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, OpenError> {
-        let options =
-            Options { max_connections: 1, connect_timeout: options.connect_timeout.min(CONNECT_TIMEOUT), ..options };
-        Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?))))
+    /// Returns a monitor, and the connection that it uses for other calls that no request may delay: each must be short.
+    pub(crate) fn new(
+        url: DatabaseUrl,
+        options: Options,
+        pooling: Arc<Pooling>,
+    ) -> Result<(Self, Connection), OpenError> {
+        let connect_timeout = options.connect_timeout;
+        let options = Options { max_connections: 1, connect_timeout: connect_timeout.min(CONNECT_TIMEOUT), ..options };
+        let database = Database::new(url, options, pooling)?;
+        let other = Connection::Own(Box::new(database.sharing(connect_timeout)));
+        Ok((Self::on(Connection::Own(Box::new(database))), other))
     }
 
     /// Returns a monitor that uses this connection.

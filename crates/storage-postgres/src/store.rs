@@ -33,6 +33,8 @@ pub struct PostgresNotebookStore {
     pub(crate) connection: Connection,
     unresolved: UnresolvedCommits,
     health: HealthMonitor,
+    /// The connection for the registration of servers, which is the health monitor's.
+    pub(crate) servers: Connection,
     /// Nothing is sent: changes by other processes are found by looking versions up.
     events: broadcast::Sender<StoreEvent>,
 }
@@ -46,8 +48,8 @@ impl PostgresNotebookStore {
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let options = options.of(&url);
         let pooling = Arc::new(Pooling::new(url.is_pooled()));
-        let health = HealthMonitor::new(url.clone(), options.clone(), Arc::clone(&pooling))?;
-        Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?)), health))
+        let (health, servers) = HealthMonitor::new(url.clone(), options.clone(), Arc::clone(&pooling))?;
+        Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?)), health, servers))
     }
 
     /// A store on another program's connections to a database with the schema of `quire-migration`. How many there are, and how
@@ -65,11 +67,12 @@ impl PostgresNotebookStore {
     #[must_use]
     pub fn with_connection(connection: DatabaseConnection) -> Self {
         let health = HealthMonitor::on(Connection::Given(connection.clone()));
-        Self::on(Connection::Given(connection), health)
+        let servers = Connection::Given(connection.clone());
+        Self::on(Connection::Given(connection), health, servers)
     }
 
-    fn on(connection: Connection, health: HealthMonitor) -> Self {
-        Self { connection, unresolved: UnresolvedCommits::default(), health, events: broadcast::channel(1).0 }
+    fn on(connection: Connection, health: HealthMonitor, servers: Connection) -> Self {
+        Self { connection, unresolved: UnresolvedCommits::default(), health, servers, events: broadcast::channel(1).0 }
     }
 
     async fn load_noting(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
@@ -81,7 +84,8 @@ impl PostgresNotebookStore {
     }
 
     /// Refuses every call as [`StoreError::Unavailable`], from now on until [`Self::release`], and says that the database is
-    /// disconnected: for a program that serves before it could check the database's schema.
+    /// disconnected: for a program that serves before it could check the database's schema. A [`ServerRegistration`](crate::ServerRegistration)
+    /// goes on.
     pub fn hold(&self) {
         self.connection.hold(true);
         self.health.hold(true);

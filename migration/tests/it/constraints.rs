@@ -33,6 +33,8 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("idempotency_keys_key_length", "UPDATE idempotency_keys SET key = '\\x0f'"),
     ("idempotency_keys_request_length", "UPDATE idempotency_keys SET request = '\\xf0'"),
     ("idempotency_keys_outcome_length", "UPDATE idempotency_keys SET outcome = repeat('x', 4097)"),
+    ("servers_pkey", "INSERT INTO servers SELECT * FROM servers"),
+    ("servers_mode_known", "UPDATE servers SET mode = 'two' WHERE mode = 'one'"),
     ("quire_migrations_pkey", "INSERT INTO quire_migrations SELECT * FROM quire_migrations"),
     ("quire_migrations_kind_known", "UPDATE quire_migrations SET kind = 'harmless'"),
 ];

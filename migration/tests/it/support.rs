@@ -97,6 +97,11 @@ pub(crate) fn rows_of(step: &str) -> &'static str {
             "INSERT INTO idempotency_keys (user_id, key, request, outcome, created_at) \
              SELECT id, decode(repeat('0f', 32), 'hex'), decode(repeat('f0', 32), 'hex'), '{}', now() FROM users"
         }
+        "m20261130_170000_servers" => {
+            "INSERT INTO servers (id, mode, address, program_version, mirror_dir) VALUES \
+             ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', 'one', '127.0.0.1:8000', '0.1.0', '/var/lib/quire/mirror'), \
+             ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', 'many', '127.0.0.1:8001', '0.1.0', NULL)"
+        }
         // These steps create no table, and existing rows remain.
         "m20261130_080000_notebook_lives" | "m20261130_110000_fewer_checks" => "SELECT 1",
         other => {

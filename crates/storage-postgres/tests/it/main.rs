@@ -15,6 +15,7 @@ mod pressure;
 mod pruning;
 mod refusals;
 mod round_trips;
+mod servers;
 mod signing_in;
 mod silence;
 mod support;

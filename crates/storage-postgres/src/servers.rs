@@ -1,0 +1,251 @@
+//! Servers that use the database. Each has a row and renews it; a server that was started with `--instances one` claims the
+//! database and refuses others (ADR 17).
+
+mod liveness;
+
+use std::fmt;
+use std::time::Duration;
+
+use quire_domain::Timestamp;
+use quire_storage::StoreError;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict, PostgresQueryBuilder, Query};
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, FromQueryResult, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _,
+};
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+use crate::entity::servers::{Column, Entity};
+use crate::error::Error;
+use crate::{PostgresNotebookStore, rows};
+
+use liveness::LivenessObserver;
+
+/// `servers` in ASCII: the advisory lock that registrations take in their transactions, one at a time.
+const LOCK_KEY: i64 = 0x0073_6572_7665_7273;
+/// Time-out of each call, connecting included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum number of other servers that a registration looks at. A server that is started and killed again and again leaves a row
+/// each time, and those of a day remain.
+const MAX_OTHERS: u64 = 1_000;
+
+/// Number of servers that may use one database at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceMode {
+    /// This server alone: a claim, which refuses every second server.
+    One,
+    /// Any number.
+    Many,
+}
+
+impl InstanceMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Many => "many",
+        }
+    }
+}
+
+impl fmt::Display for InstanceMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Another server that is registered, as its row tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegisteredServer {
+    /// Its mode.
+    pub mode: InstanceMode,
+    /// Its address, for people.
+    pub address: String,
+    /// The version of its program.
+    pub program_version: String,
+    /// The time of its registration, by the database's clock.
+    pub started_at: Timestamp,
+    pub(crate) id: Uuid,
+    pub(crate) seen_at: Timestamp,
+}
+
+/// Outcome of an attempt to register or to renew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// The server has its row.
+    Registered,
+    /// The database takes no writes, and no server that excludes the server has a row. Only with [`InstanceMode::Many`], which
+    /// claims nothing.
+    Unrecorded,
+    /// These other servers would have to be gone, and it is not known yet whether they are: repeat the attempt within seconds.
+    Undecided(Vec<RegisteredServer>),
+    /// This other server excludes the server, and is alive.
+    Refused(RegisteredServer),
+}
+
+/// Registration of one server in one database.
+///
+/// Every look at the other servers is an attempt. A row that excludes this server counts as dead when [`Self::attempt`], called
+/// every second or so, has found it unchanged for 30 s by this process's monotonic clock. No clock is compared with another one.
+#[derive(Debug)]
+pub struct ServerRegistration {
+    id: Uuid,
+    mode: InstanceMode,
+    address: String,
+    program_version: String,
+    others: LivenessObserver,
+}
+
+impl ServerRegistration {
+    /// Interval at which a registered server renews its row.
+    pub const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
+    /// Time for which a row must be found unchanged to count as dead.
+    pub const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+    /// Creates the registration of a server; `address` is for people, as host and port.
+    #[must_use]
+    pub fn new(mode: InstanceMode, address: String, program_version: String) -> Self {
+        Self { id: Uuid::new_v4(), mode, address, program_version, others: LivenessObserver::default() }
+    }
+
+    /// Returns the mode.
+    #[must_use]
+    pub fn mode(&self) -> InstanceMode {
+        self.mode
+    }
+
+    /// Registers the server, unless other servers are or may be in the way. It is idempotent: an attempt whose answer was lost is
+    /// repeated.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn attempt(&mut self, store: &PostgresNotebookStore) -> Result<Registration, StoreError> {
+        let attempted = bounded(self.attempt_on(&store.servers)).await;
+        attempted.map_err(|error| error.of_read("register this server"))
+    }
+
+    /// Renews the server's row; registers anew if the row is gone.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn renew(&mut self, store: &PostgresNotebookStore) -> Result<Registration, StoreError> {
+        let renewed = bounded(async {
+            if renew(&store.servers, self.id).await? {
+                self.others = LivenessObserver::default();
+                return Ok(Registration::Registered);
+            }
+            self.attempt_on(&store.servers).await
+        });
+        renewed.await.map_err(|error| error.of_read("renew this server's registration"))
+    }
+
+    /// Removes the server's row, if there is one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn remove(&self, store: &PostgresNotebookStore) -> Result<(), StoreError> {
+        let removed = bounded(remove(&store.servers, self.id)).await;
+        removed.map_err(|error| error.of_read("remove this server's registration"))
+    }
+
+    async fn attempt_on(&mut self, db: &impl ConnectionTrait) -> Result<Registration, Error> {
+        let written = db.execute_unprepared(&self.registering()?).await.map_err(Error::from);
+        let takes_writes = match written {
+            Err(error) if error.is_write_refusal() && self.mode == InstanceMode::Many => false,
+            written => written.map(|_rows| true)?,
+        };
+        let found = find(db, self.id, self.mode).await?;
+        if found.is_empty() && !takes_writes {
+            return Ok(Registration::Unrecorded);
+        }
+        if found.iter().any(|server| server.id == self.id) {
+            self.others = LivenessObserver::default();
+            return Ok(Registration::Registered);
+        }
+        Ok(match self.others.observe(&found, Instant::now()) {
+            Some(alive) => Registration::Refused(alive.clone()),
+            None => Registration::Undecided(found),
+        })
+    }
+
+    /// Returns the statements of an attempt: one transaction, and one message, with its values in the text.
+    fn registering(&self) -> Result<String, Error> {
+        let mut gone = Condition::any().add(Expr::col(Column::SeenAt).lt(Expr::cust("now() - interval '1 day'")));
+        for (id, seen_at) in self.others.dead() {
+            // One that was renewed after all stays.
+            gone = gone.add(Column::Id.eq(id).and(Column::SeenAt.eq(seen_at)));
+        }
+        let forget = Query::delete().from_table(Entity).cond_where(gone).to_string(PostgresQueryBuilder);
+        let others = Entity::find().select_only().expr(Expr::val(1)).filter(excluding(self.mode)).into_query();
+        let row = [
+            Expr::val(self.id),
+            Expr::val(self.mode.as_str()),
+            Expr::val(&*self.address),
+            Expr::val(&*self.program_version),
+        ];
+        let row = Query::select().exprs(row).and_where(Expr::exists(others).not()).to_owned();
+        let register = Query::insert()
+            .into_table(Entity)
+            .columns([Column::Id, Column::Mode, Column::Address, Column::ProgramVersion])
+            .select_from(row)
+            .map_err(|error| DbErr::Custom(error.to_string()))?
+            .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+            .to_string(PostgresQueryBuilder);
+        // Each statement must see what the last holder of the lock has committed, whatever the role's usual isolation.
+        Ok(format!(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 1000; \
+             SELECT pg_advisory_xact_lock({LOCK_KEY}); {forget}; {register}"
+        ))
+    }
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(CALL_TIMEOUT, call).await.unwrap_or(Err(Error::Silent))
+}
+
+/// Returns the condition for the rows of servers that exclude a server of this mode.
+fn excluding(mode: InstanceMode) -> Expr {
+    Column::Mode.eq(InstanceMode::One.as_str()).or(mode == InstanceMode::One)
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    id: Uuid,
+    mode: String,
+    address: String,
+    program_version: String,
+    started_at: Timestamp,
+    seen_at: Timestamp,
+}
+
+/// Returns the server's own row and those that exclude it; of too many, those renewed last.
+async fn find(db: &impl ConnectionTrait, id: Uuid, mode: InstanceMode) -> Result<Vec<RegisteredServer>, Error> {
+    let query = Entity::find()
+        .filter(Column::Id.eq(id).or(excluding(mode)))
+        .order_by_desc(Column::Id.eq(id))
+        .order_by_desc(Column::SeenAt)
+        .limit(MAX_OTHERS);
+    let found = rows::all::<Row>(db, query.as_query(), "servers").await?;
+    Ok(found.into_iter().map(RegisteredServer::from).collect())
+}
+
+impl From<Row> for RegisteredServer {
+    fn from(row: Row) -> Self {
+        let Row { id, mode, address, program_version, started_at, seen_at } = row;
+        // A mode of a later version counts as a claim.
+        let mode = if mode == InstanceMode::Many.as_str() { InstanceMode::Many } else { InstanceMode::One };
+        Self { mode, address, program_version, started_at, id, seen_at }
+    }
+}
+
+/// Returns `true` if there is a row, which is renewed then.
+async fn renew(db: &impl ConnectionTrait, id: Uuid) -> Result<bool, Error> {
+    let update = Entity::update_many().col_expr(Column::SeenAt, Expr::current_timestamp()).filter(Column::Id.eq(id));
+    Ok(update.exec(db).await?.rows_affected > 0)
+}
+
+async fn remove(db: &impl ConnectionTrait, id: Uuid) -> Result<(), Error> {
+    Entity::delete_by_id(id).exec(db).await?;
+    Ok(())
+}
