@@ -97,7 +97,11 @@ async fn start(
         Writer::start(&shared, &slot_use, loaded, permit, charge).await
     };
     if let Some(slot) = slot_use.slot() {
-        slot.handle.get_or_try_init(start).await?;
+        let handle = slot.handle.get_or_try_init(start).await?;
+        // A hint that came before the handle was here could wake nobody.
+        if slot.is_hinted() {
+            let _ = handle.commands.try_send(Command::Refresh { newer: None, reply: None }); // with a full queue it is awake
+        }
     }
     Ok(())
 }

@@ -76,7 +76,7 @@ impl NotebookService {
             if !handle.commands.is_closed() && newer.is_some_and(has_it) {
                 return Ok((handle, NotebookView { published: now, is_stale: false }));
             }
-            handle = self.open(user, id).await?;
+            handle = self.open_or_provision(user, id).await?;
         }
         Err(ServiceError::Contended(id.clone()))
     }

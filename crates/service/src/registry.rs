@@ -72,6 +72,13 @@ pub(crate) struct Slot {
     hinted: AtomicBool,
 }
 
+impl Slot {
+    /// Returns `true` if there is a hint that nobody has looked for yet.
+    pub(crate) fn is_hinted(&self) -> bool {
+        self.hinted.load(Ordering::SeqCst)
+    }
+}
+
 /// The active notebooks.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod exactness;
+mod fresh;
 mod given;
 mod history;
 mod killed;
