@@ -5,11 +5,8 @@
 //! must be equal then. The service does the rest. A handler that changes something takes [`IdempotentCaller`] and makes its one call in
 //! [`AppState::idempotent`]; the extractors of bodies compute the digest.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
+use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH};
-use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{NotebookId, UserId};
 use quire_service::{Expected, IdempotentOutcome, NotebookService, RequestContext, RequestKey, ServiceError};
 use quire_storage::{IdempotencyKey, RequestDigest};
@@ -17,7 +14,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::app_state::AppState;
-use crate::extract::{BodyDigest, Caller, IDEMPOTENCY_KEY, IfMatch, caller};
+use crate::extract::{BodyDigest, Caller, IDEMPOTENCY_KEY, IfMatch, caller, extract_with};
 use crate::problem::{Code, Problem};
 use crate::response::HandlerResult;
 use crate::wire::ExpectedRevision;
@@ -39,14 +36,7 @@ struct Key {
     body: BodyDigest,
 }
 
-impl FromRequest for IdempotentCaller {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(idempotent_caller(request))
-    }
-}
+extract_with!(IdempotentCaller, idempotent_caller);
 
 fn idempotent_caller(request: &HttpRequest) -> Result<IdempotentCaller, Problem> {
     let Caller(user) = caller(request)?;

@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use actix_web::web::Bytes;
+use parking_lot::Mutex;
 use quire_domain::NotebookId;
 use quire_service::{NotebookView, Published};
 
@@ -35,7 +36,7 @@ impl ResponseCache {
     /// Returns the JSON of exactly this state, if it is cached.
     pub(crate) fn get(&self, view: &NotebookView) -> Option<Bytes> {
         let published = Some(&view.published).filter(|_| !view.is_stale)?;
-        let cached = self.lock();
+        let cached = self.cached.lock();
         let (state, bytes) = cached.by_notebook.get(&published.notebook.id)?;
         std::ptr::eq(state.as_ptr(), Arc::as_ptr(published)).then(|| bytes.clone())
     }
@@ -45,7 +46,7 @@ impl ResponseCache {
         if *is_stale || bytes.len() > MAX_ENTRY_BYTES {
             return;
         }
-        let mut cached = self.lock();
+        let mut cached = self.cached.lock();
         cached.sweep();
         if cached.bytes + bytes.len() > MAX_BYTES {
             *cached = Entries::default();
@@ -59,21 +60,16 @@ impl ResponseCache {
 
     /// Removes a notebook that has been deleted.
     pub(crate) fn forget(&self, id: &NotebookId) {
-        let mut cached = self.lock();
+        let mut cached = self.cached.lock();
         if let Some((_, bytes)) = cached.by_notebook.remove(id) {
             cached.bytes -= bytes.len();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        // Nothing in here can panic half-way.
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for ResponseCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cached = self.lock();
+        let cached = self.cached.lock();
         f.debug_struct("ResponseCache")
             .field("cached", &cached.by_notebook.len())
             .field("bytes", &cached.bytes)

@@ -1,9 +1,10 @@
 //! A cache of the issuer's keys.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::DecodingKey;
+use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
 use super::fetch::{FetchError, KeySet, fetch};
@@ -109,7 +110,7 @@ impl FetchedKeys {
     pub(super) async fn get(&self, id: &str) -> Result<Arc<DecodingKey>, MissingKey> {
         let asked = Instant::now();
         let (old, is_failing) = {
-            let cached = self.lock();
+            let cached = self.cached.lock();
             match cached.next(id, asked, asked) {
                 KeyAction::Use(key) => return Ok(key),
                 KeyAction::Refuse(missing) => return Err(missing),
@@ -124,7 +125,7 @@ impl FetchedKeys {
         };
         let is_look = {
             // The request that held the lock before may have fetched it.
-            let (now, cached) = (Instant::now(), self.lock());
+            let (now, cached) = (Instant::now(), self.cached.lock());
             match cached.next(id, asked, now) {
                 KeyAction::Use(key) => return Ok(key),
                 KeyAction::Refuse(missing) => return Err(missing),
@@ -132,7 +133,7 @@ impl FetchedKeys {
             }
         };
         self.fetch(turn, is_look).await;
-        match self.lock().next(id, asked, Instant::now()) {
+        match self.cached.lock().next(id, asked, Instant::now()) {
             KeyAction::Use(key) => Ok(key),
             KeyAction::Refuse(missing) => Err(missing),
             KeyAction::Fetch(old) => old.ok_or(MissingKey::Unavailable),
@@ -150,22 +151,13 @@ impl FetchedKeys {
         let (url, cached) = (Arc::clone(&self.url), Arc::clone(&self.cached));
         let fetched = tokio::task::spawn_blocking(move || {
             let fetched = fetch(&url);
-            lock(&cached).update(fetched, is_look, Instant::now());
+            cached.lock().update(fetched, is_look, Instant::now());
             drop(turn);
         });
         if fetched.await.is_err() {
-            self.lock().failed = Some(Instant::now());
+            self.cached.lock().failed = Some(Instant::now());
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, CachedKeys> {
-        lock(&self.cached)
-    }
-}
-
-fn lock(cached: &Mutex<CachedKeys>) -> MutexGuard<'_, CachedKeys> {
-    // Nothing in here can panic half-way.
-    cached.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

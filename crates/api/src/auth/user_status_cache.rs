@@ -1,10 +1,11 @@
 //! A cache of the directory's reports on users.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::rt::time::timeout;
+use parking_lot::Mutex;
 use quire_domain::UserId;
 use quire_storage::{KnownUser, StoreError, UserDirectory};
 
@@ -87,7 +88,7 @@ impl UserStatusCache {
 
     /// Runs `look` on the user's entry, with the present time.
     fn with<T>(&self, user: &UserId, look: impl FnOnce(&mut Entry, Instant) -> T) -> T {
-        let mut entries = self.lock();
+        let mut entries = self.entries.lock();
         let now = Instant::now();
         if entries.len() >= MAX_USERS && !entries.contains_key(user) {
             entries.retain(|_, entry| matches!(entry.user_status.next(now), StatusAction::Take(_)));
@@ -96,11 +97,6 @@ impl UserStatusCache {
             }
         }
         look(entries.entry(user.clone()).or_default(), now)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Entry>> {
-        // Nothing in here can panic half-way.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,9 +1,6 @@
 //! The caller and the state of the application, as the middleware leaves them with a request.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use quire_domain::UserId;
 
 use crate::app_state::AppState;
@@ -13,14 +10,7 @@ use crate::problem::{Code, Problem};
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) UserId);
 
-impl FromRequest for Caller {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request))
-    }
-}
+extract_with!(Caller, caller);
 
 /// Returns the caller that the guard has put into the request.
 pub(crate) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {

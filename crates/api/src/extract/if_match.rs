@@ -1,10 +1,7 @@
 //! The revision at which a change may be made: `If-Match`, and `expected_revision` of the body.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
+use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
-use actix_web::{FromRequest, HttpRequest};
 use quire_domain::{NotebookId, Revision, UserId};
 use quire_service::{Expected, KnownState, NotebookService};
 
@@ -30,14 +27,7 @@ pub(crate) struct Precondition {
     by_header: bool,
 }
 
-impl FromRequest for IfMatch {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(if_match(request.headers()))
-    }
-}
+extract_with!(IfMatch, |request: &HttpRequest| if_match(request.headers()));
 
 fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
     let mut values = headers.get_all(IF_MATCH);

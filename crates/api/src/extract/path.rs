@@ -1,12 +1,9 @@
 //! Ids in paths: percent-encoded, opaque, with short names for the caller's own notebooks.
 
-use std::borrow::Cow;
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::HttpRequest;
 use percent_encoding::percent_decode_str;
 use quire_domain::{CellId, NotebookId};
+use std::borrow::Cow;
 
 use super::caller::{app_state, caller};
 use crate::problem::{Code, Problem};
@@ -17,27 +14,12 @@ pub(crate) struct NotebookPath(pub(crate) NotebookId);
 /// The id of the cell in the path.
 pub(crate) struct CellPath(pub(crate) CellId);
 
-impl FromRequest for NotebookPath {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+extract_with!(NotebookPath, |request: &HttpRequest| {
+    let text = segment(request, 3)?;
+    Ok(NotebookPath(app_state(request)?.service.resolve(&caller(request)?.0, &text)?))
+});
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = || {
-            let text = segment(request, 3)?;
-            Ok(Self(app_state(request)?.service.resolve(&caller(request)?.0, &text)?))
-        };
-        ready(read())
-    }
-}
-
-impl FromRequest for CellPath {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(segment(request, 5).and_then(|text| cell_id(&text).map(Self)))
-    }
-}
+extract_with!(CellPath, |request: &HttpRequest| segment(request, 5).and_then(|text| cell_id(&text).map(CellPath)));
 
 /// Reads a cell's id. A text that is no valid id names no cell.
 pub(crate) fn cell_id(text: &str) -> Result<CellId, Problem> {

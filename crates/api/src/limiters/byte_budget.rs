@@ -1,8 +1,9 @@
 //! Budgets of bytes in memory, for each user and for the server.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use quire_domain::UserId;
 
 use crate::problem::{Code, Problem};
@@ -51,7 +52,7 @@ impl ByteBudget {
     /// Reserves bytes for this user. A user without a reservation may exceed the user's limit, and a server without any may exceed
     /// the server's: otherwise a single response larger than a limit could never be sent.
     pub(crate) fn hold(self: &Arc<Self>, user: &UserId, bytes: usize) -> Result<Hold, Exceeded> {
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         let of_user = held.of(user);
         if of_user > 0 && of_user.saturating_add(bytes) > self.limit.user {
             return Err(Exceeded::User);
@@ -62,11 +63,6 @@ impl ByteBudget {
         held.add(user, bytes);
         drop(held);
         Ok(Hold { budget: Arc::clone(self), user: user.clone(), bytes })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        // The sums agree between any two calls, and nothing in between can panic.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,7 +93,7 @@ impl Hold {
     /// Grows the reservation to this many bytes, within the limits.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Exceeded> {
         let more = bytes.saturating_sub(self.bytes);
-        let mut held = self.budget.lock();
+        let mut held = self.budget.held.lock();
         if held.of(&self.user).saturating_add(more) > self.budget.limit.user {
             return Err(Exceeded::User);
         }
@@ -114,7 +110,7 @@ impl Hold {
 impl Hold {
     /// Sets the reservation to this many bytes, beyond the limits if need be: they are in memory already.
     pub(crate) fn adjust_to(&mut self, bytes: usize) {
-        let mut held = self.budget.lock();
+        let mut held = self.budget.held.lock();
         held.remove(&self.user, self.bytes);
         held.add(&self.user, bytes);
         drop(held);
@@ -124,7 +120,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.budget.lock().remove(&self.user, self.bytes);
+        self.budget.held.lock().remove(&self.user, self.bytes);
     }
 }
 
@@ -174,7 +170,7 @@ mod tests {
         let mut of_cy = budget.hold(&cy, 1).unwrap();
         of_cy.grow_to(2).unwrap();
         drop((first, of_bob, of_cy));
-        let held = budget.lock();
+        let held = budget.held.lock();
         assert!(held.total == 0 && held.by_user.is_empty(), "{held:?}");
     }
 
@@ -185,11 +181,11 @@ mod tests {
         let mut hold = budget.hold(&ann, 2).unwrap();
         for bytes in [8, 1] {
             hold.adjust_to(bytes);
-            let sums = budget.lock();
+            let sums = budget.held.lock();
             assert_eq!((sums.total, sums.of(&ann)), (bytes, bytes));
         }
         drop(hold);
-        let sums = budget.lock();
+        let sums = budget.held.lock();
         assert!(sums.total == 0 && sums.by_user.is_empty(), "{sums:?}");
     }
 

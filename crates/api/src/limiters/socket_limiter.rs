@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use quire_domain::UserId;
 use tokio::sync::oneshot;
 
@@ -70,7 +71,7 @@ impl SocketLimiter {
         settings: &SocketSettings,
     ) -> Result<PendingSocket, LimitReached> {
         let network = Network::of(address);
-        let mut table = self.lock();
+        let mut table = self.table.lock();
         if table.by_network.get(&network).is_some_and(|of_network| of_network.len() >= settings.max_pending_per_address)
         {
             let oldest = table.by_network.get(&network).and_then(BTreeSet::first).copied();
@@ -94,19 +95,14 @@ impl SocketLimiter {
     /// Records a signed-in HTTP request of the user. Users without sockets are not recorded, so that the table has no more
     /// entries than there are sockets.
     pub(crate) fn note_request(&self, user: &UserId, now: Instant) {
-        if let Some(of_user) = self.lock().signed_in.get_mut(user) {
+        if let Some(of_user) = self.table.lock().signed_in.get_mut(user) {
             of_user.last_request = of_user.last_request.max(Some(now));
         }
     }
 
     /// Returns the time of the user's last signed-in HTTP request while one of the user's sockets was open.
     pub(crate) fn last_request(&self, user: &UserId) -> Option<Instant> {
-        self.lock().signed_in.get(user)?.last_request
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SocketTable> {
-        // The counts agree between any two calls, and nothing in between can panic.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().signed_in.get(user)?.last_request
     }
 }
 
@@ -133,7 +129,7 @@ impl PendingSocket {
     /// Exchanges this place for one that cannot be evicted, when the token has arrived: checking it may take a while, which is not
     /// the client's fault.
     pub(crate) fn into_permit(self) -> Result<SocketPermit, LimitReached> {
-        let mut table = self.limiter.lock();
+        let mut table = self.limiter.table.lock();
         if table.remove(self.id).is_none() {
             return Err(LimitReached::Server); // evicted just now
         }
@@ -145,14 +141,14 @@ impl PendingSocket {
 
 impl Drop for PendingSocket {
     fn drop(&mut self) {
-        self.limiter.lock().remove(self.id);
+        self.limiter.table.lock().remove(self.id);
     }
 }
 
 impl SocketPermit {
     /// Counts the socket to this user, within the user's limit.
     pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), LimitReached> {
-        let mut table = self.limiter.lock();
+        let mut table = self.limiter.table.lock();
         let of_user = table.signed_in.entry(user.clone()).or_default();
         if of_user.sockets >= settings.max_per_user {
             return Err(LimitReached::User);
@@ -165,7 +161,7 @@ impl SocketPermit {
 
 impl Drop for SocketPermit {
     fn drop(&mut self) {
-        let mut table = self.limiter.lock();
+        let mut table = self.limiter.table.lock();
         table.admitted -= 1;
         if let Some(user) = &self.user
             && let Some(of_user) = table.signed_in.get_mut(user)
@@ -224,7 +220,7 @@ mod tests {
         drop(ann);
         limiter.admit(Some(address(3)), &settings).unwrap();
         drop((bob, silent));
-        let table = limiter.lock();
+        let table = limiter.table.lock();
         assert!(table.pending.is_empty() && table.by_network.is_empty() && table.signed_in.is_empty());
     }
 
@@ -237,7 +233,7 @@ mod tests {
         assert!(silent.evicted.try_recv().is_ok());
         assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), LimitReached::Server);
         drop((slow, other, silent));
-        let table = limiter.lock();
+        let table = limiter.table.lock();
         assert!(table.pending.is_empty() && table.by_network.is_empty() && table.admitted == 0);
     }
 
@@ -265,7 +261,7 @@ mod tests {
         assert_eq!((limiter.last_request(&ann), limiter.last_request(&bob)), (Some(later), None));
         drop(permit);
         assert_eq!(limiter.last_request(&ann), None);
-        assert!(limiter.lock().signed_in.is_empty());
+        assert!(limiter.table.lock().signed_in.is_empty());
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use actix_web::web;
 use bytestring::ByteString;
+use parking_lot::Mutex;
 use quire_domain::UserId;
 use quire_service::{Event, EventKind};
 
@@ -67,7 +68,7 @@ impl EventMessageCache {
         budget: &Arc<ByteBudget>,
     ) -> Result<Arc<Messages>, MessagesError> {
         let number = event.seq.number;
-        if let Some(messages) = self.lock().find(number) {
+        if let Some(messages) = self.last.lock().find(number) {
             return Ok(messages);
         }
         // A large event is written on a blocking thread, so that it holds up none of the thread's connections.
@@ -78,7 +79,7 @@ impl EventMessageCache {
             write(event)
         };
         let texts = texts.map_err(MessagesError::Unwritable)?;
-        let mut last = self.lock();
+        let mut last = self.last.lock();
         // Another thread may have inserted them meanwhile.
         if let Some(messages) = last.find(number) {
             return Ok(messages);
@@ -90,11 +91,6 @@ impl EventMessageCache {
             None
         };
         Ok(last.insert(number, Messages { texts, bytes, hold }))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        // Nothing in here can panic half-way.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +111,7 @@ fn size(event: &Event) -> usize {
 
 impl fmt::Debug for EventMessageCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.lock();
+        let last = self.last.lock();
         f.debug_struct("EventMessageCache").field("events", &last.events.len()).field("bytes", &last.bytes).finish()
     }
 }

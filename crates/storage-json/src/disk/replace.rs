@@ -20,22 +20,18 @@ pub(crate) struct Replacement<'a> {
 
 /// Result of a replacement.
 pub(crate) enum Replaced {
-    /// The new content is in place and durable.
-    Done(Meta),
+    /// The new content is in place, durably if there is no error.
+    Done(Meta, io::Result<()>),
     /// The file has other content than expected, or is gone; it was left as it is.
     Changed,
-    /// The new content is in place, but may not survive a loss of power.
-    DurabilityUnknown(Meta, io::Error),
 }
 
 /// Result of making a new file.
 pub(crate) enum Created {
-    /// The file is in place and durable.
-    Done(Meta),
+    /// The file is in place, durably if there is no error.
+    Done(Meta, io::Result<()>),
     /// There is a file of this name; it was left as it is.
     AlreadyExists,
-    /// The file is in place, but may not survive a loss of power.
-    DurabilityUnknown(Meta, io::Error),
 }
 
 /// Result of removing a file.
@@ -71,10 +67,8 @@ pub(crate) fn replace(replacement: &Replacement<'_>, old: &Digest) -> io::Result
     if !is_content(replacement.temporaries, &temporary.name, old) {
         return put_back(replacement, &temporary, swap);
     }
-    Ok(match finish(replacement.folder, &temporary) {
-        (meta, Ok(())) => Replaced::Done(meta),
-        (meta, Err(error)) => Replaced::DurabilityUnknown(meta, error),
-    })
+    let (meta, durable) = finish(replacement.folder, &temporary);
+    Ok(Replaced::Done(meta, durable))
 }
 
 /// Makes a file that is not there yet.
@@ -96,10 +90,8 @@ pub(crate) fn create(replacement: &Replacement<'_>) -> io::Result<Created> {
         temporary.remove();
         return if error == Errno::EXIST { Ok(Created::AlreadyExists) } else { Err(error.into()) };
     }
-    Ok(match finish(replacement.folder, &temporary) {
-        (meta, Ok(())) => Created::Done(meta),
-        (meta, Err(error)) => Created::DurabilityUnknown(meta, error),
-    })
+    let (meta, durable) = finish(replacement.folder, &temporary);
+    Ok(Created::Done(meta, durable))
 }
 
 /// Removes a file whose content has the digest `old`. It is taken out first and looked at, so that an edit from outside
@@ -165,10 +157,8 @@ fn replace_by_rename(replacement: &Replacement<'_>, temporary: &Temporary<'_>, o
         temporary.remove();
         return Err(error.into());
     }
-    Ok(match finish(replacement.folder, temporary) {
-        (meta, Ok(())) => Replaced::Done(meta),
-        (meta, Err(error)) => Replaced::DurabilityUnknown(meta, error),
-    })
+    let (meta, durable) = finish(replacement.folder, temporary);
+    Ok(Replaced::Done(meta, durable))
 }
 
 /// Returns `true` if a file has this content.
@@ -193,7 +183,7 @@ fn put_back(
         // Ours stays in the place.
         Err(error) => {
             preserve(replacement.temporaries, &temporary.name);
-            return Ok(Replaced::DurabilityUnknown(meta_in_place(temporary).0, error.into()));
+            return Ok(Replaced::Done(meta_in_place(temporary).0, Err(error.into())));
         }
     }
     if is_content(replacement.temporaries, &temporary.name, &Digest::of(replacement.bytes)) {

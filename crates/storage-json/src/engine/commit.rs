@@ -108,15 +108,13 @@ impl Engine {
         let prepared = self.records.prepare(&self.notebooks, &notebook.id, after, &commit.records);
         let replaced = prepared.and_then(|change| {
             let replaced = self.replace(notebook, text.as_bytes(), current)?;
-            match (change, &replaced) {
-                (Some(change), Replaced::Done(_)) => change.commit(),
-                (Some(change), Replaced::DurabilityUnknown(..)) => change.durability_unknown(),
-                _ => {}
+            if let (Some(change), Replaced::Done(_, durable)) = (change, &replaced) {
+                change.end(durable.is_ok());
             }
             Ok(replaced)
         });
         if let Some(mark) = mark
-            && !matches!(replaced, Ok(Replaced::Done(_) | Replaced::DurabilityUnknown(..)))
+            && !matches!(replaced, Ok(Replaced::Done(..)))
             && let Err(error) = results.take_back(mark)
         {
             tracing::warn!(notebook = %notebook.id, %error, "cannot take back results of a commit that failed");
@@ -124,8 +122,7 @@ impl Engine {
         }
         let note = |meta: Meta| self.index().wrote(&current.file, entry_of(notebook, &meta, text.as_bytes()));
         Ok(match replaced? {
-            Replaced::Done(meta) => Some((note(meta), Ok(()))),
-            Replaced::DurabilityUnknown(meta, error) => Some((note(meta), Err(error))),
+            Replaced::Done(meta, durable) => Some((note(meta), durable)),
             Replaced::Changed => None,
         })
     }

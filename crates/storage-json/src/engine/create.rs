@@ -31,10 +31,8 @@ impl Engine {
         let after = || FileState::Content(Digest::of(text.as_bytes()));
         let created = self.records.prepare(&self.notebooks, &notebook.id, after, records).and_then(|change| {
             let created = self.create_file(notebook, text.as_bytes());
-            match (change, &created) {
-                (Some(change), Ok(_)) => change.commit(),
-                (Some(change), Err(Error::DurabilityUnknown(_))) => change.durability_unknown(),
-                _ => {}
+            if let (Some(change), Ok(_) | Err(Error::DurabilityUnknown(_))) = (change, &created) {
+                change.end(created.is_ok());
             }
             created
         });
@@ -50,10 +48,9 @@ impl Engine {
             let replacement =
                 Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &name, bytes };
             match disk::create(&replacement)? {
-                Created::Done(meta) => return Ok(self.index().wrote(&name, entry_of(notebook, &meta, bytes))),
-                Created::DurabilityUnknown(meta, error) => {
-                    self.index().wrote(&name, entry_of(notebook, &meta, bytes));
-                    return Err(Error::DurabilityUnknown(error));
+                Created::Done(meta, durable) => {
+                    let version = self.index().wrote(&name, entry_of(notebook, &meta, bytes));
+                    return durable.map(|()| version).map_err(Error::DurabilityUnknown);
                 }
                 // Either the same notebook came there from outside, or another one has the name, as on a file system
                 // that folds case: then the next name.
@@ -97,10 +94,8 @@ impl Engine {
                 return Err(Error::Mismatch(base.revision));
             }
         };
-        match (change, &synced) {
-            (Some(change), Ok(())) => change.commit(),
-            (Some(change), Err(_)) => change.durability_unknown(),
-            (None, _) => {}
+        if let Some(change) = change {
+            change.end(synced.is_ok());
         }
         self.index().deleted(&current.file);
         *slot = Slot::default();

@@ -218,16 +218,14 @@ impl IdempotencyRecords {
 }
 
 impl PreparedChange<'_> {
-    /// Commits the change, which is in place and durable.
-    pub(crate) fn commit(self) {
+    /// Ends a change that is in place: commits it if it is durable, and otherwise leaves it unconfirmed.
+    pub(crate) fn end(self, is_durable: bool) {
         let mut state = self.records.state.lock();
-        state.commit(self.number);
-        state.try_log_outcomes();
-    }
-
-    /// Marks the change as in place, but not known to be durable.
-    pub(crate) fn durability_unknown(self) {
-        self.records.state.lock().mark_unconfirmed(self.number);
+        if is_durable {
+            state.commit(self.number);
+        } else {
+            state.mark_unconfirmed(self.number);
+        }
     }
 }
 

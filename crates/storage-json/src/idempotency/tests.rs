@@ -36,13 +36,13 @@ fn the_outcome_of_a_change_is_durable_before_the_next_change() {
     let (one, other) = (NotebookId::new("one").unwrap(), NotebookId::new("other").unwrap());
     let after = || FileState::Content(Digest::of(b"after"));
     let has_unsynced_outcome = |notebook: &NotebookId| records.state.lock().has_unsynced_outcome(notebook);
-    records.prepare(&folder, &one, after, &[record(1)]).unwrap().unwrap().commit();
+    records.prepare(&folder, &one, after, &[record(1)]).unwrap().unwrap().end(true);
     assert!(has_unsynced_outcome(&one));
     assert!(records.prepare(&folder, &other, after, &[]).unwrap().is_none());
     assert!(has_unsynced_outcome(&one), "a change without records does not wait for those of other notebooks");
     assert!(records.prepare(&folder, &one, after, &[]).unwrap().is_none());
     assert!(!has_unsynced_outcome(&one));
-    records.prepare(&folder, &one, after, &[record(2)]).unwrap().unwrap().commit();
+    records.prepare(&folder, &one, after, &[record(2)]).unwrap().unwrap().end(true);
     let prepared = records.prepare(&folder, &other, after, &[record(3)]).unwrap().unwrap();
     assert!(!has_unsynced_outcome(&one), "any durable write of the log is good for all");
     drop(prepared);
@@ -71,7 +71,7 @@ fn of_two_under_one_key_the_second_waits() {
                 assert!(!second.is_finished(), "the first is still under way");
             }
             if happens {
-                first.commit();
+                first.end(true);
             } else {
                 drop(first);
             }
@@ -115,7 +115,7 @@ fn a_lost_log_is_rewritten_before_an_append() {
         let change = records.prepare(&folder, &one, || FileState::Gone, &[record(3)]).unwrap().unwrap();
         assert_stored(dir.path(), &[1, 2]);
         lose(&log);
-        change.commit();
+        change.end(true);
         assert_stored(dir.path(), &[1, 2, 3]);
         lose(&log);
         drop(records.prepare(&folder, &one, || FileState::Gone, &[record(4)]).unwrap().unwrap());

@@ -41,7 +41,7 @@ impl Case {
 fn what_is_as_expected_is_replaced() {
     let case = Case::new(Some("expected"));
     let replaced = replace(&case.replacement(), &Digest::of(b"expected")).unwrap();
-    assert!(matches!(replaced, Replaced::Done(meta) if meta.fingerprint.size == 4));
+    assert!(matches!(replaced, Replaced::Done(meta, Ok(())) if meta.fingerprint.size == 4));
     assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("ours"), 0));
 }
 
@@ -68,7 +68,7 @@ fn a_new_file_never_replaces_one() {
     assert!(matches!(create(&case.replacement()).unwrap(), Created::AlreadyExists));
     assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("came from outside"), 0));
     fs::remove_file(case.dir.path().join("x.json")).unwrap();
-    assert!(matches!(create(&case.replacement()).unwrap(), Created::Done(_)));
+    assert!(matches!(create(&case.replacement()).unwrap(), Created::Done(_, Ok(()))));
     assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("ours"), 0));
 }
 
@@ -80,7 +80,7 @@ fn a_plain_rename_looks_once_more() {
         let expected = Digest::of(b"expected");
         let temporary = Temporary::write(&case.temporaries, "x.json", Some(&expected), b"ours").unwrap();
         let replaced = replace_by_rename(&case.replacement(), &temporary, &expected).unwrap();
-        assert_eq!(matches!(replaced, Replaced::Done(_)), done);
+        assert_eq!(matches!(replaced, Replaced::Done(_, Ok(()))), done);
         assert_eq!(case.content().as_deref(), Some(if done { "ours" } else { there }));
         assert_eq!(case.temporary_files(), 0);
     }
@@ -108,7 +108,7 @@ fn what_cannot_be_put_back_is_kept_and_reported_as_not_known_to_be_durable() {
     let temporary = Temporary::write(&case.temporaries, "x.json", Some(&Digest::of(b"old")), b"ours").unwrap();
     case.temporaries.rename(&temporary.name, &case.folder, "x.json", RenameFlags::EXCHANGE).unwrap();
     let outcome = put_back(&case.replacement(), &temporary, || Err(Errno::IO)).unwrap();
-    assert!(matches!(outcome, Replaced::DurabilityUnknown(meta, _) if meta.fingerprint.size == 4));
+    assert!(matches!(outcome, Replaced::Done(meta, Err(_)) if meta.fingerprint.size == 4));
     assert_eq!(case.content().as_deref(), Some("ours"));
     let kept = case.dir.path().join("tmp").join(temporary.name.replace(".tmp", ".kept"));
     assert_eq!(fs::read_to_string(kept).unwrap(), "edited outside");
