@@ -195,5 +195,6 @@ fn a_promotion_of_a_standby_changes_nothing_for_clients() {
         (&json!("cell_updated"), &json!("code = 'after the promotion'"))
     );
     known.read(&server);
+    assert_eq!(known.read_again(&other).status, 304);
     assert_eq!(known.save(&other, "code = 'elsewhere'").0, 200);
 }

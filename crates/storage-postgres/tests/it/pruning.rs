@@ -57,6 +57,7 @@ const OVER_ALL: &[(&str, &str)] = &[
     ("a search", " LEFT JOIN LATERAL ("),
     ("an owner's usage", "pg_column_size("),
     // One statement for many ids. PostgreSQL does not prune by an array in a parameter, and asks each partition for all.
+    ("fresh versions of many notebooks", "LEFT JOIN \"notebooks\" ON \"notebooks\".\"id\" = ANY($1)"),
     ("versions and digests of many notebooks", "FROM \"notebooks\" WHERE \"notebooks\".\"id\" = ANY($1)"),
     ("look-ups of many notebooks", " LEFT JOIN \"notebooks\" ON \"notebooks\".\"id\" = ANY($1)"),
     // An operator's commands go through all notebooks, in batches.
