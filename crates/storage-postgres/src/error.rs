@@ -226,9 +226,10 @@ impl Error {
             "3D000" => unavailable("there is no such database", self),
             "57P03" => unavailable("the database is starting or stopping", self),
             _ if matches!(self, Self::NoTurn) => overloaded("all connections to the database are in use", self),
-            _ if matches!(self, Self::Held) => {
-                unavailable("the database has not answered, or is another server's, since this server started", self)
-            }
+            _ if matches!(self, Self::Held) => unavailable(
+                "this server does not use the database yet: it is away, or another server may hold it",
+                self,
+            ),
             _ if matches!(self, Self::Settings(_)) => unavailable("the database's password cannot be read", self),
             _ if matches!(self, Self::Connect(_)) => unavailable("the database cannot be reached", self),
             _ => StoreError::Backend { action: action.to_owned(), source: Box::new(self) },

@@ -35,9 +35,9 @@ fn pair(database: &Database, modes: [&str; 2]) -> [bool; 2] {
     let mut servers = thread::scope(|scope| {
         modes.map(|mode| scope.spawn(move || start(database, mode))).map(|started| started.join().unwrap())
     });
-    let serves = servers.each_mut().map(|server| server.says(CONNECTED));
+    let outcome = servers.each_mut().map(|server| server.says(CONNECTED));
     for number in 0..2 {
-        if serves[number] {
+        if outcome[number] {
             let list = servers[number].get("/api/notebooks");
             assert_eq!(list["notebooks"][0]["id"], "blank-local");
             assert!(registered(database).contains(&address(&servers[number])));
@@ -53,12 +53,12 @@ fn pair(database: &Database, modes: [&str; 2]) -> [bool; 2] {
         }
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    for server in servers.iter_mut().zip(serves).filter_map(|(server, serves)| serves.then_some(server)) {
+    for server in servers.iter_mut().zip(outcome).filter_map(|(server, is_serving)| is_serving.then_some(server)) {
         server.signal(Signal::TERM);
         assert_eq!(server.wait().code(), Some(0));
     }
     assert!(registered(database).is_empty());
-    serves
+    outcome
 }
 
 /// Starts 20 pairs, each on a database of its own, and returns which servers serve.
