@@ -14,7 +14,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::blocker::Blocker;
 use crate::lock::Lock;
-use crate::run::{Limits, Tell};
+use crate::run::{Limits, OnProgress};
 use crate::step::Step;
 use crate::{MigrateError, Progress, history, session};
 
@@ -28,7 +28,7 @@ pub(crate) struct Applier<'a> {
     lock: &'a mut Lock,
     work: PgConnection,
     limits: &'a Limits,
-    pub(crate) tell: Tell<'a>,
+    pub(crate) on_progress: OnProgress<'a>,
 }
 
 /// Reason why a transaction failed. It was rolled back.
@@ -43,9 +43,9 @@ impl<'a> Applier<'a> {
         options: &PgConnectOptions,
         lock: &'a mut Lock,
         limits: &'a Limits,
-        tell: Tell<'a>,
+        on_progress: OnProgress<'a>,
     ) -> Result<Self, MigrateError> {
-        Ok(Self { lock, work: session::connect_second(options, limits.connect).await?, limits, tell })
+        Ok(Self { lock, work: session::connect_second(options, limits.connect).await?, limits, on_progress })
     }
 
     /// Creates the record of steps if it does not exist.
@@ -113,7 +113,7 @@ impl<'a> Applier<'a> {
             match self.attempt(claim, sql).await {
                 Ok(()) => return Ok(()),
                 Err(Failure::Blocked(blockers)) if tries < self.limits.tries => {
-                    (self.tell)(Progress::Blocked { name, blockers, tries });
+                    (self.on_progress)(Progress::Blocked { name, blockers, tries });
                     tries += 1;
                     tokio::time::sleep(self.limits.pause).await;
                 }
@@ -127,8 +127,8 @@ impl<'a> Applier<'a> {
     /// Runs one transaction. If the claim finds no row, another run has done the work, and nothing is left to do.
     async fn attempt(&mut self, claim: &[String], sql: &[String]) -> Result<(), Failure> {
         let begin = format!("{} SELECT pg_backend_pid();", session::begin(self.limits.lock_timeout.as_millis()));
-        let answer = session::rows(&mut self.work, begin).await;
-        let pid = answer.and_then(|rows| rows.last().map_or(Ok(0), |row| row.try_get(0)));
+        let rows = session::rows(&mut self.work, begin).await;
+        let pid = rows.and_then(|rows| rows.last().map_or(Ok(0), |row| row.try_get(0)));
         let pid = match pid {
             Ok(pid) => pid,
             Err(refused) => {
@@ -199,7 +199,7 @@ impl<'a> Applier<'a> {
 }
 
 /// Runs `work` to its end, while the lock's connection polls the sessions that block its process. A poll in progress is
-/// not cancelled when the work ends: that would leave its answer in the connection.
+/// not cancelled when the work ends: that would leave its response in the connection.
 async fn watched<T>(
     lock: &mut Lock,
     limits: &Limits,

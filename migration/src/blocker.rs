@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::session;
 
-/// A session that holds a lock which a run waits for. Its statement is omitted, because it may contain anybody's data.
+/// A session that holds a lock which a run waits for. Its statement is omitted, because it may contain users' data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocker {
     /// Process id on the server; 0 for a prepared transaction.

@@ -40,7 +40,7 @@ pub async fn connect_once(options: &PgConnectOptions) -> sqlx::Result<PgConnecti
 /// failed.
 fn may_pass_otherwise(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(answer) => answer.code().is_some_and(|code| code.starts_with("28")),
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("28")),
         sqlx::Error::Io(error) => {
             matches!(error.kind(), IoKind::InvalidData | IoKind::UnexpectedEof | IoKind::ConnectionReset)
         }
@@ -65,7 +65,7 @@ fn tells_more(one: &sqlx::Error, other: &sqlx::Error) -> bool {
 #[must_use]
 pub fn tidied(error: sqlx::Error) -> sqlx::Error {
     match error {
-        sqlx::Error::Database(answer) => sqlx::Error::Database(Box::new(Answer(answer))),
+        sqlx::Error::Database(error) => sqlx::Error::Database(Box::new(DatabaseMessage(error))),
         // sqlx has no error kind of its own for this.
         sqlx::Error::Configuration(error) if error.to_string().starts_with("Failed to saslprep") => {
             let said = "the database's user name or password has a character, such as a control character, that this program \
@@ -101,17 +101,17 @@ fn pooler_code(message: &str) -> Option<&'static str> {
 
 /// An error response of the server that is displayed as its message alone.
 #[derive(Debug)]
-struct Answer(Box<dyn DatabaseError>);
+struct DatabaseMessage(Box<dyn DatabaseError>);
 
-impl fmt::Display for Answer {
+impl fmt::Display for DatabaseMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.message())
     }
 }
 
-impl std::error::Error for Answer {}
+impl std::error::Error for DatabaseMessage {}
 
-impl DatabaseError for Answer {
+impl DatabaseError for DatabaseMessage {
     fn message(&self) -> &str {
         self.0.message()
     }

@@ -36,7 +36,7 @@ pub use connection::{connect_once, error_code, tidied};
 pub use contents::{Contents, contents};
 pub use error::MigrateError;
 pub use progress::Progress;
-pub use run::{Limits, Report, Tell, down, fresh, up};
+pub use run::{Limits, OnProgress, Report, down, fresh, up};
 pub use script::sql;
 #[cfg(feature = "sea-orm-migration")]
 pub use sea_orm::Migrator;

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::blocker::{self, Blocker};
-use crate::run::{Limits, Tell};
+use crate::run::{Limits, OnProgress};
 use crate::{MigrateError, Progress, history, session};
 
 /// `quire` in ASCII. An advisory lock belongs to one database, so the same number serves for all databases.
@@ -22,7 +22,7 @@ impl Lock {
     pub(crate) async fn take(
         options: &PgConnectOptions,
         limits: &Limits,
-        tell: Tell<'_>,
+        on_progress: OnProgress<'_>,
     ) -> Result<Self, MigrateError> {
         let mut connection = session::connect(options, limits.connect).await?;
         let since = Instant::now();
@@ -39,7 +39,7 @@ impl Lock {
                 if waited >= limits.wait_for_lock {
                     return Err(MigrateError::Busy { waited, holders });
                 }
-                tell(Progress::Waiting { holders });
+                on_progress(Progress::Waiting { holders });
                 told = true;
             }
             tokio::time::sleep(limits.poll).await;

@@ -12,14 +12,14 @@ use crate::step::Step;
 use crate::{MigrateError, Progress, session};
 
 /// Receiver of a run's progress.
-pub type Tell<'a> = &'a mut (dyn FnMut(Progress) + Send);
+pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Time-outs and numbers of attempts of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Time-out for a connection.
     pub connect: Duration,
-    /// Time-out for another run to end, and for old transactions to end in steps that block nobody while they wait.
+    /// Time-out for another run to end, and for old transactions to end in steps that block no session while they wait.
     pub wait_for_lock: Duration,
     /// Time-out for a table's lock. Other sessions that want the table queue behind the run meanwhile.
     pub lock_timeout: Duration,
@@ -63,10 +63,10 @@ pub async fn up(
     options: &PgConnectOptions,
     steps: &[Step],
     limits: &Limits,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Report, MigrateError> {
-    let mut lock = Lock::take(options, limits, tell).await?;
-    let done = apply_pending(options, &mut lock, steps, limits, tell).await?;
+    let mut lock = Lock::take(options, limits, on_progress).await?;
+    let done = apply_pending(options, &mut lock, steps, limits, on_progress).await?;
     report(lock, steps, done).await
 }
 
@@ -80,16 +80,16 @@ pub async fn down(
     steps: &[Step],
     count: usize,
     limits: &Limits,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Report, MigrateError> {
-    let mut lock = Lock::take(options, limits, tell).await?;
+    let mut lock = Lock::take(options, limits, on_progress).await?;
     let entries = read(&mut lock).await?;
     match compare(steps, &entries) {
         SchemaState::Changed { name } => return Err(MigrateError::Changed { name }),
         SchemaState::Ahead { unknown, .. } => return Err(MigrateError::Ahead { unknown }),
         _ => {}
     }
-    let done = take_back(options, &mut lock, steps, &entries, count, limits, tell).await?;
+    let done = take_back(options, &mut lock, steps, &entries, count, limits, on_progress).await?;
     report(lock, steps, done).await
 }
 
@@ -103,9 +103,9 @@ pub async fn fresh(
     options: &PgConnectOptions,
     steps: &[Step],
     limits: &Limits,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Report, MigrateError> {
-    let mut lock = Lock::take(options, limits, tell).await?;
+    let mut lock = Lock::take(options, limits, on_progress).await?;
     session::check_encoding(lock.connection()).await?;
     let entries = read(&mut lock).await?;
     let known = |entry: &Entry| steps.iter().any(|step| step.name == entry.name);
@@ -113,8 +113,8 @@ pub async fn fresh(
     if !unknown.is_empty() {
         return Err(MigrateError::Ahead { unknown });
     }
-    take_back(options, &mut lock, steps, &entries, usize::MAX, limits, tell).await?;
-    let done = apply_pending(options, &mut lock, steps, limits, tell).await?;
+    take_back(options, &mut lock, steps, &entries, usize::MAX, limits, on_progress).await?;
+    let done = apply_pending(options, &mut lock, steps, limits, on_progress).await?;
     report(lock, steps, done).await
 }
 
@@ -123,7 +123,7 @@ async fn apply_pending(
     lock: &mut Lock,
     steps: &[Step],
     limits: &Limits,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Vec<String>, MigrateError> {
     session::check_encoding(lock.connection()).await?;
     let entries = read(lock).await?;
@@ -137,7 +137,7 @@ async fn apply_pending(
         | SchemaState::Behind { .. }
         | SchemaState::Unfinished { .. } => {}
     }
-    let mut applier = Applier::start(options, lock, limits, tell).await?;
+    let mut applier = Applier::start(options, lock, limits, on_progress).await?;
     applier.create_record().await?;
     for step in steps {
         let entry = entries.iter().find(|entry| entry.name == step.name);
@@ -145,12 +145,12 @@ async fn apply_pending(
             continue;
         }
         if let Some(entry) = entry {
-            (applier.tell)(entry.resuming());
+            (applier.on_progress)(entry.resuming());
         }
         let since = Instant::now();
         applier.up(step).await?;
         done.push(step.name.to_owned());
-        (applier.tell)(Progress::Applied { name: step.name.to_owned(), took: since.elapsed() });
+        (applier.on_progress)(Progress::Applied { name: step.name.to_owned(), took: since.elapsed() });
     }
     applier.close().await;
     Ok(done)
@@ -163,7 +163,7 @@ async fn take_back(
     entries: &[Entry],
     count: usize,
     limits: &Limits,
-    tell: Tell<'_>,
+    on_progress: OnProgress<'_>,
 ) -> Result<Vec<String>, MigrateError> {
     let recorded = |step: &Step| entries.iter().find(|entry| entry.name == step.name);
     let last: Vec<_> =
@@ -172,12 +172,12 @@ async fn take_back(
     if last.is_empty() {
         return Ok(reverted);
     }
-    let mut applier = Applier::start(options, lock, limits, tell).await?;
+    let mut applier = Applier::start(options, lock, limits, on_progress).await?;
     for (step, entry) in last {
         let since = Instant::now();
         applier.down(step, entry.finished).await?;
         reverted.push(step.name.to_owned());
-        (applier.tell)(Progress::Reverted { name: step.name.to_owned(), took: since.elapsed() });
+        (applier.on_progress)(Progress::Reverted { name: step.name.to_owned(), took: since.elapsed() });
     }
     applier.close().await;
     Ok(reverted)

@@ -21,12 +21,12 @@ pub async fn connect(options: &PgConnectOptions, timeout: Duration) -> Result<Pg
     let tuned = options.clone().statement_cache_capacity(0).extra_float_digits(None).disable_statement_logging();
     match tokio::time::timeout(timeout, connect_once(&tuned)).await {
         Ok(connection) => connection.map_err(failed),
-        Err(_elapsed) => Err(failed(no_answer())),
+        Err(_elapsed) => Err(failed(no_response())),
     }
 }
 
 /// Opens the connection that runs the steps while another one holds the lock. A pooler accepts clients before it has a
-/// server connection for them, so only an answer shows that there is one.
+/// server connection for them, so only a response shows that there is one.
 pub(crate) async fn connect_second(
     options: &PgConnectOptions,
     timeout: Duration,
@@ -39,12 +39,12 @@ pub(crate) async fn connect_second(
     match tokio::time::timeout(timeout, execute(&mut connection, "SELECT 1")).await {
         Ok(Ok(_answered)) => Ok(connection),
         Ok(Err(source)) => Err(failed(source)),
-        Err(_elapsed) => Err(failed(no_answer())),
+        Err(_elapsed) => Err(failed(no_response())),
     }
 }
 
-fn no_answer() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no answer in time").into()
+fn no_response() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no response in time").into()
 }
 
 /// Refuses a database whose encoding cannot hold every character, or does not distinguish characters from bytes

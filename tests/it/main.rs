@@ -11,5 +11,6 @@ mod hostile_neighbour;
 mod legacy_directory;
 mod monitoring;
 mod operations;
+mod restores;
 mod retries;
 mod secrets;

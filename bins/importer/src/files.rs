@@ -40,7 +40,7 @@ impl Source for Files {
 }
 
 pub(crate) fn fault(unread: Unread) -> Fault {
-    let kind = match unread.what {
+    let kind = match unread.kind {
         Unreadable::Content => FaultKind::Invalid,
         Unreadable::File => FaultKind::Failed,
         Unreadable::Directory => FaultKind::NotMeant,

@@ -1,6 +1,5 @@
 //! A directory of Jupyter notebooks as a source of notebooks.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, UserId};
@@ -98,10 +97,7 @@ fn id_of(path: &str) -> Result<NotebookId, quire_domain::InvalidId> {
         return Ok(id);
     }
     let digest = Sha256::digest(path);
-    NotebookId::new(digest.iter().take(16).fold("ipynb-".to_owned(), |mut id, byte| {
-        let _ = write!(id, "{byte:02x}"); // writing to a String cannot fail
-        id
-    }))
+    NotebookId::new(format!("ipynb-{}", hex::encode(digest.get(..16).unwrap_or_default())))
 }
 
 #[cfg(test)]

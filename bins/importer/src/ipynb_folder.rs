@@ -88,7 +88,7 @@ impl IpynbFolder {
     }
 
     /// Runs work with files on a blocking thread.
-    async fn aside<T: Send + 'static>(
+    async fn run_blocking<T: Send + 'static>(
         &self,
         action: String,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
@@ -104,13 +104,13 @@ impl IpynbFolder {
 impl Target for IpynbFolder {
     /// Returns the ids of all files: the files do not contain their owners.
     async fn ids(&self, _owner: Option<&UserId>) -> Result<Vec<NotebookId>, StoreError> {
-        self.aside("read what was exported before".to_owned(), Self::ids_now).await
+        self.run_blocking("read what was exported before".to_owned(), Self::ids_now).await
     }
 
     async fn put(&self, notebook: &Notebook) -> Result<bool, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
         let write = move |this: &Self| this.put_now(&notebook.id, &jupyter::write(&notebook, Identity::Noted));
-        self.aside(format!("write notebook {id}"), write).await.map_err(|error| match error {
+        self.run_blocking(format!("write notebook {id}"), write).await.map_err(|error| match error {
             StoreError::Backend { source, .. } if is_full(&*source) => {
                 StoreError::Full { id, reason: source.to_string() }
             }
@@ -120,7 +120,7 @@ impl Target for IpynbFolder {
 
     async fn delete(&self, id: &NotebookId) -> Result<(), StoreError> {
         let id = id.clone();
-        self.aside(format!("remove notebook {id}"), move |this| this.delete_now(&id)).await
+        self.run_blocking(format!("remove notebook {id}"), move |this| this.delete_now(&id)).await
     }
 }
 

@@ -16,14 +16,14 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Output of a command.
 pub(crate) struct Screen {
     verb: &'static str,
-    how: How,
+    output: Output,
     report: Option<Report>,
     /// `true` for a dry run, which prints all lines.
     is_plan: bool,
     started: Instant,
 }
 
-enum How {
+enum Output {
     Quiet,
     Json,
     Bar(ProgressBar),
@@ -36,37 +36,37 @@ impl Screen {
     pub(crate) fn new(work: &WorkArgs, verb: &'static str, is_plan: bool) -> Result<Self, Failure> {
         let report = work.report.as_deref().map(Report::create).transpose()?;
         let started = Instant::now();
-        let how = if work.quiet {
-            How::Quiet
+        let output = if work.quiet {
+            Output::Quiet
         } else if work.json {
-            How::Json
+            Output::Json
         } else if io::stderr().is_terminal() {
-            How::Bar(bar(verb))
+            Output::Bar(bar(verb))
         } else {
-            How::Lines { done: 0, total: 0, last: started }
+            Output::Lines { done: 0, total: 0, last: started }
         };
-        Ok(Self { verb, how, report, is_plan, started })
+        Ok(Self { verb, output, report, is_plan, started })
     }
 
     /// Returns the same kind of output for another part of the command, which the report omits.
     pub(crate) fn next(&self, verb: &'static str) -> Self {
         let started = Instant::now();
-        let how = match self.how {
-            How::Quiet => How::Quiet,
-            How::Json => How::Json,
-            How::Bar(_) => How::Bar(bar(verb)),
-            How::Lines { .. } => How::Lines { done: 0, total: 0, last: started },
+        let output = match self.output {
+            Output::Quiet => Output::Quiet,
+            Output::Json => Output::Json,
+            Output::Bar(_) => Output::Bar(bar(verb)),
+            Output::Lines { .. } => Output::Lines { done: 0, total: 0, last: started },
         };
-        Self { verb, how, report: None, is_plan: false, started }
+        Self { verb, output, report: None, is_plan: false, started }
     }
 
     /// Prints the summary and additional facts.
     pub(crate) fn end(self, summary: &Summary, outcomes: &[Outcome], more: &[(&str, serde_json::Value)]) {
         let took = self.started.elapsed();
         let counts = outcomes.iter().map(|&outcome| (outcome.as_str(), summary.count(outcome)));
-        match self.how {
-            How::Quiet => {}
-            How::Json => {
+        match self.output {
+            Output::Quiet => {}
+            Output::Json => {
                 let mut object: serde_json::Map<_, _> =
                     counts.map(|(name, count)| (name.to_owned(), count.into())).collect();
                 object.insert("seconds".to_owned(), took.as_secs_f64().into());
@@ -74,8 +74,8 @@ impl Screen {
                 let object = serde_json::json!({ "summary": object });
                 let _ = writeln!(io::stdout(), "{object}");
             }
-            How::Bar(_) | How::Lines { .. } => {
-                if let How::Bar(bar) = &self.how {
+            Output::Bar(_) | Output::Lines { .. } => {
+                if let Output::Bar(bar) = &self.output {
                     bar.finish_and_clear();
                 }
                 let counts: Vec<_> = counts.map(|(name, count)| format!("{count} {name}")).collect();
@@ -87,7 +87,7 @@ impl Screen {
 
     /// Prints a sentence even if `--quiet` is set.
     pub(crate) fn warn(&self, text: &str) {
-        if matches!(self.how, How::Quiet) {
+        if matches!(self.output, Output::Quiet) {
             let _ = writeln!(io::stderr(), "{text}");
         }
         self.say(text);
@@ -95,7 +95,7 @@ impl Screen {
 
     /// Prints a sentence for people.
     pub(crate) fn say(&self, text: &str) {
-        if matches!(self.how, How::Bar(_) | How::Lines { .. }) {
+        if matches!(self.output, Output::Bar(_) | Output::Lines { .. }) {
             let _ = writeln!(io::stdout(), "{text}");
         }
     }
@@ -104,13 +104,13 @@ impl Screen {
 impl ProgressObserver for Screen {
     fn begin(&mut self, count: usize) {
         let count = count as u64;
-        match &mut self.how {
-            How::Bar(bar) => bar.set_length(count),
-            How::Lines { total, .. } => {
+        match &mut self.output {
+            Output::Bar(bar) => bar.set_length(count),
+            Output::Lines { total, .. } => {
                 *total = count;
                 let _ = writeln!(io::stderr(), "{}: {count} to look at", self.verb);
             }
-            How::Quiet | How::Json => {}
+            Output::Quiet | Output::Json => {}
         }
     }
 
@@ -120,22 +120,22 @@ impl ProgressObserver for Screen {
             report.write(line)?;
         }
         let worth_a_line = self.is_plan || line.outcome.is_trouble() || line.reason.is_some();
-        match &mut self.how {
-            How::Quiet if line.outcome.is_trouble() => drop(writeln!(io::stderr(), "{}", text(line))),
-            How::Quiet => {}
-            How::Json => {
+        match &mut self.output {
+            Output::Quiet if line.outcome.is_trouble() => drop(writeln!(io::stderr(), "{}", text(line))),
+            Output::Quiet => {}
+            Output::Json => {
                 let mut text = serde_json::to_vec(line)?;
                 text.push(b'\n');
                 // The reader has requested all lines: a pipe that closes early ends the command.
                 io::stdout().write_all(&text)?;
             }
-            How::Bar(bar) => {
+            Output::Bar(bar) => {
                 bar.inc(1);
                 if worth_a_line {
                     bar.suspend(|| drop(writeln!(io::stdout(), "{}", text(line))));
                 }
             }
-            How::Lines { done, total, last } => {
+            Output::Lines { done, total, last } => {
                 *done += 1;
                 if worth_a_line {
                     let _ = writeln!(io::stdout(), "{}", text(line));

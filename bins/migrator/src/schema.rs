@@ -21,11 +21,11 @@ pub(crate) async fn run(command: Command, sources: &Sources) -> Result<Exit, Fai
         }
         Command::Up { sql: false, .. } => {
             let Target { options, limits } = database::target(sources)?;
-            Ok(tell(&quire_migration::up(&options, STEPS, &limits, &mut say_progress).await?))
+            Ok(print_report(&quire_migration::up(&options, STEPS, &limits, &mut say_progress).await?))
         }
         Command::Down { steps, .. } => {
             let Target { options, limits } = database::target(sources)?;
-            Ok(tell(&quire_migration::down(&options, STEPS, steps.get(), &limits, &mut say_progress).await?))
+            Ok(print_report(&quire_migration::down(&options, STEPS, steps.get(), &limits, &mut say_progress).await?))
         }
         Command::Status { .. } => status(&mut connect(sources).await?).await,
         Command::Fresh { yes, .. } => fresh(&database::target(sources)?, yes).await,
@@ -96,7 +96,7 @@ async fn fresh(target: &Target, yes: bool) -> Result<Exit, Failure> {
     } else if !confirmed(&loss, database) {
         return Err(Failure::new(Exit::Refused, "nothing was changed"));
     }
-    Ok(tell(&quire_migration::fresh(options, STEPS, limits, &mut say_progress).await?))
+    Ok(print_report(&quire_migration::fresh(options, STEPS, limits, &mut say_progress).await?))
 }
 
 /// Returns `true` if the person at the terminal typed the database's name, which hardly happens by mistake.
@@ -111,7 +111,7 @@ async fn connect(sources: &Sources) -> Result<PgConnection, Failure> {
     Ok(quire_migration::connect(&options, limits.connect).await?)
 }
 
-fn tell(report: &Report) -> Exit {
+fn print_report(report: &Report) -> Exit {
     if report.steps.is_empty() {
         say(&format_args!("{}; nothing to do", report.state));
     } else {

@@ -2,7 +2,7 @@
 //! for its client.
 //!
 //! The HTTP library stops accepting connections at its limit. A client could lock out all others by opening connections
-//! and sending nothing, sending bodies byte by byte, or reading no answers. A connection keeps its place while the
+//! and sending nothing, sending bodies byte by byte, or reading no responses. A connection keeps its place while the
 //! server works on its request, and as a WebSocket whose client reads.
 
 use std::cell::RefCell;

@@ -55,7 +55,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 fn start_logging(config: &Config) {
-    // The HTTP library logs an error when a client sends an invalid request: anybody could fill the log with that. A
+    // The HTTP library logs an error when a client sends an invalid request: any client could fill the log with that. A
     // filter that names the library takes precedence over this one.
     let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.options.log));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());

@@ -21,8 +21,8 @@ const MAX_WORKERS: usize = 512;
 const MIN_MEMORY_MIB: usize = 16;
 /// More than any machine has.
 const MAX_MEMORY_MIB: u64 = 16 * 1024 * 1024;
-/// A limit on what a user may keep; beyond it, there is none.
-const MAX_KEPT: u64 = 1 << 50;
+/// The largest quota of a user.
+const MAX_QUOTA: u64 = 1 << 50;
 
 /// Serves notebooks over HTTP. Flags go before variables, variables before the file.
 #[derive(Clone, Debug, Parser)]
@@ -93,10 +93,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NUMBER", env = "QUIRE_REQUESTS_BURST", default_value = "5000", value_parser = number::<u32>(1, 1_000_000))]
     pub(crate) requests_burst: u32,
     /// Let a user keep so many notebooks; 0 is any number
-    #[arg(long, value_name = "NUMBER", env = "QUIRE_USER_NOTEBOOKS", default_value = "10000", value_parser = number::<u64>(0, MAX_KEPT))]
+    #[arg(long, value_name = "NUMBER", env = "QUIRE_USER_NOTEBOOKS", default_value = "10000", value_parser = number::<u64>(0, MAX_QUOTA))]
     pub(crate) user_notebooks: u64,
     /// Let a user keep so many bytes of code and results, as they are stored; 0 is any number
-    #[arg(long, value_name = "NUMBER", env = "QUIRE_USER_BYTES", default_value = "10737418240", value_parser = number::<u64>(0, MAX_KEPT))]
+    #[arg(long, value_name = "NUMBER", env = "QUIRE_USER_BYTES", default_value = "10737418240", value_parser = number::<u64>(0, MAX_QUOTA))]
     pub(crate) user_bytes: u64,
     /// Log what this filter lets through: error, warn, info, debug, trace, or module=level pairs
     #[arg(long, value_name = "FILTER", env = "QUIRE_LOG or RUST_LOG", default_value = "info", value_parser = filter)]
@@ -185,18 +185,18 @@ impl Options {
         Some(RequestLimit { per_second, burst: NonZeroU32::new(self.requests_burst)? })
     }
 
-    /// What a user may keep.
+    /// Returns the quota of a user.
     pub(crate) fn quota(&self) -> Quota {
-        let at_most = |most| Some(most).filter(|most| *most > 0);
+        let at_most = |max| Some(max).filter(|max| *max > 0);
         Quota { notebooks: at_most(self.user_notebooks), bytes: at_most(self.user_bytes) }
     }
 
     /// The behaviour of WebSockets, which leave room for requests.
     pub(crate) fn sockets(&self) -> SocketSettings {
         SocketSettings {
-            most: self.ws_max_sockets.min(self.max_connections * 2 / 3).max(1),
-            most_per_user: self.ws_max_per_user,
-            most_waiting_per_address: self.ws_max_waiting,
+            max_sockets: self.ws_max_sockets.min(self.max_connections * 2 / 3).max(1),
+            max_per_user: self.ws_max_per_user,
+            max_pending_per_address: self.ws_max_waiting,
             unrefreshed_max: Duration::from_secs(self.ws_unrefreshed_max),
             ..SocketSettings::default()
         }
@@ -208,18 +208,18 @@ fn switch(text: &str) -> Result<bool, String> {
 }
 
 fn number<T: TryFrom<u64> + 'static>(
-    least: u64,
-    most: u64,
+    min: u64,
+    max: u64,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
     move |text| {
-        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
         let number = number.and_then(|number| T::try_from(number).ok());
-        number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+        number.ok_or_else(|| format!("it must be a whole number from {min} to {max}"))
     }
 }
 
-fn milliseconds(least: u64) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
-    let number = number::<u64>(least, 3_600_000);
+fn milliseconds(min: u64) -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync + 'static {
+    let number = number::<u64>(min, 3_600_000);
     move |text| number(text).map(Duration::from_millis)
 }
 

@@ -1,7 +1,7 @@
 //! Deadline for sending to a client: a constant, extended by every byte that the client takes.
 //!
 //! The system ends a connection whose client takes no bytes for a while. A client that takes a byte now and then would
-//! keep its connection, and the data of its answer, for ever.
+//! keep its connection, and the data of its response, for ever.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,4 +1,4 @@
-//! Who may use the server: the choice between development mode and Clerk, and what hangs on it.
+//! The choice between development mode and sign-in with Clerk, and the settings that depend on it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -7,14 +7,19 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use quire_domain::{Life, Revision};
-use quire_service::{KnownState, Published};
+use quire_service::{KnownState, NotebookView, Published};
 
 /// The header `If-None-Match` in the descriptions of handlers, which read it with [`not_modified`].
 pub(crate) struct IfNoneMatch;
 
-/// Returns the entity tag of a notebook's state. There always is one, because digits and hyphens are a valid header value.
-pub(crate) fn of(published: &Published) -> Option<HeaderValue> {
-    let (version, revision, life) = (published.version.0, published.notebook.revision, published.notebook.life);
+/// Returns the entity tag of a notebook as it is shown. There is none while the store is away, so that the response says that it
+/// may be out of date, instead of 304.
+pub(crate) fn of(view: &NotebookView) -> Option<HeaderValue> {
+    if view.is_stale {
+        return None;
+    }
+    let Published { notebook, version, .. } = &*view.published;
+    let (version, revision, life) = (version.0, notebook.revision, notebook.life);
     HeaderValue::from_str(&format!("\"{version}-{revision}-{life}\"")).ok()
 }
 

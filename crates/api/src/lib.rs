@@ -88,7 +88,7 @@ pub use crate::settings::{ByteLimit, RequestLimit, Settings, SocketSettings};
 /// The API over one service. A clone is the same API.
 #[derive(Clone, Debug)]
 pub struct Api {
-    shared: Arc<AppState>,
+    state: Arc<AppState>,
     sockets: Arc<Sockets>,
 }
 
@@ -96,7 +96,7 @@ impl Api {
     /// Makes an API over this service.
     #[must_use]
     pub fn new(service: NotebookService, settings: Settings) -> Self {
-        Self { shared: Arc::new(AppState::new(service, settings)), sockets: Arc::default() }
+        Self { state: Arc::new(AppState::new(service, settings)), sockets: Arc::default() }
     }
 
     /// Returns the application that each worker of a server runs.
@@ -107,9 +107,9 @@ impl Api {
         impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
         + use<>,
     > {
-        let shared = Arc::clone(&self.shared);
+        let state = Arc::clone(&self.state);
         App::new()
-            .app_data(web::Data::from(Arc::clone(&self.shared)))
+            .app_data(web::Data::from(Arc::clone(&self.state)))
             .app_data(web::Data::from(Arc::clone(&self.sockets)))
             .configure(handlers::health::configure)
             // Before the notebooks, so that `import` is no notebook's id.
@@ -122,14 +122,14 @@ impl Api {
             .configure(openapi::configure)
             .configure(handlers::pages::configure)
             .default_service(web::to(unknown_route))
-            .wrap(from_fn(move |request, next| middleware::pass(Arc::clone(&shared), request, next)))
+            .wrap(from_fn(move |request, next| middleware::pass(Arc::clone(&state), request, next)))
     }
 
     /// Begins to shut down: every response closes its connection, `/readyz` is 503, and WebSockets are closed. Returns when no
     /// request is in flight and no socket is open.
     pub async fn drain(&self) {
         self.sockets.stop();
-        self.shared.in_flight.drain().await;
+        self.state.in_flight.drain().await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::problem::{Code, Problem};
 /// Maximum bytes given to the connection at once. It copies them, so that a larger chunk would take its memory twice.
 pub(crate) const MAX_CHUNK_BYTES: usize = 64 * 1024;
 /// The result of a handler.
-pub(crate) type Answer = Result<HttpResponse, Problem>;
+pub(crate) type HandlerResult = Result<HttpResponse, Problem>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -29,7 +29,7 @@ pub(crate) fn read() -> Route {
 }
 
 /// Makes a JSON response of about `size` bytes.
-pub(crate) fn json(size: usize, body: &impl Serialize) -> Answer {
+pub(crate) fn json(size: usize, body: &impl Serialize) -> HandlerResult {
     Ok(json_bytes(render(size, body)?))
 }
 

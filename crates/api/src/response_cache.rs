@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actix_web::web::Bytes;
 use quire_domain::NotebookId;
-use quire_service::Published;
+use quire_service::{NotebookView, Published};
 
 /// Maximum bytes of all entries together; beyond it the cache is cleared.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -33,15 +33,16 @@ struct Entries {
 
 impl ResponseCache {
     /// Returns the JSON of exactly this state, if it is cached.
-    pub(crate) fn get(&self, published: &Arc<Published>) -> Option<Bytes> {
+    pub(crate) fn get(&self, view: &NotebookView) -> Option<Bytes> {
+        let published = Some(&view.published).filter(|_| !view.is_stale)?;
         let cached = self.lock();
         let (state, bytes) = cached.by_notebook.get(&published.notebook.id)?;
         std::ptr::eq(state.as_ptr(), Arc::as_ptr(published)).then(|| bytes.clone())
     }
 
     /// Inserts the JSON of this state in place of an older one.
-    pub(crate) fn insert(&self, published: &Arc<Published>, bytes: &Bytes) {
-        if bytes.len() > MAX_ENTRY_BYTES {
+    pub(crate) fn insert(&self, NotebookView { published, is_stale }: &NotebookView, bytes: &Bytes) {
+        if *is_stale || bytes.len() > MAX_ENTRY_BYTES {
             return;
         }
         let mut cached = self.lock();

@@ -62,11 +62,11 @@ pub struct RequestLimit {
 pub struct SocketSettings {
     /// Maximum open sockets. Beyond it, the oldest socket that has not signed in is closed; if all have signed in, the new
     /// socket is refused.
-    pub most: usize,
+    pub max_sockets: usize,
     /// Maximum signed-in sockets of a user; another one is refused.
-    pub most_per_user: usize,
+    pub max_per_user: usize,
     /// Maximum sockets of one address that have not signed in; beyond it, the oldest of them is closed.
-    pub most_waiting_per_address: usize,
+    pub max_pending_per_address: usize,
     /// Time limit for the sign-in.
     pub sign_in_within: Duration,
     /// Time after the user's last signed-in HTTP request in which a socket stays open beyond its token, if it never renews its
@@ -83,9 +83,9 @@ pub struct SocketSettings {
 impl Default for SocketSettings {
     fn default() -> Self {
         Self {
-            most: 600,
-            most_per_user: 100,
-            most_waiting_per_address: 64,
+            max_sockets: 600,
+            max_per_user: 100,
+            max_pending_per_address: 64,
             sign_in_within: Duration::from_secs(10),
             unrefreshed_max: Duration::from_hours(1),
             expiry_grace: Duration::from_secs(5),

@@ -41,7 +41,7 @@ impl Sources {
             (Some(url), _) => (url.text.clone(), url.origin.to_string()),
             (None, Some(file)) => {
                 let place = format!("the file that {} names", file.origin);
-                // The file is not named: its name may be the URL that somebody put there.
+                // The file is not named: its name may be the URL, put there by mistake.
                 let text = fs::read_to_string(&file.text)
                     .map_err(|error| ConfigError::settings(format_args!("cannot read {place}: {error}")))?;
                 (text, place)

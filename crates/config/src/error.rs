@@ -7,7 +7,7 @@ use crate::Origin;
 /// The exit code of a program that cannot start as it was configured.
 const USAGE: u8 = 2;
 
-/// Why a program does not start.
+/// The reason why a program does not start.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ConfigError {
     /// The help or the version was asked for; this is it.
@@ -37,13 +37,13 @@ impl ConfigError {
             Self::Help(text) => match write!(io::stdout(), "{text}") {
                 // A reader that closed the pipe has seen enough.
                 Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                    let _ = writeln!(io::stderr(), "{program}: Cannot print the help: {error}."); // perhaps nobody listens
+                    let _ = writeln!(io::stderr(), "{program}: Cannot print the help: {error}."); // standard error may be closed
                     ExitCode::FAILURE
                 }
                 _ => ExitCode::SUCCESS,
             },
             Self::Invalid(sentence) => {
-                let _ = writeln!(io::stderr(), "{program}: {sentence}"); // perhaps nobody listens
+                let _ = writeln!(io::stderr(), "{program}: {sentence}"); // standard error may be closed
                 USAGE.into()
             }
         }

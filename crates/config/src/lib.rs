@@ -28,7 +28,7 @@ pub use sources::{Environment, Hidden, Origin, Sources, Written, load};
 /// Parses a whole number from 1, for the `value_parser` of an option.
 ///
 /// # Errors
-/// What the value must be.
+/// The expectation in errors about the value.
 pub fn positive(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_other| "it must be a whole number from 1".to_owned())
 }

@@ -31,7 +31,7 @@ impl Sources {
             Some(PasswordSource::Text(text)) => (format!("the variable {name}"), text),
             Some(PasswordSource::File(file)) => {
                 let place = format!("the file that the variable {file_name} names");
-                // The file is not named: its name may be the key that somebody put there.
+                // The file is not named: its name may be the key, put there by mistake.
                 let text = fs::read_to_string(file)
                     .map_err(|error| ConfigError::settings(format_args!("cannot read {place}: {error}")))?;
                 (place, text)

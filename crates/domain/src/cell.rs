@@ -1,4 +1,4 @@
-//! A cell and what its last run left.
+//! A cell and the results of its last run.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::{CellId, Extra, Json, OrderKey, Revision};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CellStatus {
-    /// Not run since it was made or opened.
+    /// The cell has not run.
     #[default]
     Idle,
-    /// Running now.
+    /// The cell is running.
     Running,
-    /// The last run ended well.
+    /// The last run succeeded.
     Success,
     /// The last run failed, or the cell is on a cycle.
     Error,
-    /// Not run, because something it depends on failed.
+    /// The cell was not run, because a cell that it depends on failed.
     Blocked,
 }
 
 impl CellStatus {
-    /// As the contract writes it.
+    /// Returns the status as it is written in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,11 +43,11 @@ impl CellStatus {
 /// One output of a run: a value in one representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// For example `text/plain`; at most [`limits::MIME_TYPE_CHARS`] characters.
+    /// The MIME type, for example `text/plain`; at most [`limits::MIME_TYPE_CHARS`] characters.
     pub mime_type: String,
     /// The value in that representation, exact.
     pub data: Json,
-    /// A JSON object.
+    /// The metadata, a JSON object.
     pub metadata: Json,
 }
 
@@ -56,18 +56,18 @@ pub struct Output {
 pub struct Results {
     /// The run's outcome.
     pub status: CellStatus,
-    /// Everything that was printed, at most [`limits::STDOUT_BYTES`].
+    /// The printed text, at most [`limits::STDOUT_BYTES`].
     pub stdout: String,
-    /// The error, when there was one.
+    /// The error, if there was one.
     pub error: Option<String>,
-    /// At most [`limits::OUTPUTS_BYTES`] together.
+    /// The outputs, at most [`limits::OUTPUTS_BYTES`] together.
     pub outputs: Vec<Output>,
-    /// [`Cell::code_digest`] of the code that ran.
+    /// The [`Cell::code_digest`] of the code that ran.
     pub code_digest: Option<String>,
 }
 
 impl Results {
-    /// Size of their texts, in bytes.
+    /// Returns the bytes of the texts.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let outputs = self.outputs.iter().map(|output| output.data.as_str().len() + output.metadata.as_str().len());
@@ -92,9 +92,9 @@ impl Results {
 /// One cell of a notebook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// Unique in its notebook.
+    /// The id, unique in its notebook.
     pub id: CellId,
-    /// Its place.
+    /// Its place among the cells.
     pub order: OrderKey,
     /// Its language.
     pub cell_type: CellType,
@@ -104,29 +104,29 @@ pub struct Cell {
     pub revision: Revision,
     /// Names that the code reads and writes; when [`Self::broken`] is set, those of the last code that parsed.
     pub analysis: Arc<Analysis>,
-    /// Why the code does not parse.
+    /// The syntax error, if the code does not parse.
     pub broken: Option<Arc<Diagnostic>>,
     /// Results of the last run.
     pub results: Arc<Results>,
-    /// Fields that we don't know.
+    /// Unknown fields.
     pub extra: Extra,
 }
 
 impl Cell {
-    /// The digest that ties results to the code that made them: SHA-256 over type, NUL and code, as 64 hex digits.
+    /// Returns the digest that ties results to the code that made them: SHA-256 over type, NUL and code, as 64 hex digits.
     #[must_use]
     pub fn code_digest(&self) -> String {
         Self::digest_of(self.cell_type, &self.code)
     }
 
-    /// [`Self::code_digest`] of a cell of this type with this code.
+    /// Returns the [`Self::code_digest`] of a cell of this type with this code.
     #[must_use]
     pub fn digest_of(cell_type: CellType, code: &str) -> String {
         let digest = Sha256::new().chain_update(cell_type.as_str()).chain_update([0]).chain_update(code);
         hex::encode(digest.finalize())
     }
 
-    /// The same cell with other code or another type, analysed.
+    /// Returns the cell with other code or another type, analysed.
     ///
     /// Code that does not parse keeps the analysis of the last code that did, so that a half-typed line does not make
     /// every edge of the cell vanish and come back; not across a change of type, where the old names mean nothing.
@@ -141,7 +141,7 @@ impl Cell {
         Self { cell_type, code, analysis, broken, ..self.clone() }
     }
 
-    /// The problem of the code: why it does not parse, or else the analysis's own.
+    /// Returns the problems of the code: the syntax error, or else those of the analysis.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match &self.broken {
@@ -150,19 +150,19 @@ impl Cell {
         }
     }
 
-    /// The names of [`Analysis::reads`].
+    /// Returns the names of [`Analysis::reads`].
     #[must_use]
     pub fn reads(&self) -> impl ExactSizeIterator<Item = &str> {
         self.analysis.reads.iter().map(|read| read.name.as_str())
     }
 
-    /// The names of [`Analysis::writes`].
+    /// Returns the names of [`Analysis::writes`].
     #[must_use]
     pub fn writes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.analysis.writes.iter().map(String::as_str)
     }
 
-    /// An analysis as far as a store knows it: names only. Opening a notebook replaces it for all code that parses.
+    /// Makes an analysis of stored names. Opening a notebook replaces it for all code that parses.
     #[must_use]
     pub fn stored_names(mut reads: Vec<String>, mut writes: Vec<String>) -> Arc<Analysis> {
         for names in [&mut reads, &mut writes] {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::{Cell, CellId, OrderKey};
 
-/// A chunk is split when it would grow beyond this; small enough to copy on an edit, large enough that a notebook of
-/// 10,000 cells clones by counting up some hundred references.
-const CHUNK: usize = 128;
+/// Maximum cells of a chunk: small enough to copy on an edit, and large enough that a clone of 10,000 cells counts up some
+/// hundred references.
+const MAX_CHUNK: usize = 128;
 
-/// Cells sorted by order key, then id; and the same cells sorted by id, so that finding one looks at few.
+/// Cells sorted by order key, then id; and the same cells sorted by id, so that a lookup takes O(log n).
 #[derive(Clone, Debug, Default)]
 pub struct Cells {
     ordered: Chunks,
@@ -17,32 +17,32 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// Their number.
+    /// Returns the number of cells.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ordered.len
     }
 
-    /// Returns `true` if there are none.
+    /// Returns `true` if there are no cells.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// In document order.
+    /// Iterates in document order.
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cell>> {
         self.ordered.iter()
     }
 
-    /// The cell with this id. O(log n) for n cells.
+    /// Returns the cell with this id. O(log n) for n cells.
     #[must_use]
     pub fn find(&self, id: &CellId) -> Option<&Arc<Cell>> {
         let (chunk, place) = self.by_id.locate(|cell| cell.id.cmp(id));
         self.by_id.chunks.get(chunk)?.get(place.ok()?)
     }
 
-    /// The cell at this index.
+    /// Returns the cell at this index.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Arc<Cell>> {
         let mut left = index;
@@ -55,30 +55,30 @@ impl Cells {
         None
     }
 
-    /// The cells from `index` on.
+    /// Iterates over the cells from `index` on.
     pub(crate) fn iter_from(&self, index: usize) -> impl Iterator<Item = &Arc<Cell>> {
         (index..self.len()).filter_map(|i| self.get(i))
     }
 
-    /// The cells before `index`, the nearest first.
+    /// Iterates over the cells before `index`, the nearest first.
     pub(crate) fn iter_back_from(&self, index: usize) -> impl Iterator<Item = &Arc<Cell>> {
         (0..index).rev().filter_map(|i| self.get(i))
     }
 
-    /// The index of the cell with this key and id, or where it would be.
+    /// Returns the index of the cell with this key and id, or as an error the index at which it would be.
     pub(crate) fn position(&self, order: &OrderKey, id: &CellId) -> Result<usize, usize> {
         let (chunk, place) = self.ordered.locate(by_order(order, id));
         let before: usize = self.ordered.chunks.iter().take(chunk).map(|c| c.len()).sum();
         place.map(|i| before + i).map_err(|i| before + i)
     }
 
-    /// Adds a cell, or replaces the one with its key and id. One with its id and another key must have been removed.
+    /// Adds a cell, or replaces the one with its key and id. A cell with its id and another key must have been removed.
     pub(crate) fn put(&mut self, cell: &Arc<Cell>) {
         self.ordered.put(Arc::clone(cell), by_order(&cell.order, &cell.id));
         self.by_id.put(Arc::clone(cell), |other| other.id.cmp(&cell.id));
     }
 
-    /// Takes the cell with this key and id out, if it is there.
+    /// Removes the cell with this key and id, if there is one.
     pub(crate) fn remove(&mut self, order: &OrderKey, id: &CellId) -> Option<Arc<Cell>> {
         let removed = self.ordered.remove(by_order(order, id))?;
         self.by_id.remove(|cell| cell.id.cmp(id));
@@ -86,7 +86,7 @@ impl Cells {
     }
 }
 
-/// The order of a document: how a cell compares with the one that has this key and id.
+/// Compares cells with the one that has this key and id, in document order.
 fn by_order(order: &OrderKey, id: &CellId) -> impl Fn(&Cell) -> Ordering {
     move |cell| (&cell.order, &cell.id).cmp(&(order, id))
 }
@@ -109,17 +109,17 @@ impl FromIterator<Cell> for Cells {
     }
 }
 
-/// Cells sorted by something, in chunks that clones share. Whoever looks for one says how a cell compares with it.
+/// Cells in a sort order, in chunks that clones share. Lookups take a function that compares a cell with the one sought.
 #[derive(Clone, Debug, Default)]
 struct Chunks {
-    /// None is empty.
+    /// The chunks, none of which is empty.
     chunks: Vec<Arc<Vec<Arc<Cell>>>>,
     len: usize,
 }
 
 impl Chunks {
     fn of(sorted: &[Arc<Cell>]) -> Self {
-        Self { chunks: sorted.chunks(CHUNK / 2).map(|chunk| Arc::new(chunk.to_vec())).collect(), len: sorted.len() }
+        Self { chunks: sorted.chunks(MAX_CHUNK / 2).map(|chunk| Arc::new(chunk.to_vec())).collect(), len: sorted.len() }
     }
 
     fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cell>> {
@@ -138,8 +138,8 @@ impl Chunks {
             Err(index) => {
                 cells.insert(index, cell);
                 self.len += 1;
-                if cells.len() > CHUNK {
-                    let tail = cells.split_off(CHUNK / 2);
+                if cells.len() > MAX_CHUNK {
+                    let tail = cells.split_off(MAX_CHUNK / 2);
                     self.chunks.insert(chunk + 1, Arc::new(tail));
                 }
             }
@@ -158,7 +158,7 @@ impl Chunks {
         Some(cell)
     }
 
-    /// The chunk that holds or would hold the cell, and the index in it. With no chunk at all: chunk 0, which is not there.
+    /// Returns the chunk that holds or would hold the cell, and the index in it. Without chunks, it is chunk 0, which does not exist.
     fn locate(&self, compare: impl Fn(&Cell) -> Ordering) -> (usize, Result<usize, usize>) {
         let after = self.chunks.partition_point(|c| c.first().is_some_and(|cell| compare(cell).is_le()));
         let chunk = after.saturating_sub(1);

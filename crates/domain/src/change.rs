@@ -1,4 +1,4 @@
-//! What an edit made different: the one type that travels to the disk and to every watcher.
+//! The change that an edit makes: the one type that travels to the disk and to every watcher.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ impl<T: Clone> Replaced<T> {
     }
 }
 
-/// One cell before and after: absent before is new, absent after is deleted.
+/// A cell before and after a change. A new cell is absent before, a deleted one after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellChange {
     /// The cell.
     pub id: CellId,
-    /// As it was.
+    /// The cell before.
     pub before: Option<Arc<Cell>>,
-    /// As it is.
+    /// The cell after.
     pub after: Option<Arc<Cell>>,
     /// Set when it has another place among the cells that were there before and still are.
     pub moved: bool,
@@ -55,31 +55,31 @@ pub struct CycleChange {
     pub cycle: Option<Arc<Cycle>>,
 }
 
-/// Exactly what is different after an edit.
+/// The exact difference that an edit makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The notebook's revision; equal before and after when only results changed.
     pub revision: Replaced<Revision>,
-    /// When the notebook was last edited.
+    /// The time of the last edit.
     pub updated_at: Replaced<Timestamp>,
     /// The name, if it changed.
     pub name: Option<Replaced<Option<Arc<str>>>>,
     /// The connection string, if it changed.
     pub connection: Option<Replaced<Option<StoredConnection>>>,
-    /// The cells that changed: nearly always one. More when equal order keys had to be told apart.
+    /// The cells that changed: nearly always one. More when equal order keys had to be replaced.
     pub cells: Vec<CellChange>,
     /// Cycles that came or went.
     pub cycles: Vec<CycleChange>,
 }
 
 impl Change {
-    /// Returns `true` if it is of a run's results alone.
+    /// Returns `true` if only a run's results changed.
     #[must_use]
     pub fn is_results(&self) -> bool {
         self.revision.before == self.revision.after
     }
 
-    /// The change that takes this one back.
+    /// Returns the change that takes this one back.
     pub(crate) fn inverse(&self) -> Self {
         Self {
             revision: self.revision.inverse(),

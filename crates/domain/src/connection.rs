@@ -5,25 +5,24 @@ use std::sync::Arc;
 
 use crate::limits::{self, Invalid};
 
-/// The name of both in errors about limits.
-const WHAT: &str = "the connection string";
+/// The name of a connection string in errors about limits.
+const NAME: &str = "the connection string";
 
-/// A connection string as its owner knows it. It may hold a password, so `Debug` shows nothing of it and `Display` does
-/// not exist.
+/// A connection string as its owner entered it. It may hold a password, so `Debug` hides it and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionString(Arc<str>);
 
 impl ConnectionString {
-    /// Takes a text; the empty one means that there is none.
+    /// Makes a connection string of a text; an empty text is none.
     ///
     /// # Errors
     /// When it is longer than [`limits::CONNECTION_CHARS`] or holds NUL.
     pub fn new(text: &str) -> Result<Option<Self>, Invalid> {
-        limits::short_text(WHAT, limits::CONNECTION_CHARS, text)?;
+        limits::short_text(NAME, limits::CONNECTION_CHARS, text)?;
         Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
-    /// The secret text, for whoever connects with it.
+    /// Returns the secret text, to connect with.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -36,8 +35,7 @@ impl fmt::Debug for ConnectionString {
     }
 }
 
-/// A connection string as notebooks carry it and stores keep it: sealed, or plain where files are kept without a secret
-/// key. `Debug` shows nothing of it.
+/// A connection string as it is stored: sealed, or plain in files without a secret key. `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredConnection(Arc<str>);
 
@@ -45,7 +43,7 @@ impl StoredConnection {
     /// Prefix of every sealed text, and of no plain one.
     pub const SEALED_PREFIX: &'static str = "q1.";
 
-    /// Takes a text as it was stored; the empty one means that there is none.
+    /// Makes a stored connection string of a stored text; an empty text is none.
     ///
     /// # Errors
     /// When it is longer than a sealed text can be ([`limits::SEALED_CONNECTION_CHARS`]), or, being plain, than
@@ -53,35 +51,35 @@ impl StoredConnection {
     pub fn new(text: &str) -> Result<Option<Self>, Invalid> {
         let sealed = text.starts_with(Self::SEALED_PREFIX);
         let limit = if sealed { limits::SEALED_CONNECTION_CHARS } else { limits::CONNECTION_CHARS };
-        limits::short_text(WHAT, limit, text)?;
+        limits::short_text(NAME, limit, text)?;
         Ok(if text.is_empty() { None } else { Some(Self(Arc::from(text))) })
     }
 
-    /// Returns `true` if it can be read with the secret key only.
+    /// Returns `true` if it is sealed, so that it can be read only with the secret key.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
         self.0.starts_with(Self::SEALED_PREFIX)
     }
 
-    /// The text that was entered, where it is kept as it was.
+    /// Returns the text that was entered, if it is stored plain.
     #[must_use]
     pub fn plain(&self) -> Option<ConnectionString> {
         (!self.is_sealed()).then(|| ConnectionString(Arc::clone(&self.0)))
     }
 
-    /// The id of the key that it was sealed with, and what was sealed; `None` when it is not, or not wholly, a sealed text.
+    /// Returns the id of the key that it was sealed with, and the sealed part; `None` when it is no valid sealed text.
     pub(crate) fn sealed_parts(&self) -> Option<(&str, &str)> {
         self.0.strip_prefix(Self::SEALED_PREFIX)?.split_once('.')
     }
 
-    /// A sealed text of these parts.
+    /// Makes a sealed text of these parts.
     pub(crate) fn sealed(key_id: &str, sealed: &str) -> Result<Self, Invalid> {
         let text = format!("{}{key_id}.{sealed}", Self::SEALED_PREFIX);
-        limits::short_text(WHAT, limits::SEALED_CONNECTION_CHARS, &text)?;
+        limits::short_text(NAME, limits::SEALED_CONNECTION_CHARS, &text)?;
         Ok(Self(Arc::from(text)))
     }
 
-    /// The text to store; a secret unless it [is sealed](Self::is_sealed).
+    /// Returns the text to store; it is a secret unless it [is sealed](Self::is_sealed).
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! How cycles are told to people, who know cells by their places and their code, not by their ids.
+//! Texts about cycles for people, which name cells by their places and their code, not by their ids.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -14,27 +14,26 @@ const MAX_SHOWN_CHARS: usize = 40;
 /// Bytes of text after which no more steps are shown: those of twenty ordinary steps.
 const MAX_SHOWN_BYTES: usize = 1_024;
 
-/// The texts of cycles of one state of a notebook. They are made for a state, since a cell's place and first line may change
-/// while its cycle stays the same.
+/// The texts of cycles in one state of a notebook. A cell's place and first line may change while its cycle stays the same.
 #[derive(Clone, Debug, Default)]
 pub struct CycleTexts {
-    /// By the first cell of the cycle: no cell is on two.
+    /// The texts by the first cell of the cycle: no cell is on two cycles.
     by_first: HashMap<CellId, Arc<str>>,
 }
 
 impl Notebook {
-    /// Returns true when an edit that the cell waits for itself through other cells put it onto a cycle.
+    /// Returns `true` if the cell is on a cycle.
     fn is_on_cycle(&self, cell: &Cell) -> bool {
         self.cycles.contains_key(&cell.id)
     }
 
-    /// The status that a cell shows: `error` when it is on a cycle, else that of its last run.
+    /// Returns the status that a cell shows: `error` when it is on a cycle, else that of its last run.
     #[must_use]
     pub fn shown_status(&self, cell: &Cell) -> CellStatus {
         if self.is_on_cycle(cell) { CellStatus::Error } else { cell.results.status }
     }
 
-    /// The error that a cell shows: its cycle's text when it is on one, else that of its last run. `texts` are of this
+    /// Returns the error that a cell shows: its cycle's text when it is on one, else that of its last run. `texts` are of this
     /// notebook and hold the text of that cycle.
     #[must_use]
     pub fn shown_error(&self, cell: &Cell, texts: &CycleTexts) -> Option<String> {
@@ -44,13 +43,13 @@ impl Notebook {
         }
     }
 
-    /// The texts of all cycles. O(n) for n cells when there is a cycle, else O(1).
+    /// Makes the texts of all cycles. O(n) for n cells when there is a cycle, else O(1).
     #[must_use]
     pub fn cycle_texts(&self) -> CycleTexts {
         self.cycle_texts_of(self.cycles.keys())
     }
 
-    /// The texts of those cycles that these cells are on. O(n) for all n cells of the notebook when there is one.
+    /// Makes the texts of the cycles that these cells are on. O(n) for all n cells of the notebook when there is one.
     #[must_use]
     pub fn cycle_texts_of<'a>(&self, cells: impl IntoIterator<Item = &'a CellId>) -> CycleTexts {
         let cycles = cells.into_iter().filter_map(|id| self.cycles.get(id));
@@ -69,14 +68,14 @@ impl Notebook {
 }
 
 impl CycleTexts {
-    /// The text of a cycle; an empty one when it is not among these.
+    /// Returns the text of a cycle; an empty one if it is not among these.
     #[must_use]
     pub fn of(&self, cycle: &Cycle) -> &str {
         cycle.cells.first().and_then(|first| self.by_first.get(first)).map_or("", |text| text)
     }
 }
 
-/// A cell's name for people: its place, from 1, and its first line that is not blank.
+/// Makes a cell's name for people: its place, from 1, and its first line that is not blank.
 fn title(index: usize, cell: &Cell) -> String {
     let mut title = format!("cell {}", index + 1);
     if let Some(line) = cell.code.split(['\n', '\r']).map(str::trim).find(|line| !line.is_empty()) {
@@ -87,7 +86,7 @@ fn title(index: usize, cell: &Cell) -> String {
     title
 }
 
-/// Tells one way around the cycle.
+/// Writes one way around the cycle.
 fn text(cycle: &Cycle, titles: &HashMap<&CellId, String>) -> String {
     let title = |id: &CellId| titles.get(id).map_or("a cell", String::as_str);
     let mut text = "Circular dependency: ".to_owned();

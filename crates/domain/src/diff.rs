@@ -1,4 +1,4 @@
-//! What is different between two states of a notebook, when nobody has the edits that led from one to the other.
+//! The difference between two states of a notebook, when the edits between them are not known.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use crate::graph::work;
 use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Replaced};
 
 impl Change {
-    /// The net difference between two states of one notebook; `None` when there is none. Cells that keep their place
-    /// among the others do not count as moved, whatever became of their order keys.
+    /// Returns the net difference between two states of one notebook; `None` when there is none. Cells that keep their place among
+    /// the others do not count as moved, even if their order keys differ.
     #[must_use]
     pub fn between(before: &Notebook, after: &Notebook) -> Option<Self> {
         let replaced = |changed: bool| changed.then_some(());
@@ -62,7 +62,7 @@ fn cell_changes(before: &Notebook, after: &Notebook) -> Vec<CellChange> {
     deleted.chain(kept).collect()
 }
 
-/// A longest increasing subsequence of distinct numbers (Fredman 1975: patience sorting with links back).
+/// Returns a longest increasing subsequence of distinct numbers (Fredman 1975: patience sorting with links back).
 fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
     let mut tails: Vec<usize> = Vec::new(); // indexes into `numbers`: the smallest end of a run of each length
     let mut previous = vec![None; numbers.len()];
@@ -84,8 +84,8 @@ fn longest_increasing(numbers: &[usize]) -> Vec<usize> {
 /// The cells that are on a cycle, each with it.
 pub(crate) type Cycles = BTreeMap<CellId, Arc<Cycle>>;
 
-/// For which cells it made a difference that the cycles of `was` became those of `now`. Two cycles are compared once,
-/// not once for each of their cells.
+/// Returns the changes of the cells whose cycle differs between `was` and `now`. Two cycles are compared once, not once for each
+/// of their cells.
 pub(crate) fn cycle_changes(was: &Cycles, now: &Cycles, exists: impl Fn(&CellId) -> bool) -> Vec<CycleChange> {
     let mut compared: HashMap<(*const Cycle, *const Cycle), bool> = HashMap::new();
     let mut is_same = |was: &Arc<Cycle>, now: &Arc<Cycle>| {

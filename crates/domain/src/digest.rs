@@ -1,4 +1,4 @@
-//! What tells two contents of a notebook apart without having both.
+//! Digests of notebooks' contents, for comparing two without having both.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{Cell, Extra, Notebook};
 
-/// SHA-256 over what a notebook holds for its owner: id, owner, name, unknown fields, and of each cell in order id, type,
+/// SHA-256 over the content of a notebook that its owner sees: id, owner, name, unknown fields, and of each cell in order id, type,
 /// code, results and unknown fields.
 ///
-/// Left out are the connection string, whose sealed text differs each time it is sealed; revisions and times, which tell
-/// when, not what; and what is derived or only a way to keep it: names read and written, cycles, order keys. Unknown
+/// Left out are the connection string, whose sealed text differs each time it is sealed; revisions and times; and
+/// derived or internal data: names read and written, cycles, order keys. Unknown
 /// fields count by their characters, however those are written (`é` or `\u00e9`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentDigest(pub [u8; 32]);
@@ -28,7 +28,7 @@ impl fmt::Debug for ContentDigest {
 }
 
 impl Notebook {
-    /// The digest of this notebook's content.
+    /// Returns the digest of this notebook's content.
     #[must_use]
     pub fn content_digest(&self) -> ContentDigest {
         let mut hasher = Hasher(Sha256::new());
@@ -44,7 +44,7 @@ impl Notebook {
     }
 }
 
-/// Every text with its length in front, so that no two contents are the same bytes.
+/// A hasher that puts the length before each text, so that no two contents are the same bytes.
 struct Hasher(Sha256);
 
 impl Hasher {

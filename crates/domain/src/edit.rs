@@ -1,4 +1,4 @@
-//! What a user asks for.
+//! Edits of a notebook.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ pub enum Place {
     Start,
     /// After all others.
     End,
-    /// Behind this cell.
+    /// After this cell.
     After(CellId),
 }
 
-/// One change that a user asks for; [`crate::OpenNotebook::apply`] makes a [`crate::Change`] of it.
+/// An edit that a user asks for. [`crate::OpenNotebook::apply`] makes a [`crate::Change`] of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// A new cell.
+    /// Inserts a cell.
     InsertCell {
         /// The new cell's id, chosen by the caller so that the domain needs no source of randomness.
         id: CellId,
@@ -30,43 +30,43 @@ pub enum Edit {
         /// Its new position.
         place: Place,
     },
-    /// Other source for a cell. Counts as an edit even when the source is the same.
+    /// Replaces a cell's source. It counts as an edit even if the source is the same.
     UpdateCell {
         /// The cell.
         id: CellId,
         /// The new source.
         code: Arc<str>,
     },
-    /// Another language for a cell, the source as it is.
+    /// Changes a cell's language, and keeps its source.
     SetCellType {
         /// The cell.
         id: CellId,
         /// The new language.
         cell_type: CellType,
     },
-    /// Another place for a cell.
+    /// Moves a cell.
     MoveCell {
         /// The cell.
         id: CellId,
         /// Its new position.
         place: Place,
     },
-    /// A cell less; the last one too.
+    /// Deletes a cell, which may be the last one.
     DeleteCell {
         /// The cell.
         id: CellId,
     },
-    /// Another name, as the user typed it.
+    /// Renames the notebook.
     Rename {
-        /// Blank means none.
+        /// The new name as the user typed it; a blank one is none.
         name: String,
     },
-    /// Another connection string, or none.
+    /// Sets or removes the connection string.
     SetConnection {
-        /// The new one.
+        /// The new connection string.
         connection: Option<StoredConnection>,
     },
-    /// Results of a run; takes no new revision.
+    /// Sets the results of a run, without a new revision.
     SetResults {
         /// The cell that ran.
         id: CellId,
@@ -75,7 +75,7 @@ pub enum Edit {
     },
 }
 
-/// Why an edit cannot be applied; nothing was changed.
+/// The reason why an edit cannot be applied; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// The notebook has no such cell.
@@ -84,10 +84,10 @@ pub enum EditError {
     /// The notebook already has a cell with this id.
     #[error("the notebook already has a cell with this id")]
     CellExists(CellId),
-    /// The notebook has had as many edits as a revision can count.
+    /// The notebook has the last possible revision.
     #[error("the notebook is at the last revision there can be, {}", crate::Revision::MAX)]
     LastRevision,
-    /// Beyond a limit.
+    /// The edit exceeds a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 
-/// Why a text is no id.
+/// The reason why a text is no id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Nothing there.
+    /// The text is empty.
     #[error("{what} is empty")]
     Empty {
         /// Kind of id: "notebook id", "cell id", "user id".

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::limits;
 
-/// Why a text is not JSON that we keep.
+/// The reason why a text is not JSON that can be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// Not JSON.
@@ -30,7 +30,7 @@ pub enum JsonError {
 pub struct Json(Arc<RawValue>);
 
 impl Json {
-    /// Takes one JSON value, without the blanks around it.
+    /// Parses one JSON value, without the blanks around it.
     ///
     /// # Errors
     /// When the text is not one JSON value, or is nested too deep.
@@ -94,7 +94,7 @@ impl Json {
     }
 }
 
-/// The deepest nesting of a valid JSON text; without recursion, since the text may be hostile.
+/// Returns the deepest nesting of a valid JSON text, without recursion, because the text may be hostile.
 fn depth(json: &str) -> usize {
     let (mut level, mut deepest) = (0_usize, 0);
     let mut bytes = json.bytes();
@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Fields that we don't know, in the order they were found, kept when a notebook is written again.
+/// Unknown fields in their order, which are preserved when a notebook is written again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extra(Option<Arc<[Field]>>);
 
@@ -154,24 +154,24 @@ pub struct Extra(Option<Arc<[Field]>>);
 type Field = (Box<str>, Json);
 
 impl Extra {
-    /// Fields in this order.
+    /// Makes unknown fields of a list.
     #[must_use]
     pub fn new(fields: Vec<(Box<str>, Json)>) -> Self {
         Self(if fields.is_empty() { None } else { Some(fields.into()) })
     }
 
-    /// The fields in their order.
+    /// Iterates over the fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Json)> {
         self.0.iter().flat_map(|fields| fields.iter()).map(|(name, value)| (&**name, value))
     }
 
-    /// Returns `true` if there are none.
+    /// Returns `true` if there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Size of names and values, in bytes.
+    /// Returns the bytes of names and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.iter().map(|(name, value)| name.len() + value.as_str().len()).sum()

@@ -4,6 +4,7 @@
 //! - [`OpenNotebook`] is a notebook with its [`Graph`], held by its one writer: it turns an [`Edit`] into a [`Change`].
 //! - [`Change`] says exactly what is different, before and after, so that it can be stored, told and undone.
 
+mod apply;
 mod cell;
 mod cells;
 mod change;

@@ -1,4 +1,4 @@
-//! What tells a notebook from an earlier one of the same id.
+//! Lives of notebooks, which distinguish a notebook from an earlier one with the same id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,23 +6,23 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A number that a notebook gets when it is made and keeps until it is deleted. A notebook that is made again under the
-/// same id has another one, so that a revision of the first is never taken for one of the second.
+/// A number that a notebook has from its creation to its deletion. A notebook that is created again under the same id has another
+/// life, so that a revision of the first is never taken for one of the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Life(Uuid);
 
 impl Life {
-    /// The life of notebooks that were made before lives were recorded.
+    /// The life of notebooks from before lives were recorded.
     pub const UNRECORDED: Self = Self(Uuid::nil());
 
-    /// The life with this number, which the caller has drawn at random.
+    /// Makes a life of this number, which the caller has drawn at random.
     #[must_use]
     pub fn new(number: Uuid) -> Self {
         Self(number)
     }
 
-    /// The number as it is stored.
+    /// Returns the number to store.
     #[must_use]
     pub fn number(self) -> Uuid {
         self.0

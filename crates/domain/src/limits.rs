@@ -1,4 +1,4 @@
-//! The contract's limits: what is longer is refused by name, never cut.
+//! Limits of notebooks and their parts. A value beyond a limit is refused with the limit's name, never cut.
 
 /// Bytes of a cell's source, in UTF-8.
 pub const CELL_SOURCE_BYTES: usize = 256 * 1024;
@@ -33,10 +33,10 @@ pub const STDOUT_BYTES: usize = 1_000_000;
 /// Bytes of a request's body.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024;
 
-/// Something longer than its limit, or with a character that cannot be kept.
+/// A value beyond its limit, or with a character that cannot be stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// More than the limit allows.
+    /// The value exceeds its limit.
     #[error("{what} has {actual} {unit}, more than the {limit} allowed")]
     TooLarge {
         /// Name of the part that is too large, as a user calls it.
@@ -45,7 +45,7 @@ pub enum Invalid {
         unit: &'static str,
         /// The limit.
         limit: usize,
-        /// Their number.
+        /// The actual number.
         actual: usize,
     },
     /// U+0000 where `PostgreSQL` cannot hold it.
@@ -75,7 +75,7 @@ pub fn notebook_code(bytes: usize) -> Result<(), Invalid> {
 /// Checks a short text: at most `limit` characters and no NUL.
 ///
 /// # Errors
-/// [`Invalid`] saying which of the two does not hold.
+/// [`Invalid`] names the rule that does not hold.
 pub fn short_text(what: &'static str, limit: usize, text: &str) -> Result<(), Invalid> {
     if text.contains('\0') {
         return Err(Invalid::Nul { what });

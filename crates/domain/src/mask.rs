@@ -1,99 +1,29 @@
-//! What owners see of a connection string: all of it but its passwords.
+//! The text of a connection string that its owner is shown: all of it except its passwords.
 //!
-//! Connection strings come in many forms, and passwords in them are often not encoded as they should be. So this looks for
-//! where passwords may be in any form, and hides too much rather than too little: what follows a password is shown only
-//! from something on that surely is no part of it.
+//! Connection strings have many forms, and passwords in them are often not encoded as they should be. So every part that may be
+//! a password in any form is hidden, rather too much than too little: the text after a password is shown only from a point on
+//! that is certainly no part of it.
+
+mod names;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::names::{PLAIN_NAMES, SCHEMES, SECRET_NAMES};
 use crate::{ConnectionString, limits};
 
-/// What stands for a password. Of a character that no keyboard has and that URLs hold in encoded form only, so that a text
-/// with one in it was shown, not entered.
+/// The mask shown in place of a password. It consists of a character that no keyboard has and that URLs hold only encoded, so
+/// that a text with that character was shown before, not typed.
 pub(crate) const MASK: &str = "\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}\u{2022}";
 pub(crate) const MASK_CHAR: char = '\u{2022}';
 
-/// What stands for a string that cannot be opened, and how it begins.
+/// The text shown in place of a string that cannot be opened, and its beginning.
 const UNAVAILABLE: &str = "(unavailable: the server cannot open the stored connection string; enter it again)";
 const UNAVAILABLE_PREFIX: &str = "(unavailable";
 
-/// A parameter whose name contains one of these, separators aside, is a password or as good as one.
-const SECRET_NAMES: [&str; 11] = [
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "credential",
-    "apikey",
-    "accesskey",
-    "accountkey",
-    "privatekey",
-    "clientkey", // scram_client_key, scram_server_key
-    "serverkey",
-];
-
-/// The names of parameters that may follow a password and are none.
-const PLAIN_NAMES: [&str; 38] = [
-    "address",
-    "application name",
-    "application_name",
-    "applicationname",
-    "channel_binding",
-    "client_encoding",
-    "connect_timeout",
-    "currentschema",
-    "data source",
-    "database",
-    "datasource",
-    "db",
-    "dbname",
-    "driver",
-    "dsn",
-    "encoding",
-    "encrypt",
-    "gssencmode",
-    "host",
-    "hostaddr",
-    "initial catalog",
-    "keepalives",
-    "options",
-    "pooling",
-    "port",
-    "schema",
-    "search_path",
-    "server",
-    "service",
-    "ssl",
-    "sslcert",
-    "sslmode",
-    "sslrootcert",
-    "target_session_attrs",
-    "timeout",
-    "uid",
-    "user",
-    "user id",
-];
-
-/// The schemes of URLs in which a user and a password are before the host.
-const SCHEMES: [&str; 12] = [
-    "clickhouse",
-    "cockroachdb",
-    "http",
-    "https",
-    "mariadb",
-    "mongodb",
-    "mysql",
-    "oracle",
-    "postgres",
-    "postgresql",
-    "redshift",
-    "sqlserver",
-];
-
-/// A connection string as its owner is shown it. Hidden in `Debug` all the same: hosts and users are nobody else's business,
-/// and a password may be where nobody looks for one.
+/// A connection string as its owner is shown it. `Debug` hides it all the same: hosts and users are private, and a password may
+/// be in an unexpected place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShownConnection(Arc<str>);
 
@@ -122,16 +52,15 @@ impl ConnectionString {
     #[must_use]
     pub fn shown(&self) -> ShownConnection {
         let shown = masked(self.expose());
-        // What is shown comes back when it was not changed, and must then not be too long.
+        // The shown text is sent back when it was not changed, and must not be too long then.
         let fits = shown.chars().count() <= limits::CONNECTION_CHARS;
         ShownConnection(Arc::from(if fits { &shown } else { MASK }))
     }
 
-    /// Returns `true` if this is, wholly or in part, what somebody was shown in place of a password, so that nobody can connect with
-    /// it.
+    /// Returns `true` if this holds a mask, or a part of one, in place of a password, so that it cannot be used to connect.
     #[must_use]
     pub fn is_masked(&self) -> bool {
-        // One character is enough: of a mask that somebody edited, there may be no more left.
+        // One character is enough, because an edited mask may have no more left.
         self.expose().contains(MASK_CHAR) || self.expose().starts_with(UNAVAILABLE_PREFIX)
     }
 }
@@ -148,9 +77,9 @@ fn masked(text: &str) -> String {
     shown
 }
 
-/// The parts of a text that masks stand for, in their order.
+/// Returns the parts of a text that masks replace, in order.
 pub(crate) fn hidden(text: &str) -> Vec<Range<usize>> {
-    // Changes no byte's place.
+    // Byte offsets stay the same.
     let lower = text.to_ascii_lowercase();
     let mut secrets: Vec<Range<usize>> = parameters(&lower);
     secrets.extend(userinfo(&lower));
@@ -166,8 +95,8 @@ pub(crate) fn hidden(text: &str) -> Vec<Range<usize>> {
     hidden
 }
 
-/// The password between a user and a host. Where it holds unencoded what should end it, nobody knows where it ends: it is
-/// taken to go from the first colon to the last `@`, wherever they are.
+/// Finds the password between a user and a host. It may hold the characters that should end it, unencoded, so it is assumed to
+/// extend from the first colon to the last `@`, wherever they are.
 fn userinfo(text: &str) -> Option<Range<usize>> {
     let Some(end) = text.rfind('@') else {
         return bad_port(text, authority(text)?.1).map(|begin| begin..text.len());
@@ -185,7 +114,7 @@ fn userinfo(text: &str) -> Option<Range<usize>> {
     Some(begin + first..end)
 }
 
-/// The scheme of what looks like a URL, without a driver, and where the authority begins.
+/// Returns the scheme of a text that looks like a URL, without a driver, and the beginning of the authority.
 fn authority(text: &str) -> Option<(&str, usize)> {
     let (scheme, _) = text.split_once("://")?;
     let name = scheme.trim_start();
@@ -195,8 +124,8 @@ fn authority(text: &str) -> Option<(&str, usize)> {
     is_scheme.then_some((name.split('+').next()?, scheme.len() + "://".len()))
 }
 
-/// A URL without `@` has no user, so what follows a colon is a port; when it cannot be one, the host was forgotten, and this
-/// is where the password begins.
+/// Returns the beginning of a port that cannot be one. In a URL without `@`, the text after a colon should be a port; if it
+/// cannot be one, the host is missing, and the text may be a password.
 fn bad_port(text: &str, authority: usize) -> Option<usize> {
     let rest = &text[authority..];
     let hosts = &rest[..rest.find(['/', '?', '#', ';']).unwrap_or(rest.len())];
@@ -214,24 +143,25 @@ fn bad_port(text: &str, authority: usize) -> Option<usize> {
     None
 }
 
-/// The first colon, encoded or not.
+/// Finds the first colon, encoded or not.
 fn colon(text: &str) -> Option<Range<usize>> {
     let found = [":", "%3a"].map(|colon| text.find(colon).map(|at| at..at + colon.len()));
     found.into_iter().flatten().min_by_key(|colon| colon.start)
 }
 
-/// The values of all parameters that are passwords: `name=value` in a query, between blanks or between semicolons, and
-/// `name: value` with or without quotes, as in JSON and its relatives. Names are read as they are written and
-/// percent-decoded, since nobody knows whether the one or the other is meant: in `%0api_key` the name may begin with `api`.
+/// Finds the values of all parameters that are passwords: `name=value` in a query, between blanks or between semicolons, and
+/// `name: value` with or without quotes, as in JSON. Names are read both as written and percent-decoded, because either may be
+/// meant: in `%0api_key` the name may begin with `api`.
 fn parameters(text: &str) -> Vec<Range<usize>> {
-    // Found once, since hostile text may hold very many passwords.
+    // Found once, because a hostile text may hold very many passwords.
     let followers = plain_parameters(text);
     let written = text.bytes().zip(1..).unzip();
     let begins = [written, percent_decoded(text)].into_iter().flat_map(|(bytes, ends)| value_begins(&bytes, &ends));
     begins.map(|begin| value(text, begin, &followers)).collect()
 }
 
-/// Where the values of passwords begin in a text of which the bytes and the end of each in the written text are given.
+/// Returns the beginnings of the values of passwords. `bytes` are those of the text, and `ends` the end of each in the text as
+/// written.
 fn value_begins(bytes: &[u8], ends: &[usize]) -> Vec<usize> {
     let is_password = |&(index, _): &(usize, &usize)| {
         matches!(bytes[index], b'=' | b':') && is_secret(bytes[..index].trim_ascii_end())
@@ -239,7 +169,7 @@ fn value_begins(bytes: &[u8], ends: &[usize]) -> Vec<usize> {
     ends.iter().enumerate().filter(is_password).map(|(_, end)| *end).collect()
 }
 
-/// The bytes of a text with its percent-encoding undone once, in lower case, and for each the end of what it is written as.
+/// Decodes the percent-encoding of a text once. Returns its bytes in lower case, and the end of each in the text as written.
 fn percent_decoded(text: &str) -> (Vec<u8>, Vec<usize>) {
     let written = text.as_bytes();
     let digit = |at: usize| written.get(at).and_then(|byte| char::from(*byte).to_digit(16));
@@ -267,8 +197,8 @@ fn is_secret(text: &[u8]) -> bool {
     name == "key" || name.ends_with("pw") || SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
-/// A password that begins here, or behind blanks. It ends where it surely does: before another parameter, and, if it is in
-/// quotes, behind them.
+/// Finds the extent of a password that begins here, or after blanks. It ends only where it certainly does: before another
+/// parameter and, if it is in quotes, after them.
 fn value(text: &str, begin: usize, followers: &[usize]) -> Range<usize> {
     let value = text[begin..].trim_start();
     let begin = text.len() - value.len();
@@ -281,8 +211,8 @@ fn value(text: &str, begin: usize, followers: &[usize]) -> Range<usize> {
     begin..quoted.and_then(|quoted| next(begin + quoted)).unwrap_or(text.len())
 }
 
-/// The length of a quoted value, quotes included; `None` when it does not end before a separator. Quotes are escaped by a
-/// backslash or by being doubled, depending on the form; where both may be meant, the value is taken to go on.
+/// Returns the length of a quoted value, quotes included; `None` when it does not end before a separator. Depending on the form,
+/// quotes are escaped by a backslash or doubled; if either may be meant, the value is assumed to go on.
 fn closing(value: &str, quote: char) -> Option<usize> {
     let mut characters = value.char_indices().skip(1).peekable();
     while let Some((index, character)) = characters.next() {
@@ -296,7 +226,7 @@ fn closing(value: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// Positions of the separators that a parameter follows which is no password.
+/// Returns the positions of separators before a parameter that is no password.
 fn plain_parameters(text: &str) -> Vec<usize> {
     let separators = text.char_indices().filter(|(_, character)| is_separator(*character));
     let follows = |(at, separator): &(usize, char)| is_parameter(&text[at + separator.len_utf8()..]);

@@ -12,28 +12,28 @@ use crate::{CellId, Cells, Cycle, Extra, Life, NotebookId, StoredConnection, Use
 /// A point in time, in UTC, to the microsecond.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
-/// The number of a notebook's last edit; counts every edit, rename and connection included, but no results.
+/// The number of a notebook's last edit. It counts every edit, renames and connection strings included, but not results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub i64);
 
 impl Revision {
-    /// The last one there can be: the largest whole number that every JSON reader keeps exact (RFC 8259, section 6).
+    /// The last possible revision: the largest whole number that every JSON reader keeps exact (RFC 8259, section 6).
     pub const MAX: Self = Self((1 << 53) - 1);
 
-    /// The revision after this one; `None` after the last.
+    /// Returns the next revision; `None` after the last.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         (self < Self::MAX).then(|| Self(self.0 + 1))
     }
 }
 
-/// The state that a caller takes for stored: a change that is made on another life or revision is refused.
+/// The stored state that a caller assumes. A change on another life or revision is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
     /// The notebook's life.
     pub life: Life,
-    /// Its last edit.
+    /// The notebook's last edit.
     pub revision: Revision,
 }
 
@@ -43,35 +43,35 @@ impl fmt::Display for Revision {
     }
 }
 
-/// A notebook. A clone shares what it holds, so readers keep one for as long as they like.
+/// A notebook. Clones share their content, so that readers can hold one for any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notebook {
-    /// Unique in a store.
+    /// The id, unique in a store.
     pub id: NotebookId,
-    /// Tells it from earlier and later notebooks of this id.
+    /// The life, which distinguishes it from earlier and later notebooks with this id.
     pub life: Life,
     /// The only user who may read or change it.
     pub owner: UserId,
-    /// As [`Notebook::name_from`] makes it.
+    /// The name, as [`Notebook::name_from`] makes it.
     pub name: Option<Arc<str>>,
     /// The database that SQL cells connect to.
     pub connection: Option<StoredConnection>,
-    /// The last edit.
+    /// The number of the last edit.
     pub revision: Revision,
-    /// When it was made.
+    /// The time of its creation.
     pub created_at: Timestamp,
-    /// When it was last edited.
+    /// The time of its last edit.
     pub updated_at: Timestamp,
-    /// Fields that we don't know.
+    /// Unknown fields.
     pub extra: Extra,
     /// Its cells, at most [`limits::CELLS`].
     pub cells: Cells,
-    /// The cells on cycles; derived by the graph, never stored.
+    /// The cells on cycles, each with its cycle; derived by the graph, never stored.
     pub cycles: Arc<BTreeMap<CellId, Arc<Cycle>>>,
 }
 
 impl Notebook {
-    /// A notebook without cells.
+    /// Makes a notebook without cells.
     #[must_use]
     pub fn new(id: NotebookId, life: Life, owner: UserId, at: Timestamp) -> Self {
         Self {
@@ -89,13 +89,13 @@ impl Notebook {
         }
     }
 
-    /// The base of a change that follows this state.
+    /// Returns the base of a change that follows this state.
     #[must_use]
     pub fn base(&self) -> Base {
         Base { life: self.life, revision: self.revision }
     }
 
-    /// A name as we keep it: without blanks at its ends, and none when nothing is left.
+    /// Makes a name of a text, without blanks at its ends; a blank text is none.
     ///
     /// # Errors
     /// When it is longer than [`limits::NAME_CHARS`] or holds NUL.

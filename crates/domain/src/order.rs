@@ -11,11 +11,11 @@ use std::fmt;
 
 /// Base-62 digits in byte order, the order of `COLLATE "C"`.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The heads of numbers with one digit, two, …
+/// The heads of numbers with one digit, two digits, …
 const HEADS: &[u8; MAX_DIGITS as usize] = b"abcdefghi";
-/// The same for negative numbers.
+/// The heads of negative numbers.
 const NEGATIVE_HEADS: &[u8; MAX_DIGITS as usize] = b"ZYXWVUTSR";
-/// Enough digits for any number that inserting one at a time can reach.
+/// Maximum digits of a number: enough for any number of inserts.
 const MAX_DIGITS: u32 = 9;
 
 /// A text that is no order key.
@@ -28,16 +28,16 @@ pub struct InvalidOrderKey(pub String);
 pub struct OrderKey(Box<str>);
 
 impl OrderKey {
-    /// The key of the cell at `index` in a fresh sequence of cells.
+    /// Returns the key of the cell at `index` in a fresh sequence of cells.
     #[must_use]
     pub fn at(index: usize) -> Self {
         Self::from_parts(&[i64::try_from(index).unwrap_or(i64::MAX)])
     }
 
-    /// A key as it was stored.
+    /// Reads a stored key.
     ///
     /// # Errors
-    /// When the text is not one that this module has made.
+    /// When this module cannot have made the text.
     pub fn parse(text: &str) -> Result<Self, InvalidOrderKey> {
         match decode(text) {
             Some(parts) if !parts.is_empty() => Ok(Self(text.into())),
@@ -45,7 +45,7 @@ impl OrderKey {
         }
     }
 
-    /// A key after `low` and before `high`, where absent means no bound; `None` unless `low < high`.
+    /// Returns a key after `low` and before `high`, where absent means no bound; `None` unless `low < high`.
     #[must_use]
     pub fn between(low: Option<&Self>, high: Option<&Self>) -> Option<Self> {
         Some(Self::from_parts(&match (low.map(Self::parts), high.map(Self::parts)) {
@@ -56,7 +56,7 @@ impl OrderKey {
         }))
     }
 
-    /// The text to store.
+    /// Returns the text to store.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

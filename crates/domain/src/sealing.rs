@@ -1,4 +1,4 @@
-//! Sealing connection strings, so that whoever gets hold of what is stored reads none.
+//! Sealing of connection strings, so that stored data reveals none.
 //!
 //! A sealed text is `q1.<key id>.<nonce and ciphertext in base 64>`: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha), whose
 //! nonces are long enough to be drawn at random. The notebook's id and its owner are associated data, so that a sealed
@@ -17,28 +17,28 @@ use sha2::{Digest as _, Sha256};
 use crate::limits::{self, Invalid};
 use crate::{ConnectionString, NotebookId, StoredConnection, UserId};
 
-/// Random bytes that must be drawn anew for each sealing.
+/// Random bytes that must be drawn for each sealing.
 pub type Nonce = [u8; NONCE_BYTES];
 
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
-/// Bytes of a key's digest that tell one key from another.
+/// Bytes of a key's digest that make its id.
 const KEY_ID_BYTES: usize = 8;
 
-/// A secret key. `Debug` shows its id alone, and its bytes are overwritten when it is dropped.
+/// A secret key. `Debug` shows only its id. Its bytes are overwritten when it is dropped.
 #[derive(Clone)]
 pub struct SecretKey {
     id: String,
     cipher: XChaCha20Poly1305,
 }
 
-/// Why a text is no secret key; says nothing of the text.
+/// The reason why a text is no secret key. It reveals nothing of the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// It is not base 64.
+    /// The text is not base 64.
     #[error("it must be {KEY_BYTES} bytes in base 64, and it is not base 64")]
     NotBase64,
-    /// It is longer or shorter.
+    /// The key has another size.
     #[error("it must be {KEY_BYTES} bytes in base 64, and it is {bytes} bytes")]
     Length {
         /// Its size in bytes.
@@ -46,22 +46,22 @@ pub enum InvalidKey {
     },
 }
 
-/// Why a stored connection string cannot be opened; says nothing of the string.
+/// The reason why a stored connection string cannot be opened. It reveals nothing of the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotOpen {
-    /// There is no key at all.
+    /// There is no key.
     #[error("it is sealed and there is no secret key")]
     NoKey,
-    /// The keys at hand are not the one it was sealed with.
+    /// It was sealed with another key.
     #[error("it is sealed with another secret key")]
     OtherKey,
     /// It was changed, or sealed for another notebook or owner.
     #[error("it was altered, or belongs to another notebook or owner")]
     Altered,
-    /// It has not the form of a sealed text.
+    /// It does not have the form of a sealed text.
     #[error("it is not a whole sealed text")]
     Malformed,
-    /// It is plain text in a place where only sealed texts are.
+    /// It is plain text where only sealed texts are allowed.
     #[error("it is not sealed, as everything in this store must be")]
     NotSealed,
 }
@@ -71,16 +71,16 @@ pub enum CannotOpen {
 pub struct SecretKeys {
     /// The key that seals from now on.
     pub current: SecretKey,
-    /// The key from before the last change, by which texts may still be sealed.
+    /// The key before the last change, with which texts may still be sealed.
     pub old: Option<SecretKey>,
 }
 
 impl SecretKey {
     /// Reads a key: 32 bytes in base 64, of the standard or the URL-safe alphabet, with or without padding. Blanks around
-    /// it, such as the end of a file's line, do not matter.
+    /// it, such as a line break at the end of a file, are ignored.
     ///
     /// # Errors
-    /// [`InvalidKey`] when it is something else.
+    /// [`InvalidKey`] gives the reason.
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let text = text.trim();
         let alphabet = if text.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
@@ -93,14 +93,14 @@ impl SecretKey {
         Ok(Self { id, cipher: XChaCha20Poly1305::new(&key.into()) })
     }
 
-    /// What sealed texts name the key by: a piece of a digest, from which the key cannot be found.
+    /// Returns the id by which sealed texts name the key: a part of a digest, which does not reveal the key.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 }
 
-/// By their ids: comparing the keys would take a time that tells of them.
+/// Keys are compared by their ids, because the time of comparing the keys themselves would reveal them.
 impl PartialEq for SecretKey {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
@@ -119,7 +119,7 @@ impl SecretKeys {
     /// Seals a connection string for this notebook of this owner, with the current key.
     ///
     /// # Errors
-    /// When the sealed text would be longer than a store takes, which no [`ConnectionString`] leads to.
+    /// When the sealed text would be too long for a store, which no [`ConnectionString`] causes.
     pub fn seal(
         &self,
         plain: &ConnectionString,
@@ -139,10 +139,10 @@ impl SecretKeys {
         StoredConnection::sealed(id, &URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// Opens what this notebook of this owner has stored. What is not sealed is as it was entered.
+    /// Opens the stored connection string of this notebook of this owner. A plain text is returned as it is.
     ///
     /// # Errors
-    /// [`CannotOpen`] says why; never [`CannotOpen::NoKey`] or [`CannotOpen::NotSealed`].
+    /// [`CannotOpen`] gives the reason; never [`CannotOpen::NoKey`] or [`CannotOpen::NotSealed`].
     pub fn open(
         &self,
         stored: &StoredConnection,
@@ -164,11 +164,11 @@ impl SecretKeys {
         ConnectionString::new(&plain).ok().flatten().ok_or(CannotOpen::Malformed)
     }
 
-    /// Seals with the current key what was sealed with the old one, or not at all; `None` when it already is as it should
-    /// be.
+    /// Seals a text with the current key that was sealed with the old one, or not at all; `None` when it is sealed with the current
+    /// one.
     ///
     /// # Errors
-    /// As [`Self::open`]: what cannot be opened stays as it is.
+    /// As [`Self::open`].
     pub fn reseal(
         &self,
         stored: &StoredConnection,
@@ -176,7 +176,7 @@ impl SecretKeys {
         owner: &UserId,
         nonce: Nonce,
     ) -> Result<Option<StoredConnection>, CannotOpen> {
-        // Opened even when it is sealed with the current key, so that whoever reseals everything hears of what is broken.
+        // Opened even when it is sealed with the current key, so that resealing all notebooks reports those that cannot be opened.
         let plain = self.open(stored, notebook, owner)?;
         if stored.sealed_parts().is_some_and(|(key_id, _)| key_id == self.current.id) {
             return Ok(None);
@@ -185,7 +185,7 @@ impl SecretKeys {
     }
 }
 
-/// The associated data. Each text has its length before it, so that no other notebook and owner give the same bytes.
+/// Returns the associated data, with the length before each text, so that no other notebook and owner have the same bytes.
 fn bound_to(notebook: &NotebookId, owner: &UserId) -> Vec<u8> {
     let mut bound = b"quire connection string 1".to_vec();
     for text in [notebook.as_str(), owner.as_str()] {

@@ -1,6 +1,6 @@
-//! How much memory notebooks take: estimates from counts, within a factor of two of what an allocator is asked for.
+//! Estimates of the memory that notebooks take, from counts, within a factor of two of the memory that is allocated.
 //!
-//! They say what to keep in memory and what to refuse, so they must be cheap: an edit costs the names of its cell.
+//! Eviction and refusals depend on them, so they are cheap: an edit costs the names of its cell.
 
 use std::collections::HashSet;
 use std::mem::size_of;
@@ -11,16 +11,16 @@ use quire_analysis::{Analysis, Diagnostic};
 use crate::limits::{self, Invalid};
 use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Results};
 
-/// Bytes of an allocation beside its content: what reference counts and the allocator take.
+/// Bytes of an allocation beside its content, for reference counts and the allocator.
 const ALLOCATION_BYTES: usize = 16;
-/// Bytes of an entry of an ordered or a hashed map beside its content, with the room that such maps leave.
+/// Bytes of an entry of an ordered or a hashed map beside its content, with the unused part of such maps.
 const MAP_ENTRY_BYTES: usize = 24;
 /// Bytes of a cell in the graph of an open notebook.
 const OPEN_CELL_BYTES: usize = 450;
-/// Bytes of a name in the graph of an open notebook: between one that nobody shares and one that very many do.
+/// Bytes of a name in the graph of an open notebook: between one that no other cell shares and one that very many do.
 const OPEN_NAME_BYTES: usize = 250;
 
-/// The size of a notebook: what its limits count, and the memory that its cells take. Kept up to date edit by edit.
+/// The size of a notebook: the counts that are limited, and the memory of its cells. It is updated with each edit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotebookSize {
     cells: usize,
@@ -35,7 +35,7 @@ pub struct NotebookSize {
 }
 
 impl NotebookSize {
-    /// The size of a notebook with these cells.
+    /// Returns the size of a notebook with these cells.
     #[must_use]
     pub fn of<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Self {
         let mut size = Self::default();
@@ -59,25 +59,25 @@ impl NotebookSize {
         self.cell_bytes -= cell.memory_bytes();
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     #[must_use]
     pub fn cells(self) -> usize {
         self.cells
     }
 
-    /// The bytes of all sources.
+    /// Returns the bytes of all sources.
     #[must_use]
     pub fn code_bytes(self) -> usize {
         self.code_bytes
     }
 
-    /// The bytes of all sources, results and unknown fields of cells.
+    /// Returns the bytes of all sources, results and unknown fields of cells.
     #[must_use]
     pub fn content_bytes(self) -> usize {
         self.content_bytes
     }
 
-    /// The estimated bytes of memory of all cells, without the graph.
+    /// Returns the estimated bytes of memory of all cells, without the graph.
     #[must_use]
     pub fn cell_bytes(self) -> usize {
         self.cell_bytes
@@ -97,11 +97,11 @@ impl NotebookSize {
         self.check_growth(None)
     }
 
-    /// Checks a change against the limits of the whole notebook. One that makes nothing more is never refused, so that a
-    /// notebook that was stored beyond a limit can be made smaller.
+    /// Checks a change against the limits of the whole notebook. A change that increases no count is never refused, so that a
+    /// notebook that exceeds a limit can be made smaller.
     pub(crate) fn check_change(self, changes: &[CellChange]) -> Result<(), Invalid> {
         let mut after = self;
-        // What comes first, so that no number falls below zero on the way.
+        // Added first, so that no count falls below zero on the way.
         changes.iter().filter_map(|change| change.after.as_ref()).for_each(|cell| after.add(cell));
         changes.iter().filter_map(|change| change.before.as_ref()).for_each(|cell| after.remove(cell));
         after.check_growth(Some(self))
@@ -120,7 +120,7 @@ impl NotebookSize {
 }
 
 impl Cell {
-    /// Estimates the bytes of memory that the cell takes, without what the graph knows of it.
+    /// Estimates the bytes of memory that the cell takes, without its part of the graph.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let own = size_of::<Self>() + ALLOCATION_BYTES + self.id.as_str().len() + self.order.as_str().len();
@@ -138,8 +138,8 @@ impl Cell {
 }
 
 impl Notebook {
-    /// Checks the notebook against the limits of a whole one, as one that comes from a file must be. One that is stored
-    /// beyond them already can still be opened.
+    /// Checks the notebook against the limits of a whole one, for notebooks from files. A stored notebook that exceeds them can
+    /// still be opened.
     ///
     /// # Errors
     /// [`Invalid`] naming the limit.
@@ -193,8 +193,8 @@ pub(crate) fn cycle_index_bytes(cells: usize) -> usize {
 }
 
 impl Change {
-    /// Estimates the bytes of memory that the change alone keeps from being freed once later changes have replaced what it
-    /// brought: its own lists, what each cell was before as far as it is not so after, and the cycles that it made.
+    /// Estimates the bytes of memory that only the change still holds after later changes: its own lists, the parts of each cell
+    /// before that the cell after does not share, and the cycles that it made.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let cycles: HashSet<*const Cycle> =
@@ -210,7 +210,7 @@ impl Change {
     }
 }
 
-/// The part of a cell before the change that is not in it after.
+/// Estimates the bytes of the cell before the change that the cell after does not share.
 fn replaced_bytes(CellChange { before, after, .. }: &CellChange) -> usize {
     let Some(before) = before else { return size_of::<CellChange>() };
     let is_shared =

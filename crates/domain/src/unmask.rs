@@ -1,9 +1,9 @@
-//! What owners may change of a connection string while they see its passwords masked.
+//! Changes of a connection string whose passwords are masked.
 //!
-//! Whoever sends a mask back asks for the password behind it, so it may go only where it went before, and as safely. So all of
-//! the string must be as it was shown but for the database and for parameters of which it is known that they say neither where
-//! to connect nor how; every other parameter counts as one that may. Only the two forms of PostgreSQL's own clients are
-//! understood: URLs, and names with values between blanks.
+//! A mask that is sent back stands for the password behind it, which may be used only for the same server, and as safely as
+//! before. So the whole string must be as it was shown, except the database and parameters that are known to affect neither the
+//! place nor the safety of the connection. Only the two forms of PostgreSQL's own clients are supported: URLs, and names with
+//! values between blanks.
 
 use crate::ConnectionString;
 use crate::mask::{self, MASK, MASK_CHAR};
@@ -24,12 +24,12 @@ const CHANGEABLE: [&str; 11] = [
     "tcp_user_timeout",
 ];
 
-/// The parts of a connection string that say where and how safely it connects, in their order.
+/// The parts of a connection string that determine the place and the safety of the connection, in order.
 type Fixed<'a> = Vec<&'a str>;
 
 impl ConnectionString {
-    /// Puts the passwords of `current` in the place of their masks. `None` when this differs in more than may change from
-    /// what the owner of `current` was shown, or when it cannot be told.
+    /// Puts the passwords of `current` in the place of their masks. Returns `None` when this differs in a part that may not change
+    /// from the text that the owner was shown for `current`, or when that cannot be determined.
     #[must_use]
     pub fn unmasked(&self, current: &Self) -> Option<Self> {
         let (entered, shown) = (self.expose(), current.shown());
@@ -49,7 +49,7 @@ impl ConnectionString {
             unmasked.push_str(piece);
         }
         let unmasked = Self::new(&unmasked).ok()??;
-        // Else what was entered makes something else the password.
+        // Otherwise another part of the entered text would be the password.
         (unmasked.shown().as_str() == entered).then_some(unmasked)
     }
 }
@@ -89,7 +89,7 @@ fn fixed_of_words(text: &str) -> Option<Fixed<'_>> {
     Some(fixed)
 }
 
-/// Adds a parameter unless it may change; `None` when it cannot be told.
+/// Adds a parameter unless it may change; `None` when that cannot be determined.
 fn add_fixed<'a>(fixed: &mut Fixed<'a>, parameter: &'a str) -> Option<()> {
     let (name, value) = parameter.split_once('=')?;
     if !CHANGEABLE.contains(&name) {
@@ -100,7 +100,7 @@ fn add_fixed<'a>(fixed: &mut Fixed<'a>, parameter: &'a str) -> Option<()> {
     Some(())
 }
 
-/// Returns `true` if a value is itself under every reading: it holds nothing that separates parts in any form of connection strings, as it is or
+/// Returns `true` if a value has one reading: it holds no separator of any form of connection strings, as it is or
 /// percent-encoded.
 fn is_plain(value: &str) -> bool {
     let mut rest = value;

@@ -1,4 +1,4 @@
-//! A text that is written only up to a limit, so that what is written costs no more than what may be.
+//! A text that is written only up to a limit, so that a file that would be too long costs no more than the limit.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the file has at least {at_least} bytes, more than the {max_bytes} allowed")]
 pub struct TooLong {
-    /// The bytes that were written, with those at which writing stopped.
+    /// Bytes that were written, with those at which writing stopped.
     pub at_least: usize,
-    /// The bytes that are allowed.
+    /// Maximum bytes of the file.
     pub max_bytes: usize,
 }
 
-/// A text that takes nothing more once it would be longer than its limit.
+/// A text that ignores all writes after one that would exceed its limit.
 #[derive(Debug)]
 pub(crate) struct BoundedText {
     text: String,
     max_bytes: usize,
-    /// Set when something was not taken.
+    /// Set when the limit was reached.
     too_long: Option<TooLong>,
 }
 
@@ -26,17 +26,17 @@ impl BoundedText {
         Self { text: String::new(), max_bytes, too_long: None }
     }
 
-    /// A text without a limit.
+    /// Makes a text without a limit.
     pub(crate) fn unbounded() -> Self {
         Self::new(usize::MAX)
     }
 
-    /// Another text with the same limit.
+    /// Makes another text with the same limit.
     pub(crate) fn empty(&self) -> Self {
         Self::new(self.max_bytes)
     }
 
-    /// Makes room for so many more bytes, as far as they are allowed.
+    /// Reserves memory for this many more bytes, within the limit.
     pub(crate) fn reserve(&mut self, bytes: usize) {
         self.text.reserve(bytes.min(self.max_bytes - self.text.len()));
     }
@@ -53,17 +53,17 @@ impl BoundedText {
         }
     }
 
-    /// Returns `true` when the text takes nothing more, so that writing on is of no use.
+    /// Returns `true` when the limit was reached, so that further writes are ignored.
     pub(crate) fn is_too_long(&self) -> bool {
         self.too_long.is_some()
     }
 
-    /// The bytes that were taken: all, if there is no limit.
-    pub(crate) fn taken(self) -> String {
+    /// Returns the written part of the text: all of it, if there is no limit.
+    pub(crate) fn written(self) -> String {
         self.text
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     ///
     /// # Errors
     /// [`TooLong`] when it is longer than the limit.

@@ -1,4 +1,4 @@
-//! An object's fields as texts of the file, so that each can be converted, or kept, on its own.
+//! The fields of a JSON object as texts of the file, each of which can be converted, or preserved, on its own.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,13 +12,13 @@ use crate::problem::Problem;
 /// The fields of an object, in order, duplicates included.
 pub(crate) type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
-/// The fields of an object. What was read before an error is in `found`, so that a file cut short still tells whose it
-/// is.
+/// Reads the fields of an object. The fields before an error are in `found`, so that the id and the owner of a file that was cut
+/// short are known.
 pub(crate) fn object<'a>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()> {
     object_with::<Name<'a>>(text, found)
 }
 
-/// As [`object`], with U+FFFD in names for each half of a surrogate pair, which Python's `json` reads and writes.
+/// Reads the fields of an object as [`object`] does, with U+FFFD in names for each half of a surrogate pair, which Python's `json` reads and writes.
 pub(crate) fn lenient_object<'a>(text: &'a str, found: &mut Fields<'a>) -> serde_json::Result<()> {
     object_with::<LenientText<'a>>(text, found)
 }
@@ -32,7 +32,7 @@ where
     json.end()
 }
 
-/// The elements of an array.
+/// Reads the elements of an array.
 pub(crate) fn array(text: &str) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::from_str(text)
 }
@@ -121,7 +121,7 @@ impl<'de> Visitor<'de> for Wtf8 {
     }
 }
 
-/// The text of WTF-8, in which each half of a surrogate pair takes three bytes.
+/// Decodes WTF-8, in which each half of a surrogate pair takes three bytes.
 fn without_halves(bytes: &[u8]) -> LenientText<'static> {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
-/// The fields of an object that have not been read yet, which are taken out by name.
+/// The fields of an object that have not been read yet. Each is taken by its name.
 pub(crate) struct UnreadFields<'a> {
     fields: Vec<Option<(Cow<'a, str>, &'a RawValue)>>,
 }
@@ -178,12 +178,12 @@ impl<'a> UnreadFields<'a> {
         Ok(found.filter(|value| value.get() != "null"))
     }
 
-    /// The value of a field that stays where it is.
+    /// Returns the value of a field without taking it.
     pub(crate) fn peek(&self, name: &str) -> Option<&'a RawValue> {
         self.fields.iter().flatten().find(|(key, _)| key == name).map(|(_, value)| *value)
     }
 
-    /// Puts a field back at the end of what nobody asked for.
+    /// Puts a field back, at the end of those that were not taken.
     pub(crate) fn leave(&mut self, name: &'a str, value: &'a RawValue) {
         self.fields.push(Some((Cow::Borrowed(name), value)));
     }
@@ -194,33 +194,33 @@ impl<'a> UnreadFields<'a> {
     }
 }
 
-/// A JSON string's text.
+/// Reads the text of a JSON string.
 pub(crate) fn text<'a>(value: &'a RawValue, what: &str) -> Result<Cow<'a, str>, Problem> {
     let mut json = serde_json::Deserializer::from_str(value.get());
     if !value.get().starts_with('"') {
         return Err(Problem::at(value, format!("{what} is not a text")));
     }
     json.deserialize_str(Text).map_err(|error| {
-        // The syntax is known to be right; what is left are escapes that are no characters.
+        // The syntax is valid, so the error is an escape that is no character.
         Problem::behind(value, error.column(), format!("{what} holds half a surrogate pair"))
     })
 }
 
-/// A JSON string's text with U+FFFD for each half of a surrogate pair, and whether it had none; `None` when it is no string.
+/// Reads the text of a JSON string with U+FFFD for each half of a surrogate pair, and whether there were none; `None` when the value is no string.
 pub(crate) fn lenient_text(value: &RawValue) -> Option<(Cow<'_, str>, bool)> {
     let mut json = serde_json::Deserializer::from_str(value.get());
     let LenientText { text, is_whole } = LenientText::deserialize(&mut json).ok()?;
     Some((text, is_whole))
 }
 
-/// A list of texts.
+/// Reads a list of texts.
 pub(crate) fn texts(value: Option<&RawValue>, what: &str) -> Result<Vec<String>, Problem> {
     let Some(value) = value else { return Ok(Vec::new()) };
     let elements = array(value.get()).or(Err(Problem::at(value, format!("{what} is not a list"))))?;
     elements.into_iter().map(|element| text(element, what).map(Cow::into_owned)).collect()
 }
 
-/// A JSON object of these fields, whose values are JSON texts.
+/// Writes a JSON object of these fields, whose values are JSON texts.
 pub(crate) fn write_object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::from("{");
     for (name, value) in fields {
@@ -235,7 +235,34 @@ pub(crate) fn write_object<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>)
     text
 }
 
-/// A text as a JSON string.
+/// Names and values of an object that is being written; the values are JSON texts.
+pub(crate) type WrittenFields = Vec<(String, String)>;
+
+/// Copies fields, to be written.
+pub(crate) fn to_written(fields: &Fields<'_>) -> WrittenFields {
+    fields.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect()
+}
+
+/// Writes a JSON object of these fields.
+pub(crate) fn write_fields(fields: &WrittenFields) -> String {
+    write_object(fields.iter().map(|(name, value)| (&**name, &**value)))
+}
+
+/// Writes a text as a JSON string.
 pub(crate) fn write_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// Returns the bytes of the JSON string that a text begins with, quotes included.
+pub(crate) fn string_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    text.len()
 }

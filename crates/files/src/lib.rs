@@ -1,8 +1,8 @@
 //! Notebooks as the text of files. Pure: bytes go in and come out, no file is opened.
 //!
-//! - [`quire`] is Quire's own format, which is that of older servers too: what a directory of notebooks holds.
+//! - [`quire`] is Quire's own format, which is that of older servers too: the format of a directory of notebooks.
 //! - [`jupyter`] is Jupyter's `.ipynb`: versions 3 to 4.5 are read, 4.5 is written.
-//! - [`import`] reads either, from anywhere, and leaves nothing in it that could run in the page of whoever opens it.
+//! - [`import`] reads either from an untrusted source, and removes everything that could run in a page that shows it.
 
 mod bounded;
 mod fields;
@@ -29,16 +29,16 @@ pub enum Format {
     Ipynb,
 }
 
-/// A notebook that came from elsewhere.
+/// A notebook from an untrusted source.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// The notebook, with what the file or the defaults say of id, owner and times.
+    /// The notebook. Its id, owner and times are those of the file or the defaults.
     pub notebook: Notebook,
     /// Notices about changes to the file's content: clauses for people, without content.
     pub notices: Vec<String>,
 }
 
-/// Reads a notebook from elsewhere, by default in the format that its content says: only Jupyter's has `nbformat`.
+/// Reads a notebook from an untrusted source. Without a format, the content decides: only Jupyter's has `nbformat`.
 ///
 /// ```
 /// use quire_domain::{NotebookId, Timestamp, UserId};
@@ -53,7 +53,7 @@ pub struct Imported {
 /// ```
 ///
 /// # Errors
-/// [`ParseError`] says what is wrong and where.
+/// [`ParseError`] describes the problem and its place.
 pub fn import(bytes: &[u8], format: Option<Format>, defaults: &Defaults) -> Result<Imported, ParseError> {
     match format.unwrap_or_else(|| recognise(bytes)) {
         Format::Json => quire::import(bytes, defaults),
@@ -76,7 +76,7 @@ pub enum ExportError {
 /// file is longer than `max_bytes`.
 ///
 /// # Errors
-/// [`ExportError`] says why it cannot be written.
+/// [`ExportError`] gives the reason.
 pub fn export(notebook: &Notebook, format: Format, max_bytes: usize) -> Result<String, ExportError> {
     match format {
         Format::Json => quire::export_within(notebook, max_bytes),
@@ -89,6 +89,6 @@ fn recognise(bytes: &[u8]) -> Format {
         fields::lenient_object(text, found).map_err(|error| problem::Problem::no_object(&error))?;
         Ok(found.iter().any(|(name, _)| name == "nbformat"))
     });
-    // What cannot be read is told by the reader.
+    // The reader reports a file that cannot be read.
     if matches!(has_nbformat, Ok((true, _))) { Format::Ipynb } else { Format::Json }
 }

@@ -1,8 +1,8 @@
-//! Where in a file something is wrong.
+//! Positions in a file.
 
 use std::fmt;
 
-/// A place in a text, as people find it: line and column count characters from 1, the offset counts bytes from 0.
+/// A position in a text: line and column count characters from 1, the offset counts bytes from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     line: usize,
@@ -11,7 +11,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The place at this offset of a text, before which the file has so many more bytes: a byte-order mark.
+    /// Returns the position at this offset of a text. `bytes_before` are the bytes of a byte-order mark before the text.
     pub(crate) fn at(text: &str, offset: usize, bytes_before: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,4 +1,4 @@
-//! What can be wrong with a file, and where.
+//! Problems of a file, and their places.
 
 use quire_domain::{NotebookId, UserId};
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use crate::python;
 /// The byte-order mark that some editors put before a text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// A file that is no notebook, and as much as could be told of whose it is.
+/// The problem of a file that is no notebook, with its id and owner if they could be read.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct ParseError {
@@ -22,12 +22,12 @@ pub struct ParseError {
     pub kind: ParseErrorKind,
     /// Description of the error and its place, without content.
     pub reason: String,
-    /// At which byte of the file; absent when it was not read.
+    /// Byte offset of the problem in the file; absent when the file was not read.
     pub offset: Option<usize>,
 }
 
 impl ParseError {
-    /// Something is beyond a limit, wherever it stands.
+    /// Makes the error of a limit that is exceeded in no certain place.
     pub(crate) fn of_limit(reason: String) -> Self {
         Self { id: None, owner: None, kind: ParseErrorKind::Limit, reason, offset: None }
     }
@@ -44,7 +44,7 @@ pub enum ParseErrorKind {
     Limit,
 }
 
-/// Description of the error, without content.
+/// A problem in the text of a file, described without content.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) reason: String,
@@ -54,56 +54,56 @@ pub(crate) struct Problem {
 
 #[derive(Debug)]
 enum Place {
-    /// The wrong text in memory: a part of the file's text.
+    /// The address in memory of a part of the file's text.
     Address(usize),
     LineAndColumn(usize, usize),
 }
 
 impl Problem {
-    /// Something wrong with this value.
+    /// Makes the problem of this value.
     pub(crate) fn at(value: &RawValue, reason: impl Into<String>) -> Self {
         Self::behind(value, 0, reason)
     }
 
-    /// Something wrong so many bytes behind the value's beginning.
+    /// Makes a problem this many bytes after the value's beginning.
     pub(crate) fn behind(value: &RawValue, bytes: usize, reason: impl Into<String>) -> Self {
         let address = value.get().as_ptr().addr() + bytes;
         Self { reason: reason.into(), place: Place::Address(address), kind: ParseErrorKind::Shape }
     }
 
-    /// Something with this value is beyond a limit.
+    /// Makes the problem of a value that exceeds a limit.
     #[expect(clippy::needless_pass_by_value, reason = "errors come by value from `map_err`")]
     pub(crate) fn beyond(value: &RawValue, limit: impl ToString) -> Self {
         Self { kind: ParseErrorKind::Limit, ..Self::at(value, limit.to_string()) }
     }
 
-    /// Something wrong with the whole.
+    /// Makes a problem of the whole file.
     pub(crate) fn whole(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), place: Place::LineAndColumn(1, 1), kind: ParseErrorKind::Shape }
     }
 
-    /// Something about the whole is beyond a limit.
+    /// Makes the problem of a file that exceeds a limit.
     pub(crate) fn whole_beyond(limit: &impl ToString) -> Self {
         Self { kind: ParseErrorKind::Limit, ..Self::whole(limit.to_string()) }
     }
 
-    /// The same, where what is wrong was made from this value.
+    /// Moves the problem to this value, from which the wrong text was made.
     pub(crate) fn moved_to(self, value: &RawValue) -> Self {
         Self { place: Place::Address(value.get().as_ptr().addr()), ..self }
     }
 
-    /// The same in a cell, by its number from 1.
+    /// Adds the number of the cell, from 1.
     pub(crate) fn in_cell(self, number: usize) -> Self {
         Self { reason: format!("cell {number}: {}", self.reason), ..self }
     }
 
-    /// The text is not an object.
+    /// Makes the problem of a text that is not an object.
     pub(crate) fn no_object(error: &serde_json::Error) -> Self {
-        // The only thing asked for is an object.
+        // An object is the only type that the parser was asked for.
         if error.is_data() { Self::whole("not an object") } else { Self::syntax(error) }
     }
 
-    /// The file is not JSON. The parser's messages about syntax name no content.
+    /// Makes the problem of a file that is not JSON. The parser's messages about syntax contain no content.
     fn syntax(error: &serde_json::Error) -> Self {
         let message = error.to_string();
         let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
@@ -123,8 +123,8 @@ impl Problem {
     }
 }
 
-/// Reads a file's bytes, whose text `parse` takes apart: into the first the fields of the object that it is, and then those
-/// into what is wanted. Gives too whether there were words in the text that are not JSON and were read as null.
+/// Reads a file with `parse`, which puts the fields of its object into the list, and then makes the result of them. Returns also
+/// whether the text held `NaN` or `Infinity`, which are not JSON and were read as null.
 pub(crate) fn read_text<T>(
     bytes: &[u8],
     parse: impl for<'a> Fn(&'a str, &mut Fields<'a>) -> Result<T, Problem>,
@@ -135,7 +135,7 @@ pub(crate) fn read_text<T>(
         let reason = format!("byte {offset} is not UTF-8");
         ParseError { id: None, owner: None, kind: ParseErrorKind::Syntax, reason, offset: Some(offset) }
     })?;
-    let damage = |found: &Fields<'_>, offset, problem: &Problem| {
+    let error = |found: &Fields<'_>, offset, problem: &Problem| {
         let position = Position::at(text, offset, mark);
         let value = |name: &str| {
             let (_, value) = found.iter().find(|(key, _)| key == name)?;
@@ -154,14 +154,14 @@ pub(crate) fn read_text<T>(
         Ok(parsed) => return Ok((parsed, false)),
         Err(problem) => problem,
     };
-    // Only now, since hardly any file has them.
+    // Only now, because few files have such words.
     if first.kind == ParseErrorKind::Syntax
         && let Some((fixed, shifts)) = python::without_nan(text)
     {
         let mut found = Fields::new();
         return parse(&fixed, &mut found)
             .map(|parsed| (parsed, true))
-            .map_err(|problem| damage(&found, shifts.original(problem.offset_in(&fixed)), &problem));
+            .map_err(|problem| error(&found, shifts.original(problem.offset_in(&fixed)), &problem));
     }
-    Err(damage(&found, first.offset_in(text), &first))
+    Err(error(&found, first.offset_in(text), &first))
 }

@@ -1,7 +1,9 @@
 //! Python's `json` writes `NaN`, `Infinity` and `-Infinity`, which are not JSON, and reads them again.
 
-/// The text with `null` in place of each of those words outside strings; `None` when there are none. The second part
-/// says at which offset of the new text how many bytes of the old one are missing, or too many, from there on.
+use crate::fields::string_length;
+
+/// Replaces each of those words outside strings by `null`; returns `None` when there are none. The second part converts offsets
+/// of the new text to offsets of the old one.
 pub(crate) fn without_nan(text: &str) -> Option<(String, Shifts)> {
     let mut fixed = String::new();
     let mut shifts = Shifts::default();
@@ -10,7 +12,7 @@ pub(crate) fn without_nan(text: &str) -> Option<(String, Shifts)> {
     let bytes = text.as_bytes();
     while let Some(&byte) = bytes.get(at) {
         match byte {
-            b'"' => at = end_of_string(bytes, at),
+            b'"' => at += string_length(text.get(at..)?),
             b'N' | b'I' | b'-' => {
                 let rest = text.get(at..).unwrap_or_default();
                 let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| rest.starts_with(word));
@@ -34,20 +36,7 @@ pub(crate) fn without_nan(text: &str) -> Option<(String, Shifts)> {
     Some((fixed, shifts))
 }
 
-/// The offset behind the string that begins at `start`.
-fn end_of_string(bytes: &[u8], start: usize) -> usize {
-    let mut at = start + 1;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
-        }
-    }
-    at
-}
-
-/// From offsets in the fixed text to offsets in the text as it is in the file.
+/// A conversion of offsets in the replaced text to offsets in the file.
 #[derive(Debug, Default)]
 pub(crate) struct Shifts(Vec<(usize, usize)>);
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Command, EditCommand, EditRequest};
 use crate::conflict::Expected;
 use crate::context::ServiceContext;
-use crate::duplicate::{Duplicated, copy_of, name_of_copy};
+use crate::duplicate::{Duplicated, name_of_copy};
 use crate::provision::notebook_of;
 use crate::published::Published;
 use crate::quota::{makes_room, of_edit, of_notebook};
@@ -94,20 +94,11 @@ impl NotebookService {
     }
 
     fn copy(&self, original: &Published, taken: &HashSet<Arc<str>>) -> Result<(Notebook, Duplicated), ServiceError> {
-        let (original, sources) = (&original.notebook, &self.shared.sources);
+        let original = &original.notebook;
         let shown = original.name.as_deref().unwrap_or(original.id.as_str());
         let name = name_of_copy(shown, |name| taken.contains(name));
-        let id = sources.notebook_id()?;
-        let mut copy = copy_of(original, (id.clone(), sources.life()), Arc::clone(&name), sources.now());
-        let has_connection = match self.shared.sealing.open(original) {
-            Ok(Some(opened)) => {
-                copy.connection = self.shared.sealing.keep(&copy, &opened)?;
-                true
-            }
-            Ok(None) => true,
-            // The code is worth a copy all the same.
-            Err(_cannot_open) => false,
-        };
+        let id = self.shared.sources.notebook_id()?;
+        let (copy, has_connection) = self.shared.copy(original, id.clone(), Arc::clone(&name))?;
         Ok((copy, Duplicated { id, name, has_connection }))
     }
 

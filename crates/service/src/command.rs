@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{CellId, Edit, NotebookId, Timestamp};
-use quire_storage::{IdempotencyRecord, StoreError};
+use quire_storage::{IdempotencyRecord, StoreError, StoredVersion};
 use tokio::sync::oneshot;
 
 use crate::conflict::Expected;
@@ -20,8 +20,9 @@ pub(crate) enum Command {
     Delete(DeleteCommand),
     /// Tell watchers something of a run that goes on.
     Tell { update: Arc<RunUpdate>, reply: oneshot::Sender<Result<Seq, ServiceError>> },
-    /// Look for a hint that others changed the notebook, then answer whoever waits for that.
-    Refresh { reply: Option<oneshot::Sender<()>> },
+    /// Read what is stored if there is a hint that others changed the notebook, or if this version is not known yet; then
+    /// answer whoever waits for that.
+    Refresh { newer: Option<StoredVersion>, reply: Option<oneshot::Sender<()>> },
     /// Begin a subscription, or go on after the last event seen.
     Subscribe { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Subscription>, ServiceError>> },
     /// End to make room, unless the notebook is watched and that counts.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::analyser::Analyser;
 use crate::connection::Sealing;
 use crate::event::Seq;
+use crate::lookups::Lookups;
 use crate::memory::Memory;
 use crate::quota::Quotas;
 use crate::registry::Registry;
@@ -27,6 +28,7 @@ pub(crate) struct ServiceContext {
     pub(crate) analyser: Analyser,
     pub(crate) sealing: Sealing,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) lookups: Lookups,
     /// The runtime of writer tasks: not that of the caller who asked first, which may end before the service.
     pub(crate) runtime: Handle,
 }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Cell, Life, Notebook, NotebookId, Revision, Timestamp, limits};
+use quire_domain::{Cell, Notebook, NotebookId, Revision, limits};
 use serde::{Deserialize, Serialize};
+
+use crate::ServiceError;
+use crate::context::ServiceContext;
 
 /// The answer to a request for a copy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,14 +20,27 @@ pub struct Duplicated {
     pub has_connection: bool,
 }
 
-/// A copy of everything but the connection string, as new: its revisions begin anew.
-pub(crate) fn copy_of(original: &Notebook, (id, life): (NotebookId, Life), name: Arc<str>, at: Timestamp) -> Notebook {
-    let cells = original.cells.iter().map(|cell| Cell { revision: Revision(0), ..Cell::clone(cell) });
-    Notebook {
-        name: Some(name),
-        extra: original.extra.clone(),
-        cells: cells.collect(),
-        ..Notebook::new(id, life, original.owner.clone(), at)
+impl ServiceContext {
+    /// Copies a notebook as a new one, whose revisions begin anew. The connection string is sealed for the copy; a string that
+    /// cannot be opened is left out, and `false` returned beside the copy, since the code is worth a copy all the same.
+    pub(crate) fn copy(
+        &self,
+        original: &Notebook,
+        id: NotebookId,
+        name: Arc<str>,
+    ) -> Result<(Notebook, bool), ServiceError> {
+        let cells = original.cells.iter().map(|cell| Cell { revision: Revision(0), ..Cell::clone(cell) });
+        let mut copy = Notebook {
+            name: Some(name),
+            extra: original.extra.clone(),
+            cells: cells.collect(),
+            ..Notebook::new(id, self.sources.life(), original.owner.clone(), self.sources.now())
+        };
+        let Ok(opened) = self.sealing.open(original) else { return Ok((copy, false)) };
+        if let Some(connection) = opened {
+            copy.connection = self.sealing.keep(&copy, &connection)?;
+        }
+        Ok((copy, true))
     }
 }
 

@@ -160,26 +160,18 @@ impl From<StoreError> for ServiceError {
     }
 }
 
-/// The same refusal again, for every edit of a group that failed as a whole.
-pub(crate) fn repeat(error: &StoreError) -> ServiceError {
+/// The same failure again, without its causes, for each request that shared a call to the store.
+pub(crate) fn repeat(error: &StoreError) -> StoreError {
     match error {
-        StoreError::NotFound { id } => ServiceError::UnknownNotebook(id.to_string()),
-        StoreError::Damaged { id, reason } => {
-            ServiceError::Store(StoreError::Damaged { id: id.clone(), reason: reason.clone() })
-        }
-        StoreError::Full { id, reason } => {
-            ServiceError::Store(StoreError::Full { id: id.clone(), reason: reason.clone() })
-        }
-        StoreError::OutcomeUnknown { id } => ServiceError::Store(StoreError::OutcomeUnknown { id: id.clone() }),
-        StoreError::Overloaded { reason, .. } => {
-            ServiceError::Store(StoreError::Overloaded { reason: reason.clone(), source: None })
-        }
-        StoreError::Unavailable { reason, .. } => {
-            ServiceError::Store(StoreError::Unavailable { reason: reason.clone(), source: None })
-        }
+        StoreError::NotFound { id } => StoreError::NotFound { id: id.clone() },
+        StoreError::Damaged { id, reason } => StoreError::Damaged { id: id.clone(), reason: reason.clone() },
+        StoreError::Full { id, reason } => StoreError::Full { id: id.clone(), reason: reason.clone() },
+        StoreError::OutcomeUnknown { id } => StoreError::OutcomeUnknown { id: id.clone() },
+        StoreError::Overloaded { reason, .. } => StoreError::Overloaded { reason: reason.clone(), source: None },
+        StoreError::Unavailable { reason, .. } => StoreError::Unavailable { reason: reason.clone(), source: None },
         other => {
-            let action = "save an edit together with others".to_owned();
-            ServiceError::Store(StoreError::Backend { action, source: other.to_string().into() })
+            let action = "serve requests together".to_owned();
+            StoreError::Backend { action, source: other.to_string().into() }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use quire_domain::limits::{self, Invalid};
-use quire_domain::{CellId, CellStatus, Change, Notebook, Output};
+use quire_domain::{CellId, CellStatus, Change, Notebook, NotebookId, Output};
 use uuid::Uuid;
 
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
@@ -61,6 +61,9 @@ pub enum EventKind {
     /// A run told something. It is not stored, and no change of the notebook: a watcher that is far behind, or comes later,
     /// may not hear of it, and what the run leaves comes whole with the change that stores it.
     Transient(Arc<RunUpdate>),
+    /// The database has lost history: the state that watchers have seen last is kept as this notebook, and the change to the
+    /// earlier state follows.
+    Recovered(NotebookId),
     /// It was deleted; nothing follows.
     Deleted,
     /// Events were lost on the way to this watcher: it must read the notebook again.

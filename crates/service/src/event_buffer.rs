@@ -113,7 +113,7 @@ fn weight(event: &Event) -> usize {
     match &event.kind {
         EventKind::Changed(change) => weight_of(change) + indexed(change, event.notebook.cycles.len()),
         EventKind::Transient(update) => EVENT_BYTES + update.bytes(),
-        EventKind::Deleted | EventKind::Resync => EVENT_BYTES,
+        EventKind::Recovered(_) | EventKind::Deleted | EventKind::Resync => EVENT_BYTES,
     }
 }
 

@@ -176,7 +176,7 @@ impl NotebookService {
             StoreError::Backend { action: "read the outcome of a request".to_owned(), source: Box::new(error) }
         })?;
         // It may have been changed at another server: whoever has the answer must find the change here too.
-        self.shared.registry.catch_up(&notebook).await;
+        self.shared.registry.catch_up(&notebook, None).await;
         Ok(Some(IdempotentOutcome { outcome, is_replay: true }))
     }
 

@@ -1,27 +1,84 @@
 //! Reading and watching a notebook.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use quire_domain::{CannotOpen, ConnectionString, Graph, NotebookId, UserId};
+use quire_domain::{CannotOpen, ConnectionString, Graph, Notebook, NotebookId, UserId};
+use quire_storage::{StoreError, StoredVersion};
 
 use crate::command::Command;
 use crate::event::Seq;
+use crate::lookups::Freshness;
 use crate::pin::PinnedMemory;
 use crate::published::{AccountedGraph, Published};
 use crate::registry::Handle;
 use crate::subscription::Subscription;
 use crate::work::Kind;
+use crate::writer::ROUNDS;
 use crate::{NotebookService, ServiceError};
 
+/// A notebook as it is shown to a reader.
+#[derive(Clone, Debug)]
+pub struct NotebookView {
+    /// Its state.
+    pub published: Arc<Published>,
+    /// `true` when the store is away, so that another server may have changed the notebook since.
+    pub is_stale: bool,
+}
+
+impl Deref for NotebookView {
+    type Target = Arc<Published>;
+
+    fn deref(&self) -> &Arc<Published> {
+        &self.published
+    }
+}
+
 impl NotebookService {
-    /// The notebook as it is now.
+    /// Returns the notebook as it is now: all that any server has acknowledged before this call, unless the store is away.
     ///
     /// # Errors
     /// When there is none, it is somebody else's, or the store fails.
-    pub async fn get(&self, user: &UserId, id: &NotebookId) -> Result<Arc<Published>, ServiceError> {
+    pub async fn get(&self, user: &UserId, id: &NotebookId) -> Result<NotebookView, ServiceError> {
         let handle = self.open_or_provision(user, id).await?;
-        let published = Arc::clone(&handle.published.borrow());
-        Ok(published)
+        Ok(self.fresh(user, id, handle).await?.1)
+    }
+
+    /// Makes a writer task read what other servers have stored before this call; returns the writer task that has the notebook
+    /// then, with what it has published.
+    async fn fresh(
+        &self,
+        user: &UserId,
+        id: &NotebookId,
+        mut handle: Handle,
+    ) -> Result<(Handle, NotebookView), ServiceError> {
+        for _ in 0..ROUNDS {
+            let known = handle.published();
+            let looked_up = if self.shared.store.is_shared() { Some(self.shared.look_up(id).await) } else { None };
+            let now = handle.published();
+            let freshness = match looked_up {
+                None => Freshness::Current,
+                Some(Ok(stored)) => Freshness::of(stored.as_ref(), &known, &now),
+                Some(Err(StoreError::Unavailable { .. })) => {
+                    return Ok((handle, NotebookView { published: now, is_stale: true }));
+                }
+                Some(Err(error)) => return Err(error.into()),
+            };
+            let newer = match freshness {
+                Freshness::Current => return Ok((handle, NotebookView { published: now, is_stale: false })),
+                Freshness::Newer(stored) => Some(stored),
+                Freshness::Lost => None,
+            };
+            self.shared.registry.catch_up(id, newer.clone()).await;
+            let now = handle.published();
+            // What was stored when the look-up ended is fresh enough, however fast others go on.
+            let has_it = |stored: StoredVersion| now.notebook.life == stored.life && now.version >= stored.version;
+            if !handle.commands.is_closed() && newer.is_some_and(has_it) {
+                return Ok((handle, NotebookView { published: now, is_stale: false }));
+            }
+            handle = self.open(user, id).await?;
+        }
+        Err(ServiceError::Contended(id.clone()))
     }
 
     /// The notebook as it is now, and its dependency graph, which is built once for each published state.
@@ -32,28 +89,28 @@ impl NotebookService {
         &self,
         user: &UserId,
         id: &NotebookId,
-    ) -> Result<(Arc<Published>, Arc<AccountedGraph>), ServiceError> {
-        let published = self.get(user, id).await?;
+    ) -> Result<(NotebookView, Arc<AccountedGraph>), ServiceError> {
+        let view = self.get(user, id).await?;
         // Built from what is published: the writer has a graph too, but it belongs to edits not yet durable as well, and
         // whoever only looks must not hold the writer up.
-        let graph = published.graph(&self.shared).await?;
-        Ok((published, graph))
+        let graph = view.published.graph(&self.shared).await?;
+        Ok((view, graph))
     }
 
-    /// Calls `answer` with the notebook and its graph, on a thread for blocking work: graphs can be large.
+    /// Calls `answer` with a notebook and its graph, on a thread for blocking work: graphs can be large.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// As [`Self::graph`].
     pub async fn with_graph<T: Send + 'static>(
         &self,
-        user: &UserId,
-        id: &NotebookId,
-        answer: impl FnOnce(&Published, &Graph) -> T + Send + 'static,
+        view: NotebookView,
+        answer: impl FnOnce(&NotebookView, &Graph) -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let (published, graph) = self.graph(user, id).await?;
-        let permit = self.shared.limits.lanes.of(Kind::Graph).enter(user, published.analysis_cost()).await?;
+        let graph = view.published.graph(&self.shared).await?;
+        let Notebook { id, owner, .. } = &view.notebook;
+        let permit = self.shared.limits.lanes.of(Kind::Graph).enter(owner, view.analysis_cost()).await?;
         let label = id.clone();
-        let answer = move || answer(&published, &graph);
+        let answer = move || answer(&view, &graph);
         Ok(permit.run_blocking(move || format!("write the graph of notebook {label}"), answer).await?)
     }
 
@@ -99,7 +156,8 @@ impl NotebookService {
         id: &NotebookId,
         last: Option<Seq>,
     ) -> Result<Subscription, ServiceError> {
-        let mut handle = self.open_or_provision(user, id).await?;
+        let handle = self.open_or_provision(user, id).await?;
+        let (mut handle, _) = self.fresh(user, id, handle).await?;
         loop {
             let subscribe = |reply| Command::Subscribe { last, reply };
             if let Some(subscription) = self.ask(handle, (user, id), subscribe).await? {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_domain::{NotebookId, UserId};
+use quire_storage::StoredVersion;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OnceCell, mpsc, oneshot, watch};
 
@@ -29,9 +30,19 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
+    /// The state that the writer has published last.
+    pub(crate) fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published.borrow())
+    }
+
     /// Waits until the writer has ended; the registry no longer has it then.
     pub(crate) async fn ended(mut self) {
         while self.published.changed().await.is_ok() {}
+    }
+
+    /// Has the writer read what is stored if it does not know this version; with a full queue, the next look-up tells it.
+    pub(crate) fn refresh(&self, newer: StoredVersion) {
+        let _ = self.commands.try_send(Command::Refresh { newer: Some(newer), reply: None });
     }
 
     fn is_watched(&self) -> bool {
@@ -196,21 +207,31 @@ impl Registry {
             // hints when it begins.
             slot.hinted.store(true, Ordering::SeqCst);
             if let Some(handle) = slot.handle.get() {
-                let _ = handle.commands.try_send(Command::Refresh { reply: None }); // with a full queue it is awake
+                let _ = handle.commands.try_send(Command::Refresh { newer: None, reply: None }); // with a full queue it is awake
             }
         }
     }
 
-    /// As [`Self::hint`]; waits until the writer, if there is one, has looked.
-    pub(crate) async fn catch_up(&self, id: &NotebookId) {
-        self.hint(Some(id));
+    /// As [`Self::hint`], unless a version is given, which the writer may know by now; waits until the writer, if there is one,
+    /// has looked.
+    pub(crate) async fn catch_up(&self, id: &NotebookId, newer: Option<StoredVersion>) {
+        if newer.is_none() {
+            self.hint(Some(id));
+        }
         let handle = self.lock().by_id.get(id).and_then(|slot| slot.handle.get().cloned());
         let Some(handle) = handle else { return };
         let (reply, has_looked) = oneshot::channel();
         // A writer that has ended needs not look any more.
-        if handle.commands.send(Command::Refresh { reply: Some(reply) }).await.is_ok() {
+        if handle.commands.send(Command::Refresh { newer, reply: Some(reply) }).await.is_ok() {
             let _ = has_looked.await;
         }
+    }
+
+    /// The active notebooks that are watched.
+    pub(crate) fn watched(&self) -> Vec<(NotebookId, Handle)> {
+        let slots = self.lock();
+        let active = slots.by_id.iter().filter_map(|(id, slot)| Some((id, slot.handle.get()?)));
+        active.filter(|(_, handle)| handle.is_watched()).map(|(id, handle)| (id.clone(), handle.clone())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {

@@ -13,7 +13,9 @@ use crate::analyser::Analyser;
 use crate::command::Command;
 use crate::connection::Sealing;
 use crate::context::{Limits, ServiceContext, Sources};
+use crate::following::follow_others;
 use crate::idempotency::IdempotencyState;
+use crate::lookups::Lookups;
 use crate::memory::Memory;
 use crate::probe::Probe;
 use crate::quota::Quotas;
@@ -73,9 +75,13 @@ impl NotebookService {
             },
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             registry: Arc::default(),
+            lookups: Lookups::default(),
             runtime,
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
+        if shared.store.is_shared() {
+            tokio::spawn(follow_others(Arc::downgrade(&shared)));
+        }
         Ok(Self {
             shared,
             idempotency: Arc::default(),

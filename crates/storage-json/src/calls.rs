@@ -1,4 +1,4 @@
-//! The calls under way, so that dropping the store can wait for them.
+//! The calls in flight, which dropping the store waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::engine::Engine;
 
-/// The calls under way.
+/// The calls in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     in_flight: Mutex<InFlight>,
@@ -21,15 +21,15 @@ struct InFlight {
     is_closed: bool,
 }
 
-/// One call under way.
+/// A call in flight.
 pub(crate) struct Call {
     engine: Option<Arc<Engine>>,
     calls: Arc<Calls>,
 }
 
 impl Calls {
-    /// Maximum time that closing waits for a disk that may never answer.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    /// Maximum time that closing waits for a disk that may never respond.
+    const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Begins a call with the engine that `engine` returns. After [`Self::close`], a call has none.
     pub(crate) fn begin(self: &Arc<Self>, engine: impl FnOnce() -> Option<Arc<Engine>>) -> Call {
@@ -47,11 +47,11 @@ impl Calls {
         call
     }
 
-    /// Lets no other call have an engine, and waits for the calls under way.
+    /// Gives no further call an engine, and waits for the calls in flight.
     pub(crate) fn close(&self) {
         let mut in_flight = self.in_flight.lock();
         in_flight.is_closed = true;
-        let _ = self.ended.wait_while_for(&mut in_flight, |in_flight| in_flight.count > 0, Self::PATIENCE);
+        let _ = self.ended.wait_while_for(&mut in_flight, |in_flight| in_flight.count > 0, Self::CLOSE_TIMEOUT);
     }
 }
 

@@ -1,11 +1,11 @@
-//! What tells two contents of a file apart.
+//! Digests of files.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of a file's bytes, or of what else there is to tell apart.
+/// SHA-256 of a file's content or of another text.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Digest(pub(crate) [u8; 32]);
@@ -15,7 +15,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Half of its digits: enough to tell contents apart, short enough for a file name.
+    /// Returns half of the digits: enough to distinguish contents, short enough for a file name.
     pub(crate) fn short(&self) -> String {
         hex::encode(self.0.get(..16).unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! What can go wrong, and what of it a caller of the store trait is told.
+//! The store's own errors, and their conversion to those of the store trait.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use quire_files::quire::UnwritableField;
 use quire_storage::StoreError;
 use rustix::io::Errno;
 
-/// Why a directory of notebooks cannot be opened.
+/// The reason why a directory of notebooks cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another server, or another store of this process, has it.
+    /// Another server, or another store of this process, has the directory.
     #[error("the directory {} is in use by another Quire server{}", dir.display(), process(*pid))]
     InUse {
         /// The directory.
@@ -27,7 +27,7 @@ pub enum OpenError {
         dir: PathBuf,
         /// The refused action, as a verb phrase.
         action: &'static str,
-        /// How.
+        /// The file system's error.
         #[source]
         source: io::Error,
     },
@@ -37,7 +37,7 @@ fn process(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
-/// A call's failure, before it is known which notebook it was for.
+/// The failure of a call, without the notebook that it was for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("there is no such notebook")]
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     Exists,
     #[error("the notebook is no longer at revision {0}")]
     Mismatch(Revision),
-    #[error("the same request was answered before")]
+    #[error("an idempotency record with the same key exists")]
     AlreadyRecorded,
     #[error("the file is damaged: {0}")]
     Damaged(String),
@@ -75,7 +75,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// For the caller: which notebook it was, and what was being done to it, as a verb.
+    /// Converts the error, with the notebook that it was for and the attempted action as a verb.
     pub(crate) fn of(self, id: &NotebookId, verb: &str) -> StoreError {
         let id = id.clone();
         match self {
@@ -106,12 +106,12 @@ impl Error {
         }
     }
 
-    /// Returns the error of a call that was about idempotency records, not about a notebook.
+    /// Converts the error of a call about idempotency records.
     pub(crate) fn of_records(self) -> StoreError {
         match self {
             Self::AlreadyRecorded => StoreError::AlreadyRecorded,
             Self::DurabilityUnknown(_) => StoreError::Unavailable {
-                reason: "whether the recorded change survives a loss of power is not known".into(),
+                reason: "it is not known whether the recorded change survives a loss of power".into(),
                 source: Some(Box::new(self)),
             },
             other => StoreError::Unavailable {
@@ -123,7 +123,7 @@ impl Error {
 }
 
 impl Error {
-    /// For a caller who changed nothing, so that there is no outcome to be unsure of.
+    /// Converts the error of a call that changes nothing, so that its outcome cannot be unknown.
     pub(crate) fn of_read(self, id: &NotebookId) -> StoreError {
         match self {
             Self::DurabilityUnknown(_) | Self::CutOff => {

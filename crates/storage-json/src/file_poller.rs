@@ -1,4 +1,4 @@
-//! The thread that looks for changes from outside.
+//! The thread that polls the directory for changes from outside.
 
 use std::io;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 
-/// Looking takes at most one part in so many of the time.
-const RARITY: u32 = 20;
+/// Minimum pause between scans, as a multiple of the time that the last scan took.
+const MIN_PAUSE_FACTOR: u32 = 20;
 
-/// A running watch; ends when it is dropped.
+/// The polling thread. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct FilePoller {
     stop: Option<Sender<()>>,
@@ -24,15 +24,15 @@ impl FilePoller {
         let thread = thread::Builder::new().name("quire-files".into()).spawn(move || {
             let mut pause = every;
             let mut failing = false;
-            // The other end is dropped when the watch is.
+            // The sender is dropped with the poller.
             while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                 let start = Instant::now();
                 let restored = engine.check_root().and_then(|()| engine.restore_directories());
                 let done = restored.and_then(|()| Ok(engine.scan()?));
-                pause = every.max(start.elapsed() * RARITY);
+                pause = every.max(start.elapsed() * MIN_PAUSE_FACTOR);
                 if let (Err(error), false) = (&done, failing) {
                     let error = error as &dyn std::error::Error;
-                    tracing::warn!(error, "cannot look at the notebooks' directory for changes");
+                    tracing::warn!(error, "cannot scan the notebooks' directory for changes");
                 }
                 failing = done.is_err();
             }

@@ -1,4 +1,4 @@
-//! Asking the disk how it is, on a thread of its own: the runtime's threads for blocking work may all wait for the disk.
+//! Health checks of the disk, on a thread of their own: the runtime's threads for blocking work may all wait for the disk.
 
 use std::io;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use tokio::sync::watch;
 use crate::calls::Calls;
 use crate::engine::Engine;
 
-/// The thread that asks. It ends when this is dropped.
+/// The thread that checks. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct HealthCheck {
-    /// Asks for another check after the one under way; one request stands for all who wait.
+    /// Requests another check after the one in flight; one request serves all callers that wait.
     requests: SyncSender<()>,
     /// Number of checks that have begun.
     begun: Arc<AtomicU64>,
-    /// The last check that has ended, by number, and what it found.
+    /// The number and the result of the last check that has ended.
     found: watch::Receiver<(u64, Health)>,
 }
 
@@ -45,7 +45,7 @@ impl HealthCheck {
     /// Waits for a check that begins after now.
     pub(crate) async fn ask(&self) -> Health {
         let before = self.begun.load(Ordering::SeqCst);
-        // A request that is waiting already will do.
+        // A request that waits already serves this caller too.
         let _ = self.requests.try_send(());
         let mut found = self.found.clone();
         let found = found.wait_for(|(number, _)| *number > before).await;

@@ -3,11 +3,11 @@
 //! In the directory:
 //!
 //! - `<id>.json`, or `=<sha256 of the id>.json`: the notebooks, in the format of older servers. The `id` inside counts,
-//!   not the name. Sub-directories, hidden files and whatever does not end in `.json` are left alone.
+//!   not the name. Sub-directories, hidden files and names that do not end in `.json` are ignored.
 //! - `.quire/lock`: held by the store that serves the directory.
-//! - `.quire/index.jsonl`: what is known of the files, so that starting does not read them all; may be lost.
+//! - `.quire/index.jsonl`: the index of the files, so that starting does not read them all; may be lost.
 //! - `.quire/outputs/`: results of runs; losing them loses no code.
-//! - `.quire/answers.log`: what was answered to requests that may come again; losing it loses no code.
+//! - `.quire/answers.log`: idempotency records; losing it loses no code.
 //! - `.quire/tmp/`: files being written.
 
 mod calls;
@@ -30,6 +30,6 @@ pub use names::file_stems;
 pub use reader::{FileBytes, FileEntry, NotebookDirectory, ReadNotebook, Unread, Unreadable};
 pub use store::{JsonNotebookStore, Options};
 
-/// The largest file that is read or written. A file is held in memory whole; this keeps one that grew by mistake from
-/// taking the server down.
+/// Maximum bytes of a file that is read or written. A file is held in memory whole, so that one that grew by mistake could take
+/// the server down.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 << 30;

@@ -1,4 +1,4 @@
-//! The lock that keeps a second server out of a directory.
+//! The lock that admits one server to a directory.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -20,18 +20,18 @@ pub(crate) struct LockFile {
 }
 
 impl LockFile {
-    /// The file by which it is noticed that it was removed, so that another server could lock one of its own.
+    /// Returns the file's identity, by which its removal is noticed.
     pub(crate) fn known(&self) -> KnownFile {
         KnownFile { name: NAME.into(), inode: self.inode, size: 0 }
     }
 
-    /// Lets go of the lock.
+    /// Releases the lock.
     pub(crate) fn unlock(&self) {
         let _ = self.file.unlock(); // closing does it otherwise
     }
 }
 
-/// Takes the lock, which the returned file holds until it is closed; the operating system lets go of it when the
+/// Takes the lock, which the returned file holds until it is closed; the operating system releases it when the
 /// process dies. The file stays: removing it would let two servers lock two files of one name.
 ///
 /// The directory itself is locked as well, until it is unlocked or closed: the lock file may be removed while it is held,

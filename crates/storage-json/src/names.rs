@@ -1,4 +1,4 @@
-//! From notebook ids to file names. Whatever the id, the name stays inside the directory and is no hidden file.
+//! File names of notebook ids. For any id, the name stays inside the directory and is not hidden.
 
 use quire_domain::{NotebookId, UserId};
 use sha2::{Digest as _, Sha256};
@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 /// Suffix of the names of notebook files.
 pub(crate) const SUFFIX: &str = ".json";
 
-/// The names, without ending, under which a file of this notebook is looked for and made, in this order: the id, if it is
-/// one that may stand in a file name as it is; and `=` with the id's SHA-256, for all other ids, and where the first name is
+/// Returns the names, without ending, under which a file of this notebook is looked for and made, in this order: the id, if it
+/// may stand in a file name as it is; and `=` with the id's SHA-256, for all other ids, and where the first name is
 /// taken. No id that may stand in a file name begins with `=`.
 pub fn file_stems(id: &NotebookId) -> impl Iterator<Item = String> {
     let plain = is_plain(id).then(|| id.as_str().to_owned());
@@ -20,12 +20,12 @@ fn is_plain(id: &NotebookId) -> bool {
     word(*first) && rest.len() < 200 && rest.iter().all(|&c| word(c) || c == b'.')
 }
 
-/// `<id>.json`, when the id is one that may stand in a file name as it is.
+/// Returns `<id>.json`, if the id may stand in a file name as it is.
 pub(crate) fn plain(id: &NotebookId) -> Option<String> {
     is_plain(id).then(|| format!("{id}{SUFFIX}"))
 }
 
-/// The names under which a file of this notebook is looked for and made, in this order.
+/// Returns the names under which a file of this notebook is looked for and made, in this order.
 pub(crate) fn candidates(id: &NotebookId) -> impl Iterator<Item = String> {
     file_stems(id).map(|stem| format!("{stem}{SUFFIX}"))
 }
@@ -40,19 +40,19 @@ pub(crate) fn has_ending(name: &str, ending: &str) -> bool {
     !name.starts_with('.') && name.len() > ending.len() && name.ends_with(ending)
 }
 
-/// The name without its ending.
+/// Returns the name without its ending.
 pub(crate) fn stem(name: &str) -> &str {
     name.strip_suffix(SUFFIX).unwrap_or(name)
 }
 
-/// The id that a file of this name has when nothing in it tells.
+/// Returns the id of a file of this name whose content holds none.
 pub(crate) fn id_of(name: &str) -> Option<NotebookId> {
     let id = NotebookId::new(stem(name)).ok()?;
     (plain(&id).as_deref() == Some(name)).then_some(id)
 }
 
-/// The owner that the old server took from the name of a file that does not say: what follows the first `-user_`, with
-/// the `user_` that newer files have.
+/// Returns the owner of a file of this name whose content names none, as the old server did: the text after the first `-user_`,
+/// with the prefix `user_`.
 pub(crate) fn owner_of(name: &str) -> Option<UserId> {
     let (_, rest) = stem(name).split_once("-user_")?;
     if rest.is_empty() {

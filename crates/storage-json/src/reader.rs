@@ -7,15 +7,15 @@ use quire_domain::{Notebook, NotebookId, Timestamp, UserId};
 use quire_files::quire::{self, Defaults};
 
 use crate::disk::{Folder, Meta, ReadFile};
-use crate::engine::{ROUNDS, what_it_is};
+use crate::engine::{ROUNDS, describe_kind};
 use crate::{MAX_FILE_BYTES, OpenError, names, results};
 
 /// Path of the directory of results, relative to the notebooks.
 const OUTPUTS: &str = ".quire/outputs";
 
 /// A directory of notebook files, of older servers or of a [`JsonNotebookStore`](crate::JsonNotebookStore), that is only
-/// read: it is not locked, and nothing in it is written, made or removed. Somebody may be serving or editing it meanwhile;
-/// a file that changes while it is read is read again.
+/// read: it is not locked, and nothing in it is written, made or removed. Other programs may serve or edit it meanwhile: a
+/// file that changes while it is read is read again.
 ///
 /// The calls block.
 #[derive(Clone, Debug)]
@@ -24,23 +24,23 @@ pub struct NotebookDirectory {
     default_owner: UserId,
 }
 
-/// Something in a directory that is, or should be, a notebook.
+/// A directory entry that is, or should be, a notebook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {
     /// Its path below the directory; characters that are not UTF-8 are replaced.
     pub file: String,
-    /// The id that its name says; what is inside counts.
+    /// The id that its name suggests; the id inside the file counts.
     pub id: Option<NotebookId>,
-    /// Why it cannot be read, where its name or kind tells.
+    /// The reason why it cannot be read, if its name or kind tells.
     pub refusal: Option<Unread>,
 }
 
 /// A notebook that was read.
 #[derive(Clone, Debug)]
 pub struct ReadNotebook {
-    /// With the results that are kept beside its file.
+    /// The notebook, with the results beside its file.
     pub notebook: Notebook,
-    /// Set when some of those were left out, because they were cut short or damaged.
+    /// Set when some results were left out, because they were cut short or damaged.
     pub results_incomplete: bool,
 }
 
@@ -49,40 +49,40 @@ pub struct ReadNotebook {
 pub struct FileBytes {
     /// The content.
     pub bytes: Vec<u8>,
-    /// When it was last changed.
+    /// The time of its last change.
     pub modified_at: Timestamp,
 }
 
-/// Why a file gave no notebook, for people: no content, no secret.
+/// The reason why a file gave no notebook, for people. It holds no content and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Unread {
     /// Kind of obstacle.
-    pub what: Unreadable,
-    /// The notebook that it is or seems to be, when that can be told.
+    pub kind: Unreadable,
+    /// The notebook that the file is or seems to be, if that can be determined.
     pub id: Option<NotebookId>,
-    /// What is wrong and where.
+    /// Description of the problem and its place.
     pub reason: String,
-    /// At which byte of the file.
+    /// Byte offset of the problem in the file.
     pub offset: Option<usize>,
 }
 
 /// Obstacle to reading a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// It was read, and is no notebook or goes beyond a limit.
+    /// The content is no notebook or exceeds a limit.
     Content,
-    /// It could not be read, or not in one piece.
+    /// The file could not be read, or kept changing while it was read.
     File,
-    /// It is a directory, or leads to one, which nobody wants read.
+    /// The entry is a directory, or a link to one.
     Directory,
 }
 
-/// Whether a directory entry of this name should be a notebook.
+/// A predicate on the name of a directory entry, true if it should be a notebook.
 type IsNotebook<'a> = &'a dyn Fn(&str) -> bool;
 
 impl NotebookDirectory {
-    /// A directory that is there. `default_owner` owns what does not say whose it is; `None` means the user `system`.
+    /// Opens an existing directory. `default_owner` is the owner of notebooks whose files name none; `None` means the user `system`.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -94,8 +94,8 @@ impl NotebookDirectory {
         Ok(Self { root: root.to_owned(), default_owner })
     }
 
-    /// What should be notebooks, by name; with `recursive` also in the directories below. Hidden files and directories
-    /// and whatever does not end in `.json` are no notebooks. Symbolic links are named and not followed.
+    /// Lists the entries that should be notebooks, sorted by name; with `recursive` also those in directories below. Hidden files
+    /// and directories and names that do not end in `.json` are left out. Symbolic links are listed and not followed.
     ///
     /// # Errors
     /// When the directory itself cannot be read; one below that cannot is an entry.
@@ -103,7 +103,8 @@ impl NotebookDirectory {
         self.entries_named(recursive, &names::is_notebook)
     }
 
-    /// As [`Self::entries`], of files in another format, whose names have this ending in capitals or not; no name says an id.
+    /// Lists the entries as [`Self::entries`] does, for files of another format, whose names have this ending in any case and
+    /// suggest no id.
     ///
     /// # Errors
     /// As [`Self::entries`].
@@ -191,14 +192,14 @@ impl NotebookDirectory {
         })
     }
 
-    /// Makes something of a file's bytes, again if the file was changed meanwhile.
+    /// Calls `make` with a file's bytes, again if the file was changed meanwhile.
     fn read_steadily<T>(
         &self,
         file: &str,
         make: impl Fn(&str, &[u8], &Meta, &Path) -> Result<T, Unread>,
     ) -> Result<T, Unread> {
         let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-        let unread = |what, reason: String| Unread { what, id: names::id_of(name), reason, offset: None };
+        let unread = |kind, reason: String| Unread { kind, id: names::id_of(name), reason, offset: None };
         let path = self.root.join(folder);
         let cannot = |error: io::Error| unread(Unreadable::File, format!("cannot be read: {error}"));
         let folder = Folder::existing(&path).map_err(cannot)?;
@@ -206,7 +207,7 @@ impl NotebookDirectory {
             let (bytes, meta) = match folder.read(name, MAX_FILE_BYTES).map_err(cannot)? {
                 ReadFile::Read(bytes, meta) => (bytes, meta),
                 ReadFile::Missing => return Err(unread(Unreadable::File, "vanished before it was read".to_owned())),
-                ReadFile::NotAFile(meta) => return Err(unread(Unreadable::File, what_it_is(meta.kind).to_owned())),
+                ReadFile::NotAFile(meta) => return Err(unread(Unreadable::File, describe_kind(meta.kind).to_owned())),
                 ReadFile::TooLarge(_) => {
                     return Err(unread(Unreadable::Content, format!("has more than {MAX_FILE_BYTES} bytes")));
                 }
@@ -223,11 +224,11 @@ impl NotebookDirectory {
         let owner = names::owner_of(name).unwrap_or_else(|| self.default_owner.clone());
         let read = quire::read(bytes, &Defaults { id: None, owner, time: meta.fingerprint.modified_at() });
         let mut notebook = read
-            .map_err(|damage| Unread {
-                what: Unreadable::Content,
-                id: damage.id.or_else(|| names::id_of(name)),
-                reason: damage.reason,
-                offset: damage.offset,
+            .map_err(|error| Unread {
+                kind: Unreadable::Content,
+                id: error.id.or_else(|| names::id_of(name)),
+                reason: error.reason,
+                offset: error.offset,
             })?
             .notebook;
         let found = Folder::existing(&folder.join(OUTPUTS))
@@ -240,18 +241,18 @@ impl NotebookDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
                 let reason = format!("its results, which lie beside it, cannot be read: {error}");
-                return Err(Unread { what: Unreadable::File, id: Some(notebook.id), reason, offset: None });
+                return Err(Unread { kind: Unreadable::File, id: Some(notebook.id), reason, offset: None });
             }
         };
         Ok(ReadNotebook { notebook, results_incomplete })
     }
 }
 
-fn refused(file: String, what: Unreadable, reason: &str) -> FileEntry {
-    FileEntry { file, id: None, refusal: Some(Unread { what, id: None, reason: reason.to_owned(), offset: None }) }
+fn refused(file: String, kind: Unreadable, reason: &str) -> FileEntry {
+    FileEntry { file, id: None, refusal: Some(Unread { kind, id: None, reason: reason.to_owned(), offset: None }) }
 }
 
-/// Returns `true` if what was read is the file's content from before the reading until now.
+/// Returns `true` if the file has had the same content since before it was read.
 fn is_unchanged(folder: &Folder, name: &str, bytes: &[u8], before: &Meta) -> io::Result<bool> {
     if !folder.meta(name)?.is_some_and(|now| now.fingerprint == before.fingerprint) {
         return Ok(false);

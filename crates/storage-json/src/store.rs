@@ -1,4 +1,4 @@
-//! The store as callers see it.
+//! The store: the trait's methods, each as a call of the engine on a thread for blocking work.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
 use quire_storage::{
     Commit, Committed, Delete, Health, IdempotencyRecord, IdempotencyRepository, ListFilter, Loaded, NotebookQueries,
     NotebookRepository, Page, PageRequest, RecordLookup, SearchPage, SearchRequest, StoreError, StoreEvent,
-    StoredDigest, StoredVersion, Usage, Version,
+    StoredDigest, StoredVersion, Usage,
 };
 use tokio::sync::broadcast;
 
@@ -26,10 +26,10 @@ const HEALTH_WAITS: Duration = Duration::from_millis(800);
 /// Settings with which a directory is served; the default suits a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Interval at which all files are looked at for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
+    /// Interval at which all files are scanned for changes from outside; `None` means only when [`JsonNotebookStore::scan_now`]
     /// is called. In a directory so large that a scan takes long, it is done less often.
     pub scan_every: Option<Duration>,
-    /// Owner of notebooks whose files do not say; `None` means the user `system`.
+    /// Owner of notebooks whose files name none; `None` means the user `system`.
     pub default_owner: Option<UserId>,
 }
 
@@ -42,14 +42,14 @@ impl Default for Options {
 /// Notebooks as JSON files in a directory: one file each, so that people and other programs can read, copy and edit them.
 ///
 /// One store serves a directory at a time; a second one, in this process or another, is refused. Within it, work on
-/// different notebooks goes on at once, work on one notebook is done one call after the other. Files may be edited,
-/// added and removed by others at any time; what they do is noticed within a second, told to watchers, and never
-/// overwritten unseen.
+/// different notebooks is concurrent, and work on one notebook is done one call after the other. Other programs may edit,
+/// add and remove files at any time; their changes are noticed within a second, published to watchers, and never
+/// overwritten silently.
 ///
 /// A crash leaves every notebook as it was before or after the change under way, and in `.quire/tmp/` at most a file that
 /// the next start removes. When the machine dies, the same holds, since a change is told as made only after `fsync`.
 ///
-/// What is removed from `.quire` is made again with the next change, results of runs excepted. While the directory itself is
+/// Files and directories that are removed from `.quire` are made again with the next change, except results of runs. While the directory itself is
 /// removed, moved or replaced, every call fails as unavailable.
 ///
 /// Needs a Unix; on file systems that cannot exchange two files, an edit from outside within some microseconds of ours
@@ -78,7 +78,7 @@ pub struct JsonNotebookStore {
     engine: Arc<Engine>,
     calls: Arc<Calls>,
     health: HealthCheck,
-    watch: Option<FilePoller>,
+    poller: Option<FilePoller>,
 }
 
 impl JsonNotebookStore {
@@ -92,13 +92,13 @@ impl JsonNotebookStore {
         let owner = options.default_owner.map_or_else(|| UserId::new("system"), Ok);
         let owner = owner.map_err(|error| failed(std::io::Error::other(error)))?;
         let engine = Arc::new(Engine::open(dir, owner)?);
-        let watch = options.scan_every.map(|every| FilePoller::start(Arc::clone(&engine), every)).transpose();
+        let poller = options.scan_every.map(|every| FilePoller::start(Arc::clone(&engine), every)).transpose();
         let calls = Arc::default();
         let health = HealthCheck::start(&engine, &calls).map_err(failed)?;
-        Ok(Self { engine, calls, health, watch: watch.map_err(failed)? })
+        Ok(Self { engine, calls, health, poller: poller.map_err(failed)? })
     }
 
-    /// Looks at all files now; returns when what changed from outside has been noticed and told.
+    /// Scans all files now. Returns when changes from outside have been noticed and published.
     ///
     /// # Errors
     /// When the file system refuses.
@@ -106,7 +106,7 @@ impl JsonNotebookStore {
         self.run(|engine| engine.scan().map_err(Error::from)).await.map_err(unreadable)
     }
 
-    /// Does work where it may block. The work is done to its end even when the future is dropped.
+    /// Runs work on a thread for blocking work. It runs to its end even when the future is dropped.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
@@ -120,7 +120,7 @@ impl JsonNotebookStore {
         done.await.unwrap_or(Err(Error::CutOff))
     }
 
-    /// Does what [`Self::run`] does, for work that changes something: what the store needs for it is there when it begins.
+    /// Runs work that changes something, as [`Self::run`] does, after what was removed from `.quire` has been made again.
     async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
@@ -139,7 +139,7 @@ impl NotebookRepository for JsonNotebookStore {
         let (notebook, record) = (notebook.clone(), record.cloned());
         let id = notebook.id.clone();
         let created = self.change(move |engine| engine.create(&notebook, record.as_slice())).await;
-        created.map(committed).map_err(|error| error.of(&id, "create"))
+        created.map(|version| Committed { version, previous: None }).map_err(|error| error.of(&id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -158,13 +158,13 @@ impl NotebookRepository for JsonNotebookStore {
             whole: false,
         };
         let outcome = self.change(move |engine| engine.commit(&commit)).await;
-        outcome.map(committed).map_err(|error| error.of(id, "save"))
+        outcome.map_err(|error| error.of(id, "save"))
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
         let (id, notebook) = (notebook.id.clone(), notebook.clone());
         let replaced = self.change(move |engine| engine.replace_notebook(base, notebook)).await;
-        replaced.map(committed).map_err(|error| error.of(&id, "replace"))
+        replaced.map_err(|error| error.of(&id, "replace"))
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
@@ -174,15 +174,11 @@ impl NotebookRepository for JsonNotebookStore {
     }
 }
 
-fn committed(version: Version) -> Committed {
-    Committed { version }
-}
-
 #[async_trait]
 impl IdempotencyRepository for JsonNotebookStore {
     async fn put_records(&self, records: &[IdempotencyRecord]) -> Result<(), StoreError> {
         let records = records.to_vec();
-        self.change(move |engine| engine.records.keep(&records)).await.map_err(Error::of_records)
+        self.change(move |engine| engine.records.put(&records)).await.map_err(Error::of_records)
     }
 
     async fn record(&self, lookup: RecordLookup<'_>) -> Result<Option<IdempotencyRecord>, StoreError> {
@@ -192,7 +188,7 @@ impl IdempotencyRepository for JsonNotebookStore {
 
     async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         let users = users.to_vec();
-        self.change(move |engine| Ok(engine.records.forget(&users, now)?)).await.map_err(Error::of_records)
+        self.change(move |engine| Ok(engine.records.delete_old(&users, now)?)).await.map_err(Error::of_records)
     }
 }
 
@@ -236,6 +232,14 @@ impl NotebookQueries for JsonNotebookStore {
         Ok(found)
     }
 
+    async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        self.versions(ids).await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn health(&self) -> Health {
         // A disk that hangs is as good as none.
         tokio::time::timeout(HEALTH_WAITS, self.health.ask()).await.unwrap_or_else(|_elapsed| Engine::bad_health())
@@ -253,7 +257,7 @@ fn unreadable(error: Error) -> StoreError {
 
 impl Drop for JsonNotebookStore {
     fn drop(&mut self) {
-        self.watch = None;
+        self.poller = None;
         self.calls.close();
     }
 }

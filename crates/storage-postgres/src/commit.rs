@@ -1,7 +1,7 @@
 //! Commits of changes: one statement each, and the resolution of its outcome if its answer is lost.
 
 use quire_domain::{Base, NotebookId, Results};
-use quire_storage::{Commit, CommitId, Version};
+use quire_storage::{Commit, CommitId, Committed, Version};
 use sea_orm::{ConnectionTrait, EntityTrait as _, FromQueryResult, QuerySelect as _, QueryTrait as _, Statement};
 use uuid::Uuid;
 
@@ -21,19 +21,23 @@ const TRIES: usize = 4;
 const REMEMBERED: usize = 16;
 
 // Data-modifying CTEs: the builder has no arrays of rows, and a commit is one round trip.
-static UPDATE_CELL: NamedSql = NamedSql::new(concat!(include_str!("sql/update_cell.sql"), "SELECT version FROM bump"));
-static UPDATE_CELL_RECORDING: NamedSql =
-    NamedSql::new(concat!(include_str!("sql/update_cell.sql"), recording!("bump"), "SELECT version FROM bump"));
-static COMMIT: NamedSql = NamedSql::new(concat!(include_str!("sql/commit.sql"), "SELECT version FROM bump"));
+static UPDATE_CELL: NamedSql =
+    NamedSql::new(concat!(include_str!("sql/update_cell.sql"), "SELECT version, previous FROM bump"));
+static UPDATE_CELL_RECORDING: NamedSql = NamedSql::new(concat!(
+    include_str!("sql/update_cell.sql"),
+    recording!("bump"),
+    "SELECT version, previous FROM bump"
+));
+static COMMIT: NamedSql = NamedSql::new(concat!(include_str!("sql/commit.sql"), "SELECT version, previous FROM bump"));
 static COMMIT_RECORDING: NamedSql =
-    NamedSql::new(concat!(include_str!("sql/commit.sql"), recording!("bump"), "SELECT version FROM bump"));
+    NamedSql::new(concat!(include_str!("sql/commit.sql"), recording!("bump"), "SELECT version, previous FROM bump"));
 
 /// Makes a commit durable. Idempotent: a repeated commit takes effect once.
 pub(crate) async fn commit(
     db: &impl ConnectionTrait,
     unresolved: &UnresolvedCommits,
     commit: &Commit<'_>,
-) -> Result<Version, Error> {
+) -> Result<Committed, Error> {
     let id = &commit.after.id;
     let resolver = CommitResolver { db, unresolved, id, commit: commit.id, base: Some(commit.base) };
     resolver.run(|| statement(commit)).await
@@ -62,8 +66,8 @@ struct CommitsRow {
 
 /// State of a commit according to the stored notebook.
 enum Resolution {
-    /// The commit took effect and got this version.
-    Done(Version),
+    /// The commit took effect.
+    Done(Committed),
     /// The notebook does not exist.
     Missing,
     /// The commit did not take effect, and can be retried.
@@ -75,13 +79,13 @@ enum Resolution {
 }
 
 impl<C: ConnectionTrait> CommitResolver<'_, C> {
-    /// Runs a statement that returns the new version, or no row if it refused, until its outcome is known or the
+    /// Runs a statement that returns the new and the previous version, or no row if it refused, until its outcome is known or the
     /// attempts are used up.
-    pub(crate) async fn run(&self, statement: impl Fn() -> Result<Statement, Error>) -> Result<Version, Error> {
+    pub(crate) async fn run(&self, statement: impl Fn() -> Result<Statement, Error>) -> Result<Committed, Error> {
         let attempt = self.unresolved.begin(self.commit);
         let outcome = self.decide(statement, attempt).await;
-        if let Ok(version) = &outcome {
-            self.unresolved.took(attempt, *version);
+        if let Ok(committed) = &outcome {
+            self.unresolved.took(attempt, committed.version);
         }
         self.unresolved.end(self.commit, attempt, !matches!(outcome, Err(Error::Unknown(_))));
         outcome
@@ -91,14 +95,14 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
         &self,
         statement: impl Fn() -> Result<Statement, Error>,
         attempt: Attempt,
-    ) -> Result<Version, Error> {
+    ) -> Result<Committed, Error> {
         let mut in_doubt = attempt.is_repeated.then_some(Error::Unsettled);
         for round in 0..TRIES {
             // A commit that may have taken effect, and may be forgotten, is looked up before it is sent again: the
             // statement itself recognises only the commits that the row remembers.
             if round > 0 || !attempt.is_repeated {
                 match VersionRow::find_by_statement(statement()?).one(self.db).await.map_err(Error::from) {
-                    Ok(Some(row)) => return Ok(Version(row.version)),
+                    Ok(Some(row)) => return Ok(row.into()),
                     // The notebook does not exist, is not at the base, has seen this commit, or differs from what the
                     // caller assumes.
                     Ok(None) => {}
@@ -113,7 +117,7 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
                 Err(error) => return Err(Error::Unknown(Box::new(error))),
             };
             match (found, self.base) {
-                (Resolution::Done(version), _) => return Ok(version),
+                (Resolution::Done(committed), _) => return Ok(committed),
                 (Resolution::Missing, Some(_)) => return Err(Error::NotFound),
                 (Resolution::TooLate, _) => return Err(self.refused()),
                 (Resolution::Forgotten, _) => break,
@@ -139,9 +143,11 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
         let (stored, newest) = (Base::from(row.base), row.version);
         let (ids, older) = (row.commit_ids, row.commit_versions);
         // The first id belongs to the newest version, and each following id to the next older version.
-        let versions = std::iter::once(newest).chain(older.iter().copied());
-        if let Some((_, version)) = ids.iter().zip(versions).find(|(id, _)| **id == self.commit.0) {
-            return Ok(Resolution::Done(Version(version)));
+        let mut versions = std::iter::once(newest).chain(older.iter().copied()).map(Version);
+        if let Some(place) = ids.iter().position(|id| *id == self.commit.0)
+            && let Some(version) = versions.nth(place)
+        {
+            return Ok(Resolution::Done(Committed { version, previous: versions.next() }));
         }
         self.unresolved.saw(Version(newest));
         let is_complete = ids.len() < REMEMBERED || older.last().is_none_or(|oldest| *oldest <= above.0);

@@ -1,10 +1,10 @@
 //! Whole notebooks: creation, replacement, deletion; owners and digests.
 
 use quire_domain::{Base, ContentDigest, Notebook, NotebookId, UserId};
-use quire_storage::{CommitId, Delete, IdempotencyRecord, Loaded, StoredDigest, StoredVersion, Version};
-use sea_orm::sea_query::ExprTrait as _;
+use quire_storage::{CommitId, Committed, Delete, IdempotencyRecord, Loaded, StoredDigest, StoredVersion, Version};
+use sea_orm::sea_query::{ExprTrait as _, Func, Query};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, JoinType, QueryFilter as _, QuerySelect as _,
     QueryTrait as _,
 };
 use uuid::Uuid;
@@ -23,13 +23,13 @@ use crate::unresolved::UnresolvedCommits;
 static CREATE: NamedSql = NamedSql::new(concat!(
     include_str!("sql/create.sql"),
     include_str!("sql/new_cells.sql"),
-    "SELECT version FROM stored"
+    "SELECT version, previous FROM stored"
 ));
 static CREATE_RECORDING: NamedSql = NamedSql::new(concat!(
     include_str!("sql/create.sql"),
     include_str!("sql/new_cells.sql"),
     recording!("stored"),
-    "SELECT version FROM stored"
+    "SELECT version, previous FROM stored"
 ));
 static REPLACE: NamedSql = NamedSql::new(concat!(include_str!("sql/replace.sql"), include_str!("sql/cells.sql")));
 static DELETE_RECORDING: NamedSql = NamedSql::new(concat!(
@@ -46,7 +46,7 @@ pub(crate) async fn create(
     unresolved: &UnresolvedCommits,
     notebook: &Notebook,
     record: Option<&IdempotencyRecord>,
-) -> Result<Version, Error> {
+) -> Result<Committed, Error> {
     let commit = CommitId(Uuid::new_v4());
     let resolver = CommitResolver { db, unresolved, id: &notebook.id, commit, base: None };
     let statement = || {
@@ -65,7 +65,7 @@ pub(crate) async fn replace(
     unresolved: &UnresolvedCommits,
     base: Base,
     notebook: &Notebook,
-) -> Result<Version, Error> {
+) -> Result<Committed, Error> {
     // An edit made on the base must find another life or revision, because the state that its writer knows is gone.
     if notebook.life == base.life && notebook.revision <= base.revision {
         return Err(Error::Mismatch(base.revision));
@@ -162,26 +162,60 @@ pub(crate) async fn digests(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Re
     Ok(found)
 }
 
+/// The columns of a [`StoredRow`].
+const STORED: [Column; 4] = [Column::Id, Column::Life, Column::Revision, Column::Version];
+
+/// The version of a stored notebook.
+#[derive(FromQueryResult)]
+struct StoredRow {
+    id: String,
+    #[sea_orm(nested)]
+    base: BaseRow,
+    version: i64,
+}
+
+impl StoredRow {
+    /// Converts the row; returns nothing for an id that no client can name.
+    fn stored(self) -> Option<StoredVersion> {
+        let (id, Base { life, revision }) = (NotebookId::new(self.id).ok()?, self.base.into());
+        Some(StoredVersion { id, life, revision, version: Version(self.version) })
+    }
+}
+
 /// Returns the versions of these notebooks.
 pub(crate) async fn versions(db: &impl ConnectionTrait, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, Error> {
+    let wanted = ids.iter().map(|id| id.as_str().to_owned()).collect();
+    let query = Entity::find().select_only().columns(STORED).filter(is_any(wanted));
+    let rows = rows::all::<StoredRow>(db, query.as_query(), TABLE).await?;
+    Ok(rows.into_iter().filter_map(StoredRow::stored).collect())
+}
+
+/// Does the same as [`versions`]; returns nothing if the server is in recovery, so that its rows may be older than what
+/// another server has acknowledged.
+pub(crate) async fn fresh_versions(
+    db: &impl ConnectionTrait,
+    ids: &[NotebookId],
+) -> Result<Option<Vec<StoredVersion>>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
-        id: String,
+        in_recovery: bool,
         #[sea_orm(nested)]
-        base: BaseRow,
-        version: i64,
+        stored: Option<StoredRow>,
     }
     let wanted = ids.iter().map(|id| id.as_str().to_owned()).collect();
-    let query = Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::Life, Column::Revision, Column::Version])
-        .filter(is_any(wanted));
-    let rows = rows::all::<Row>(db, query.as_query(), TABLE).await?;
-    let stored = |row: Row| {
-        let (id, Base { life, revision }) = (NotebookId::new(row.id).ok()?, row.base.into());
-        Some(StoredVersion { id, life, revision, version: Version(row.version) })
-    };
-    Ok(rows.into_iter().filter_map(stored).collect())
+    // A row at least, also when no notebook is found: that a server in recovery has none says nothing.
+    let server = Query::select().expr_as(Func::cust("pg_is_in_recovery"), "in_recovery").to_owned();
+    let query = Query::select()
+        .column("in_recovery")
+        .columns(STORED.map(|column| (Entity, column)))
+        .from_subquery(server, "server")
+        .join(JoinType::LeftJoin, Entity, is_any(wanted))
+        .to_owned();
+    let rows = rows::all::<Row>(db, &query, TABLE).await?;
+    if rows.iter().any(|row| row.in_recovery) {
+        return Ok(None);
+    }
+    Ok(Some(rows.into_iter().filter_map(|row| row.stored?.stored()).collect()))
 }
 
 /// Returns the condition that a notebook is one of these. The ids are an array, so that any number of them is one

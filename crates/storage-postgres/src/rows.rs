@@ -7,7 +7,7 @@ use quire_domain::{
     Base, Cell, CellId, CellStatus, CellType, Extra, Json, JsonError, Life, Notebook, NotebookId, OrderKey, Output,
     Results, Revision, StoredConnection, Timestamp, UserId,
 };
-use quire_storage::{Loaded, Version};
+use quire_storage::{Committed, Loaded, Version};
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Statement, StatementBuilder};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -78,10 +78,17 @@ impl From<BaseRow> for Base {
     }
 }
 
-/// The version of a notebook that a statement returned.
+/// The versions of a notebook that a change returned: the new one and the one before it.
 #[derive(Debug, FromQueryResult)]
 pub(crate) struct VersionRow {
-    pub(crate) version: i64,
+    version: i64,
+    previous: Option<i64>,
+}
+
+impl From<VersionRow> for Committed {
+    fn from(row: VersionRow) -> Self {
+        Self { version: Version(row.version), previous: row.previous.map(Version) }
+    }
 }
 
 /// The row of the notebook itself among those of `load.sql`, whose columns the three kinds of rows share.

@@ -7,7 +7,7 @@ use quire_domain::{Base, Notebook, NotebookId, SecretKeys, Timestamp, UserId};
 use quire_storage::{
     Commit, Committed, Delete, Health, IdempotencyRecord, IdempotencyRepository, ListFilter, Loaded, NotebookQueries,
     NotebookRepository, Page, PageRequest, RecordLookup, SearchPage, SearchRequest, StoreError, StoreEvent,
-    StoredDigest, StoredVersion, Usage, Version,
+    StoredDigest, StoredVersion, Usage,
 };
 use sea_orm::DatabaseConnection;
 use tokio::sync::broadcast;
@@ -35,7 +35,7 @@ pub struct PostgresNotebookStore {
     health: HealthMonitor,
     /// The connection for the registration of servers, which is the health monitor's.
     pub(crate) servers: Connection,
-    /// Nobody sends yet: other processes' changes are found when something is committed.
+    /// Nothing is sent: changes by other processes are found by looking versions up.
     events: broadcast::Sender<StoreEvent>,
 }
 
@@ -138,7 +138,7 @@ impl PostgresNotebookStore {
 impl NotebookRepository for PostgresNotebookStore {
     async fn create(&self, notebook: &Notebook, record: Option<&IdempotencyRecord>) -> Result<Committed, StoreError> {
         let created = notebooks::create(&self.connection, &self.unresolved, notebook, record).await;
-        created.map(committed).map_err(|error| error.of(&notebook.id, "create"))
+        created.map_err(|error| error.of(&notebook.id, "create"))
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -147,21 +147,17 @@ impl NotebookRepository for PostgresNotebookStore {
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
         let outcome = commit::commit(&self.connection, &self.unresolved, &commit).await;
-        outcome.map(committed).map_err(|error| error.of(&commit.after.id, "save"))
+        outcome.map_err(|error| error.of(&commit.after.id, "save"))
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
         let replaced = notebooks::replace(&self.connection, &self.unresolved, base, notebook).await;
-        replaced.map(committed).map_err(|error| error.of(&notebook.id, "replace"))
+        replaced.map_err(|error| error.of(&notebook.id, "replace"))
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
         notebooks::delete(&self.connection, delete).await.map_err(|error| error.of(delete.id, "delete"))
     }
-}
-
-fn committed(version: Version) -> Committed {
-    Committed { version }
 }
 
 #[async_trait]
@@ -206,6 +202,21 @@ impl NotebookQueries for PostgresNotebookStore {
 
     async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
         notebooks::versions(&self.connection, ids).await.map_err(|error| error.of_read("look versions up"))
+    }
+
+    async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        match notebooks::fresh_versions(&self.connection, ids).await {
+            Ok(Some(versions)) => Ok(versions),
+            Ok(None) => Err(StoreError::Unavailable {
+                reason: "the database server is in recovery, so what it holds may be out of date".to_owned(),
+                source: None,
+            }),
+            Err(error) => Err(error.of_read("look versions up")),
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 
     async fn health(&self) -> Health {

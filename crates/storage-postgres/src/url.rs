@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::Ipv6Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -19,9 +19,11 @@ use url::{Host, ParseError, Url};
 
 pub use error::DatabaseUrlError;
 use parameters::{Parameters, SSL_MODES, ssl_mode};
+pub use password::PasswordSource;
 
 mod error;
 mod parameters;
+mod password;
 #[cfg(test)]
 mod tests;
 
@@ -70,15 +72,6 @@ pub struct DatabaseUrl {
     options: PgConnectOptions,
     password: Option<PasswordSource>,
     parameters: Parameters,
-}
-
-/// The source of a password. `Debug` does not show it.
-#[derive(Clone)]
-pub enum PasswordSource {
-    /// The password itself.
-    Text(String),
-    /// A file that holds it, read anew for each [`DatabaseUrl::connect_options`]; one line break at its end does not count.
-    File(PathBuf),
 }
 
 impl DatabaseUrl {
@@ -250,30 +243,6 @@ impl fmt::Debug for DatabaseUrl {
             .field("port", &self.options.get_port())
             .field("database", &self.options.get_database().unwrap_or_default())
             .finish_non_exhaustive()
-    }
-}
-
-impl PasswordSource {
-    fn read(&self) -> Result<String, DatabaseUrlError> {
-        let path = match self {
-            Self::Text(password) => return Ok(password.clone()),
-            Self::File(path) => path,
-        };
-        let text = fs::read_to_string(path).map_err(|source| DatabaseUrlError::PasswordFile { source })?;
-        let password = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
-        if password.is_empty() || password.contains('\0') {
-            return Err(DatabaseUrlError::NoPassword);
-        }
-        Ok(password.to_owned())
-    }
-}
-
-impl fmt::Debug for PasswordSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(_) => f.write_str("Text(hidden)"),
-            Self::File(_) => f.write_str("File(hidden)"),
-        }
     }
 }
 

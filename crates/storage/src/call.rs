@@ -35,6 +35,8 @@ pub enum Call<'a> {
     Usage(&'a UserId),
     /// [`NotebookQueries::versions`](crate::NotebookQueries::versions)
     Versions(&'a [NotebookId]),
+    /// [`NotebookQueries::fresh_versions`](crate::NotebookQueries::fresh_versions)
+    FreshVersions(&'a [NotebookId]),
 }
 
 impl<'a> Call<'a> {
@@ -48,7 +50,8 @@ impl<'a> Call<'a> {
             | Self::Owner(id)
             | Self::Delete(Delete { id, .. })
             | Self::Digests([id])
-            | Self::Versions([id]) => Some(id),
+            | Self::Versions([id])
+            | Self::FreshVersions([id]) => Some(id),
             _ => None,
         }
     }

@@ -32,7 +32,7 @@ pub enum StoreError {
     /// its effect. Nothing was changed; look the record up.
     #[error("the same request was answered before")]
     AlreadyRecorded,
-    /// What is stored cannot be read as a notebook; it was left as it is. A person has to repair it.
+    /// The stored data cannot be read as a notebook. It was left as it is, and has to be repaired by hand.
     #[error("notebook {id} is damaged: {reason}")]
     Damaged {
         /// The notebook.

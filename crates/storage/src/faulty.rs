@@ -57,5 +57,5 @@ impl IdempotencyRepository for Faulty {
 }
 
 impl NotebookQueries for Faulty {
-    forward!(store through interfere: owner, list, search, digests, usage, versions, health, subscribe);
+    forward!(store through interfere: owner, list, search, digests, usage, versions, fresh_versions, is_shared, health, subscribe);
 }

@@ -1,4 +1,4 @@
-//! How a wrapper passes calls on to the store inside it.
+//! A macro by which a wrapper forwards calls to the store inside it.
 
 /// Implements the named methods of a store's part for a wrapper, by passing them on to the store in a field. Stands in the
 /// `impl` block of that part, beside the methods that the wrapper changes; a method that is neither named nor written does
@@ -35,7 +35,7 @@
 /// }
 ///
 /// impl NotebookQueries for Undeletable {
-///     forward!(store: owner, list, search, digests, usage, versions, health, subscribe);
+///     forward!(store: owner, list, search, digests, usage, versions, fresh_versions, is_shared, health, subscribe);
 /// }
 /// ```
 ///
@@ -67,12 +67,16 @@ macro_rules! forward {
     (@digests $to:tt) => { $crate::forward!(@fn $to digests 'a (ids: &'a [$crate::forward::types::NotebookId]) -> Vec<$crate::StoredDigest> = Digests(ids)); };
     (@usage $to:tt) => { $crate::forward!(@fn $to usage 'a (owner: &'a $crate::forward::types::UserId) -> $crate::Usage = Usage(owner)); };
     (@versions $to:tt) => { $crate::forward!(@fn $to versions 'a (ids: &'a [$crate::forward::types::NotebookId]) -> Vec<$crate::StoredVersion> = Versions(ids)); };
+    (@fresh_versions $to:tt) => { $crate::forward!(@fn $to fresh_versions 'a (ids: &'a [$crate::forward::types::NotebookId]) -> Vec<$crate::StoredVersion> = FreshVersions(ids)); };
 
-    // These two cannot fail, and go through nothing.
+    // These cannot fail, and go through nothing.
     (@health [$store:ident $($around:ident)?]) => {
-        fn health<'s, 'f>(&'s self) -> $crate::forward::types::Pending<'f, $crate::Health> where 's: 'f, Self: 'f {
+        fn health<'s, 'f>(&'s self) -> $crate::forward::types::BoxFuture<'f, $crate::Health> where 's: 'f, Self: 'f {
             self.$store.health()
         }
+    };
+    (@is_shared [$store:ident $($around:ident)?]) => {
+        fn is_shared(&self) -> bool { self.$store.is_shared() }
     };
     (@subscribe [$store:ident $($around:ident)?]) => {
         fn subscribe(&self) -> $crate::forward::types::Receiver<$crate::StoreEvent> { self.$store.subscribe() }
@@ -80,14 +84,14 @@ macro_rules! forward {
 
     // Signatures as `async_trait` gives them to the trait, so that a call that is passed on allocates nothing more.
     (@fn [$store:ident] $method:ident $($life:lifetime)+ ($($name:ident: $type:ty),+) -> $ok:ty = $call:ident($what:ident)) => {
-        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::Pending<'f, Result<$ok, $crate::StoreError>>
+        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::BoxFuture<'f, Result<$ok, $crate::StoreError>>
         where 's: 'f, $($life: 'f,)+ Self: 'f
         {
             self.$store.$method($($name),+)
         }
     };
     (@fn [$store:ident $around:ident] $method:ident $($life:lifetime)+ ($($name:ident: $type:ty),+) -> $ok:ty = $call:ident($what:ident)) => {
-        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::Pending<'f, Result<$ok, $crate::StoreError>>
+        fn $method<'s, $($life,)+ 'f>(&'s self, $($name: $type),+) -> $crate::forward::types::BoxFuture<'f, Result<$ok, $crate::StoreError>>
         where 's: 'f, $($life: 'f,)+ Self: 'f
         {
             Box::pin(self.$around($crate::Call::$call($what), self.$store.$method($($name),+)))
@@ -103,5 +107,5 @@ pub mod types {
     pub use quire_domain::{Base, Notebook, NotebookId, Timestamp, UserId};
     pub use tokio::sync::broadcast::Receiver;
 
-    pub type Pending<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+    pub type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
 }

@@ -1,7 +1,7 @@
 //! The notebook store: its trait, its errors, wrappers around it, and the suite that every implementation passes.
 //!
 //! [`NotebookStore`] is made of three parts, and its documentation is their contract: [`NotebookRepository`] reads and changes
-//! notebooks, [`IdempotencyRepository`] keeps what requests came to, and [`NotebookQueries`] answers questions.
+//! notebooks, [`IdempotencyRepository`] stores the outcomes of requests, and [`NotebookQueries`] has lists, searches and counts.
 //!
 //! # Adding a stored field
 //!

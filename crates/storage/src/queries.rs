@@ -86,7 +86,7 @@ pub struct StoreEvent {
 /// The part of a [`NotebookStore`](crate::NotebookStore) that answers questions and changes nothing.
 #[async_trait]
 pub trait NotebookQueries: Debug + Send + Sync + 'static {
-    /// Returns a notebook's owner, for access checks: the cost is the same whoever the owner is, and whether the notebook is
+    /// Returns a notebook's owner, for access checks: the cost is the same for every owner, and whether the notebook is
     /// there.
     ///
     /// # Errors
@@ -126,10 +126,21 @@ pub trait NotebookQueries: Debug + Send + Sync + 'static {
     /// When the store fails.
     async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError>;
 
+    /// Returns the versions of these notebooks as [`Self::versions`], to a caller that compares them with what it remembers: never
+    /// a state that is behind an acknowledged change, as that of a database server in recovery may be.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] also when only such a server answers.
+    async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError>;
+
+    /// Returns `true` if other processes may change what is stored without a [`StoreEvent`], so that what a caller remembers may be
+    /// out of date.
+    fn is_shared(&self) -> bool;
+
     /// Returns the store's state, within a second, whatever that state is.
     async fn health(&self) -> Health;
 
-    /// Subscribes to changes that this process's commits did not make, from now on. A receiver that lags must take every
-    /// notebook for changed.
+    /// Subscribes to changes that this process's commits did not make, from now on, where the store notices them; a shared
+    /// store's are found by [`Self::fresh_versions`]. A receiver that lags must take every notebook for changed.
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent>;
 }

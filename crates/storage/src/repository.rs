@@ -47,6 +47,9 @@ pub struct Commit<'a> {
 pub struct Committed {
     /// The version of the new content.
     pub version: Version,
+    /// The version of the content that it changed; absent for a new notebook, or where the store does not know.
+    /// It is not the one that the caller knows where another process has stored results since.
+    pub previous: Option<Version>,
 }
 
 /// The deletion of a notebook.
@@ -66,7 +69,7 @@ pub trait NotebookRepository: Debug + Send + Sync + 'static {
     /// Stores a new notebook, cells and results included, at the revision it has, with the idempotency record of the request.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] when there is one with this id, whoever owns it; of two calls at once exactly one
+    /// [`StoreError::AlreadyExists`] when there is one with this id, of any owner; of two calls at once exactly one
     /// succeeds. [`StoreError::AlreadyRecorded`].
     async fn create(&self, notebook: &Notebook, record: Option<&IdempotencyRecord>) -> Result<Committed, StoreError>;
 

@@ -116,7 +116,7 @@ impl CellHit {
 /// A part of a search's hits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SearchPage {
-    /// In the order of lists.
+    /// The notebooks with hits, in the order of lists.
     pub hits: Vec<Hit>,
     /// The place at which the next part begins; absent when there is nothing more.
     pub next: Option<Cursor>,

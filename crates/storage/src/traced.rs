@@ -51,7 +51,7 @@ impl IdempotencyRepository for Traced {
 }
 
 impl NotebookQueries for Traced {
-    forward!(store through trace: owner, list, search, digests, usage, versions, health, subscribe);
+    forward!(store through trace: owner, list, search, digests, usage, versions, fresh_versions, is_shared, health, subscribe);
 }
 
 /// Makes the spans of a [`Traced`] store of this name. A macro, since a span's name must be known when it is compiled.
@@ -61,7 +61,7 @@ macro_rules! store_spans {
         $crate::store_spans!(
             $store, Create create, Load load, Commit commit, Replace replace, Delete delete, PutRecords put_records,
             Record record, DeleteOldRecords delete_old_records, Owner owner, List list, Search search, Digests digests,
-            Usage usage, Versions versions
+            Usage usage, Versions versions, FreshVersions fresh_versions
         )
     };
     ($store:literal, $($call:ident $method:ident),+) => {

@@ -12,7 +12,7 @@ pub enum Secrets {
     Sealed,
     /// Connection strings are left out.
     Omit,
-    /// Connection strings are opened: everybody who can read the copy can use them.
+    /// Connection strings are opened, so that every reader of the copy can use them.
     Plain,
 }
 

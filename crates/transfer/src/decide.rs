@@ -5,7 +5,7 @@ use quire_storage::{Loaded, NotebookStore, StoreError, StoredDigest};
 
 use crate::connection::{self, Keys};
 use crate::line::Outcome;
-use crate::stored::patiently;
+use crate::stored::with_retries;
 
 /// Action if the store holds other content of a notebook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,9 @@ pub(crate) async fn decide(
         return Ok(leave(on_conflict, &conflict(read, stored.revision, "content")));
     }
     // The remaining cases are rare and need the stored notebook itself.
-    let Some(Loaded { notebook: stored, .. }) = patiently(|| store.load(&read.id)).await? else { return Ok(create()) };
+    let Some(Loaded { notebook: stored, .. }) = with_retries(|| store.load(&read.id)).await? else {
+        return Ok(create());
+    };
     if !is_whole && stored.owner != read.owner {
         return Ok(belongs_to(&stored.owner));
     }

@@ -10,8 +10,8 @@ use quire_storage::{ListFilter, NotebookStore, PageRequest, StoreError, Version,
 use crate::TransferError;
 use crate::connection::{self, Secrets};
 use crate::line::{Line, Outcome, ProgressObserver, Summary};
-use crate::pipeline::{Job, Pipeline, Worked};
-use crate::stored::{Trouble, patiently};
+use crate::pipeline::{Job, Pipeline, WorkResult};
+use crate::stored::{WorkError, with_retries};
 use crate::target::Target;
 
 /// Number of notebooks of one page of the list. It is large, because a list of all owners is sorted again for each
@@ -107,7 +107,7 @@ impl Export {
         copied.lock().versions.retain(|id, _| present.contains(id));
         let mut changed = Vec::new();
         for batch in ids.chunks(BATCH) {
-            let found = patiently(|| self.from.versions(batch)).await.map_err(from_failed)?;
+            let found = with_retries(|| self.from.versions(batch)).await.map_err(from_failed)?;
             let copied = copied.lock();
             for now in found {
                 if copied.versions.get(&now.id) != Some(&now.version) && !copied.failed.contains(&now.id) {
@@ -131,7 +131,7 @@ impl Export {
         Ok(())
     }
 
-    async fn one(&self, job: Job, id: NotebookId, copied: &Mutex<Copied>) -> Worked {
+    async fn one(&self, job: Job, id: NotebookId, copied: &Mutex<Copied>) -> WorkResult {
         let (outcome, reason) = match self.copy(&id).await {
             Ok((version, outcome)) => {
                 if let Some(version) = version {
@@ -139,23 +139,23 @@ impl Export {
                 }
                 (outcome, None)
             }
-            Err(trouble) => {
+            Err(error) => {
                 copied.lock().failed.insert(id.clone());
-                (Outcome::Failed, Some(job.sort(trouble)?))
+                (Outcome::Failed, Some(job.classify(error)?))
             }
         };
         Ok(line(id, outcome, reason))
     }
 
     /// Copies one notebook. The version is absent if the notebook no longer exists.
-    async fn copy(&self, id: &NotebookId) -> Result<(Option<Version>, Outcome), Trouble> {
-        let loaded = patiently(|| self.from.load(id)).await.map_err(|error| Trouble::of("database", error))?;
+    async fn copy(&self, id: &NotebookId) -> Result<(Option<Version>, Outcome), WorkError> {
+        let loaded = with_retries(|| self.from.load(id)).await.map_err(|error| WorkError::of("database", error))?;
         let Some(loaded) = loaded else { return Ok((None, Outcome::Removed)) };
         let mut notebook = loaded.notebook;
-        connection::for_export(&mut notebook, self.secrets, &self.keys).map_err(Trouble::One)?;
+        connection::for_export(&mut notebook, self.secrets, &self.keys).map_err(WorkError::Notebook)?;
         let is_new = self.to.put(&notebook).await.map_err(|error| match error {
-            StoreError::Full { .. } => Trouble::All(to_failed(error)),
-            other => Trouble::of("export's directory", other),
+            StoreError::Full { .. } => WorkError::Transfer(to_failed(error)),
+            other => WorkError::of("export's directory", other),
         })?;
         Ok((Some(loaded.version), if is_new { Outcome::Exported } else { Outcome::Unchanged }))
     }
@@ -185,7 +185,7 @@ pub(crate) async fn list(store: &dyn NotebookStore, owner: Option<&UserId>) -> R
     let mut ids = Vec::new();
     let mut page = PageRequest { limit: Some(PAGE), after: None };
     loop {
-        let found = patiently(|| store.list(&filter, &page)).await?;
+        let found = with_retries(|| store.list(&filter, &page)).await?;
         ids.extend(found.notebooks.into_iter().map(|listed| listed.id));
         page.after = found.next;
         if page.after.is_none() {

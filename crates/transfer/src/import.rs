@@ -13,9 +13,9 @@ use crate::TransferError;
 use crate::connection::{self, Keys};
 use crate::decide::{Action, Decision, OnConflict, decide};
 use crate::line::{Line, Outcome, ProgressObserver, Summary};
-use crate::pipeline::{Job, Pipeline, Worked, blocking};
+use crate::pipeline::{Job, Pipeline, WorkResult, blocking};
 use crate::source::{Candidate, Fault, FaultKind, Source};
-use crate::stored::{Trouble, look, patiently};
+use crate::stored::{WorkError, load_digest, with_retries};
 
 /// Number of notebooks whose digests one call asks for.
 const BATCH: usize = 500;
@@ -64,11 +64,11 @@ struct Identity {
 }
 
 /// State of a stored notebook before its candidate was read.
-enum Known {
-    /// The store was not asked, or about another notebook.
-    Nothing,
-    /// The state at that time.
-    Asked(Option<StoredDigest>),
+enum EarlierState {
+    /// The store was not asked about this notebook.
+    Unknown,
+    /// The state at that time; `None` if there was no such notebook.
+    Loaded(Option<StoredDigest>),
 }
 
 /// A notebook that was read, in the form in which it is stored.
@@ -103,7 +103,7 @@ impl Import {
                 return Ok(());
             }
             let ids: Vec<NotebookId> = batch.iter().filter_map(|candidate| candidate.id.clone()).collect();
-            let digests = patiently(|| self.store.digests(&ids)).await;
+            let digests = with_retries(|| self.store.digests(&ids)).await;
             let digests = digests.map_err(|source| TransferError::Store { which: DATABASE, source })?;
             let mut stored: HashMap<_, _> = digests.into_iter().map(|found| (found.id.clone(), found)).collect();
             for candidate in batch {
@@ -121,7 +121,7 @@ impl Import {
         candidate: Arc<Candidate>,
         known: Option<(NotebookId, Option<StoredDigest>)>,
         claims: &Claims,
-    ) -> Worked {
+    ) -> WorkResult {
         let (source, keys, what) = (Arc::clone(&self.source), self.keys.clone(), Arc::clone(&candidate));
         let mut read = blocking(move || prepare(&*source, &what, &keys))
             .await
@@ -138,13 +138,13 @@ impl Import {
             },
         };
         let known = match known {
-            Some((guess, stored)) if guess == id => Known::Asked(stored),
-            _ => Known::Nothing,
+            Some((guess, stored)) if guess == id => EarlierState::Loaded(stored),
+            _ => EarlierState::Unknown,
         };
         let mut decision = match self.store_one(&prepared, known).await {
             Ok(decision) => decision,
-            Err(trouble) => {
-                let reason = Some(job.sort(trouble)?);
+            Err(error) => {
+                let reason = Some(job.classify(error)?);
                 Decision { action: Action::Nothing, outcome: Outcome::Failed, reason }
             }
         };
@@ -154,14 +154,14 @@ impl Import {
     }
 
     /// Decides and acts, and does both again if the stored notebook changed between the two.
-    async fn store_one(&self, prepared: &Prepared, known: Known) -> Result<Decision, Trouble> {
+    async fn store_one(&self, prepared: &Prepared, known: EarlierState) -> Result<Decision, WorkError> {
         let store = &*self.store;
-        let failed = |error| Trouble::of(DATABASE, error);
+        let failed = |error| WorkError::of(DATABASE, error);
         let id = &prepared.notebook.id;
         let mut stored = match known {
             // A dry run creates nothing, so it has to look for a damaged notebook in this place, which has no digest.
-            Known::Asked(stored) if !(self.dry_run && stored.is_none()) => stored,
-            Known::Asked(_) | Known::Nothing => look(store, id).await.map_err(failed)?,
+            EarlierState::Loaded(stored) if !(self.dry_run && stored.is_none()) => stored,
+            EarlierState::Loaded(_) | EarlierState::Unknown => load_digest(store, id).await.map_err(failed)?,
         };
         // The decision of an earlier round whose outcome the store does not know.
         let mut in_doubt: Option<Decision> = None;
@@ -176,8 +176,8 @@ impl Import {
                     let happened = decision.outcome == Outcome::Unchanged;
                     return Ok(in_doubt.filter(|_| happened).unwrap_or(decision));
                 }
-                Action::Create => patiently(|| store.create(&prepared.notebook, None)).await,
-                Action::Replace { base, notebook } => patiently(|| store.replace(*base, notebook)).await,
+                Action::Create => with_retries(|| store.create(&prepared.notebook, None)).await,
+                Action::Replace { base, notebook } => with_retries(|| store.replace(*base, notebook)).await,
             };
             match done {
                 Ok(_) => return Ok(decision),
@@ -189,9 +189,9 @@ impl Import {
                 ) => {}
                 Err(error) => return Err(failed(error)),
             }
-            stored = look(store, id).await.map_err(failed)?;
+            stored = load_digest(store, id).await.map_err(failed)?;
         }
-        Err(Trouble::One("others change it again and again; run the import again".to_owned()))
+        Err(WorkError::Notebook("others change it again and again; run the import again".to_owned()))
     }
 }
 

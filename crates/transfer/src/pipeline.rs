@@ -10,20 +10,20 @@ use tokio::task::JoinHandle;
 
 use crate::TransferError;
 use crate::line::{Line, ProgressObserver, Summary};
-use crate::stored::Trouble;
+use crate::stored::WorkError;
 
 /// Maximum number of outcomes that wait for an earlier one, for each job.
-const WAITING: usize = 32;
+const MAX_WAITING: usize = 32;
 
 /// A line, or the reason why the transfer cannot continue.
-pub(crate) type Worked = Result<Line, TransferError>;
+pub(crate) type WorkResult = Result<Line, TransferError>;
 
 /// Tasks in flight, oldest first.
 pub(crate) struct Pipeline<'w> {
     watch: &'w mut dyn ProgressObserver,
     permits: Arc<Semaphore>,
-    tasks: FuturesOrdered<JoinHandle<Worked>>,
-    most_tasks: usize,
+    tasks: FuturesOrdered<JoinHandle<WorkResult>>,
+    max_tasks: usize,
     stopped: Arc<AtomicBool>,
     turn: Option<oneshot::Receiver<()>>,
     summary: Summary,
@@ -54,10 +54,10 @@ impl Job {
 
     /// Separates a failure of this notebook from one of the transfer. After the latter, the pipeline begins nothing
     /// new.
-    pub(crate) fn sort(&self, trouble: Trouble) -> Result<String, TransferError> {
-        match trouble {
-            Trouble::One(reason) => Ok(reason),
-            Trouble::All(error) => {
+    pub(crate) fn classify(&self, error: WorkError) -> Result<String, TransferError> {
+        match error {
+            WorkError::Notebook(reason) => Ok(reason),
+            WorkError::Transfer(error) => {
                 self.stopped.store(true, Ordering::Relaxed);
                 Err(error)
             }
@@ -73,7 +73,7 @@ impl<'w> Pipeline<'w> {
             watch,
             permits: Arc::new(Semaphore::new(jobs)),
             tasks: FuturesOrdered::new(),
-            most_tasks: jobs.saturating_mul(WAITING),
+            max_tasks: jobs.saturating_mul(MAX_WAITING),
             stopped: Arc::default(),
             turn: None,
             summary: Summary::default(),
@@ -87,9 +87,9 @@ impl<'w> Pipeline<'w> {
     /// Begins another task when there is room, and reports earlier ones meanwhile. Fails if the transfer has to end.
     pub(crate) async fn begin<F>(&mut self, work: impl FnOnce(Job) -> F) -> Result<(), TransferError>
     where
-        F: Future<Output = Worked> + Send + 'static,
+        F: Future<Output = WorkResult> + Send + 'static,
     {
-        while self.tasks.len() >= self.most_tasks {
+        while self.tasks.len() >= self.max_tasks {
             self.tell_next().await?;
         }
         let permit = loop {
@@ -144,7 +144,7 @@ impl<'w> Pipeline<'w> {
         }
     }
 
-    fn tell(&mut self, done: Result<Worked, tokio::task::JoinError>) -> Result<(), TransferError> {
+    fn tell(&mut self, done: Result<WorkResult, tokio::task::JoinError>) -> Result<(), TransferError> {
         let line = done.map_err(|panicked| TransferError::Broken(panicked.to_string()))??;
         self.tell_now(&line)
     }

@@ -8,9 +8,9 @@ use quire_storage::{Loaded, NotebookStore};
 use crate::TransferError;
 use crate::compare::{cells_with_other_names, compare};
 use crate::line::{Line, Outcome, ProgressObserver, Summary};
-use crate::pipeline::{Job, Pipeline, Worked, blocking};
+use crate::pipeline::{Job, Pipeline, WorkResult, blocking};
 use crate::source::{Candidate, Source};
-use crate::stored::{Trouble, patiently};
+use crate::stored::{WorkError, with_retries};
 
 /// A verification: compares every notebook of a source completely with the stored one. It writes nothing.
 ///
@@ -53,7 +53,7 @@ impl Verify {
         Ok(())
     }
 
-    async fn one(&self, job: Job, candidate: Arc<Candidate>) -> Worked {
+    async fn one(&self, job: Job, candidate: Arc<Candidate>) -> WorkResult {
         let source = Arc::clone(&self.source);
         let what = Arc::clone(&candidate);
         let read = blocking(move || what.fault.clone().map_or_else(|| source.read(&what), Err)).await;
@@ -64,11 +64,11 @@ impl Verify {
         let (mut read, notice) = (read.notebook, read.notice);
         let line = |id, outcome, reason| Line { file: Some(candidate.file.clone()), id, outcome, reason, offset: None };
         let id = Some(read.id.clone());
-        let stored = match patiently(|| self.store.load(&read.id)).await {
+        let stored = match with_retries(|| self.store.load(&read.id)).await {
             Ok(Some(Loaded { notebook, .. })) => notebook,
             Ok(None) => return Ok(line(id, Outcome::Missing, Some("it is not in the database".to_owned()))),
             Err(error) => {
-                let reason = job.sort(Trouble::of("database", error))?;
+                let reason = job.classify(WorkError::of("database", error))?;
                 return Ok(line(id, Outcome::Failed, Some(reason)));
             }
         };

@@ -52,31 +52,60 @@ impl Cluster {
                  or set {URL_VARIABLE} to the URL of a superuser of a server to use"
             )
         });
+        let cluster = Self::without_data(programs, random_name(), settings.tls);
+        cluster.initialise();
+        cluster.configure(settings);
+        cluster.launched()
+    }
+
+    /// Starts a streaming standby of this server, and returns when it answers queries.
+    pub(crate) fn standby(&self) -> Self {
+        assert!(!self.tls, "a standby with TLS is not supported");
+        // A folder on the `PATH` may contain links to some of the programs only.
+        let postgres = fs::canonicalize(self.programs.join("postgres")).expect("the server runs");
+        let programs = postgres.parent().map_or_else(|| self.programs.clone(), Path::to_path_buf);
+        let standby = Self::without_data(programs, self.password.clone(), false);
+        let mut backup = standby.command("pg_basebackup");
+        backup.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--host=127.0.0.1"]);
+        backup.args([&format!("--port={}", self.port), "--username", SUPERUSER, "--pgdata"]).arg(standby.data());
+        let Output { status, stderr, .. } =
+            backup.env("PGPASSWORD", &self.password).output().expect("pg_basebackup comes with the server");
+        assert!(status.success(), "pg_basebackup failed:\n{}", String::from_utf8_lossy(&stderr));
+        // The backup contains the primary's configuration; the last line of a setting is the one that counts.
+        standby.configure(&Settings::default());
+        standby.launched()
+    }
+
+    fn without_data(programs: PathBuf, password: String, tls: bool) -> Self {
         let user = User::to_run_servers();
         let watchdog = Watchdog::with_folder("QUIT");
         if let Some(user) = user {
             user.own(watchdog.folder());
         }
-        let mut cluster = Self {
-            programs,
-            user,
-            port: free_port(),
-            password: random_name(),
-            tls: settings.tls,
-            process: Mutex::new(None),
-            watchdog,
-        };
-        cluster.initialise();
-        cluster.configure(settings);
+        Self { programs, user, port: free_port(), password, tls, process: Mutex::new(None), watchdog }
+    }
+
+    /// Starts the server for the first time, on a port that no other process takes.
+    fn launched(mut self) -> Self {
         for _ in 1..PORT_ATTEMPTS {
-            match cluster.launch() {
-                Ok(()) => return cluster,
+            match self.launch() {
+                Ok(()) => return self,
                 // Another process took the port first. The message is in English, because the server's locale is C.
-                Err(log) if log.contains("could not bind") => cluster.port = free_port(),
+                Err(log) if log.contains("could not bind") => self.port = free_port(),
                 Err(log) => panic!("PostgreSQL does not start:\n{log}"),
             }
         }
         panic!("PostgreSQL finds no free port");
+    }
+
+    /// Returns the server's log since its last start.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.log_file()).expect("the server writes its log");
+        String::from_utf8_lossy(&log).into_owned()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.watchdog.folder().join("log")
     }
 
     /// Returns the path of a file that [`tls`] wrote.
@@ -190,7 +219,7 @@ impl Cluster {
     ///
     /// If the server ended instead; the error is its log.
     fn launch(&self) -> Result<(), String> {
-        let log = self.watchdog.folder().join("log");
+        let log = self.log_file();
         let to = File::create(&log).expect("there is room");
         let mut postgres = self.command("postgres");
         postgres.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);

@@ -114,6 +114,27 @@ impl Server {
         self.cluster().restart();
     }
 
+    /// Starts a streaming standby of this server with the same user and password, and returns when it answers queries.
+    ///
+    /// # Panics
+    ///
+    /// If this is not a throw-away server, or offers TLS.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        Self { kind: Kind::Own(self.cluster().standby()), template: OnceCell::new() }
+    }
+
+    /// Returns the server's log since its last start. It contains everything that the server logged about a statement
+    /// whose answer has arrived, unless [`Settings::conf`] turns the logging collector on.
+    ///
+    /// # Panics
+    ///
+    /// If this is not a throw-away server.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.cluster().log()
+    }
+
     /// Returns the path of the certificate of the authority that signed the server's. Only with [`Settings::tls`].
     #[must_use]
     pub fn ca(&self) -> PathBuf {

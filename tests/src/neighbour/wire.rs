@@ -15,15 +15,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Wire {
     stream: BufReader<TcpStream>,
+    host: String,
     token: String,
 }
 
 impl Wire {
-    pub(crate) fn connect(address: &str, token: &str) -> Self {
+    /// Connects to a server as the user of this token; in development mode, any token will do.
+    #[must_use]
+    pub fn connect(address: &str, token: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a limit can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a limit can be set");
-        Self { stream: BufReader::new(stream), token: token.to_owned() }
+        Self { stream: BufReader::new(stream), host: address.to_owned(), token: token.to_owned() }
     }
 
     /// Sends bytes. A failure is ignored: if the server has ended the connection, the next answer tells its reason.
@@ -33,8 +36,8 @@ impl Wire {
 
     /// Sends a head with these additional headers.
     pub fn head(&mut self, method: &str, path: &str, headers: &str) {
-        let token = &self.token;
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: quire.example\r\nAuthorization: Bearer {token}\r\n");
+        let Self { host, token, .. } = self;
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n");
         self.say(format!("{head}{headers}\r\n"));
     }
 

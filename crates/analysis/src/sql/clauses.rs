@@ -6,10 +6,8 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::lookahead::{Lookahead, MAX_LOOKAHEAD};
 use super::rewrite::{keyword, number};
-
-/// Maximum number of tokens that a rule searches for the end of a bracket. A longer bracket is left unchanged.
-const MAX_LOOKAHEAD: usize = 64;
 
 /// Returns the statement without clauses that name no table.
 pub(super) fn without_clauses(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
@@ -23,8 +21,8 @@ pub(super) fn without_clauses(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
             Keyword::SELECT | Keyword::VALUES | Keyword::WITH => is_definition = false,
             _ => {}
         }
-        let rest = Rest { tokens: &tokens[at..], before: out.last(), is_definition };
-        if let Some(Rule { skipped, instead }) = rest.rule() {
+        let lookahead = Lookahead { tokens: &tokens[at..], before: out.last(), is_definition };
+        if let Some(Rule { skipped, instead }) = lookahead.rule() {
             out.extend(instead.into_iter().map(|new| TokenWithSpan::new(new, token.span)));
             at += skipped.max(1);
         } else {
@@ -45,56 +43,7 @@ fn skip(skipped: usize) -> Rule {
     Rule { skipped, instead: Vec::new() }
 }
 
-/// The remaining tokens, and the token before them.
-struct Rest<'a> {
-    tokens: &'a [TokenWithSpan],
-    before: Option<&'a TokenWithSpan>,
-    is_definition: bool,
-}
-
-impl Rest<'_> {
-    fn token(&self, at: usize) -> Option<&Token> {
-        self.tokens.get(at).map(|token| &token.token)
-    }
-
-    fn keyword(&self, at: usize) -> Keyword {
-        self.tokens.get(at).map_or(Keyword::NoKeyword, keyword)
-    }
-
-    /// Returns an unquoted word in lower case, for words that are no keywords of the parser.
-    fn word(&self, at: usize) -> String {
-        match self.token(at) {
-            Some(Token::Word(word)) if word.quote_style.is_none() && word.value.len() < 16 => {
-                word.value.to_ascii_lowercase()
-            }
-            _ => String::new(),
-        }
-    }
-
-    fn is_word(&self, at: usize) -> bool {
-        matches!(self.token(at), Some(Token::Word(_)))
-    }
-
-    fn words(&self, words: &[&str]) -> bool {
-        words.iter().enumerate().all(|(at, word)| self.word(at) == *word)
-    }
-
-    /// Returns the number of tokens of the bracket that opens at `at`, if it closes within [`MAX_LOOKAHEAD`].
-    fn bracket(&self, at: usize) -> Option<usize> {
-        let mut depth = 0_usize;
-        for (length, token) in self.tokens.get(at..)?.iter().take(MAX_LOOKAHEAD).enumerate() {
-            match token.token {
-                Token::LParen | Token::LBracket => depth += 1,
-                Token::RParen | Token::RBracket => depth = depth.checked_sub(1)?,
-                _ => {}
-            }
-            if depth == 0 {
-                return Some(length + 1);
-            }
-        }
-        None
-    }
-
+impl Lookahead<'_> {
     fn rule(&self) -> Option<Rule> {
         match self.token(0)? {
             Token::Word(word) if word.quote_style.is_none() => self.word_rule(),
@@ -121,14 +70,6 @@ impl Rest<'_> {
             Token::LParen => self.columns_without_types(),
             _ => None,
         }
-    }
-
-    fn before_token(&self) -> Option<&Token> {
-        self.before.map(|token| &token.token)
-    }
-
-    fn before_keyword(&self) -> Keyword {
-        self.before.map_or(Keyword::NoKeyword, keyword)
     }
 
     /// Matches `a[1]`, `a[1:2]`, `a['k']`, also as the target of an assignment.
@@ -220,16 +161,6 @@ impl Rest<'_> {
         }
         let instead = self.tokens[..=length].iter().map(|token| token.token.clone()).collect();
         Some(Rule { skipped: length + 3, instead })
-    }
-
-    /// Returns the number of tokens of a bracket at `at` that contains only names and commas.
-    fn names(&self, at: usize) -> Option<usize> {
-        if self.token(at) != Some(&Token::LParen) {
-            return None;
-        }
-        let length = self.bracket(at)?;
-        let inner = &self.tokens[at + 1..at + length - 1];
-        inner.iter().all(|token| matches!(token.token, Token::Word(_) | Token::Comma)).then_some(length)
     }
 
     /// Matches `with (security_barrier) as`, `with no data`, `with check option`.

@@ -3,6 +3,8 @@
 mod clauses;
 mod complexity;
 mod dialect;
+mod effects;
+mod lookahead;
 mod rewrite;
 mod scan;
 mod statements;

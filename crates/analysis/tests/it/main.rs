@@ -16,3 +16,4 @@ mod properties;
 mod python;
 mod shapes;
 mod sql;
+mod sql_placeholders;

@@ -1,4 +1,5 @@
-//! Rules for Python cells, construct by construct, in the order of the rules.
+//! Rules for Python cells, construct by construct, in the order of the rules. The file is long because it is one table of rules,
+//! to be read beside the language's reference.
 
 use quire_analysis::{Analysis, CellType, Read, analyse};
 

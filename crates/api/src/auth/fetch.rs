@@ -45,8 +45,8 @@ fn is_loopback(host: &str) -> bool {
 
 /// Fetches the keys. Blocks the thread.
 pub(super) fn fetch(url: &str) -> Result<KeySet, FetchError> {
-    let mut answer = agent().get(url).call()?;
-    let bytes = answer.body_mut().with_config().limit(MAX_BYTES).read_to_vec()?;
+    let mut response = agent().get(url).call()?;
+    let bytes = response.body_mut().with_config().limit(MAX_BYTES).read_to_vec()?;
     let keys = parse(&bytes)?;
     if keys.is_empty() { Err(FetchError::None) } else { Ok(keys) }
 }

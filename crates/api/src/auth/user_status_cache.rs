@@ -40,19 +40,19 @@ impl UserStatusCache {
             (user_status.next(now), user_status.failed.is_some(), Arc::clone(asking))
         });
         let known = match next {
-            StatusAction::Take(is_active) => return answer(is_active),
+            StatusAction::Take(is_active) => return active(is_active),
             StatusAction::Refuse => return Err(just_failed()),
             StatusAction::Ask(known) => known,
         };
         let _turn = match (known, asking.try_lock()) {
             (_, Ok(turn)) => turn,
             // The directory failed last time: one request waits for it, the others use the stale report.
-            (Some(is_active), Err(_)) if is_failing => return answer(is_active),
+            (Some(is_active), Err(_)) if is_failing => return active(is_active),
             _ => asking.lock().await,
         };
         // The request that held the lock before may have asked.
         match self.with(user, |entry, now| entry.user_status.next(now)) {
-            StatusAction::Take(is_active) => answer(is_active),
+            StatusAction::Take(is_active) => active(is_active),
             StatusAction::Refuse => Err(just_failed()),
             StatusAction::Ask(_) => self.ask(user, email).await,
         }
@@ -72,7 +72,7 @@ impl UserStatusCache {
             Err(error) if next == StatusAction::Refuse => return Err(AuthError::NoDirectory(error)),
             _ => {}
         }
-        answer(next == StatusAction::Take(true))
+        active(next == StatusAction::Take(true))
     }
 
     /// Stores the e-mail address, which is for the operator. A failure, as on a replica, keeps no user out.
@@ -104,7 +104,7 @@ impl UserStatusCache {
     }
 }
 
-fn answer(is_active: bool) -> Result<(), AuthError> {
+fn active(is_active: bool) -> Result<(), AuthError> {
     if is_active { Ok(()) } else { Err(AuthError::Inactive) }
 }
 

@@ -47,11 +47,11 @@ struct State {
 
 /// The source to which a connection is attributed: the user of its last request or, without a user, the network of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Source(Counted);
+pub struct Source(SourceKind);
 
 /// The kinds of [`Source`]. A user is a hash, which is enough to tell users apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Counted {
+enum SourceKind {
     Network(Network),
     User(u64),
 }
@@ -73,7 +73,7 @@ impl Default for ConnectionHandle {
             waiting_since: Cell::new(Instant::now()),
             receiving_since: Cell::new(None),
             blocked_since: Cell::new(None),
-            source: Cell::new(Source(Counted::Network(Network::default()))),
+            source: Cell::new(Source(SourceKind::Network(Network::default()))),
             hung_up: Cell::new(false),
             cut_off: Cell::new(false),
             reader: RefCell::new(None),
@@ -110,14 +110,14 @@ impl ConnectionHandle {
 
     /// Attributes the connection to this address: that of its peer or the one that a trusted proxy names.
     pub fn set_address(&self, address: Option<IpAddr>) {
-        self.0.source.set(Source(Counted::Network(Network::of(address))));
+        self.0.source.set(Source(SourceKind::Network(Network::of(address))));
     }
 
     /// Attributes the connection to this user.
     pub(crate) fn set_user(&self, user: &UserId) {
         let mut hasher = DefaultHasher::new();
         user.hash(&mut hasher);
-        self.0.source.set(Source(Counted::User(hasher.finish())));
+        self.0.source.set(Source(SourceKind::User(hasher.finish())));
     }
 
     /// Records whether the body of the request is awaited.

@@ -8,9 +8,9 @@ use quire_service::NotebookService;
 
 use crate::app_state::AppState;
 use crate::extract::{Body, CODE_BODY, CellPath, IfMatch, NotebookPath, OptionalBody, cell_id};
-use crate::idempotency::{Keyed, marked};
+use crate::idempotency::{IdempotentCaller, mark_replay};
 use crate::problem::{Code, Problem};
-use crate::response::{Answer, json, resource};
+use crate::response::{HandlerResult, json, resource};
 use crate::wire::{CellIn, CodeIn, CreatedCellOut, DeleteIn, EditedOut, ExpectedRevision, MoveIn, TypeIn};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -31,17 +31,17 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     path = "/api/notebooks/{id}/cells",
     operation_id = "insertCell",
     tag = "Cells",
-    params(NotebookPath, IfMatch, Keyed),
+    params(NotebookPath, IfMatch, IdempotentCaller),
     request_body = CellIn,
     responses((status = 200, description = "The cell was added.", body = CreatedCellOut)),
 )]
 pub(crate) async fn insert(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(CellIn { r#type, code, after_cell_id, expected_revision }): Body<CellIn, CODE_BODY>,
-) -> Answer {
+) -> HandlerResult {
     let code = source(code.unwrap_or_default())?;
     let place = match after_cell_id.as_deref() {
         None | Some("") => Place::End,
@@ -50,8 +50,8 @@ pub(crate) async fn insert(
     let call = async move |service: NotebookService, context, id, expected| {
         service.insert_cell(context, &id, expected, (r#type, code), place).await
     };
-    let created = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
-    marked(created.is_replay, json(64, &CreatedCellOut { cell_id: created.outcome.cell.as_str() }))
+    let created = state.idempotent_if(caller, id, (matched, expected_revision, None), call).await?;
+    mark_replay(created.is_replay, json(64, &CreatedCellOut { cell_id: created.outcome.cell.as_str() }))
 }
 
 /// Changes a cell's code.
@@ -60,20 +60,20 @@ pub(crate) async fn insert(
     path = "/api/notebooks/{id}/cells/{cell_id}",
     operation_id = "updateCell",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch, Keyed),
+    params(NotebookPath, CellPath, IfMatch, IdempotentCaller),
     request_body = CodeIn,
     responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn update(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     Body(CodeIn { code, expected_revision, merge }): Body<CodeIn, CODE_BODY>,
-) -> Answer {
+) -> HandlerResult {
     let edit = Edit::UpdateCell { id: cell, code: source(code)? };
-    apply(&shared, keyed, id, (matched, expected_revision, merge), edit).await
+    apply(&state, caller, id, (matched, expected_revision, merge), edit).await
 }
 
 /// Moves a cell.
@@ -82,21 +82,21 @@ pub(crate) async fn update(
     path = "/api/notebooks/{id}/cells/{cell_id}/move",
     operation_id = "moveCell",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch, Keyed),
+    params(NotebookPath, CellPath, IfMatch, IdempotentCaller),
     request_body = MoveIn,
     responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn move_cell(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     Body(MoveIn { after_cell_id, expected_revision, merge }): Body<MoveIn>,
-) -> Answer {
+) -> HandlerResult {
     let after: Option<CellId> = after_cell_id.as_deref().map(cell_id).transpose()?;
     let edit = Edit::MoveCell { id: cell, place: after.map_or(Place::Start, Place::After) };
-    apply(&shared, keyed, id, (matched, expected_revision, merge), edit).await
+    apply(&state, caller, id, (matched, expected_revision, merge), edit).await
 }
 
 /// Changes a cell's type.
@@ -105,20 +105,20 @@ pub(crate) async fn move_cell(
     path = "/api/notebooks/{id}/cells/{cell_id}/type",
     operation_id = "setCellType",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch, Keyed),
+    params(NotebookPath, CellPath, IfMatch, IdempotentCaller),
     request_body = TypeIn,
     responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn set_type(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     Body(TypeIn { r#type, expected_revision, merge }): Body<TypeIn>,
-) -> Answer {
+) -> HandlerResult {
     let edit = Edit::SetCellType { id: cell, cell_type: r#type };
-    apply(&shared, keyed, id, (matched, expected_revision, merge), edit).await
+    apply(&state, caller, id, (matched, expected_revision, merge), edit).await
 }
 
 /// Deletes a cell.
@@ -127,32 +127,32 @@ pub(crate) async fn set_type(
     path = "/api/notebooks/{id}/cells/{cell_id}",
     operation_id = "deleteCell",
     tag = "Cells",
-    params(NotebookPath, CellPath, IfMatch, Keyed),
+    params(NotebookPath, CellPath, IfMatch, IdempotentCaller),
     request_body = DeleteIn,
     responses((status = 200, description = "The edit was made.", body = EditedOut)),
 )]
 pub(crate) async fn delete(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,
     matched: IfMatch,
     OptionalBody(DeleteIn { expected_revision, merge }): OptionalBody<DeleteIn>,
-) -> Answer {
-    apply(&shared, keyed, id, (matched, expected_revision, merge), Edit::DeleteCell { id: cell }).await
+) -> HandlerResult {
+    apply(&state, caller, id, (matched, expected_revision, merge), Edit::DeleteCell { id: cell }).await
 }
 
 async fn apply(
-    shared: &AppState,
-    keyed: Keyed,
+    state: &AppState,
+    caller: IdempotentCaller,
     id: NotebookId,
     condition: (IfMatch, Option<ExpectedRevision>, Option<bool>),
     edit: Edit,
-) -> Answer {
+) -> HandlerResult {
     let call =
         async move |service: NotebookService, context, id, expected| service.edit(context, &id, expected, edit).await;
-    let edited = shared.idempotent_if(keyed, id, condition, call).await?;
-    marked(edited.is_replay, json(64, &EditedOut::new(&edited.outcome)))
+    let edited = state.idempotent_if(caller, id, condition, call).await?;
+    mark_replay(edited.is_replay, json(64, &EditedOut::new(&edited.outcome)))
 }
 
 /// Checks the length of a cell's source, before it is analysed. Too long a source is 413, because it is most of the request;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use actix_web::web;
 use quire_domain::{Cell, Graph, Notebook};
-use quire_service::Published;
+use quire_service::NotebookView;
 
 use crate::app_state::AppState;
 use crate::extract::{Caller, NotebookPath};
-use crate::response::{Answer, MAX_CHUNK_BYTES, json_bytes, read, render, resource};
+use crate::response::{HandlerResult, MAX_CHUNK_BYTES, json_bytes, read, render, resource};
 use crate::wire::GraphOut;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -24,24 +24,27 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     params(NotebookPath),
     responses((status = 200, description = "The graph, with its cycles and diagnostics.", body = GraphOut)),
 )]
-pub(crate) async fn get(shared: web::Data<AppState>, Caller(user): Caller, NotebookPath(id): NotebookPath) -> Answer {
-    let published = shared.read(shared.service.get(&user, &id)).await?;
+pub(crate) async fn get(
+    state: web::Data<AppState>,
+    Caller(user): Caller,
+    NotebookPath(id): NotebookPath,
+) -> HandlerResult {
+    let view = state.read(state.service.get(&user, &id)).await?;
     // Reserved before the work, so that no work is done for a client that does not read its responses.
-    let size = graph_size(&published.notebook);
-    let hold = if size > MAX_CHUNK_BYTES { Some(shared.hold_response(&user, size)?) } else { None };
-    drop(published);
-    let write = move |published: &Published, graph: &Graph| {
+    let size = graph_size(&view.notebook);
+    let hold = if size > MAX_CHUNK_BYTES { Some(state.hold_response(&user, size)?) } else { None };
+    let write = move |view: &NotebookView, graph: &Graph| {
         let edges: Vec<_> = graph.dependencies().collect();
-        render(size, &GraphOut::new(&published.notebook, graph, &edges))
+        render(size, &GraphOut::new(view, graph, &edges))
     };
-    let bytes = shared.read(shared.service.with_graph(&user, &id, write)).await??;
+    let bytes = state.read(state.service.with_graph(view, write)).await??;
     let length = bytes.len();
-    let mut answer = json_bytes(bytes);
+    let mut response = json_bytes(bytes);
     if let Some(mut hold) = hold {
         hold.adjust_to(length);
-        answer.extensions_mut().insert(hold);
+        response.extensions_mut().insert(hold);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// Estimates the bytes of a graph as JSON: each name is with its cell, and at most once more with an edge.

@@ -8,7 +8,7 @@ use quire_storage::{DatabaseState, Health};
 
 use crate::app_state::AppState;
 use crate::problem::{Code, Problem};
-use crate::response::{Answer, json, read, resource};
+use crate::response::{HandlerResult, json, read, resource};
 use crate::wire::{HealthOut, HealthStatus, ProbeOut};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -32,9 +32,9 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         (status = 503, description = "The server is unhealthy: it shuts down, or no notebook can be read.", body = HealthOut),
     ),
 )]
-pub(crate) async fn health(shared: web::Data<AppState>) -> Answer {
-    let health = shared.service.health().await;
-    let status = status(&health, is_closing(&shared));
+pub(crate) async fn health(state: web::Data<AppState>) -> HandlerResult {
+    let health = state.service.health().await;
+    let status = status(&health, is_closing(&state));
     let database = match health.database {
         DatabaseState::Connected => "connected",
         DatabaseState::ReadOnly => "read_only",
@@ -42,11 +42,11 @@ pub(crate) async fn health(shared: web::Data<AppState>) -> Answer {
         DatabaseState::NotConfigured => "not_configured",
     };
     let failed = status == HealthStatus::Unhealthy;
-    let mut answer = json(64, &HealthOut { status, database })?;
+    let mut response = json(64, &HealthOut { status, database })?;
     if failed {
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn status(health: &Health, closing: bool) -> HealthStatus {
@@ -73,8 +73,8 @@ const RESPONDS_WITHIN: Duration = Duration::from_secs(2);
     security(()),
     responses((status = 200, description = "The server works.", body = ProbeOut)),
 )]
-pub(crate) async fn alive(shared: web::Data<AppState>) -> Answer {
-    if !shared.service.responds(RESPONDS_WITHIN).await {
+pub(crate) async fn alive(state: web::Data<AppState>) -> HandlerResult {
+    if !state.service.responds(RESPONDS_WITHIN).await {
         let detail = format!("The server has not got to a task of its own in {} s.", RESPONDS_WITHIN.as_secs());
         return Err(Problem::new(Code::NotResponding, detail).after(5));
     }
@@ -92,15 +92,15 @@ pub(crate) async fn alive(shared: web::Data<AppState>) -> Answer {
     security(()),
     responses((status = 200, description = "The server accepts requests.", body = ProbeOut)),
 )]
-pub(crate) async fn ready(shared: web::Data<AppState>) -> Answer {
-    if is_closing(&shared) {
+pub(crate) async fn ready(state: web::Data<AppState>) -> HandlerResult {
+    if is_closing(&state) {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }
     json(32, &ProbeOut { status: "ready" })
 }
 
-fn is_closing(shared: &AppState) -> bool {
-    shared.in_flight.is_draining() || shared.service.is_closing()
+fn is_closing(state: &AppState) -> bool {
+    state.in_flight.is_draining() || state.service.is_closing()
 }
 
 #[cfg(test)]

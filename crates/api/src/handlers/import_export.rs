@@ -10,9 +10,9 @@ use quire_service::{IdempotentOutcome, ImportFile, ImportedNotebook, NotebookSer
 use crate::app_state::AppState;
 use crate::etag::{self, IfNoneMatch};
 use crate::extract::{Caller, NotebookPath, Query, RawBody, Received};
-use crate::idempotency::{Keyed, marked};
+use crate::idempotency::{IdempotentCaller, mark_replay};
 use crate::problem::{Problem, sentence};
-use crate::response::{Answer, json, read, resource};
+use crate::response::{HandlerResult, json, read, resource};
 use crate::wire::{ExportIn, ImportIn, ImportedOut, cell_size};
 
 /// Maximum characters of a file's name, without its extension.
@@ -51,38 +51,41 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     ),
 )]
 pub(crate) async fn export(
-    shared: web::Data<AppState>,
+    state: web::Data<AppState>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     Query(ExportIn { format: wanted }): Query<ExportIn>,
     request: HttpRequest,
-) -> Answer {
-    let published = shared.read(shared.service.get(&user, &id)).await?;
+) -> HandlerResult {
+    let view = state.read(state.service.get(&user, &id)).await?;
     // After the notebook, so that another user gets the same error for every format.
     let format = format(wanted.as_deref())?.unwrap_or(Format::Json);
-    let etag = etag::of(&published);
-    if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
-        return Ok(answer);
+    let etag = etag::of(&view);
+    if let Some(response) = etag::not_modified(request.headers(), etag.as_ref()) {
+        return Ok(response);
     }
     // Reserved before the work, so that no work is done for a client that does not read its responses.
-    let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
-    let mut hold = shared.hold_response(&user, size)?;
-    let mut text = shared.read(shared.service.export(&published, format)).await?;
+    let size: usize = view.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
+    let mut hold = state.hold_response(&user, size)?;
+    let mut text = state.read(state.service.export(&view, format)).await?;
     text.shrink_to_fit();
     hold.adjust_to(text.len());
     let (media_type, ending) = match format {
         Format::Json => ("application/json", "json"),
         Format::Ipynb => ("application/x-ipynb+json", "ipynb"),
     };
-    let name = published.notebook.name.as_deref().unwrap_or(published.notebook.id.as_str());
-    let mut answer = HttpResponse::Ok();
-    answer.insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, attachment(name, ending)));
+    let name = view.notebook.name.as_deref().unwrap_or(view.notebook.id.as_str());
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, media_type)).insert_header((CONTENT_DISPOSITION, attachment(name, ending)));
     if let Some(etag) = etag {
-        answer.insert_header((ETAG, etag));
+        response.insert_header((ETAG, etag));
     }
-    let mut answer = answer.body(text);
-    answer.extensions_mut().insert(hold);
-    Ok(answer)
+    if view.is_stale {
+        response.insert_header(("quire-stale", "true"));
+    }
+    let mut response = response.body(text);
+    response.extensions_mut().insert(hold);
+    Ok(response)
 }
 
 /// Imports a notebook from a file.
@@ -94,7 +97,7 @@ pub(crate) async fn export(
     path = "/api/notebooks/import",
     operation_id = "importNotebook",
     tag = "Notebooks",
-    params(ImportIn, Keyed),
+    params(ImportIn, IdempotentCaller),
     request_body(
         description = "The file. Its `Content-Type` may be any kind of JSON.",
         content(
@@ -108,21 +111,21 @@ pub(crate) async fn export(
     responses((status = 200, description = "The notebook was created. The notices list differences from the file.", body = ImportedOut)),
 )]
 pub(crate) async fn import(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     Query(ImportIn { format: told, name }): Query<ImportIn>,
     RawBody(Received { bytes, hold }): RawBody,
-) -> Answer {
+) -> HandlerResult {
     let file = ImportFile { bytes, format: format(told.as_deref())?, name };
     let call = async move |service: NotebookService, context| {
         let imported = service.import(context, file).await;
         drop(hold); // the body's bytes are reserved until here
         Ok(imported?)
     };
-    let IdempotentOutcome { outcome, is_replay } = shared.idempotent(keyed, call).await?;
+    let IdempotentOutcome { outcome, is_replay } = state.idempotent(caller, call).await?;
     let ImportedNotebook { id, name, cells, notices } = outcome;
     let notices = notices.iter().map(|notice| sentence(notice)).collect();
-    marked(is_replay, json(512, &ImportedOut { notebook_id: id.as_str(), name: name.as_deref(), cells, notices }))
+    mark_replay(is_replay, json(512, &ImportedOut { notebook_id: id.as_str(), name: name.as_deref(), cells, notices }))
 }
 
 fn format(text: Option<&str>) -> Result<Option<Format>, Problem> {

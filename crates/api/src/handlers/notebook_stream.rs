@@ -1,13 +1,12 @@
 //! A large notebook as JSON, written while the client reads.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use quire_domain::CycleTexts;
-use quire_service::{PinnedMemory, Published};
+use quire_service::{NotebookView, PinnedMemory, Published};
 
 use crate::limiters::byte_budget::Hold;
 use crate::wire::{CellOut, NotebookOut, cell_size};
@@ -19,7 +18,7 @@ const END: &[u8] = b"]}";
 
 /// The JSON text of a notebook, written in chunks of some cells.
 pub(crate) struct StreamedNotebook {
-    published: Arc<Published>,
+    view: NotebookView,
     next: NextPart,
     cycles: CycleTexts,
     /// The state's share of the notebooks' memory, which stays charged when the notebook changes.
@@ -36,9 +35,9 @@ enum NextPart {
 
 impl StreamedNotebook {
     /// Makes the text of this state.
-    pub(crate) fn new(published: Arc<Published>, pin: PinnedMemory, hold: Hold) -> Self {
-        let cycles = published.notebook.cycle_texts();
-        Self { published, next: NextPart::Head, cycles, _pin: pin, _hold: hold }
+    pub(crate) fn new(view: NotebookView, pin: PinnedMemory, hold: Hold) -> Self {
+        let cycles = view.notebook.cycle_texts();
+        Self { view, next: NextPart::Head, cycles, _pin: pin, _hold: hold }
     }
 
     /// Estimates the bytes of the largest chunk.
@@ -47,11 +46,11 @@ impl StreamedNotebook {
     }
 
     fn write(&mut self) -> serde_json::Result<Option<Bytes>> {
-        let notebook = &self.published.notebook;
+        let notebook = &self.view.notebook;
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let mut index = match self.next {
             NextPart::Head => {
-                serde_json::to_writer(&mut chunk, &NotebookOut::without_cells(&self.published))?;
+                serde_json::to_writer(&mut chunk, &NotebookOut::without_cells(&self.view))?;
                 chunk.truncate(chunk.len().saturating_sub(END.len()));
                 0
             }

@@ -11,9 +11,9 @@ use super::notebook_stream::StreamedNotebook;
 use crate::app_state::AppState;
 use crate::etag::{self, IfNoneMatch};
 use crate::extract::{Body, Caller, IfMatch, IgnoredBody, NotebookPath, OptionalBody, Query};
-use crate::idempotency::{Keyed, marked};
+use crate::idempotency::{IdempotentCaller, mark_replay};
 use crate::problem::Problem;
-use crate::response::{Answer, json, json_bytes, read, render, resource};
+use crate::response::{HandlerResult, json, json_bytes, read, render, resource};
 use crate::wire::{
     ConnectionIn, CreatedNotebookOut, DeleteNotebookIn, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut,
     PageIn, RenamedOut, cell_size,
@@ -41,13 +41,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     path = "/api/notebooks",
     operation_id = "createNotebook",
     tag = "Notebooks",
-    params(Keyed),
+    params(IdempotentCaller),
     responses((status = 200, description = "The notebook was created.", body = CreatedNotebookOut)),
 )]
-pub(crate) async fn create(shared: web::Data<AppState>, keyed: Keyed, _: IgnoredBody) -> Answer {
+pub(crate) async fn create(state: web::Data<AppState>, caller: IdempotentCaller, _: IgnoredBody) -> HandlerResult {
     let call = async move |service: NotebookService, context| Ok(service.create(context).await?);
-    let made: IdempotentOutcome<NotebookId> = shared.idempotent(keyed, call).await?;
-    marked(made.is_replay, json(64, &CreatedNotebookOut { notebook_id: made.outcome.as_str() }))
+    let made: IdempotentOutcome<NotebookId> = state.idempotent(caller, call).await?;
+    mark_replay(made.is_replay, json(64, &CreatedNotebookOut { notebook_id: made.outcome.as_str() }))
 }
 
 /// Lists your notebooks.
@@ -62,7 +62,11 @@ pub(crate) async fn create(shared: web::Data<AppState>, keyed: Keyed, _: Ignored
     params(PageIn),
     responses((status = 200, description = "The list, or the page.", body = ListOut)),
 )]
-pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Query(page): Query<PageIn>) -> Answer {
+pub(crate) async fn list(
+    state: web::Data<AppState>,
+    Caller(user): Caller,
+    Query(page): Query<PageIn>,
+) -> HandlerResult {
     let PageIn { limit, cursor, sort } = page;
     let paged = limit.is_some() || cursor.is_some();
     if limit == Some(0) {
@@ -73,7 +77,7 @@ pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Quer
     let unfit_cursor = |error: InvalidCursor| Problem::unfit_query("cursor", &error);
     let Some(sort) = sort else {
         let after = cursor.map(|cursor| cursor.parse()).transpose().map_err(unfit_cursor)?;
-        let page = shared.read(shared.service.list(&user, &PageRequest { limit, after })).await?;
+        let page = state.read(state.service.list(&user, &PageRequest { limit, after })).await?;
         let next = paged.then(|| NextOut::new(page.next.as_ref()));
         return json(64 + 128 * page.notebooks.len(), &ListOut::new(&page.notebooks, &page.damaged, next));
     };
@@ -81,7 +85,7 @@ pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Quer
     if after.as_ref().is_some_and(|after| after.sort() != sort) {
         return Err(Problem::unfit_query("cursor", &"it is of a list in another order"));
     }
-    let page = shared.read(shared.service.list_sorted(&user, sort, limit, after.as_ref())).await?;
+    let page = state.read(state.service.list_sorted(&user, sort, limit, after.as_ref())).await?;
     let next = paged.then(|| NextOut::new(page.next.as_ref()));
     json(64 + 128 * page.notebooks.len(), &ListOut::new(&page.notebooks, &page.damaged, next))
 }
@@ -108,37 +112,37 @@ pub(crate) async fn list(shared: web::Data<AppState>, Caller(user): Caller, Quer
     ),
 )]
 pub(crate) async fn get(
-    shared: web::Data<AppState>,
+    state: web::Data<AppState>,
     Caller(user): Caller,
     NotebookPath(id): NotebookPath,
     request: HttpRequest,
-) -> Answer {
-    let published = shared.read(shared.service.get(&user, &id)).await?;
-    let etag = etag::of(&published);
-    if let Some(answer) = etag::not_modified(request.headers(), etag.as_ref()) {
-        return Ok(answer);
+) -> HandlerResult {
+    let view = state.read(state.service.get(&user, &id)).await?;
+    let etag = etag::of(&view);
+    if let Some(response) = etag::not_modified(request.headers(), etag.as_ref()) {
+        return Ok(response);
     }
-    let bytes = if let Some(bytes) = shared.responses.get(&published) {
+    let bytes = if let Some(bytes) = state.responses.get(&view) {
         bytes
     } else {
-        let size: usize = published.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
+        let size: usize = view.notebook.cells.iter().map(|cell| cell_size(cell)).sum();
         if size > MAX_BUFFERED_BYTES {
-            let hold = shared.hold_response(&user, StreamedNotebook::chunk_size(&published))?;
-            let pin = shared.read(shared.service.pin(&published)).await?;
-            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(published, pin, hold))), etag));
+            let hold = state.hold_response(&user, StreamedNotebook::chunk_size(&view))?;
+            let pin = state.read(state.service.pin(&view)).await?;
+            return Ok(with_etag(json_bytes(BoxBody::new(StreamedNotebook::new(view, pin, hold))), etag));
         }
-        let bytes = render(512 + size, &NotebookOut::new(&published))?;
-        shared.responses.insert(&published, &bytes);
+        let bytes = render(512 + size, &NotebookOut::new(&view))?;
+        state.responses.insert(&view, &bytes);
         bytes
     };
     Ok(with_etag(json_bytes(bytes), etag))
 }
 
-fn with_etag(mut answer: HttpResponse, etag: Option<HeaderValue>) -> HttpResponse {
+fn with_etag(mut response: HttpResponse, etag: Option<HeaderValue>) -> HttpResponse {
     if let Some(etag) = etag {
-        answer.headers_mut().insert(ETAG, etag);
+        response.headers_mut().insert(ETAG, etag);
     }
-    answer
+    response
 }
 
 /// Renames a notebook.
@@ -147,25 +151,25 @@ fn with_etag(mut answer: HttpResponse, etag: Option<HeaderValue>) -> HttpRespons
     path = "/api/notebooks/{id}/name",
     operation_id = "renameNotebook",
     tag = "Notebooks",
-    params(NotebookPath, IfMatch, Keyed),
+    params(NotebookPath, IfMatch, IdempotentCaller),
     request_body = NameIn,
     responses((status = 200, description = "The notebook was renamed.", body = RenamedOut)),
 )]
 pub(crate) async fn rename(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(NameIn { name, expected_revision }): Body<NameIn>,
-) -> Answer {
+) -> HandlerResult {
     let name = name.unwrap_or_default();
     let kept = Notebook::name_from(&name).map_err(invalid)?;
     let call = async move |service: NotebookService, context, id, expected| {
         service.edit(context, &id, expected, Edit::Rename { name }).await
     };
-    let renamed = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
+    let renamed = state.idempotent_if(caller, id, (matched, expected_revision, None), call).await?;
     // The same request, hence the same name.
-    marked(renamed.is_replay, json(512, &RenamedOut::new(kept.as_deref())))
+    mark_replay(renamed.is_replay, json(512, &RenamedOut::new(kept.as_deref())))
 }
 
 /// Sets the connection string that SQL cells use.
@@ -176,23 +180,23 @@ pub(crate) async fn rename(
     path = "/api/notebooks/{id}/db",
     operation_id = "setConnection",
     tag = "Notebooks",
-    params(NotebookPath, IfMatch, Keyed),
+    params(NotebookPath, IfMatch, IdempotentCaller),
     request_body = ConnectionIn,
     responses((status = 200, description = "The connection string was set.", body = DoneOut)),
 )]
 pub(crate) async fn connect(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     Body(ConnectionIn { connection_string, expected_revision }): Body<ConnectionIn>,
-) -> Answer {
+) -> HandlerResult {
     let entered = ConnectionString::new(&connection_string.unwrap_or_default()).map_err(invalid)?;
     let call = async move |service: NotebookService, context, id, expected| {
         service.set_connection(context, &id, expected, entered).await
     };
-    let connected = shared.idempotent_if(keyed, id, (matched, expected_revision, None), call).await?;
-    marked(connected.is_replay, json(32, &DoneOut::new()))
+    let connected = state.idempotent_if(caller, id, (matched, expected_revision, None), call).await?;
+    mark_replay(connected.is_replay, json(32, &DoneOut::new()))
 }
 
 /// Duplicates a notebook.
@@ -203,19 +207,19 @@ pub(crate) async fn connect(
     path = "/api/notebooks/{id}/duplicate",
     operation_id = "duplicateNotebook",
     tag = "Notebooks",
-    params(NotebookPath, Keyed),
+    params(NotebookPath, IdempotentCaller),
     responses((status = 200, description = "The copy was created.", body = DuplicatedOut)),
 )]
 pub(crate) async fn duplicate(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     _: IgnoredBody,
-) -> Answer {
+) -> HandlerResult {
     let call = async move |service: NotebookService, context| Ok(service.duplicate(context, &id).await?);
-    let IdempotentOutcome { outcome, is_replay } = shared.idempotent(keyed, call).await?;
+    let IdempotentOutcome { outcome, is_replay } = state.idempotent(caller, call).await?;
     let Duplicated { id, name, has_connection } = outcome;
-    marked(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
+    mark_replay(is_replay, json(512, &DuplicatedOut { notebook_id: id.as_str(), name: &name, has_connection }))
 }
 
 /// Deletes a notebook permanently.
@@ -224,23 +228,23 @@ pub(crate) async fn duplicate(
     path = "/api/notebooks/{id}",
     operation_id = "deleteNotebook",
     tag = "Notebooks",
-    params(NotebookPath, IfMatch, Keyed),
+    params(NotebookPath, IfMatch, IdempotentCaller),
     request_body = DeleteNotebookIn,
     responses((status = 200, description = "The notebook was deleted.", body = DoneOut)),
 )]
 pub(crate) async fn delete(
-    shared: web::Data<AppState>,
-    keyed: Keyed,
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     matched: IfMatch,
     OptionalBody(DeleteNotebookIn { expected_revision }): OptionalBody<DeleteNotebookIn>,
-) -> Answer {
+) -> HandlerResult {
     let call = async move |service: NotebookService, context, id, expected| {
         service.delete_expecting(context, &id, expected).await
     };
-    let deleted = shared.idempotent_if(keyed, id.clone(), (matched, expected_revision, None), call).await?;
-    shared.responses.forget(&id);
-    marked(deleted.is_replay, json(32, &DoneOut::new()))
+    let deleted = state.idempotent_if(caller, id.clone(), (matched, expected_revision, None), call).await?;
+    state.responses.forget(&id);
+    mark_replay(deleted.is_replay, json(32, &DoneOut::new()))
 }
 
 fn invalid(error: Invalid) -> Problem {

@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::app_state::AppState;
 use crate::middleware::PAGES;
 use crate::problem::{Code, Problem};
-use crate::response::{Answer, read, resource};
+use crate::response::{HandlerResult, read, resource};
 
 /// The welcome page.
 const WELCOME: &str = include_str!("pages/welcome.html");
@@ -35,10 +35,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     }
 }
 
-async fn show(request: HttpRequest, shared: web::Data<AppState>) -> Answer {
+async fn show(request: HttpRequest, state: web::Data<AppState>) -> HandlerResult {
     let (html, css, script) = ("text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8");
     match request.path() {
-        "/" => Ok(page(html, welcome(shared.settings.authenticator.is_development()))),
+        "/" => Ok(page(html, welcome(state.settings.authenticator.is_development()))),
         "/api/docs" => Ok(page(html, DOCS)),
         "/api/docs/style.css" => Ok(page(css, STYLE)),
         "/api/docs/docs.js" => Ok(page(script, SCRIPT)),
@@ -61,11 +61,11 @@ fn page(kind: &'static str, text: impl Into<Cow<'static, str>>) -> HttpResponse 
         Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
         Cow::Owned(text) => text.into(),
     };
-    answer(kind, body)
+    page_response(kind, body)
 }
 
 /// Returns a file of Swagger UI. It is compressed in the binary, which every browser accepts.
-fn swagger_ui(kind: &'static str, name: &str) -> Answer {
+fn swagger_ui(kind: &'static str, name: &str) -> HandlerResult {
     let file = utoipa_swagger_ui::serve(name, Arc::default());
     let Ok(Some(file)) = file else {
         return Err(Problem::new(Code::Internal, "The server was built without this file."));
@@ -74,16 +74,16 @@ fn swagger_ui(kind: &'static str, name: &str) -> Answer {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => bytes.into(),
     };
-    let mut answer = answer(kind, body);
+    let mut response = page_response(kind, body);
     if file.gzpipped {
-        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     // Large, and changes only with the version of the server.
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
-    Ok(answer)
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    Ok(response)
 }
 
-fn answer(kind: &'static str, body: Bytes) -> HttpResponse {
+fn page_response(kind: &'static str, body: Bytes) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, HeaderValue::from_static(kind)))
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))

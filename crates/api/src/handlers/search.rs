@@ -6,7 +6,7 @@ use quire_storage::{InvalidCursor, InvalidSearch, PageRequest, SearchPage, Searc
 use crate::app_state::AppState;
 use crate::extract::{Caller, Query};
 use crate::problem::Problem;
-use crate::response::{Answer, json, read, resource};
+use crate::response::{HandlerResult, json, read, resource};
 use crate::wire::{SearchIn, SearchOut};
 
 /// Default number of notebooks on a page.
@@ -29,7 +29,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     params(SearchIn),
     responses((status = 200, description = "The results, the oldest notebooks first.", body = SearchOut)),
 )]
-pub(crate) async fn search(shared: web::Data<AppState>, Caller(user): Caller, Query(query): Query<SearchIn>) -> Answer {
+pub(crate) async fn search(
+    state: web::Data<AppState>,
+    Caller(user): Caller,
+    Query(query): Query<SearchIn>,
+) -> HandlerResult {
     let SearchIn { q, limit, cursor } = query;
     let text = SearchText::new(&q).map_err(|error: InvalidSearch| Problem::unfit_query("q", &error))?;
     if limit == Some(0) {
@@ -38,6 +42,6 @@ pub(crate) async fn search(shared: web::Data<AppState>, Caller(user): Caller, Qu
     let after = cursor.map(|cursor| cursor.parse()).transpose();
     let after = after.map_err(|error: InvalidCursor| Problem::unfit_query("cursor", &error))?;
     let page = PageRequest { limit: Some(limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT)), after };
-    let SearchPage { hits, next } = shared.read(shared.service.search(&user, &text, &page)).await?;
+    let SearchPage { hits, next } = state.read(state.service.search(&user, &text, &page)).await?;
     json(64 + 512 * hits.len(), &SearchOut::new(&hits, next.as_ref()))
 }

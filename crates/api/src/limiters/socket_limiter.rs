@@ -39,7 +39,7 @@ struct UserSockets {
 
 /// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub(crate) enum LimitReached {
     /// The server's limit.
     Server,
     /// The user's limit.
@@ -50,7 +50,7 @@ pub(crate) enum Full {
 #[derive(Debug)]
 pub(crate) struct PendingSocket {
     limiter: Arc<SocketLimiter>,
-    ticket: u64,
+    id: u64,
     pub(crate) evicted: oneshot::Receiver<()>,
 }
 
@@ -68,30 +68,27 @@ impl SocketLimiter {
         self: &Arc<Self>,
         address: Option<IpAddr>,
         settings: &SocketSettings,
-    ) -> Result<PendingSocket, Full> {
+    ) -> Result<PendingSocket, LimitReached> {
         let network = Network::of(address);
         let mut table = self.lock();
-        if table
-            .by_network
-            .get(&network)
-            .is_some_and(|of_network| of_network.len() >= settings.most_waiting_per_address)
+        if table.by_network.get(&network).is_some_and(|of_network| of_network.len() >= settings.max_pending_per_address)
         {
             let oldest = table.by_network.get(&network).and_then(BTreeSet::first).copied();
             table.evict(oldest);
         }
-        if table.pending.len() + table.admitted >= settings.most {
+        if table.pending.len() + table.admitted >= settings.max_sockets {
             let oldest = table.pending.keys().next().copied();
             if oldest.is_none() {
-                return Err(Full::Server);
+                return Err(LimitReached::Server);
             }
             table.evict(oldest);
         }
-        let ticket = table.next;
+        let id = table.next;
         table.next += 1;
         let (evict, evicted) = oneshot::channel();
-        table.pending.insert(ticket, (network, evict));
-        table.by_network.entry(network).or_default().insert(ticket);
-        Ok(PendingSocket { limiter: Arc::clone(self), ticket, evicted })
+        table.pending.insert(id, (network, evict));
+        table.by_network.entry(network).or_default().insert(id);
+        Ok(PendingSocket { limiter: Arc::clone(self), id, evicted })
     }
 
     /// Records a signed-in HTTP request of the user. Users without sockets are not recorded, so that the table has no more
@@ -114,16 +111,16 @@ impl SocketLimiter {
 }
 
 impl SocketTable {
-    fn evict(&mut self, ticket: Option<u64>) {
-        if let Some(evict) = ticket.and_then(|ticket| self.remove(ticket)) {
+    fn evict(&mut self, id: Option<u64>) {
+        if let Some(evict) = id.and_then(|id| self.remove(id)) {
             let _ = evict.send(()); // the socket may be closing already
         }
     }
 
-    fn remove(&mut self, ticket: u64) -> Option<oneshot::Sender<()>> {
-        let (network, evict) = self.pending.remove(&ticket)?;
+    fn remove(&mut self, id: u64) -> Option<oneshot::Sender<()>> {
+        let (network, evict) = self.pending.remove(&id)?;
         if let Some(of_network) = self.by_network.get_mut(&network) {
-            of_network.remove(&ticket);
+            of_network.remove(&id);
             if of_network.is_empty() {
                 self.by_network.remove(&network);
             }
@@ -135,10 +132,10 @@ impl SocketTable {
 impl PendingSocket {
     /// Exchanges this place for one that cannot be evicted, when the token has arrived: checking it may take a while, which is not
     /// the client's fault.
-    pub(crate) fn show_token(self) -> Result<SocketPermit, Full> {
+    pub(crate) fn into_permit(self) -> Result<SocketPermit, LimitReached> {
         let mut table = self.limiter.lock();
-        if table.remove(self.ticket).is_none() {
-            return Err(Full::Server); // evicted just now
+        if table.remove(self.id).is_none() {
+            return Err(LimitReached::Server); // evicted just now
         }
         table.admitted += 1;
         drop(table);
@@ -148,17 +145,17 @@ impl PendingSocket {
 
 impl Drop for PendingSocket {
     fn drop(&mut self) {
-        self.limiter.lock().remove(self.ticket);
+        self.limiter.lock().remove(self.id);
     }
 }
 
 impl SocketPermit {
     /// Counts the socket to this user, within the user's limit.
-    pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), Full> {
+    pub(crate) fn sign_in(&mut self, user: &UserId, settings: &SocketSettings) -> Result<(), LimitReached> {
         let mut table = self.limiter.lock();
         let of_user = table.signed_in.entry(user.clone()).or_default();
-        if of_user.sockets >= settings.most_per_user {
-            return Err(Full::User);
+        if of_user.sockets >= settings.max_per_user {
+            return Err(LimitReached::User);
         }
         of_user.sockets += 1;
         self.user = Some(user.clone());
@@ -185,8 +182,8 @@ impl Drop for SocketPermit {
 mod tests {
     use super::*;
 
-    fn settings(most: usize, most_per_user: usize, most_waiting_per_address: usize) -> SocketSettings {
-        SocketSettings { most, most_per_user, most_waiting_per_address, ..SocketSettings::default() }
+    fn settings(max_sockets: usize, max_per_user: usize, max_pending_per_address: usize) -> SocketSettings {
+        SocketSettings { max_sockets, max_per_user, max_pending_per_address, ..SocketSettings::default() }
     }
 
     fn address(last: u8) -> IpAddr {
@@ -197,8 +194,8 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
-    fn sign_in(pending: PendingSocket, name: &str, settings: &SocketSettings) -> Result<SocketPermit, Full> {
-        let mut permit = pending.show_token()?;
+    fn sign_in(pending: PendingSocket, name: &str, settings: &SocketSettings) -> Result<SocketPermit, LimitReached> {
+        let mut permit = pending.into_permit()?;
         permit.sign_in(&user(name), settings).map(|()| permit)
     }
 
@@ -210,7 +207,7 @@ mod tests {
         let mut second = limiter.admit(Some(address(1)), &settings).unwrap();
         let third = limiter.admit(Some(address(1)), &settings).unwrap();
         assert!(first.evicted.try_recv().is_ok() && elsewhere.evicted.try_recv().is_err());
-        assert_eq!(first.show_token().unwrap_err(), Full::Server);
+        assert_eq!(first.into_permit().unwrap_err(), LimitReached::Server);
         drop(third);
         let _fourth = limiter.admit(Some(address(1)), &settings).unwrap();
         assert!(second.evicted.try_recv().is_err());
@@ -223,7 +220,7 @@ mod tests {
         let mut silent = limiter.admit(Some(address(2)), &settings).unwrap();
         let bob = sign_in(limiter.admit(Some(address(1)), &settings).unwrap(), "bob", &settings).unwrap();
         assert!(silent.evicted.try_recv().is_ok());
-        assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), LimitReached::Server);
         drop(ann);
         limiter.admit(Some(address(3)), &settings).unwrap();
         drop((bob, silent));
@@ -234,11 +231,11 @@ mod tests {
     #[test]
     fn nor_do_those_whose_token_is_being_checked() {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(2, 100, 1));
-        let slow = limiter.admit(Some(address(1)), &settings).unwrap().show_token().unwrap();
+        let slow = limiter.admit(Some(address(1)), &settings).unwrap().into_permit().unwrap();
         let mut silent = limiter.admit(Some(address(1)), &settings).unwrap();
-        let other = limiter.admit(Some(address(2)), &settings).unwrap().show_token().unwrap();
+        let other = limiter.admit(Some(address(2)), &settings).unwrap().into_permit().unwrap();
         assert!(silent.evicted.try_recv().is_ok());
-        assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), Full::Server);
+        assert_eq!(limiter.admit(Some(address(3)), &settings).unwrap_err(), LimitReached::Server);
         drop((slow, other, silent));
         let table = limiter.lock();
         assert!(table.pending.is_empty() && table.by_network.is_empty() && table.admitted == 0);
@@ -249,7 +246,7 @@ mod tests {
         let (limiter, settings) = (Arc::new(SocketLimiter::default()), settings(100, 2, 100));
         let sign_in = |name| sign_in(limiter.admit(Some(address(1)), &settings).unwrap(), name, &settings);
         let (first, _second) = (sign_in("ann").unwrap(), sign_in("ann").unwrap());
-        assert_eq!(sign_in("ann").unwrap_err(), Full::User);
+        assert_eq!(sign_in("ann").unwrap_err(), LimitReached::User);
         sign_in("bob").unwrap();
         drop(first);
         sign_in("ann").unwrap();

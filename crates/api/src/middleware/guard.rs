@@ -8,7 +8,7 @@
 //! - A present `Origin` must be allowed, or the server's own, else any page could change things.
 //! - A body must be announced as JSON, which a page can only do after a preflight.
 //! - In development mode, which has no sign-in, `Host` must be a loopback name, else a page could rebind its own name to
-//!   this machine and read the answers. With sign-in such a page has no token.
+//!   this machine and read the responses. With sign-in such a page has no token.
 
 use std::time::Instant;
 
@@ -47,8 +47,8 @@ pub(crate) enum Admitted {
 }
 
 /// Authenticates and checks a request, or returns the reason of its refusal.
-pub(crate) async fn admit(request: &ServiceRequest, shared: &AppState) -> Result<Admitted, Problem> {
-    let (headers, settings) = (request.headers(), &shared.settings);
+pub(crate) async fn admit(request: &ServiceRequest, state: &AppState) -> Result<Admitted, Problem> {
+    let (headers, settings) = (request.headers(), &state.settings);
     let is_probe = is_probe(request.path());
     let is_open = is_probe || is_page(request) || is_socket(request);
     if settings.authenticator.is_development() && !is_probe {
@@ -58,16 +58,16 @@ pub(crate) async fn admit(request: &ServiceRequest, shared: &AppState) -> Result
     if cors::is_preflight(request) {
         return Ok(Admitted::Preflight);
     }
-    let admitted = if is_open { Admitted::Anonymous } else { Admitted::User(sign_in(headers, shared).await?) };
+    let admitted = if is_open { Admitted::Anonymous } else { Admitted::User(sign_in(headers, state).await?) };
     check_body(headers)?;
     Ok(admitted)
 }
 
-async fn sign_in(headers: &HeaderMap, shared: &AppState) -> Result<Caller, Problem> {
+async fn sign_in(headers: &HeaderMap, state: &AppState) -> Result<Caller, Problem> {
     // In development mode a client's token, if there is one, is ignored.
-    let token = if shared.settings.authenticator.is_development() { "" } else { bearer(headers)? };
-    let user = shared.sign_in(token).await?.user;
-    shared.socket_limiter.note_request(&user, Instant::now());
+    let token = if state.settings.authenticator.is_development() { "" } else { bearer(headers)? };
+    let user = state.sign_in(token).await?.user;
+    state.socket_limiter.note_request(&user, Instant::now());
     Ok(Caller(user))
 }
 

@@ -35,14 +35,14 @@ use response_body::{ResponseGuards, SharedPayload, guarded};
 
 /// Admits a request, calls its route, and completes the response.
 pub(crate) async fn pass(
-    shared: Arc<AppState>,
+    state: Arc<AppState>,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let in_flight = shared.in_flight.enter();
+    let in_flight = state.in_flight.enter();
     let active = request.conn_data::<ConnectionHandle>().map(ConnectionHandle::begin);
-    let id = shared.request_ids.next();
-    let settings = &shared.settings;
+    let id = state.request_ids.next();
+    let settings = &state.settings;
     let peer = request.peer_addr().map(|address| address.ip());
     let client = client_address(peer, request.headers(), settings.trusted_proxies);
     let connection = request.conn_data::<ConnectionHandle>().cloned();
@@ -56,12 +56,12 @@ pub(crate) async fn pass(
     let origin = guard::allowed_origin(request.headers(), &settings.allowed_origins).cloned();
     let payload = SharedPayload::take(&mut request);
     let mut request_hold = None;
-    let answer = match guard::admit(&request, &shared).await.and_then(|admitted| {
+    let response = match guard::admit(&request, &state).await.and_then(|admitted| {
         if let Admitted::User(Caller(user)) = &admitted {
             if let Some(connection) = &connection {
                 connection.set_user(user);
             }
-            request_hold = Some(shared.hold_request(user)?);
+            request_hold = Some(state.hold_request(user)?);
         }
         Ok(admitted)
     }) {
@@ -74,56 +74,56 @@ pub(crate) async fn pass(
         }
     };
     // No route of this crate fails without a response of its own. If one does, the request is lost, but the guards are not.
-    let (request, answer) = match answer.map(ServiceResponse::into_parts) {
-        Ok((request, answer)) => (Some(request), answer),
+    let (request, response) = match response.map(ServiceResponse::into_parts) {
+        Ok((request, response)) => (Some(request), response),
         Err(error) => (None, HttpResponse::from_error(error)),
     };
-    let (mut answer, bytes) = reserve_bytes(&shared, request.as_ref(), answer);
-    let failure = complete(&mut answer, &line.id);
-    cors::add_headers(answer.headers_mut(), origin);
-    if shared.in_flight.is_draining() {
-        answer.head_mut().set_connection_type(ConnectionType::Close);
+    let (mut response, bytes) = reserve_bytes(&state, request.as_ref(), response);
+    let failure = complete(&mut response, &line.id);
+    cors::add_headers(response.headers_mut(), origin);
+    if state.in_flight.is_draining() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    line.end(request.as_ref(), answer.status(), failure.as_deref());
+    line.end(request.as_ref(), response.status(), failure.as_deref());
     // A WebSocket is counted by its own task, which gives up a client that does not read.
-    let in_flight = (answer.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(in_flight);
-    let answer =
-        answer.map_body(|_, body| guarded(body, ResponseGuards { in_flight, active, request_hold, payload, bytes }));
+    let in_flight = (response.status() != StatusCode::SWITCHING_PROTOCOLS).then_some(in_flight);
+    let response =
+        response.map_body(|_, body| guarded(body, ResponseGuards { in_flight, active, request_hold, payload, bytes }));
     match request {
-        Some(request) => Ok(ServiceResponse::new(request, answer)),
-        None => Err(InternalError::from_response("a route failed", answer).into()),
+        Some(request) => Ok(ServiceResponse::new(request, response)),
+        None => Err(InternalError::from_response("a route failed", response).into()),
     }
 }
 
 /// Reserves the bytes of a response whose body is complete in memory, or replaces it by a problem.
 fn reserve_bytes(
-    shared: &AppState,
+    state: &AppState,
     request: Option<&HttpRequest>,
-    mut answer: HttpResponse<BoxBody>,
+    mut response: HttpResponse<BoxBody>,
 ) -> (HttpResponse<BoxBody>, Option<Hold>) {
-    let hold = answer.extensions_mut().remove::<Hold>();
+    let hold = response.extensions_mut().remove::<Hold>();
     // The response to a change is never replaced: the client would repeat a change that has happened.
     let is_read = request.is_some_and(|request| request.method().is_safe());
     if hold.is_some() || !is_read {
-        return (answer, hold);
+        return (response, hold);
     }
     let extensions = request.map(HttpRequest::extensions);
     let caller = extensions.as_ref().and_then(|extensions| extensions.get::<Caller>());
-    match (answer.body().size(), caller) {
+    match (response.body().size(), caller) {
         (BodySize::Sized(size), Some(Caller(user))) if size > MAX_CHUNK_BYTES as u64 => {
-            match shared.hold_response(user, usize::try_from(size).unwrap_or(usize::MAX)) {
-                Ok(hold) => (answer, Some(hold)),
+            match state.hold_response(user, usize::try_from(size).unwrap_or(usize::MAX)) {
+                Ok(hold) => (response, Some(hold)),
                 Err(problem) => (HttpResponse::from_error(problem), None),
             }
         }
-        _ => (answer, None),
+        _ => (response, None),
     }
 }
 
 /// Adds the common headers, and the body of a problem. Returns the failure for the log.
-fn complete(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
-    let failure = if answer.status() >= StatusCode::BAD_REQUEST { write_error(answer, id) } else { None };
-    let headers = answer.headers_mut();
+fn complete(response: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
+    let failure = if response.status() >= StatusCode::BAD_REQUEST { write_error(response, id) } else { None };
+    let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Responses are private to their user, except pages, which set the header themselves.
     if !headers.contains_key(CACHE_CONTROL) {
@@ -134,13 +134,13 @@ fn complete(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String
 }
 
 /// Writes `application/problem+json` into an error response, including one of the HTTP library.
-fn write_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
-    let status = answer.status();
+fn write_error(response: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<String> {
+    let status = response.status();
     let of_library;
-    let problem = match answer.error().and_then(|error| error.as_error::<Problem>()) {
+    let problem = match response.error().and_then(|error| error.as_error::<Problem>()) {
         Some(problem) => problem,
         // The health check has a body of its own.
-        None if answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") => return None,
+        None if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") => return None,
         None => {
             of_library = Problem::of_status(status);
             &of_library
@@ -154,8 +154,8 @@ fn write_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<Str
     });
     let (body, retry_after, allow) = (problem_body(problem, id.as_str()), problem.retry_after, problem.allow);
     let closes = problem.closes;
-    *answer = HttpResponse::new(status).set_body(body.boxed());
-    let headers = answer.headers_mut();
+    *response = HttpResponse::new(status).set_body(body.boxed());
+    let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
@@ -167,7 +167,7 @@ fn write_error(answer: &mut HttpResponse<BoxBody>, id: &RequestId) -> Option<Str
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if closes {
-        answer.head_mut().set_connection_type(ConnectionType::Close);
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     failure
 }

@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi as _};
 
 use crate::handlers::{cells, graph, health, import_export, notebooks, search};
 use crate::problem::Problem;
-use crate::response::{Answer, json_bytes, read, resource};
+use crate::response::{HandlerResult, json_bytes, read, resource};
 use crate::wire::{FormatName, ProblemOut, SortName};
 use crate::ws;
 
@@ -115,6 +115,6 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     security(()),
     responses((status = 200, description = "This document.", body = Object)),
 )]
-async fn openapi() -> Answer {
+async fn openapi() -> HandlerResult {
     TEXT.clone().map(json_bytes).map_err(Problem::undescribable)
 }

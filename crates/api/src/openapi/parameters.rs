@@ -7,7 +7,7 @@ use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::etag::IfNoneMatch;
 use crate::extract::{CellPath, IfMatch, NotebookPath};
-use crate::idempotency::{self, Keyed};
+use crate::idempotency::{self, IdempotentCaller};
 
 impl IntoParams for NotebookPath {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -34,9 +34,9 @@ impl IntoParams for IfMatch {
     }
 }
 
-impl IntoParams for Keyed {
+impl IntoParams for IdempotentCaller {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let key = text().min_length(Some(1)).max_length(Some(idempotency::MAX)).pattern(Some("^[ -~]+$"));
+        let key = text().min_length(Some(1)).max_length(Some(idempotency::MAX_KEY_CHARS)).pattern(Some("^[ -~]+$"));
         let description = "A unique text for each request. A retry with the same key within 24 hours has no further effect, and gets the first \
             response again.";
         vec![header("Idempotency-Key", description).schema(Some(key)).build()]

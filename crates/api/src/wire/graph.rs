@@ -1,6 +1,7 @@
 //! The dependency graph of a notebook.
 
 use quire_domain::{Cell, CellId, CellType, Cycle, CycleTexts, Dependency, EdgeKind, Graph, Notebook, Revision};
+use quire_service::NotebookView;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,6 +13,10 @@ use super::names::{CellTypeName, EdgeKindName};
 pub(crate) struct GraphOut<'a> {
     #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
+    /// `true` while the database is away, so that another server may have changed the notebook since; absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    stale: bool,
     /// In document order.
     nodes: Vec<NodeOut<'a>>,
     /// In the document order of the reading cells. A name that a cell reads is in one edge at most.
@@ -78,10 +83,12 @@ enum DiagnosticOut<'a> {
 }
 
 impl<'a> GraphOut<'a> {
-    pub(crate) fn new(notebook: &'a Notebook, graph: &'a Graph, edges: &'a [Dependency<'a>]) -> Self {
+    pub(crate) fn new(view: &'a NotebookView, graph: &'a Graph, edges: &'a [Dependency<'a>]) -> Self {
+        let notebook = &view.notebook;
         let texts = notebook.cycle_texts();
         Self {
             revision: notebook.revision,
+            stale: view.is_stale,
             nodes: notebook.cells.iter().map(|cell| node(cell)).collect(),
             edges: edges.iter().map(edge).collect(),
             cycles: graph.cycles().map(|found| cycle(found, &texts)).collect(),

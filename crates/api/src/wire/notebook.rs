@@ -4,7 +4,7 @@ use quire_domain::{
     Cell, CellStatus, CellType, CycleTexts, Diagnostic, Notebook, Output, Revision, Severity, ShownConnection,
     Timestamp,
 };
-use quire_service::Published;
+use quire_service::{NotebookView, Published};
 use serde::Serialize as DeriveSerialize;
 use serde::ser::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -31,17 +31,22 @@ pub(crate) struct NotebookOut<'a> {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// `true` while the database is away, so that another server may have changed the notebook since; absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    stale: bool,
     #[schema(value_type = Vec<CellOut>, max_items = 10_000)]
     cells: CellsOut<'a>,
 }
 
 impl<'a> NotebookOut<'a> {
-    pub(crate) fn new(published: &'a Published) -> Self {
-        Self { cells: CellsOut(Some(&published.notebook)), ..Self::without_cells(published) }
+    pub(crate) fn new(view: &'a NotebookView) -> Self {
+        Self { cells: CellsOut(Some(&view.notebook)), ..Self::without_cells(view) }
     }
 
     /// Makes the same with an empty list of cells, which is the last field.
-    pub(crate) fn without_cells(Published { notebook, connection, seq, .. }: &'a Published) -> Self {
+    pub(crate) fn without_cells(view: &'a NotebookView) -> Self {
+        let Published { notebook, connection, seq, .. } = &*view.published;
         Self {
             id: notebook.id.as_str(),
             name: notebook.name.as_deref(),
@@ -50,6 +55,7 @@ impl<'a> NotebookOut<'a> {
             seq: seq.to_string(),
             created_at: notebook.created_at,
             updated_at: notebook.updated_at,
+            stale: view.is_stale,
             cells: CellsOut(None),
         }
     }

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 use quire_domain::UserId;
 use quire_service::{Event, EventKind};
 
-use super::messages::write;
+use super::write_event::write;
 use crate::limiters::byte_budget::{ByteBudget, Hold};
 use crate::wire::cell_size;
 
@@ -109,7 +109,7 @@ fn size(event: &Event) -> usize {
             cells + change.cycles.len() * CYCLE_BYTES
         }
         EventKind::Transient(update) => update.bytes(),
-        EventKind::Resync | EventKind::Deleted => 0,
+        EventKind::Recovered(_) | EventKind::Resync | EventKind::Deleted => 0,
     }
 }
 

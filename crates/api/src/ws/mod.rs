@@ -14,6 +14,7 @@ mod sockets;
 mod timers;
 pub(crate) mod upgrade;
 mod watching;
+mod write_event;
 
 pub(crate) use sockets::Sockets;
 pub(crate) use upgrade::configure;

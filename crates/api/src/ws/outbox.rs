@@ -51,7 +51,7 @@ impl Outbox {
     }
 
     /// Queues the pong of a ping.
-    pub(crate) fn answer(&mut self, ping: Bytes) {
+    pub(crate) fn pong(&mut self, ping: Bytes) {
         self.pong = Some(ping);
     }
 

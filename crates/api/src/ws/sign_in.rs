@@ -6,7 +6,7 @@ use quire_domain::UserId;
 use super::end::End;
 use super::lifetime::Lifetime;
 use super::messages::{self, ClientMessage};
-use super::socket::{Frame, Socket, failed, full, stopped, unwritable};
+use super::socket::{Frame, Socket, failed, limit_reached, stopped, unwritable};
 use super::timers::ticks;
 use crate::app_state::AppState;
 use crate::auth::{AuthError, SignedIn};
@@ -17,13 +17,13 @@ impl Socket {
     /// Waits for the client to sign in. Returns the permit, the user, and the position to resume from.
     pub(crate) async fn sign_in(
         &mut self,
-        mut waiting: PendingSocket,
+        mut pending: PendingSocket,
     ) -> Result<(SocketPermit, SignedIn, Option<String>), End> {
-        let (shared, mut stopping) = (self.shared.clone(), self.stopping.clone());
-        let limit = shared.settings.sockets.sign_in_within;
+        let (state, mut stopping) = (self.state.clone(), self.stopping.clone());
+        let limit = state.settings.sockets.sign_in_within;
         let (token, resume) = tokio::select! {
             shown = self.token() => shown?,
-            _ = &mut waiting.evicted => {
+            _ = &mut pending.evicted => {
                 return Err(End::overloaded("Too many sockets have not signed in; sign in at once after connecting."));
             }
             () = stopped(&mut stopping) => return Err(End::restart()),
@@ -31,12 +31,12 @@ impl Socket {
                 return Err(End::refused(format!("Sign in within {} s: nothing to that end has come.", limit.as_secs())));
             }
         };
-        let mut permit = waiting.show_token().map_err(full)?;
+        let mut permit = pending.into_permit().map_err(limit_reached)?;
         let signed_in = tokio::select! {
-            signed_in = shared.sign_in(&token) => signed_in.map_err(|problem| failed(&problem))?,
+            signed_in = state.sign_in(&token) => signed_in.map_err(|problem| failed(&problem))?,
             () = stopped(&mut stopping) => return Err(End::restart()),
         };
-        permit.sign_in(&signed_in.user, &shared.settings.sockets).map_err(full)?;
+        permit.sign_in(&signed_in.user, &state.settings.sockets).map_err(limit_reached)?;
         Ok((permit, signed_in, resume))
     }
 
@@ -78,9 +78,9 @@ impl Socket {
 }
 
 /// Waits until the user is deactivated.
-pub(crate) async fn inactive(shared: &AppState, user: &UserId) -> End {
-    let authenticator = &shared.settings.authenticator;
-    let mut checks = ticks(shared.settings.sockets.check_every);
+pub(crate) async fn inactive(state: &AppState, user: &UserId) -> End {
+    let authenticator = &state.settings.authenticator;
+    let mut checks = ticks(state.settings.sockets.check_every);
     loop {
         checks.tick().await;
         // An unavailable directory disconnects no user.

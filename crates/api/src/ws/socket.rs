@@ -21,7 +21,7 @@ use super::messages;
 use super::outbox::Outbox;
 use super::sockets::Sockets;
 use crate::app_state::AppState;
-use crate::limiters::socket_limiter::Full;
+use crate::limiters::socket_limiter::LimitReached;
 use crate::problem::Problem;
 
 /// Time limit for the client's close frame, after which the connection is closed.
@@ -29,7 +29,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A socket.
 pub(crate) struct Socket {
-    pub(crate) shared: Arc<AppState>,
+    pub(crate) state: Arc<AppState>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) stream: AggregatedMessageStream,
     frames: CheckedFrames,
@@ -49,14 +49,14 @@ pub(crate) enum Frame {
 
 impl Socket {
     pub(crate) fn new(
-        (shared, sockets): (Arc<AppState>, Arc<Sockets>),
+        (state, sockets): (Arc<AppState>, Arc<Sockets>),
         session: Session,
         (stream, frames): (AggregatedMessageStream, CheckedFrames),
         flow: Rc<Flow>,
     ) -> Self {
         let stopping = sockets.stopping.subscribe();
         let outbox = Outbox::new(session, flow);
-        Self { shared, sockets, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
+        Self { state, sockets, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
     }
 
     /// Serves the client until either side ends the socket. Returns whether both have sent a close frame: the server then closes
@@ -81,8 +81,8 @@ impl Socket {
     }
 
     async fn serve(&mut self, address: Option<IpAddr>, path: &str) -> Result<Infallible, End> {
-        let settings = &self.shared.settings.sockets;
-        let pending = self.shared.socket_limiter.admit(address, settings).map_err(full)?;
+        let settings = &self.state.settings.sockets;
+        let pending = self.state.socket_limiter.admit(address, settings).map_err(limit_reached)?;
         let (permit, signed_in, resume) = self.sign_in(pending).await?;
         self.outbox.hold_permit(permit);
         self.user = Some(signed_in.user.clone());
@@ -106,7 +106,7 @@ impl Socket {
         match frame {
             AggregatedMessage::Text(text) => return Ok(Some(Frame::Text(text))),
             AggregatedMessage::Binary(_) => return Ok(Some(Frame::Binary)),
-            AggregatedMessage::Ping(ping) => self.outbox.answer(ping),
+            AggregatedMessage::Ping(ping) => self.outbox.pong(ping),
             AggregatedMessage::Pong(_) => {}
             AggregatedMessage::Close(reason) => return Err(End::by_client(reason)),
         }
@@ -120,10 +120,10 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-pub(crate) fn full(full: Full) -> End {
-    End::overloaded(match full {
-        Full::Server => "The server has as many sockets as it can hold; try again.",
-        Full::User => "You have as many sockets open as you may; close some.",
+pub(crate) fn limit_reached(limit: LimitReached) -> End {
+    End::overloaded(match limit {
+        LimitReached::Server => "The server has as many sockets as it can hold; try again.",
+        LimitReached::User => "You have as many sockets open as you may; close some.",
     })
 }
 

@@ -11,7 +11,7 @@ use crate::app_state::AppState;
 use crate::connection::client_address::client_address;
 use crate::connection::handle::ConnectionHandle;
 use crate::problem::{Code, Problem};
-use crate::response::{Answer, resource};
+use crate::response::{HandlerResult, resource};
 
 use super::flow::{CountedBody, Flow};
 use super::frames::{CheckedFrames, MAX_MESSAGE_BYTES};
@@ -39,10 +39,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 pub(crate) async fn upgrade(
     request: HttpRequest,
     payload: web::Payload,
-    shared: web::Data<AppState>,
+    state: web::Data<AppState>,
     sockets: web::Data<Sockets>,
-) -> Answer {
-    if shared.in_flight.is_draining() {
+) -> HandlerResult {
+    if state.in_flight.is_draining() {
         return Err(Problem::new(Code::ShuttingDown, "The server is shutting down.").after(5));
     }
     let mismatch = || {
@@ -54,19 +54,19 @@ pub(crate) async fn upgrade(
     let frames = CheckedFrames::new(payload.into_inner());
     let payload = web::Payload::from_request(&request, &mut Payload::Stream { payload: Box::pin(frames.clone()) });
     let payload = payload.await.map_err(|_never| mismatch())?;
-    let (answer, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
+    let (response, session, stream) = actix_ws::handle(&request, payload).map_err(|_mismatch| mismatch())?;
     let (over, is_over) = oneshot::channel();
     let flow = Rc::new(Flow::default());
-    let answer: HttpResponse =
-        answer.map_body(|_, body| BoxBody::new(CountedBody::new(body, Rc::clone(&flow), is_over)));
+    let response: HttpResponse =
+        response.map_body(|_, body| BoxBody::new(CountedBody::new(body, Rc::clone(&flow), is_over)));
     let stream =
         stream.max_frame_size(MAX_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MAX_MESSAGE_BYTES);
     let peer = request.peer_addr().map(|address| address.ip());
-    let address = client_address(peer, request.headers(), shared.settings.trusted_proxies);
+    let address = client_address(peer, request.headers(), state.settings.trusted_proxies);
     let path = request.uri().path().strip_prefix("/api/ws/notebooks/").unwrap_or_default().to_owned();
     let connection = request.conn_data::<ConnectionHandle>().cloned();
-    let socket = Socket::new((shared.into_inner(), sockets.into_inner()), session, (stream, frames), flow);
-    let entered = socket.shared.in_flight.enter();
+    let socket = Socket::new((state.into_inner(), sockets.into_inner()), session, (stream, frames), flow);
+    let entered = socket.state.in_flight.enter();
     actix_web::rt::spawn(async move {
         let is_closed = socket.run(address, path).await;
         if let (true, Some(connection)) = (is_closed, connection) {
@@ -74,5 +74,5 @@ pub(crate) async fn upgrade(
         }
         drop((over, entered));
     });
-    Ok(answer)
+    Ok(response)
 }

@@ -14,11 +14,12 @@ use uuid::Uuid;
 use super::end::End;
 use super::event_messages::MessagesError;
 use super::lifetime::Lifetime;
-use super::messages::{self, ClientMessage, resync, write};
+use super::messages::{self, ClientMessage, resync};
 use super::position::Position;
 use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
 use super::timers::{ticks, until};
+use super::write_event::write;
 use crate::auth::SignedIn;
 use crate::extract::decode;
 
@@ -36,13 +37,13 @@ impl Socket {
         // A position that cannot be read is treated as one of another server.
         let elsewhere = Position { seq: Seq { epoch: Uuid::nil(), number: 0 }, seen: None };
         let mut resume = resume.map(|text| text.parse().unwrap_or(elsewhere));
-        let shared = self.shared.clone();
-        let opened = shared.read(self.open(&user, path, resume.map(Position::last_whole))).await;
+        let state = self.state.clone();
+        let opened = state.read(self.open(&user, path, resume.map(Position::last_whole))).await;
         let mut watch = opened.map_err(|problem| failed(&problem))?;
-        let settings = &shared.settings.sockets;
+        let settings = &state.settings.sockets;
         let mut lifetime = Lifetime::new(Instant::now(), expires_at);
         let mut pings = ticks(settings.ping_every);
-        let mut inactive = pin!(inactive(&shared, &user));
+        let mut inactive = pin!(inactive(&state, &user));
         let mut renewal = pin!(Fuse::terminated());
         loop {
             self.outbox.send().await?;
@@ -53,8 +54,8 @@ impl Socket {
                         && let Some(token) = self.act(&frame)?
                     {
                         // Only further messages of the client wait for this.
-                        let shared = &shared;
-                        renewal.set(async move { shared.sign_in(&token).await }.fuse());
+                        let state = &state;
+                        renewal.set(async move { state.sign_in(&token).await }.fuse());
                     }
                 }
                 renewed = &mut renewal => {
@@ -74,7 +75,7 @@ impl Socket {
                 end = &mut inactive => return Err(end),
                 () = until(lifetime.ends(settings)) => {
                     // Read only now, because requests are far more frequent than ends of sockets.
-                    if let Some(requested) = shared.socket_limiter.last_request(&user) {
+                    if let Some(requested) = state.socket_limiter.last_request(&user) {
                         lifetime.prolong(requested);
                     }
                     if lifetime.ends(settings).is_some_and(|end| end <= Instant::now()) {
@@ -99,7 +100,7 @@ impl Socket {
     }
 
     async fn open_exactly(&self, user: &UserId, id: &str, resume: Option<Seq>) -> Result<Subscription, ServiceError> {
-        let service = &self.shared.service;
+        let service = &self.state.service;
         let id = service.resolve(user, id)?;
         match resume {
             Some(last) => service.resume(user, &id, last).await,
@@ -112,9 +113,9 @@ impl Socket {
         // Without an event, the notebook's writer task has ended: the server stops, or the notebook was evicted.
         let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
-            EventKind::Changed(_) | EventKind::Transient(_) => {
+            EventKind::Changed(_) | EventKind::Transient(_) | EventKind::Recovered(_) => {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
-                match self.sockets.event_messages.of(event, user, &self.shared.response_bytes).await {
+                match self.sockets.event_messages.of(event, user, &self.state.response_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
                     // What a run left comes whole with the change that stores it.
                     Err(MessagesError::Exceeded) if matches!(event.kind, EventKind::Transient(_)) => {}

@@ -178,7 +178,7 @@ async fn a_user_who_becomes_inactive_loses_sockets() {
 #[actix_web::test]
 async fn a_slow_directory_is_not_the_clients_fault() {
     let (issuer, directory) = (Issuer::start(), Arc::new(Directory::default()));
-    let listening = Listening::of(with_directory(&issuer, &directory, |sockets| sockets.most_waiting_per_address = 1));
+    let listening = Listening::of(with_directory(&issuer, &directory, |sockets| sockets.max_pending_per_address = 1));
     let held = directory.gate.write().await;
     let mut client = listening.connect("/api/notebooks/blank").await;
     client.say(&json!({"type": "authenticate", "token": issuer.token("me")})).await;

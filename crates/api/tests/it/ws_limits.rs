@@ -137,7 +137,7 @@ async fn a_client_is_pinged_and_cut_off_when_it_never_answers() {
 /// "2,000 silent sockets do not keep a real client out", even from the same address.
 #[actix_web::test]
 async fn silent_sockets_keep_nobody_out() {
-    let listening = Listening::with(|sockets| sockets.most_waiting_per_address = 50);
+    let listening = Listening::with(|sockets| sockets.max_pending_per_address = 50);
     let notebook = listening.server.notebook().await;
     let mut silent = Vec::new();
     for _ in 0..2_000 {
@@ -155,7 +155,7 @@ async fn silent_sockets_keep_nobody_out() {
 
 #[actix_web::test]
 async fn a_user_and_a_server_have_so_many_sockets_and_no_more() {
-    let listening = Listening::with(|sockets| sockets.most_per_user = 2);
+    let listening = Listening::with(|sockets| sockets.max_per_user = 2);
     let notebook = listening.server.notebook().await;
     let (first, _second) = (listening.watch(&notebook).await, listening.watch(&notebook).await);
     let mut third = listening.connect(&notebook).await;
@@ -176,7 +176,7 @@ async fn a_user_and_a_server_have_so_many_sockets_and_no_more() {
     tokio::time::timeout(SOON, again).await.unwrap();
     listening.stop().await;
 
-    let listening = Listening::with(|sockets| sockets.most = 1);
+    let listening = Listening::with(|sockets| sockets.max_sockets = 1);
     let notebook = listening.server.notebook().await;
     let _first = listening.watch(&notebook).await;
     let mut second = listening.connect(&notebook).await;

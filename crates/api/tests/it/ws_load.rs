@@ -19,7 +19,7 @@ fn a_thousand_watchers_hear_everything_in_order() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     System::with_tokio_rt(runtime).block_on(async {
         let listening = Listening::with(|sockets| {
-            (sockets.most, sockets.most_per_user) = (2 * WATCHERS, 2 * WATCHERS);
+            (sockets.max_sockets, sockets.max_per_user) = (2 * WATCHERS, 2 * WATCHERS);
         });
         let notebook = listening.server.notebook().await;
         let cell = listening.server.first_cell(&notebook).await;

@@ -1,20 +1,21 @@
-//! The binding rule: which writer a read takes its name from.
+//! The binding rule, which decides the writer that a read takes its name from.
 //!
 //! A read binds to the nearest writer above; if there is none, to the nearest writer below; never to its own cell. Three
 //! kinds of reads do not bind below:
 //!
-//! - Tables: one that is made further down says nothing about what is in the database now.
+//! - Tables: one that is created further down says nothing about the present contents of the database.
 //! - Built-ins: without a writer above, the built-in itself is meant.
 //! - A cell that writes the name too, when the writer below reads it as well: such cells (`df = df.dropna()`) form a
-//!   chain down the document, and whoever deletes the first definition shall not get a cycle for it.
+//!   chain down the document, and deleting the first definition must not make a cycle.
 
 use std::collections::btree_map;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
-use super::index::{How, Index, Name, NameId, Place, Slot};
+use super::index::{Index, Name, NameId, ReadKind, Slot};
+use super::place::Place;
 use super::types::EdgeKind;
 
-/// One edge as the graph's inside sees it.
+/// An edge inside the graph.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Binding {
     /// The cell at the other end.
@@ -24,24 +25,24 @@ pub(super) struct Binding {
 }
 
 impl Binding {
-    /// Returns `true` if the child cannot run before the parent; deferred edges alone make no cycle.
+    /// Returns `true` if the child cannot run before the parent. Deferred edges alone make no cycle.
     pub(super) fn is_hard(&self) -> bool {
         self.kind != EdgeKind::Deferred
     }
 }
 
 impl Name {
-    /// The writer that a reader at `reader` takes the name from. O(log n).
-    pub(super) fn parent(&self, reader: &Place, how: How) -> Option<&Place> {
+    /// Returns the writer that a reader at `reader` takes the name from. O(log n).
+    pub(super) fn parent(&self, reader: &Place, read: ReadKind) -> Option<&Place> {
         let above = self.writers.range(..reader).next_back();
-        if above.is_some() || how.upwards_only {
+        if above.is_some() || read.upwards_only {
             return above;
         }
         let below = self.writers.range((Excluded(reader), Unbounded)).next()?;
         (!self.writers.contains(reader) || !self.readers.contains_key(below)).then_some(below)
     }
 
-    /// The readers that take the name from the writer at `writer`. O(log n) and O(1) for each.
+    /// Returns the readers that take the name from the writer at `writer`. O(log n), and O(1) for each.
     pub(super) fn children(&self, writer: &Place) -> impl Iterator<Item = (&Place, EdgeKind)> {
         let previous = self.writers.range(..writer).next_back();
         let next = self.writers.range((Excluded(writer), Unbounded)).next();
@@ -52,8 +53,8 @@ impl Name {
         above.chain(below).map(|(place, how)| (place, how.kind))
     }
 
-    /// The readers that find no other writer above themselves and this one first below.
-    fn readers_above(&self, writer: &Place, previous: Option<&Place>) -> Option<btree_map::Range<'_, Place, How>> {
+    /// Returns the readers that have no other writer above them, and this one as the first below.
+    fn readers_above(&self, writer: &Place, previous: Option<&Place>) -> Option<btree_map::Range<'_, Place, ReadKind>> {
         match previous {
             _ if self.is_table => None,
             None => Some(self.readers.range(..writer)),
@@ -79,7 +80,7 @@ impl Index {
         Some(Binding { cell, name, kind: how.kind })
     }
 
-    /// The edges from a cell's parents.
+    /// Returns the edges from a cell's parents.
     pub(super) fn parents(&self, slot: Slot) -> impl Iterator<Item = Binding> {
         let node = self.node(slot);
         node.reads.iter().filter_map(|(&name, &how)| {
@@ -88,7 +89,7 @@ impl Index {
         })
     }
 
-    /// The edges to a cell's children.
+    /// Returns the edges to a cell's children.
     pub(super) fn children(&self, slot: Slot) -> impl Iterator<Item = Binding> {
         let node = self.node(slot);
         node.writes.iter().flat_map(|&name| {

@@ -9,7 +9,7 @@
 //! P. Kelly, "A dynamic topological sort algorithm for directed acyclic graphs", ACM JEA 11, 2006.
 //!
 //! An edge that comes or goes inside a component of several cells, or a cell that moves there, makes that component be
-//! taken apart and built anew. `inner` tells whether one did: an edit that leaves all edges of a component as they were
+//! split and built again. `inner` tells whether one did: an edit that leaves all edges of a component as they were
 //! costs nothing of the component's size. The list depends on what was edited in which order; the components, and so all
 //! that the graph tells, do not.
 
@@ -29,32 +29,32 @@ pub(super) type ComponentId = usize;
 
 /// Effect of an edit on its cell's place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is where it was.
-    Stays,
-    /// It is new or has another place.
-    Moves,
-    /// It was deleted.
-    Gone,
+pub(super) enum PlaceChange {
+    /// The cell keeps its place.
+    Unchanged,
+    /// The cell is new or has another place.
+    Moved,
+    /// The cell was deleted.
+    Deleted,
 }
 
 /// The components of a graph.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Components {
-    /// By slot.
+    /// The component of each slot.
     of: Vec<ComponentId>,
     order: OrderList,
     /// The components of more than one cell.
     members: HashMap<ComponentId, Vec<Slot>>,
     /// One for each of `members`, except while they change.
-    cycles: HashMap<ComponentId, Described>,
+    cycles: HashMap<ComponentId, CyclicComponent>,
 }
 
-/// A component of several cells, described.
+/// A component of several cells, with its cycle.
 #[derive(Clone, Debug)]
-struct Described {
+struct CyclicComponent {
     cycle: Arc<Cycle>,
-    /// For each name that a cell cannot run without and takes from another one of the component: which one that is.
+    /// The parent of each read within the component that its cell cannot run without.
     inner: HashMap<(NameId, Slot), Slot>,
     /// Bytes of memory that the cycle's own description takes.
     cycle_bytes: usize,
@@ -69,10 +69,10 @@ const INNER_EDGE_BYTES: usize = 40;
 
 /// Changes of cycles so far, while the edges after one edit are followed.
 #[derive(Default)]
-struct Pending {
-    /// The cycles of the components that are no more.
+struct PendingUpdate {
+    /// The cycles of components that no longer exist.
     removed: Vec<Arc<Cycle>>,
-    /// Components of several cells that were made, some of which may be no more either.
+    /// Components of several cells that were made, some of which may have been merged since.
     made: Vec<ComponentId>,
 }
 
@@ -81,7 +81,7 @@ impl Components {
     pub(super) fn new(index: &Index) -> Self {
         let mut components = Self::default();
         let slots = index.document().collect();
-        let mut pending = Pending::default();
+        let mut pending = PendingUpdate::default();
         components.build(index, slots, None, &mut pending);
         components.describe(index, pending);
         components
@@ -95,19 +95,19 @@ impl Components {
         self.order.rank(component)
     }
 
-    /// The component's cells.
+    /// Iterates over the component's cells.
     pub(super) fn members(&self, component: ComponentId) -> impl Iterator<Item = Slot> {
         let several = self.members.get(&component);
         let alone = several.is_none().then_some(component);
         several.into_iter().flatten().copied().chain(alone)
     }
 
-    /// The cells that are on a cycle with this one.
+    /// Returns the cycle that a cell is on.
     pub(super) fn cycle(&self, slot: Slot) -> Option<&Arc<Cycle>> {
         self.cycles.get(self.of.get(slot)?).map(|described| &described.cycle)
     }
 
-    /// All cycles, in no order.
+    /// Iterates over all cycles, in no order.
     pub(super) fn cycles(&self) -> impl Iterator<Item = &Arc<Cycle>> {
         self.cycles.values().map(|described| &described.cycle)
     }
@@ -122,7 +122,7 @@ impl Components {
         self.of.len() * ORDERED_BYTES + described.sum::<usize>()
     }
 
-    /// Takes a new cell in, near its neighbour above: most edges go down the document, so most edges to come agree.
+    /// Adds a new cell, near its neighbour above: most edges go down the document, so most edges to come agree.
     pub(super) fn add(&mut self, index: &Index, slot: Slot) {
         let above = index.cell_above(slot).map(|above| self.of[above]);
         if slot >= self.of.len() {
@@ -132,28 +132,34 @@ impl Components {
         self.order.insert_after(above, slot);
     }
 
-    /// Follows the edges after the cell `slot` changed and the bindings of `touched` with it. Returns which cycles are
-    /// others now.
+    /// Follows the edges after the cell `slot` changed and the bindings of `touched` with it. Returns the cycles that
+    /// changed.
     ///
     /// Costs the time of the touched reads, of the components of several cells whose inner edges changed or whose cell
     /// moved or left, and of the searches that new edges against the list's order need.
-    pub(super) fn follow(&mut self, index: &Index, slot: Slot, fate: Fate, touched: &mut Touched) -> CycleUpdate {
+    pub(super) fn follow(
+        &mut self,
+        index: &Index,
+        slot: Slot,
+        place_change: PlaceChange,
+        touched: &mut Touched,
+    ) -> CycleUpdate {
         touched.sort_unstable();
         touched.dedup();
-        let is_gone = fate == Fate::Gone;
+        let is_gone = place_change == PlaceChange::Deleted;
         if is_gone && !self.members.contains_key(&self.of[slot]) {
             self.order.remove(slot);
         }
         let changed = touched.iter().filter(|&&read| !self.binds_as_before(index, read));
-        let mut apart: Vec<_> = changed.map(|&(_, reader)| self.of[reader]).collect();
-        if fate != Fate::Stays {
-            apart.push(self.of[slot]);
+        let mut split: Vec<_> = changed.map(|&(_, reader)| self.of[reader]).collect();
+        if place_change != PlaceChange::Unchanged {
+            split.push(self.of[slot]);
         }
-        apart.retain(|component| self.members.contains_key(component));
-        apart.sort_unstable();
-        apart.dedup();
-        let mut pending = Pending::default();
-        for component in apart {
+        split.retain(|component| self.members.contains_key(component));
+        split.sort_unstable();
+        split.dedup();
+        let mut pending = PendingUpdate::default();
+        for component in split {
             let mut members = self.members.remove(&component).unwrap_or_default();
             pending.removed.extend(self.cycles.remove(&component).map(|described| described.cycle));
             members.retain(|&member| !(is_gone && member == slot));
@@ -169,8 +175,8 @@ impl Components {
         self.describe(index, pending)
     }
 
-    /// Returns `true` if a read that was touched makes the same edge within its component as when that was described, or none
-    /// still; true for a read in no component of several cells.
+    /// Returns `true` if a touched read makes the same edge within its component as before, or still none; also for a read in no
+    /// component of several cells.
     fn binds_as_before(&self, index: &Index, (name, reader): (NameId, Slot)) -> bool {
         let component = self.of[reader];
         let Some(described) = self.cycles.get(&component) else { return true };
@@ -180,7 +186,7 @@ impl Components {
     }
 
     /// Finds the components of these cells, which are in none, and puts them into the list behind `place`.
-    fn build(&mut self, index: &Index, slots: Vec<Slot>, mut place: Option<ComponentId>, pending: &mut Pending) {
+    fn build(&mut self, index: &Index, slots: Vec<Slot>, mut place: Option<ComponentId>, pending: &mut PendingUpdate) {
         let subgraph = Subgraph::of(index, slots);
         for unit in subgraph.units() {
             let members: Vec<_> = unit.into_iter().map(|cell| subgraph.slots[cell]).collect();
@@ -192,7 +198,7 @@ impl Components {
     }
 
     /// Makes one component of these cells.
-    fn join(&mut self, component: ComponentId, members: Vec<Slot>, pending: &mut Pending) {
+    fn join(&mut self, component: ComponentId, members: Vec<Slot>, pending: &mut PendingUpdate) {
         for &member in &members {
             if member >= self.of.len() {
                 self.of.resize(member + 1, member);
@@ -205,8 +211,8 @@ impl Components {
         }
     }
 
-    /// Takes a new edge in.
-    fn insert_edge(&mut self, index: &Index, parent: ComponentId, child: ComponentId, pending: &mut Pending) {
+    /// Adds a new edge.
+    fn insert_edge(&mut self, index: &Index, parent: ComponentId, child: ComponentId, pending: &mut PendingUpdate) {
         if parent == child || self.rank(parent) < self.rank(child) {
             return;
         }
@@ -243,16 +249,16 @@ impl Components {
         }
     }
 
-    /// Describes the components that were made, and compares each with the one that was there: a cycle that is as it was
-    /// stays the same value.
-    fn describe(&mut self, index: &Index, Pending { removed, mut made }: Pending) -> CycleUpdate {
+    /// Describes the components that were made, and compares each with the one before: a cycle that did not change stays the same
+    /// value.
+    fn describe(&mut self, index: &Index, PendingUpdate { removed, mut made }: PendingUpdate) -> CycleUpdate {
         let first = |cycle: &Cycle| cycle.cells.first().cloned();
         let mut removed: HashMap<_, _> = removed.into_iter().map(|cycle| (first(&cycle), cycle)).collect();
         let mut added = Vec::new();
         made.sort_unstable();
         made.dedup();
         for component in made {
-            // One that has become a part of another by now is no more.
+            // A component that was merged into another one has no entry.
             let Some(members) = self.members.get(&component) else { continue };
             let inner = members.iter().flat_map(|&reader| {
                 let parents = index.parents(reader).filter(Binding::is_hard);
@@ -271,7 +277,7 @@ impl Components {
                 }
             };
             let cycle_bytes = cycle.memory_bytes();
-            self.cycles.insert(component, Described { cycle, inner, cycle_bytes });
+            self.cycles.insert(component, CyclicComponent { cycle, inner, cycle_bytes });
         }
         CycleUpdate { removed: removed.into_values().collect(), added }
     }

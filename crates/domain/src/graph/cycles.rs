@@ -1,11 +1,11 @@
-//! How a cycle is told.
+//! Descriptions of cycles.
 
 use super::bindings::Binding;
 use super::index::{Index, Slot};
 use super::subgraph::Subgraph;
 use super::types::Cycle;
 
-/// Tells the cycle that these cells, a whole component, are on: the shortest way from the first of them around.
+/// Describes the cycle that these cells, a whole component, are on: the shortest way from the first of them around.
 /// O(n log n + e log n) of the component.
 pub(super) fn describe(index: &Index, members: Vec<Slot>) -> Cycle {
     let subgraph = Subgraph::of(index, members);
@@ -21,7 +21,7 @@ pub(super) fn describe(index: &Index, members: Vec<Slot>) -> Cycle {
     }
 }
 
-/// The first name that `child` takes from `parent` and cannot run without.
+/// Returns the first name that `child` takes from `parent` and cannot run without.
 fn name_between(index: &Index, parent: Slot, child: Slot) -> String {
     let edges = index.parents(child).filter(|edge| edge.cell == parent && Binding::is_hard(edge));
     let name = edges.map(|edge| &*index.name(edge.name).text).min();

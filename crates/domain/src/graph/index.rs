@@ -1,79 +1,34 @@
-//! Which cells read and write which name, in document order.
+//! An index of the cells that read and write each name, in document order.
 //!
-//! These sets are all that the graph keeps of its edges: what a read binds to follows from them (see `bindings`), so
-//! a change of a cell changes the sets of its own names and nothing else.
+//! The graph stores no edges beside these sets: the binding of a read follows from them (see `bindings`), so that a change of a
+//! cell changes only the sets of its own names.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::place::Place;
 use super::types::EdgeKind;
-use crate::{Cell, CellId, CellType, OrderKey};
+use crate::{Cell, CellId, CellType};
 
-/// A cell's number in the graph; used again after the cell is deleted.
+/// A cell's number in the graph. It is reused after the cell is deleted.
 pub(super) type Slot = usize;
-/// A name's or a table's number in the graph; used again when no cell mentions it any more.
+/// A name's or a table's number in the graph. It is reused when no cell mentions the name.
 pub(super) type NameId = usize;
 
-/// A cell's place in the document: order key, then id.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    /// The order key's first bytes, which decide nearly every comparison without a look at the key itself.
-    prefix: u64,
-    pub(super) slot: Slot,
-    key: Arc<(OrderKey, CellId)>,
-}
-
-impl Place {
-    fn new(slot: Slot, order: &OrderKey, id: &CellId) -> Self {
-        let mut prefix = [0; 8]; // padding sorts before every byte that a key can hold
-        for (to, from) in prefix.iter_mut().zip(order.as_str().bytes()) {
-            *to = from;
-        }
-        Self { prefix: u64::from_be_bytes(prefix), slot, key: Arc::new((order.clone(), id.clone())) }
-    }
-
-    pub(super) fn id(&self) -> &CellId {
-        &self.key.1
-    }
-}
-
-impl Ord for Place {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.prefix
-            .cmp(&other.prefix)
-            .then_with(|| if Arc::ptr_eq(&self.key, &other.key) { Ordering::Equal } else { self.key.cmp(&other.key) })
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Place {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Place {}
-
-/// A read of a name by a cell.
+/// The way in which a cell reads a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct How {
+pub(super) struct ReadKind {
     pub(super) kind: EdgeKind,
-    /// Set when a writer below does not count: that of a built-in, which is there without any writer.
+    /// Set when a writer below does not count, as for tables and for built-ins, which exist without a writer.
     pub(super) upwards_only: bool,
 }
 
-/// A cell as the graph sees it.
+/// A cell in the graph.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) place: Place,
-    /// By name, each once.
-    pub(super) reads: BTreeMap<NameId, How>,
+    /// The names that the cell reads, each once.
+    pub(super) reads: BTreeMap<NameId, ReadKind>,
     pub(super) writes: BTreeSet<NameId>,
     /// Set when the cell's code does not parse.
     pub(super) broken: bool,
@@ -81,16 +36,16 @@ pub(super) struct Node {
     pub(super) changes_data: bool,
 }
 
-/// A name of Python's or a table of SQL's, with everyone who mentions it.
+/// A Python name or an SQL table, with the cells that mention it.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
     pub(super) text: Arc<str>,
     pub(super) is_table: bool,
     pub(super) writers: BTreeSet<Place>,
-    pub(super) readers: BTreeMap<Place, How>,
+    pub(super) readers: BTreeMap<Place, ReadKind>,
 }
 
-/// A read whose binding may have changed.
+/// Reads whose bindings may have changed.
 pub(super) type Touched = Vec<(NameId, Slot)>;
 
 /// All cells and names of a notebook.
@@ -149,43 +104,43 @@ impl Index {
             + (2 * (self.reads + self.writes) - first) * MENTION_BYTES
     }
 
-    /// All names and tables, in no order; also those that nobody mentions any more.
+    /// Iterates over all names and tables, in no order, also those that no cell mentions.
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
         self.names.iter()
     }
 
-    /// All cells in document order.
+    /// Iterates over all cells in document order.
     pub(super) fn document(&self) -> impl DoubleEndedIterator<Item = Slot> {
         self.document.iter().map(|place| place.slot)
     }
 
-    /// The cell before this one in the document.
+    /// Returns the cell before this one in the document.
     pub(super) fn cell_above(&self, slot: Slot) -> Option<Slot> {
         let above = self.document.range(..&self.node(slot).place).next_back();
         above.map(|place| place.slot)
     }
 
-    /// Takes a cell in as it is now, and adds the reads that may have another writer through that.
+    /// Inserts or updates a cell, and adds the reads whose bindings may have changed to `touched`.
     pub(super) fn put(&mut self, cell: &Cell, touched: &mut Touched) -> Slot {
-        let slot = self.slots.get(&cell.id).copied().unwrap_or_else(|| self.vacant(cell));
+        let slot = self.slots.get(&cell.id).copied().unwrap_or_else(|| self.allocate(cell));
         let mut reads = BTreeMap::new();
         let analysis = &cell.analysis;
         let plain = analysis.reads.iter().map(|read| (read, false));
         for (read, upwards_only) in plain.chain(analysis.builtins_read.iter().map(|read| (read, true))) {
             let kind = if read.deferred { EdgeKind::Deferred } else { EdgeKind::Eager };
-            let known = reads.entry(self.intern(&read.name, false)).or_insert(How { kind, upwards_only });
-            // One eager load is enough, and so is one that is not of the built-in.
-            *known = How { kind: kind.min(known.kind), upwards_only: upwards_only && known.upwards_only };
+            let known = reads.entry(self.intern(&read.name, false)).or_insert(ReadKind { kind, upwards_only });
+            // One eager load makes the read eager, and one load that is not of the built-in makes it plain.
+            *known = ReadKind { kind: kind.min(known.kind), upwards_only: upwards_only && known.upwards_only };
         }
         for table in &analysis.tables_read {
-            reads.insert(self.intern(table, true), How { kind: EdgeKind::Table, upwards_only: true });
+            reads.insert(self.intern(table, true), ReadKind { kind: EdgeKind::Table, upwards_only: true });
         }
         let writes = analysis.writes.iter().map(|name| self.intern(name, false));
         let mut writes: BTreeSet<_> = writes.collect();
         writes.extend(analysis.tables_written.iter().map(|table| self.intern(table, true)));
 
         let mut place = self.node(slot).place.clone();
-        if place.key.0 != cell.order {
+        if *place.order() != cell.order {
             self.document.remove(&place);
             place = Place::new(slot, &cell.order, &cell.id);
             self.document.insert(place.clone());
@@ -201,8 +156,8 @@ impl Index {
         slot
     }
 
-    /// Takes a cell out. Its slot stays reserved until [`Self::release`].
-    pub(super) fn take_out(&mut self, id: &CellId, touched: &mut Touched) -> Option<Slot> {
+    /// Removes a cell. Its slot stays reserved until [`Self::release`].
+    pub(super) fn remove(&mut self, id: &CellId, touched: &mut Touched) -> Option<Slot> {
         let slot = self.slots.remove(id)?;
         let place = self.node(slot).place.clone();
         self.document.remove(&place);
@@ -211,13 +166,13 @@ impl Index {
         Some(slot)
     }
 
-    /// Gives a slot free that [`Self::take_out`] returned.
+    /// Frees a slot that [`Self::remove`] returned.
     pub(super) fn release(&mut self, slot: Slot) {
         self.free_slots.push(slot);
     }
 
-    /// A slot for a new cell, at its place and as yet without names.
-    fn vacant(&mut self, cell: &Cell) -> Slot {
+    /// Allocates a slot for a new cell, without names.
+    fn allocate(&mut self, cell: &Cell) -> Slot {
         let slot = self.free_slots.pop().unwrap_or(self.nodes.len());
         let node = Node {
             place: Place::new(slot, &cell.order, &cell.id),
@@ -236,8 +191,8 @@ impl Index {
         slot
     }
 
-    /// Exchanges what is known of a cell, in time of the names that differ and the reads that they touch; of all its
-    /// names when its place differs.
+    /// Replaces a cell's node, in time of the names that differ and the reads that they touch, or of all its names if its place
+    /// differs.
     fn replace(&mut self, slot: Slot, after: Node, touched: &mut Touched) {
         let before = std::mem::replace(&mut self.nodes[slot], after);
         let after = &self.nodes[slot];
@@ -275,7 +230,7 @@ impl Index {
             left.push(id);
         }
         for name in left {
-            self.forget_unused(name);
+            self.remove_unused(name);
         }
     }
 
@@ -298,8 +253,8 @@ impl Index {
         id
     }
 
-    /// Names typed letter by letter would otherwise pile up.
-    fn forget_unused(&mut self, id: NameId) {
+    /// Removes a name that no cell mentions. Names typed letter by letter would otherwise accumulate.
+    fn remove_unused(&mut self, id: NameId) {
         let name = &self.names[id];
         let ids = if name.is_table { &mut self.tables } else { &mut self.python };
         let unused = name.writers.is_empty() && name.readers.is_empty();

@@ -1,14 +1,14 @@
-//! The dependency graph: which cell takes which name from which other cell.
+//! The dependency graph: its edges are the names that cells take from other cells.
 //!
-//! - `index` holds who reads and writes which name, `bindings` the rule that makes edges of that;
-//! - `components` finds cycles edit by edit, with `order_list` and `search`; `cycles` puts them into words;
-//! - `subgraph` orders cells and takes components apart, `plan` says what runs, `queries` answers the rest.
+//! - `index` holds the readers and writers of each name, `bindings` the rule that makes edges of them;
+//! - `components` finds cycles edit by edit, with `order_list` and `search`; `cycles` describes them;
+//! - `subgraph` orders cells and splits components, `plan` decides the cells to run, `queries` has the other queries.
 //!
 //! The rules are those of marimo, Hex and Deepnote put together for a kernel with one namespace and a document order:
 //!
 //! - A read binds to the nearest *other* cell above that writes the name; if there is none, to the nearest below
 //!   ([`GraphDiagnostic::DefinedLater`]). So cells that read and write a name (`df = df.dropna()`) form a chain.
-//!   Cells that rewrite a name which nobody defines make no cycle.
+//!   Cells that rewrite a name without a definition make no cycle.
 //! - Names of built-ins make edges only from a cell above that writes them. `del` makes none.
 //! - Tables of SQL cells bind upwards only.
 //! - Several writers of a name are no error ([`GraphDiagnostic::MultipleDefinition`]).
@@ -21,6 +21,7 @@ mod components;
 mod cycles;
 mod index;
 mod order_list;
+mod place;
 mod plan;
 mod queries;
 mod search;
@@ -35,13 +36,13 @@ use std::sync::Arc;
 
 pub use types::{Cycle, CycleUpdate, Dependency, Edge, EdgeKind, GraphDiagnostic, Plan};
 
-use components::{Components, Fate};
+use components::{Components, PlaceChange};
 use index::Index;
 use subgraph::Subgraph;
 
 use crate::{Cell, CellId};
 
-/// The dependency graph of one notebook, kept up to date edit by edit. All answers depend on the notebook alone, not
+/// The dependency graph of one notebook, kept up to date edit by edit. All results depend only on the notebook, not
 /// on the edits that led to it.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
@@ -63,8 +64,7 @@ impl Graph {
         Self { index, components }
     }
 
-    /// Takes one cell as it was and as it is: absent before is new, absent after is deleted. Returns which cycles are
-    /// others now.
+    /// Updates one cell: a new one is absent before, a deleted one after. Returns the cycles that changed.
     ///
     /// Costs O(log n) for each name that came or went and each edge that this rebinds, all of the cell's own when it
     /// moved. Edges that go against the order of the graph so far cost a search in addition, and changes of a cycle's own
@@ -83,13 +83,13 @@ impl Graph {
                 self.components.add(&self.index, slot);
             }
             let stays = place.is_some_and(|place| place == self.index.node(slot).place);
-            let fate = if stays { Fate::Stays } else { Fate::Moves };
-            return self.components.follow(&self.index, slot, fate, &mut touched);
+            let place_change = if stays { PlaceChange::Unchanged } else { PlaceChange::Moved };
+            return self.components.follow(&self.index, slot, place_change, &mut touched);
         }
-        let Some(slot) = before.and_then(|cell| self.index.take_out(&cell.id, &mut touched)) else {
+        let Some(slot) = before.and_then(|cell| self.index.remove(&cell.id, &mut touched)) else {
             return CycleUpdate::default();
         };
-        let cycles_changed = self.components.follow(&self.index, slot, Fate::Gone, &mut touched);
+        let cycles_changed = self.components.follow(&self.index, slot, PlaceChange::Deleted, &mut touched);
         self.index.release(slot);
         cycles_changed
     }
@@ -100,7 +100,7 @@ impl Graph {
         self.index.memory_bytes() + self.components.memory_bytes()
     }
 
-    /// The cycles, in document order of their first cells. O(c log c) for c cycles.
+    /// Iterates over the cycles, in document order of their first cells. O(c log c) for c cycles.
     pub fn cycles(&self) -> impl Iterator<Item = &Arc<Cycle>> {
         let place = |cycle: &Cycle| {
             let first = cycle.cells.first()?;
@@ -111,13 +111,13 @@ impl Graph {
         cycles.into_iter()
     }
 
-    /// The cycle that a cell is on.
+    /// Returns the cycle that a cell is on.
     #[must_use]
     pub fn cycle(&self, id: &CellId) -> Option<&Arc<Cycle>> {
         self.components.cycle(self.index.slot(id)?)
     }
 
-    /// All cells, each after all its parents. O(n log n + e log n).
+    /// Returns all cells, each after all its parents. O(n log n + e log n).
     ///
     /// The cells of a cycle stand together, in document order, after all that any of them depends on. Deferred edges
     /// count too, except those from one cell to another that depends on it, in whatever way. Of the cells that could
@@ -129,7 +129,7 @@ impl Graph {
     }
 }
 
-/// Returns `true` if all that the graph looks at is the same.
+/// Returns `true` if two states of a cell are the same for the graph.
 fn is_same(before: &Cell, after: &Cell) -> bool {
     before.order == after.order
         && before.cell_type == after.cell_type

@@ -1,4 +1,4 @@
-//! A list that says in O(1) which of two items comes first, and takes items in and out anywhere.
+//! A list that compares the places of two items in O(1), and inserts and removes items anywhere.
 //!
 //! Items carry labels; where the labels leave no room, some of the following ones are spread out, which is O(log n)
 //! an insert, amortised. The algorithm is that of P. Dietz and D. Sleator, "Two algorithms for maintaining order in a
@@ -8,7 +8,7 @@ use super::work;
 
 /// The list's head, which stands before the first item and behind the last.
 const HEAD: usize = 0;
-/// Room left where there is plenty, so that items put one behind the other do not halve what is left each time.
+/// Distance of labels where there is enough room, so that items inserted one after the other do not halve the rest each time.
 const STEP: u64 = 1 << 32;
 
 /// An ordered list of small numbers.
@@ -27,17 +27,17 @@ impl Default for OrderList {
 }
 
 impl OrderList {
-    /// The item's rank: comparable with those of other items until the next insert.
+    /// Returns the item's rank, which is comparable with those of other items until the next insert.
     pub(super) fn rank(&self, item: usize) -> u64 {
         self.distance(HEAD, item + 1)
     }
 
-    /// The item before this one.
+    /// Returns the item before this one.
     pub(super) fn before(&self, item: usize) -> Option<usize> {
         self.previous[item + 1].checked_sub(1)
     }
 
-    /// Puts an item that is not in the list directly behind another, or first.
+    /// Inserts an item directly after another one, or first.
     pub(super) fn insert_after(&mut self, before: Option<usize>, item: usize) {
         let entry = item + 1;
         if entry >= self.label.len() {
@@ -54,13 +54,13 @@ impl OrderList {
         self.link(entry, after);
     }
 
-    /// Takes an item out.
+    /// Removes an item.
     pub(super) fn remove(&mut self, item: usize) {
         let (before, after) = (self.previous[item + 1], self.next[item + 1]);
         self.link(before, after);
     }
 
-    /// Spreads out as many of the entries behind `first` as it takes to have room there.
+    /// Spreads out as many of the entries after `first` as necessary to make room there.
     fn make_room(&mut self, first: usize) {
         let mut count: u64 = 1;
         let mut end = self.next[first];
@@ -78,7 +78,7 @@ impl OrderList {
         }
     }
 
-    /// Distance of the entry `to` behind `from`; all around when they are the same.
+    /// Returns the distance of the entry `to` after `from`; the whole range when they are the same.
     fn distance(&self, from: usize, to: usize) -> u64 {
         match self.label[to].wrapping_sub(self.label[from]) {
             0 => u64::MAX,

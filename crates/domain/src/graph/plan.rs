@@ -1,4 +1,4 @@
-//! What runs when cells are asked to run.
+//! The plan of a run.
 
 use std::collections::HashSet;
 
@@ -10,8 +10,8 @@ use super::types::Plan;
 use crate::CellId;
 
 impl Graph {
-    /// What happens when these cells are asked to run: they run, and after them all that depends on them, over edges
-    /// of every kind. Unknown ids are passed over.
+    /// Plans a run of these cells: they run, and after them all cells that depend on them, over edges of every kind. Unknown ids are
+    /// ignored.
     ///
     /// - A broken cell is to run, which reports its error, but nothing comes into the plan through it.
     /// - Cells on cycles, and what depends on them in the plan, do not run: [`Plan::cyclic`].
@@ -43,7 +43,7 @@ impl Graph {
         }
     }
 
-    /// These cells and all their descendants that are `within`, not looking beyond cells that do not `expand`.
+    /// Returns these cells and all their descendants that are `within`, without those beyond cells that do not `expand`.
     fn closure(
         &self,
         from: impl Iterator<Item = Slot>,

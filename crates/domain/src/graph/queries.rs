@@ -1,4 +1,4 @@
-//! Questions about single cells.
+//! Queries of the graph.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::types::{Dependency, Edge, GraphDiagnostic};
 use crate::CellId;
 
 impl Graph {
-    /// The edges from a cell's parents, sorted by the parents' places, then by name; none for an unknown cell.
+    /// Returns the edges from a cell's parents, sorted by the parents' places, then by name; none for an unknown cell.
     /// O(log n) for each name that the cell reads.
     #[must_use]
     pub fn parents(&self, id: &CellId) -> Vec<Edge> {
@@ -21,7 +21,7 @@ impl Graph {
         parents.iter().map(|edge| self.edge(edge.cell, child, edge)).collect()
     }
 
-    /// The edges to a cell's children, sorted by the children's places, then by name; none for an unknown cell.
+    /// Returns the edges to a cell's children, sorted by the children's places, then by name; none for an unknown cell.
     /// O(log n) for each name that the cell writes and each edge.
     #[must_use]
     pub fn children(&self, id: &CellId) -> Vec<Edge> {
@@ -33,12 +33,12 @@ impl Graph {
         children.iter().map(|edge| self.edge(parent, edge.cell, edge)).collect()
     }
 
-    /// All edges, by the children's places and each child's as [`Self::parents`] has them.
+    /// Iterates over all edges, by the children's places and each child's as [`Self::parents`] has them.
     pub fn edges(&self) -> impl Iterator<Item = Edge> {
         self.index.document().flat_map(|cell| self.parents(self.index.id(cell)))
     }
 
-    /// All edges, those of one kind from one cell to another together: by the children's places, then the parents'. A name
+    /// Iterates over all edges, those of one kind from one cell to another together: by the children's places, then the parents'. A name
     /// that a cell reads is in one at most, so this is linear in the notebook, while the cells that could name each other
     /// are not.
     pub fn dependencies(&self) -> impl Iterator<Item = Dependency<'_>> {
@@ -62,21 +62,21 @@ impl Graph {
         })
     }
 
-    /// All cells that a cell depends on, over edges of every kind, in document order and without the cell itself, even
+    /// Returns all cells that a cell depends on, over edges of every kind, in document order and without the cell itself, even
     /// when it is on a cycle; none for an unknown cell. O(k log k + e log n) for k ancestors and their e edges.
     #[must_use]
     pub fn ancestors(&self, id: &CellId) -> Vec<CellId> {
         self.reachable(id, |cell| self.index.parents(cell))
     }
 
-    /// All cells that depend on a cell; as [`Self::ancestors`] otherwise.
+    /// Returns all cells that depend on a cell, otherwise as [`Self::ancestors`].
     #[must_use]
     pub fn descendants(&self, id: &CellId) -> Vec<CellId> {
         self.reachable(id, |cell| self.index.children(cell))
     }
 
-    /// What is worth knowing about how a cell is bound, sorted: names that are written only further down, then names
-    /// that other cells write too (tables are not told: several cells filling one table is what tables are for).
+    /// Returns notes on the bindings of a cell, sorted: names that are written only further down, then names
+    /// that other cells write too (except tables, which several cells may fill).
     /// O(log n) for each name, and O(w) for each of its w writers where there are several.
     #[must_use]
     pub fn diagnostics(&self, id: &CellId) -> Vec<GraphDiagnostic> {
@@ -108,8 +108,8 @@ impl Graph {
         diagnostics
     }
 
-    /// The names that several cells write, each with those cells in document order; by name. Tables are not among them, as
-    /// in [`Self::diagnostics`], which says the same for each cell and so takes the square of the room.
+    /// Returns the names that several cells write, each with those cells in document order; by name. Tables are not among them, as
+    /// in [`Self::diagnostics`], which lists the same for each cell and so takes quadratic space.
     #[must_use]
     pub fn multiple_definitions(&self) -> Vec<(String, Vec<CellId>)> {
         let several = self.index.names().filter(|name| !name.is_table && name.writers.len() > 1);

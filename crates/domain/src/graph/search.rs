@@ -36,7 +36,7 @@ pub(super) struct Search<'a> {
 /// One of the two ends from which the search goes on, depth first.
 struct Side<'a> {
     seen: HashSet<ComponentId>,
-    /// For each component on the way the neighbours not looked at yet.
+    /// The neighbours of each component on the way that have not been visited yet.
     path: Vec<Box<dyn Iterator<Item = ComponentId> + 'a>>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Search<'a> {
         Self { index, components, parent, child }
     }
 
-    /// Looks at as many edges from one end as from the other until one side is exhausted or meets the other end; all
+    /// Visits as many edges from one end as from the other until one side is exhausted or meets the other end; all
     /// descendants within the bounds, once there is a cycle.
     pub(super) fn run(&self) -> SearchResult {
         let mut up = Side::new(self.parent, self.parents(self.parent));
@@ -74,7 +74,7 @@ impl<'a> Search<'a> {
         self.cycle(&down.seen)
     }
 
-    /// Of the child's descendants, those that the parent depends on are on the cycle.
+    /// Finds the cycle: those of the child's descendants that the parent depends on.
     fn cycle(&self, descendants: &HashSet<ComponentId>) -> SearchResult {
         let mut component = HashSet::from([self.parent]);
         let mut path = vec![self.parent];
@@ -86,7 +86,7 @@ impl<'a> Search<'a> {
         SearchResult::Cycle { beyond: self.sorted(beyond), component: self.sorted(component) }
     }
 
-    /// The components that this one depends on, down to the child.
+    /// Iterates over the components that this one depends on, down to the child.
     fn parents(&self, component: ComponentId) -> Box<dyn Iterator<Item = ComponentId> + 'a> {
         let (index, components) = (self.index, self.components);
         let bounds = components.rank(self.child)..components.rank(component);
@@ -95,7 +95,7 @@ impl<'a> Search<'a> {
         Box::new(parents.filter(move |&parent| bounds.contains(&components.rank(parent))))
     }
 
-    /// The components that depend on this one, up to the parent.
+    /// Iterates over the components that depend on this one, up to the parent.
     fn children(&self, component: ComponentId) -> Box<dyn Iterator<Item = ComponentId> + 'a> {
         let (index, components) = (self.index, self.components);
         let bounds = components.rank(component) + 1..=components.rank(self.parent);
@@ -116,7 +116,7 @@ impl<'a> Side<'a> {
         Self { seen: HashSet::from([end]), path: vec![neighbours] }
     }
 
-    /// Looks at one edge.
+    /// Visits one edge.
     fn step(
         &mut self,
         other_end: ComponentId,

@@ -1,4 +1,4 @@
-//! Some cells with the edges among them, laid out for algorithms that look at all of them.
+//! Some cells with the edges among them, in arrays for algorithms that visit all of them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -12,11 +12,11 @@ use super::work;
 #[derive(Debug)]
 pub(super) struct Subgraph {
     pub(super) slots: Vec<Slot>,
-    /// For each cell its children, in document order.
+    /// The children of each cell, in document order.
     children: Vec<Vec<(usize, EdgeKind)>>,
 }
 
-/// The kinds of edges that count.
+/// The kinds of edges to visit.
 #[derive(Clone, Copy)]
 enum Edges {
     All,
@@ -30,7 +30,7 @@ impl Edges {
 }
 
 impl Subgraph {
-    /// Lays these cells out, each named once. O(n log n + e log n).
+    /// Makes a subgraph of these cells, each named once. O(n log n + e log n).
     pub(super) fn of(index: &Index, mut slots: Vec<Slot>) -> Self {
         slots.sort_unstable_by(|&a, &b| index.node(a).place.cmp(&index.node(b).place));
         let numbers: HashMap<Slot, usize> = slots.iter().enumerate().map(|(number, &slot)| (slot, number)).collect();
@@ -46,12 +46,12 @@ impl Subgraph {
         Self { slots, children }
     }
 
-    /// The slots of all units of [`Self::units`], one after the other.
+    /// Iterates over the slots of all units of [`Self::units`], one after the other.
     pub(super) fn topological_order(&self) -> impl Iterator<Item = Slot> {
         self.units().into_iter().flatten().map(|cell| self.slots[cell])
     }
 
-    /// The cells, each after all its parents here; cells on one cycle together as one unit, in document order.
+    /// Returns the cells, each after all its parents here; cells on one cycle together as one unit, in document order.
     /// Deferred edges count unless that makes a circle. Of the units that are ready the one that begins first in the
     /// document comes first. O(n log n + e).
     ///
@@ -96,7 +96,7 @@ impl Subgraph {
         order.into_iter().map(|unit| std::mem::take(&mut units[unit])).collect()
     }
 
-    /// The shortest way from the first cell around to itself over hard edges, without the last step; of several that
+    /// Returns the shortest way from the first cell around to itself over hard edges, without the last step; of several that
     /// whose cells come first in the document. Empty when there is none.
     pub(super) fn way_around(&self) -> Vec<usize> {
         let mut from: Vec<Option<usize>> = vec![None; self.slots.len()];
@@ -124,7 +124,7 @@ impl Subgraph {
         way
     }
 
-    /// For each cell the number of its strongly connected component.
+    /// Returns the number of each cell's strongly connected component.
     ///
     /// The algorithm is that of R. Tarjan, "Depth-first search and linear graph algorithms", SIAM J. Comput. 1(2),
     /// 1972, with a stack of its own, since a chain of cells can be longer than a thread's stack is deep.

@@ -1,10 +1,10 @@
-//! What the graph answers with.
+//! Results of the graph's queries.
 
 use std::sync::Arc;
 
 use crate::CellId;
 
-/// Why a cell depends on another.
+/// Kind of a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EdgeKind {
     /// The child loads the name while it runs itself.
@@ -24,11 +24,11 @@ pub struct Edge {
     pub child: CellId,
     /// The name, or the table as `schema.table`.
     pub name: String,
-    /// In which way.
+    /// Kind of the dependency.
     pub kind: EdgeKind,
 }
 
-/// All that one cell takes from another in one way.
+/// The names that one cell takes from another in one kind of dependency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency<'a> {
     /// The cell that writes the names.
@@ -37,7 +37,7 @@ pub struct Dependency<'a> {
     pub child: &'a CellId,
     /// Set when the parent stands below the child.
     pub is_below: bool,
-    /// In which way.
+    /// Kind of the dependency.
     pub kind: EdgeKind,
     /// The names, sorted; one at least.
     pub names: Vec<&'a str>,
@@ -52,24 +52,24 @@ pub struct Cycle {
     pub path: Vec<(CellId, String)>,
 }
 
-/// The cycles that an update of the graph made different. A cycle that is as it was is in neither list.
+/// The cycles that an update of the graph changed. A cycle that stayed the same is in neither list.
 #[derive(Clone, Debug, Default)]
 pub struct CycleUpdate {
-    /// Cycles that are no more, or not as they were.
+    /// Cycles that no longer exist, or have changed.
     pub removed: Vec<Arc<Cycle>>,
-    /// Cycles that were not there, or not as they are.
+    /// Cycles that are new, or have changed.
     pub added: Vec<Arc<Cycle>>,
 }
 
 impl CycleUpdate {
-    /// Returns true when all cycles are as they were.
+    /// Returns `true` if no cycle changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.added.is_empty()
     }
 }
 
-/// Something worth knowing about how a cell is bound; never an error.
+/// A note on the bindings of a cell; never an error.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GraphDiagnostic {
     /// The name is written only further down.
@@ -95,7 +95,7 @@ pub struct Plan {
     pub run: Vec<CellId>,
     /// The cells that cannot run because they are on a cycle or depend on one, in document order.
     pub cyclic: Vec<CellId>,
-    /// The cells that would have to run but only turn stale: SQL that changes data and was not named itself, and what
-    /// hangs on it; in document order.
+    /// The cells that would have to run but only turn stale: SQL that changes data and was not asked for itself, and its
+    /// descendants; in document order.
     pub stale: Vec<CellId>,
 }

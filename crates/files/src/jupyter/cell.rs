@@ -1,4 +1,4 @@
-//! From a cell of an `.ipynb` to a cell.
+//! Reading a cell of an `.ipynb`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,19 +8,19 @@ use quire_domain::{Cell, CellId, CellStatus, CellType, Extra, OrderKey, Results,
 use serde_json::value::RawValue;
 
 use super::metadata::{Metadata, add_noted, extra, unknown_fields};
-use super::outputs::{Read, Written};
+use super::outputs::ReadOutputs;
 use super::reading::Reading;
-use super::text::{Kind, from_code, to_code};
+use super::text::{TextKind, from_code, to_code};
 use super::{ids, lines, outputs, pictures, preserved};
-use crate::fields::{self, Fields, UnreadFields, write_object, write_text};
+use crate::fields::{self, Fields, UnreadFields, WrittenFields, to_written, write_fields, write_object, write_text};
 use crate::problem::Problem;
 use crate::quire::{is_cell_field, read_digest};
 
-/// The fields of every code cell; the others' are fewer.
+/// The fields of every code cell; other cells have fewer.
 pub(super) const CELL_FIELDS: [&str; 6] = ["cell_type", "execution_count", "id", "metadata", "outputs", "source"];
 
-/// A cell before all ids are known.
-pub(super) struct Draft {
+/// A cell that was read, before all ids are known.
+pub(super) struct DraftCell {
     pub(super) id: Option<CellId>,
     pub(super) has_invalid_id: bool,
     cell_type: CellType,
@@ -29,7 +29,7 @@ pub(super) struct Draft {
     extra: Extra,
 }
 
-impl Draft {
+impl DraftCell {
     pub(super) fn cell(self, index: usize, id: CellId) -> Cell {
         Cell {
             id,
@@ -46,14 +46,14 @@ impl Draft {
 }
 
 /// Reads a cell of version 4.
-pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Problem> {
+pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<DraftCell, Problem> {
     let found = reading.object(text.get()).or(Err(Problem::at(text, "not an object")))?;
     let mut fields = UnreadFields::new(found);
     let type_value = fields.take("cell_type")?.ok_or_else(|| Problem::at(text, "`cell_type` is missing"))?;
     let kind = match &*fields::text(type_value, "`cell_type`")? {
         "code" => None,
-        "markdown" => Some(Kind::Markdown),
-        "raw" => Some(Kind::Raw),
+        "markdown" => Some(TextKind::Markdown),
+        "raw" => Some(TextKind::Raw),
         _ => return Err(Problem::at(type_value, "`cell_type` is none of code, markdown and raw")),
     };
     let id_value = fields.take("id")?;
@@ -69,10 +69,10 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
     let valid = given.filter(|id| ids::is_valid(id)).and_then(|id| CellId::new(id).ok());
     let noted = preserved::text(ours, "id").and_then(|id| CellId::new(id).ok());
     let has_invalid_id = id_value.is_some() && valid.is_none();
-    // A picture may be longer than any text.
+    // A picture may be longer than the limit of a source.
     let mut source = Cow::Borrowed(&*source);
-    let mut attachments = Written::new();
-    if kind == Some(Kind::Markdown) && to_code(Kind::Markdown, &source).len() > limits::CELL_SOURCE_BYTES {
+    let mut attachments = WrittenFields::new();
+    if kind == Some(TextKind::Markdown) && to_code(TextKind::Markdown, &source).len() > limits::CELL_SOURCE_BYTES {
         let (without, pictures) = pictures::to_attachments(&source, &names_of(fields.peek("attachments")));
         reading.pictures += pictures.len();
         (source, attachments) = (Cow::Owned(without), pictures);
@@ -95,7 +95,7 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
         Some(list) => fields::array(list.get()).or(Err(Problem::at(list, "`outputs` is not a list")))?,
         None => Vec::new(),
     };
-    let Read { mut results, entries } = outputs::read(&outputs, count.is_some(), reading)?;
+    let ReadOutputs { mut results, entries } = outputs::read(&outputs, count.is_some(), reading)?;
     let digest = Cell::digest_of(cell_type, &code);
     if let Some(run) = preserved::get(ours, "run").and_then(|run| preserved::object(run.get())) {
         let as_written = outputs::read(&outputs, count.is_some(), &mut Reading::trusting())?.results;
@@ -109,15 +109,15 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
     add_noted(&mut others, ours, "other", |name| CELL_FIELDS.contains(&name));
     let others = with_attachments(&others, &attachments);
     let has_others = others != "{}";
-    // Told only where it could not be told from the code, or where it decides whether other fields are still in place.
-    let tells_kind = has_others || (kind.is_none() && from_code(&code).is_some());
-    let kind = write_text(kind.map_or("code", Kind::as_str));
+    // Noted only if it cannot be derived from the code, or decides whether other fields still apply.
+    let notes_kind = has_others || (kind.is_none() && from_code(&code).is_some());
+    let kind = write_text(kind.map_or("code", TextKind::as_str));
     let has_run = !entries.is_empty() || count.is_some();
     let tie = write_text(&preserved::tie(&digest, &results));
     let entries = format!("[{}]", entries.join(","));
     let fields = [
-        ("cell_type", tells_kind.then_some(&*kind)),
-        // Its halves of surrogate pairs are not in the code.
+        ("cell_type", notes_kind.then_some(&*kind)),
+        // The code does not hold its halves of surrogate pairs.
         ("source", source_value.filter(|_| !is_exact).map(RawValue::get)),
         ("metadata", (metadata.others != "{}").then_some(&*metadata.others)),
         ("execution_count", count.map(RawValue::get)),
@@ -126,10 +126,10 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<Draft, Pro
         ("other", has_others.then_some(&*others)),
     ];
     let extra = extra(&fields, unknown_fields(ours, is_cell_field)).map_err(|problem| problem.moved_to(text))?;
-    Ok(Draft { id: noted.or(valid), has_invalid_id, cell_type, code, results, extra })
+    Ok(DraftCell { id: noted.or(valid), has_invalid_id, cell_type, code, results, extra })
 }
 
-/// Takes over what we noted of the last run, where code and outputs are still those that we wrote.
+/// Takes over the noted metadata of the last run, whose code and outputs are unchanged.
 fn apply_run(run: &Fields<'_>, results: &mut Results) {
     let status = preserved::get(run, "status").and_then(|status| serde_json::from_str::<CellStatus>(status.get()).ok());
     if let Some(status) = status.filter(|status| *status != CellStatus::Running) {
@@ -141,15 +141,15 @@ fn apply_run(run: &Fields<'_>, results: &mut Results) {
     results.code_digest = preserved::text(run, "code_digest").and_then(|digest| read_digest(&digest));
 }
 
-/// The names in an object; none when it is no object.
+/// Returns the names in an object; none when it is no object.
 fn names_of(object: Option<&RawValue>) -> HashSet<String> {
     let fields = object.and_then(|object| preserved::object(object.get())).unwrap_or_default();
     fields.into_iter().map(|(name, _)| name.into_owned()).collect()
 }
 
-/// The fields that we don't know as an object, more attachments among them.
-fn with_attachments(others: &Fields<'_>, attachments: &Written) -> String {
-    let mut written: Written = others.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+/// Writes the unknown fields as an object, with these attachments added.
+fn with_attachments(others: &Fields<'_>, attachments: &WrittenFields) -> String {
+    let mut written: WrittenFields = to_written(others);
     if !attachments.is_empty() {
         let there =
             preserved::get(others, "attachments").and_then(|there| preserved::object(there.get())).unwrap_or_default();
@@ -158,5 +158,5 @@ fn with_attachments(others: &Fields<'_>, attachments: &Written) -> String {
         written.retain(|(name, _)| name != "attachments");
         written.push(("attachments".to_owned(), all));
     }
-    write_object(written.iter().map(|(name, value)| (&**name, &**value)))
+    write_fields(&written)
 }

@@ -1,4 +1,4 @@
-//! From an error among a cell's outputs to its text, and back.
+//! Conversion of an error among a cell's outputs to its text, and back.
 
 use super::preserved;
 use super::reading::Reading;

@@ -1,4 +1,4 @@
-//! Cells' ids: Jupyter's are 1 to 64 letters, digits, `-` and `_` (JEP 62), ours are any text.
+//! Ids of cells: in Jupyter, 1 to 64 letters, digits, `-` and `_` (JEP 62); in Quire, any text.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ pub(super) fn is_valid(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// An id for a Jupyter cell that stands for ours, and is none of those that are taken.
+/// Returns a Jupyter id for a Quire id, other than those that are taken.
 pub(super) fn written(id: &CellId, taken: &mut HashSet<String>) -> String {
     let mut written = id.as_str().to_owned();
     let mut round = 0_u32;
@@ -23,8 +23,8 @@ pub(super) fn written(id: &CellId, taken: &mut HashSet<String>) -> String {
     written
 }
 
-/// Gives each cell an id of its own: the first that has one keeps it, the others are numbered by their places, so that
-/// reading a file again gives the same ids. Says how many lost one that was another's.
+/// Gives each cell a unique id: the first cell with an id keeps it, the others are numbered by their places, so that reading a file
+/// again gives the same ids. Returns also the number of cells that lost an id to another one.
 pub(super) fn distinct(wanted: Vec<Option<CellId>>) -> (Vec<CellId>, usize) {
     let mut taken: HashSet<CellId> = HashSet::with_capacity(wanted.len());
     let mut lost = 0;

@@ -10,7 +10,7 @@ use crate::fields::{self, write_text};
 /// Message about a `source` that is no text.
 pub(super) const NO_TEXT: &str = "`source` is neither a text nor a list of texts";
 
-/// The text of a string or of a list of strings, and whether it is exact: there is U+FFFD for each half of a surrogate pair.
+/// Reads the text of a string or of a list of strings, and whether it is exact: there is U+FFFD for each half of a surrogate pair.
 pub(super) fn text(value: &RawValue) -> Option<(Cow<'_, str>, bool)> {
     if value.get().starts_with('"') {
         return fields::lenient_text(value);
@@ -24,14 +24,13 @@ pub(super) fn text(value: &RawValue) -> Option<(Cow<'_, str>, bool)> {
     Some((Cow::Owned(text), is_exact))
 }
 
-/// A text as a list of lines, each with its end.
+/// Writes a text as a list of lines, each with its end.
 pub(super) fn write(text: &str) -> String {
     let lines: Vec<String> = text.split_inclusive('\n').map(write_text).collect();
     format!("[{}]", lines.join(","))
 }
 
-/// The list of lines that a JSON string would be, without a change in how its characters are written; of anything else,
-/// the text as it is.
+/// Splits a JSON string into a list of lines, with the same escapes; returns any other text as it is.
 pub(super) fn split(json: &str) -> Cow<'_, str> {
     let Some(body) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Cow::Borrowed(json) };
     let mut list = String::with_capacity(json.len() + 16);
@@ -52,7 +51,7 @@ pub(super) fn split(json: &str) -> Cow<'_, str> {
     Cow::Owned(list)
 }
 
-/// The JSON string that a list of strings is the lines of; of anything else, the text as it is.
+/// Joins a list of strings to one JSON string, with the same escapes; returns any other text as it is.
 pub(super) fn join(value: &RawValue) -> Cow<'_, str> {
     let Ok(elements) = fields::array(value.get()) else { return Cow::Borrowed(value.get()) };
     let body = |element: &&RawValue| Some(element.get().strip_prefix('"')?.strip_suffix('"')?.to_owned());

@@ -1,4 +1,4 @@
-//! What of Jupyter's metadata is ours, and the unknown fields in which a Quire notebook keeps the rest.
+//! Quire's own part of Jupyter's metadata, and the unknown fields that preserve the rest in a Quire notebook.
 
 use std::collections::HashSet;
 
@@ -11,11 +11,11 @@ use super::{JUPYTER, QUIRE, preserved};
 use crate::fields::{Fields, write_object};
 use crate::problem::Problem;
 
-/// Metadata of a notebook or a cell, taken apart.
+/// Metadata of a notebook or a cell, in two parts.
 pub(super) struct Metadata<'a> {
-    /// The fields of Quire's own.
+    /// Quire's own fields.
     pub(super) ours: Fields<'a>,
-    /// Everything else, as JSON.
+    /// The other fields, as JSON.
     pub(super) others: String,
 }
 
@@ -30,14 +30,14 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Adds fields that we noted because the format does not allow them where they were.
+/// Adds fields that were noted because the format does not allow them where they were.
 pub(super) fn add_noted<'a>(fields: &mut Fields<'a>, ours: &Fields<'a>, noted: &str, is_taken: impl Fn(&str) -> bool) {
     let Some(noted) = preserved::get(ours, noted).and_then(|noted| preserved::object(noted.get())) else { return };
     let names: HashSet<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
     fields.extend(noted.into_iter().filter(|(name, _)| !names.contains(&**name) && !is_taken(name)));
 }
 
-/// The name that a notebook's metadata gives: `title`, or `name` as in version 3.
+/// Returns the name in a notebook's metadata: `title`, or `name` as in version 3.
 pub(super) fn name_of<'a>(metadata: &Fields<'a>) -> Option<(&'a RawValue, String)> {
     let name = |field: &str| {
         let text = preserved::text(metadata, field).filter(|text| !text.trim().is_empty())?;
@@ -46,14 +46,14 @@ pub(super) fn name_of<'a>(metadata: &Fields<'a>) -> Option<(&'a RawValue, String
     name("title").or_else(|| name("name"))
 }
 
-/// Unknown fields that we noted, without any that would be taken for known ones.
+/// Returns the unknown fields that were noted, without any that would be read as known ones.
 pub(super) fn unknown_fields(ours: &Fields<'_>, is_known: impl Fn(&str) -> bool) -> Vec<(Box<str>, Json)> {
     let noted = preserved::get(ours, "extra").and_then(|noted| preserved::object(noted.get())).unwrap_or_default();
     let fields = noted.into_iter().filter(|(name, _)| !is_known(name) && name != JUPYTER);
     fields.filter_map(|(name, value)| Some((Box::from(&*name), Json::parse(&compact(value.get())).ok()?))).collect()
 }
 
-/// Unknown fields with what is kept of Jupyter's, if anything is.
+/// Makes the unknown fields, with the preserved part of Jupyter's if there is any.
 pub(super) fn extra(jupyter: &[(&str, Option<&str>)], mut others: Vec<(Box<str>, Json)>) -> Result<Extra, Problem> {
     let kept = write_object(jupyter.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
     if kept != "{}" {

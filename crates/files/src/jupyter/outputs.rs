@@ -1,8 +1,7 @@
-//! From a code cell's outputs to a cell's results, and back.
+//! Conversion of a code cell's outputs to a cell's results, and back.
 //!
-//! What is printed becomes standard output, an error the error, without the codes that colour it on a terminal. Of a value in
-//! several MIME types the first of [`SHOWN`] that is there is shown. What is in none of them, and what is written to other streams,
-//! is kept and not shown.
+//! Printed text becomes standard output, and an error the error, without terminal colours. Of a value in several MIME types, the
+//! first of [`SHOWN`] is shown. Values in none of them, and text of other streams, are preserved and not shown.
 
 use quire_domain::{CellStatus, Json, Output, Results};
 use serde_json::value::RawValue;
@@ -10,26 +9,23 @@ use serde_json::value::RawValue;
 use super::pretty::compact;
 use super::reading::Reading;
 use super::{errors, lines, preserved, valid};
-use crate::fields::{self, Fields, UnreadFields, write_object, write_text};
+use crate::fields::{self, Fields, UnreadFields, WrittenFields, to_written, write_fields, write_object, write_text};
 use crate::problem::Problem;
 use crate::safe::{SHOWN, is_blank};
 
-/// Names and values of an object that is being put together.
-pub(super) type Written = Vec<(String, String)>;
-
-/// A cell's outputs as they were read.
+/// The outputs of a cell that was read.
 #[derive(Default)]
-pub(super) struct Read {
+pub(super) struct ReadOutputs {
     pub(super) results: Results,
     /// The preserved part of each output, as JSON; see [`preserved`].
     pub(super) entries: Vec<String>,
 }
 
 /// Reads a code cell's outputs.
-pub(super) fn read(list: &[&RawValue], has_run: bool, reading: &mut Reading) -> Result<Read, Problem> {
-    let mut read = Read::default();
+pub(super) fn read(list: &[&RawValue], has_run: bool, reading: &mut Reading) -> Result<ReadOutputs, Problem> {
+    let mut read = ReadOutputs::default();
     for output in list {
-        one(&mut read, output, reading)?;
+        read_one(&mut read, output, reading)?;
     }
     let results = &mut read.results;
     results.status = match &results.error {
@@ -40,7 +36,7 @@ pub(super) fn read(list: &[&RawValue], has_run: bool, reading: &mut Reading) -> 
     Ok(read)
 }
 
-fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), Problem> {
+fn read_one(read: &mut ReadOutputs, output: &RawValue, reading: &mut Reading) -> Result<(), Problem> {
     let found = reading.object(output.get()).or(Err(Problem::at(output, "an output is not an object")))?;
     let mut fields = UnreadFields::new(found.clone());
     let output_type = match fields.take("output_type")? {
@@ -58,7 +54,7 @@ fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), 
         },
         "error" => {
             let text = errors::read(&found, reading);
-            // There may be a million.
+            // Appended, because there may be a million errors.
             match &mut read.results.error {
                 Some(earlier) => {
                     earlier.push('\n');
@@ -74,7 +70,7 @@ fn one(read: &mut Read, output: &RawValue, reading: &mut Reading) -> Result<(), 
     Ok(())
 }
 
-/// Adds what was printed to the standard output, and gives what is kept of it beside that; `None` when it was printed elsewhere.
+/// Adds a stream's text to the standard output, and returns the part that is preserved beside it; `None` for another stream.
 fn stdout(mut fields: UnreadFields<'_>, stdout: &mut String, reading: &mut Reading) -> Result<Option<String>, Problem> {
     let is_stdout = match fields.take("name")? {
         Some(name) => fields::lenient_text(name).is_some_and(|(name, _)| name == "stdout"),
@@ -122,7 +118,7 @@ fn value(output: &Fields<'_>, reading: &mut Reading) -> Result<Option<(Output, S
     Ok(Some((Output { mime_type, data: shown, metadata: of_output }, entry)))
 }
 
-/// The MIME type to show, its data, and whether that had to be changed.
+/// Chooses the MIME type to show. Returns it with its data, and whether the data was changed.
 fn choose(bundle: &Fields<'_>, reading: &mut Reading) -> Result<Option<(String, Json, bool)>, Problem> {
     let mut blank = None;
     for (name, value) in SHOWN.iter().filter_map(|name| bundle.iter().find(|(key, _)| key == name)) {
@@ -132,7 +128,7 @@ fn choose(bundle: &Fields<'_>, reading: &mut Reading) -> Result<Option<(String, 
         let changed = *safe != data;
         let is_blank = changed && is_blank(name, &safe);
         let shown = (name.clone().into_owned(), safe.into_owned(), changed);
-        // What made up all of it could have run: another type says more.
+        // All of its content could have run, so another type is preferred.
         if is_blank {
             blank = blank.or(Some(shown));
         } else {
@@ -142,22 +138,22 @@ fn choose(bundle: &Fields<'_>, reading: &mut Reading) -> Result<Option<(String, 
     Ok(blank)
 }
 
-/// The outputs of a cell whose results are these, as JSON.
+/// Makes the outputs of a cell with these results, as JSON.
 pub(super) fn of_results(results: &Results) -> Vec<String> {
     let mut outputs = Vec::new();
     if !results.stdout.is_empty() {
-        outputs.push(stream(lines::write(&results.stdout), Written::new()));
+        outputs.push(stream(lines::write(&results.stdout), WrittenFields::new()));
     }
     for Output { mime_type, data, metadata } in &results.outputs {
-        let data = bundle(mime_type, data, Written::new());
+        let data = bundle(mime_type, data, WrittenFields::new());
         outputs.push(format!(r#"{{"data":{data},"metadata":{},"output_type":"display_data"}}"#, metadata.as_str()));
     }
     outputs.extend(results.error.as_deref().map(errors::write));
     outputs.iter().filter_map(|output| valid::output(output, false)).collect()
 }
 
-/// What is kept of the outputs of a cell that came in our own format, of which clients are shown only some, so that an `.ipynb` has
-/// all; `None` where it would be nested too deep. `results` has those that are shown.
+/// Makes the preserved part of the outputs of a cell from Quire's own format, if only some of them are shown, so that an `.ipynb`
+/// has all; `None` if it would be nested too deep. `results` has the outputs that are shown.
 pub(crate) fn preserved_outputs(code_digest: &str, results: &Results, all: &[(Output, bool)]) -> Option<Json> {
     let mut entries = Vec::with_capacity(all.len() + 2);
     if !results.stdout.is_empty() {
@@ -167,7 +163,7 @@ pub(crate) fn preserved_outputs(code_digest: &str, results: &Results, all: &[(Ou
         if *is_shown {
             return r#"{"shown":{"data":{},"output_type":"display_data"}}"#.to_owned();
         }
-        let data = bundle(mime_type, data, Written::new());
+        let data = bundle(mime_type, data, WrittenFields::new());
         format!(r#"{{"kept":{{"data":{data},"metadata":{},"output_type":"display_data"}}}}"#, metadata.as_str())
     }));
     entries.extend(results.error.as_deref().map(|text| format!(r#"{{"kept":{}}}"#, errors::write(text))));
@@ -175,7 +171,7 @@ pub(crate) fn preserved_outputs(code_digest: &str, results: &Results, all: &[(Ou
     Json::parse(&format!(r#"{{"outputs":[{}],"tie":{tie}}}"#, entries.join(","))).ok()
 }
 
-fn stream(lines: String, more: Written) -> String {
+fn stream(lines: String, more: WrittenFields) -> String {
     let mut written = more;
     written.extend([
         ("name".to_owned(), write_text("stdout")),
@@ -185,22 +181,22 @@ fn stream(lines: String, more: Written) -> String {
     sorted(written)
 }
 
-fn bundle(mime_type: &str, data: &Json, others: Written) -> String {
+fn bundle(mime_type: &str, data: &Json, others: WrittenFields) -> String {
     let value = if lines::is_json(mime_type) { data.as_str().into() } else { lines::split(data.as_str()) };
     let mut written = others;
     written.push((mime_type.to_owned(), value.into_owned()));
     sorted(written)
 }
 
-/// An object with its fields in the order in which Jupyter writes them.
-fn sorted(mut written: Written) -> String {
+/// Writes an object with its fields in Jupyter's order.
+fn sorted(mut written: WrittenFields) -> String {
     written.sort_by(|(a, _), (b, _)| a.cmp(b));
-    write_object(written.iter().map(|(name, value)| (&**name, &**value)))
+    write_fields(&written)
 }
 
-/// The outputs that were read, put together from the results and what was kept; `None` when the two do not fit, as when
-/// somebody has changed what was kept.
-pub(super) fn of_kept(entries: &[&RawValue], results: &Results, is_later: bool) -> Option<Vec<String>> {
+/// Makes the outputs that were read of the results and the preserved part; `None` when the two do not fit, as after a change of
+/// the preserved part.
+pub(super) fn of_preserved(entries: &[&RawValue], results: &Results, is_later: bool) -> Option<Vec<String>> {
     let (mut stdout, mut shown) = (results.stdout.as_str(), results.outputs.iter());
     let mut outputs = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -209,7 +205,7 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results, is_later: bool) 
             (kind, length) if kind == "stdout" => {
                 let (text, rest) = stdout.split_at_checked(length.get().parse().ok()?)?;
                 stdout = rest;
-                let more = written_of(preserved::get(&entry, "more"))?;
+                let more = fields_of(preserved::get(&entry, "more"))?;
                 let exact =
                     preserved::get(&entry, "text").filter(|exact| lines::text(exact).is_some_and(|it| it.0 == text));
                 stream(exact.map_or_else(|| lines::write(text), |exact| lines::split(exact.get()).into_owned()), more)
@@ -223,16 +219,16 @@ pub(super) fn of_kept(entries: &[&RawValue], results: &Results, is_later: bool) 
     (stdout.is_empty() && shown.next().is_none()).then_some(outputs)
 }
 
-/// The fields of an object; none when there is no object.
-fn written_of(object: Option<&RawValue>) -> Option<Written> {
-    let Some(object) = object else { return Some(Written::new()) };
+/// Returns the fields of an object; none when there is no object.
+fn fields_of(object: Option<&RawValue>) -> Option<WrittenFields> {
+    let Some(object) = object else { return Some(WrittenFields::new()) };
     let fields = preserved::object(object.get())?;
-    Some(fields.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect())
+    Some(to_written(&fields))
 }
 
-/// An output with what is shown of it.
+/// Makes an output of its preserved and its shown part.
 fn whole(rest: &Fields<'_>, Output { mime_type, data, metadata }: &Output) -> Option<String> {
-    let mut written = Written::new();
+    let mut written = WrittenFields::new();
     for (name, value) in rest {
         let value = if name == "data" {
             bundle(mime_type, data, with_lines(&preserved::object(value.get())?))
@@ -247,15 +243,15 @@ fn whole(rest: &Fields<'_>, Output { mime_type, data, metadata }: &Output) -> Op
     Some(sorted(written))
 }
 
-/// The fields of a MIME bundle, their texts as lists of lines.
-fn with_lines(bundle: &Fields<'_>) -> Written {
+/// Returns the fields of a MIME bundle, with texts as lists of lines.
+fn with_lines(bundle: &Fields<'_>) -> WrittenFields {
     let value = |name: &str, value: &RawValue| {
         if lines::is_json(name) { value.get().to_owned() } else { lines::split(value.get()).into_owned() }
     };
     bundle.iter().map(|(name, json)| (name.to_string(), value(name, json))).collect()
 }
 
-/// An output that was kept whole; the text of a stream as a list of lines.
+/// Writes an output that was preserved whole, with the text of a stream as a list of lines.
 fn written_as_lines(output: &RawValue) -> String {
     let Some(fields) = preserved::object(output.get()) else { return output.get().to_owned() };
     if preserved::text(&fields, "output_type").as_deref() != Some("stream") {

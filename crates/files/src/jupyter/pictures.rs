@@ -1,16 +1,15 @@
-//! Pictures that were pasted into Markdown, as attachments, where Jupyter itself puts them.
+//! Pictures pasted into Markdown, moved to attachments, as Jupyter itself stores them.
 
 use std::collections::HashSet;
 
-use super::outputs::Written;
-use crate::fields::write_text;
+use crate::fields::{WrittenFields, write_text};
 
 const SCHEME: &str = "data:image/";
 const ENCODING: &str = ";base64,";
 
-/// A text without the pictures in it, and those as attachments: names, and MIME bundles as JSON. `taken` are names of others.
-pub(super) fn to_attachments(text: &str, taken: &HashSet<String>) -> (String, Written) {
-    let (mut without, mut attachments) = (String::new(), Written::new());
+/// Moves the pictures in a text to attachments: names, and MIME bundles as JSON. `taken` are names of other attachments.
+pub(super) fn to_attachments(text: &str, taken: &HashSet<String>) -> (String, WrittenFields) {
+    let (mut without, mut attachments) = (String::new(), WrittenFields::new());
     let mut rest = text;
     let mut number = 0;
     while let Some(at) = rest.find(SCHEME) {
@@ -38,7 +37,7 @@ pub(super) fn to_attachments(text: &str, taken: &HashSet<String>) -> (String, Wr
     (without, attachments)
 }
 
-/// The kind and the base 64 of the picture whose address begins here, and what follows it.
+/// Returns the kind and the base 64 of the picture whose address begins here, and the text after it.
 fn picture(address: &str) -> Option<(&str, &str, &str)> {
     let rest = address.strip_prefix(SCHEME)?;
     let is_kind = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');

@@ -11,7 +11,7 @@
 //!   `{"kept": {…}}`, any other, whole;
 //! - `tie`: a digest of the code and the results that belong to those outputs.
 //!
-//! It may have been written by anybody, so what does not fit is taken for absent.
+//! Its source is not trusted, so a part that does not fit counts as absent.
 
 use quire_domain::{Cell, Extra, Json, Results};
 use serde_json::value::RawValue;
@@ -22,37 +22,37 @@ use super::pretty::compact;
 use super::reading::last_of_each;
 use crate::fields::{self, Fields};
 
-/// The fields of the object `jupyter` among unknown fields.
+/// Returns the fields of the object `jupyter` among unknown fields.
 pub(super) fn fields_of(extra: &Extra) -> Option<Fields<'_>> {
     let (_, json) = extra.iter().find(|(name, _)| *name == JUPYTER)?;
     object(json.as_str())
 }
 
-/// The fields of an object, of several with one name the last.
+/// Reads the fields of an object, of several with one name the last.
 pub(super) fn object(text: &str) -> Option<Fields<'_>> {
     let mut found = Fields::new();
     fields::lenient_object(text, &mut found).ok()?;
     Some(last_of_each(found).0)
 }
 
-/// A field's value.
+/// Returns a field's value.
 pub(super) fn get<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a RawValue> {
     fields.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
 }
 
-/// A field's value if it is a text.
+/// Returns a field's value if it is a text.
 pub(super) fn text(fields: &Fields<'_>, name: &str) -> Option<String> {
     Some(fields::lenient_text(get(fields, name)?)?.0.into_owned())
 }
 
-/// Unknown fields without those of these names.
+/// Returns the unknown fields without those of these names.
 pub(super) fn without(extra: &Extra, names: &[&str]) -> Vec<(Box<str>, Json)> {
     let others = extra.iter().filter(|(name, _)| !names.contains(name));
     others.map(|(name, value)| (Box::from(name), value.clone())).collect()
 }
 
-/// What ties outputs to the code and the results that they are of. How a run ended and which digest of code it noted is
-/// left out: neither is in the outputs.
+/// Returns the digest that ties outputs to their code and results. The outcome of the run and the noted digest of the code are
+/// left out, because outputs hold neither.
 pub(super) fn tie(code_digest: &str, results: &Results) -> String {
     let mut hasher = Sha256::new();
     let mut add = |text: &str| {
@@ -72,7 +72,7 @@ pub(super) fn tie(code_digest: &str, results: &Results) -> String {
     hex::encode(hasher.finalize().get(..16).unwrap_or_default())
 }
 
-/// As [`tie`], of a cell.
+/// Returns the [`tie`] of a cell.
 pub(super) fn tie_of(cell: &Cell) -> String {
     tie(&cell.code_digest(), &cell.results)
 }

@@ -1,14 +1,15 @@
 //! JSON with and without blanks between its parts: Jupyter writes one of indentation for each level, so that changes show
-//! line by line; what we keep has none. Deeper than [`LEVELS`] we write none either, where Jupyter does: anybody's values
-//! are there, and a list of zeros a hundred levels deep would grow fiftyfold.
+//! line by line; preserved JSON has none. Deeper than [`MAX_LEVELS`] none are written either, unlike Jupyter: values there are not trusted,
+//! and a list of zeros a hundred levels deep would grow fiftyfold.
 
 use crate::bounded::BoundedText;
+use crate::fields::string_length;
 
-/// Levels whose parts get lines of their own: as deep as the lines of texts in outputs are (notebook, cells, cell, outputs,
-/// output, data, text).
-const LEVELS: usize = 7;
+/// Number of levels whose parts get lines of their own, which is the depth of lines of text in outputs (notebook, cells, cell,
+/// outputs, output, data, text).
+const MAX_LEVELS: usize = 7;
 
-/// Writes valid JSON anew without blanks; strings and numbers stay as they are written.
+/// Removes the blanks from valid JSON. Strings and numbers stay as they are.
 pub(super) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
@@ -26,12 +27,12 @@ pub(super) fn compact(json: &str) -> String {
     out
 }
 
-/// Writes valid JSON anew with line breaks, as long as the text takes more; strings and numbers stay as they are written.
+/// Writes valid JSON with line breaks, up to the limit of the text. Strings and numbers stay as they are.
 pub(super) fn pretty(out: &mut BoundedText, json: &str) {
     out.reserve(json.len() + json.len() / 4);
     let mut depth = 0_usize;
     let mut rest = json;
-    // Whether a line has been begun in the list or object that is open, so that empty ones stay on one line.
+    // Set while the open list or object has no part yet, so that empty ones stay on one line.
     let mut is_empty = false;
     while let Some(byte) = rest.bytes().next().filter(|_| !out.is_too_long()) {
         let length = match byte {
@@ -45,7 +46,7 @@ pub(super) fn pretty(out: &mut BoundedText, json: &str) {
             b' ' | b'\n' | b'\r' | b'\t' => continue,
             b'}' | b']' => {
                 let outer = depth.saturating_sub(1);
-                if !is_empty && depth <= LEVELS {
+                if !is_empty && depth <= MAX_LEVELS {
                     line(out, outer);
                 }
                 depth = outer;
@@ -55,7 +56,7 @@ pub(super) fn pretty(out: &mut BoundedText, json: &str) {
             }
             _ => {}
         }
-        let has_lines = depth <= LEVELS;
+        let has_lines = depth <= MAX_LEVELS;
         if is_empty {
             if has_lines {
                 line(out, depth);
@@ -83,20 +84,6 @@ fn line(out: &mut BoundedText, depth: usize) {
     }
 }
 
-/// Bytes of the string that a text begins with.
-fn string_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let mut at = 1;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::{BoundedText, compact};
@@ -104,7 +91,7 @@ mod tests {
     fn pretty(json: &str) -> String {
         let mut text = BoundedText::unbounded();
         super::pretty(&mut text, json);
-        text.taken()
+        text.written()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From an `.ipynb` to a notebook.
+//! Reading a notebook from an `.ipynb`.
 
 use quire_domain::{Extra, Life, Notebook, NotebookId, limits};
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ pub(super) const MINOR: u32 = 5;
 /// Reads an `.ipynb`; its id, owner and times are the defaults.
 ///
 /// # Errors
-/// [`ParseError`] says what is wrong and where.
+/// [`ParseError`] describes the problem and its place.
 pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Imported, ParseError> {
     let (mut imported, nan) = read_text(bytes, |text, found| parse(text, found, defaults))?;
     if nan {
@@ -27,7 +27,7 @@ pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Imported, ParseError> {
     Ok(imported)
 }
 
-/// The id that [`super::write()`] noted, if this is such a file.
+/// Returns the id that [`super::write()`] noted, if there is one.
 #[must_use]
 pub fn noted_id(bytes: &[u8]) -> Option<NotebookId> {
     let noted = read_text(bytes, |text, found| {
@@ -74,7 +74,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     let mut drafts = Vec::with_capacity(cells.len());
     for (index, text) in cells.into_iter().enumerate() {
         let draft = if is_3 {
-            // What is wrong with it then lies in another text.
+            // The problem is in the converted text, and must name a place in the file.
             v3::cell(text, &mut reading)
                 .and_then(|cell| draft(&cell, &mut reading).map_err(|problem| problem.moved_to(text)))
         } else {
@@ -95,7 +95,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     Ok(Imported { notebook, notices })
 }
 
-/// A version, which some write as a text.
+/// Reads a version, which some programs write as a text.
 fn number(value: &RawValue) -> Option<u32> {
     let text = value.get();
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);

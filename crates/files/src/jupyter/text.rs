@@ -1,4 +1,4 @@
-//! Markdown and raw cells as Python cells, which they are not: as comments, in which no analysis finds a name.
+//! Markdown and raw cells, represented as Python cells that hold only comments, in which no analysis finds a name.
 //!
 //! ```python
 //! # %% [markdown]
@@ -7,21 +7,21 @@
 //! # and some text
 //! ```
 //!
-//! The first line says which kind of cell it is. Each line of the text follows behind `# `, an empty one as `#`. Lines end as
-//! Python's do, with LF, CR LF or CR, which stay what they are. Going back, a line may also have no blank behind its `#`, and be
-//! blank altogether; if it holds anything else, somebody made code of the cell, and that is what it stays.
+//! The first line names the kind of the cell. Each line of the text follows after `# `, an empty one as `#`. Lines end as
+//! Python's do, with LF, CR LF or CR, which are preserved. On the way back, a line may also lack the blank after `#`, or be
+//! blank; with any other line, the cell has been edited to code, and stays code.
 
 /// A kind of cell whose content is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TextKind {
     Markdown,
     Raw,
 }
 
-impl Kind {
+impl TextKind {
     const ALL: [Self; 2] = [Self::Markdown, Self::Raw];
 
-    /// As Jupyter's `cell_type`.
+    /// Returns Jupyter's `cell_type`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Markdown => "markdown",
@@ -37,8 +37,8 @@ impl Kind {
     }
 }
 
-/// The code of a Python cell that stands for this text.
-pub(super) fn to_code(kind: Kind, text: &str) -> String {
+/// Returns the code of the Python cell that represents this text.
+pub(super) fn to_code(kind: TextKind, text: &str) -> String {
     let mut code = String::from(kind.marker());
     if text.is_empty() {
         return code;
@@ -52,11 +52,11 @@ pub(super) fn to_code(kind: Kind, text: &str) -> String {
     code
 }
 
-/// The text that the code of a Python cell stands for, if it is one of these.
-pub(super) fn from_code(code: &str) -> Option<(Kind, String)> {
+/// Returns the text that the code of a Python cell represents, if it does.
+pub(super) fn from_code(code: &str) -> Option<(TextKind, String)> {
     let mut lines = lines(code);
     let (first, end) = lines.next()?;
-    let kind = Kind::ALL.into_iter().find(|kind| first.trim_end_matches([' ', '\t']) == kind.marker())?;
+    let kind = TextKind::ALL.into_iter().find(|kind| first.trim_end_matches([' ', '\t']) == kind.marker())?;
     let mut text = String::with_capacity(code.len());
     if end.is_empty() {
         return Some((kind, text));
@@ -103,9 +103,9 @@ mod tests {
             ("\n", "# %% [markdown]\n#\n#"),
             (" a \r\nb\rc", "# %% [markdown]\n#  a \r\n# b\r# c"),
         ] {
-            assert_eq!(to_code(Kind::Markdown, text), code);
+            assert_eq!(to_code(TextKind::Markdown, text), code);
         }
-        assert_eq!(to_code(Kind::Raw, "x"), "# %% [raw]\n# x");
+        assert_eq!(to_code(TextKind::Raw, "x"), "# %% [raw]\n# x");
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_comes_back_and_names_nothing(text in "(?s).{0,40}|[a-z#\n\r \t\u{c}\u{2028}]{0,40}") {
-            for kind in Kind::ALL {
+            for kind in TextKind::ALL {
                 let code = to_code(kind, &text);
                 prop_assert_eq!(from_code(&code), Some((kind, text.clone())));
                 let analysis = analyse(CellType::Python, &code);

@@ -1,10 +1,10 @@
-//! From version 3 to version 4, as Jupyter's own `nbformat` goes (`nbformat/v4/convert.py`).
+//! Conversion of version 3 to version 4, as in Jupyter's own `nbformat` (`nbformat/v4/convert.py`).
 
 use serde_json::value::RawValue;
 
 use super::lines;
 use super::reading::Reading;
-use crate::fields::{self, Fields, UnreadFields, write_object, write_text};
+use crate::fields::{self, Fields, UnreadFields, WrittenFields, write_fields, write_object, write_text};
 use crate::problem::Problem;
 
 /// The short names of MIME types.
@@ -19,10 +19,7 @@ const MIME_TYPES: [(&str, &str); 8] = [
     ("javascript", "application/javascript"),
 ];
 
-/// Names and values of a new object.
-type Written = Vec<(String, String)>;
-
-/// The cells of all worksheets.
+/// Reads the cells of all worksheets.
 pub(super) fn cells<'a>(fields: &mut UnreadFields<'a>, reading: &mut Reading) -> Result<Vec<&'a RawValue>, Problem> {
     let Some(list) = fields.take("worksheets")? else { return Ok(Vec::new()) };
     let mut cells = Vec::new();
@@ -35,7 +32,7 @@ pub(super) fn cells<'a>(fields: &mut UnreadFields<'a>, reading: &mut Reading) ->
     Ok(cells)
 }
 
-/// A cell of version 4 for one of version 3.
+/// Converts a cell.
 pub(super) fn cell(text: &RawValue, reading: &mut Reading) -> Result<Box<RawValue>, Problem> {
     let found = reading.object(text.get()).or(Err(Problem::at(text, "not an object")))?;
     let mut fields = UnreadFields::new(found);
@@ -43,7 +40,7 @@ pub(super) fn cell(text: &RawValue, reading: &mut Reading) -> Result<Box<RawValu
         Some(value) => fields::text(value, "`cell_type`")?,
         None => return Err(Problem::at(text, "`cell_type` is missing")),
     };
-    let mut written: Written = Vec::new();
+    let mut written: WrittenFields = Vec::new();
     let mut add = |name: &str, value: String| written.push((name.to_owned(), value));
     match &*cell_type {
         "code" => {
@@ -83,7 +80,7 @@ pub(super) fn cell(text: &RawValue, reading: &mut Reading) -> Result<Box<RawValu
     raw(text, &written)
 }
 
-/// A code cell's metadata, to which `collapsed` moves.
+/// Converts a code cell's metadata, to which `collapsed` moves.
 fn metadata<'a>(metadata: Option<&'a RawValue>, collapsed: Option<&'a RawValue>, reading: &mut Reading) -> String {
     let mut found = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
     if let Some(collapsed) = collapsed {
@@ -100,7 +97,7 @@ fn output(text: &RawValue, reading: &mut Reading) -> Result<String, Problem> {
         Some(value) => fields::text(value, "`output_type`")?,
         None => return Err(Problem::at(text, "an output has no `output_type`")),
     };
-    let mut written: Written = Vec::new();
+    let mut written: WrittenFields = Vec::new();
     let mut add = |name: &str, value: String| written.push((name.to_owned(), value));
     match &*output_type {
         "pyout" | "display_data" => {
@@ -114,12 +111,12 @@ fn output(text: &RawValue, reading: &mut Reading) -> Result<String, Problem> {
             let of_output = metadata.map_or_else(Fields::new, |metadata| reading.metadata(metadata));
             let renamed = of_output.iter().map(|(name, value)| (mime_type(name), value.get()));
             add("metadata", write_object(renamed));
-            let data: Written = fields
+            let data: WrittenFields = fields
                 .rest()
                 .map(|(name, value)| (mime_type(&name).to_owned(), data(mime_type(&name), value)))
                 .collect();
-            add("data", write_object(data.iter().map(|(name, value)| (&**name, &**value))));
-            return Ok(write_object(written.iter().map(|(name, value)| (&**name, &**value))));
+            add("data", write_fields(&data));
+            return Ok(write_fields(&written));
         }
         "pyerr" => add("output_type", write_text("error")),
         "stream" => {
@@ -129,14 +126,14 @@ fn output(text: &RawValue, reading: &mut Reading) -> Result<String, Problem> {
         other => add("output_type", write_text(other)),
     }
     written.extend(fields.rest().map(|(name, value)| (name.into_owned(), value.get().to_owned())));
-    Ok(write_object(written.iter().map(|(name, value)| (&**name, &**value))))
+    Ok(write_fields(&written))
 }
 
 fn mime_type(name: &str) -> &str {
     MIME_TYPES.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| long)
 }
 
-/// A value under its MIME type: JSON was a text that held JSON.
+/// Converts a value of this MIME type: JSON was a text that held JSON.
 fn data(mime_type: &str, value: &RawValue) -> String {
     let inner = || {
         let text = lines::text(value)?.0;
@@ -146,7 +143,7 @@ fn data(mime_type: &str, value: &RawValue) -> String {
     inner.unwrap_or_else(|| value.get().to_owned())
 }
 
-fn raw(of: &RawValue, written: &Written) -> Result<Box<RawValue>, Problem> {
-    let text = write_object(written.iter().map(|(name, value)| (&**name, &**value)));
+fn raw(of: &RawValue, written: &WrittenFields) -> Result<Box<RawValue>, Problem> {
+    let text = write_fields(written);
     RawValue::from_string(text).map_err(|_not_json| Problem::at(of, "not an object"))
 }

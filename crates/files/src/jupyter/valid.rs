@@ -1,6 +1,6 @@
-//! What version 4.5 of the format allows (`nbformat.v4.5.schema.json` of Jupyter's `nbformat`), so that everything we write is
-//! valid whatever was read. What the format needs is filled in; what it does not allow is told apart, for [`super::write()`] to note
-//! it where it may stand.
+//! The rules of version 4.5 of the format (`nbformat.v4.5.schema.json` of Jupyter's `nbformat`), so that every written file is
+//! valid, whatever was read. Required fields are filled in; fields that the format does not allow are separated, and
+//! [`super::write()`] notes them where the format allows any.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,42 +8,43 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::lines::{is_json, split};
-use super::outputs::Written;
 use super::preserved;
-use super::text::Kind;
-use crate::fields::{self, Fields, write_object, write_text};
+use super::text::TextKind;
+use crate::fields::{self, Fields, WrittenFields, write_fields, write_object, write_text};
 
-/// Whose metadata some are.
+/// The owner of metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Of {
+pub(super) enum MetadataOwner {
     Notebook,
     Code,
-    Text(Kind),
+    Text(TextKind),
 }
 
-/// The value of a field in metadata as the format allows it; `None` when it allows none that says the same.
-pub(super) fn metadata<'a>(of: Of, name: &str, value: &'a str) -> Option<Cow<'a, str>> {
+/// Returns the value of a field in metadata as the format allows it; `None` when it allows no such value.
+pub(super) fn metadata<'a>(of: MetadataOwner, name: &str, value: &'a str) -> Option<Cow<'a, str>> {
     let fits = match (of, name) {
-        (Of::Notebook, "kernelspec") => return kernel(value),
-        (Of::Notebook, "language_info") => is_language(value),
-        (Of::Notebook, "orig_nbformat") => value.parse::<u32>().is_ok_and(|version| version > 0),
-        (Of::Notebook, "title") | (Of::Text(Kind::Raw), "format") => is_text(value),
-        (Of::Notebook, "authors") => value.starts_with('['),
-        (Of::Notebook, _) => true,
+        (MetadataOwner::Notebook, "kernelspec") => return kernel(value),
+        (MetadataOwner::Notebook, "language_info") => is_language(value),
+        (MetadataOwner::Notebook, "orig_nbformat") => value.parse::<u32>().is_ok_and(|version| version > 0),
+        (MetadataOwner::Notebook, "title") | (MetadataOwner::Text(TextKind::Raw), "format") => is_text(value),
+        (MetadataOwner::Notebook, "authors") => value.starts_with('['),
+        (MetadataOwner::Notebook, _) => true,
         (_, "name") => text(value).is_some_and(|name| !name.is_empty() && !name.contains('\n')),
         (_, "tags") => are_tags(value),
         (_, "jupyter") => value.starts_with('{'),
-        (Of::Code, "execution") => {
+        (MetadataOwner::Code, "execution") => {
             preserved::object(value).is_some_and(|times| times.iter().all(|(_, time)| is_text(time.get())))
         }
-        (Of::Code, "collapsed") => matches!(value, "true" | "false"),
-        (Of::Code, "scrolled") => matches!(value, "true" | "false") || text(value).as_deref() == Some("auto"),
+        (MetadataOwner::Code, "collapsed") => matches!(value, "true" | "false"),
+        (MetadataOwner::Code, "scrolled") => {
+            matches!(value, "true" | "false") || text(value).as_deref() == Some("auto")
+        }
         _ => true,
     };
     fits.then_some(Cow::Borrowed(value))
 }
 
-/// A kernel has two names; one stands for both.
+/// Completes a kernel's two names: if one is missing, it is the same as the other.
 fn kernel(value: &str) -> Option<Cow<'_, str>> {
     let fields = preserved::object(value)?;
     let named = |name: &str| preserved::get(&fields, name).map(RawValue::get).filter(|name| is_text(name));
@@ -77,25 +78,25 @@ fn are_tags(value: &str) -> bool {
     })
 }
 
-/// Returns `true` if a field beside those that every cell of this kind has is one that the format knows, and is as it should be.
-pub(super) fn is_field_of_cell(of: Of, name: &str, value: &str) -> bool {
+/// Returns `true` if the format allows this field, with this value, beside those that every cell of this kind has.
+pub(super) fn is_field_of_cell(of: MetadataOwner, name: &str, value: &str) -> bool {
     let is_bundle = |value: &RawValue| {
         preserved::object(value.get())
             .is_some_and(|bundle| bundle.iter().all(|(name, value)| is_json(name) || is_lines(value.get())))
     };
-    matches!(of, Of::Text(_))
+    matches!(of, MetadataOwner::Text(_))
         && name == "attachments"
         && preserved::object(value).is_some_and(|all| all.iter().all(|(_, bundle)| is_bundle(bundle)))
 }
 
-/// A run's number; `null` for anything else.
+/// Returns a run's number; `null` for anything else.
 pub(super) fn count(value: Option<&RawValue>) -> &str {
     let digits = value.map(RawValue::get).filter(|value| value.parse::<u64>().is_ok());
     digits.unwrap_or("null")
 }
 
-/// An output as the format allows it; `None` when it is of a type that the format does not know. `is_later` says that the file is of
-/// a later version, which may know more types and fields.
+/// Returns an output as the format allows it; `None` when the format does not know its type. `is_later` is set for a file of a
+/// later version, which may know more types and fields.
 pub(super) fn output(output: &str, is_later: bool) -> Option<String> {
     let fields = preserved::object(output)?;
     let get = |name: &str| preserved::get(&fields, name);
@@ -106,7 +107,7 @@ pub(super) fn output(output: &str, is_later: bool) -> Option<String> {
     let bundle =
         || get("data").and_then(|data| preserved::object(data.get())).map_or_else(|| "{}".to_owned(), |it| bundle(&it));
     let kind = preserved::text(&fields, "output_type")?;
-    let mut written: Written = match &*kind {
+    let mut written: WrittenFields = match &*kind {
         "stream" => vec![
             ("name".into(), text_or("name", "\"stdout\"")),
             ("text".into(), get("text").map_or_else(|| "[]".to_owned(), |text| as_lines(text.get()).into_owned())),
@@ -132,7 +133,7 @@ pub(super) fn output(output: &str, is_later: bool) -> Option<String> {
         written.extend(others.map(|(name, value)| (name.to_string(), value.get().to_owned())));
     }
     written.sort();
-    Some(write_object(written.iter().map(|(name, value)| (&**name, &**value))))
+    Some(write_fields(&written))
 }
 
 fn bundle(fields: &Fields<'_>) -> String {
@@ -153,7 +154,7 @@ fn traceback(value: Option<&RawValue>) -> String {
     format!("[{}]", lines.join(","))
 }
 
-/// Reads a text or a list of lines; anything else as the text that it is in JSON.
+/// Returns a text or a list of lines as it is, and any other value as the lines of its JSON text.
 fn as_lines(value: &str) -> Cow<'_, str> {
     if is_lines(value) { value.into() } else { split(&write_text(value)).into_owned().into() }
 }
@@ -177,24 +178,29 @@ mod tests {
 
     #[test]
     fn metadata_are_as_the_format_has_them() {
-        let (code, raw) = (Of::Code, Of::Text(Kind::Raw));
+        let (code, raw) = (MetadataOwner::Code, MetadataOwner::Text(TextKind::Raw));
         for (of, name, value, written) in [
             (
-                Of::Notebook,
+                MetadataOwner::Notebook,
                 "kernelspec",
                 r#"{"name":"a","display_name":"A"}"#,
                 Some(r#"{"name":"a","display_name":"A"}"#),
             ),
-            (Of::Notebook, "kernelspec", r#"{"name":"a","x":1}"#, Some(r#"{"x":1,"display_name":"a","name":"a"}"#)),
-            (Of::Notebook, "kernelspec", "{}", None),
-            (Of::Notebook, "kernelspec", "null", None),
-            (Of::Notebook, "language_info", r#"{"name":"python"}"#, Some(r#"{"name":"python"}"#)),
-            (Of::Notebook, "language_info", r#"{"name":"python","mimetype":null}"#, None),
-            (Of::Notebook, "language_info", r#"{"codemirror_mode":"x"}"#, None),
-            (Of::Notebook, "orig_nbformat", "0", None),
-            (Of::Notebook, "title", "7", None),
-            (Of::Notebook, "authors", "{}", None),
-            (Of::Notebook, "tags", "7", Some("7")),
+            (
+                MetadataOwner::Notebook,
+                "kernelspec",
+                r#"{"name":"a","x":1}"#,
+                Some(r#"{"x":1,"display_name":"a","name":"a"}"#),
+            ),
+            (MetadataOwner::Notebook, "kernelspec", "{}", None),
+            (MetadataOwner::Notebook, "kernelspec", "null", None),
+            (MetadataOwner::Notebook, "language_info", r#"{"name":"python"}"#, Some(r#"{"name":"python"}"#)),
+            (MetadataOwner::Notebook, "language_info", r#"{"name":"python","mimetype":null}"#, None),
+            (MetadataOwner::Notebook, "language_info", r#"{"codemirror_mode":"x"}"#, None),
+            (MetadataOwner::Notebook, "orig_nbformat", "0", None),
+            (MetadataOwner::Notebook, "title", "7", None),
+            (MetadataOwner::Notebook, "authors", "{}", None),
+            (MetadataOwner::Notebook, "tags", "7", Some("7")),
             (code, "tags", r#"["a","b"]"#, Some(r#"["a","b"]"#)),
             (code, "tags", r#"["a","\u0061"]"#, None),
             (code, "tags", r#"["a,b"]"#, None),
@@ -261,13 +267,13 @@ mod tests {
     #[test]
     fn text_may_have_attachments_and_code_may_not() {
         let good = r#"{"a.png":{"image/png":"AA"}}"#;
-        assert!(is_field_of_cell(Of::Text(Kind::Markdown), "attachments", good));
+        assert!(is_field_of_cell(MetadataOwner::Text(TextKind::Markdown), "attachments", good));
         for (of, name, value) in [
-            (Of::Code, "attachments", good),
-            (Of::Text(Kind::Raw), "x", good),
-            (Of::Text(Kind::Raw), "attachments", "[]"),
-            (Of::Text(Kind::Raw), "attachments", r#"{"a.png":{"image/png":7}}"#),
-            (Of::Text(Kind::Raw), "attachments", r#"{"a.png":"AA"}"#),
+            (MetadataOwner::Code, "attachments", good),
+            (MetadataOwner::Text(TextKind::Raw), "x", good),
+            (MetadataOwner::Text(TextKind::Raw), "attachments", "[]"),
+            (MetadataOwner::Text(TextKind::Raw), "attachments", r#"{"a.png":{"image/png":7}}"#),
+            (MetadataOwner::Text(TextKind::Raw), "attachments", r#"{"a.png":"AA"}"#),
         ] {
             assert!(!is_field_of_cell(of, name, value), "{value}");
         }

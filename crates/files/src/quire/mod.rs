@@ -1,4 +1,4 @@
-//! Quire's own format: reading every past shape, writing the present one.
+//! Quire's own format: every past version is read, the present one is written.
 //!
 //! ```json
 //! {
@@ -8,26 +8,26 @@
 //! }
 //! ```
 //!
-//! Fields that we don't know follow ours, in the order they were found, each value as its exact text but for characters
+//! Unknown fields follow the known ones, in the order of the file, each value as its exact text except for characters
 //! beyond ASCII, which are escaped (`\u00e9`) like everywhere in the file, because the old reader decodes by locale.
 //!
-//! What older files lack is filled in: `revision` is 0, `reads` and `writes` are empty, a cell's `revision` is the
+//! Fields that older files lack get defaults: `revision` is 0, `reads` and `writes` are empty, a cell's `revision` is the
 //! notebook's (the last edit that may have touched it), the owner comes from the file's name, times from the file's
 //! modification time. A time without a zone is UTC. A byte-order mark is skipped. Where Python wrote `NaN`,
-//! `Infinity` or `-Infinity`, which are not JSON, we read `null`. A last run's `stdout`, `outputs` and `error` inside a
-//! cell are its results; which code made them is not known. One of them that has another shape is kept as a field that
-//! we don't know.
+//! `Infinity` or `-Infinity`, which are not JSON, `null` is read. A last run's `stdout`, `outputs` and `error` inside a
+//! cell are its results; the code that made them is not known. One of them that has another type is preserved as an
+//! unknown field.
 //!
-//! What cannot be kept is refused rather than changed unseen: a field of ours that appears twice, a negative revision,
+//! A file that could not be preserved is refused rather than changed silently: a known field that appears twice with different values, a negative revision,
 //! half a surrogate pair in code, two cells with one id, anything beyond the limits.
 
-mod exchange;
+mod import_export;
 mod read;
 mod results;
 mod write;
 
-pub(crate) use exchange::{NAN, export_within, read_digest, write_run};
-pub use exchange::{export, import};
+pub(crate) use import_export::{NAN, export_within, read_digest, write_run};
+pub use import_export::{export, import};
 pub use read::{Defaults, Parsed, read};
 pub use write::{UnwritableField, write, write_with_results};
 pub(crate) use write::{is_cell_field, is_notebook_field};

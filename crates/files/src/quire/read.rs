@@ -1,4 +1,4 @@
-//! From a file's text to a notebook.
+//! Reading a notebook from a file's text.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::problem::{ParseError, Problem, read_text};
 /// Values for fields that a file leaves out.
 #[derive(Clone, Debug)]
 pub struct Defaults {
-    /// For `id`; without it, a file that lacks one is damaged.
+    /// The default of `id`; without it, a file that lacks an id is damaged.
     pub id: Option<NotebookId>,
-    /// For `user_id`.
+    /// The default of `user_id`.
     pub owner: UserId,
-    /// For `created_at` and `updated_at`.
+    /// The default of `created_at` and `updated_at`.
     pub time: Timestamp,
 }
 
@@ -30,18 +30,18 @@ pub struct Defaults {
 pub struct Parsed {
     /// The notebook.
     pub notebook: Notebook,
-    /// Set when the file says when the notebook was made, so that its times are no defaults.
+    /// Set when the file has the time of the notebook's creation, so that its times are no defaults.
     pub dated: bool,
-    /// Set when cells hold results, as older files do; those are in the notebook's cells.
+    /// Set when the file holds results, as older files do; they are in the notebook's cells.
     pub inline_results: bool,
-    /// Set when there were words in it that are not JSON, and were read as null.
+    /// Set when the file held `NaN` or `Infinity`, which are not JSON and were read as null.
     pub nan: bool,
 }
 
 /// Reads a file's bytes.
 ///
 /// # Errors
-/// [`ParseError`] says what is wrong and where.
+/// [`ParseError`] describes the problem and its place.
 pub fn read(bytes: &[u8], defaults: &Defaults) -> Result<Parsed, ParseError> {
     let (parsed, nan) = read_text(bytes, |text, found| parse(text, found, defaults))?;
     Ok(Parsed { nan, ..parsed })
@@ -167,7 +167,7 @@ fn revision(value: Option<&RawValue>) -> Result<Option<Revision>, Problem> {
     }
 }
 
-/// A time with or without a zone; without one it is UTC, which is what Python's `utcnow().isoformat()` means.
+/// Reads a time with or without a zone; without one it is UTC, which is what Python's `utcnow().isoformat()` means.
 fn time(value: Option<&RawValue>, what: &str) -> Result<Option<Timestamp>, Problem> {
     let Some(value) = value else { return Ok(None) };
     let text = fields::text(value, what)?;

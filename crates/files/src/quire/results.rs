@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use crate::fields::{self, Fields, UnreadFields};
 use crate::problem::Problem;
 
-/// Takes `stdout`, `outputs` and `error` out; absent when they say nothing. What has another shape than we know is left
-/// among the fields that we don't know.
+/// Takes `stdout`, `outputs` and `error`; returns `None` when all are empty. A field of another type than expected stays among
+/// the unknown fields.
 pub(super) fn take(fields: &mut UnreadFields<'_>, cell: &RawValue) -> Result<Option<Results>, Problem> {
     let stdout = take_one(fields, "stdout", |value| Some(fields::text(value, "").ok()?.into_owned()))?;
     let outputs = take_one(fields, "outputs", outputs)?;

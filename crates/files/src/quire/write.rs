@@ -1,32 +1,32 @@
-//! From a notebook to a file's text: what Python's `json.dump(…, indent=2)` would write.
+//! Writing a notebook as a file's text, as Python's `json.dump(…, indent=2)` would.
 
 use chrono::SecondsFormat;
 use quire_domain::{Cell, Json, Life, Notebook, Output, Results, Timestamp};
 
 use crate::bounded::BoundedText;
 
-/// A field that we are said not to know has the name of one of ours, so that the file could not be read again.
+/// The error of an unknown field that has the name of a known one, so that the file could not be read again.
 #[derive(Debug, thiserror::Error)]
 #[error("the unknown field `{0}` has the name of a known one")]
 pub struct UnwritableField(String);
 
 /// The fields of a notebook.
-const NOTEBOOK: [&str; 9] =
+const NOTEBOOK_FIELDS: [&str; 9] =
     ["id", "user_id", "name", "db_conn_string", "revision", "cells", "created_at", "updated_at", "life"];
-/// The fields of a cell. Results of older files are not among them: they are among the unknown when we cannot read them.
-const CELL: [&str; 6] = ["id", "type", "code", "reads", "writes", "revision"];
+/// The fields of a cell. Fields of results in older files are not among them: they are unknown fields when they cannot be read.
+const CELL_FIELDS: [&str; 6] = ["id", "type", "code", "reads", "writes", "revision"];
 
-/// The fields that hold a cell's results, where they are in the file.
-const RESULTS: [&str; 3] = ["stdout", "outputs", "error"];
+/// The fields of a cell's results, if they are in the file.
+const RESULT_FIELDS: [&str; 3] = ["stdout", "outputs", "error"];
 
-/// Returns `true` if a notebook's field of this name is one that we know.
+/// Returns `true` if a notebook's field of this name is known.
 pub(crate) fn is_notebook_field(name: &str) -> bool {
-    NOTEBOOK.contains(&name)
+    NOTEBOOK_FIELDS.contains(&name)
 }
 
-/// Returns `true` if a cell's field of this name is one that we know, or that a reader may take for results.
+/// Returns `true` if a cell's field of this name is known, or may be read as results.
 pub(crate) fn is_cell_field(name: &str) -> bool {
-    CELL.contains(&name) || RESULTS.contains(&name)
+    CELL_FIELDS.contains(&name) || RESULT_FIELDS.contains(&name)
 }
 
 /// Writes a notebook without its results.
@@ -34,7 +34,7 @@ pub(crate) fn is_cell_field(name: &str) -> bool {
 /// # Errors
 /// When an unknown field has the name of a known one.
 pub fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
-    write_notebook(notebook, false, BoundedText::unbounded()).map(BoundedText::taken)
+    write_notebook(notebook, false, BoundedText::unbounded()).map(BoundedText::written)
 }
 
 /// Writes a notebook with its results in its cells, where older readers look for them.
@@ -42,10 +42,10 @@ pub fn write(notebook: &Notebook) -> Result<String, UnwritableField> {
 /// # Errors
 /// As [`write()`].
 pub fn write_with_results(notebook: &Notebook) -> Result<String, UnwritableField> {
-    write_notebook(notebook, true, BoundedText::unbounded()).map(BoundedText::taken)
+    write_notebook(notebook, true, BoundedText::unbounded()).map(BoundedText::written)
 }
 
-/// Writes a notebook into this text, cell by cell as long as it takes more.
+/// Writes a notebook into this text, cell by cell until its limit.
 pub(super) fn write_notebook(
     notebook: &Notebook,
     with_results: bool,
@@ -79,12 +79,12 @@ pub(super) fn write_notebook(
     out.time(notebook.created_at);
     out.field(1, "updated_at", false);
     out.time(notebook.updated_at);
-    // Files of before lives were recorded stay as they were.
+    // Files from before lives were recorded stay as they were.
     if notebook.life != Life::UNRECORDED {
         out.field(1, "life", false);
         out.string(&notebook.life.to_string());
     }
-    out.extra(1, notebook.extra.iter(), &NOTEBOOK)?;
+    out.extra(1, notebook.extra.iter(), &NOTEBOOK_FIELDS)?;
     out.line(0);
     out.text.push('}');
     Ok(out.text)
@@ -119,9 +119,9 @@ impl Writer {
         self.strings(cell.writes());
         self.field(3, "revision", false);
         self.text.push_str(&cell.revision.to_string());
-        // What could not be read as results, in an older file, is no longer true when there are some.
-        let kept = cell.extra.iter().filter(|(name, _)| !(has_results && RESULTS.contains(name)));
-        self.extra(3, kept, &CELL)?;
+        // Unreadable results of an older file are obsolete when the cell has results.
+        let kept = cell.extra.iter().filter(|(name, _)| !(has_results && RESULT_FIELDS.contains(name)));
+        self.extra(3, kept, &CELL_FIELDS)?;
         self.line(2);
         self.text.push('}');
         Ok(())

@@ -1,4 +1,4 @@
-//! Outputs from elsewhere, made so that nothing in them can run in the page of whoever opens the notebook.
+//! Sanitising of outputs from untrusted sources, so that nothing in them can run in a page that shows the notebook.
 //!
 //! The invariant: an output that came in a file is one of those that clients are shown only if its MIME type is one of
 //! [`SHOWN`], spelled exactly so, and its data have the form that is safe for that type:
@@ -9,7 +9,7 @@
 //!   sanitises its texts itself;
 //! - JSON and plain text are anything, since clients show them as text.
 //!
-//! What is of any other type (SVG, scripts, Markdown, types with parameters) is kept for an export and shown to no client.
+//! Outputs of any other type (SVG, scripts, Markdown, types with parameters) are preserved for an export and shown to no client.
 
 mod sanitize_budget;
 
@@ -39,26 +39,26 @@ pub(crate) const SHOWN: [&str; 10] = [
     "image/webp",
 ];
 
-/// Makes the outputs of one notebook safe, and counts what became of them.
+/// A sanitiser of the outputs of one notebook, with counts for the notices.
 #[derive(Debug, Default)]
 pub(crate) struct Sanitiser {
     budget: SanitizeBudget,
     trusts: bool,
-    /// Outputs that are not what they were.
+    /// Number of outputs that were changed.
     pub(crate) changed: usize,
-    /// Outputs that are not shown, since they could not be made safe.
+    /// Number of outputs that are not shown, because they could not be made safe.
     left_out: usize,
-    /// Outputs that are not shown, since they are in no type that is.
+    /// Number of outputs that are not shown, because none of their types is.
     unknown: usize,
 }
 
 impl Sanitiser {
-    /// One that takes everything as it is, for finding out how outputs would be read whose origin does not matter.
+    /// Makes a sanitiser that changes nothing, for reading outputs that will not be shown.
     pub(crate) fn trusting() -> Self {
         Self { trusts: true, ..Self::default() }
     }
 
-    /// What is safe of an output's data; `None` when nothing is.
+    /// Returns the safe part of an output's data; `None` when nothing is safe.
     pub(crate) fn data<'a>(&mut self, mime_type: &str, json: &'a Json) -> Option<Cow<'a, Json>> {
         if self.trusts { Some(Cow::Borrowed(json)) } else { data(mime_type, json, &mut self.budget) }
     }
@@ -73,16 +73,16 @@ impl Sanitiser {
         *count += 1;
     }
 
-    /// What a person should know of the counts, in clauses.
+    /// Returns notices about the counts for people, in clauses.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
-        let say = |count: usize, what: &str| {
+        let notice = |count: usize, what: &str| {
             let outputs = if count == 1 { "1 output".to_owned() } else { format!("{count} outputs") };
             (count > 0).then(|| format!("{outputs} {what}"))
         };
         let notices = [
-            say(self.changed, "lost what could have run in a page"),
-            say(self.left_out, "could not be made safe to show and had to be left out"),
-            say(self.unknown, "had no type that is shown, and will be in an export only"),
+            notice(self.changed, "lost what could have run in a page"),
+            notice(self.left_out, "could not be made safe to show and had to be left out"),
+            notice(self.unknown, "had no type that is shown, and will be in an export only"),
         ];
         notices.into_iter().flatten()
     }
@@ -101,7 +101,7 @@ fn data<'a>(mime_type: &str, data: &'a Json, budget: &mut SanitizeBudget) -> Opt
     }
 }
 
-/// Whether nothing of what [`Sanitiser::data`] gave would be visible: HTML without characters, pictures and rules.
+/// Returns whether the sanitised data would show nothing: HTML without characters, pictures and rules.
 pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
     if mime_type != "text/html" {
         return false;
@@ -128,7 +128,7 @@ pub(crate) fn is_blank(mime_type: &str, data: &Json) -> bool {
     !rest.replace("&nbsp;", "").contains(is_seen)
 }
 
-/// The HTML in a string, or in a list of strings, which a page would put together; `None` when it would be too much work.
+/// Sanitises the HTML in a string, or in a list of strings, which a page would join; `None` when the budget does not suffice.
 fn html(data: &Json, budget: &mut SanitizeBudget) -> Option<Json> {
     let value: &RawValue = serde_json::from_str(data.as_str()).ok()?;
     let text = if let Some((text, _)) = fields::lenient_text(value) {
@@ -175,14 +175,14 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
-/// Whether a JSON text is a string of base 64, perhaps in lines.
+/// Returns whether a JSON text is a string of base 64, with or without line breaks.
 fn is_base64(json: &str) -> bool {
     let Some(text) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
     text.replace("\\n", "").bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
-/// A chart without the options for the program that draws it; `None` when it is no object: a string would be the address
-/// of a chart, which comes with its options.
+/// Removes the options for the drawing program from a chart; `None` when the chart is no object: a string would be the address
+/// of a chart, which has options of its own.
 fn without_options(data: &Json) -> Option<Cow<'_, Json>> {
     let mut found = Fields::new();
     fields::object(data.as_str(), &mut found).ok()?;

@@ -1,27 +1,27 @@
-//! How much work it is at most to find out what HTML means, without doing it.
+//! A bound on the work of parsing HTML, computed without parsing it.
 //!
-//! A parser that follows the rules of HTML makes something of everything. It repeats each `<b>` that was not closed in every
-//! further paragraph, moves what should not be in a table before it, looks through all open elements at each tag, and
-//! compares each attribute of a tag with all others: a few kilobytes can make gigabytes and minutes of it. None of that
-//! happens while elements are nested well, apart from the ends that HTML lets one leave out, and in tables stands what
-//! belongs there. So only such HTML is counted as it is; of any other, the worst is taken.
+//! A parser of HTML accepts every text. It repeats each `<b>` that was not closed in every further paragraph, moves misplaced
+//! content out of tables, searches all open elements at each tag, and compares each attribute of a tag with all others: a few
+//! kilobytes can cost gigabytes and minutes. None of that happens while elements are well nested, apart from end tags that HTML
+//! allows to omit, and tables hold only what HTML allows in them. So only such HTML is counted exactly; for any other, the worst
+//! case is assumed.
 
-/// Nodes that may be made of one output, which are in memory together.
+/// Maximum nodes of one output, which are in memory together.
 const MAX_NODES: u64 = 500_000;
-/// Elements and attributes that may be looked at in one notebook.
+/// Maximum steps for one notebook; a step visits an element or an attribute.
 const MAX_STEPS: u64 = 20_000_000;
-/// Looks in the time of which a node is made.
+/// Number of steps in the time in which a node is made.
 const STEPS_PER_NODE: u64 = 4;
 
-/// Bytes that are copied in about the time of one look.
+/// Number of bytes that are copied in about the time of one step.
 const BYTES_PER_STEP: u64 = 10_000;
 
-/// Elements that come back where they were not closed.
+/// Elements that a parser opens again where they were not closed.
 const FORMATTING: [&str; 14] =
     ["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
-/// Elements that have no end.
+/// Elements without an end tag.
 const VOID: [&str; 12] = ["area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
-/// Elements whose end may be left out before the end of one of [`CLOSING`].
+/// Elements whose end tag may be omitted before the end of one of [`CLOSING`].
 const OPTIONAL_END: [&str; 12] =
     ["p", "li", "dt", "dd", "td", "th", "tr", "tbody", "thead", "tfoot", "colgroup", "caption"];
 const CLOSING: [&str; 17] = [
@@ -43,12 +43,12 @@ const CLOSING: [&str; 17] = [
     "blockquote",
     "body",
 ];
-/// Elements in which only [`IN_TABLE`] may stand.
+/// Elements that may contain only [`IN_TABLE`].
 const TABLE: [&str; 6] = ["table", "tbody", "thead", "tfoot", "tr", "colgroup"];
 const IN_TABLE: [&str; 11] =
     ["caption", "colgroup", "col", "tbody", "thead", "tfoot", "tr", "td", "th", "script", "style"];
-/// Elements in which other rules hold, so that tags there may be none.
-const OTHER_RULES: [&str; 14] = [
+/// Elements with their own parsing rules, in which a `<` may begin no tag.
+const OWN_RULES: [&str; 14] = [
     "frameset",
     "iframe",
     "math",
@@ -65,7 +65,7 @@ const OTHER_RULES: [&str; 14] = [
     "button",
 ];
 
-/// What is left of the work that may be done for one notebook.
+/// The remaining work that may be done for one notebook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SanitizeBudget {
     nodes: u64,
@@ -79,25 +79,25 @@ impl Default for SanitizeBudget {
 }
 
 impl SanitizeBudget {
-    /// Takes the work for this HTML, if so much is left.
+    /// Spends the work for this HTML. Returns `false`, and spends nothing, if too little is left.
     pub(super) fn spend(&mut self, html: &str) -> bool {
         let fresh = Self { nodes: MAX_NODES, ..*self };
         let left = fresh
             .after_characters(html)
-            .and_then(|left| well_nested(html, left).unwrap_or_else(|Other| left.at_worst(html)));
+            .and_then(|left| after_well_nested(html, left).unwrap_or_else(|NotWellNested| left.at_worst(html)));
         *self = left.unwrap_or(*self);
         left.is_some()
     }
 
-    /// What is left after putting texts together again behind each `&`, which may copy all of a text before it, and after
-    /// the errors that the parser keeps for each NUL.
+    /// Subtracts the work for the characters: the parser joins texts after each `&`, which may copy all of the text before it, and
+    /// keeps an error for each NUL.
     fn after_characters(self, html: &str) -> Option<Self> {
         let breaks = html.bytes().filter(|byte| *byte == b'&').fold(0_u64, |n, _| n + 1);
         let nuls = html.bytes().filter(|byte| *byte == 0).fold(0_u64, |n, _| n + 1);
         self.less(nuls, breaks.saturating_mul(html.len() as u64) / BYTES_PER_STEP)
     }
 
-    /// What is left when every tag stays open, and all attributes are of one tag.
+    /// Subtracts the worst case: every tag stays open, and all attributes are of one tag.
     fn at_worst(self, html: &str) -> Option<Self> {
         let count = |is_one: &dyn Fn(u8) -> bool| html.bytes().filter(|byte| is_one(*byte)).fold(0_u64, |n, _| n + 1);
         let tags = count(&|byte| byte == b'<');
@@ -115,11 +115,11 @@ impl SanitizeBudget {
     }
 }
 
-/// HTML that is not so simple.
-struct Other;
+/// An error for HTML that is not well nested.
+struct NotWellNested;
 
-/// What is left after HTML that is nested well; `Ok(None)` when it is not enough.
-fn well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudget>, Other> {
+/// Subtracts the work for well-nested HTML; `Ok(None)` when too little is left.
+fn after_well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudget>, NotWellNested> {
     let mut left = budget;
     let mut open: Vec<String> = Vec::new();
     let mut formatting: u64 = 0;
@@ -131,22 +131,22 @@ fn well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudg
         let tag = tag.get(1..).unwrap_or_default();
         let in_table = open.last().is_some_and(|name| TABLE.contains(&&**name));
         if in_table && !text.trim_ascii().is_empty() {
-            return Err(Other);
+            return Err(NotWellNested);
         }
         let (mut attributes, mut compared) = (0, 0);
         if let Some(comment) = tag.strip_prefix("!--") {
             // It may end with the dashes that it begins with.
             let from_dashes = tag.get(1..).unwrap_or(comment);
-            rest = behind(from_dashes, "--", |rest| rest.starts_with('>') || rest.starts_with("!>"));
+            rest = after_mark(from_dashes, "--", |rest| rest.starts_with('>') || rest.starts_with("!>"));
             rest = rest.split_once('>').map_or("", |(_, rest)| rest);
         } else if tag.starts_with('!') || tag.starts_with('?') {
             if tag.starts_with("![") {
-                return Err(Other);
+                return Err(NotWellNested);
             }
             rest = tag.split_once('>').map_or("", |(_, rest)| rest);
         } else if let Some(end) = tag.strip_prefix('/') {
             if !end.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                return Err(Other);
+                return Err(NotWellNested);
             }
             let name = name_of(end);
             (attributes, rest) = skip_attributes(end.get(name.len()..).unwrap_or_default());
@@ -154,8 +154,8 @@ fn well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudg
             formatting -= u64::from(FORMATTING.contains(&&*name));
         } else if tag.starts_with(|c: char| c.is_ascii_alphabetic()) {
             let name = name_of(tag);
-            if OTHER_RULES.contains(&&*name) || (in_table && !IN_TABLE.contains(&&*name)) {
-                return Err(Other);
+            if OWN_RULES.contains(&&*name) || (in_table && !IN_TABLE.contains(&&*name)) {
+                return Err(NotWellNested);
             }
             (attributes, rest) = skip_attributes(tag.get(name.len()..).unwrap_or_default());
             if matches!(&*name, "html" | "body") {
@@ -170,7 +170,7 @@ fn well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudg
             }
         } else {
             if in_table {
-                return Err(Other); // it is a text
+                return Err(NotWellNested); // it is a text
             }
             rest = tag;
         }
@@ -184,24 +184,24 @@ fn well_nested(html: &str, budget: SanitizeBudget) -> Result<Option<SanitizeBudg
     Ok(Some(left))
 }
 
-/// Closes an element that is the innermost, but for those whose ends may be left out.
-fn close(open: &mut Vec<String>, name: &str) -> Result<(), Other> {
+/// Closes the innermost element, after those whose end tags may be omitted.
+fn close(open: &mut Vec<String>, name: &str) -> Result<(), NotWellNested> {
     if CLOSING.contains(&name) {
         while open.last().is_some_and(|last| last != name && OPTIONAL_END.contains(&&**last)) {
             open.pop();
         }
     }
-    if open.pop().as_deref() == Some(name) { Ok(()) } else { Err(Other) }
+    if open.pop().as_deref() == Some(name) { Ok(()) } else { Err(NotWellNested) }
 }
 
-/// A tag's name, in lower case.
+/// Returns a tag's name, in lower case.
 fn name_of(tag: &str) -> String {
     let end = tag.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>')).unwrap_or(tag.len());
     tag.get(..end).unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Whether a tag is one of [`FORMATTING`]. Looks at no more of it than their names are long: the name of each `<` in
-/// `<<<<` goes on to the end of the text.
+/// Returns whether a tag is one of [`FORMATTING`]. Reads no more of it than the length of those names, because the name of each
+/// `<` in `<<<<` extends to the end of the text.
 fn is_formatting(tag: &str) -> bool {
     let is_end = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'>');
     FORMATTING.iter().any(|name| {
@@ -211,7 +211,7 @@ fn is_formatting(tag: &str) -> bool {
     })
 }
 
-/// How many attributes follow a tag's name, and what follows the tag (HTML, 13.2.5.32 to 13.2.5.40).
+/// Counts the attributes after a tag's name, and returns the text after the tag (HTML, 13.2.5.32 to 13.2.5.40).
 fn skip_attributes(text: &str) -> (usize, &str) {
     let is_blank = |c: char| c.is_ascii_whitespace();
     let (mut count, mut rest) = (0, text);
@@ -238,22 +238,22 @@ fn skip_attributes(text: &str) -> (usize, &str) {
     }
 }
 
-/// What follows a script or a style, whose text is no HTML up to its own end.
-fn skip_raw<'a>(text: &'a str, name: &str) -> Result<&'a str, Other> {
+/// Returns the text after a script or a style, whose content is no HTML.
+fn skip_raw<'a>(text: &'a str, name: &str) -> Result<&'a str, NotWellNested> {
     let is_end = |rest: &str| {
         let (this, next) = rest.split_at_checked(name.len()).unwrap_or(("", ""));
         this.eq_ignore_ascii_case(name) && next.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'))
     };
-    let rest = behind(text, "</", is_end);
+    let rest = after_mark(text, "</", is_end);
     // In a script, what looks like a comment may hide its end.
     if name == "script" && text.get(..text.len() - rest.len()).is_some_and(|script| script.contains("<!--")) {
-        return Err(Other);
+        return Err(NotWellNested);
     }
     Ok(skip_attributes(rest.get(name.len()..).unwrap_or_default()).1)
 }
 
-/// What follows the first of these marks that is one; nothing when none is.
-fn behind<'a>(text: &'a str, mark: &str, is_one: impl Fn(&str) -> bool) -> &'a str {
+/// Returns the text after the first mark that `is_one` accepts; an empty text if there is none.
+fn after_mark<'a>(text: &'a str, mark: &str, is_one: impl Fn(&str) -> bool) -> &'a str {
     let mut rest = text;
     while let Some(at) = rest.find(mark) {
         // From the mark's second character on, since marks may overlap.
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     fn is_well_nested(html: &str) -> bool {
-        well_nested(html, SanitizeBudget::default()).is_ok()
+        after_well_nested(html, SanitizeBudget::default()).is_ok()
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Lane {
         self.unrefused(Some(user.clone()), cost, Claim::Always).await
     }
 
-    /// As [`Self::enter`], for the service's own work that finds out whether the lane moves.
+    /// As [`Self::enter`], for the service's own work that finds out whether the lane moves, or that many users wait for.
     pub(crate) async fn enter_first(self: &Arc<Self>) -> Permit {
         self.unrefused(None, 0, Claim::First).await
     }

@@ -61,6 +61,16 @@ impl Store {
         StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter_always(owner, 1).await) }
     }
 
+    /// Waits for a turn to make a call that serves many users at once, which comes before theirs; never refused.
+    pub(crate) async fn for_service(&self) -> StoreAccess<'_> {
+        StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter_first().await) }
+    }
+
+    /// As [`quire_storage::NotebookQueries::is_shared`].
+    pub(crate) fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     /// As [`quire_storage::NotebookQueries::health`]; the store answers that at once, whatever else it does.
     pub(crate) async fn health(&self) -> Health {
         self.inner.health().await

@@ -214,7 +214,7 @@ impl World {
                 Kind::LongAnalysis => insert(100_000).await,
                 Kind::Opening => service.get(&ann, &id).await.map(drop),
                 Kind::Refresh => {
-                    service.shared.registry.catch_up(&id).await;
+                    service.shared.registry.catch_up(&id, None).await;
                     Ok(())
                 }
                 Kind::Graph => service.graph(&ann, &id).await.map(drop),

@@ -22,6 +22,8 @@ pub(super) struct Attempt {
     /// The answers, one for each edit that was tried.
     pub(super) answers: Vec<Result<Edited, ServiceError>>,
     pub(super) records: Vec<IdempotencyRecord>,
+    /// Set when what is stored was looked up since, and is the base.
+    pub(super) is_confirmed: bool,
     /// Bytes of the events.
     weight: usize,
 }
@@ -29,7 +31,7 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn on(base: Base) -> Self {
         let (changes, states, answers, records) = Default::default();
-        Self { base, changes, states, answers, records, weight: 0 }
+        Self { base, changes, states, answers, records, is_confirmed: false, weight: 0 }
     }
 
     /// Returns `true` when no further edit may be published with these: all that is published together is kept for watchers,

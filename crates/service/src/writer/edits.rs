@@ -40,6 +40,10 @@ enum WaitsFor {
     Stored,
     /// The sealed connection string, or the analysis, of the next edit.
     Preparation(Edit),
+    /// The stored version: nothing is to be changed, which is true only of what is stored now.
+    LookUp,
+    /// The stored notebook, to which another server has added results since: the edits are durable.
+    Others,
     /// The outcome of a commit, which is asked for a second time when it is not known.
     Commit { pending: Arc<PendingCommit>, is_repetition: bool },
     /// The records of edits that found nothing to change.
@@ -101,6 +105,10 @@ impl WriterState {
                 self.note_doubt(outcome);
                 self.fail(group, failure);
             }
+            (WaitsFor::Others, outcome) => {
+                self.note_doubt(outcome);
+                self.answer_attempt(group);
+            }
             (_, Err(error)) => self.fail(group, error),
             // The edits, not the changes, are applied again: those whose expected revision no longer fits conflict.
             (_, Ok(())) if group.round < ROUNDS => self.attempt(group, sources),
@@ -126,6 +134,15 @@ impl WriterState {
             (WaitsFor::Commit { pending, is_repetition }, Input::Committed(outcome)) => {
                 self.committed(group, (pending, is_repetition), outcome, sources);
             }
+            (WaitsFor::LookUp, Input::LookedUp(Ok(stored))) if self.is_at(stored.as_ref()) => {
+                group.attempt.is_confirmed = true;
+                self.commit_attempt(group, sources);
+            }
+            (WaitsFor::LookUp, Input::LookedUp(Ok(_other))) => {
+                group.round += 1;
+                self.look_for_edits(group, WaitsFor::Stored, sources);
+            }
+            (WaitsFor::LookUp, Input::LookedUp(Err(error))) => self.fail(group, error),
             (WaitsFor::Records, Input::Recorded(Ok(()))) => self.answer_attempt(group),
             (WaitsFor::Records, Input::Recorded(Err(error))) => self.attempt_failed(group, error, sources),
             (waits_for, _unasked) => self.wait(group, waits_for, None),
@@ -188,7 +205,12 @@ impl WriterState {
     }
 
     fn commit_attempt(&mut self, mut group: Box<Group>, sources: &Sources) {
-        let Attempt { base, changes, records, .. } = &mut group.attempt;
+        let Attempt { base, changes, records, is_confirmed, .. } = &mut group.attempt;
+        // A commit compares what is stored with its base; without one, somebody has to look.
+        let must_look = self.is_shared && !*is_confirmed && !self.is_gone();
+        if changes.is_empty() && must_look {
+            return self.wait(group, WaitsFor::LookUp, Some(Step::LookUp));
+        }
         if changes.is_empty() && records.is_empty() {
             return self.answer_attempt(group);
         }
@@ -213,7 +235,11 @@ impl WriterState {
         sources: &Sources,
     ) {
         let error = match outcome {
-            Ok(Committed { version }) => {
+            // What is published next must hold it too.
+            Ok(committed) if !self.is_next(committed) => {
+                return self.look_for_edits(group, WaitsFor::Others, sources);
+            }
+            Ok(Committed { version, .. }) => {
                 for change in &group.attempt.changes {
                     self.deletions.note(change);
                 }
@@ -282,7 +308,7 @@ impl WriterState {
             let repeated: Vec<_> = group.commands.iter().skip(1).map(|_| repeat(&error)).collect();
             self.answer_first(&mut group, Err(error.into()));
             for error in repeated {
-                self.answer_first(&mut group, Err(error));
+                self.answer_first(&mut group, Err(error.into()));
             }
         }
         self.go_on(group);

@@ -109,7 +109,7 @@ impl Writer {
             registered: slot.for_writer(),
             shared: Arc::clone(shared),
             id,
-            state: WriterState::new(open, loaded.version, limits.memory.max_of_one()),
+            state: WriterState::new(open, loaded.version, (limits.memory.max_of_one(), shared.store.is_shared())),
             commands,
             published,
             events: Arc::new(EventBuffer::since_start(seq.number)),
@@ -192,8 +192,9 @@ impl Writer {
                 Command::Tell { update, reply } => {
                     let _ = reply.send(self.tell(update)); // nobody may be waiting any more
                 }
-                Command::Refresh { reply } => {
-                    if self.registered.take_hint() {
+                Command::Refresh { newer, reply } => {
+                    let is_newer = newer.is_some_and(|stored| !self.state.has(&stored));
+                    if self.registered.take_hint() || is_newer {
                         self.work(Input::Look).await;
                     }
                     let _ = reply.map(|reply| reply.send(())); // nobody may be waiting any more

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Change, NotebookId, OpenNotebook};
-use quire_storage::{Loaded, StoreError, Version};
+use quire_domain::{Change, Notebook, NotebookId, OpenNotebook};
+use quire_storage::{Committed, Loaded, StoreError, StoredVersion, Version};
 
 use super::deletion::Deletion;
 use super::edits::Group;
@@ -27,9 +27,13 @@ pub(super) struct WriterState {
     gone: Option<Gone>,
     /// Maximum bytes of memory that the notebook may take.
     max_bytes: usize,
+    /// Set when other servers may change what is stored.
+    pub(super) is_shared: bool,
     pub(super) work: Work,
     /// The version of the notebook that is being opened again.
     reopening: Option<Version>,
+    /// The stored notebook while what the database has lost is set aside.
+    lost: Option<Loaded>,
     /// The steps that are decided, in this order.
     pub(super) steps: Vec<Step>,
 }
@@ -56,8 +60,9 @@ enum Gone {
 }
 
 impl WriterState {
-    /// The state after a notebook has been opened, which may take so many bytes of memory.
-    pub(super) fn new(open: OpenNotebook, version: Version, max_bytes: usize) -> Self {
+    /// The state after a notebook has been opened, which may take so many bytes of memory, and is in a store that other
+    /// servers use too or not.
+    pub(super) fn new(open: OpenNotebook, version: Version, (max_bytes, is_shared): (usize, bool)) -> Self {
         Self {
             deletions: Deletions::from(open.notebook().revision),
             open,
@@ -65,8 +70,10 @@ impl WriterState {
             in_doubt: false,
             gone: None,
             max_bytes,
+            is_shared,
             work: Work::Nothing,
             reopening: None,
+            lost: None,
             steps: Vec::new(),
         }
     }
@@ -83,6 +90,7 @@ impl WriterState {
             }
             Input::Loaded(outcome) => self.loaded(outcome, sources),
             Input::Reopened(outcome) => self.reopened(outcome, sources),
+            Input::SetAside(outcome) => self.set_aside(outcome, sources),
             outcome => match std::mem::take(&mut self.work) {
                 Work::Edits(group) => self.continue_edits(group, outcome, sources),
                 Work::Deletion(deletion) => self.continue_deletion(deletion, outcome, sources),
@@ -143,6 +151,21 @@ impl WriterState {
         }
     }
 
+    /// Returns `true` if the notebook is known at this version or a later one.
+    pub(super) fn has(&self, stored: &StoredVersion) -> bool {
+        stored.life == self.open.notebook().life && stored.version <= self.version
+    }
+
+    /// Returns `true` if the notebook is known at exactly the version that is stored.
+    pub(super) fn is_at(&self, stored: Option<&StoredVersion>) -> bool {
+        stored.is_some_and(|stored| stored.version == self.version && self.has(stored))
+    }
+
+    /// Returns `true` if a commit changed exactly what is known.
+    pub(super) fn is_next(&self, committed: Committed) -> bool {
+        committed.previous == Some(self.version)
+    }
+
     fn loaded(&mut self, outcome: Result<Option<Loaded>, StoreError>, sources: &Sources) {
         let loaded = match outcome {
             Ok(loaded) => loaded,
@@ -155,6 +178,11 @@ impl WriterState {
             Some(Loaded { notebook, .. }) if notebook.owner != known.owner || notebook.life != known.life => {
                 self.in_doubt = false;
                 self.vanish();
+            }
+            Some(loaded) if self.is_shared && loaded.version < self.version && self.differs(&loaded.notebook) => {
+                self.lost = Some(loaded);
+                self.steps.push(Step::SetAside);
+                return;
             }
             Some(Loaded { notebook, version }) => {
                 if version != self.version {
@@ -171,6 +199,24 @@ impl WriterState {
             }
         }
         self.refreshed(Ok(()), sources);
+    }
+
+    /// Returns `true` if a notebook has other content than this one.
+    fn differs(&self, other: &Notebook) -> bool {
+        self.open.notebook().content_digest() != other.content_digest()
+    }
+
+    /// Takes over what a database holds that has lost history, once what it has lost is stored as a notebook of its own.
+    fn set_aside(&mut self, outcome: Result<NotebookId, StoreError>, sources: &Sources) {
+        match (outcome, self.lost.take()) {
+            (Ok(copy), Some(Loaded { notebook, version })) => {
+                self.steps.push(Step::TellRecovered(copy));
+                self.reopening = Some(version);
+                self.steps.push(Step::Reopen(notebook));
+            }
+            (Err(error), _) => self.refreshed(Err(error), sources),
+            (Ok(_), None) => self.refreshed(Ok(()), sources), // nothing was set aside
+        }
     }
 
     fn reopened(&mut self, outcome: Result<Box<(OpenNotebook, Option<Change>)>, ServiceError>, sources: &Sources) {

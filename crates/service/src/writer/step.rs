@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use quire_domain::{
-    Analysis, Base, CellType, Change, ConnectionString, Notebook, NotebookSize, OpenNotebook, StoredConnection, UserId,
+    Analysis, Base, CellType, Change, ConnectionString, Notebook, NotebookId, NotebookSize, OpenNotebook,
+    StoredConnection, UserId,
 };
-use quire_storage::{Commit, CommitId, Committed, IdempotencyRecord, Loaded, StoreError, Version};
+use quire_storage::{Commit, CommitId, Committed, IdempotencyRecord, Loaded, StoreError, StoredVersion, Version};
 use tokio::sync::oneshot;
 
 use crate::command::{DeleteCommand, EditCommand};
@@ -30,6 +31,10 @@ pub(super) enum Input {
     Recorded(Result<(), StoreError>),
     /// Outcome of [`Step::Delete`].
     Deleted(Result<(), StoreError>),
+    /// Outcome of [`Step::LookUp`].
+    LookedUp(Result<Option<StoredVersion>, StoreError>),
+    /// Outcome of [`Step::SetAside`]: the copy.
+    SetAside(Result<NotebookId, StoreError>),
     /// Outcome of [`Step::Load`].
     Loaded(Result<Option<Loaded>, StoreError>),
     /// Outcome of [`Step::Reopen`]: the later state, and what is different.
@@ -49,6 +54,10 @@ pub(super) enum Step {
     Record(Arc<PendingCommit>),
     /// Delete the notebook from the store.
     Delete(Base, Option<IdempotencyRecord>),
+    /// Look up the stored version.
+    LookUp,
+    /// Store the published state as a notebook of its own, unless the database has it after all.
+    SetAside,
     /// Load what is stored.
     Load,
     /// Open the notebook that was loaded and compare it with what is published.
@@ -56,6 +65,8 @@ pub(super) enum Step {
 
     /// Let readers and watchers see what is durable.
     Publish(Publication),
+    /// Tell watchers that what the database has lost is in this notebook.
+    TellRecovered(NotebookId),
     /// Answer a request.
     Answer(Answer),
     /// Tell watchers that the notebook, of which this was the last state, is gone, and end.

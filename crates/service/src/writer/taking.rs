@@ -7,6 +7,7 @@ use quire_storage::{Committed, Delete, StoreError};
 use super::Writer;
 use super::step::{Input, PendingCommit, Step};
 use crate::ServiceError;
+use crate::recovery;
 use crate::work::{Kind, Permit};
 
 impl Writer {
@@ -42,6 +43,11 @@ impl Writer {
                 let store = shared.store.for_writer(&notebook.owner).await;
                 Input::Deleted(store.delete(Delete { id: &self.id, base, record: record.as_ref() }).await)
             }
+            Step::LookUp => Input::LookedUp(shared.look_up(&self.id).await),
+            Step::SetAside => {
+                let published = Arc::clone(&self.published.borrow());
+                Input::SetAside(recovery::set_aside(&shared, &published).await)
+            }
             Step::Load => {
                 // Before loading, so that what is loaded does not wait in memory.
                 let turn = shared.limits.lanes.of(Kind::Refresh).enter_always(&notebook.owner, 1).await;
@@ -60,6 +66,10 @@ impl Writer {
             }
             Step::Publish(publication) => {
                 self.publish(publication);
+                return None;
+            }
+            Step::TellRecovered(copy) => {
+                self.tell_recovered(copy);
                 return None;
             }
             Step::Answer(answer) => {

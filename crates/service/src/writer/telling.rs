@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Notebook, ShownConnection};
+use quire_domain::{Notebook, NotebookId, ShownConnection};
 
 use super::step::{Publication, Snapshot};
 use super::{ACTIVE_BYTES, Writer};
@@ -48,6 +48,16 @@ impl Writer {
         self.published.send_replace(Arc::new(Published::new(snapshot, connection, version, seq)));
         self.tell_events(events);
         self.account();
+    }
+
+    /// Tells watchers that the database has lost history, and which notebook holds what it lost.
+    pub(super) fn tell_recovered(&self, copy: NotebookId) {
+        tracing::error!(
+            notebook = %self.id, copy = %copy,
+            "the database has an earlier state of this notebook than it had acknowledged; the later one is kept as a copy"
+        );
+        let (seq, notebook) = (self.shared.sources.next_seq(), self.published.borrow().notebook.clone());
+        self.tell_events(vec![Arc::new(Event { seq, kind: EventKind::Recovered(copy), notebook })]);
     }
 
     fn tell_events(&self, events: Vec<Arc<Event>>) {

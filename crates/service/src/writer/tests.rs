@@ -7,7 +7,7 @@ use quire_domain::{
     CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Results, Revision, StoredConnection,
     Timestamp, UserId, analyse,
 };
-use quire_storage::{CommitId, Committed, Loaded, StoreError, Version};
+use quire_storage::{CommitId, Committed, Loaded, StoreError, StoredVersion, Version};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -66,7 +66,11 @@ fn notebook(edits: impl IntoIterator<Item = Edit>) -> OpenNotebook {
 
 impl Decisions {
     fn new() -> Self {
-        let state = WriterState::new(notebook([insert("a")]), Version(1), usize::MAX);
+        Self::of_a_store(false)
+    }
+
+    fn of_a_store(is_shared: bool) -> Self {
+        let state = WriterState::new(notebook([insert("a")]), Version(1), (usize::MAX, is_shared));
         Self { state, sources: Sources::new(Arc::new(StoppedClock), Arc::new(CountedIds::default())) }
     }
 
@@ -112,7 +116,7 @@ impl Decisions {
 }
 
 fn committed(version: i64) -> Input {
-    Input::Committed(Ok(Committed { version: Version(version) }))
+    Input::Committed(Ok(Committed { version: Version(version), previous: Some(Version(version - 1)) }))
 }
 
 fn request(edit: Edit) -> EditRequest {
@@ -126,6 +130,9 @@ fn names(steps: &[Step]) -> Vec<&'static str> {
         Step::Commit(_) => "commit",
         Step::Record(_) => "record",
         Step::Delete(..) => "delete",
+        Step::LookUp => "look up",
+        Step::SetAside => "set aside",
+        Step::TellRecovered(_) => "tell recovered",
         Step::Load => "load",
         Step::Reopen(_) => "reopen",
         Step::Publish(_) => "publish",
@@ -299,6 +306,64 @@ fn results_of_other_code_change_nothing() {
     assert_eq!(revisions(decisions.advance(committed(2))), [1]);
 }
 
+#[test]
+fn an_edit_that_changes_nothing_is_answered_when_what_is_stored_was_looked_up() {
+    let mut decisions = Decisions::of_a_store(true);
+    let late = || EditRequest { expected: Some(Revision(0)).into(), ..request(insert("b")) };
+    let stored = |version| {
+        let (id, life) = (NotebookId::new("n").unwrap(), Life::UNRECORDED);
+        Input::LookedUp(Ok(Some(StoredVersion { id, life, revision: Revision(1), version: Version(version) })))
+    };
+    assert_eq!(names(&decisions.edits([late()])), ["look up"]);
+    assert!(matches!(answers(decisions.advance(stored(1)))[..], [Err(ServiceError::Conflict { .. })]));
+    // Others have changed it: the edit is decided anew.
+    assert_eq!(names(&decisions.edits([late()])), ["look up"]);
+    assert_eq!(names(&decisions.advance(stored(2))), ["load"]);
+    assert_eq!(names(&decisions.load_the_same()), ["look up"]);
+    assert!(matches!(answers(decisions.advance(stored(1)))[..], [Err(ServiceError::Conflict { .. })]));
+    // The store is away: nobody is told what may be wrong by now.
+    assert_eq!(names(&decisions.edits([late()])), ["look up"]);
+    let away = StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
+    let steps = decisions.advance(Input::LookedUp(Err(away)));
+    assert!(matches!(answers(steps)[..], [Err(ServiceError::Store(StoreError::Unavailable { .. }))]));
+}
+
+#[test]
+fn a_commit_beside_results_of_others_publishes_both() {
+    let mut decisions = Decisions::of_a_store(true);
+    let steps = decisions.edits([request(insert("b"))]);
+    decisions.analyse(steps);
+    let committed = Committed { version: Version(3), previous: Some(Version(2)) };
+    assert_eq!(names(&decisions.advance(Input::Committed(Ok(committed)))), ["load"]);
+    let results = Edit::SetResults { id: cell("a"), results: Arc::new(Results::default()) };
+    let both = notebook([insert("a"), insert("b"), results]);
+    let loaded = Loaded { notebook: both.notebook().clone(), version: Version(3) };
+    assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(loaded))))), ["reopen"]);
+    let change = quire_domain::Change::between(notebook([insert("a")]).notebook(), both.notebook());
+    let steps = decisions.advance(Input::Reopened(Ok(Box::new((both, change)))));
+    assert_eq!(names(&steps), ["publish", "answer"]);
+    assert_eq!(revisions(steps), [2]);
+}
+
+#[test]
+fn what_the_database_has_lost_is_set_aside_before_its_state_is_taken_over() {
+    let mut decisions = Decisions::of_a_store(true);
+    let earlier = notebook([]);
+    let loaded = || Loaded { notebook: earlier.notebook().clone(), version: Version(0) };
+    assert_eq!(names(&decisions.advance(Input::Look)), ["load"]);
+    assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(loaded()))))), ["set aside"]);
+    let away = StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
+    assert_eq!(names(&decisions.advance(Input::SetAside(Err(away)))), ["doubt"], "nothing is taken over yet");
+    assert_eq!(names(&decisions.advance(Input::Look)), ["load"]);
+    decisions.advance(Input::Loaded(Ok(Some(loaded()))));
+    let copy = NotebookId::new("copy").unwrap();
+    assert_eq!(names(&decisions.advance(Input::SetAside(Ok(copy)))), ["tell recovered", "reopen"]);
+    let change = quire_domain::Change::between(decisions.state.open.notebook(), earlier.notebook());
+    let steps = decisions.advance(Input::Reopened(Ok(Box::new((notebook([]), change)))));
+    assert_eq!(names(&steps), ["publish"]);
+    assert!(!decisions.state.in_doubt);
+}
+
 /// As many edits as go together: each is answered by itself, and none on top of the one before.
 #[test]
 fn many_refusals_need_no_more_stack_than_one() {
@@ -341,7 +406,7 @@ fn a_notebook_that_is_another_one_now_is_gone_here() {
 fn a_notebook_that_has_become_too_large_leaves_memory() {
     let mut decisions = Decisions::new();
     let known = decisions.state.open.memory_bytes();
-    decisions.state = WriterState::new(notebook([insert("a")]), Version(1), known + 1_000);
+    decisions.state = WriterState::new(notebook([insert("a")]), Version(1), (known + 1_000, false));
     decisions.advance(Input::Look);
     let larger =
         Loaded { notebook: notebook((0..9).map(|n| insert(&format!("c{n}")))).notebook().clone(), version: Version(2) };

@@ -157,7 +157,7 @@ async fn use_everything(service: NotebookService, user: UserId) -> Result<(), Se
     let id = &ids[0];
     service.insert_cell(&user, id, None, (CellType::Python, Arc::from("x = 1\n".repeat(1_000))), Place::End).await?;
     service.graph(&user, id).await?;
-    let file = service.export(&service.get(&user, id).await?, Format::Json).await?;
+    let file = service.export(&service.get(&user, id).await?.published, Format::Json).await?;
     let imported = service.import(&user, ImportFile { bytes: file.into_bytes(), format: None, name: None }).await?;
     let copy = service.duplicate(&user, &imported.id).await?;
     service.search(&user, &SearchText::new("x").unwrap(), &PageRequest::default()).await?;

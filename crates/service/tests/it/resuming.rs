@@ -37,7 +37,7 @@ fn first(watch: &mut Subscription) -> First {
             assert!(watch.take_start().is_none(), "what has been replaced is not held");
             First::Resync
         }
-        EventKind::Transient(_) | EventKind::Deleted => panic!("{event:?}"),
+        EventKind::Transient(_) | EventKind::Recovered(_) | EventKind::Deleted => panic!("{event:?}"),
     }
 }
 

@@ -1,10 +1,9 @@
 //! How room is made in memory: who waits for it, and for how long.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use quire_domain::{NotebookId, UserId};
-use quire_service::{Edited, ImportFile, NotebookService, Options, Published, ServiceError};
+use quire_service::{Edited, ImportFile, NotebookService, NotebookView, Options, ServiceError};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ fn with_room(bytes: usize) -> World {
     World::with(Options { memory_bytes: bytes, ..options() })
 }
 
-fn get(service: &NotebookService, user: UserId, id: &NotebookId) -> JoinHandle<Result<Arc<Published>, ServiceError>> {
+fn get(service: &NotebookService, user: UserId, id: &NotebookId) -> JoinHandle<Result<NotebookView, ServiceError>> {
     let (service, id) = (service.clone(), id.clone());
     tokio::spawn(async move { service.get(&user, &id).await })
 }

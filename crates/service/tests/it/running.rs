@@ -27,6 +27,7 @@ fn told(subscription: &mut Subscription) -> Vec<String> {
             },
             EventKind::Changed(change) => format!("revision {}", change.revision.after),
             EventKind::Resync => "resync".to_owned(),
+            EventKind::Recovered(copy) => format!("recovered {copy}"),
             EventKind::Deleted => "deleted".to_owned(),
         });
     }

@@ -13,7 +13,7 @@ use super::{Fingerprint, Folder, KnownFile, ReadFile};
 /// Suffix of the name under which a log is rewritten.
 pub(crate) const NEW: &str = ".new";
 
-/// An append-only log in one file, of which only the first [`Self::size`] bytes count. One process writes at a time, which
+/// An append-only log in one file, of which only the first [`Self::size`] bytes are valid. One process writes at a time, which
 /// the directory's lock ensures, and only through this type.
 ///
 /// # Durability
@@ -63,7 +63,7 @@ pub(crate) struct LogSync {
 }
 
 impl LogSync {
-    /// Waits for the disk. [`AppendLog::synced`] comes next.
+    /// Syncs the file. [`AppendLog::synced`] must follow.
     pub(crate) fn run(&self) -> io::Result<()> {
         self.file.sync_data()?;
         self.folder.as_ref().map_or(Ok(()), |folder| folder.sync())
@@ -76,7 +76,7 @@ impl AppendLog {
         Self { folder, name, inode: None, size: 0, is_named: false }
     }
 
-    /// Reads a log. What is no regular file holds none.
+    /// Reads a log. A log that is no regular file counts as empty.
     pub(crate) fn open(folder: Arc<Folder>, name: Cow<'static, str>) -> io::Result<(Self, Vec<u8>)> {
         let mut log = Self::new(folder, name);
         let bytes = match log.folder.read(&log.name, u64::MAX)? {
@@ -90,7 +90,7 @@ impl AppendLog {
         Ok((log, bytes))
     }
 
-    /// Takes the file that has the name now for the log, after the one before was lost, and reads it.
+    /// Switches to the file that has the name now, after the one before was lost, and reads it.
     pub(crate) fn reopen(&mut self) -> io::Result<Vec<u8>> {
         let (log, bytes) = Self::open(Arc::clone(&self.folder), self.name.clone())?;
         *self = log;
@@ -109,7 +109,7 @@ impl AppendLog {
         Ok((log, bytes))
     }
 
-    /// Reads the bytes that count.
+    /// Reads the valid bytes.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         Ok(match self.folder.read(&self.name, u64::MAX)? {
             ReadFile::Read(mut bytes, _) => {
@@ -120,7 +120,7 @@ impl AppendLog {
         })
     }
 
-    /// Number of bytes that count.
+    /// Number of valid bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
@@ -129,22 +129,22 @@ impl AppendLog {
         &self.name
     }
 
-    /// The file, when there is one.
+    /// Returns the file's identity, if there is a file.
     pub(crate) fn known(&self) -> Option<KnownFile> {
         self.inode.map(|inode| KnownFile { name: self.name.clone(), inode, size: self.size })
     }
 
-    /// Tells that another program removed the file, replaced it or cut it short.
+    /// Returns whether another program removed the file, replaced it or cut it short.
     pub(crate) fn is_lost(&self) -> bool {
         self.known().is_some_and(|known| self.folder.has_lost(&known))
     }
 
-    /// Appends bytes without waiting for the disk. When it fails, the log is as it was before.
+    /// Appends bytes without a sync. After an error the log is as it was before.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<Appended> {
         Ok(self.write(bytes)?.map_or(Appended::Lost, |_file| Appended::Written))
     }
 
-    /// Appends bytes durably. When it fails, the log is as it was before.
+    /// Appends bytes durably. After an error the log is as it was before.
     pub(crate) fn append_durably(&mut self, bytes: &[u8]) -> io::Result<Appended> {
         let before = self.size;
         let Some((file, inode)) = self.write(bytes)? else { return Ok(Appended::Lost) };
@@ -158,19 +158,19 @@ impl AppendLog {
         Ok(Appended::Written)
     }
 
-    /// Takes a sync of all that has been appended, to be run without holding up others; `None` when the file is lost: to
-    /// sync another one in its place says nothing about what was appended.
+    /// Returns a sync of all that has been appended, to be run without a lock; `None` when the file is lost: a sync of another file in
+    /// its place would not make the appended bytes durable.
     pub(crate) fn sync(&self) -> io::Result<Option<LogSync>> {
         Ok(self.open_known()?.map(|(file, there)| self.sync_of(file, there.inode)))
     }
 
-    /// Notes that a sync has run.
+    /// Notes that a sync has succeeded.
     pub(crate) fn synced(&mut self, sync: &LogSync) {
         // Another file may have the name since; this one's inode is not given to it while the sync has it open.
         self.is_named |= sync.folder.is_some() && self.inode == Some(sync.inode);
     }
 
-    /// Leaves the first `size` bytes, durably: takes back what was appended last.
+    /// Truncates the log to its first `size` bytes, durably.
     pub(crate) fn cut_back(&mut self, size: u64) -> io::Result<()> {
         let Some((file, there)) = self.open_known()? else {
             return Err(io::Error::other(format!("{} was removed by another program", self.name)));
@@ -213,7 +213,7 @@ impl AppendLog {
         if was_there { self.folder.sync() } else { Ok(()) }
     }
 
-    /// Cuts off what does not count and appends; returns the file and its inode, or `None` when it is lost.
+    /// Truncates the file to the valid bytes and appends; returns the file and its inode, or `None` when it is lost.
     fn write(&mut self, bytes: &[u8]) -> io::Result<Option<(File, u64)>> {
         let Some((mut file, there)) = self.open_known()? else { return Ok(None) };
         if there.size > self.size {

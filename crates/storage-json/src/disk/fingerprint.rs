@@ -1,4 +1,4 @@
-//! What the file system says of a file, for noticing that it was changed without reading it.
+//! The state of a file in the file system, by which a change is noticed without reading the file.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,15 +6,16 @@ use quire_domain::Timestamp;
 use rustix::fs::{FileType, Stat};
 use serde::{Deserialize, Serialize};
 
-/// How long after a change another one may still get the same time: file systems take times from the kernel's tick,
-/// which is at most 10 ms long.
+/// Time within which two changes may get the same timestamp: file systems take timestamps from the kernel's tick, which is at
+/// most 10 ms long.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The first second of the year 0 and the last one of the year 9999.
 const YEAR_0: i64 = -62_167_219_200;
 const YEAR_9999: i64 = 253_402_300_799;
 
-/// Changes whenever a file does, but for changes within one tick of the kernel's clock: see [`Meta::settled`].
+/// The identity and the timestamps of a file. It differs after every change, except after one within the same tick of the
+/// kernel's clock: see [`Meta::settled`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fingerprint {
     pub(crate) inode: u64,
@@ -24,7 +25,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// When the content was last changed; in the years 0 to 9999, which is what a notebook's file can say.
+    /// Returns the time of the last change of the content, within the years 0 to 9999 that a notebook's file can express.
     pub(crate) fn modified_at(&self) -> Timestamp {
         let micros = self.modified.1 / 1_000 * 1_000;
         Timestamp::from_timestamp(self.modified.0.clamp(YEAR_0, YEAR_9999), micros).unwrap_or_default()

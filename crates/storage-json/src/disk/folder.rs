@@ -15,16 +15,16 @@ use rustix::process::{Resource, getrlimit};
 
 use super::{Kind, KnownFile, Meta};
 
-/// Memory that is set aside before a file is read, at most.
-const MAX_RESERVED: u64 = 64 << 20;
+/// Maximum bytes of memory reserved before a file is read.
+const MAX_RESERVED_BYTES: u64 = 64 << 20;
 
 /// A directory held open.
 #[derive(Debug)]
 pub(crate) struct Folder(RwLock<Arc<OpenFolder>>);
 
 #[derive(Debug)]
-struct OpenFolder {
-    fd: OwnedFd,
+pub(super) struct OpenFolder {
+    pub(super) fd: OwnedFd,
     /// The device and the inode. No other directory gets the same while this one is open.
     identity: (u64, u64),
 }
@@ -34,19 +34,19 @@ pub(crate) enum ReadFile {
     Missing,
     /// Not a regular file; not opened, since a FIFO would wait for a writer and a link would lead elsewhere.
     NotAFile(Meta),
-    /// Larger than the reader takes.
+    /// Larger than the limit.
     TooLarge(Meta),
-    /// The state is that of before the reading, so that whatever changes meanwhile is noticed later.
+    /// The content, and the state before it was read, so that a change meanwhile is noticed later.
     Read(Vec<u8>, Meta),
 }
 
 impl Folder {
-    /// Opens a directory, making it, readable by its owner only, when it is missing.
+    /// Opens a directory. Creates it, readable by its owner only, if it is missing.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let open = |path: &Path| fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        // Else a loss of power could take a directory that was just made, with all that was made durable in it.
+        // Otherwise a loss of power could take a directory that was just created, with everything made durable in it.
         for parent in missing.iter().filter_map(|path| path.parent()) {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             fs::fsync(open(parent)?)?;
@@ -54,12 +54,12 @@ impl Folder {
         Self::of(open(path)?)
     }
 
-    /// Opens a directory that is there, for reading in it.
+    /// Opens an existing directory, for reading.
     pub(crate) fn existing(path: &Path) -> io::Result<Self> {
         Self::of(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
     }
 
-    /// A directory in which everything works but making it durable.
+    /// Opens a directory in which everything works except a sync.
     #[cfg(test)]
     pub(crate) fn unsyncable(path: &Path) -> Self {
         Self::of(fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::PATH, Mode::empty()).unwrap()).unwrap()
@@ -70,37 +70,37 @@ impl Folder {
         Ok(Self(RwLock::new(Arc::new(OpenFolder { fd, identity }))))
     }
 
-    /// The directory that is open now; another one may be opened in its place meanwhile.
-    fn open_now(&self) -> Arc<OpenFolder> {
+    /// Returns the directory that is open now; another one may be opened in its place meanwhile.
+    pub(super) fn open_now(&self) -> Arc<OpenFolder> {
         Arc::clone(&self.0.read())
     }
 
-    /// Tells whether a path leads to this directory. Where the file system does not say, it is taken to.
+    /// Returns whether a path leads to this directory; also if the file system does not tell.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         is_same(&fs::stat(path), &self.open_now())
     }
 
-    /// Tells whether this directory is the one that has this name in another one. Where the file system does not say, it is taken
-    /// to be.
+    /// Returns whether this directory is the entry of this name in another one; also if the file system does not
+    /// tell.
     pub(crate) fn is_in(&self, parent: &Self, name: &str) -> bool {
         let found = fs::statat(&parent.open_now().fd, name, AtFlags::SYMLINK_NOFOLLOW);
         is_same(&found, &self.open_now())
     }
 
-    /// Opens the directory that has this name in another one from now on, making it when it is missing.
+    /// Switches to the directory that has this name in another one. Creates it if it is missing.
     pub(crate) fn reopen(&self, parent: &Self, name: &str) -> io::Result<()> {
         let found = parent.subfolder(name)?.open_now();
         *self.0.write() = found;
         Ok(())
     }
 
-    /// Tells that a file is no more in this directory under its name: it was removed, another one has its place, or it was
-    /// cut short. Where the file system does not say, it is taken to be there.
+    /// Returns whether a file is no longer in this directory under its name: it was removed, replaced or cut short. If the file
+    /// system does not tell, it counts as present.
     pub(crate) fn has_lost(&self, file: &KnownFile) -> bool {
         self.meta(&file.name).is_ok_and(|meta| meta.is_none_or(|meta| !file.is(&meta.fingerprint)))
     }
 
-    /// Opens a directory in this one, making it when it is missing.
+    /// Opens a directory in this one. Creates it if it is missing.
     pub(crate) fn subfolder(&self, name: &str) -> io::Result<Self> {
         match fs::mkdirat(&self.open_now().fd, name, Mode::RWXU) {
             Ok(()) => self.sync()?,
@@ -111,18 +111,18 @@ impl Folder {
         Self::of(fs::openat(&self.open_now().fd, name, flags, Mode::empty())?)
     }
 
-    /// Opens a file for writing and reading, making it when it is missing.
+    /// Opens a file with these flags.
     pub(crate) fn open_file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(fs::openat(&self.open_now().fd, name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
-    /// Makes a new file, readable by its owner only.
+    /// Creates a file, readable by its owner only.
     pub(crate) fn create_file(&self, name: &str) -> io::Result<File> {
         self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)
     }
 
-    /// The state of an entry, of a link itself, or `None` when there is no such entry.
+    /// Returns the state of an entry, of a link itself, or `None` if there is no such entry.
     pub(crate) fn meta(&self, name: &str) -> io::Result<Option<Meta>> {
         match fs::statat(&self.open_now().fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(Meta::from(&stat))),
@@ -150,15 +150,15 @@ impl Folder {
         if meta.fingerprint.size > limit {
             return Ok(ReadFile::TooLarge(meta));
         }
-        // Only so much on the word of the file's size, which need not be backed by anything.
-        let capacity = meta.fingerprint.size.min(MAX_RESERVED) + 1;
+        // Limited, because a sparse file's size is not backed by data.
+        let capacity = meta.fingerprint.size.min(MAX_RESERVED_BYTES) + 1;
         let mut bytes = Vec::with_capacity(usize::try_from(capacity).unwrap_or_default());
         // It may be growing.
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(if bytes.len() as u64 > limit { ReadFile::TooLarge(meta) } else { ReadFile::Read(bytes, meta) })
     }
 
-    /// The names of all entries but `.` and `..`, in no order; names that are not UTF-8 with replacement characters.
+    /// Returns the names of all entries but `.` and `..`, in no order; names that are not UTF-8 with replacement characters.
     pub(crate) fn names(&self) -> io::Result<Vec<Name>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.open_now().fd)? {
@@ -184,7 +184,7 @@ impl Folder {
         fs::linkat(&self.open_now().fd, from, &to_folder.open_now().fd, to, AtFlags::empty())
     }
 
-    /// Removes a file; says whether it was there.
+    /// Removes a file. Returns whether it existed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<bool> {
         match fs::unlinkat(&self.open_now().fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
@@ -193,21 +193,14 @@ impl Folder {
         }
     }
 
-    /// Makes the names in it durable.
+    /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.open_now().fd)?)
     }
 
-    /// The state of the directory itself.
+    /// Returns the state of the directory itself.
     pub(crate) fn own_meta(&self) -> io::Result<Meta> {
         Ok(Meta::from(&fs::fstat(&self.open_now().fd)?))
-    }
-
-    /// Tells whether it is still linked into the file system and can be read.
-    pub(crate) fn can_be_read(&self) -> bool {
-        fs::fstat(&self.open_now().fd).is_ok_and(|stat| stat.st_nlink > 0)
-            && fs::accessat(&self.open_now().fd, ".", fs::Access::READ_OK | fs::Access::EXEC_OK, AtFlags::empty())
-                .is_ok()
     }
 
     /// Locks the directory, unless another process, or this one by another handle, has it locked.
@@ -215,26 +208,10 @@ impl Folder {
         fs::flock(&self.open_now().fd, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// Lets go of the lock, if it is held.
+    /// Releases the lock, if it is held.
     pub(crate) fn unlock(&self) {
         let _ = fs::flock(&self.open_now().fd, FlockOperation::Unlock); // closing does it otherwise
     }
-
-    /// Tells whether new files can be made in it: it is still linked into the file system, may be written and there is room, in blocks and in files.
-    pub(crate) fn can_be_written(&self) -> bool {
-        fs::fstat(&self.open_now().fd).is_ok_and(|stat| stat.st_nlink > 0)
-            && fs::accessat(&self.open_now().fd, ".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, AtFlags::empty())
-                .is_ok()
-            && fs::fstatvfs(&self.open_now().fd).is_ok_and(|space| has_room(&space))
-    }
-}
-
-/// Tells whether a file system takes new files: writable, with blocks and inodes left for an ordinary user.
-fn has_room(space: &fs::StatVfs) -> bool {
-    // Some file systems count no files, and say 0 of 0.
-    !space.f_flag.contains(fs::StatVfsMountFlags::RDONLY)
-        && space.f_bavail > 0
-        && (space.f_files == 0 || space.f_favail > 0)
 }
 
 fn identity(stat: &fs::Stat) -> (u64, u64) {
@@ -252,7 +229,7 @@ fn is_same(found: &Result<fs::Stat, Errno>, open: &OpenFolder) -> bool {
 /// An entry's name.
 pub(crate) enum Name {
     Text(String),
-    /// Not UTF-8; as near as can be shown.
+    /// The name with replacement characters, if it is not UTF-8.
     NotText(String),
 }
 
@@ -268,38 +245,7 @@ pub(crate) fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// The state of an open file.
+/// Returns the state of an open file.
 pub(crate) fn meta_of(file: &File) -> io::Result<Meta> {
     Ok(Meta::from(&fs::fstat(file)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_file_system_has_no_room() {
-        let check = |blocks: (u64, u64), files: (u64, u64), flags| {
-            has_room(&fs::StatVfs {
-                f_bsize: 4_096,
-                f_frsize: 4_096,
-                f_blocks: 100,
-                f_bfree: blocks.0,
-                f_bavail: blocks.1,
-                f_files: files.0,
-                f_ffree: files.1,
-                f_favail: files.1,
-                f_fsid: 0,
-                f_flag: flags,
-                f_namemax: 255,
-            })
-        };
-        let none = fs::StatVfsMountFlags::empty();
-        assert!(check((1, 1), (10, 1), none));
-        assert!(check((1, 1), (0, 0), none), "files are not counted there");
-        assert!(!check((0, 0), (10, 1), none));
-        assert!(!check((5, 0), (10, 1), none), "what is left is for the superuser");
-        assert!(!check((1, 1), (10, 0), none), "no inodes are left");
-        assert!(!check((1, 1), (10, 1), fs::StatVfsMountFlags::RDONLY));
-    }
 }

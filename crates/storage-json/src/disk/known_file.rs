@@ -14,7 +14,7 @@ pub(crate) struct KnownFile {
 }
 
 impl KnownFile {
-    /// Tells that a file with this state is the same one, with all that was written to it.
+    /// Returns whether a file with this state is the same one, with all that was written to it.
     pub(crate) fn is(&self, there: &Fingerprint) -> bool {
         there.inode == self.inode && there.size >= self.size
     }

@@ -1,5 +1,6 @@
-//! Files: the few system calls that the store needs, without a word about notebooks.
+//! Files: the system calls that the store needs. Nothing here knows notebooks.
 
+mod access;
 mod append_log;
 mod fingerprint;
 mod folder;

@@ -1,4 +1,4 @@
-//! Putting new content in a file's place: atomic, durable, and never over an edit that was not observed.
+//! Replacing, creating and removing files: atomic, durable, and never over an edit that was not observed.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
 use super::folder::meta_of;
-use super::temporary::{Temporary, keep, name_of_deleted};
+use super::temporary::{Temporary, name_of_deleted, preserve};
 use super::{Folder, Meta, ReadFile};
 use crate::digest::Digest;
 
@@ -22,9 +22,9 @@ pub(crate) struct Replacement<'a> {
 pub(crate) enum Replaced {
     /// The new content is in place and durable.
     Done(Meta),
-    /// The file is not what it was thought to be, or is gone; it was left as it is.
+    /// The file has other content than expected, or is gone; it was left as it is.
     Changed,
-    /// The new content is in place, but whether it survives a loss of power is not known.
+    /// The new content is in place, but may not survive a loss of power.
     DurabilityUnknown(Meta, io::Error),
 }
 
@@ -34,24 +34,25 @@ pub(crate) enum Created {
     Done(Meta),
     /// There is a file of this name; it was left as it is.
     AlreadyExists,
-    /// The file is in place, but whether it survives a loss of power is not known.
+    /// The file is in place, but may not survive a loss of power.
     DurabilityUnknown(Meta, io::Error),
 }
 
 /// Result of removing a file.
 pub(crate) enum Removed {
-    /// The file is gone; whether that survives a loss of power.
+    /// The file is gone, durably if there is no error.
     Done(io::Result<()>),
-    /// It was gone already.
+    /// The file did not exist.
     Missing,
-    /// Its content is not what it was thought to be; it was left as it is.
+    /// The file has other content than expected; it was left as it is.
     Changed,
 }
 
 /// Replaces a file whose content has the digest `old`.
-pub(crate) fn replace(what: &Replacement<'_>, old: &Digest) -> io::Result<Replaced> {
-    let temporary = Temporary::write(what.temporaries, what.name, Some(old), what.bytes)?;
-    let swap = || what.temporaries.rename(&temporary.name, what.folder, what.name, RenameFlags::EXCHANGE);
+pub(crate) fn replace(replacement: &Replacement<'_>, old: &Digest) -> io::Result<Replaced> {
+    let temporary = Temporary::write(replacement.temporaries, replacement.name, Some(old), replacement.bytes)?;
+    let swap =
+        || replacement.temporaries.rename(&temporary.name, replacement.folder, replacement.name, RenameFlags::EXCHANGE);
     // An exchange, not a plain rename: what was in the place comes out and can be looked at, so that an edit from
     // outside that came after the file was last observed is not lost.
     match swap() {
@@ -60,29 +61,34 @@ pub(crate) fn replace(what: &Replacement<'_>, old: &Digest) -> io::Result<Replac
             temporary.remove();
             return Ok(Replaced::Changed);
         }
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return replace_plainly(what, &temporary, old),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return replace_by_rename(replacement, &temporary, old),
         Err(error) => {
             temporary.remove();
             return Err(error.into());
         }
     }
     // Its content is compared, not its times: the rename itself has changed those.
-    if !is_content(what.temporaries, &temporary.name, old) {
-        return put_back(what, &temporary, swap);
+    if !is_content(replacement.temporaries, &temporary.name, old) {
+        return put_back(replacement, &temporary, swap);
     }
-    Ok(match finish(what.folder, &temporary) {
+    Ok(match finish(replacement.folder, &temporary) {
         (meta, Ok(())) => Replaced::Done(meta),
         (meta, Err(error)) => Replaced::DurabilityUnknown(meta, error),
     })
 }
 
 /// Makes a file that is not there yet.
-pub(crate) fn create(what: &Replacement<'_>) -> io::Result<Created> {
-    let temporary = Temporary::write(what.temporaries, what.name, None, what.bytes)?;
+pub(crate) fn create(replacement: &Replacement<'_>) -> io::Result<Created> {
+    let temporary = Temporary::write(replacement.temporaries, replacement.name, None, replacement.bytes)?;
     // Neither way ever overwrites a file that came there meanwhile.
-    let moved = match what.temporaries.rename(&temporary.name, what.folder, what.name, RenameFlags::NOREPLACE) {
+    let moved = match replacement.temporaries.rename(
+        &temporary.name,
+        replacement.folder,
+        replacement.name,
+        RenameFlags::NOREPLACE,
+    ) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            what.temporaries.link(&temporary.name, what.folder, what.name)
+            replacement.temporaries.link(&temporary.name, replacement.folder, replacement.name)
         }
         moved => moved,
     };
@@ -90,7 +96,7 @@ pub(crate) fn create(what: &Replacement<'_>) -> io::Result<Created> {
         temporary.remove();
         return if error == Errno::EXIST { Ok(Created::AlreadyExists) } else { Err(error.into()) };
     }
-    Ok(match finish(what.folder, &temporary) {
+    Ok(match finish(replacement.folder, &temporary) {
         (meta, Ok(())) => Created::Done(meta),
         (meta, Err(error)) => Created::DurabilityUnknown(meta, error),
     })
@@ -118,7 +124,7 @@ pub(crate) fn remove(folder: &Folder, temporaries: &Folder, name: &str, old: &Di
         moved => moved,
     };
     if let Err(error) = put_back {
-        keep(temporaries, &taken_out);
+        preserve(temporaries, &taken_out);
         // A newer one has come to the place.
         return if error == Errno::EXIST { Ok(Removed::Changed) } else { Err(error.into()) };
     }
@@ -126,7 +132,7 @@ pub(crate) fn remove(folder: &Folder, temporaries: &Folder, name: &str, old: &Di
     Ok(Removed::Changed)
 }
 
-/// After the rename: makes the name durable, and only then lets go of the old content.
+/// Makes the name durable after the rename, and then removes the old content.
 fn finish(folder: &Folder, temporary: &Temporary<'_>) -> (Meta, io::Result<()>) {
     let synced = folder.sync();
     if synced.is_ok() {
@@ -137,8 +143,8 @@ fn finish(folder: &Folder, temporary: &Temporary<'_>) -> (Meta, io::Result<()>) 
     (meta, error.map_or(synced, Err))
 }
 
-/// The state of what is in place now. When it cannot be had, that of before, which proves nothing, so that the content is
-/// compared the next time: the change has happened all the same.
+/// Returns the state of the file in place. If it cannot be read, returns the state before the rename, marked so that the content
+/// is compared the next time: the change has been made all the same.
 fn meta_in_place(temporary: &Temporary<'_>) -> (Meta, Option<io::Error>) {
     match meta_of(&temporary.file) {
         Ok(meta) => (meta, None),
@@ -146,18 +152,20 @@ fn meta_in_place(temporary: &Temporary<'_>) -> (Meta, Option<io::Error>) {
     }
 }
 
-/// For file systems that cannot exchange: looks once more, then renames. An edit from outside that falls between the
-/// two, some microseconds, is overwritten.
-fn replace_plainly(what: &Replacement<'_>, temporary: &Temporary<'_>, old: &Digest) -> io::Result<Replaced> {
-    if !is_content(what.folder, what.name, old) {
+/// Replaces a file on a file system that cannot exchange: compares the content once more, then renames. An edit from outside
+/// between the two, some microseconds, is overwritten.
+fn replace_by_rename(replacement: &Replacement<'_>, temporary: &Temporary<'_>, old: &Digest) -> io::Result<Replaced> {
+    if !is_content(replacement.folder, replacement.name, old) {
         temporary.remove();
         return Ok(Replaced::Changed);
     }
-    if let Err(error) = what.temporaries.rename(&temporary.name, what.folder, what.name, RenameFlags::empty()) {
+    if let Err(error) =
+        replacement.temporaries.rename(&temporary.name, replacement.folder, replacement.name, RenameFlags::empty())
+    {
         temporary.remove();
         return Err(error.into());
     }
-    Ok(match finish(what.folder, temporary) {
+    Ok(match finish(replacement.folder, temporary) {
         (meta, Ok(())) => Replaced::Done(meta),
         (meta, Err(error)) => Replaced::DurabilityUnknown(meta, error),
     })
@@ -169,163 +177,37 @@ fn is_content(folder: &Folder, name: &str, expected: &Digest) -> bool {
     matches!(folder.read(name, crate::MAX_FILE_BYTES), Ok(ReadFile::Read(bytes, _)) if Digest::of(&bytes) == *expected)
 }
 
-/// Exchanges back, so that the edit from outside is in the place again.
+/// Exchanges the files back, so that the edit from outside is in place again.
 fn put_back(
-    what: &Replacement<'_>,
+    replacement: &Replacement<'_>,
     temporary: &Temporary<'_>,
     swap: impl Fn() -> Result<(), Errno>,
 ) -> io::Result<Replaced> {
     match swap() {
         Ok(()) => {}
-        // Somebody removed the file meanwhile: then the last word is that it is gone, and the edit before it is kept.
+        // The file was removed meanwhile: it stays removed, and the edit before that is preserved.
         Err(Errno::NOENT) => {
-            keep(what.temporaries, &temporary.name);
+            preserve(replacement.temporaries, &temporary.name);
             return Ok(Replaced::Changed);
         }
         // Ours stays in the place.
         Err(error) => {
-            keep(what.temporaries, &temporary.name);
+            preserve(replacement.temporaries, &temporary.name);
             return Ok(Replaced::DurabilityUnknown(meta_in_place(temporary).0, error.into()));
         }
     }
-    if is_content(what.temporaries, &temporary.name, &Digest::of(what.bytes)) {
+    if is_content(replacement.temporaries, &temporary.name, &Digest::of(replacement.bytes)) {
         temporary.remove();
     } else {
         // A second edit from outside came while ours was in the place; it is the newest and goes back there. The first
-        // one, which its author has overwritten, is kept all the same.
+        // one, which its author has overwritten, is preserved all the same.
         let swapped = swap();
-        keep(what.temporaries, &temporary.name);
+        preserve(replacement.temporaries, &temporary.name);
         swapped?;
     }
-    what.folder.sync()?;
+    replacement.folder.sync()?;
     Ok(Replaced::Changed)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    /// A file, as it was when it was last looked at, and what replaces it.
-    struct Case {
-        dir: TempDir,
-        folder: Folder,
-        temporaries: Folder,
-    }
-
-    impl Case {
-        fn new(content: Option<&str>) -> Self {
-            let dir = TempDir::new().unwrap();
-            if let Some(content) = content {
-                fs::write(dir.path().join("x.json"), content).unwrap();
-            }
-            let folder = Folder::open(dir.path()).unwrap();
-            let temporaries = folder.subfolder("tmp").unwrap();
-            Self { dir, folder, temporaries }
-        }
-
-        fn what(&self) -> Replacement<'_> {
-            Replacement { folder: &self.folder, temporaries: &self.temporaries, name: "x.json", bytes: b"ours" }
-        }
-
-        fn content(&self) -> Option<String> {
-            fs::read_to_string(self.dir.path().join("x.json")).ok()
-        }
-
-        fn temporary_files(&self) -> usize {
-            fs::read_dir(self.dir.path().join("tmp")).unwrap().count()
-        }
-    }
-
-    #[test]
-    fn what_is_as_expected_is_replaced() {
-        let case = Case::new(Some("expected"));
-        let replaced = replace(&case.what(), &Digest::of(b"expected")).unwrap();
-        assert!(matches!(replaced, Replaced::Done(meta) if meta.fingerprint.size == 4));
-        assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("ours"), 0));
-    }
-
-    /// The edit came after the last look at the file, at whatever moment before the exchange.
-    #[test]
-    fn an_edit_between_look_and_exchange_is_put_back() {
-        let case = Case::new(Some("edited outside"));
-        let replaced = replace(&case.what(), &Digest::of(b"expected")).unwrap();
-        assert!(matches!(replaced, Replaced::Changed));
-        assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("edited outside"), 0));
-    }
-
-    #[test]
-    fn a_file_that_went_away_is_not_made_again() {
-        let case = Case::new(None);
-        let replaced = replace(&case.what(), &Digest::of(b"expected")).unwrap();
-        assert!(matches!(replaced, Replaced::Changed));
-        assert_eq!((case.content(), case.temporary_files()), (None, 0));
-    }
-
-    #[test]
-    fn a_new_file_never_replaces_one() {
-        let case = Case::new(Some("came from outside"));
-        assert!(matches!(create(&case.what()).unwrap(), Created::AlreadyExists));
-        assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("came from outside"), 0));
-        fs::remove_file(case.dir.path().join("x.json")).unwrap();
-        assert!(matches!(create(&case.what()).unwrap(), Created::Done(_)));
-        assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("ours"), 0));
-    }
-
-    /// Where the file system cannot exchange.
-    #[test]
-    fn a_plain_rename_looks_once_more() {
-        for (there, done) in [("expected", true), ("edited outside", false)] {
-            let case = Case::new(Some(there));
-            let expected = Digest::of(b"expected");
-            let temporary = Temporary::write(&case.temporaries, "x.json", Some(&expected), b"ours").unwrap();
-            let replaced = replace_plainly(&case.what(), &temporary, &expected).unwrap();
-            assert_eq!(matches!(replaced, Replaced::Done(_)), done);
-            assert_eq!(case.content().as_deref(), Some(if done { "ours" } else { there }));
-            assert_eq!(case.temporary_files(), 0);
-        }
-    }
-
-    /// Ours is in the place, and what came out is an edit from outside; then a second one comes.
-    #[test]
-    fn of_two_edits_from_outside_the_newer_stays_and_the_older_is_kept() {
-        let case = Case::new(Some("first edit"));
-        let what = case.what();
-        let temporary = Temporary::write(&case.temporaries, "x.json", Some(&Digest::of(b"old")), b"ours").unwrap();
-        let swap = || case.temporaries.rename(&temporary.name, &case.folder, "x.json", RenameFlags::EXCHANGE);
-        swap().unwrap();
-        fs::write(case.dir.path().join("x.json"), "second edit").unwrap();
-        put_back(&what, &temporary, swap).unwrap();
-        assert_eq!(case.content().as_deref(), Some("second edit"));
-        let kept: Vec<_> = fs::read_dir(case.dir.path().join("tmp")).unwrap().map(|e| e.unwrap().path()).collect();
-        assert_eq!(kept.len(), 1);
-        assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "first edit");
-    }
-
-    #[test]
-    fn what_cannot_be_put_back_is_kept_and_told_as_unsure() {
-        let case = Case::new(Some("edited outside"));
-        let temporary = Temporary::write(&case.temporaries, "x.json", Some(&Digest::of(b"old")), b"ours").unwrap();
-        case.temporaries.rename(&temporary.name, &case.folder, "x.json", RenameFlags::EXCHANGE).unwrap();
-        let answer = put_back(&case.what(), &temporary, || Err(Errno::IO)).unwrap();
-        assert!(matches!(answer, Replaced::DurabilityUnknown(meta, _) if meta.fingerprint.size == 4));
-        assert_eq!(case.content().as_deref(), Some("ours"));
-        let kept = case.dir.path().join("tmp").join(temporary.name.replace(".tmp", ".kept"));
-        assert_eq!(fs::read_to_string(kept).unwrap(), "edited outside");
-    }
-
-    #[test]
-    fn only_what_is_as_expected_is_removed() {
-        let case = Case::new(Some("edited outside"));
-        let remove = || remove(&case.folder, &case.temporaries, "x.json", &Digest::of(b"expected")).unwrap();
-        assert!(matches!(remove(), Removed::Changed));
-        assert_eq!((case.content().as_deref(), case.temporary_files()), (Some("edited outside"), 0));
-        fs::write(case.dir.path().join("x.json"), "expected").unwrap();
-        assert!(matches!(remove(), Removed::Done(Ok(()))));
-        assert_eq!((case.content(), case.temporary_files()), (None, 0));
-        assert!(matches!(remove(), Removed::Missing));
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! For tests: a disk with room for so many more bytes, of which the calling thread alone knows.
+//! A full disk for tests: a limit on the bytes that the calling thread may write.
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,5 @@
-//! Temporaries: files that are being written, or have just been replaced. Their names say what they are part of, so
-//! that what a crash leaves behind can be told apart when the directory is opened again.
+//! Temporary files: those that are being written, or have just been replaced. Their names hold the change that they are part
+//! of, so that recovery after a crash can tell them apart.
 
 use std::fs::File;
 use std::io;
@@ -12,10 +12,10 @@ use crate::digest::Digest;
 
 /// Suffix of the names of temporaries.
 const SUFFIX: &str = ".tmp";
-/// Stands for the old content of a file that is new.
+/// Placeholder for the old content of a file that is new.
 const NOTHING: &str = "new";
 
-/// Stands for the new content of a file that is deleted.
+/// Placeholder for the new content of a file that is deleted.
 const GONE: &str = "gone";
 
 /// The name that a file with the content `old` gets while it is being deleted.
@@ -50,21 +50,21 @@ impl<'a> Temporary<'a> {
         }
     }
 
-    /// Removes whatever now has the temporary's name. Failing is harmless: the next start cleans up.
+    /// Removes the file that now has the temporary's name. A failure is harmless: the next start cleans up.
     pub(super) fn remove(&self) {
         let _ = self.folder.remove(&self.name);
     }
 }
 
-/// Keeps a file that has no place: an edit from outside that came between two steps of ours.
-pub(super) fn keep(temporaries: &Folder, name: &str) {
+/// Preserves an edit from outside that was overtaken by another one, under a name that is no temporary.
+pub(super) fn preserve(temporaries: &Folder, name: &str) {
     // Without the ending it is no temporary, and stays.
     let kept = format!("{}.kept", name.trim_end_matches(SUFFIX));
     let done = temporaries.rename(name, temporaries, &kept, RenameFlags::NOREPLACE);
-    tracing::error!(file = kept, ?done, "an edit from outside was overtaken by another one and kept beside");
+    tracing::error!(file = kept, ?done, "an edit from outside was overtaken by another one and is preserved beside it");
 }
 
-/// Removes what a crash has left. Where the crash came after an exchange that took out an edit from outside, and before
+/// Removes temporary files that a crash left. If the crash came after an exchange that took out an edit from outside, and before
 /// that edit was put back, it is put back now.
 pub(crate) fn clean_up(notebooks: &Folder, temporaries: &Folder, targets: &[String]) -> io::Result<()> {
     for name in temporaries.names()? {
@@ -104,7 +104,7 @@ fn clean_up_one(
             (_, Some(there)) if there == old && new != GONE => {}
             // It may be an edit from outside that was taken out, with another one in its place since.
             _ => {
-                keep(temporaries, name);
+                preserve(temporaries, name);
                 return Ok(());
             }
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Notebook, NotebookId, Results, Revision};
-use quire_storage::{CommitId, IdempotencyRecord, Version};
+use quire_storage::{CommitId, Committed, IdempotencyRecord, Version};
 
 use super::create::{entry_of, text_of};
 use super::observe::{CurrentFile, Freshness, ROUNDS};
-use super::{Engine, Remembered, Slot};
+use super::{Engine, RememberedCommit, Slot};
 use crate::digest::Digest;
 use crate::disk::{self, Meta, Replaced, Replacement};
 use crate::error::Error;
@@ -23,12 +23,12 @@ pub(crate) struct OwnedCommit {
     pub(crate) changes: Vec<Arc<Change>>,
     pub(crate) after: Notebook,
     pub(crate) records: Vec<IdempotencyRecord>,
-    /// Set when more may be different than the changes say.
+    /// Set when the changes do not list every difference, so that the whole file is written.
     pub(crate) whole: bool,
 }
 
 impl Engine {
-    pub(crate) fn commit(&self, commit: &OwnedCommit) -> Result<Version, Error> {
+    pub(crate) fn commit(&self, commit: &OwnedCommit) -> Result<Committed, Error> {
         let id = &commit.after.id;
         let slot = self.slot(id);
         let mut slot = slot.lock();
@@ -38,75 +38,79 @@ impl Engine {
                 done.durable = true;
                 self.records.confirm(&self.notebooks).map_err(Error::DurabilityUnknown)?;
             }
-            return Ok(done.version);
+            return Ok(done.committed);
         }
         let edits = commit.whole || commit.changes.iter().any(|change| !change.is_results());
         // An edit compares the content while it replaces it, so the file's state is enough to begin with.
-        let mut how = if edits { Freshness::State } else { Freshness::Content };
+        let mut freshness = if edits { Freshness::State } else { Freshness::Content };
         for _ in 0..ROUNDS {
-            let current = self.observe(id, how)?.ok_or(Error::NotFound)?;
+            let current = self.observe(id, freshness)?.ok_or(Error::NotFound)?;
             if current.known.base() != commit.base {
                 return Err(Error::Mismatch(commit.base.revision));
             }
             if commit.changes.is_empty() && !commit.whole {
-                self.records.keep(&commit.records)?;
-                return Ok(current.known.version);
+                self.records.put(&commit.records)?;
+                let version = current.known.version;
+                return Ok(Committed { version, previous: Some(version) });
             }
-            let committed = if edits || current.known.inline_results {
+            let written = if edits || current.known.inline_results {
                 self.commit_file(&mut slot, commit, &current)?
             } else {
                 self.commit_results(&mut slot, commit, &current)?
             };
-            match committed {
+            let previous = Some(current.known.version);
+            match written {
                 Some((version, Ok(()))) => {
-                    slot.remember(Remembered { id: commit.id, version, durable: true });
+                    let committed = Committed { version, previous };
+                    slot.remember(RememberedCommit { id: commit.id, committed, durable: true });
                     if let Some(results) = &mut slot.results {
                         results.tidy(&commit.after);
                     }
-                    return Ok(version);
+                    return Ok(committed);
                 }
                 Some((version, Err(error))) => {
-                    slot.remember(Remembered { id: commit.id, version, durable: false });
+                    let committed = Committed { version, previous };
+                    slot.remember(RememberedCommit { id: commit.id, committed, durable: false });
                     return Err(Error::DurabilityUnknown(error));
                 }
                 // Another program was at the file. If its content is another, it is observed at a later revision.
-                None => how = Freshness::Content,
+                None => freshness = Freshness::Content,
             }
         }
         Err(Error::ConcurrentlyModified)
     }
 
-    /// Changes of results alone, which the notebook's file does not hold.
-    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
-        self.records.check_free(&commit.records)?;
+    /// Commits changes of results alone, which the notebook's file does not hold.
+    fn commit_results(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Written, Error> {
+        self.records.check_unused(&commit.records)?;
         let results = slot.results(&self.outputs, &commit.after.id, current.known.own_revision)?;
         let record = record_of(&commit.changes, BTreeMap::new(), results, None);
         if !record.is_empty() {
             results.append(&record)?;
         }
         // No change of the file shows that it has happened; doing it again leaves the same.
-        self.records.keep(&commit.records)?;
+        self.records.put(&commit.records)?;
         Ok(Some((self.index().wrote_results(&current.file), Ok(()))))
     }
 
-    /// Changes that the notebook's file holds, and perhaps results with them. `None` when the file was changed from
-    /// outside meanwhile.
-    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Committed, Error> {
+    /// Commits changes of the notebook's file, and any results with them. Returns `None` when the file was changed from outside
+    /// meanwhile.
+    fn commit_file(&self, slot: &mut Slot, commit: &OwnedCommit, current: &CurrentFile) -> Result<Written, Error> {
         let notebook = &commit.after;
         let text = text_of(notebook)?;
-        let inside = if current.known.inline_results { self.results_inside(&notebook.id)? } else { BTreeMap::new() };
+        let inline = if current.known.inline_results { self.inline_results(&notebook.id)? } else { BTreeMap::new() };
         let results = slot.results(&self.outputs, &notebook.id, current.known.own_revision)?;
-        let record = record_of(&commit.changes, inside, results, Some(notebook.revision));
+        let record = record_of(&commit.changes, inline, results, Some(notebook.revision));
         // Results first, since the file is what makes them true. For results that the old file holds inside, it also
         // means that they are in a safe place before they are gone from there.
         let mark = if record.is_empty() { None } else { Some(results.append(&record)?) };
-        let then = || FileState::Content(Digest::of(text.as_bytes()));
-        let begun = self.records.begin(&self.notebooks, &notebook.id, then, &commit.records);
-        let replaced = begun.and_then(|changing| {
+        let after = || FileState::Content(Digest::of(text.as_bytes()));
+        let prepared = self.records.prepare(&self.notebooks, &notebook.id, after, &commit.records);
+        let replaced = prepared.and_then(|change| {
             let replaced = self.replace(notebook, text.as_bytes(), current)?;
-            match (changing, &replaced) {
-                (Some(changing), Replaced::Done(_)) => changing.happened(),
-                (Some(changing), Replaced::DurabilityUnknown(..)) => changing.unsure(),
+            match (change, &replaced) {
+                (Some(change), Replaced::Done(_)) => change.commit(),
+                (Some(change), Replaced::DurabilityUnknown(..)) => change.durability_unknown(),
                 _ => {}
             }
             Ok(replaced)
@@ -128,12 +132,13 @@ impl Engine {
 
     fn replace(&self, notebook: &Notebook, bytes: &[u8], current: &CurrentFile) -> Result<Replaced, Error> {
         tracing::trace!(notebook = %notebook.id, revision = %notebook.revision, "writing");
-        let what = Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &current.file, bytes };
-        Ok(disk::replace(&what, &current.digest)?)
+        let replacement =
+            Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &current.file, bytes };
+        Ok(disk::replace(&replacement, &current.digest)?)
     }
 
-    /// The results that a notebook's file itself holds.
-    fn results_inside(&self, id: &NotebookId) -> Result<BTreeMap<CellId, Option<Arc<Results>>>, Error> {
+    /// Reads the results that a notebook's file itself holds.
+    fn inline_results(&self, id: &NotebookId) -> Result<BTreeMap<CellId, Option<Arc<Results>>>, Error> {
         let Some(CurrentFile { parsed: Some(parsed), .. }) = self.observe(id, Freshness::Read)? else {
             return Ok(BTreeMap::new());
         };
@@ -142,18 +147,18 @@ impl Engine {
     }
 }
 
-/// The new version and whether the change is durable; `None` when it did not happen.
-type Committed = Option<(Version, std::io::Result<()>)>;
+/// The new version, and whether the change is durable; `None` when the change was not made.
+type Written = Option<(Version, std::io::Result<()>)>;
 
-/// What changes say about results, on top of those that the file holds inside. A change that leaves a cell's results as
-/// they are says nothing, whatever results its author knew.
+/// Makes the record of the results that changes bring, beside those that the file holds inline. A change that leaves a cell's
+/// results as they are adds nothing.
 fn record_of(
     changes: &[Arc<Change>],
-    inside: BTreeMap<CellId, Option<Arc<Results>>>,
+    inline: BTreeMap<CellId, Option<Arc<Results>>>,
     stored: &ResultsFile,
     needs: Option<Revision>,
 ) -> Record {
-    let mut cells = inside;
+    let mut cells = inline;
     for change in changes.iter().flat_map(|change| &change.cells) {
         let results = |cell: &Option<Arc<quire_domain::Cell>>| {
             cell.as_ref().map(|cell| Arc::clone(&cell.results)).filter(|results| **results != Results::default())

@@ -1,4 +1,4 @@
-//! Making and deleting notebooks.
+//! Creating and deleting notebooks.
 
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ impl Engine {
         // Results first: a crash in between leaves results of no notebook, which the next start removes, but never a
         // notebook without its results.
         self.create_results(&mut slot, notebook)?;
-        let then = || FileState::Content(Digest::of(text.as_bytes()));
-        let created = self.records.begin(&self.notebooks, &notebook.id, then, records).and_then(|changing| {
+        let after = || FileState::Content(Digest::of(text.as_bytes()));
+        let created = self.records.prepare(&self.notebooks, &notebook.id, after, records).and_then(|change| {
             let created = self.create_file(notebook, text.as_bytes());
-            match (changing, &created) {
-                (Some(changing), Ok(_)) => changing.happened(),
-                (Some(changing), Err(Error::DurabilityUnknown(_))) => changing.unsure(),
+            match (change, &created) {
+                (Some(change), Ok(_)) => change.commit(),
+                (Some(change), Err(Error::DurabilityUnknown(_))) => change.durability_unknown(),
                 _ => {}
             }
             created
@@ -47,8 +47,9 @@ impl Engine {
 
     fn create_file(&self, notebook: &Notebook, bytes: &[u8]) -> Result<Version, Error> {
         for name in names::candidates(&notebook.id) {
-            let what = Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &name, bytes };
-            match disk::create(&what)? {
+            let replacement =
+                Replacement { folder: &self.notebooks, temporaries: &self.temporaries, name: &name, bytes };
+            match disk::create(&replacement)? {
                 Created::Done(meta) => return Ok(self.index().wrote(&name, entry_of(notebook, &meta, bytes))),
                 Created::DurabilityUnknown(meta, error) => {
                     self.index().wrote(&name, entry_of(notebook, &meta, bytes));
@@ -83,7 +84,7 @@ impl Engine {
         if current.known.base() != base {
             return Err(Error::Mismatch(base.revision));
         }
-        let changing = self.records.begin(&self.notebooks, id, || FileState::Gone, records)?;
+        let change = self.records.prepare(&self.notebooks, id, || FileState::Gone, records)?;
         let synced = match disk::remove(&self.notebooks, &self.temporaries, &current.file, &current.digest)? {
             Removed::Done(synced) => synced,
             Removed::Missing => {
@@ -96,9 +97,9 @@ impl Engine {
                 return Err(Error::Mismatch(base.revision));
             }
         };
-        match (changing, &synced) {
-            (Some(changing), Ok(())) => changing.happened(),
-            (Some(changing), Err(_)) => changing.unsure(),
+        match (change, &synced) {
+            (Some(change), Ok(())) => change.commit(),
+            (Some(change), Err(_)) => change.durability_unknown(),
             (None, _) => {}
         }
         self.index().deleted(&current.file);
@@ -111,8 +112,8 @@ impl Engine {
     }
 }
 
-/// A notebook's text, if it can be read again: notebooks come from anywhere, not only through edits, which keep to the
-/// limits, and what could not be read is better refused now.
+/// Writes a notebook's text, and fails if it could not be read again: a notebook that did not come through edits need not keep
+/// to the limits.
 pub(super) fn checked_text_of(notebook: &Notebook) -> Result<String, Error> {
     let text = text_of(notebook)?;
     let defaults = Defaults { id: None, owner: notebook.owner.clone(), time: notebook.created_at };
@@ -123,7 +124,7 @@ pub(super) fn checked_text_of(notebook: &Notebook) -> Result<String, Error> {
     Ok(text)
 }
 
-/// A notebook's text, if it is not too long.
+/// Writes a notebook's text, and fails if it is too long.
 pub(super) fn text_of(notebook: &Notebook) -> Result<String, Error> {
     let text = quire::write(notebook)?;
     let size = text.len() as u64;

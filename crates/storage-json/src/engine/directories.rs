@@ -48,8 +48,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells that something of ours is missing. No lock is held while the disk is asked, so that changes of different
-    /// notebooks wait neither for one another's look nor for one that hangs.
+    /// Returns whether a directory, the lock or a log is missing. No lock is held during the system calls, so that changes of
+    /// different notebooks do not wait for each other's checks.
     fn is_incomplete(&self) -> bool {
         let (records, index) = (self.records.known_log(), self.index().known_log());
         let files = [Some(self.known_lock()), records, index];

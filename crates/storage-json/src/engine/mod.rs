@@ -1,7 +1,7 @@
-//! The store's work, blocking: what the trait's methods do, one notebook at a time.
+//! The blocking work behind the trait's methods, on one notebook at a time.
 //!
-//! Locks, always taken in this order and the later ones held briefly: the notebook's slot (for a whole call), then that
-//! of the idempotency records or the index's. A call that observes a notebook's file has the notebook's
+//! Locks are always taken in this order: the notebook's slot, for a whole call; then the lock of the idempotency records or of the
+//! index, briefly. A call that observes a notebook's file has the notebook's
 //! slot, so that our own half-done commit is never taken for an edit from outside.
 
 mod commit;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use quire_domain::{NotebookId, Revision, Timestamp, UserId};
 use quire_storage::{
-    CommitId, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, StoreEvent, Usage, Version,
+    CommitId, Committed, Health, IdempotencyKey, IdempotencyRecord, ListFilter, Page, PageRequest, StoreEvent, Usage,
 };
 use tokio::sync::broadcast;
 
 pub(crate) use commit::OwnedCommit;
-pub(crate) use observe::{ROUNDS, what_it_is};
+pub(crate) use observe::{ROUNDS, describe_kind};
 
 use crate::disk::{Fingerprint, Folder};
 use crate::error::Error;
@@ -35,10 +35,10 @@ use crate::index::{Index, IndexLookup, IndexedNotebook};
 use crate::lock::LockFile;
 use crate::results::{self, Latest, ResultsFile};
 
-/// Commits of a notebook that a repetition is recognised among.
-const REMEMBERED_COMMITS: usize = 16;
-/// Events that a watcher may fall behind before it has to take every notebook for changed.
-const EVENTS: usize = 1_024;
+/// Number of a notebook's last commits among which a repetition is recognised.
+const MAX_REMEMBERED_COMMITS: usize = 16;
+/// Maximum number of events that a subscriber may fall behind, before it must treat every notebook as changed.
+const MAX_EVENTS: usize = 1_024;
 
 /// An open directory. A panic elsewhere leaves nothing half done that its locks protect: the state is changed only after the
 /// disk has been, in single steps.
@@ -54,9 +54,9 @@ pub(crate) struct Engine {
     pub(crate) records: IdempotencyRecords,
     index: Mutex<Index>,
     slots: Mutex<HashMap<NotebookId, Arc<Mutex<Slot>>>>,
-    /// The directory's state when all names in it were last looked at; held while a list looks at them. Nobody who has it waits
-    /// for a slot.
-    names_seen: Mutex<Option<Fingerprint>>,
+    /// The directory's state at the last scan of all names in it; locked while a list scans them. A call that holds this lock waits
+    /// for no slot.
+    scanned_names: Mutex<Option<Fingerprint>>,
     events: broadcast::Sender<StoreEvent>,
     default_owner: UserId,
     /// Held while what was removed from `.quire` is made again.
@@ -65,18 +65,18 @@ pub(crate) struct Engine {
     lock: Mutex<LockFile>,
 }
 
-/// State that is kept of one notebook between calls, and the right to change it.
+/// State of one notebook between calls. Its lock is the right to change the notebook.
 #[derive(Debug, Default)]
 struct Slot {
     results: Option<ResultsFile>,
-    commits: VecDeque<Remembered>,
+    commits: VecDeque<RememberedCommit>,
 }
 
-/// A commit that happened.
+/// A commit that was made.
 #[derive(Clone, Copy, Debug)]
-struct Remembered {
+struct RememberedCommit {
     id: CommitId,
-    version: Version,
+    committed: Committed,
     /// Set when it is known to be durable.
     durable: bool,
 }
@@ -96,8 +96,8 @@ impl Slot {
         Ok(self.results.insert(file))
     }
 
-    fn remember(&mut self, commit: Remembered) {
-        if self.commits.len() == REMEMBERED_COMMITS {
+    fn remember(&mut self, commit: RememberedCommit) {
+        if self.commits.len() == MAX_REMEMBERED_COMMITS {
             self.commits.pop_front();
         }
         self.commits.push_back(commit);
@@ -146,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// The health of a disk that does not answer in time.
+    /// The health of a disk that does not respond in time.
     pub(crate) fn bad_health() -> Health {
         Health { reads: false, writes: false, database: quire_storage::DatabaseState::NotConfigured }
     }
@@ -163,14 +163,14 @@ impl Engine {
     fn slot(&self, id: &NotebookId) -> Arc<Mutex<Slot>> {
         let mut slots = self.slots.lock();
         if slots.len() > 100_000 {
-            // Ids that nobody uses just now; asking for unknown ids shall not fill the memory. What is lost with a slot
-            // is only how to recognise a repeated commit from long ago.
+            // Slots that are not in use, so that requests for unknown ids do not fill the memory. A repetition of a commit from
+            // long ago is no longer recognised without its slot.
             slots.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         Arc::clone(slots.entry(id.clone()).or_default())
     }
 
-    /// All results of a notebook by cell.
+    /// Returns all results of a notebook by cell.
     fn latest_results(&self, slot: &mut Slot, id: &NotebookId, known: &IndexedNotebook) -> Result<Latest, Error> {
         if let Some(file) = &slot.results {
             return Ok(file.latest()?);
@@ -180,13 +180,13 @@ impl Engine {
         Ok(latest)
     }
 
-    fn tell(&self, changed: Vec<NotebookId>) {
+    fn notify(&self, changed: Vec<NotebookId>) {
         for id in changed {
             let version = match self.index().find(&id) {
                 IndexLookup::Notebook(.., known) => Some(known.version),
                 IndexLookup::Damaged(..) | IndexLookup::Nothing => None,
             };
-            let _ = self.events.send(StoreEvent { id, version }); // fails when nobody listens
+            let _ = self.events.send(StoreEvent { id, version }); // fails without subscribers
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Whole notebooks: replacing one, and its digest.
+//! Replacing a whole notebook, and its digest.
 
 use std::sync::Arc;
 
 use quire_domain::{Base, Change, Notebook, NotebookId, Replaced};
-use quire_storage::{CommitId, Loaded, StoredDigest, Version};
+use quire_storage::{CommitId, Committed, Loaded, StoredDigest};
 use uuid::Uuid;
 
 use super::create::checked_text_of;
@@ -12,7 +12,7 @@ use crate::error::Error;
 
 impl Engine {
     /// Puts a notebook in the place of the one that is stored at `base`, as a commit of all differences.
-    pub(crate) fn replace_notebook(&self, base: Base, notebook: Notebook) -> Result<Version, Error> {
+    pub(crate) fn replace_notebook(&self, base: Base, notebook: Notebook) -> Result<Committed, Error> {
         let Loaded { notebook: before, .. } = self.load(&notebook.id)?.ok_or(Error::NotFound)?;
         if before.base() != base {
             return Err(Error::Mismatch(base.revision));

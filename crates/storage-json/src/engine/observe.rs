@@ -17,15 +17,15 @@ use crate::{MAX_FILE_BYTES, names};
 /// Rounds in which a file is different each time before a call gives up.
 pub(crate) const ROUNDS: usize = 8;
 
-/// Required freshness of what is known of a file.
+/// Required freshness of an entry of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// The state of the file as it was left, though another edit within the same tick of the kernel's clock would leave
-    /// it the same: for calls that compare the content later.
+    /// The state of the file. Another edit within the same tick of the kernel's clock may leave the same state, so this is for
+    /// calls that compare the content later.
     State,
-    /// Whatever it takes to know that the content is what it was.
+    /// The content, which is read if the state proves nothing.
     Content,
-    /// The content itself is wanted.
+    /// The content, which is read and parsed in any case.
     Read,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct CurrentFile {
     pub(super) file: Box<str>,
     pub(super) digest: Digest,
     pub(super) known: IndexedNotebook,
-    /// There with [`Freshness::Read`].
+    /// Present with [`Freshness::Read`].
     pub(super) parsed: Option<Parsed>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Observed {
 impl Engine {
     /// Observes a notebook's file, and notes its changes in the index. `None` when there is no such notebook. The caller
     /// has the notebook's slot.
-    pub(super) fn observe(&self, id: &NotebookId, how: Freshness) -> Result<Option<CurrentFile>, Error> {
+    pub(super) fn observe(&self, id: &NotebookId, freshness: Freshness) -> Result<Option<CurrentFile>, Error> {
         for _ in 0..ROUNDS {
             let found = self.index().find(id);
             let (file, entry) = match &found {
@@ -57,13 +57,13 @@ impl Engine {
                 IndexLookup::Nothing if self.find_new(id)? => continue,
                 IndexLookup::Nothing => return Ok(None),
             };
-            if how != Freshness::Read
+            if freshness != Freshness::Read
                 && let Ok(Some(meta)) = self.notebooks.meta(&file)
-                && (entry.is_current(&meta) || (how == Freshness::State && entry.fingerprint == meta.fingerprint))
+                && (entry.is_current(&meta) || (freshness == Freshness::State && entry.fingerprint == meta.fingerprint))
             {
                 return current(found, None);
             }
-            let seen = self.read_file(&file, (how != Freshness::Read).then_some(&entry))?;
+            let seen = self.read_file(&file, (freshness != Freshness::Read).then_some(&entry))?;
             self.note(&file, seen.as_ref().map(|seen| &seen.entry));
             let Some(seen) = seen else { continue };
             let found = self.index().find(id);
@@ -100,11 +100,11 @@ impl Engine {
         let (bytes, meta) = match self.notebooks.read(name, MAX_FILE_BYTES) {
             Ok(ReadFile::Read(bytes, meta)) => (bytes, meta),
             Ok(ReadFile::Missing) => return Ok(None),
-            Ok(ReadFile::NotAFile(meta)) => return Ok(Some(unreadable(name, &meta, what_it_is(meta.kind)))),
+            Ok(ReadFile::NotAFile(meta)) => return Ok(Some(unreadable(name, &meta, describe_kind(meta.kind)))),
             Ok(ReadFile::TooLarge(meta)) => {
                 return Ok(Some(unreadable(name, &meta, &format!("has more than {MAX_FILE_BYTES} bytes"))));
             }
-            Err(error) if is_ours(&error) => return Err(error),
+            Err(error) if is_local_failure(&error) => return Err(error),
             Err(error) => {
                 let meta = match self.notebooks.meta(name) {
                     Ok(Some(meta)) => meta,
@@ -127,7 +127,7 @@ impl Engine {
         Ok(Some(Observed { entry, parsed: read.ok() }))
     }
 
-    /// Notes what a file was found to hold, or that it is gone, and tells watchers.
+    /// Notes what a file was found to hold, or that it is gone, and notifies subscribers.
     pub(super) fn note(&self, file: &str, seen: Option<&Entry>) {
         let changed = {
             let mut index = self.index();
@@ -143,7 +143,7 @@ impl Engine {
                 (None, None) => Vec::new(),
             }
         };
-        self.tell(changed);
+        self.notify(changed);
     }
 }
 
@@ -157,7 +157,7 @@ fn current(found: IndexLookup, parsed: Option<Parsed>) -> Result<Option<CurrentF
     }
 }
 
-pub(crate) fn what_it_is(kind: Kind) -> &'static str {
+pub(crate) fn describe_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Directory => "is a directory",
         // Followed, it could lead out of the directory, and a write would replace the link, not what it leads to.
@@ -166,8 +166,8 @@ pub(crate) fn what_it_is(kind: Kind) -> &'static str {
     }
 }
 
-/// Returns `true` if a failure is this process's or the system's trouble, and says nothing about the file.
-fn is_ours(error: &io::Error) -> bool {
+/// Returns `true` if a failure is of this process or the system, and not of the file.
+fn is_local_failure(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     errno.is_none() || matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
@@ -180,7 +180,7 @@ fn unreadable(name: &str, meta: &Meta, reason: &str) -> Observed {
     Observed { entry: Entry::new(meta, None, Content::of(&Err(damage))), parsed: None }
 }
 
-/// Fills in from the file's name whose it seems to be.
+/// Fills in the id and the owner that the file's name suggests.
 fn with_name(name: &str, damage: ParseError) -> ParseError {
     ParseError {
         id: damage.id.or_else(|| names::id_of(name)),

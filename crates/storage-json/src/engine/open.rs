@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 
 use super::directories::{OURS, OUTPUTS, TEMPORARIES};
 use super::observe::Observed;
-use super::{EVENTS, Engine, scan};
+use super::{Engine, MAX_EVENTS, scan};
 use crate::OpenError;
 use crate::disk::{self, Folder, Name};
 use crate::idempotency::{FileState, IdempotencyRecords};
@@ -39,24 +39,24 @@ impl Engine {
             records: IdempotencyRecords::open(ours).map_err(failed("read idempotency records"))?,
             index: Mutex::new(Index::new(log)),
             slots: Mutex::new(HashMap::new()),
-            names_seen: Mutex::new(None),
-            events: broadcast::channel(EVENTS).0,
+            scanned_names: Mutex::new(None),
+            events: broadcast::channel(MAX_EVENTS).0,
             default_owner,
             restoring: Mutex::new(()),
             lock: Mutex::new(lock),
         };
         engine.read_all(remembered).map_err(failed("read notebooks"))?;
-        let is_so = |id: &NotebookId, then| match (engine.index().find(id), then) {
+        let is_in_state = |id: &NotebookId, after| match (engine.index().find(id), after) {
             (IndexLookup::Notebook(_, entry, _), FileState::Content(digest)) => entry.digest == Some(digest),
             (found, FileState::Gone) => matches!(found, IndexLookup::Nothing),
             (IndexLookup::Damaged(..) | IndexLookup::Nothing, FileState::Content(_)) => false,
         };
-        engine.records.decide(&engine.notebooks, is_so).map_err(failed("sync the names"))?;
+        engine.records.recover(&engine.notebooks, is_in_state).map_err(failed("sync the names"))?;
         engine.remove_orphans().map_err(failed("remove results without a notebook"))?;
         Ok(engine)
     }
 
-    /// Takes over what is remembered of files that did not change, and reads the others.
+    /// Takes the entries of unchanged files from the log, and reads the other files.
     fn read_all(&self, remembered: BTreeMap<Box<str>, Entry>) -> io::Result<()> {
         let state = self.notebooks.own_meta()?;
         let mut files = Vec::new();
@@ -101,7 +101,7 @@ impl Engine {
             index.save();
         }
         drop(index);
-        *self.names_seen.lock() = Some(state.fingerprint);
+        *self.scanned_names.lock() = Some(state.fingerprint);
         Ok(())
     }
 

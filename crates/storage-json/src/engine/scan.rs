@@ -25,14 +25,14 @@ impl Engine {
     /// that lists wait for.
     pub(crate) fn scan(&self) -> io::Result<()> {
         let seen = self.scan_entries(Wanted::States)?;
-        *self.names_seen.lock() = seen;
+        *self.scanned_names.lock() = seen;
         Ok(())
     }
 
     /// Looks for files that came or went, if the directory says that some did. Waits for no call under way: files of
     /// notebooks that have one are left to that call, and to the next scan.
     pub(super) fn scan_names(&self) -> io::Result<()> {
-        let mut seen = self.names_seen.lock();
+        let mut seen = self.scanned_names.lock();
         if *seen != Some(self.notebooks.own_meta()?.fingerprint) {
             *seen = self.scan_entries(Wanted::Names)?;
         }

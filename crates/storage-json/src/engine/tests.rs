@@ -23,9 +23,9 @@ fn edit(open: &mut OpenNotebook, key: u8) -> OwnedCommit {
     OwnedCommit { id, base, changes: vec![Arc::new(change)], after, records, whole: false }
 }
 
-/// A change that a loss of power may still take is answered to nobody, and done by nobody once more.
+/// A change that a loss of power may still undo gives no record to a lookup, and no other change gets its key.
 #[test]
-fn what_may_not_last_is_not_answered_until_it_does() {
+fn the_record_of_a_change_is_withheld_until_it_is_durable() {
     let dir = TempDir::new().unwrap();
     let mut engine = Engine::open(dir.path(), UserId::new("ann").unwrap()).unwrap();
     let sound = || Folder::open(dir.path()).unwrap();

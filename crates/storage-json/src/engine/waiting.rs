@@ -80,7 +80,7 @@ fn a_change_looks_for_what_is_missing_without_waiting_for_others() {
         engine.restore_directories().unwrap();
         engine.create(&new("y"), &[]).unwrap();
     });
-    let rewriting = engine.records.hold();
+    let rewriting = engine.records.lock_state();
     without_waiting(&engine, Engine::restore_directories).unwrap();
     drop((restoring, rewriting));
 }

@@ -1,4 +1,4 @@
-//! One line of the log of answers: half of the line's SHA-256, a blank, and a JSON object.
+//! The lines of the log: each has half of its SHA-256, a blank, and a JSON object.
 
 use std::sync::Arc;
 
@@ -8,35 +8,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-/// A line of the log.
+/// A line of the log. The names in the file are those of its first version.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
-    /// An answer that is kept.
-    Kept(AnswerV1),
-    /// Answers that are kept if the change happens that follows.
-    Before { change: u64, notebook: NotebookId, then: FileState, answers: Vec<AnswerV1> },
-    /// The change of that number has happened.
-    Happened(u64),
-    /// The change of that number has not happened, and will not.
-    Failed(u64),
-    /// Records that were made until then no longer count.
+    /// A record.
+    #[serde(rename = "kept")]
+    Record(RecordV1),
+    /// A change that is about to be made, with its records and the state in which it leaves the notebook's file.
+    #[serde(rename = "before")]
+    Prepared {
+        change: u64,
+        notebook: NotebookId,
+        #[serde(rename = "then")]
+        after: FileState,
+        #[serde(rename = "answers")]
+        records: Vec<RecordV1>,
+    },
+    /// The change of this number was made.
+    #[serde(rename = "happened")]
+    Committed(u64),
+    /// The change of this number was not made, and will not be.
+    #[serde(rename = "failed")]
+    Aborted(u64),
+    /// Records of up to this time have expired.
     Expired(Timestamp),
 }
 
-/// State of a notebook's file after a change, by which it shows that the change has happened.
+/// State of a notebook's file after a change, by which recovery decides whether the change was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FileState {
-    /// It has this content.
+    /// The file has this content.
     Content(Digest),
-    /// It is gone.
+    /// The file is gone.
     Gone,
 }
 
-/// A kept answer.
+/// A record in the log.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct AnswerV1 {
+pub(super) struct RecordV1 {
     user: UserId,
     key: Digest,
     request: Digest,
@@ -44,20 +55,20 @@ pub(super) struct AnswerV1 {
     at: Timestamp,
 }
 
-impl From<&IdempotencyRecord> for AnswerV1 {
-    fn from(answer: &IdempotencyRecord) -> Self {
+impl From<&IdempotencyRecord> for RecordV1 {
+    fn from(record: &IdempotencyRecord) -> Self {
         Self {
-            user: answer.user.clone(),
-            key: Digest(answer.key.0),
-            request: Digest(answer.request.0),
-            outcome: Arc::clone(&answer.outcome),
-            at: answer.at,
+            user: record.user.clone(),
+            key: Digest(record.key.0),
+            request: Digest(record.request.0),
+            outcome: Arc::clone(&record.outcome),
+            at: record.at,
         }
     }
 }
 
-impl From<AnswerV1> for IdempotencyRecord {
-    fn from(line: AnswerV1) -> Self {
+impl From<RecordV1> for IdempotencyRecord {
+    fn from(line: RecordV1) -> Self {
         Self {
             user: line.user,
             key: IdempotencyKey(line.key.0),
@@ -68,17 +79,17 @@ impl From<AnswerV1> for IdempotencyRecord {
     }
 }
 
-/// Answers that are kept, as lines.
-pub(super) fn lines_of<'a>(answers: impl IntoIterator<Item = &'a IdempotencyRecord>) -> serde_json::Result<Vec<u8>> {
+/// Makes the lines of records.
+pub(super) fn lines_of<'a>(records: impl IntoIterator<Item = &'a IdempotencyRecord>) -> serde_json::Result<Vec<u8>> {
     let mut lines = Vec::new();
-    for answer in answers {
-        lines.extend(Line::Kept(AnswerV1::from(answer)).to_bytes()?);
+    for record in records {
+        lines.extend(Line::Record(RecordV1::from(record)).to_bytes()?);
     }
     Ok(lines)
 }
 
 impl Line {
-    /// The line as it is in the file.
+    /// Returns the line as it is in the file.
     pub(super) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         let body = serde_json::to_vec(self)?;
         let mut bytes = format!("{} ", Digest::of(&body).short()).into_bytes();

@@ -1,4 +1,4 @@
-//! What is known of answers: in memory, and as far as the log says it.
+//! The records in memory, and the part of them that the log does not have yet.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,151 +12,149 @@ use super::record::{FileState, Line, lines_of};
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: Log,
-    kept: HashMap<UserId, HashMap<IdempotencyKey, IdempotencyRecord>>,
-    /// Changes of which the log does not say that they have happened, from before the directory was opened.
-    pub(super) left_open: Vec<(u64, NotebookId, FileState, Vec<IdempotencyRecord>)>,
-    /// Changes under way, and those that are unsure, by number.
-    pub(super) changing: HashMap<u64, PendingChange>,
+    records: HashMap<UserId, HashMap<IdempotencyKey, IdempotencyRecord>>,
+    /// Prepared changes from before the directory was opened of which the log has no outcome.
+    pub(super) undecided: Vec<(u64, NotebookId, FileState, Vec<IdempotencyRecord>)>,
+    /// Changes in flight, and unconfirmed ones, by number.
+    pub(super) in_flight: HashMap<u64, InFlightChange>,
     pub(super) last_change: u64,
-    /// Changes of which the log does not say yet that they have happened, or that they have not.
-    pub(super) unsaid: Vec<(Line, NotebookId)>,
-    /// Notebooks of which it is not durable what became of the last change with an answer, and with which part of the log
-    /// it will be.
-    pub(super) unsettled: HashMap<NotebookId, u64>,
+    /// Outcomes that have not been appended to the log yet.
+    pub(super) unlogged_outcomes: Vec<(Line, NotebookId)>,
+    /// Notebooks whose last outcome is in the log but not synced, with the number of the append that has it.
+    pub(super) unsynced_outcomes: HashMap<NotebookId, u64>,
 }
 
-/// A change under way, or answers that are being kept without one.
+/// A change in flight, or records that are being stored without one.
 #[derive(Debug)]
-pub(super) struct PendingChange {
+pub(super) struct InFlightChange {
     pub(super) notebook: Option<NotebookId>,
-    pub(super) answers: Vec<IdempotencyRecord>,
+    pub(super) records: Vec<IdempotencyRecord>,
     /// Lines of the log about it.
     pub(super) lines: Vec<u8>,
-    /// It shows, but may not last.
-    pub(super) is_unsure: bool,
+    /// Set when the change is in place, but not known to be durable.
+    pub(super) is_unconfirmed: bool,
 }
 
-impl PendingChange {
+impl InFlightChange {
     fn has(&self, user: &UserId, key: IdempotencyKey) -> bool {
-        self.answers.iter().any(|answer| (&answer.user, answer.key) == (user, key))
+        self.records.iter().any(|record| (&record.user, record.key) == (user, key))
     }
 }
 
 impl State {
-    pub(super) fn of(log: Log) -> Self {
+    pub(super) fn new(log: Log) -> Self {
         Self {
             log,
-            kept: HashMap::new(),
-            left_open: Vec::new(),
-            changing: HashMap::new(),
+            records: HashMap::new(),
+            undecided: Vec::new(),
+            in_flight: HashMap::new(),
             last_change: 0,
-            unsaid: Vec::new(),
-            unsettled: HashMap::new(),
+            unlogged_outcomes: Vec::new(),
+            unsynced_outcomes: HashMap::new(),
         }
     }
 
     pub(super) fn find(&self, user: &UserId, key: IdempotencyKey) -> Option<&IdempotencyRecord> {
-        self.kept.get(user)?.get(&key)
+        self.records.get(user)?.get(&key)
     }
 
-    pub(super) fn put(&mut self, answer: IdempotencyRecord) {
-        self.kept.entry(answer.user.clone()).or_default().insert(answer.key, answer);
+    pub(super) fn put(&mut self, record: IdempotencyRecord) {
+        self.records.entry(record.user.clone()).or_default().insert(record.key, record);
     }
 
-    /// Puts an answer in unless a newer one is there; an older one has expired since.
-    pub(super) fn put_unless_newer(&mut self, answer: IdempotencyRecord) {
-        if self.find(&answer.user, answer.key).is_none_or(|there| there.at < answer.at) {
-            self.put(answer);
+    /// Puts a record in unless a newer one has its key; an older one has expired since.
+    pub(super) fn put_unless_newer(&mut self, record: IdempotencyRecord) {
+        if self.find(&record.user, record.key).is_none_or(|there| there.at < record.at) {
+            self.put(record);
         }
     }
 
     pub(super) fn remove(&mut self, user: &UserId, key: IdempotencyKey) {
-        if let Some(mine) = self.kept.get_mut(user) {
-            mine.remove(&key);
+        if let Some(of_user) = self.records.get_mut(user) {
+            of_user.remove(&key);
         }
     }
 
-    /// Forgets what was kept until then; says whether there was any.
+    /// Deletes the records of up to this time. Returns whether there were any.
     pub(super) fn expire(&mut self, until: Timestamp) -> bool {
         let mut have_expired = false;
-        self.kept.retain(|_, mine| {
-            let before = mine.len();
-            mine.retain(|_, answer| answer.at > until);
-            have_expired |= mine.len() < before;
-            !mine.is_empty()
+        self.records.retain(|_, of_user| {
+            let before = of_user.len();
+            of_user.retain(|_, record| record.at > until);
+            have_expired |= of_user.len() < before;
+            !of_user.is_empty()
         });
         have_expired
     }
 
-    /// Leaves a user the newest answers.
+    /// Deletes all but the newest records of a user.
     pub(super) fn trim(&mut self, user: &UserId) {
-        if let Some(mine) = self.kept.get_mut(user) {
-            trim(mine);
+        if let Some(of_user) = self.records.get_mut(user) {
+            trim(of_user);
         }
     }
 
-    /// Leaves everybody the newest answers.
+    /// Deletes all but the newest records of every user.
     pub(super) fn trim_all(&mut self) {
-        self.kept.values_mut().for_each(trim);
+        self.records.values_mut().for_each(trim);
     }
 
-    /// Tells whether something under way may come to be kept under the key of this answer.
-    pub(super) fn is_open(&self, answer: &IdempotencyRecord) -> bool {
-        self.changing.values().any(|open| !open.is_unsure && open.has(&answer.user, answer.key))
+    /// Returns whether a change in flight may come to use the key of this record.
+    pub(super) fn is_in_flight(&self, record: &IdempotencyRecord) -> bool {
+        self.in_flight.values().any(|change| !change.is_unconfirmed && change.has(&record.user, record.key))
     }
 
-    /// Tells whether the answer under this key is held back, because its change is unsure.
-    pub(super) fn is_held(&self, user: &UserId, key: IdempotencyKey) -> bool {
-        self.changing.values().any(|open| open.is_unsure && open.has(user, key))
+    /// Returns whether the record of this key is withheld, because its change is unconfirmed.
+    pub(super) fn is_withheld(&self, user: &UserId, key: IdempotencyKey) -> bool {
+        self.in_flight.values().any(|change| change.is_unconfirmed && change.has(user, key))
     }
 
-    /// Tells whether there is an answer under the key of this one. What is unsure is not told, and not done once more either.
-    pub(super) fn has(&self, answer: &IdempotencyRecord) -> bool {
-        self.find(&answer.user, answer.key).is_some() || self.is_held(&answer.user, answer.key)
+    /// Returns whether the key of this record is used, be it by one that is withheld.
+    pub(super) fn is_used(&self, record: &IdempotencyRecord) -> bool {
+        self.find(&record.user, record.key).is_some() || self.is_withheld(&record.user, record.key)
     }
 
-    /// Tells whether an answered change of this notebook is unsure.
-    pub(super) fn is_unsure(&self, notebook: &NotebookId) -> bool {
-        self.changing.values().any(|open| open.is_unsure && open.notebook.as_ref() == Some(notebook))
+    /// Returns whether a change of this notebook is unconfirmed.
+    pub(super) fn has_unconfirmed(&self, notebook: &NotebookId) -> bool {
+        self.in_flight.values().any(|change| change.is_unconfirmed && change.notebook.as_ref() == Some(notebook))
     }
 
-    /// The answered changes that are unsure.
-    pub(super) fn unsure(&self) -> Vec<u64> {
-        self.changing.iter().filter(|(_, open)| open.is_unsure).map(|(number, _)| *number).collect()
+    /// Returns the numbers of the unconfirmed changes.
+    pub(super) fn unconfirmed(&self) -> Vec<u64> {
+        self.in_flight.iter().filter(|(_, change)| change.is_unconfirmed).map(|(number, _)| *number).collect()
     }
 
-    /// Marks what was under way as unsure.
-    pub(super) fn hold(&mut self, number: u64) {
-        if let Some(open) = self.changing.get_mut(&number) {
-            open.is_unsure = true;
+    pub(super) fn mark_unconfirmed(&mut self, number: u64) {
+        if let Some(change) = self.in_flight.get_mut(&number) {
+            change.is_unconfirmed = true;
         }
     }
 
-    /// Ends what is still under way as not happened.
-    pub(super) fn give_up(&mut self, number: u64) {
-        if self.changing.get(&number).is_some_and(|open| !open.is_unsure)
-            && let Some(PendingChange { notebook: Some(notebook), .. }) = self.changing.remove(&number)
+    /// Aborts a change, unless it has been committed or is unconfirmed.
+    pub(super) fn abort(&mut self, number: u64) {
+        if self.in_flight.get(&number).is_some_and(|change| !change.is_unconfirmed)
+            && let Some(InFlightChange { notebook: Some(notebook), .. }) = self.in_flight.remove(&number)
         {
-            self.unsaid.push((Line::Failed(number), notebook));
+            self.unlogged_outcomes.push((Line::Aborted(number), notebook));
         }
     }
 
-    /// Ends what was under way as happened.
-    pub(super) fn end(&mut self, number: u64) {
-        let Some(PendingChange { notebook, answers, .. }) = self.changing.remove(&number) else { return };
-        for answer in answers {
-            self.put(answer);
+    /// Commits a change: its records can be found from now on.
+    pub(super) fn commit(&mut self, number: u64) {
+        let Some(InFlightChange { notebook, records, .. }) = self.in_flight.remove(&number) else { return };
+        for record in records {
+            self.put(record);
         }
-        self.unsaid.extend(notebook.map(|notebook| (Line::Happened(number), notebook)));
+        self.unlogged_outcomes.extend(notebook.map(|notebook| (Line::Committed(number), notebook)));
     }
 
-    /// Tells whether the log does not say durably what became of the last change of the notebook that had an answer.
-    pub(super) fn is_unsettled(&self, notebook: &NotebookId) -> bool {
-        self.unsettled.contains_key(notebook) || self.unsaid.iter().any(|(_, unsaid)| unsaid == notebook)
+    /// Returns whether the outcome of the notebook's last change with records is not durable in the log.
+    pub(super) fn has_unsynced_outcome(&self, notebook: &NotebookId) -> bool {
+        self.unsynced_outcomes.contains_key(notebook) || self.unlogged_outcomes.iter().any(|(_, of)| of == notebook)
     }
 
-    /// Appends lines to the log, without waiting for the disk, but when the log was removed or replaced from outside: then
-    /// it is rewritten first. Returns the number of appends until now.
+    /// Appends lines to the log, without a sync; a log that was removed or replaced from outside is rewritten first. Returns
+    /// the number of appends so far.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<u64> {
         if let Some(appended) = self.log.append(lines)? {
             return Ok(appended);
@@ -165,49 +163,50 @@ impl State {
         self.log.append(lines)?.ok_or_else(|| io::Error::other("answers.log is being removed by another program"))
     }
 
-    /// Appends which changes have happened and which have not, without waiting for the disk.
-    pub(super) fn say(&mut self) -> io::Result<()> {
-        if self.unsaid.is_empty() {
+    /// Appends the outcomes that are not in the log yet, without a sync.
+    pub(super) fn log_outcomes(&mut self) -> io::Result<()> {
+        if self.unlogged_outcomes.is_empty() {
             return Ok(());
         }
         let mut lines = Vec::new();
-        for (line, _) in &self.unsaid {
+        for (line, _) in &self.unlogged_outcomes {
             lines.extend(line.to_bytes()?);
         }
         let appended = self.append(&lines)?;
-        self.unsettled.extend(self.unsaid.drain(..).map(|(_, notebook)| (notebook, appended)));
+        self.unsynced_outcomes.extend(self.unlogged_outcomes.drain(..).map(|(_, notebook)| (notebook, appended)));
         Ok(())
     }
 
-    /// Tries [`Self::say`]; where it fails, the files show it, and before they are changed again, it is said.
-    pub(super) fn try_to_say(&mut self) {
-        if let Err(error) = self.say() {
-            tracing::warn!(%error, "cannot write what became of an answered change");
+    /// Tries [`Self::log_outcomes`]. After a failure, the notebooks' files show the outcomes, and before those files are
+    /// changed, the outcomes are logged.
+    pub(super) fn try_log_outcomes(&mut self) {
+        if let Err(error) = self.log_outcomes() {
+            tracing::warn!(%error, "cannot log the outcome of a change with an idempotency record");
         }
     }
 
-    /// Rewrites the log: what is kept, and what is under way.
+    /// Rewrites the log with the records and the changes in flight.
     pub(super) fn rewrite(&mut self) -> io::Result<()> {
-        let mut lines = lines_of(self.kept.values().flat_map(HashMap::values))?;
-        for open in self.changing.values() {
-            lines.extend_from_slice(&open.lines);
+        let mut lines = lines_of(self.records.values().flat_map(HashMap::values))?;
+        for change in self.in_flight.values() {
+            lines.extend_from_slice(&change.lines);
         }
         self.log.rewrite(&lines)?;
-        // What has happened is kept as such, and of what has not there is no word any more.
-        self.unsaid.clear();
-        self.unsettled.clear();
+        // The records of committed changes are in it as such, and aborted changes no longer are.
+        self.unlogged_outcomes.clear();
+        self.unsynced_outcomes.clear();
         Ok(())
     }
 }
 
-fn trim(mine: &mut HashMap<IdempotencyKey, IdempotencyRecord>) {
-    let surplus = mine.len().saturating_sub(IdempotencyRecord::MAX);
+fn trim(of_user: &mut HashMap<IdempotencyKey, IdempotencyRecord>) {
+    let surplus = of_user.len().saturating_sub(IdempotencyRecord::MAX);
     if surplus == 0 {
         return;
     }
-    let mut by_age: Vec<(Timestamp, IdempotencyKey)> = mine.values().map(|answer| (answer.at, answer.key)).collect();
+    let mut by_age: Vec<(Timestamp, IdempotencyKey)> = of_user.values().map(|record| (record.at, record.key)).collect();
     by_age.sort_unstable();
     for (_, key) in by_age.into_iter().take(surplus) {
-        mine.remove(&key);
+        of_user.remove(&key);
     }
 }

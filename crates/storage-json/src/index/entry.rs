@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::disk::{Fingerprint, Meta};
 
-/// An entry of the index: what was read from one file, and the file's state at that time.
+/// An entry of the index: the content of one file, and the file's state when it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) fingerprint: Fingerprint,
     /// Set when an equal fingerprint means equal content; see [`Meta::settled`].
     pub(crate) settled: bool,
-    /// Of the content; absent when it was not read.
+    /// Digest of the content; absent when it was not read.
     pub(crate) digest: Option<Digest>,
     pub(crate) content: Content,
 }
@@ -33,9 +33,9 @@ pub(crate) struct IndexedNotebook {
     pub(crate) life: Life,
     /// The revision that the file itself gives; lower than the summary's after an edit from outside.
     pub(crate) own_revision: Revision,
-    /// Set when the file holds results, which the next write moves to where they belong.
+    /// Set when the file holds results, which the next write moves to the results file.
     pub(crate) inline_results: bool,
-    /// Set when the file says when the notebook was made.
+    /// Set when the file has the time of the notebook's creation.
     pub(crate) dated: bool,
     pub(crate) version: Version,
 }
@@ -67,7 +67,7 @@ impl Entry {
         }
     }
 
-    /// Returns `true` if the file is still in the state that this entry was made from, as far as that can be told unread.
+    /// Returns `true` if the file is still in the state that this entry was made from, as far as that can be told without reading it.
     pub(crate) fn is_current(&self, meta: &Meta) -> bool {
         self.settled && self.fingerprint == meta.fingerprint
     }
@@ -128,7 +128,7 @@ struct EntryV1 {
     id: NotebookId,
     owner: UserId,
     name: Option<String>,
-    /// Missing in lines of before lives were recorded.
+    /// Missing in lines from before lives were recorded.
     #[serde(default = "unrecorded")]
     life: Life,
     revision: Revision,
@@ -140,8 +140,8 @@ struct EntryV1 {
 }
 
 impl<'a> LineV1<'a> {
-    /// The line for a file that is there, or no longer there. Damaged files are not remembered: reading them again at
-    /// the next start costs little and shows whether they still are.
+    /// Makes the line of a file that exists, or no longer exists. Damaged files are not remembered: reading them again at the next
+    /// start costs little and shows whether they are still damaged.
     pub(super) fn new(file: &'a str, entry: Option<&Entry>) -> Self {
         let known = entry.and_then(|entry| match &entry.content {
             Content::Notebook(known) => Some((entry, entry.digest?, known)),

@@ -1,5 +1,5 @@
-//! The index on disk: one JSON object a line, the last line of a file counts. Only a cache: what cannot be read is as if
-//! it were not there, and what cannot be written is reported once and done without.
+//! The index on disk: one JSON object a line, of which the last of each file is valid. It is only a cache: unreadable lines are
+//! ignored, and a failure to write is reported once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,19 +11,19 @@ use crate::disk::{AppendLog, Appended, Folder, KnownFile};
 
 const NAME: &str = "index.jsonl";
 
-/// The file that remembers the index. Its appends are never synced: a loss of power may take the newest ones.
+/// The log of the index. Its appends are never synced: a loss of power may take the newest ones.
 #[derive(Debug)]
 pub(crate) struct Log {
     file: AppendLog,
     lines: usize,
-    /// Set while the last attempt to write failed, so that not every one is reported.
+    /// Set while the last attempt to write failed, so that only the first failure is reported.
     failed: bool,
-    /// Set while the last rewrite failed: a file that is lost then is not missed, so that not every change tries again.
+    /// Set while the last rewrite failed. A lost file is not reported then, so that not every change tries a rewrite again.
     rewrite_failed: bool,
 }
 
 impl Log {
-    /// Reads what is remembered.
+    /// Reads the entries.
     pub(crate) fn open(folder: Arc<Folder>) -> io::Result<(Self, BTreeMap<Box<str>, Entry>)> {
         let (file, bytes) = AppendLog::open_lines(folder, NAME)?;
         let mut entries = BTreeMap::new();
@@ -40,12 +40,12 @@ impl Log {
         Ok((Self { file, lines, failed: false, rewrite_failed: false }, entries))
     }
 
-    /// The file, when there is one, by which it is noticed that another program took it away.
+    /// Returns the file's identity, if there is a file, by which its removal is noticed.
     pub(crate) fn known(&self) -> Option<KnownFile> {
         if self.rewrite_failed { None } else { self.file.known() }
     }
 
-    /// Tells that another program removed the file, replaced it or cut it short.
+    /// Returns whether another program removed the file, replaced it or cut it short.
     pub(crate) fn is_lost(&self) -> bool {
         !self.rewrite_failed && self.file.is_lost()
     }
@@ -54,7 +54,7 @@ impl Log {
         self.lines
     }
 
-    /// Remembers a file, or that it is gone.
+    /// Appends the entry of a file, or its removal.
     pub(crate) fn append(&mut self, file: &str, entry: Option<&Entry>) {
         self.lines += 1;
         let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! What is known of the directory's files without reading them again: which notebook each holds, at which revision.
+//! The index of the directory's files: the notebook that each holds, and its revision, without reading it again.
 //!
 //! # Edits from outside
 //!
@@ -30,27 +30,27 @@ use crate::digest::Digest;
 use crate::disk::KnownFile;
 use crate::names;
 
-/// The index. Of several files with one id the first by name serves; the others are damaged, as far as lists go.
+/// The index. Of several files with one id, the first by name serves the notebook; lists show the others as damaged.
 #[derive(Debug)]
 pub(crate) struct Index {
     files: HashMap<Box<str>, Entry>,
     by_id: HashMap<NotebookId, BTreeSet<Box<str>>>,
     lists: HashMap<UserId, BTreeMap<Cursor, Box<str>>>,
     /// Files that no list shows as notebooks.
-    troubled: BTreeSet<Box<str>>,
-    /// Notebooks whose files vanished: should they come back, as after a save by renaming, then as a later revision. At most
+    unlisted: BTreeSet<Box<str>>,
+    /// Notebooks whose files vanished. If a file comes back, as after a save by renaming, it is a later revision. At most
     /// [`MAX_VANISHED`].
     vanished: HashMap<NotebookId, (Base, Digest)>,
     version: i64,
     log: Log,
 }
 
-/// Notebooks without a file that are remembered. A save by renaming takes a moment, so that few are enough, while a user who
-/// deletes files for months must not fill the memory.
+/// Maximum number of vanished notebooks that are remembered. A save by renaming takes a moment, so that few are enough, and a
+/// user who deletes files for months does not fill the memory.
 const MAX_VANISHED: usize = 1_000;
 
-/// Draws the number at which versions begin in this process: somewhere else each time, for those of an earlier process are not remembered, and
-/// none of them may stand for another content.
+/// Draws a random number at which this process's versions begin: those of earlier processes are not remembered, and must not
+/// be used again for other content.
 fn first_version() -> i64 {
     let (random, _) = Uuid::new_v4().as_u64_pair();
     i64::try_from(random >> 2).unwrap_or_default()
@@ -70,14 +70,14 @@ impl Index {
             files: HashMap::new(),
             by_id: HashMap::new(),
             lists: HashMap::new(),
-            troubled: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
             vanished: HashMap::new(),
             version: first_version(),
             log,
         }
     }
 
-    /// Takes over what the log remembers of a file.
+    /// Takes an entry from the log.
     pub(crate) fn remember(&mut self, file: Box<str>, mut entry: Entry) {
         if let Content::Notebook(known) = &mut entry.content {
             known.version = Version(self.version);
@@ -98,9 +98,9 @@ impl Index {
         self.files.get(file)
     }
 
-    /// Tells whether some file does not tell which notebook it holds.
+    /// Returns whether the id of some file's notebook is unknown.
     pub(crate) fn has_nameless(&self) -> bool {
-        self.troubled.iter().any(|file| self.get(file).is_some_and(|entry| entry.id().is_none()))
+        self.unlisted.iter().any(|file| self.get(file).is_some_and(|entry| entry.id().is_none()))
     }
 
     pub(crate) fn find(&self, id: &NotebookId) -> IndexLookup {
@@ -108,7 +108,7 @@ impl Index {
             return IndexLookup::Notebook(file.into(), entry.clone(), known.clone());
         }
         let mut damaged: Vec<Box<str>> = self.by_id.get(id).into_iter().flatten().cloned().collect();
-        // A file that does not tell whose it is counts as the notebook that its name is made from.
+        // A file whose notebook is unknown counts as the one that its name is made from.
         damaged.extend(names::candidates(id).map(Into::into));
         for file in damaged {
             if let Some(entry) = self.get(&file)
@@ -121,7 +121,7 @@ impl Index {
         IndexLookup::Nothing
     }
 
-    /// The file that serves a notebook.
+    /// Returns the file that serves a notebook.
     fn serving(&self, id: &NotebookId) -> Option<(&str, &Entry, &IndexedNotebook)> {
         self.by_id.get(id)?.iter().find_map(|file| {
             let entry = self.files.get(file)?;
@@ -132,7 +132,7 @@ impl Index {
         })
     }
 
-    /// Notes a commit of ours. Returns the new version.
+    /// Notes a commit of this store. Returns the new version.
     pub(crate) fn wrote(&mut self, file: &str, mut entry: Entry) -> Version {
         let version = self.next_version();
         if let Content::Notebook(known) = &mut entry.content {
@@ -145,7 +145,7 @@ impl Index {
         version
     }
 
-    /// Notes new results of ours. Returns the new version.
+    /// Notes new results of this store. Returns the new version.
     pub(crate) fn wrote_results(&mut self, file: &str) -> Version {
         let version = self.next_version();
         if let Some(Entry { content: Content::Notebook(known), .. }) = self.files.get_mut(file) {
@@ -154,24 +154,24 @@ impl Index {
         version
     }
 
-    /// A part of the list of an owner's notebooks, or of everybody's.
+    /// Returns a page of the list of an owner's notebooks, or of all.
     pub(crate) fn list(&self, owner: Option<&UserId>, page: &PageRequest) -> Page {
         if let Some(owner) = owner {
-            return self.part_of(self.lists.get(owner), Some(owner), page);
+            return self.page_of(self.lists.get(owner), Some(owner), page);
         }
-        // Seldom asked for, by exports of a whole directory: no list is kept for it.
+        // Used rarely, by exports of a whole directory, so that no such list is maintained.
         let all = self.lists.values().flatten().map(|(cursor, file)| (cursor.clone(), file.clone())).collect();
-        self.part_of(Some(&all), None, page)
+        self.page_of(Some(&all), None, page)
     }
 
-    /// The owner's notebooks and the sizes of their files, in bytes.
+    /// Returns the owner's notebooks and the sizes of their files, in bytes.
     pub(crate) fn sizes(&self, owner: &UserId) -> Vec<(NotebookId, u64)> {
         let listed = self.lists.get(owner).into_iter().flatten();
         let size = |file: &str| self.files.get(file).map_or(0, |entry| entry.fingerprint.size);
         listed.map(|(cursor, file)| (cursor.id.clone(), size(file))).collect()
     }
 
-    fn part_of(&self, list: Option<&BTreeMap<Cursor, Box<str>>>, owner: Option<&UserId>, page: &PageRequest) -> Page {
+    fn page_of(&self, list: Option<&BTreeMap<Cursor, Box<str>>>, owner: Option<&UserId>, page: &PageRequest) -> Page {
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = list.into_iter().flat_map(|list| list.range::<Cursor, _>((from, Bound::Unbounded)));
         let summary = |file: &str| match &self.files.get(file)?.content {
@@ -184,26 +184,26 @@ impl Index {
         Page { notebooks, damaged: self.damaged(owner), next }
     }
 
-    /// Lists what is, or may be, the owner's and cannot be read.
+    /// Lists the files that are, or may be, of the owner's notebooks and cannot be read.
     fn damaged(&self, owner: Option<&UserId>) -> Vec<Damaged> {
-        let is_wanted = |whose: &UserId| owner.is_none_or(|owner| owner == whose);
-        let of = |file: &str| {
+        let is_wanted = |of: &UserId| owner.is_none_or(|owner| owner == of);
+        let damaged = |file: &str| {
             let (id, reason) = match &self.get(file)?.content {
                 Content::Notebook(known) if is_wanted(&known.summary.owner) => {
                     let serving = self.serving(&known.summary.id).map(|(file, ..)| file).unwrap_or_default();
                     (Some(&known.summary.id), format!("{serving} holds a notebook with the same id"))
                 }
-                Content::Damaged { id, owner: whose, reason } if whose.as_ref().is_none_or(is_wanted) => {
+                Content::Damaged { id, owner: of, reason } if of.as_ref().is_none_or(is_wanted) => {
                     (id.as_ref(), reason.clone())
                 }
                 _ => return None,
             };
             Some(Damaged { place: file.to_owned(), id: id.cloned(), reason })
         };
-        self.troubled.iter().filter_map(|file| of(file)).collect()
+        self.unlisted.iter().filter_map(|file| damaged(file)).collect()
     }
 
-    /// Puts an entry in, and everything that is derived from it.
+    /// Adds an entry, and everything that is derived from it.
     fn put(&mut self, file: Box<str>, entry: Entry) {
         self.take(&file);
         if let Some(id) = entry.id().cloned() {
@@ -211,14 +211,14 @@ impl Index {
             self.files.insert(file, entry);
             self.relist(&id);
         } else {
-            self.troubled.insert(file.clone());
+            self.unlisted.insert(file.clone());
             self.files.insert(file, entry);
         }
     }
 
-    /// Takes an entry out, and everything that is derived from it.
+    /// Removes an entry, and everything that is derived from it.
     fn take(&mut self, file: &str) -> Option<Entry> {
-        self.troubled.remove(file);
+        self.unlisted.remove(file);
         self.unlist(file);
         let entry = self.files.remove(file)?;
         if let Some(id) = entry.id().cloned()
@@ -251,11 +251,11 @@ impl Index {
         let files: Vec<_> = self.by_id.get(id).into_iter().flatten().cloned().collect();
         for file in &files {
             self.unlist(file);
-            self.troubled.insert(file.clone());
+            self.unlisted.insert(file.clone());
         }
         let Some((file, _, known)) = self.serving(id) else { return };
         let (file, owner, cursor) = (Box::<str>::from(file), known.summary.owner.clone(), known.summary.cursor());
-        self.troubled.remove(&file);
+        self.unlisted.remove(&file);
         self.lists.entry(owner).or_default().insert(cursor, file);
     }
 
@@ -266,7 +266,7 @@ impl Index {
         }
     }
 
-    /// The log's file, by which it is noticed that another program removed it.
+    /// Returns the identity of the log's file, by which its removal is noticed.
     pub(crate) fn known_log(&self) -> Option<KnownFile> {
         self.log.known()
     }

@@ -1,4 +1,4 @@
-//! Reconciling the index with files that came, changed or went.
+//! Reconciliation of the index with files that were added, changed or removed.
 
 use quire_domain::{Base, Life, NotebookId, Timestamp};
 
@@ -18,12 +18,12 @@ struct Before {
 
 impl Index {
     /// Notes the observed content of a file. Returns the notebooks that readers see differently now.
-    /// `opening` says that there was no server before that could have noticed; see the module's documentation.
+    /// `opening` is set while the directory is opened, when a change may be this store's own; see the module's documentation.
     pub(crate) fn found(&mut self, file: &str, mut entry: Entry, opening: bool) -> Vec<NotebookId> {
         if let Content::Damaged { id, owner, .. } = &mut entry.content
             && let Some(Content::Notebook(known)) = self.get(file).map(|old| &old.content)
         {
-            // Too damaged to say whose it is, but we know whose it was.
+            // The file is too damaged to name its owner, so the last known one stays.
             id.get_or_insert_with(|| known.summary.id.clone());
             owner.get_or_insert_with(|| known.summary.owner.clone());
         }
@@ -48,7 +48,7 @@ impl Index {
         changed
     }
 
-    /// Notes that we deleted a file. Should another file with the same id serve now, it is a notebook of its own.
+    /// Notes that this store deleted a file. If another file with the same id serves now, it is a notebook of its own.
     pub(crate) fn deleted(&mut self, file: &str) {
         self.log.append(file, None);
         let id = self.take(file).and_then(|entry| entry.id().cloned());
@@ -95,8 +95,8 @@ impl Index {
         Some(Before { base: *base, digest: Some(*digest), created_at: None, updated_at, own: None })
     }
 
-    /// Gives the file that serves the notebook now the revision, times and version that follow from what was known
-    /// before. Says whether readers see anything different.
+    /// Gives the file that serves the notebook now the revision, times and version that follow from the state before. Returns
+    /// whether readers see a difference.
     fn reconcile(&mut self, id: &NotebookId, before: Option<Before>, opening: bool) -> bool {
         let Some((file, entry, known)) = self.serving(id) else {
             if let Some(before) = before
@@ -110,7 +110,7 @@ impl Index {
         let (file, mut entry, mut known) = (Box::<str>::from(file), entry.clone(), known.clone());
         let listed_at = known.summary.created_at;
         let mut changed = true;
-        // Programs that know no lives leave them out when they write a file; one that says another is another notebook.
+        // Programs that know no lives leave them out when they write a file. A file with another life is another notebook.
         if known.life == Life::UNRECORDED
             && let Some(before) = &before
         {
@@ -154,7 +154,7 @@ impl Index {
         changed
     }
 
-    /// Remembers a notebook whose file is gone, in the place of any other when there are too many.
+    /// Remembers a notebook whose file is gone, and forgets any other one when there are too many.
     fn remember_vanished(&mut self, id: &NotebookId, base: Base, digest: Digest) {
         if self.vanished.len() >= MAX_VANISHED
             && let Some(other) = self.vanished.keys().next().cloned()

@@ -1,5 +1,4 @@
-//! Where results are kept: one file for each notebook in `.quire/outputs/`, to which every commit of results appends one
-//! record, so that a keystroke never rewrites megabytes of output and losing the file loses results, never code.
+//! Results of runs, in one file for each notebook in `.quire/outputs/`. Every commit of results appends one record, so that a keystroke never rewrites megabytes of output and losing the file loses results, never code.
 //!
 //! A record holds all results of one commit under one checksum, so that they are seen together or not at all. A commit
 //! that also changes the notebook's file appends its record first, with the revision that the file will have; until the
@@ -26,8 +25,8 @@ use crate::disk::{self, AppendLog, Appended, Folder, ReadFile};
 
 /// Suffix of the names of results files.
 const SUFFIX: &str = ".results";
-/// Minimum garbage in a file before it is rewritten.
-const SPARE_BYTES: u64 = 1_000_000;
+/// Minimum obsolete bytes of a file before it is rewritten.
+const MIN_OBSOLETE_BYTES: u64 = 1_000_000;
 
 /// Results that were read without changing their file.
 pub(crate) struct ReadResults {
@@ -36,14 +35,14 @@ pub(crate) struct ReadResults {
     pub(crate) incomplete: bool,
 }
 
-/// Reads the results of a notebook whose file says to be at `revision`, in a directory that another process may be serving.
+/// Reads the results of a notebook whose file is at `revision`, in a directory that another process may be serving.
 pub(crate) fn read(folder: &Folder, id: &NotebookId, revision: Revision) -> io::Result<ReadResults> {
     let bytes = match folder.read(&file_name(id), u64::MAX)? {
         ReadFile::Read(bytes, _) => bytes,
         ReadFile::Missing | ReadFile::NotAFile(_) | ReadFile::TooLarge(_) => Vec::new(),
     };
-    let record::ReadAll { latest, leavings } = record::read_all(&bytes, Some(revision));
-    Ok(ReadResults { latest, incomplete: leavings })
+    let record::ReadAll { latest, has_discarded } = record::read_all(&bytes, Some(revision));
+    Ok(ReadResults { latest, incomplete: has_discarded })
 }
 
 /// Size of a notebook's results in bytes; 0 when there are none.
@@ -66,12 +65,11 @@ pub(crate) fn add(notebook: &mut Notebook, latest: &Latest) {
     notebook.cells = cells.collect();
 }
 
-/// The results of one notebook on disk, as far as has to be known for the next record. All that is written to it is durable
-/// before the call returns.
+/// The results file of one notebook. Everything written to it is durable when the call returns.
 #[derive(Debug)]
 pub(crate) struct ResultsFile {
     log: AppendLog,
-    /// Bytes it had when it was opened or last rewritten.
+    /// Bytes of the file when it was opened or last rewritten.
     fresh_size: u64,
     /// The cells that have results.
     cells: HashSet<CellId>,
@@ -82,7 +80,7 @@ pub(crate) fn file_name(id: &NotebookId) -> String {
     format!("{}{SUFFIX}", Digest::of(id.as_str().as_bytes()).short())
 }
 
-/// Tells that a name is one of a results file or of one that is being rewritten.
+/// Returns whether a name is of a results file, or of one that is being rewritten.
 pub(crate) fn is_file_name(name: &str) -> bool {
     name.strip_suffix(disk::NEW).unwrap_or(name).ends_with(SUFFIX)
 }
@@ -91,21 +89,20 @@ pub(crate) fn is_file_name(name: &str) -> bool {
 pub(crate) type Latest = HashMap<CellId, Arc<Results>>;
 
 impl ResultsFile {
-    /// Opens the results of a notebook whose file says to be at `revision`. Never fails for what the file holds: what
-    /// cannot be read is left out with a warning.
+    /// Opens the results of a notebook whose file is at `revision`. Unreadable records are left out with a warning.
     pub(crate) fn open(folder: &Arc<Folder>, id: &NotebookId, revision: Revision) -> io::Result<(Self, Latest)> {
         let (log, bytes) = AppendLog::open(Arc::clone(folder), file_name(id).into())?;
         let read = record::read_all(&bytes, Some(revision));
         let cells = read.latest.keys().cloned().collect();
         let mut file = Self { fresh_size: log.size(), log, cells };
-        if read.leavings {
+        if read.has_discarded {
             tracing::warn!(notebook = %id, file = file.log.name(), "removed results that were cut short, void or damaged");
             file.rewrite(&read.latest)?;
         }
         Ok((file, read.latest))
     }
 
-    /// The results of a notebook, whatever there is of them now; for rewriting them.
+    /// Returns the results file of a notebook without reading it, to be rewritten.
     pub(crate) fn unread(folder: &Arc<Folder>, id: &NotebookId) -> Self {
         let log = AppendLog::new(Arc::clone(folder), file_name(id).into());
         Self { log, fresh_size: 0, cells: HashSet::new() }
@@ -130,10 +127,10 @@ impl ResultsFile {
         let mut before = self.log.size();
         if self.log.append_durably(&text)? == Appended::Lost {
             tracing::warn!(file = self.log.name(), "results were removed or replaced from outside");
-            // What is there now, as after a restore, is kept.
+            // The file that is there now, as after a restore, stays.
             let there = record::read_all(&self.log.reopen()?, None);
             self.cells = there.latest.keys().cloned().collect();
-            if there.leavings {
+            if there.has_discarded {
                 self.rewrite(&there.latest)?;
             }
             (before, self.fresh_size) = (self.log.size(), self.log.size());
@@ -150,23 +147,23 @@ impl ResultsFile {
         Ok(before)
     }
 
-    /// Takes the last record back, whose commit did not happen.
+    /// Takes back the last record, whose commit was not made.
     pub(crate) fn take_back(&mut self, before: u64) -> io::Result<()> {
         self.log.cut_back(before)?;
         self.cells = self.latest()?.into_keys().collect();
         Ok(())
     }
 
-    /// Rewrites the file when most of it is garbage, and when cells that are no longer in the notebook, taken out by
-    /// an edit from outside, may have much of it. Failing only costs room.
+    /// Rewrites the file when most of it is obsolete, or may be of cells that an edit from outside removed from the notebook. A
+    /// failure costs only space.
     pub(crate) fn tidy(&mut self, notebook: &Notebook) {
         let size = self.log.size();
-        if size <= SPARE_BYTES {
+        if size <= MIN_OBSOLETE_BYTES {
             return;
         }
         let present: HashSet<&CellId> = notebook.cells.iter().map(|cell| &cell.id).collect();
-        let kept = if self.cells.iter().all(|cell| present.contains(cell)) { 2 * self.fresh_size } else { 0 };
-        if size <= kept + SPARE_BYTES {
+        let max_live = if self.cells.iter().all(|cell| present.contains(cell)) { 2 * self.fresh_size } else { 0 };
+        if size <= max_live + MIN_OBSOLETE_BYTES {
             return;
         }
         let tidied = self.latest().and_then(|mut latest| {

@@ -1,4 +1,4 @@
-//! One record of a results file.
+//! The records of a results file.
 
 use std::sync::Arc;
 
@@ -29,11 +29,11 @@ struct CellV1 {
     results: Option<Arc<Results>>,
 }
 
-/// All that a results file holds.
+/// The contents of a results file.
 pub(super) struct ReadAll {
     pub(super) latest: Latest,
-    /// Set when there is something that has to go: void, cut short or damaged.
-    pub(super) leavings: bool,
+    /// Set when the file has records that must be removed: void, cut short or damaged.
+    pub(super) has_discarded: bool,
 }
 
 impl Record {
@@ -50,7 +50,7 @@ impl Record {
         self.0.cells.iter().map(|cell| (&cell.cell, cell.results.as_ref()))
     }
 
-    /// The record as it is in the file.
+    /// Returns the record as it is in the file.
     pub(super) fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         let body = serde_json::to_vec(&self.0)?;
         let mut bytes = format!("{MARK} {} {}\n", body.len(), Digest::of(&body).short()).into_bytes();
@@ -64,10 +64,10 @@ impl Record {
 /// later. Only the last can be of a commit that did not happen, since that is taken back before anything follows it; an
 /// earlier one that needs a later revision was true, and the notebook's file is now an older one, as from a backup.
 pub(super) fn read_all(mut bytes: &[u8], revision: Option<Revision>) -> ReadAll {
-    let mut all = ReadAll { latest: Latest::new(), leavings: false };
+    let mut all = ReadAll { latest: Latest::new(), has_discarded: false };
     while !bytes.is_empty() {
         let Some((body, rest)) = split(bytes) else {
-            all.leavings = true;
+            all.has_discarded = true;
             break;
         };
         bytes = rest;
@@ -80,13 +80,13 @@ pub(super) fn read_all(mut bytes: &[u8], revision: Option<Revision>) -> ReadAll 
                     };
                 }
             }
-            _ => all.leavings = true,
+            _ => all.has_discarded = true,
         }
     }
     all
 }
 
-/// The first record's body, and what follows the record.
+/// Splits the bytes into the first record's body and the rest after the record.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().take(128).position(|&byte| byte == b'\n')?;
     let header = std::str::from_utf8(bytes.get(..end)?).ok()?;
@@ -150,7 +150,7 @@ mod results_v1 {
         OutputV1 { mime_type: output.mime_type.clone(), data: output.data.clone(), metadata: output.metadata.clone() }
     }
 
-    /// A run that was under way when it was stored has not ended.
+    /// Returns the status to store: a run in progress is stored as not run.
     fn stored(status: CellStatus) -> CellStatus {
         if status == CellStatus::Running { CellStatus::Idle } else { status }
     }
@@ -175,7 +175,7 @@ mod tests {
         let both = [first.clone(), record(None, "second\n").to_bytes().unwrap()].concat();
         for length in first.len()..both.len() {
             let read = read_all(&both[..length], None);
-            assert_eq!((stdout(&read), read.leavings), (Some("first"), length > first.len()));
+            assert_eq!((stdout(&read), read.has_discarded), (Some("first"), length > first.len()));
         }
         assert_eq!(stdout(&read_all(&both, None)), Some("second\n"));
     }
@@ -184,9 +184,9 @@ mod tests {
     fn a_record_is_void_without_its_revision() {
         let bytes = [record(None, "old"), record(Some(7), "new")].map(|r| r.to_bytes().unwrap()).concat();
         let before = read_all(&bytes, Some(Revision(6)));
-        assert_eq!((stdout(&before), before.leavings), (Some("old"), true));
+        assert_eq!((stdout(&before), before.has_discarded), (Some("old"), true));
         let after = read_all(&bytes, Some(Revision(7)));
-        assert_eq!((stdout(&after), after.leavings), (Some("new"), false));
+        assert_eq!((stdout(&after), after.has_discarded), (Some("new"), false));
     }
 
     #[test]
@@ -194,6 +194,6 @@ mod tests {
         let other = Record::new(None, vec![(CellId::new("d").unwrap(), None)]);
         let bytes = [record(Some(7), "new"), other].map(|r| r.to_bytes().unwrap()).concat();
         let read = read_all(&bytes, Some(Revision(2)));
-        assert_eq!((stdout(&read), read.leavings), (Some("new"), false));
+        assert_eq!((stdout(&read), read.has_discarded), (Some("new"), false));
     }
 }

@@ -1,5 +1,5 @@
-//! A store that is killed at any moment has lost nothing that it acknowledged, and nothing is half done; what was answered is
-//! answered again.
+//! A store that is killed at any moment has lost nothing that it acknowledged, and nothing is half done; a recorded request has
+//! its record.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    answer, commit_answering, insert, is_kept, list, load, notebook, open, printed, try_load, update,
+    commit_with_records, insert, is_recorded, list, load, notebook, open, printed, record, try_load, update,
 };
 use quire_storage::prelude::*;
 
@@ -27,8 +27,8 @@ fn code_at(revision: i64) -> String {
     format!("revision = {revision}  # {}", "x".repeat(length))
 }
 
-/// Whether the commit that takes a notebook to, or over, this revision comes with an answer.
-fn is_answered(revision: i64) -> bool {
+/// Returns whether the commit that takes a notebook to, or over, this revision has a record.
+fn has_record(revision: i64) -> bool {
     revision % 3 != 2
 }
 
@@ -42,7 +42,7 @@ fn save_until_killed(dir: &Path) {
             for number in 0..NOTEBOOKS {
                 let name = format!("n{number}");
                 let Some(mut view) = try_load(&store, &name).await.unwrap() else {
-                    store.create(&notebook(&name, &code_at(1)), Some(&answer(&name, 1))).await.unwrap();
+                    store.create(&notebook(&name, &code_at(1)), Some(&record(&name, 1))).await.unwrap();
                     println!("\nsaved {name} 1");
                     continue;
                 };
@@ -54,8 +54,8 @@ fn save_until_killed(dir: &Path) {
                 if revision == 5 {
                     edits.push(insert("b", "a cell more"));
                 }
-                let answers = is_answered(revision).then(|| answer(&name, revision));
-                commit_answering(&store, &mut view, &edits, answers.as_slice()).await.unwrap();
+                let records = has_record(revision).then(|| record(&name, revision));
+                commit_with_records(&store, &mut view, &edits, records.as_slice()).await.unwrap();
                 println!("\nsaved {name} {}", view.revision());
             }
         }
@@ -109,10 +109,10 @@ async fn check(dir: &Path, acknowledged: &mut HashMap<String, i64>) {
         let expected = if with_results == 0 { String::new() } else { code_at(with_results) };
         assert_eq!(view.stdout("a"), expected, "results of {name} at revision {revision}");
         assert_eq!(view.0.notebook().cells.len(), if revision >= 6 { 2 } else { 1 });
-        // An answer is there if and only if its change is. The commit that begins at 4 answers as the fifth.
+        // A record exists if and only if its change does. The commit that begins at 4 has the record of the fifth.
         for number in (1..=revision + 2).filter(|number| *number != 6) {
-            let expected = number <= revision && is_answered(number);
-            assert_eq!(is_kept(&store, name, number).await, expected, "answer {number} of {name} at {revision}");
+            let expected = number <= revision && has_record(number);
+            assert_eq!(is_recorded(&store, name, number).await, expected, "record {number} of {name} at {revision}");
         }
         // What was seen is as good as acknowledged.
         *last = revision;

@@ -1,12 +1,12 @@
 //! The store of JSON files, on real directories.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic too")]
 
-mod answers;
 mod conformance;
 mod crash;
 mod damaged;
 mod full;
 mod health;
+mod idempotency;
 mod index;
 mod locking;
 mod names;

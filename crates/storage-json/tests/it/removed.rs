@@ -9,7 +9,7 @@ use quire_storage::prelude::*;
 use quire_storage_json::{JsonNotebookStore, OpenError};
 
 use crate::support::{
-    Served, answer, commit_answering, edit, is_kept, listed, load, notebook, open, printed, quiet, update,
+    Served, commit_with_records, edit, is_recorded, listed, load, notebook, open, printed, quiet, record, update,
 };
 
 const OURS: [&str; 6] =
@@ -19,12 +19,12 @@ fn remove(path: &Path) {
     if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
 }
 
-/// A store with a notebook, results and an answer.
+/// A store with a notebook, results and a record.
 async fn served() -> Served {
     let served = Served::new();
     served.create(&notebook("x", "1"), None).await.unwrap();
     let mut view = load(&served, "x").await;
-    commit_answering(&served, &mut view, &[update("a", "2")], &[answer("x", 1)]).await.unwrap();
+    commit_with_records(&served, &mut view, &[update("a", "2")], &[record("x", 1)]).await.unwrap();
     edit(&served, "x", &[printed("a", "out")]).await.unwrap();
     served
 }
@@ -47,10 +47,10 @@ async fn what_is_the_stores_own_is_made_again_with_the_next_change() {
                 .mode();
             assert_eq!(mode & 0o077, 0, "{ours}");
         }
-        // What was answered is not done once more, whether the server starts again or not.
-        assert!(is_kept(&served, "x", 1).await);
+        // A recorded change is not made again, whether or not the server starts again.
+        assert!(is_recorded(&served, "x", 1).await);
         served.restart_after(|_| {});
-        assert!(is_kept(&served, "x", 1).await, "{name}");
+        assert!(is_recorded(&served, "x", 1).await, "{name}");
         let view = load(&served, "x").await;
         assert_eq!((view.code("a"), view.stdout("a"), view.revision()), ("3", "more", 3), "{name}");
         assert_eq!(listed(&served, "ann").await, ["x", "y"]);

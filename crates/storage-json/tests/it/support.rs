@@ -151,11 +151,11 @@ pub(crate) async fn try_load(store: &JsonNotebookStore, name: &str) -> Result<Op
 
 /// Applies edits to a view and commits them together.
 pub(crate) async fn commit(store: &JsonNotebookStore, view: &mut View, edits: &[Edit]) -> Result<Version, StoreError> {
-    commit_answering(store, view, edits, &[]).await
+    commit_with_records(store, view, edits, &[]).await
 }
 
 /// Does what [`commit`] does, with idempotency records.
-pub(crate) async fn commit_answering(
+pub(crate) async fn commit_with_records(
     store: &JsonNotebookStore,
     view: &mut View,
     edits: &[Edit],
@@ -169,8 +169,8 @@ pub(crate) async fn commit_answering(
     Ok(store.commit(commit).await?.version)
 }
 
-/// What is answered to the request that takes this notebook to, or over, this revision.
-pub(crate) fn answer(name: &str, revision: i64) -> IdempotencyRecord {
+/// Returns the record of the request that takes this notebook to, or over, this revision.
+pub(crate) fn record(name: &str, revision: i64) -> IdempotencyRecord {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&revision.to_be_bytes());
     key[8..8 + name.len()].copy_from_slice(name.as_bytes());
@@ -193,9 +193,9 @@ pub(crate) async fn find(
     store.record(RecordLookup { user: &like.user, key: like.key, now }).await.unwrap()
 }
 
-/// Whether that answer is kept, as it was.
-pub(crate) async fn is_kept(store: &JsonNotebookStore, name: &str, revision: i64) -> bool {
-    let expected = answer(name, revision);
+/// Returns whether that record is stored, unchanged.
+pub(crate) async fn is_recorded(store: &JsonNotebookStore, name: &str, revision: i64) -> bool {
+    let expected = record(name, revision);
     let found = find(store, &expected, at(0)).await;
     assert!(found.as_ref().is_none_or(|found| *found == expected), "{found:?}");
     found.is_some()

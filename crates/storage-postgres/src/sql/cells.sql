@@ -37,4 +37,4 @@
     ON CONFLICT (notebook_id, cell_id, ordinal)
     DO UPDATE SET mime_type = excluded.mime_type, data = excluded.data, metadata = excluded.metadata
 )
-SELECT version FROM stored
+SELECT version, previous FROM stored

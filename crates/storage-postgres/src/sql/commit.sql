@@ -13,7 +13,7 @@ WITH bump AS (
         AND (
             SELECT count(*) FROM cells WHERE notebook_id = :id AND id = ANY (:updated_ids::text[] || :deleted_ids::text[])
         ) = cardinality(:updated_ids) + cardinality(:deleted_ids)
-    RETURNING version
+    RETURNING version, commit_versions[1] AS previous
 ), deleted AS (
     DELETE FROM cells USING bump WHERE notebook_id = :id AND id = ANY (:deleted_ids)
 ), updated AS (

@@ -11,5 +11,5 @@ WITH owner AS (
         ARRAY[:commit::uuid], '{}', :created_at, :updated_at, :life
     )
     ON CONFLICT (id) DO NOTHING
-    RETURNING version
+    RETURNING version, NULL::bigint AS previous
 )

@@ -5,7 +5,7 @@ WITH bump AS (
         commit_ids = (ARRAY[:commit::uuid] || commit_ids)[1:16], commit_versions = (version || commit_versions)[1:15]
     WHERE id = :id AND revision = :base_revision AND life = :base_life AND NOT :commit = ANY (commit_ids)
         AND EXISTS (SELECT FROM cells WHERE notebook_id = :id AND id = :cell)
-    RETURNING version
+    RETURNING version, commit_versions[1] AS previous
 ), cell AS (
     UPDATE cells
     SET order_key = COALESCE(:order_key, order_key), type = COALESCE(:type, type), code = COALESCE(:code, code),

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use quire_storage::NotebookStore;
 use quire_storage::conformance::{Failure, StoreBuilder};
 use quire_test_postgres::Database;
 
 use crate::support::open;
 
-struct Builder;
+/// Builds stores on databases that this function makes.
+pub(crate) struct Builder(pub(crate) fn() -> BoxFuture<'static, Database>);
 
 impl StoreBuilder for Builder {
     type Guard = Database;
 
     async fn build(&self) -> Result<(Arc<dyn NotebookStore>, Database), Failure> {
-        let database = Database::fresh().await;
+        let database = (self.0)().await;
         Ok((open(&database), database))
     }
 
@@ -28,4 +30,4 @@ impl StoreBuilder for Builder {
     }
 }
 
-quire_storage::conformance_tests!(Builder);
+quire_storage::conformance_tests!(Builder(|| Box::pin(Database::fresh())));

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use quire_domain::{Base, Life, NotebookId, Revision};
 use quire_service::{Edited, Expected, NotebookService, Options, RequestContext, RequestKey, ServiceError};
 use quire_storage::prelude::*;
-use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -80,11 +79,11 @@ async fn write(record: Arc<Record>, service: NotebookService, id: NotebookId, wr
     }
 }
 
-/// Reads what is stored again and again until the writers are done.
-async fn read(record: Arc<Record>, store: Arc<PostgresNotebookStore>, id: NotebookId) {
+/// Reads at one server again and again until the writers are done.
+async fn read(record: Arc<Record>, service: NotebookService, id: NotebookId) {
     loop {
         let begun = record.tick();
-        let notebook = load(&*store, &id).await;
+        let notebook = service.get(&ann(), &id).await.unwrap().notebook.clone();
         record.note(begun, notebook.revision, Kind::Read { cells: contents(&notebook) });
         if notebook.revision.0 >= i64::try_from(WRITERS * EDITS).unwrap() {
             return;
@@ -167,8 +166,8 @@ async fn run(expects: impl Fn(usize) -> bool) {
         let service = services[writer % 2].clone();
         callers.spawn(write(Arc::clone(&record), service, id.clone(), writer, expects(writer)));
     }
-    for store in &stores {
-        callers.spawn(read(Arc::clone(&record), Arc::clone(store), id.clone()));
+    for service in &services {
+        callers.spawn(read(Arc::clone(&record), service.clone(), id.clone()));
     }
     until("all writers and readers are done", async || {
         while let Some(ended) = callers.try_join_next() {

@@ -7,7 +7,7 @@ use quire_domain::{Base, Cell, CellId, Change, Edit, Extra, Notebook, NotebookId
 use uuid::Uuid;
 
 use super::{Failure, ensure};
-use crate::{Commit, CommitId, Loaded, NotebookStore, StoreError, Version};
+use crate::{Commit, CommitId, Committed, Loaded, NotebookStore, StoreError, Version};
 
 /// Loads a notebook that must be there.
 pub(super) async fn load(store: &dyn NotebookStore, id: &NotebookId) -> Result<Loaded, Failure> {
@@ -149,7 +149,7 @@ impl<'a> Editor<'a> {
 
     /// Stores changes that were applied to `base`.
     pub(super) async fn commit(&self, base: Base, changes: &[Arc<Change>]) -> Result<Version, StoreError> {
-        self.commit_as(new_commit(), base, changes).await
+        Ok(self.commit_as(new_commit(), base, changes).await?.version)
     }
 
     pub(super) async fn commit_as(
@@ -157,9 +157,9 @@ impl<'a> Editor<'a> {
         id: CommitId,
         base: Base,
         changes: &[Arc<Change>],
-    ) -> Result<Version, StoreError> {
+    ) -> Result<Committed, StoreError> {
         let commit = Commit { id, base, changes, after: self.notebook(), records: &[] };
-        Ok(self.store.commit(commit).await?.version)
+        self.store.commit(commit).await
     }
 
     /// Applies and stores one edit.

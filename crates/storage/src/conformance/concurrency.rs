@@ -63,7 +63,7 @@ pub async fn many_writers_lose_nothing<B: StoreBuilder>(builder: &B) -> Result<(
     for writer in 0..WRITERS {
         let store = Arc::clone(&store);
         calls.push(tokio::spawn(async move {
-            // Somebody succeeds in every round, so nobody can fail more often than there are writers.
+            // One writer succeeds in every round, so none can fail more often than there are writers.
             for _ in 0..=WRITERS {
                 let mut editor = Editor::load(&*store, &NotebookId::new("shared")?).await?;
                 let base = editor.notebook().base();

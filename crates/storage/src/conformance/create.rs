@@ -53,7 +53,7 @@ pub async fn the_owner_of_a_notebook_is_told<B: StoreBuilder>(builder: &B) -> Re
     same("the owner of what was deleted", &None, &store.owner(&notebook.id).await?)
 }
 
-/// Creating a notebook whose id is taken is refused, whoever owns it, and changes nothing.
+/// Creating a notebook whose id is taken is refused, whatever its owner, and changes nothing.
 ///
 /// # Errors
 /// When the store does not conform.

@@ -45,6 +45,9 @@ pub async fn versions_tell_what_is_stored<B: StoreBuilder>(builder: &B) -> Resul
     let ids = [again.id.clone(), NotebookId::new("nowhere")?, other.id.clone()];
     let mut found: Vec<_> = store.versions(&ids).await?.into_iter().map(|one| one.id).collect();
     found.sort();
+    let mut fresh: Vec<_> = store.fresh_versions(&ids).await?.into_iter().map(|one| one.id).collect();
+    fresh.sort();
+    same("the notebooks that have fresh versions", &found, &fresh)?;
     same("the notebooks that have versions", &vec![other.id.clone(), again.id.clone()], &found)
 }
 
@@ -52,6 +55,7 @@ async fn versioned(store: &dyn NotebookStore, expected: &Notebook) -> Result<Ver
     let found = store.versions(std::slice::from_ref(&expected.id)).await?;
     let version = load(store, &expected.id).await?.version;
     let expected = StoredVersion { id: expected.id.clone(), life: expected.life, revision: expected.revision, version };
+    same("the fresh versions", &found, &store.fresh_versions(std::slice::from_ref(&expected.id)).await?)?;
     same("the versions", &vec![expected], &found)?;
     Ok(version)
 }

@@ -1,4 +1,4 @@
-//! What is loaded is what was stored.
+//! Notebooks are loaded exactly as they were stored.
 
 use std::sync::Arc;
 

@@ -78,7 +78,7 @@ impl Editor<'_> {
     }
 }
 
-/// Whatever a request changes, its record is stored with it, for its user alone; after a deletion too.
+/// The record of a request is stored with its change, of any kind, for its user alone; a deletion's too.
 ///
 /// # Errors
 /// When the store does not conform.

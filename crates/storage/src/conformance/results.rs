@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_domain::{CellId, CellStatus, Edit, Place, Results};
 
-use super::check::{Editor, is_stored, load, same, same_results};
+use super::check::{Editor, is_stored, load, new_commit, same, same_results};
 use super::samples::{insert, output, printed, results, update, with_cells};
 use super::{Failure, StoreBuilder, ensure};
 
@@ -45,9 +45,13 @@ pub async fn results_and_edits_on_one_base_both_succeed<B: StoreBuilder>(builder
     let mut author = Editor::create(&*store, with_cells("both", &[("a", "x = 1"), ("b", "x")])?).await?;
     let mut kernel = Editor::load(&*store, &author.notebook().id).await?;
     kernel.edit(&results("a", printed("from the kernel"))?).await?;
-    kernel.edit(&results("b", printed("too"))?).await?;
-    // The author does not know of the results.
-    author.edit(&update("a", "x = 2")?).await?;
+    let last = kernel.edit(&results("b", printed("too"))?).await?;
+    // The author does not know of the results, which the version that it changes tells.
+    let (base, change) = (author.notebook().base(), author.apply(&update("a", "x = 2")?)?);
+    let (commit, changes) = (new_commit(), [change]);
+    let committed = author.commit_as(commit, base, &changes).await?;
+    same("the version that was changed", &Some(last), &committed.previous)?;
+    same("the same commit again", &committed, &author.commit_as(commit, base, &changes).await?)?;
     author.edit(&insert("c", "y", Place::Start)?).await?;
     let loaded = Editor::load(&*store, &author.notebook().id).await?;
     same("the code", &Arc::from("x = 2"), &loaded.cell("a")?.code)?;

@@ -1,18 +1,18 @@
 //! A store in memory, correct unless it is told to do something wrong. Results are kept apart from notebooks, as real
 //! stores do.
 
+mod queries;
 mod records;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use quire_domain::{Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Timestamp, UserId};
 use quire_storage::{
-    Commit, CommitId, Committed, Cursor, DatabaseState, Delete, Health, Hit, IdempotencyKey, IdempotencyRecord,
-    IdempotencyRepository, ListFilter, Loaded, NotebookQueries, NotebookRepository, Page, PageRequest, RecordLookup,
-    SearchPage, SearchRequest, StoreError, StoreEvent, StoredDigest, StoredVersion, Summary, Usage, Version,
+    Commit, CommitId, Committed, Delete, IdempotencyKey, IdempotencyRecord, IdempotencyRepository, Loaded,
+    NotebookRepository, RecordLookup, StoreError, StoreEvent, Version,
 };
 use tokio::sync::broadcast;
 
@@ -36,6 +36,8 @@ struct Stored {
     first_name: Option<Arc<str>>,
     first_digest: ContentDigest,
     version: Version,
+    /// The version before it, where that is told.
+    previous: Option<Version>,
     last: Option<CommitId>,
 }
 
@@ -130,7 +132,9 @@ impl MemoryStore {
             }
         }
         let (first_name, first_digest) = (notebook.name.clone(), notebook.content_digest());
-        contents.notebooks.insert(key, Stored { notebook, first_name, first_digest, version, last: None });
+        contents
+            .notebooks
+            .insert(key, Stored { notebook, first_name, first_digest, version, previous: None, last: None });
     }
 
     /// The notebook after a commit, as this store sees it.
@@ -205,7 +209,7 @@ impl NotebookRepository for MemoryStore {
         let version = self.next_version(&mut contents);
         let notebook = self.spoil(notebook.clone());
         self.put_whole(&mut contents, key, notebook, version);
-        Ok(Committed { version })
+        Ok(Committed { version, previous: None })
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
@@ -243,7 +247,11 @@ impl NotebookRepository for MemoryStore {
         if before.last == Some(commit.id) {
             let refuses =
                 self.is(Fault::RefusesRepetition) || self.is(Fault::RefusesOwnRecords) && !commit.records.is_empty();
-            return if refuses { Err(not_found(id)) } else { Ok(Committed { version: before.version }) };
+            return if refuses {
+                Err(not_found(id))
+            } else {
+                Ok(Committed { version: before.version, previous: before.previous })
+            };
         }
         if !self.is(Fault::StoresRecordsFirst) {
             self.check_records(&self.contents(), commit.records)?;
@@ -278,8 +286,9 @@ impl NotebookRepository for MemoryStore {
         self.put_changed_results(&mut contents, id, commit.changes);
         self.insert_records(&mut contents, commit.records);
         let version = self.next_version(&mut contents);
-        contents.notebooks.insert(key, Stored { notebook: after, version, last: Some(commit.id), ..before });
-        Ok(Committed { version })
+        let previous = if self.is(Fault::TellsNoPreviousVersion) { None } else { Some(before.version) };
+        contents.notebooks.insert(key, Stored { notebook: after, version, previous, last: Some(commit.id), ..before });
+        Ok(Committed { version, previous })
     }
 
     async fn replace(&self, base: Base, notebook: &Notebook) -> Result<Committed, StoreError> {
@@ -297,7 +306,7 @@ impl NotebookRepository for MemoryStore {
         contents.results.retain(|(notebook, _), _| notebook != id);
         let version = self.next_version(&mut contents);
         self.put_whole(&mut contents, key, notebook, version);
-        Ok(Committed { version })
+        Ok(Committed { version, previous: None })
     }
 
     async fn delete(&self, delete: Delete<'_>) -> Result<(), StoreError> {
@@ -341,129 +350,5 @@ impl IdempotencyRepository for MemoryStore {
     async fn delete_old_records(&self, users: &[UserId], now: Timestamp) -> Result<(), StoreError> {
         self.delete_old(&mut self.contents(), users, now);
         Ok(())
-    }
-}
-
-#[async_trait]
-impl NotebookQueries for MemoryStore {
-    async fn owner(&self, id: &NotebookId) -> Result<Option<UserId>, StoreError> {
-        let contents = self.contents();
-        let stored = contents.notebooks.get(&self.key(id)).map(|stored| stored.notebook.owner.clone());
-        let Some(owner) = stored else { return Ok(None) };
-        Ok(Some(if self.is(Fault::ForgetsOwners) { UserId::new("ann").unwrap() } else { owner }))
-    }
-
-    async fn list(&self, filter: &ListFilter, page: &PageRequest) -> Result<Page, StoreError> {
-        let contents = self.contents();
-        let mut all: BTreeMap<Cursor, Summary> = BTreeMap::new();
-        for stored in contents.notebooks.values() {
-            let notebook = &stored.notebook;
-            let wanted = match &filter.owner {
-                Some(owner) => notebook.owner == *owner || self.is(Fault::ListsEverybody),
-                None => !self.is(Fault::ListsNobodyWithoutOwner),
-            };
-            if !wanted {
-                continue;
-            }
-            let stale = self.is(Fault::ListsStaleNames);
-            let summary = Summary {
-                id: notebook.id.clone(),
-                owner: notebook.owner.clone(),
-                name: if stale { stored.first_name.clone() } else { notebook.name.clone() },
-                revision: notebook.revision,
-                created_at: notebook.created_at,
-                updated_at: notebook.updated_at,
-            };
-            all.insert(summary.cursor(), summary);
-        }
-        let mut notebooks: Vec<_> = all.into_values().collect();
-        if self.is(Fault::ListsById) {
-            notebooks.sort_by(|a, b| a.id.cmp(&b.id));
-        }
-        if let Some(after) = &page.after {
-            if self.is(Fault::ForgetsCursors) && !notebooks.iter().any(|summary| summary.cursor() == *after) {
-                notebooks.clear();
-            }
-            let repeats = self.is(Fault::RepeatsAtPageBorders);
-            notebooks.retain(|summary| summary.cursor() > *after || (repeats && summary.cursor() == *after));
-        }
-        let limit = page.limit.unwrap_or(usize::MAX);
-        let more = notebooks.len() > limit;
-        notebooks.truncate(limit);
-        let next = if more { notebooks.last().map(Summary::cursor) } else { None };
-        Ok(Page { notebooks, damaged: Vec::new(), next })
-    }
-
-    async fn search(&self, search: SearchRequest<'_>) -> Result<SearchPage, StoreError> {
-        let SearchRequest { owner, text, page } = search;
-        let everybody = self.is(Fault::SearchesEverybody);
-        let filter = if everybody { ListFilter::default() } else { ListFilter::of(owner.clone()) };
-        let listed = self.list(&filter, &PageRequest { limit: None, after: page.after.clone() }).await?.notebooks;
-        let contents = self.contents();
-        let hits = listed.into_iter().filter_map(|summary| {
-            let stored = contents.notebooks.get(&self.key(&summary.id))?;
-            let cells = stored.notebook.cells.iter().map(|cell| Cell {
-                code: if self.is(Fault::SearchesAsStored) {
-                    cell.code.replace('\0', "\\0").into()
-                } else {
-                    cell.code.clone()
-                },
-                ..Cell::clone(cell)
-            });
-            Hit::find(text, summary, cells.collect::<Vec<_>>().iter())
-        });
-        let hits = hits.collect();
-        let mut found = SearchPage::first(hits, page.limit);
-        if self.is(Fault::CutsSearches) {
-            found.next = None;
-        }
-        Ok(found)
-    }
-
-    async fn digests(&self, ids: &[NotebookId]) -> Result<Vec<StoredDigest>, StoreError> {
-        let mut found = Vec::new();
-        for id in ids {
-            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
-            let first = self.contents().notebooks.get(&self.key(id)).map(|stored| stored.first_digest);
-            let digest = first.filter(|_| self.is(Fault::KeepsOldDigests)).unwrap_or_else(|| notebook.content_digest());
-            let (owner, Base { life, revision }) = (notebook.owner.clone(), notebook.base());
-            let has_connection = notebook.connection.is_some();
-            found.push(StoredDigest { id: id.clone(), life, owner, revision, version, digest, has_connection });
-        }
-        Ok(found)
-    }
-
-    async fn versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
-        let mut found = Vec::new();
-        for id in ids {
-            let Some(Loaded { notebook, version }) = self.load(id).await? else { continue };
-            let version = if self.is(Fault::KeepsOldVersions) { Version(1) } else { version };
-            found.push(StoredVersion { id: id.clone(), life: notebook.life, revision: notebook.revision, version });
-        }
-        Ok(found)
-    }
-
-    async fn usage(&self, owner: &UserId) -> Result<Usage, StoreError> {
-        let contents = self.contents();
-        let all = self.is(Fault::CountsEverybodysUsage);
-        let own = contents.notebooks.values().map(|stored| &stored.notebook).filter(|n| all || n.owner == *owner);
-        let mut usage = Usage::default();
-        for notebook in own {
-            usage.notebooks += 1;
-            usage.bytes += notebook.extra.bytes() as u64;
-            usage.bytes += notebook.cells.iter().map(|cell| cell.code.len() as u64).sum::<u64>();
-            let results = contents.results.iter().filter(|((id, _), _)| *id == notebook.id);
-            usage.bytes += results.map(|(_, results)| format!("{results:?}").len() as u64).sum::<u64>();
-        }
-        Ok(usage)
-    }
-
-    async fn health(&self) -> Health {
-        let well = !self.is(Fault::SaysItIsIll);
-        Health { reads: well, writes: well, database: DatabaseState::NotConfigured }
-    }
-
-    fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
-        self.events.subscribe()
     }
 }

@@ -104,6 +104,7 @@ struct Armed {
 #[derive(Debug)]
 enum Command {
     Accept(StdListener),
+    LeadTo { upstream: (String, u16), done: std_mpsc::Sender<()> },
     Refuse { done: std_mpsc::Sender<()> },
     CutAll { done: std_mpsc::Sender<()> },
 }
@@ -112,8 +113,7 @@ impl Proxy {
     /// Starts a proxy in front of a server.
     #[must_use]
     pub fn start(server: &Server) -> Self {
-        let options = server.options();
-        let upstream = (options.get_host().to_owned(), options.get_port());
+        let upstream = upstream(server);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
         let shared = Arc::<Shared>::default();
@@ -163,6 +163,11 @@ impl Proxy {
     /// Cuts all present connections.
     pub fn cut_all(&self) {
         self.command(|done| Command::CutAll { done });
+    }
+
+    /// Leads new connections to another server, as a name that was given to it; present connections continue.
+    pub fn lead_to(&self, server: &Server) {
+        self.command(|done| Command::LeadTo { upstream: upstream(server), done });
     }
 
     /// Refuses new connections, as a host without a server does; present connections continue.
@@ -233,9 +238,15 @@ impl Shared {
     }
 }
 
+/// Returns the host and the port of a server.
+fn upstream(server: &Server) -> (String, u16) {
+    let options = server.options();
+    (options.get_host().to_owned(), options.get_port())
+}
+
 /// Accepts connections and executes commands.
 async fn serve(
-    upstream: (String, u16),
+    mut upstream: (String, u16),
     shared: Arc<Shared>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     passing: watch::Receiver<Passing>,
@@ -253,6 +264,10 @@ async fn serve(
             command = commands.recv() => match command {
                 None => return,
                 Some(Command::Accept(open)) => listener = TcpListener::from_std(open).ok(),
+                Some(Command::LeadTo { upstream: other, done }) => {
+                    upstream = other;
+                    let _ = done.send(());
+                }
                 Some(Command::Refuse { done }) => {
                     listener = None;
                     let _ = done.send(());

@@ -43,6 +43,45 @@ async fn settings_reach_the_server() {
 }
 
 #[tokio::test]
+async fn the_log_has_what_was_logged_before_an_answer() {
+    let settings = Settings { conf: vec!["log_statement = 'all'".to_owned()], ..Settings::default() };
+    let server = Server::start(&settings);
+    let mut connection = server.options().connect().await.unwrap();
+    sqlx::raw_sql("SELECT 'this is logged'").execute(&mut connection).await.unwrap();
+    assert!(server.log().contains("SELECT 'this is logged'"));
+}
+
+/// Tests that a standby shows what the primary has, refuses writes with `read_only_sql_transaction`, and takes them once it
+/// is promoted, also after the death of the primary.
+#[tokio::test]
+async fn a_standby_follows_until_it_is_promoted() {
+    let primary = Server::start(&Settings::default());
+    let standby = primary.standby();
+    let database = Database::on(&primary).await;
+    let mut connection = database.connect().await;
+    sqlx::raw_sql("INSERT INTO users (id) VALUES ('ann')").execute(&mut connection).await.unwrap();
+    let written: String =
+        sqlx::query_scalar("SELECT pg_current_wal_lsn()::text").fetch_one(&mut connection).await.unwrap();
+    let mut administrator = standby.options().connect().await.unwrap();
+    let started = Instant::now();
+    loop {
+        let replayed = sqlx::query_scalar("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn").bind(&written);
+        if replayed.fetch_one(&mut administrator).await.unwrap() {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_mins(1), "the standby does not follow");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut follower = database.options_at(standby.port()).connect().await.unwrap();
+    let insert = "INSERT INTO users (id) SELECT 'no ' || id FROM users";
+    let refused = sqlx::raw_sql(insert).execute(&mut follower).await.unwrap_err();
+    assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("25006"));
+    primary.kill();
+    sqlx::raw_sql("SELECT pg_promote()").execute(&mut administrator).await.unwrap();
+    assert_eq!(sqlx::raw_sql(insert).execute(&mut follower).await.unwrap().rows_affected(), 1);
+}
+
+#[tokio::test]
 async fn a_dropped_server_leaves_nothing() {
     let server = Server::start(&Settings::default());
     let (process, folder) = whereabouts(&server).await;

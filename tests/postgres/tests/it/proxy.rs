@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use quire_test_postgres::{Counts, Cut, Database, Proxy, Server};
+use quire_test_postgres::{Counts, Cut, Database, Proxy, Server, Settings};
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Error};
 
@@ -36,6 +36,19 @@ async fn a_pools_pings_are_told_apart() {
     let counts = proxy.counts();
     assert_eq!((counts.executions, counts.preparations, counts.simple), (20, 1, 0));
     assert!(counts.pings >= 19, "{counts:?}");
+}
+
+#[tokio::test]
+async fn new_connections_lead_to_another_server() {
+    let (_database, proxy, mut present) = set_up().await;
+    let other = Server::start(&Settings::default());
+    proxy.lead_to(&other);
+    let mut new = other.options().port(proxy.port()).connect().await.unwrap();
+    for (connection, server) in [(&mut present, Server::shared()), (&mut new, &other)] {
+        let port = "SELECT current_setting('port')::int";
+        let port: i32 = sqlx::query_scalar(port).fetch_one(connection).await.unwrap();
+        assert_eq!(port, i32::from(server.port()));
+    }
 }
 
 #[tokio::test]

@@ -7,25 +7,27 @@ use quire_storage::prelude::*;
 use quire_storage::{IdempotencyRecord, StoreError};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Served, answer, at, commit_answering, edit, find, id, is_kept, load, notebook, update, user};
+use crate::support::{
+    Served, at, commit_with_records, edit, find, id, is_recorded, load, notebook, record, update, user,
+};
 
 const LOG: &str = ".quire/answers.log";
 
 async fn save(served: &Served, revision: i64) {
     let mut view = load(served, "x").await;
     let code = format!("{revision}");
-    commit_answering(served, &mut view, &[update("a", &code)], &[answer("x", revision)]).await.unwrap();
+    commit_with_records(served, &mut view, &[update("a", &code)], &[record("x", revision)]).await.unwrap();
     assert_eq!(view.revision(), revision);
 }
 
-async fn kept(served: &Served, revisions: impl IntoIterator<Item = i64>) -> Vec<i64> {
-    let mut kept = Vec::new();
+async fn recorded(served: &Served, revisions: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    let mut recorded = Vec::new();
     for revision in revisions {
-        if is_kept(served, "x", revision).await {
-            kept.push(revision);
+        if is_recorded(served, "x", revision).await {
+            recorded.push(revision);
         }
     }
-    kept
+    recorded
 }
 
 fn lines(dir: &Path) -> Vec<String> {
@@ -40,7 +42,7 @@ fn write_lines(dir: &Path, lines: &[String]) {
 #[tokio::test]
 async fn without_the_last_line_the_file_tells_whether_the_change_happened() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1"), Some(&answer("x", 1))).await.unwrap();
+    served.create(&notebook("x", "1"), Some(&record("x", 1))).await.unwrap();
     save(&served, 2).await;
     let before = served.read("x.json");
     save(&served, 3).await;
@@ -53,7 +55,7 @@ async fn without_the_last_line_the_file_tells_whether_the_change_happened() {
             write_lines(dir, &lines_left);
             fs::write(dir.join("x.json"), content).unwrap();
         });
-        assert_eq!(kept(&served, 1..5).await, expected);
+        assert_eq!(recorded(&served, 1..5).await, expected);
         // The log said so, of all but the last.
         assert!(lines_left.last().unwrap().contains("\"change\":3"), "{lines_left:?}");
         write_lines(served.dir(), &lines_left);
@@ -62,16 +64,16 @@ async fn without_the_last_line_the_file_tells_whether_the_change_happened() {
 
 /// The key was free again, and the crash came before the log said that its new change had happened.
 #[tokio::test]
-async fn of_a_key_used_again_the_new_answer_is_kept() {
+async fn a_key_used_again_after_it_expired_has_the_new_record() {
     let mut served = Served::new();
     served.create(&notebook("x", "1"), None).await.unwrap();
-    let old = answer("x", 2);
+    let old = record("x", 2);
     served.put_records(std::slice::from_ref(&old)).await.unwrap();
     let later = old.at + IdempotencyRecord::LIFE;
     assert!(find(&served, &old, later).await.is_none());
     let new = IdempotencyRecord { outcome: "new".into(), at: later, ..old };
     let mut view = load(&served, "x").await;
-    commit_answering(&served, &mut view, &[update("a", "2")], std::slice::from_ref(&new)).await.unwrap();
+    commit_with_records(&served, &mut view, &[update("a", "2")], std::slice::from_ref(&new)).await.unwrap();
     served.restart_after(|dir| {
         let mut left = lines(dir);
         left.retain(|line| !line.contains("happened"));
@@ -80,21 +82,21 @@ async fn of_a_key_used_again_the_new_answer_is_kept() {
     assert_eq!(find(&served, &new, later).await, Some(new));
 }
 
-/// A change without an answer makes the file tell nothing of the change before; so the log must say it by then.
+/// After a change without a record, the file no longer shows the change before; its outcome must be in the log by then.
 #[tokio::test]
-async fn a_change_without_an_answer_takes_none_away() {
+async fn a_change_without_a_record_removes_none() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1"), Some(&answer("x", 1))).await.unwrap();
+    served.create(&notebook("x", "1"), Some(&record("x", 1))).await.unwrap();
     save(&served, 2).await;
     edit(&served, "x", &[update("a", "3")]).await.unwrap();
     edit(&served, "x", &[update("a", "4")]).await.unwrap();
     save(&served, 5).await;
-    served.delete_current(&id("x"), Some(&answer("x", 6))).await.unwrap();
+    served.delete_current(&id("x"), Some(&record("x", 6))).await.unwrap();
     served.restart_after(|_| {});
-    assert_eq!(kept(&served, 0..8).await, [1, 2, 5, 6]);
+    assert_eq!(recorded(&served, 0..8).await, [1, 2, 5, 6]);
     served.create(&notebook("x", "again"), None).await.unwrap();
     served.restart_after(|_| {});
-    assert_eq!(kept(&served, 0..8).await, [1, 2, 5, 6]);
+    assert_eq!(recorded(&served, 0..8).await, [1, 2, 5, 6]);
 }
 
 #[tokio::test]
@@ -102,16 +104,16 @@ async fn a_deletion_that_was_only_written_down_has_not_happened() {
     let mut served = Served::new();
     served.create(&notebook("x", "1"), None).await.unwrap();
     let file = served.read("x.json");
-    served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap();
+    served.delete_current(&id("x"), Some(&record("x", 2))).await.unwrap();
     served.restart_after(|dir| {
         let mut left = lines(dir);
         left.retain(|line| !line.contains("happened"));
         write_lines(dir, &left);
         fs::write(dir.join("x.json"), file).unwrap();
     });
-    assert!(!is_kept(&served, "x", 2).await);
-    served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap();
-    assert!(is_kept(&served, "x", 2).await);
+    assert!(!is_recorded(&served, "x", 2).await);
+    served.delete_current(&id("x"), Some(&record("x", 2))).await.unwrap();
+    assert!(is_recorded(&served, "x", 2).await);
 }
 
 /// What somebody else does later is not taken for the change that failed.
@@ -127,41 +129,41 @@ async fn a_deletion_that_failed_does_not_happen_later_by_other_hands() {
     };
     let place = format!("{}.gone.{}.tmp", half(b"x.json"), half(served.read("x.json").as_bytes()));
     fs::create_dir(served.path(".quire/tmp").join(place)).unwrap();
-    served.delete_current(&id("x"), Some(&answer("x", 2))).await.unwrap_err();
+    served.delete_current(&id("x"), Some(&record("x", 2))).await.unwrap_err();
     let written = lines(served.dir()).split_off(before);
     served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
-    assert!(!is_kept(&served, "x", 2).await);
-    // Nor when the process died before it could say that it failed.
+    assert!(!is_recorded(&served, "x", 2).await);
+    // Nor when the process died before it logged the outcome.
     served.create(&notebook("x", "1"), None).await.unwrap();
     served.restart_after(|dir| write_lines(dir, &written[..1]));
-    assert!(!is_kept(&served, "x", 2).await);
+    assert!(!is_recorded(&served, "x", 2).await);
     served.restart_after(|dir| fs::remove_file(dir.join("x.json")).unwrap());
-    assert!(!is_kept(&served, "x", 2).await);
+    assert!(!is_recorded(&served, "x", 2).await);
 }
 
-/// Whatever is cut off or overwritten, the directory opens, the other answers are there, and new ones are kept.
+/// A log that is cut off or overwritten anywhere: the directory opens, the other records are found, and new ones are stored.
 #[tokio::test]
 async fn damage_takes_only_what_it_hits() {
     let mut served = Served::new();
-    served.create(&notebook("x", "1"), Some(&answer("x", 1))).await.unwrap();
+    served.create(&notebook("x", "1"), Some(&record("x", 1))).await.unwrap();
     save(&served, 2).await;
     save(&served, 3).await;
     let whole = fs::read(served.path(LOG)).unwrap();
     for cut in 0..whole.len() {
         served.restart_after(|dir| fs::write(dir.join(LOG), &whole[..cut]).unwrap());
-        let left = kept(&served, 1..4).await;
+        let left = recorded(&served, 1..4).await;
         // The file tells of the last change by itself, once it is written down.
         assert!([vec![], vec![1], vec![1, 2], vec![1, 2, 3]].contains(&left), "cut at {cut}: {left:?}");
-        served.put_records(&[answer("y", 1)]).await.unwrap();
+        served.put_records(&[record("y", 1)]).await.unwrap();
         served.restart_after(|_| {});
-        assert!(is_kept(&served, "y", 1).await, "cut at {cut}");
-        assert_eq!(kept(&served, 1..4).await, left, "cut at {cut}");
+        assert!(is_recorded(&served, "y", 1).await, "cut at {cut}");
+        assert_eq!(recorded(&served, 1..4).await, left, "cut at {cut}");
     }
     for at in (0..whole.len()).step_by(7) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x15;
         served.restart_after(|dir| fs::write(dir.join(LOG), &damaged).unwrap());
-        let left = kept(&served, 1..4).await;
+        let left = recorded(&served, 1..4).await;
         assert!(left.len() >= 2, "damaged at {at}: {left:?}");
     }
     served.restart_after(|dir| {
@@ -169,45 +171,45 @@ async fn damage_takes_only_what_it_hits() {
         fs::create_dir(dir.join(LOG)).unwrap();
     });
     assert_eq!(load(&served, "x").await.revision(), 3);
-    let refused = served.put_records(&[answer("y", 2)]).await;
+    let refused = served.put_records(&[record("y", 2)]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
-    // What cannot be answered again is not done either.
+    // A change whose record cannot be stored is not made either.
     let file = served.read("x.json");
     let mut view = load(&served, "x").await;
-    let refused = commit_answering(&served, &mut view, &[update("a", "4")], &[answer("x", 4)]).await;
+    let refused = commit_with_records(&served, &mut view, &[update("a", "4")], &[record("x", 4)]).await;
     assert!(matches!(refused, Err(StoreError::Backend { .. })), "{refused:?}");
-    assert!(served.delete_current(&id("x"), Some(&answer("x", 4))).await.is_err());
-    assert!(served.create(&notebook("z", "1"), Some(&answer("z", 1))).await.is_err());
+    assert!(served.delete_current(&id("x"), Some(&record("x", 4))).await.is_err());
+    assert!(served.create(&notebook("z", "1"), Some(&record("z", 1))).await.is_err());
     assert_eq!((served.names(), served.read("x.json")), (vec!["x.json".to_owned()], file));
     edit(&served, "x", &[update("a", "4")]).await.unwrap();
 }
 
 /// The log does not grow for ever: what counts no more leaves it.
 #[tokio::test]
-async fn the_log_is_written_anew_when_most_of_it_counts_no_more() {
+async fn the_log_is_rewritten_when_most_of_it_is_obsolete() {
     let mut served = Served::new();
     let outcome = "x".repeat(IdempotencyRecord::OUTCOME_BYTES).into();
-    let large = IdempotencyRecord { outcome, ..answer("large", 0) };
+    let large = IdempotencyRecord { outcome, ..record("large", 0) };
     served.create(&notebook("x", "1"), None).await.unwrap();
     let mut view = load(&served, "x").await;
     let many = |from: i64| {
         (from..from + 200).map(|number| IdempotencyRecord {
-            key: answer("y", number).key,
+            key: record("y", number).key,
             at: at(number),
             ..large.clone()
         })
     };
-    commit_answering(&served, &mut view, &[update("a", "2")], &many(0).collect::<Vec<_>>()).await.unwrap();
+    commit_with_records(&served, &mut view, &[update("a", "2")], &many(0).collect::<Vec<_>>()).await.unwrap();
     let size = || fs::metadata(served.path(LOG)).unwrap().len();
     let full = size();
     assert!(full > 200 * 4_096);
     let later = at(150) + IdempotencyRecord::LIFE;
     served.delete_old_records(&[user("ann")], later).await.unwrap();
     assert!(size() < full / 3, "{} of {full} bytes are left", size());
-    commit_answering(&served, &mut view, &[update("a", "3")], &[answer("x", 3)]).await.unwrap();
+    commit_with_records(&served, &mut view, &[update("a", "3")], &[record("x", 3)]).await.unwrap();
     served.restart_after(|_| {});
-    assert!(is_kept(&served, "x", 3).await);
-    let found = find(&served, &answer("y", 199), at(0)).await;
+    assert!(is_recorded(&served, "x", 3).await);
+    let found = find(&served, &record("y", 199), at(0)).await;
     assert_eq!(found.map(|found| found.outcome), Some(large.outcome));
-    assert!(find(&served, &answer("y", 150), at(0)).await.is_none());
+    assert!(find(&served, &record("y", 150), at(0)).await.is_none());
 }

@@ -1,0 +1,48 @@
+//! What becomes of a state that a database has acknowledged and then lost, as after the loss of a server whose standby lagged.
+
+use std::sync::Arc;
+
+use quire_domain::{Notebook, NotebookId, limits};
+use quire_storage::StoreError;
+
+use crate::ServiceError;
+use crate::context::ServiceContext;
+use crate::published::Published;
+
+/// Stores a published state that the database no longer has as a notebook of its own, beyond the owner's quota; returns its id,
+/// which is the same at each server that does so.
+///
+/// # Errors
+/// When the store fails, or has the state after all: what was read before came from a server in recovery.
+pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) -> Result<NotebookId, StoreError> {
+    let notebook = &published.notebook;
+    let store = shared.store.for_writer(&notebook.owner).await;
+    let stored = store.fresh_versions(std::slice::from_ref(&notebook.id)).await?.pop();
+    if stored.is_some_and(|stored| stored.life == notebook.life && stored.version >= published.version) {
+        let reason = "what was read before is older than what is stored".to_owned();
+        return Err(StoreError::Unavailable { reason, source: None });
+    }
+    let copy = recovered_copy(shared, published).map_err(|error| match error {
+        ServiceError::Store(error) => error,
+        other => StoreError::Backend { action: "copy what the database has lost".to_owned(), source: Box::new(other) },
+    })?;
+    match store.create(&copy, None).await {
+        Ok(_) | Err(StoreError::AlreadyExists { .. }) => Ok(copy.id),
+        Err(error) => Err(error),
+    }
+}
+
+fn recovered_copy(shared: &ServiceContext, published: &Published) -> Result<Notebook, ServiceError> {
+    let original = &published.notebook;
+    // Each server that knows this state makes the same id of it.
+    let id = NotebookId::new(format!("recovered-{}-{}", original.life, published.version.0))?;
+    let suffix = format!(" (recovered {})", shared.sources.now().format("%Y-%m-%d %H:%M UTC"));
+    let name = original.name.as_deref().unwrap_or(original.id.as_str());
+    let room = limits::NAME_CHARS.saturating_sub(suffix.chars().count());
+    let name: String = name.chars().take(room).chain(suffix.chars()).collect();
+    let (copy, has_connection) = shared.copy(original, id, Arc::from(name))?;
+    if !has_connection {
+        tracing::warn!(notebook = %original.id, copy = %copy.id, "the recovered copy has no connection string");
+    }
+    Ok(copy)
+}
