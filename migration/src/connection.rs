@@ -1,5 +1,6 @@
 //! Connections to the server under `libpq`'s rules for TLS, and clear errors where there is none.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::ErrorKind as IoKind;
 
@@ -75,6 +76,29 @@ pub fn tidied(error: sqlx::Error) -> sqlx::Error {
     }
 }
 
+/// Returns PostgreSQL's code of an error that the database, or a pooler in front of it, has answered.
+#[must_use]
+pub fn error_code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    code(error.as_database_error()?)
+}
+
+fn code(answer: &dyn DatabaseError) -> Option<Cow<'_, str>> {
+    let code = answer.code()?;
+    let of_pooler = if code == "08P01" { pooler_code(answer.message()) } else { None };
+    Some(of_pooler.map_or(code, Cow::Borrowed))
+}
+
+/// Returns PostgreSQL's code for what `PgBouncer` says while the server behind it is away or itself is full. Its own code is that of
+/// a protocol violation (08P01), as for start-up parameters that it refuses and for wrong passwords, which do not pass.
+fn pooler_code(message: &str) -> Option<&'static str> {
+    const NO_SERVER: [&str; 5] =
+        ["(server_login_retry)", "connect failed", "(server down)", "query_wait_timeout", "server conn crashed"];
+    if NO_SERVER.iter().any(|said| message.contains(said)) {
+        return Some("57P03");
+    }
+    message.contains("(max_client_conn)").then_some("53300")
+}
+
 /// An error response of the server that is displayed as its message alone.
 #[derive(Debug)]
 struct DatabaseMessage(Box<dyn DatabaseError>);
@@ -92,8 +116,8 @@ impl DatabaseError for DatabaseMessage {
         self.0.message()
     }
 
-    fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
-        self.0.code()
+    fn code(&self) -> Option<Cow<'_, str>> {
+        code(&*self.0)
     }
 
     fn constraint(&self) -> Option<&str> {

@@ -32,7 +32,7 @@ mod steps;
 
 pub use blocker::Blocker;
 pub use check::{Findings, SCHEMA, check, describe};
-pub use connection::{connect_once, tidied};
+pub use connection::{connect_once, error_code, tidied};
 pub use contents::{Contents, contents};
 pub use error::MigrateError;
 pub use progress::Progress;

@@ -1,5 +1,7 @@
 //! The server as a whole: built, listening, and stopped without losing acknowledged edits.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,13 +13,16 @@ use quire_service::{Budgets, NotebookService};
 use tokio::sync::oneshot;
 
 use crate::config::Config;
-use crate::listening::listen;
+use crate::database_use::DatabaseUse;
+use crate::listening::{bind, listen};
 use crate::signals;
 use crate::store::{self, Opened};
-use crate::waiting::Waiting;
 
 /// Time-out for storing queued edits, after requests have ended or were cut off.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time-out for removing the registration in the database after that, within the next one.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Time-out for the end after that; then the process ends at once.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,7 +38,7 @@ pub(crate) struct Application {
     told_to_stop: oneshot::Receiver<&'static str>,
     api: Api,
     service: NotebookService,
-    waiting: Option<Waiting>,
+    database: Option<DatabaseUse>,
     shutdown_timeout: Duration,
 }
 
@@ -47,7 +52,13 @@ impl Application {
         // of something.
         let told_to_stop = signals::listen(config.options.shutdown_timeout + CLOSE_TIMEOUT + END_TIMEOUT)
             .context("cannot wait for signals")?;
-        let Opened { notebooks, users, waiting } = store::open(config).await?;
+        let Opened { notebooks, users, database } = store::open(config)?;
+        let unavailable = || format!("cannot listen on {}", config.listen);
+        let (socket, address) = bind(config).with_context(unavailable)?;
+        let database = match (&config.database, database) {
+            (Some(settings), Some(store)) => Some(DatabaseUse::begin(settings, store, address).await?),
+            _ => None,
+        };
         if let Some(keys) = &config.secret_keys {
             tracing::info!(key = keys.current.id(), "connection strings are sealed");
         }
@@ -66,37 +77,51 @@ impl Application {
         let keys = authenticator.clone();
         actix_web::rt::spawn(async move { keys.warm_up().await }); // a slow issuer delays nothing
         let api = Api::new(service.clone(), settings(config, authenticator));
-        let (server, address) = listen(&api, config).with_context(|| format!("cannot listen on {}", config.listen))?;
+        let server = match listen(socket, &api, config) {
+            Ok(server) => server,
+            Err(error) => {
+                end(database.as_ref()).await;
+                return Err(error).with_context(unavailable);
+            }
+        };
         let shutdown_timeout = config.options.shutdown_timeout;
-        Ok(Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout })
+        Ok(Self { server, address, told_to_stop, api, service, database, shutdown_timeout })
     }
 
     /// Serves until a signal says to stop, then finishes the requests in flight.
     ///
     /// # Errors
-    /// If the server ends by itself, or a database that was away when the server started turns out to be unusable.
+    /// If the server ends by itself, or the database turns out to be unusable, or another server's.
     pub(crate) async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let Self { server, address, told_to_stop, api, service, waiting, shutdown_timeout } = self;
+        let Self { server, address, told_to_stop, api, service, mut database, shutdown_timeout } = self;
         let handle = server.handle();
         let mut serving = actix_web::rt::spawn(server);
         // Scripts wait for this line.
         tracing::info!(%address, "listening");
         let signal = tokio::select! {
             ended = &mut serving => return ended.context("the server's task failed")?.context("the server failed"),
-            Err(refused) = wait_for_database(waiting) => return Err(refused),
+            Err(refused) = run(database.as_mut()) => return Err(refused),
             signal = told_to_stop => signal.context("the thread that waits for signals has ended")?,
         };
         tracing::info!(signal, "stopping");
-        handle.pause().await;
-        // A server thread that ends cuts off its connections, so all requests are awaited first.
-        if timeout(shutdown_timeout, api.drain()).await.is_err() {
-            tracing::warn!("some requests did not finish in time and are cut off");
+        // The registration is renewed to the last edit: until then no other server may take this one for dead.
+        let finishing = async {
+            handle.pause().await;
+            // A server thread that ends cuts off its connections, so all requests are awaited first.
+            if timeout(shutdown_timeout, api.drain()).await.is_err() {
+                tracing::warn!("some requests did not finish in time and are cut off");
+            }
+            // Edits may still be queued, whatever the outcome of the requests. Writer tasks live on the runtime that runs
+            // this function, which continues until the end.
+            if timeout(CLOSE_TIMEOUT, service.close()).await.is_err() {
+                tracing::error!("some edits were not stored in time and are lost; none of them was acknowledged");
+            }
+        };
+        tokio::select! {
+            () = finishing => {}
+            never = renew(database.as_mut()) => match never {},
         }
-        // Edits may still be queued, whatever the outcome of the requests. Writer tasks live on the runtime that runs
-        // this function, which continues until the end.
-        if timeout(CLOSE_TIMEOUT, service.close()).await.is_err() {
-            tracing::error!("some edits were not stored in time and are lost; none of them was acknowledged");
-        }
+        end(database.as_ref()).await;
         handle.stop(true).await;
         serving.await.context("the server's task failed")?.context("the server failed")?;
         tracing::info!("stopped");
@@ -104,10 +129,27 @@ impl Application {
     }
 }
 
-async fn wait_for_database(waiting: Option<Waiting>) -> anyhow::Result<()> {
-    match waiting {
-        Some(waiting) => waiting.run().await,
-        None => Ok(()),
+/// Uses the database, if there is one, without end.
+async fn run(database: Option<&mut DatabaseUse>) -> anyhow::Result<Infallible> {
+    match database {
+        Some(database) => database.run().await,
+        None => pending().await,
+    }
+}
+
+/// Renews the registration in the database, if there is one, without end.
+async fn renew(database: Option<&mut DatabaseUse>) -> Infallible {
+    match database {
+        Some(database) => database.renew().await,
+        None => pending().await,
+    }
+}
+
+/// Removes the registration from the database, if there is one.
+async fn end(database: Option<&DatabaseUse>) {
+    let Some(database) = database else { return };
+    if timeout(LEAVE_TIMEOUT, database.end()).await.is_err() {
+        tracing::warn!("the registration may be left behind, because the database did not answer in time");
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use quire_api::Authenticator;
 use quire_config::{ConfigError, Environment};
 use quire_domain::SecretKeys;
-use quire_storage_postgres::DatabaseUrl;
+use quire_storage_postgres::{DatabaseUrl, InstanceMode};
 
-use crate::options::Options;
+use crate::options::{Instances, Options};
 use crate::sign_in;
 
 /// The configuration: the options, and what several of them, or secrets of the environment, make together.
@@ -34,6 +34,8 @@ pub(crate) struct DatabaseConfig {
     pub(crate) url: DatabaseUrl,
     /// Maximum number of connections held.
     pub(crate) connections: u32,
+    /// The number of servers that may use it at the same time.
+    pub(crate) mode: InstanceMode,
     /// Whether pending steps of its schema are applied before serving.
     pub(crate) migrate: bool,
 }
@@ -53,7 +55,20 @@ impl Config {
             url,
             connections: options.database_connections,
             migrate: options.migrate,
+            mode: match options.instances {
+                Some(Instances::One) => InstanceMode::One,
+                Some(Instances::Many) | None => InstanceMode::Many,
+            },
         });
+        if database.is_none() && options.instances == Some(Instances::Many) {
+            sources.check("instances", "many", |_many| {
+                Err::<(), _>(
+                    "it must be one where no database is named, because the files of a directory are served by one server \
+                     alone"
+                        .to_owned(),
+                )
+            })?;
+        }
         let authenticator = sign_in::authenticator(&options, &sources)?;
         let address = if authenticator.is_development() { sign_in::loopback } else { sign_in::address };
         let listen = SocketAddr::new(sources.check("host", &options.host, address)?, options.port);

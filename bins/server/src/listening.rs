@@ -24,18 +24,26 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of connections that the system queues until they are accepted.
 const BACKLOG: u32 = 1024;
 
-/// Begins to listen.
+/// Takes the address, without listening yet.
 ///
 /// # Errors
 /// If the address is not available.
-pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAddr)> {
+pub(crate) fn bind(config: &Config) -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = if config.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Connections that a server left behind when it ended must not prevent the next one from starting.
     socket.set_reuseaddr(true)?;
     socket.bind(config.listen)?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
+}
+
+/// Begins to listen.
+///
+/// # Errors
+/// If the address is not available.
+pub(crate) fn listen(socket: TcpSocket, api: &Api, config: &Config) -> io::Result<Server> {
     let listener = socket.listen(BACKLOG)?.into_std()?;
     let address = listener.local_addr()?;
-
     let connections = config.options.max_connections / config.options.workers();
     let server = Server::build()
         .workers(config.options.workers())
@@ -78,7 +86,7 @@ pub(crate) fn listen(api: &Api, config: &Config) -> io::Result<(Server, SocketAd
         })
         .and_then(http)
     })?;
-    Ok((server.run(), address))
+    Ok(server.run())
 }
 
 /// Returns the maximum time for which a working connection can be silent: waiting for a request, and all of its parts,

@@ -4,6 +4,7 @@ mod application;
 mod config;
 mod connection;
 mod connection_limiter;
+mod database_use;
 mod listening;
 mod memory;
 mod options;
@@ -11,7 +12,6 @@ mod send_deadline;
 mod sign_in;
 mod signals;
 mod store;
-mod waiting;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};

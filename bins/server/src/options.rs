@@ -41,6 +41,9 @@ pub(crate) struct Options {
     // More make a database slower, and leave too few for the other servers.
     #[arg(long, value_name = "NUMBER", env = "QUIRE_DATABASE_CONNECTIONS", default_value = "10", value_parser = number::<u32>(1, 30))]
     pub(crate) database_connections: u32,
+    /// Use the database beside any number of other servers (many, which is the default), or alone (one), so that a second server is refused; files are always used alone
+    #[arg(long, value_name = "MODE", env = "QUIRE_INSTANCES", value_enum)]
+    pub(crate) instances: Option<Instances>,
     /// Before serving, apply the steps of the schema that are pending; needs the rights of its owner
     #[arg(long, value_name = "BOOL", env = "QUIRE_MIGRATE", default_value = "false", value_parser = switch)]
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -151,6 +154,13 @@ type WebOrigins = Vec<String>;
 pub(crate) enum LogFormat {
     Text,
     Json,
+}
+
+/// The number of servers that use the notebooks at the same time. (Without comments on the values, as above.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Instances {
+    One,
+    Many,
 }
 
 impl Options {

@@ -12,10 +12,12 @@ use quire_storage_postgres::{Options, PostgresNotebookStore};
 use tokio::time::timeout;
 
 use crate::config::{Config, DatabaseConfig};
-use crate::waiting::Waiting;
 
 /// Name of this program in the database's views.
 const APPLICATION_NAME: &str = "quire-server";
+
+/// Time-out for connecting, unless the URL has one. The server listens only after the first attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum time for reading which steps of the schema are applied. A database that takes longer counts as away.
 const SCHEMA_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,18 +28,17 @@ pub(crate) struct Opened {
     pub(crate) notebooks: Arc<dyn NotebookStore>,
     /// The directory of the users who may use the notebooks, if there is one.
     pub(crate) users: Option<Arc<dyn UserDirectory>>,
-    /// The wait for the database, which must be run; set while the database is away.
-    pub(crate) waiting: Option<Waiting>,
+    /// The database store, if it is one: it refuses every call until the database is ready.
+    pub(crate) database: Option<Arc<PostgresNotebookStore>>,
 }
 
 /// Opens the store, and logs its kind.
 ///
 /// # Errors
-/// If the directory cannot be used, or the database refuses the user or has a schema that this server does not know. A
-/// database that is away is no error.
-pub(crate) async fn open(config: &Config) -> anyhow::Result<Opened> {
+/// If the directory cannot be used, or a file that the database's URL names cannot be read.
+pub(crate) fn open(config: &Config) -> anyhow::Result<Opened> {
     match &config.database {
-        Some(database) => open_database(database, config.secret_keys.is_some()).await,
+        Some(database) => open_database(database, config.secret_keys.is_some()),
         None => open_directory(config),
     }
 }
@@ -49,10 +50,10 @@ fn open_directory(config: &Config) -> anyhow::Result<Opened> {
         tracing::warn!("no secret key: connection strings are kept as plain text, in files of mode 0600");
     }
     let notebooks = Traced::new(Arc::new(store), store_spans!("json"));
-    Ok(Opened { notebooks: Arc::new(notebooks), users: None, waiting: None })
+    Ok(Opened { notebooks: Arc::new(notebooks), users: None, database: None })
 }
 
-async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result<Opened> {
+fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result<Opened> {
     config.url.check_files()?;
     let options = Options {
         application_name: APPLICATION_NAME.to_owned(),
@@ -64,14 +65,12 @@ async fn open_database(config: &DatabaseConfig, has_key: bool) -> anyhow::Result
         tracing::warn!("no secret key: notebooks can have no connection strings, and existing ones cannot be used");
     }
     store.hold();
-    let waiting = Waiting::begin(config, &store).await?;
     let notebooks = Traced::new(store.clone(), store_spans!("postgres"));
-    Ok(Opened { notebooks: Arc::new(notebooks), users: Some(store), waiting })
+    Ok(Opened { notebooks: Arc::new(notebooks), users: Some(store.clone()), database: Some(store) })
 }
 
-/// Checks the schema, and releases the store for use.
-pub(crate) async fn connect(config: &DatabaseConfig, store: &PostgresNotebookStore) -> anyhow::Result<()> {
-    check_schema(config).await?;
+/// Releases the store for use.
+pub(crate) async fn release(config: &DatabaseConfig, store: &PostgresNotebookStore) {
     store.release();
     // The schema was read, so the database is reachable. The call can fail nevertheless, if requests that waited take
     // all connections.
@@ -82,14 +81,12 @@ pub(crate) async fn connect(config: &DatabaseConfig, store: &PostgresNotebookSto
         );
     }
     tracing::info!(database = ?config.url, connections = config.connections, "Database connected");
-    Ok(())
 }
 
 /// Fails unless this server works on the schema.
-async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
+pub(crate) async fn check_schema(config: &DatabaseConfig) -> anyhow::Result<()> {
     let options = config.url.connect_options(APPLICATION_NAME)?;
-    let mut limits = Limits::default();
-    limits.connect = config.url.connect_timeout().unwrap_or(limits.connect);
+    let limits = Limits { connect: config.url.connect_timeout().unwrap_or(CONNECT_TIMEOUT), ..Limits::default() };
     if config.migrate {
         let mut tell = |progress: Progress| tracing::info!("{progress}");
         quire_migration::up(&options, STEPS, &limits, &mut tell).await.context("cannot bring the schema up to date")?;

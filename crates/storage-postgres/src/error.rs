@@ -49,7 +49,7 @@ pub(crate) enum Error {
     NoRandom(#[from] getrandom::Error),
     #[error("all connections to the database are in use")]
     NoTurn,
-    #[error("the database has not answered since the program started")]
+    #[error("the program does not use the database yet")]
     Held,
     #[error("the settings of the connection are not valid any more")]
     Settings(#[from] DatabaseUrlError),
@@ -226,9 +226,10 @@ impl Error {
             "3D000" => unavailable("there is no such database", self),
             "57P03" => unavailable("the database is starting or stopping", self),
             _ if matches!(self, Self::NoTurn) => overloaded("all connections to the database are in use", self),
-            _ if matches!(self, Self::Held) => {
-                unavailable("the database has not answered since this server started", self)
-            }
+            _ if matches!(self, Self::Held) => unavailable(
+                "this server does not use the database yet: it is away, or another server may hold it",
+                self,
+            ),
             _ if matches!(self, Self::Settings(_)) => unavailable("the database's password cannot be read", self),
             _ if matches!(self, Self::Connect(_)) => unavailable("the database cannot be reached", self),
             _ => StoreError::Backend { action: action.to_owned(), source: Box::new(self) },
@@ -284,5 +285,5 @@ impl From<Error> for OpenError {
 
 /// Returns PostgreSQL's code of an error that the database answered (appendix A of its manual).
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+    quire_migration::error_code(error).map(std::borrow::Cow::into_owned)
 }

@@ -116,6 +116,25 @@ fn origins_are_a_list_with_commas_or_in_the_file_a_list() {
 }
 
 #[test]
+fn files_have_one_server_and_a_database_any_number_unless_one_is_asked_for() {
+    let url = ("DATABASE_URL", "postgres://ann@h/d");
+    let mode = |flags: &[&str], variables: &[(&str, &str)]| load(flags, variables).unwrap().database.unwrap().mode;
+    assert_eq!(mode(&[], &[url]), InstanceMode::Many);
+    assert_eq!(mode(&[], &[url, ("QUIRE_INSTANCES", "one")]), InstanceMode::One);
+    assert_eq!(mode(&["--instances", "many"], &[url, ("QUIRE_INSTANCES", "one")]), InstanceMode::Many);
+    assert!(load(&["--instances=one"], &[]).is_ok());
+    assert_eq!(
+        load(&[], &[("QUIRE_INSTANCES", "many")]).unwrap_err(),
+        "Invalid instances \"many\" from the variable QUIRE_INSTANCES: it must be one where no database is named, because \
+         the files of a directory are served by one server alone."
+    );
+    assert_eq!(
+        load(&["--instances", "two"], &[url]).unwrap_err(),
+        "Invalid instances \"two\" from the flag --instances: it must be one or many."
+    );
+}
+
+#[test]
 fn the_database_is_named_without_showing_a_password() {
     let database = |flags: &[&str], variables: &[(&str, &str)]| load(flags, variables).unwrap().database.unwrap();
     let url = ("DATABASE_URL", "postgresql+asyncpg://ann:hunter2@db.example/quire");

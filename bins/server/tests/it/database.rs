@@ -12,6 +12,14 @@ fn server(url: &str, flags: &[&str]) -> Server {
     Server::spawn(quire_server().env("DATABASE_URL", url).args(["--port", "0"]).args(flags))
 }
 
+/// Returns the addresses of the servers that are registered.
+pub(crate) fn registered(database: &Database) -> Vec<String> {
+    Runtime::new().unwrap().block_on(async {
+        let mut connection = database.connect().await;
+        sqlx::query_scalar("SELECT address FROM servers ORDER BY address").fetch_all(&mut connection).await.unwrap()
+    })
+}
+
 /// Applies these steps after those that the server knows, as a later release would.
 async fn migrate_further(database: &Database, further: Step) {
     let steps: Vec<Step> = STEPS.iter().copied().chain([further]).collect();
@@ -172,7 +180,7 @@ fn probe(server: &Server, path: &str) -> Reply {
     server.ask(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
 }
 
-fn health_becomes(server: &Server, expected: &serde_json::Value, status: u16) {
+pub(crate) fn health_becomes(server: &Server, expected: &serde_json::Value, status: u16) {
     let start = std::time::Instant::now();
     loop {
         let reply = probe(server, "/health");
@@ -202,6 +210,7 @@ fn a_database_that_is_away_at_the_start_is_waited_for() {
     assert!(refused.body.contains("sign_in_unavailable"), "{}", refused.body);
     postgres.restart();
     first.wait_for("Database connected");
+    assert_eq!(registered(&database).len(), 1);
     health_becomes(&first, &json!({"status": "healthy", "database": "connected"}), 200);
     // The failure of the look-up is cached for five seconds.
     let start = std::time::Instant::now();
@@ -217,6 +226,59 @@ fn a_database_that_is_away_at_the_start_is_waited_for() {
     let mut second = server(database.url(), &[]);
     second.signal(rustix::process::Signal::TERM);
     assert!(second.wait().success(), "it can be stopped while it waits");
+}
+
+/// Tests that what a pooler says of a database that is away is told from what it says of a wrong password.
+#[test]
+fn a_database_that_is_away_behind_a_pooler_is_waited_for_and_a_wrong_password_is_not() {
+    let postgres = Postgres::start(&Settings::default());
+    let database = Runtime::new().unwrap().block_on(Database::on(&postgres));
+    let pooler = PgBouncer::start_with(&postgres, &[("server_login_retry", "1")]);
+    let url = database.url_at(pooler.port());
+    let is_waited_for = |url: &str| {
+        let mut server = server(url, &[]);
+        assert!(server.log.iter().any(|line| line["message"] == AWAY), "{:?}", server.log);
+        health_becomes(&server, &json!({"status": "unhealthy", "database": "disconnected"}), 503);
+        server.signal(rustix::process::Signal::TERM);
+        assert!(server.wait().success());
+    };
+    postgres.stop();
+    // A pooler that has never reached the database lets its clients wait.
+    is_waited_for(&format!("{url}?connect_timeout=2"));
+    // One that has reached it refuses them, once it has failed to do so again.
+    postgres.restart();
+    let mut first = server(&url, &[]);
+    first.signal(rustix::process::Signal::TERM);
+    assert!(first.wait().success());
+    postgres.stop();
+    for url in [url.clone(), format!("{url}?pgbouncer=true")] {
+        is_waited_for(&url);
+    }
+    let mut waiting = server(&url, &[]);
+    postgres.restart();
+    waiting.wait_for("Database connected");
+    health_becomes(&waiting, &json!({"status": "healthy", "database": "connected"}), 200);
+    assert_eq!(registered(&database).len(), 1);
+    let wrong = url.replacen("//quire:", "//quire:hunter2", 1);
+    let (code, _, error) = run(quire_server().env("DATABASE_URL", &wrong).args(["--port", "0"]));
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("authentication failed") && !error.contains("hunter2"), "{error}");
+}
+
+/// Tests that a server starts on a database that takes no writes, and reads from it.
+#[test]
+fn a_database_that_takes_no_writes_at_the_start_is_read() {
+    let postgres = Postgres::start(&Settings::default());
+    let runtime = Runtime::new().unwrap();
+    let database = runtime.block_on(Database::on(&postgres));
+    runtime.block_on(async {
+        let mut connection = database.connect().await;
+        sqlx::raw_sql("ALTER SYSTEM SET default_transaction_read_only = on").execute(&mut connection).await.unwrap();
+    });
+    postgres.restart();
+    let server = server(database.url(), &[]);
+    health_becomes(&server, &json!({"status": "degraded", "database": "read_only"}), 200);
+    assert!(registered(&database).is_empty());
 }
 
 /// The server neither reads from a database nor writes to it before its schema was checked.

@@ -5,6 +5,7 @@ mod connection_limits;
 mod database;
 mod read_only;
 mod secrets;
+mod servers;
 mod sign_in;
 mod sockets;
 mod start;

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
@@ -82,6 +82,18 @@ impl Server {
                 return line;
             }
         }
+    }
+
+    /// Waits until the log has had a line with this message; returns `false` if the process ends before.
+    pub(crate) fn says(&mut self, message: &str) -> bool {
+        while !self.log.iter().any(|line| line["message"] == message) {
+            match self.lines.recv_timeout(2 * PATIENCE) {
+                Ok(line) => self.log.push(line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => panic!("no {message:?} in {:?}", self.log),
+            }
+        }
+        true
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
