@@ -17,7 +17,7 @@ const LOST: &str = "the registration was not renewed in time, and another server
                     goes on without a registration and tries to register again";
 const WAITING: &str = "waiting until another server has ended, or shows that it lives, at most half a minute";
 /// Number of pairs of servers that start at the same time at once.
-const AT_ONCE: usize = 20;
+const AT_ONCE: usize = 10;
 
 fn start(database: &Database, mode: &str) -> Server {
     let mut command = quire_server();
