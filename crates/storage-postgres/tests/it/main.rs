@@ -4,7 +4,6 @@
 mod conformance;
 mod exactness;
 mod given;
-mod history;
 mod killed;
 mod late_answers;
 mod limits;
