@@ -78,7 +78,8 @@ fn staying(common: &[(usize, bool)]) -> Vec<usize> {
     }
     let mut passed = 0;
     let fitting = places(false).filter(|(place, is_untouched)| {
-        let (is_behind, is_ahead) = (untouched[..passed].last() < Some(place), untouched.get(passed).is_none_or(|next| place < next));
+        let (is_behind, is_ahead) =
+            (untouched[..passed].last() < Some(place), untouched.get(passed).is_none_or(|next| place < next));
         passed += usize::from(*is_untouched);
         *is_untouched || is_behind && is_ahead
     });
