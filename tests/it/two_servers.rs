@@ -1,13 +1,15 @@
 //! Tests that watchers at one server are told what is done at another as if it were done there.
 
+use std::process::Command;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use quire_domain::{CellId, CellStatus, Json, NotebookId, Output, Results, UserId};
 use quire_service::{NotebookService, Options};
 use quire_storage_postgres::{DatabaseUrl, PostgresNotebookStore};
 use quire_test_postgres::Database;
-use quire_tests::Server;
 use quire_tests::neighbour::Wire;
+use quire_tests::{Server, binary};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -56,7 +58,11 @@ impl Pair {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
         let database = runtime.block_on(Database::fresh());
-        let [a, b] = [(); 2].map(|()| Server::on_database(database.url()));
+        let [a, b] = [(); 2].map(|()| {
+            let mut command = Command::new(binary("quire-server"));
+            command.env("DATABASE_URL", database.url()).env("QUIRE_SECRET_KEY", BASE64_STANDARD.encode([7; 32]));
+            Server::spawn(command)
+        });
         let id = a.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
         let path = format!("/api/notebooks/{id}");
         let first = b.ok("GET", &path, None)["cells"][0]["id"].as_str().unwrap().to_owned();

@@ -69,18 +69,20 @@ pub fn check(start: &BTreeMap<String, String>, history: &[Operation]) -> Checked
         operations.sort_by_key(|operation| (operation.revision, operation.rank(), operation.begun));
         check_life(start, operations)?;
     }
-    for gone in history.iter().filter(|operation| operation.kind == Kind::Gone) {
-        check_gone(gone, lives.get(gone.life.as_str()).map_or(&[], Vec::as_slice))?;
-    }
     // One life must be before another when an operation of it was over as one of the other began: when its earliest end is
     // before the other's latest beginning. Where that holds one way only, the sums are in that order too.
-    let mut lives: Vec<_> = lives.into_values().collect();
-    lives.sort_by_key(|operations| {
+    let mut in_order: Vec<_> = lives.values().cloned().collect();
+    in_order.sort_by_key(|operations| {
         let earliest_end = operations.iter().map(|operation| operation.ended).min();
         let latest_beginning = operations.iter().map(|operation| operation.begun).max();
         earliest_end.zip(latest_beginning).map(|(end, beginning)| end + beginning)
     });
-    check_times(&lives.concat())
+    check_times(&in_order.concat())?;
+    let of = |life: &str| lives.get(life).map_or(&[][..], Vec::as_slice);
+    history
+        .iter()
+        .filter(|operation| operation.kind == Kind::Gone)
+        .try_for_each(|gone| check_gone(gone, of(&gone.life)))
 }
 
 /// Checks what the operations of one life, in order, were told.
@@ -144,7 +146,13 @@ mod tests {
     }
 
     fn write(begun: u64, ended: u64, revision: i64, cell: &str, value: &str) -> Operation {
-        Operation { begun, ended, life: "first".to_owned(), revision, kind: Kind::Write { cell: cell.to_owned(), value: value.to_owned() } }
+        Operation {
+            begun,
+            ended,
+            life: "first".to_owned(),
+            revision,
+            kind: Kind::Write { cell: cell.to_owned(), value: value.to_owned() },
+        }
     }
 
     fn read(begun: u64, ended: u64, revision: i64, pairs: &[(&str, &str)]) -> Operation {
