@@ -15,7 +15,7 @@ const BETWEEN: usize = 150;
 const STOPPED: Duration = Duration::from_secs(2);
 
 fn load(servers: &[Server]) -> Load {
-    Load::new(servers.iter().map(|server| server.client().clone()).collect(), 2_000)
+    Load::new(servers.iter().map(|server| server.client().clone()).collect(), 1_500)
 }
 
 #[test]

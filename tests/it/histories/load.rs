@@ -152,7 +152,8 @@ impl Load {
             let history = target.history.lock().unwrap();
             check(&target.start, &history).unwrap_or_else(|error| panic!("{} (seed {SEED}): {error}", target.path));
         }
-        let counts = COUNTS.iter().zip(&self.counts).map(|(what, count)| format!("{} {what}", count.load(Ordering::SeqCst)));
+        let counts =
+            COUNTS.iter().zip(&self.counts).map(|(what, count)| format!("{} {what}", count.load(Ordering::SeqCst)));
         let noted = self.notebooks.iter().map(|target| target.history.lock().unwrap().len()).sum::<usize>();
         let counts = counts.collect::<Vec<_>>().join(", ");
         println!("{noted} operations noted at {servers} servers in {elapsed:.1?}: no stale read; {counts}");
@@ -208,7 +209,14 @@ impl Load {
     }
 
     /// Sends a request, with the operation's number as its key, until it is answered otherwise than with 503.
-    fn send(&self, method: &str, path: &str, key: usize, body: Option<&Value>, place: impl Fn(usize) -> usize) -> Reply {
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        key: usize,
+        body: Option<&Value>,
+        place: impl Fn(usize) -> usize,
+    ) -> Reply {
         let (start, key) = (Instant::now(), key.to_string());
         for attempt in 0.. {
             let reply = self.server(place(attempt)).send(method, path, &[("Idempotency-Key", &key)], body);
@@ -285,7 +293,13 @@ impl Load {
         }
     }
 
-    fn delete(&self, target: &Target, known: &Known, operation: usize, place: impl Fn(usize) -> usize) -> Option<Known> {
+    fn delete(
+        &self,
+        target: &Target,
+        known: &Known,
+        operation: usize,
+        place: impl Fn(usize) -> usize,
+    ) -> Option<Known> {
         let begun = self.tick();
         let body = json!({ "expected_revision": known.etag });
         let reply = self.send("DELETE", &target.path, operation, Some(&body), place);

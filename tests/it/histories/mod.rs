@@ -38,5 +38,5 @@ fn ten_thousand_operations_at_two_servers_show_no_stale_read() {
 fn operations_at_three_servers_show_no_stale_read() {
     let (_runtime, database) = fresh_database();
     let servers = [(); 3].map(|()| Server::on_database_with(database.url(), UNLIMITED));
-    run(&servers, 2_000);
+    run(&servers, 1_500);
 }

@@ -56,7 +56,7 @@ fn a_rolling_restart_under_load_loses_nothing_and_refuses_only_with_503() {
     let balancer = Balancer::start();
     let lead_to = |servers: &[Server]| balancer.lead_to(&servers.iter().map(Server::address).collect::<Vec<_>>());
     lead_to(&servers);
-    let load = Load::new(vec![Client::without_keep_alive(balancer.address())], 2_000);
+    let load = Load::new(vec![Client::without_keep_alive(balancer.address())], 1_500);
     let notebook = load.lasting().rsplit('/').next().unwrap().to_owned();
     let (watching, resumed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {

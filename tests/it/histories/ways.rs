@@ -17,7 +17,7 @@ fn operations_through_a_pooler_in_transaction_mode_show_no_stale_read() {
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}pgbouncer=true");
     let servers = [(); 2].map(|()| Server::on_database_with(&url, UNLIMITED));
-    run(&servers, 2_000);
+    run(&servers, 1_500);
 }
 
 /// Returns the library that gives a program another time, if the machine has it.
@@ -46,5 +46,5 @@ fn operations_at_servers_whose_clocks_are_an_hour_apart_show_no_stale_read() {
     let servers = [Server::on_database_with(database.url(), UNLIMITED), Server::spawn(ahead)];
     let apart = now(&servers[1]) - now(&servers[0]);
     assert!((3_590..=3_610).contains(&apart), "the clocks are {apart} s apart");
-    run(&servers, 2_000);
+    run(&servers, 1_500);
 }
