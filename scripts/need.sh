@@ -60,6 +60,16 @@ need_postgres() {
     need /usr/sbin/pgbouncer pgbouncer "the tests put a pooler in front of them"
 }
 
+# A library, which Debian keeps in a folder named after the machine.
+need_libfaketime() {
+    local library
+    for library in /usr/lib/*/faketime/libfaketimeMT.so.1; do
+        if [ -f "$library" ]; then break; fi
+        library=faketime
+    done
+    need "$library" libfaketime "tests give servers clocks that differ"
+}
+
 # Programs that scripts/test-api calls; scripts/test asks for it too, to name everything at once.
 need_api_check() {
     need openssl openssl "it signs the token that the requests carry"

@@ -6,24 +6,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 
+mod common;
+
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::{App, HttpResponse, HttpServer, web};
 use quire_test_postgres::{Database, Pgbench, Server as Postgres, Settings};
 use quire_tests::{Server, binary};
-use serde_json::json;
+
+use self::common::{CELL_BYTES, CELLS, Connection, UNLIMITED, bare, get, notebook, put, start_bare};
 
 const CONNECTIONS: usize = 16;
-const CELLS: usize = 20;
-const CELL_BYTES: usize = 600;
 const RUN: Duration = Duration::from_secs(4);
-/// Lifts the limit on a user's requests, because one user makes all of them.
-const UNLIMITED: [&str; 2] = ["--requests-per-second", "0"];
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -43,11 +39,7 @@ fn main() {
 
     let file = dir.path().join("body");
     std::fs::write(&file, &body).unwrap();
-    let mut bare = std::process::Command::new(std::env::current_exe().unwrap());
-    let bare = {
-        bare.arg("--bare").arg(&file);
-        Server::spawn(bare)
-    };
+    let bare = start_bare(&file);
     // The two alternate, so that other load on the machine affects both.
     let (mut read, mut ceiling) = (0.0, 0.0);
     for _ in 0..3 {
@@ -87,90 +79,9 @@ fn database() {
     println!("database: {hot:.0}/s writes on one hot notebook; ratio to pgbench {:.2}", hot / pgbench);
 }
 
-fn put((id, cell): &(String, String)) -> Vec<u8> {
-    let body = json!({ "code": "x".repeat(CELL_BYTES) }).to_string();
-    let head = format!("PUT /api/notebooks/{id}/cells/{cell} HTTP/1.1\r\nHost: localhost\r\n");
-    format!("{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-/// Creates a notebook with cells of the right size; returns its id and that of one cell.
-fn notebook(server: &Server) -> (String, String) {
-    let id = server.ok("POST", "/api/notebooks", None)["notebook_id"].as_str().unwrap().to_owned();
-    let mut cell = String::new();
-    for n in 0..CELLS {
-        let path = format!("/api/notebooks/{id}/cells");
-        cell = if n == 0 {
-            server.ok("GET", &format!("/api/notebooks/{id}"), None)["cells"][0]["id"].as_str().unwrap().to_owned()
-        } else {
-            server.ok("POST", &path, Some(&json!({"type": "python"})))["cell_id"].as_str().unwrap().to_owned()
-        };
-        let code = format!("value_{n} = value_{} + 1  # ", n.max(1) - 1);
-        let code = format!("{code}{}", "é".repeat((CELL_BYTES - code.len()) / 2));
-        server.ok("PUT", &format!("{path}/{cell}"), Some(&json!({ "code": code })));
-    }
-    (id, cell)
-}
-
-fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
-}
-
 /// Returns the requests answered per second, by as many threads as there are connections.
-fn rate(address: &str, request: impl Fn(usize) -> Vec<u8> + Sync) -> f64 {
-    let (answered, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let start = Instant::now();
-    std::thread::scope(|scope| {
-        for n in 0..CONNECTIONS {
-            let (answered, stop, request) = (&answered, &stop, request(n));
-            scope.spawn(move || {
-                let mut connection = Connection::to(address);
-                while !stop.load(Ordering::Relaxed) {
-                    assert_eq!(connection.exchange(&request).0, 200);
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        std::thread::sleep(RUN);
-        stop.store(true, Ordering::Relaxed);
-    });
-    answered.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64()
-}
-
-/// A keep-alive connection.
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Connection {
-    fn to(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: vec![0; 1 << 20] }
-    }
-
-    /// Sends a request and reads the whole answer: status and body.
-    fn exchange(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
-        self.stream.write_all(request).unwrap();
-        let mut filled = 0;
-        loop {
-            let read = self.stream.read(&mut self.buffer[filled..]).unwrap();
-            assert!(read > 0, "the server closed the connection");
-            filled += read;
-            let answer = &self.buffer[..filled];
-            let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let head = std::str::from_utf8(&answer[..end]).unwrap();
-            let length = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
-            });
-            let length = length.expect("answers say their length");
-            if filled >= end + 4 + length {
-                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-                return (status, answer[end + 4..end + 4 + length].to_vec());
-            }
-        }
-    }
+fn rate(address: &str, request: impl Fn(usize) -> Vec<u8>) -> f64 {
+    common::rate(RUN, &(0..CONNECTIONS).map(|n| (address, request(n))).collect::<Vec<_>>())
 }
 
 /// Returns the number of writes with sync of so many bytes to a file per second.
@@ -185,20 +96,4 @@ fn raw_syncs(dir: &Path, bytes: usize) -> f64 {
         count += 1;
     }
     f64::from(count) / start.elapsed().as_secs_f64()
-}
-
-/// Runs the bare handler: the same framework and number of workers, without work.
-fn bare(file: &str) {
-    let body = web::Bytes::from(std::fs::read(file).unwrap());
-    let server = HttpServer::new(move || {
-        let body = body.clone();
-        let send = move || {
-            let body = body.clone();
-            async move { HttpResponse::Ok().content_type("application/json").body(body) }
-        };
-        App::new().default_service(web::to(send))
-    });
-    let server = server.workers(2).bind("127.0.0.1:0").unwrap();
-    println!("listening on {}", server.addrs()[0]);
-    actix_web::rt::System::new().block_on(server.run()).unwrap();
 }

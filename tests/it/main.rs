@@ -7,6 +7,7 @@
 
 mod crash;
 mod full_disk;
+mod histories;
 mod hostile_neighbour;
 mod legacy_directory;
 mod monitoring;
@@ -14,3 +15,4 @@ mod operations;
 mod restores;
 mod retries;
 mod secrets;
+mod two_servers;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quire_test_postgres::{Database, Proxy, Server as Postgres, Settings};
 use quire_tests::neighbour::Wire;
-use quire_tests::{Server, binary};
+use quire_tests::{Reply, Server, binary};
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use tokio::runtime::Runtime;
@@ -26,28 +26,9 @@ struct Known {
     seq: Value,
 }
 
-struct Reply {
-    status: u16,
-    etag: String,
-    body: Value,
-}
-
-fn serve(url: &str) -> Server {
-    let mut command = Command::new(binary("quire-server"));
-    command.env("DATABASE_URL", url);
-    Server::spawn(command)
-}
-
 /// Sends a request with one header more.
 fn send(server: &Server, method: &str, path: &str, header: (&str, &str), body: Option<&Value>) -> Reply {
-    let request = ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", server.address()));
-    let request = request.header(header.0, header.1).header("Content-Type", "application/json");
-    let request = request.body(body.map(Value::to_string).unwrap_or_default()).unwrap();
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut answer = agent.run(request).unwrap();
-    let etag = answer.headers().get("etag").map(|etag| etag.to_str().unwrap().to_owned()).unwrap_or_default();
-    let text = answer.body_mut().read_to_string().unwrap();
-    Reply { status: answer.status().as_u16(), etag, body: serde_json::from_str(&text).unwrap_or_default() }
+    server.client().send(method, path, &[header], body).unwrap()
 }
 
 impl Known {
@@ -64,7 +45,7 @@ impl Known {
 
     /// Reads the notebook, and returns its cell's code.
     fn read(&mut self, server: &Server) -> String {
-        let Reply { status, etag, mut body } = send(server, "GET", &self.path, ("Accept", "*/*"), None);
+        let Reply { status, etag, mut body, .. } = send(server, "GET", &self.path, ("Accept", "*/*"), None);
         assert_eq!(status, 200, "{body}");
         self.etag = etag;
         self.seq = body["seq"].take();
@@ -116,7 +97,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 fn after_a_restore_with_new_lives_nothing_of_the_lost_history_matches() {
     let runtime = Runtime::new().unwrap();
     let lost = runtime.block_on(Database::fresh());
-    let server = serve(lost.url());
+    let server = Server::on_database(lost.url());
     let mut known = Known::create(&server);
     known.edit(&server, "code = 'dumped'");
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +114,7 @@ fn after_a_restore_with_new_lives_nothing_of_the_lost_history_matches() {
         if has_new_lives {
             run(Command::new(binary("quire-migrate")).arg("new-generation").env("DATABASE_URL", restored.url()));
         }
-        let server = serve(restored.url());
+        let server = Server::on_database(restored.url());
         known.edit(&server, "code = 'another'");
         known.edit(&server, "code = 'another one'");
         let read = known.read_again(&server);
@@ -162,7 +143,7 @@ fn a_promotion_of_a_standby_changes_nothing_for_clients() {
     let primary = Postgres::start(&Settings::default());
     let database = runtime.block_on(Database::on(&primary));
     let proxy = Proxy::start(&primary);
-    let server = serve(&database.url_at(proxy.port()));
+    let server = Server::on_database(&database.url_at(proxy.port()));
     let mut known = Known::create(&server);
     let standby = primary.standby();
     known.edit(&server, "code = 'replayed'");
@@ -185,7 +166,7 @@ fn a_promotion_of_a_standby_changes_nothing_for_clients() {
     until("the server has found the new primary", || server.send("GET", "/health", None).1["status"] == "healthy");
 
     assert_eq!(known.read_again(&server).status, 304);
-    let other = serve(&database.url_at(standby.port()));
+    let other = Server::on_database(&database.url_at(standby.port()));
     assert_eq!(known.read_again(&other).status, 304);
     let (status, saved) = known.save(&server, "code = 'after the promotion'");
     assert_eq!(status, 200, "{saved}");

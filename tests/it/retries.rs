@@ -3,13 +3,12 @@
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use quire_test_postgres::Database;
-use quire_tests::{Server, binary};
+use quire_tests::Server;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -39,11 +38,7 @@ impl Store {
     fn serve(&self) -> Server {
         match self {
             Self::Files(dir) => Server::on(dir.path()),
-            Self::Database(_runtime, database) => {
-                let mut command = Command::new(binary("quire-server"));
-                command.env("DATABASE_URL", database.url());
-                Server::spawn(command)
-            }
+            Self::Database(_runtime, database) => Server::on_database(database.url()),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Support for whole-system tests: the real binaries as child processes, and a client for them.
 #![expect(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+mod balancer;
+mod client;
+pub mod history;
 pub mod neighbour;
 
 use std::ffi::OsStr;
@@ -15,6 +18,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+pub use balancer::Balancer;
+pub use client::{Client, Reply};
+
 /// Time-out for the start or end of a server.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Time-out for building the binaries.
@@ -24,8 +30,7 @@ const BUILD_PATIENCE: Duration = Duration::from_mins(20);
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    address: String,
-    agent: ureq::Agent,
+    client: Client,
     log: Option<JoinHandle<()>>,
     logged: Arc<Mutex<String>>,
 }
@@ -42,6 +47,20 @@ impl Server {
     #[must_use]
     pub fn on(directory: &Path) -> Self {
         Self::start([OsStr::new("--notebooks-dir"), directory.as_os_str()])
+    }
+
+    /// Starts the server on the database of this URL.
+    #[must_use]
+    pub fn on_database(url: &str) -> Self {
+        Self::on_database_with(url, &[])
+    }
+
+    /// As [`on_database`](Self::on_database), with these arguments.
+    #[must_use]
+    pub fn on_database_with(url: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary("quire-server"));
+        command.env("DATABASE_URL", url).args(arguments);
+        Self::spawn(command)
     }
 
     /// Starts the server by a command that finally executes it; the environment makes it choose a free port.
@@ -70,8 +89,7 @@ impl Server {
             Err(RecvTimeoutError::Disconnected) => panic!("the server ended before it listened:\n{}", log()),
             Err(RecvTimeoutError::Timeout) => panic!("the server does not listen:\n{}", log()),
         };
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { child, address, agent: agent.into(), log: Some(reader), logged: seen }
+        Self { child, client: Client::of(&address), log: Some(reader), logged: seen }
     }
 
     /// Asks the server to end, as an operator would, and returns its log.
@@ -87,7 +105,13 @@ impl Server {
     /// Returns host and port.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        self.client.address()
+    }
+
+    /// Returns a client of the server, which may outlive it.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Returns the process's id.
@@ -125,17 +149,8 @@ impl Server {
     /// Sends a request; `None` if the server did not answer.
     #[must_use]
     pub fn try_send(&self, method: &str, path: &str, body: Option<&Value>) -> Option<(u16, Value)> {
-        let url = format!("http://{}{path}", self.address);
-        let request = ureq::http::Request::builder().method(method).uri(url);
-        let answer = match body {
-            Some(body) => {
-                self.agent.run(request.header("Content-Type", "application/json").body(body.to_string()).ok()?)
-            }
-            None => self.agent.run(request.body("").ok()?),
-        };
-        let mut answer = answer.ok()?;
-        let status = answer.status().as_u16();
-        Some((status, answer.body_mut().with_config().limit(u64::MAX).read_json().ok()?))
+        let reply = self.client.send(method, path, &[], body)?;
+        Some((reply.status, reply.body))
     }
 
     /// Sends a request and returns status and body.

@@ -37,8 +37,12 @@ impl Change {
 fn cell_changes(before: &Notebook, after: &Notebook) -> Vec<CellChange> {
     let mut old: HashMap<&CellId, (usize, &Arc<Cell>)> =
         before.cells.iter().enumerate().map(|(index, cell)| (&cell.id, (index, cell))).collect();
-    let common: Vec<usize> = after.cells.iter().filter_map(|cell| Some(old.get(&cell.id)?.0)).collect();
-    let mut stay = longest_increasing(&common).into_iter().peekable();
+    let common = after.cells.iter().filter_map(|cell| {
+        let (place, was) = old.get(&cell.id)?;
+        Some((*place, was.revision == cell.revision))
+    });
+    let common: Vec<_> = common.collect();
+    let mut stay = staying(&common).into_iter().peekable();
     let mut kept = Vec::new();
     for (index, cell) in after.cells.iter().enumerate() {
         let was = old.remove(&cell.id);
@@ -60,6 +64,26 @@ fn cell_changes(before: &Notebook, after: &Notebook) -> Vec<CellChange> {
         index: None,
     });
     deleted.chain(kept).collect()
+}
+
+/// Returns the places, among those before, of the cells that did not move. The cells that both states have come in their present
+/// order: each with its place before, and whether no edit has touched it. Of two neighbours that have changed places, the one
+/// that an edit has touched is the one that was moved.
+fn staying(common: &[(usize, bool)]) -> Vec<usize> {
+    let places = |only_untouched: bool| common.iter().filter(move |(_, is_untouched)| *is_untouched || !only_untouched);
+    let untouched: Vec<usize> = places(true).map(|(place, _)| *place).collect();
+    // A program that edits files may move cells without giving them revisions.
+    if !untouched.is_sorted() {
+        return longest_increasing(&places(false).map(|(place, _)| *place).collect::<Vec<_>>());
+    }
+    let mut passed = 0;
+    let fitting = places(false).filter(|(place, is_untouched)| {
+        let (is_behind, is_ahead) =
+            (untouched[..passed].last() < Some(place), untouched.get(passed).is_none_or(|next| place < next));
+        passed += usize::from(*is_untouched);
+        *is_untouched || is_behind && is_ahead
+    });
+    longest_increasing(&fitting.map(|(place, _)| *place).collect::<Vec<_>>())
 }
 
 /// Returns a longest increasing subsequence of distinct numbers (Fredman 1975: patience sorting with links back).
@@ -141,6 +165,26 @@ mod tests {
         let change = Change::between(before.notebook(), &renumbered).unwrap();
         let cells: Vec<_> = change.cells.iter().map(|cell| (cell.id.as_str(), cell.moved, cell.index)).collect();
         assert_eq!(cells, [("d", true, Some(0))]);
+    }
+
+    /// Neighbours that change places could both be the one that moved; the edit says which.
+    #[test]
+    fn the_cell_that_an_edit_moved_is_the_one_that_moved() {
+        let before = notebook(&[("a", ""), ("b", ""), ("c", "")]);
+        let [a, b, c] = ["a", "b", "c"].map(|id| CellId::new(id).unwrap());
+        for (id, place) in [
+            (&a, Place::After(b.clone())),
+            (&b, Place::Start),
+            (&b, Place::End),
+            (&c, Place::After(a.clone())),
+            (&a, Place::End),
+            (&c, Place::Start),
+        ] {
+            let mut after = before.clone();
+            let edit = Edit::MoveCell { id: id.clone(), place };
+            let change = after.apply(&edit, None, Timestamp::default()).unwrap();
+            assert_eq!(Change::between(before.notebook(), after.notebook()), change, "{edit:?}");
+        }
     }
 
     /// Two states that know nothing of each other, as when a notebook is read again.

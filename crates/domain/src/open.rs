@@ -41,8 +41,8 @@ impl OpenNotebook {
         open
     }
 
-    /// Opens a later state of the notebook `known`. Cells with the same code keep their analysis, which saves the work, and keeps the
-    /// names of the last code that parsed for code that does not parse.
+    /// Opens a later state of the notebook `known`. Cells with the same code keep their analysis, which saves the work. Cells that do
+    /// not parse keep it while it has the stored names: those of the last code that parsed.
     #[must_use]
     pub fn reopen(notebook: Notebook, known: &Notebook) -> Self {
         let Ok(open) = Self::try_open(notebook, Some(known), |_| Ok::<_, Infallible>(()));
@@ -66,8 +66,10 @@ impl OpenNotebook {
             Some(known) if known.cell_type == cell.cell_type && known.code == cell.code => {
                 Cell { analysis: Arc::clone(&known.analysis), broken: known.broken.clone(), ..(**cell).clone() }
             }
-            _ => {
-                let stored = Cell { analysis: deferred(&cell.analysis), ..(**cell).clone() };
+            known => {
+                let known = known.filter(|known| known.cell_type == cell.cell_type && has_names_of(known, cell));
+                let analysis = known.map_or_else(|| deferred(&cell.analysis), |known| Arc::clone(&known.analysis));
+                let stored = Cell { analysis, ..(**cell).clone() };
                 stored.with_code(cell.cell_type, Arc::clone(&cell.code), Arc::new(analyse(cell.cell_type, &cell.code)))
             }
         };
@@ -179,6 +181,11 @@ impl OpenNotebook {
 fn by_cell<'a>(cycles: impl IntoIterator<Item = &'a Arc<Cycle>>) -> Cycles {
     let each = |cycle: &'a Arc<Cycle>| cycle.cells.iter().map(move |id| (id.clone(), Arc::clone(cycle)));
     cycles.into_iter().flat_map(each).collect()
+}
+
+/// Returns `true` if two cells read and write the same names.
+fn has_names_of(one: &Cell, other: &Cell) -> bool {
+    one.reads().eq(other.reads()) && one.writes().eq(other.writes())
 }
 
 /// Returns the analysis with all reads deferred.

@@ -142,9 +142,26 @@ impl Wire {
 
     /// Returns the next message of a WebSocket; `None` if the connection has ended.
     pub fn next_message(&mut self) -> Option<Value> {
+        Some(serde_json::from_str(&self.next_text()?).expect("a message is JSON"))
+    }
+
+    /// Returns the text of the next message of a WebSocket; `None` if the connection has ended.
+    pub fn next_text(&mut self) -> Option<String> {
+        match self.hear() {
+            Ok(text) => Some(text),
+            Err(ENDED) => None,
+            Err(code) => panic!("the socket ends with {code}"),
+        }
+    }
+
+    /// Returns the text of the next message of a WebSocket.
+    ///
+    /// # Errors
+    /// The code with which it ends; [`ENDED`] without one.
+    pub fn hear(&mut self) -> Result<String, u16> {
         let mut text = Vec::new();
         loop {
-            let (first, payload) = self.frame()?;
+            let (first, payload) = self.frame().ok_or(ENDED)?;
             match first & 0x0F {
                 0x0 | 0x1 => text.extend(payload),
                 // The server closes the connection of a client that gives no sign of life for a minute.
@@ -152,24 +169,27 @@ impl Wire {
                     self.say([0x8A, 0x80, 0, 0, 0, 0]);
                     continue;
                 }
-                0x8 => panic!("the socket ends: {:?}", String::from_utf8_lossy(&payload)),
+                0x8 => return Err(close_code(&payload)),
                 _ => continue,
             }
             if first & 0x80 != 0 {
-                return Some(serde_json::from_slice(&text).expect("a message is JSON"));
+                return Ok(String::from_utf8(text).expect("a message is UTF-8"));
             }
         }
     }
 
     /// Returns the code with which a WebSocket ends, whatever comes before; [`ENDED`] without one.
     pub fn close_code(&mut self) -> u16 {
-        while let Some((first, payload)) = self.frame() {
-            if let (0x88, [high, low, ..]) = (first, payload.as_slice()) {
-                return u16::from_be_bytes([*high, *low]);
+        loop {
+            if let Err(code) = self.hear() {
+                return code;
             }
         }
-        ENDED
     }
+}
+
+fn close_code(payload: &[u8]) -> u16 {
+    payload.first_chunk().map_or(ENDED, |code| u16::from_be_bytes(*code))
 }
 
 fn status(head: &str) -> u16 {

@@ -260,6 +260,35 @@ fn an_insert_between_equal_keys_moves_the_rest_of_them_up() {
     assert_eq!(change.cells.len(), 3);
 }
 
+/// Returns a notebook as a store gives it, with names alone.
+fn stored(notebook: &Notebook) -> Notebook {
+    let mut stored = notebook.clone();
+    stored.cells = (stored.cells.iter())
+        .map(|cell| {
+            let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+            let analysis = Cell::stored_names(names(cell.reads().collect()), names(cell.writes().collect()));
+            Cell { analysis, broken: None, ..(**cell).clone() }
+        })
+        .collect();
+    stored
+}
+
+/// A server that knows a cell as it was before another server stored code that does not parse sees the same cycle.
+#[test]
+fn a_cell_that_was_broken_elsewhere_keeps_the_reads_that_were_known() {
+    let mut open = OpenNotebook::open(notebook(&[0, 1]));
+    let update = |cell: &str, code: &str| Edit::UpdateCell { id: id(cell), code: Arc::from(code) };
+    for edit in [update("c0", "a = b"), update("c1", "b = a")] {
+        apply(&mut open, &edit).unwrap();
+    }
+    assert!(!open.notebook().cycles.is_empty());
+    let known = open.notebook().clone();
+    let change = apply(&mut open, &update("c0", "a = = b")).unwrap();
+    let reopened = OpenNotebook::reopen(stored(open.notebook()), &known);
+    assert_eq!(reopened.notebook(), open.notebook());
+    assert_eq!(Change::between(&known, reopened.notebook()), change);
+}
+
 /// Of a broken cell that comes from a store nobody knows which reads are a function's, so none closes a cycle; a later
 /// state of the same notebook keeps what is known.
 #[test]
@@ -272,14 +301,7 @@ fn a_broken_cell_means_the_same_after_opening_again() {
     assert!(open.notebook().cells.get(0).unwrap().broken.is_some());
     let edges = |open: &OpenNotebook| open.graph().edges().collect::<Vec<_>>();
 
-    let mut stored = open.notebook().clone();
-    stored.cells = (stored.cells.iter())
-        .map(|cell| {
-            let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-            let analysis = Cell::stored_names(names(cell.reads().collect()), names(cell.writes().collect()));
-            Cell { analysis, broken: None, ..(**cell).clone() }
-        })
-        .collect();
+    let stored = stored(open.notebook());
     let cold = OpenNotebook::open(stored.clone());
     assert!(cold.notebook().cycles.is_empty());
     assert_eq!(edges(&cold), edges(&open));

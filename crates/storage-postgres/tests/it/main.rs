@@ -5,7 +5,6 @@ mod conformance;
 mod exactness;
 mod fresh;
 mod given;
-mod history;
 mod killed;
 mod late_answers;
 mod limits;

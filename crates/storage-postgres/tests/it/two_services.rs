@@ -8,10 +8,10 @@ use quire_domain::{Base, Life, NotebookId, Revision};
 use quire_service::{Edited, Expected, NotebookService, Options, RequestContext, RequestKey, ServiceError};
 use quire_storage::prelude::*;
 use quire_test_postgres::Database;
+use quire_tests::history::{Kind, Operation, check};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::history::{Kind, Operation, check};
 use crate::support::{ann, answer, load, notebook, notebook_id, open, until, update};
 
 const WRITERS: usize = 64;
@@ -37,7 +37,7 @@ impl Record {
 
     fn note(&self, begun: u64, revision: Revision, kind: Kind) {
         let ended = self.tick();
-        self.history.lock().unwrap().push(Operation { begun, ended, revision: revision.0, kind });
+        self.history.lock().unwrap().push(Operation { begun, ended, life: String::new(), revision: revision.0, kind });
     }
 }
 
