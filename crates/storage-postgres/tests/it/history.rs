@@ -1,5 +1,5 @@
-//! What several callers saw of one notebook, and whether one order of all edits explains it (linearizability: Herlihy and
-//! Wing, 1990). Since every edit is given a revision, there is no order to search for: there is one, to be checked.
+//! Check that one order of all edits explains the observations of several callers (linearizability: Herlihy and Wing, 1990).
+//! Since every edit is given a revision, there is no order to search for: there is one, to be checked.
 
 use std::collections::BTreeMap;
 
