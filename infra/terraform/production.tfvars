@@ -1,7 +1,7 @@
-# Nothing whose loss stops everything: a standby of the database, a NAT gateway in each zone.
+# Nothing whose loss stops everything: a standby of the database, a NAT gateway in each zone, two tasks.
 #
-# One task, until instances can share notebooks live; then min_tasks = 2 and max_tasks = 4, for which 4 × (10 + 1) × 2 + 12 = 100
-# connections are needed, which is what the database takes.
+# Four tasks at most, for which 4 × (10 + 1) × 2 + 12 = 100 connections are needed during a deployment, which is what the database
+# takes.
 #
 # Every value is an example: put your own in, and commit them. None is secret.
 
@@ -9,8 +9,8 @@ name                     = "quire-production"
 nat_in_each_zone         = true
 multi_az                 = true
 max_allocated_storage_gb = 200
-min_tasks                = 1
-max_tasks                = 1
+min_tasks                = 2
+max_tasks                = 4
 
 account_id         = "123456789012"
 region             = "eu-central-1"

@@ -143,7 +143,7 @@ variable "cpu_architecture" {
 }
 
 variable "min_tasks" {
-  description = "Tasks at least. One, until instances share notebooks live."
+  description = "Tasks at least. Any number can share the database."
   type        = number
   default     = 1
 }

@@ -88,7 +88,7 @@ impl Application {
         Ok(Self { server, address, told_to_stop, api, service, database, shutdown_timeout })
     }
 
-    /// Serves until a signal says to stop, then finishes the requests in flight.
+    /// Serves until a signal requests the end, then finishes the requests in flight.
     ///
     /// # Errors
     /// If the server ends by itself, or the database turns out to be unusable, or another server's.
@@ -104,7 +104,7 @@ impl Application {
             signal = told_to_stop => signal.context("the thread that waits for signals has ended")?,
         };
         tracing::info!(signal, "stopping");
-        // The registration is renewed to the last edit: until then no other server may take this one for dead.
+        // The registration is renewed until the last edit is stored, so that no other server takes this one for dead.
         let finishing = async {
             handle.pause().await;
             // A server thread that ends cuts off its connections, so all requests are awaited first.
@@ -129,7 +129,7 @@ impl Application {
     }
 }
 
-/// Uses the database, if there is one, without end.
+/// Runs the use of the database, if there is one, without end.
 async fn run(database: Option<&mut DatabaseUse>) -> anyhow::Result<Infallible> {
     match database {
         Some(database) => database.run().await,

@@ -12,7 +12,7 @@ use quire_storage_postgres::{DatabaseUrl, InstanceMode};
 use crate::options::{Instances, Options};
 use crate::sign_in;
 
-/// The configuration: the options, and what several of them, or secrets of the environment, make together.
+/// The configuration: the options, and values that are derived from several of them or from secrets of the environment.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The options.
@@ -23,20 +23,20 @@ pub(crate) struct Config {
     pub(crate) secret_keys: Option<Arc<SecretKeys>>,
     /// The address to listen on; in development mode, one of those that requests may name as their host.
     pub(crate) listen: SocketAddr,
-    /// The check of who is calling.
+    /// The authentication of requests.
     pub(crate) authenticator: Authenticator,
 }
 
 /// A database and its use.
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseConfig {
-    /// Where it is.
+    /// The URL of the database.
     pub(crate) url: DatabaseUrl,
     /// Maximum number of connections held.
     pub(crate) connections: u32,
     /// The number of servers that may use it at the same time.
     pub(crate) mode: InstanceMode,
-    /// Whether pending steps of its schema are applied before serving.
+    /// `true` if pending steps of its schema are applied before serving.
     pub(crate) migrate: bool,
 }
 
@@ -44,7 +44,7 @@ impl Config {
     /// Reads flags, variables, file and defaults, in that order, and checks them.
     ///
     /// # Errors
-    /// The first value that is not valid, with where it is written; or the help.
+    /// Returns the first invalid value with its source, or the text of `--help`.
     pub(crate) fn load(
         arguments: impl IntoIterator<Item = OsString>,
         environment: Environment,

@@ -1,7 +1,6 @@
 //! The server's use of a database: the check of its schema, the registration beside other servers, its renewal, and its end.
 //!
-//! While the database is away, or another server may hold it, the server listens, so that no supervisor takes it for dead
-//! and ends it. Requests that need the database are refused meanwhile.
+//! While the database is away, or another server may hold it, the server listens, so that no supervisor ends it as dead. Requests that need the database are refused meanwhile.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -34,7 +33,7 @@ pub(crate) struct DatabaseUse {
 enum State {
     /// The database has not answered yet, or no longer.
     Away,
-    /// The schema is checked, and another server is in the way, which may be dead.
+    /// The schema is checked, and another server, which may be dead, excludes this one.
     Undecided,
     /// The store is released for use.
     InUse,
@@ -130,7 +129,7 @@ impl DatabaseUse {
         }
     }
 
-    /// Goes on as far as the database and other servers let it. The inner error says why the database is away.
+    /// Advances as far as the database and other servers allow. The inner error is the reason why the database is away.
     async fn attempt(&mut self) -> anyhow::Result<Result<(), anyhow::Error>> {
         let attempted = self.advance().await;
         match attempted {
@@ -180,7 +179,7 @@ fn described(other: &RegisteredServer) -> String {
     format!("{address} (version {program_version}, --instances {mode}, since {since} UTC)")
 }
 
-/// Returns the sentence for a server that another one excludes.
+/// Returns the message for a server that another one excludes.
 fn refusal(mode: InstanceMode, other: &RegisteredServer) -> String {
     let (claimer, remedy) = match (mode, other.mode) {
         (InstanceMode::One, InstanceMode::Many) => ("this server", "start this one"),
@@ -194,7 +193,7 @@ fn refusal(mode: InstanceMode, other: &RegisteredServer) -> String {
     )
 }
 
-/// Returns the address at which people find the server: an address that stands for all of the machine's is replaced by its name.
+/// Returns the address of the server for people: an address that means all of the machine's is replaced by its name.
 fn reachable(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         let name = rustix::system::uname();

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints on standard error why the process ends; a failure to print is ignored.
+/// Prints on standard error the reason why the process ends; a failure to print is ignored.
 fn failed(why: &dyn Display) -> ExitCode {
     let _ = writeln!(io::stderr(), "quire-server: {why}");
     ExitCode::FAILURE

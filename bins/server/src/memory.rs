@@ -1,14 +1,14 @@
-//! The memory that the process may use.
+//! The memory that is available to the process.
 
 use std::fs;
 use std::path::Path;
 
 const MIB: u64 = 1024 * 1024;
-/// Taken where nothing tells, as on systems without `/proc`.
+/// The available MiB if they cannot be determined, as on systems without `/proc`.
 const UNKNOWN_MIB: usize = 2 * 1024;
 
-/// The MiB that the process may use: the least of the machine's memory, the limits of its control groups and the limit of
-/// its address space.
+/// Returns the MiB that the process may use: the minimum of the machine's memory, the limits of its control groups and the
+/// limit of its address space.
 pub(crate) fn available_mib() -> usize {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let group = |path: &Path| fs::read_to_string(path).unwrap_or_default();
@@ -21,21 +21,21 @@ pub(crate) fn available_mib() -> usize {
     least.map_or(UNKNOWN_MIB, |mib| usize::try_from(mib).unwrap_or(usize::MAX))
 }
 
-/// The machine's memory, from `/proc/meminfo`.
+/// Returns the machine's memory, from `/proc/meminfo`.
 fn physical(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-/// The soft limit of the address space (`RLIMIT_AS`), from `/proc/self/limits`.
+/// Returns the soft limit of the address space (`RLIMIT_AS`), from `/proc/self/limits`.
 fn address_space(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     line.split_whitespace().next()?.parse().ok() // or "unlimited"
 }
 
-/// The least limit of the process's control group and those above it. Of version 2 there is one group, in `root`; of version
-/// 1 there is one for memory, in `root/memory`. In a container, `root` is the group itself, and the path that the process is
-/// told may not be below it.
+/// Returns the minimum of the limits of the process's control group and those above it. Version 2 has one group, in `root`;
+/// version 1 has one for memory, in `root/memory`. In a container, `root` is the group itself, and the path in `groups` may not
+/// be below it.
 fn control_groups(groups: &str, root: &Path, read: impl Fn(&Path) -> String) -> Option<u64> {
     let limits = groups.lines().flat_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -81,7 +81,7 @@ mod tests {
         let root = Path::new("/root");
         assert_eq!(control_groups("0::/a/b\n", root, files), Some(1000));
         assert_eq!(control_groups("0::/\n", root, files), Some(3000));
-        // In a container, the path is the host's, and the root the container's own group.
+        // In a container, the path is the host's, and the root is the container's own group.
         assert_eq!(control_groups("0::/elsewhere/x\n", root, files), Some(3000));
         let of_1 = "5:cpu,cpuacct:/c\n4:memory:/c\n1:name=systemd:/c\n";
         assert_eq!(control_groups(of_1, root, files), Some(2000));

@@ -13,11 +13,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::memory;
 
-/// The user of all requests, where there is no sign-in and no other is named.
+/// The default user of all requests without sign-in.
 pub(crate) const DEFAULT_DEV_USER: &str = "local";
 /// Maximum number of threads that the HTTP library takes.
 const MAX_WORKERS: usize = 512;
-/// The least memory for notebooks: room for some of ordinary size.
+/// Minimum MiB of memory for notebooks: room for some of ordinary size.
 const MIN_MEMORY_MIB: usize = 16;
 /// More than any machine has.
 const MAX_MEMORY_MIB: u64 = 16 * 1024 * 1024;
@@ -145,7 +145,7 @@ pub(crate) struct Options {
     pub(crate) shutdown_timeout: Duration,
 }
 
-/// A list that is one value of one flag, with commas in it.
+/// A list that is one value of one flag, separated by commas.
 type WebOrigins = Vec<String>;
 
 /// The format of log lines: text for people, or a JSON object on each line for programs. (The values have no comments of their
@@ -164,7 +164,7 @@ pub(crate) enum Instances {
 }
 
 impl Options {
-    /// The number of threads that answer requests: connections are shared out among them, at least one to each.
+    /// Returns the number of threads that serve requests. Each serves at least one connection.
     pub(crate) fn workers(&self) -> usize {
         let workers = match self.workers {
             0 => std::thread::available_parallelism().map_or(2, usize::from).min(MAX_WORKERS),
@@ -173,13 +173,13 @@ impl Options {
         workers.min(self.max_connections)
     }
 
-    /// The bytes of memory that notebooks may take together.
+    /// Returns the maximum bytes of memory of all notebooks.
     pub(crate) fn memory_bytes(&self) -> usize {
         let mib = if self.memory_mib == 0 { memory::available_mib() / 4 } else { self.memory_mib };
         mib.max(MIN_MEMORY_MIB) * 1024 * 1024
     }
 
-    /// The number of requests that a user may make.
+    /// Returns the limit of requests of a user.
     pub(crate) fn request_limit(&self) -> Option<RequestLimit> {
         let per_second = NonZeroU32::new(self.requests_per_second)?;
         Some(RequestLimit { per_second, burst: NonZeroU32::new(self.requests_burst)? })
@@ -191,7 +191,7 @@ impl Options {
         Quota { notebooks: at_most(self.user_notebooks), bytes: at_most(self.user_bytes) }
     }
 
-    /// The behaviour of WebSockets, which leave room for requests.
+    /// Returns the settings of WebSockets, which leave connections for requests.
     pub(crate) fn sockets(&self) -> SocketSettings {
         SocketSettings {
             max_sockets: self.ws_max_sockets.min(self.max_connections * 2 / 3).max(1),
@@ -233,12 +233,12 @@ fn directory(text: &str) -> Result<PathBuf, String> {
 
 fn user(text: &str) -> Result<UserId, String> {
     let user = UserId::new(text).map_err(|error| error.to_string())?;
-    // Both are made for every user, so their ids must fit too.
+    // Every user has this notebook, so its id must be valid too.
     NotebookId::blank_of(&user).map_err(|error| format!("its notebook blank-{text} could not exist: {error}"))?;
     Ok(user)
 }
 
-/// Origins as browsers write them, so that comparing texts is enough.
+/// Parses origins in the form that browsers send, so that they can be compared as texts.
 fn origins(text: &str) -> Result<WebOrigins, String> {
     let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     origins.map(|origin| check_origin(origin).map(|()| origin.to_owned())).collect()
@@ -249,7 +249,7 @@ fn check_origin(origin: &str) -> Result<(), String> {
     let is_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_:[]".contains(&byte);
     match rest {
         Some(rest) if !rest.is_empty() && rest.bytes().all(is_host) => Ok(()),
-        // Perhaps a database's URL, put in the wrong place.
+        // The value may be a database's URL by mistake, so the message does not repeat it.
         _ if origin.contains('@') => {
             Err("each must be an origin, scheme, host and port, without a user or password".to_owned())
         }

@@ -9,15 +9,15 @@ use quire_config::{ConfigError, Origin, Sources, Written};
 
 use crate::options::{DEFAULT_DEV_USER, Options};
 
-/// The settings of which one is enough for sign-in to be wanted.
+/// The settings of which each one enables sign-in.
 const CLERK: [&str; 4] = ["clerk_issuer", "clerk_publishable_key", "clerk_jwks_url", "clerk_jwt_key"];
 
-/// The check of who is calling.
+/// Creates the authentication of requests.
 pub(crate) fn authenticator(options: &Options, sources: &Sources) -> Result<Authenticator, ConfigError> {
     let Some((name, clerk)) = CLERK.iter().find_map(|name| Some((name, sources.written(name)?))) else {
         return Ok(Authenticator::development(options.dev_user.clone()));
     };
-    // A copy of the default file asks for nothing.
+    // The value in a copy of the default file is no choice of the operator.
     let is_default = |user: &&Written| matches!(user.origin, Origin::File { .. }) && user.text == DEFAULT_DEV_USER;
     if let Some(Written { origin, .. }) = sources.written("dev_user").filter(|user| !is_default(user)) {
         let (what, by) = (format!("dev_user from {origin}"), format!("{name} from {}", clerk.origin));
@@ -59,12 +59,12 @@ fn issuer(sources: &Sources) -> Result<String, ConfigError> {
                 .to_owned(),
         ));
     };
-    // Not repeated: what was taken for the publishable key may be the secret one.
+    // The message does not repeat the value, which may be the secret key by mistake.
     let must = "it must be the publishable key from Clerk's dashboard, pk_live_… or pk_test_…";
     issuer_of(text).ok_or_else(|| ConfigError::Invalid(format!("Invalid clerk_publishable_key from {origin}: {must}.")))
 }
 
-/// The issuer that a publishable key names: behind its prefix, the host and a dollar sign in base64.
+/// Returns the issuer of a publishable key, which is a prefix, then the host and a dollar sign in base64.
 fn issuer_of(key: &str) -> Option<String> {
     let encoded = key.strip_prefix("pk_live_").or_else(|| key.strip_prefix("pk_test_")).unwrap_or_default();
     let host = STANDARD_NO_PAD.decode(encoded.trim_end_matches('=')).ok().and_then(|host| String::from_utf8(host).ok());
@@ -75,7 +75,7 @@ fn issuer_of(key: &str) -> Option<String> {
     Some(format!("https://{host}"))
 }
 
-/// An address that only this machine reaches, and that requests may name as their host.
+/// Parses an address that only this machine reaches, and that requests may name as their host.
 pub(crate) fn loopback(text: &str) -> Result<IpAddr, String> {
     let address = named(text).map_err(|_name| "it must be 127.0.0.1, ::1 or localhost".to_owned())?;
     if [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].contains(&address) {
@@ -92,7 +92,7 @@ pub(crate) fn loopback(text: &str) -> Result<IpAddr, String> {
         .to_owned())
 }
 
-/// Any address of this machine.
+/// Parses any address of this machine.
 pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     named(text)
         .map_err(|_name| "it must be an address of this machine, such as 0.0.0.0 for all, or localhost".to_owned())

@@ -1,4 +1,4 @@
-//! Analysing code without holding up the runtime, and users taking turns.
+//! Analysis of code in a thread pool, so that the runtime is not blocked and users take turns.
 
 use std::io;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::memory::Memory;
 use crate::published::Published;
 use crate::work::{Budgets, Kind, Lane, Lanes, Permit};
 
-/// Python of up to this many bytes is analysed in place: its analysis takes steps in proportion to its bytes, and less time
-/// than handing it over. SQL never is, since its parser is not ours to bound.
+/// Maximum bytes of Python that are analysed inline. The analysis takes time in proportion to the bytes, and less than the
+/// hand-over to another thread. SQL is never analysed inline, because the time of its parser is not bounded.
 const INLINE_BYTES: u64 = 2 * 1024;
 /// Cost of a cell without code when its notebook is opened, in bytes of code.
 const CELL_COST: u64 = 16;
@@ -33,10 +33,10 @@ impl Analyser {
         Ok(Self { pool: quire_analysis::Pool::new(threads)?, short, long })
     }
 
-    /// Analyses a cell of this user's.
+    /// Analyses a cell of this user.
     ///
     /// # Errors
-    /// When too much of the user's, or of all users', waits to be analysed.
+    /// Returns an error if too much code of the user, or of all users, waits for its analysis.
     pub(crate) async fn analyse(
         &self,
         user: &UserId,
@@ -51,13 +51,12 @@ impl Analyser {
         let permit = lane.enter(user, bytes).await?;
         match self.in_pool(permit, cell_type, Arc::clone(&code)).await {
             Some(analysis) => Ok(analysis),
-            // The pool always answers while it lives; it ends with the service, and then nobody waits any more.
+            // The pool replies as long as it lives, and it ends with the service.
             None => Err(ServiceError::Closing),
         }
     }
 
-    /// Waits until the pool has analysed a cell without code, as the next in the lane that edits use; returns `false` when
-    /// it no longer does.
+    /// Waits until the pool has analysed an empty cell, as the next in the lane of edits. Returns `false` if the pool has ended.
     pub(crate) async fn probe(&self) -> bool {
         let permit = self.short.enter_first().await;
         self.in_pool(permit, CellType::Python, Arc::from("")).await.is_some()
@@ -67,7 +66,7 @@ impl Analyser {
         let (done, answer) = oneshot::channel();
         self.pool.submit(cell_type, code, move |analysis| {
             drop(permit);
-            let _ = done.send(analysis); // nobody may be waiting any more
+            let _ = done.send(analysis); // the caller may be gone
         });
         answer.await.ok()
     }
@@ -75,7 +74,7 @@ impl Analyser {
     /// Opens a notebook: analyses its cells and builds its graph.
     ///
     /// # Errors
-    /// [`ServiceError::NotebookTooLarge`] as soon as the cells analysed so far say so.
+    /// Returns [`ServiceError::NotebookTooLarge`] as soon as the analysed cells exceed the limit.
     pub(crate) async fn open(
         &self,
         permit: Permit,
@@ -93,10 +92,10 @@ impl Analyser {
         permit.run_blocking(|| format!("open notebook {label}"), open).await?
     }
 
-    /// Opens a later state of the notebook `known`, and says what is different.
+    /// Opens a later state of the notebook `known`, and returns it with the change.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Returns the errors of [`Self::open`].
     pub(crate) async fn reopen(
         &self,
         permit: Permit,
@@ -117,7 +116,7 @@ impl Analyser {
     }
 }
 
-/// The cost of analysing all cells of a notebook of this size, in bytes of code.
+/// Returns the cost of analysing all cells of a notebook of this size, in bytes of code.
 pub(crate) fn analysis_cost(size: NotebookSize) -> u64 {
     size.code_bytes() as u64 + size.cells() as u64 * CELL_COST
 }

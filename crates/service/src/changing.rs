@@ -1,4 +1,4 @@
-//! Use cases that change something.
+//! Use cases that create, copy and edit notebooks.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,31 +17,31 @@ use crate::quota::{makes_room, of_edit, of_notebook};
 use crate::work::Kind;
 use crate::{NotebookService, RequestContext, ServiceError};
 
-/// The answer to an edit.
+/// Result of an edit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Edited {
     /// The notebook's revision after the edit, durable.
     pub revision: Revision,
-    /// The change; absent when the notebook already was as the edit wanted it, and in a replayed outcome.
+    /// The change; absent if the edit changed nothing, and in a replayed outcome.
     #[serde(skip)]
     pub change: Option<Arc<Change>>,
 }
 
-/// The answer to an insertion.
+/// Result of an insertion.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Created {
     /// The new cell.
     pub cell: CellId,
-    /// The edit that made it.
+    /// The result of the edit that created it.
     #[serde(flatten)]
     pub edited: Edited,
 }
 
 impl NotebookService {
-    /// Makes a notebook with one empty Python cell.
+    /// Creates a notebook with one empty Python cell.
     ///
     /// # Errors
-    /// When the store refuses or fails.
+    /// Returns an error if the quota is exhausted, or the store refuses or fails.
     pub async fn create(&self, context: impl Into<RequestContext>) -> Result<NotebookId, ServiceError> {
         self.check_may_change()?;
         let (context, sources) = (context.into(), &self.shared.sources);
@@ -51,7 +51,7 @@ impl NotebookService {
         Ok(id)
     }
 
-    /// Stores a new notebook, if its owner may keep one more, with the record of the outcome.
+    /// Stores a new notebook, if its owner may keep one more, with the idempotency record.
     pub(crate) async fn store_new(
         &self,
         context: &RequestContext,
@@ -70,11 +70,11 @@ impl NotebookService {
         limits.quotas.admit((store, &limits.lanes), user, more).await
     }
 
-    /// Makes a copy of the notebook, results included, as a new notebook of the same owner. Its connection string is sealed
-    /// anew, since a sealed one is bound to its notebook.
+    /// Copies the notebook with its results as a new notebook of the same owner. The connection string is sealed again, because
+    /// a sealed string is bound to its notebook.
     ///
     /// # Errors
-    /// As [`Self::get`], and when the store refuses.
+    /// Returns the errors of [`Self::get`], and an error if the store refuses.
     pub async fn duplicate(
         &self,
         context: impl Into<RequestContext>,
@@ -102,11 +102,11 @@ impl NotebookService {
         Ok((copy, Duplicated { id, name, has_connection }))
     }
 
-    /// Applies an edit and waits until it is durable. With `expected`, a revision or an [`Expected`], only if that holds.
-    /// When the returned future is dropped, the edit may still happen.
+    /// Applies an edit and waits until it is durable. The edit is refused unless the notebook is as `expected`, a revision or an
+    /// [`Expected`], demands. If the returned future is dropped, the edit may still take effect.
     ///
     /// # Errors
-    /// [`ServiceError`] says why; unless it wraps `OutcomeUnknown`, nothing was changed.
+    /// Returns the reason as a [`ServiceError`]. Unless it wraps `OutcomeUnknown`, nothing was changed.
     pub async fn edit(
         &self,
         context: impl Into<RequestContext>,
@@ -117,11 +117,11 @@ impl NotebookService {
         self.apply(id, EditRequest::new(context, expected, edit)).await
     }
 
-    /// Sets the connection string that the owner entered, sealed where it can be, or none; see [`Self::edit`]. The one that
-    /// there is, and exactly what was shown of that, change nothing.
+    /// Sets the connection string that the owner entered, sealed if there is a key, or removes it; see [`Self::edit`]. The
+    /// current string and its masked form change nothing.
     ///
     /// # Errors
-    /// As [`Self::edit`], and when the string cannot be what is meant or cannot be kept.
+    /// Returns the errors of [`Self::edit`], and an error if the string is ambiguous or cannot be stored.
     pub async fn set_connection(
         &self,
         context: impl Into<RequestContext>,
@@ -132,7 +132,7 @@ impl NotebookService {
         let context = context.into();
         let entered = entered.map(|entered| StoredConnection::new(entered.expose())).transpose()?.flatten();
         if entered.as_ref().is_some_and(StoredConnection::is_sealed) {
-            // Who may not reach the notebook is told so first.
+            // The error of a missing or foreign notebook takes precedence.
             self.open(&context.user, id).await?;
             return Err(ServiceError::LooksSealed);
         }
@@ -142,7 +142,7 @@ impl NotebookService {
     /// Inserts a cell with an id of its own; see [`Self::edit`].
     ///
     /// # Errors
-    /// As [`Self::edit`].
+    /// Returns the errors of [`Self::edit`].
     pub async fn insert_cell(
         &self,
         context: impl Into<RequestContext>,

@@ -1,4 +1,4 @@
-//! Where time comes from.
+//! Sources of time.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,11 +21,11 @@ use quire_domain::Timestamp;
 /// }
 /// ```
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The time now, to the microsecond.
+    /// Returns the current time, to the microsecond.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock. Each answer is later than the one before, so that what is made later is listed later.
+/// The machine's clock. Each returned time is later than the one before, so that lists show the order of creation.
 #[derive(Debug, Default)]
 pub struct SystemClock {
     last_micros: AtomicI64,

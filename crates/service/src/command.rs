@@ -1,4 +1,4 @@
-//! What a notebook's writer task is asked to do.
+//! Commands to a notebook's writer task.
 
 use std::sync::Arc;
 
@@ -18,36 +18,36 @@ pub(crate) enum Command {
     Edit(EditCommand),
     /// Delete the notebook.
     Delete(DeleteCommand),
-    /// Tell watchers something of a run that goes on.
+    /// Send an update of a run to watchers.
     Tell { update: Arc<RunUpdate>, reply: oneshot::Sender<Result<Seq, ServiceError>> },
-    /// Read what is stored if there is a hint that others changed the notebook, or if this version is not known yet; then
-    /// answer whoever waits for that.
+    /// Refresh the notebook if there is a hint that another server has changed it, or if this version is not known yet; then
+    /// reply to a waiting caller.
     Refresh { newer: Option<StoredVersion>, reply: Option<oneshot::Sender<()>> },
-    /// Begin a subscription, or go on after the last event seen.
+    /// Begin a subscription, or resume one after the last event that its watcher has seen.
     Subscribe { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Subscription>, ServiceError>> },
-    /// End to make room, unless the notebook is watched and that counts.
+    /// End to release memory, unless the notebook is watched and `even_watched` is `false`.
     Retire { even_watched: bool },
     /// End.
     Close,
 }
 
-/// An edit, waiting for its answer.
+/// An edit, with the channel of its reply.
 #[derive(Debug)]
 pub(crate) struct EditCommand {
     pub(crate) request: EditRequest,
     pub(crate) reply: oneshot::Sender<Result<Edited, ServiceError>>,
 }
 
-/// An edit that the notebook's owner asks for.
+/// An edit as the notebook's owner requests it.
 #[derive(Clone, Debug)]
 pub(crate) struct EditRequest {
     pub(crate) context: RequestContext,
     pub(crate) expected: Expected,
-    /// A connection string that is set may be one that was entered and is not sealed yet.
+    /// The edit. A connection string in it may not be sealed yet.
     pub(crate) edit: Edit,
-    /// The cell that it makes, for the record of the outcome.
+    /// The cell that the edit creates, for the idempotency record.
     pub(crate) made: Option<CellId>,
-    /// The digest of the code that the cell must have; with other code, or without the cell, nothing is changed.
+    /// The digest of the code that the cell must have; otherwise the edit changes nothing.
     pub(crate) code_digest: Option<Arc<str>>,
 }
 
@@ -57,7 +57,7 @@ impl EditRequest {
         Self { context, expected, edit, made: None, code_digest: None }
     }
 
-    /// The record to store with the change; nothing for a request without a key.
+    /// Returns the idempotency record to store with the change; `None` for a request without a key.
     pub(crate) fn record(
         &self,
         notebook: &NotebookId,
@@ -71,7 +71,7 @@ impl EditRequest {
     }
 }
 
-/// A deletion by the notebook's owner, waiting for its answer.
+/// A deletion by the notebook's owner, with the channel of its reply.
 #[derive(Debug)]
 pub(crate) struct DeleteCommand {
     pub(crate) context: RequestContext,

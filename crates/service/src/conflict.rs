@@ -1,19 +1,19 @@
-//! What a user expects of the notebook that they edit, and what they are told when it is not so.
+//! Expectations of an edit about the state of its notebook, and the changes that a conflict reports.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use quire_domain::{Base, CellId, Change, Edit, Life, Notebook, Revision};
 
-/// Deletions that an active notebook remembers.
-const REMEMBERED: usize = 1_000;
+/// Maximum deletions that an active notebook remembers.
+const MAX_DELETIONS: usize = 1_000;
 
 /// The state of a notebook that a user knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownState {
     /// Its revision.
     pub revision: Revision,
-    /// Its life; a user who knows the revision alone cannot tell the notebook from one that was made again under its id.
+    /// Its life. Without it, the notebook cannot be told from one that was created again under its id.
     pub life: Option<Life>,
 }
 
@@ -30,21 +30,21 @@ impl From<Base> for KnownState {
 }
 
 impl KnownState {
-    /// Returns `true` if it is a state of the notebook with this life, as far as the user knows.
+    /// Returns `true` if the state may belong to this life: it has the same one, or none.
     fn is_of(self, life: Life) -> bool {
         self.life.is_none_or(|known| known == life)
     }
 }
 
-/// At which state an edit may be applied.
+/// The states at which an edit may be applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// At any: the last write wins.
+    /// Any state: the last write wins.
     #[default]
     Any,
-    /// At this one alone.
+    /// This state alone.
     Exactly(KnownState),
-    /// At this one; at a later one too, if the edit is of one cell that is still there and that nobody has touched since.
+    /// This state, or a later one if the edit concerns one cell that exists and has not been edited since.
     Untouched(KnownState),
 }
 
@@ -69,18 +69,18 @@ impl Expected {
         self.state().is_some_and(|known| known.revision != current.revision || !known.is_of(current.life))
     }
 
-    /// Returns `true` if the user has a state from another server that this one has not seen: a later one, or one of another life.
+    /// Returns `true` if the user knows a state that this server has not seen: a later one, or one of another life.
     pub(crate) fn is_unseen(self, current: Base) -> bool {
         self.state().is_some_and(|known| known.revision > current.revision || !known.is_of(current.life))
     }
 
-    /// Returns `true` if an edit may be tried although the state may be another one: `revision_of` says at which revision the cell
-    /// was touched last, if it is there. One that is not there is for whoever applies the edit to find.
+    /// Returns `true` if an edit may be applied at the current state. `revision_of` returns the revision of a cell's last edit,
+    /// if the cell exists. For a missing cell this returns `true`, and the application of the edit fails.
     pub(crate) fn allows(self, edit: &Edit, current: Base, revision_of: impl Fn(&CellId) -> Option<Revision>) -> bool {
         match self {
             Self::Any => true,
             Self::Exactly(_) => !self.is_other(current),
-            // One that this notebook never had, as when it was brought back from a backup: nothing can be said of it.
+            // The notebook never had this state, for example after a restore from a backup, so it cannot be compared.
             Self::Untouched(_) if self.is_unseen(current) => false,
             Self::Untouched(known) if known.revision == current.revision => true,
             Self::Untouched(known) => {
@@ -90,7 +90,7 @@ impl Expected {
     }
 }
 
-/// The one cell that an edit touches, and that makes it independent of all others.
+/// Returns the one cell that an edit concerns, if it is independent of all other cells.
 fn merged_cell(edit: &Edit) -> Option<&CellId> {
     match edit {
         Edit::UpdateCell { id, .. }
@@ -101,23 +101,23 @@ fn merged_cell(edit: &Edit) -> Option<&CellId> {
     }
 }
 
-/// A cell that is not as it was.
+/// A cell that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedCell {
     /// The cell.
     pub id: CellId,
     /// The revision of its last edit, or of its deletion.
     pub revision: Revision,
-    /// `true` when the cell is gone.
+    /// `true` if the cell was deleted.
     pub deleted: bool,
 }
 
-/// Which cells are not as they were at some revision.
+/// The cells that have changed since some revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangedSince {
-    /// Those that were made, changed or moved, in document order; then those that were deleted, in order of deletion.
+    /// Created, edited and moved cells in document order, then deleted cells in the order of deletion.
     pub cells: Vec<ChangedCell>,
-    /// `true` when those are all. Deletions are remembered only while a notebook is active, and not endlessly.
+    /// `true` if the list is complete. A limited number of deletions is remembered, while a notebook is active.
     pub complete: bool,
 }
 
@@ -130,19 +130,19 @@ pub(crate) struct Deletions {
 }
 
 impl Deletions {
-    /// Those of a notebook that has just been loaded: nothing is known of what was before.
+    /// Creates the list for a loaded notebook, whose earlier deletions are unknown.
     pub(crate) fn from(loaded: Revision) -> Self {
         Self { complete_above: loaded, latest: VecDeque::new() }
     }
 
-    /// Remembers what a change has deleted, now that it is durable.
-    pub(crate) fn note(&mut self, change: &Change) {
+    /// Records the deletions of a durable change.
+    pub(crate) fn record(&mut self, change: &Change) {
         if change.revision.after < change.revision.before {
-            // The store was brought back to an older state, and its numbers are given out anew.
+            // The store was restored to an older state, so its revisions are assigned again.
             *self = Self::from(change.revision.after);
         }
         for deleted in deleted_by(change) {
-            if self.latest.len() == REMEMBERED
+            if self.latest.len() == MAX_DELETIONS
                 && let Some((_, revision)) = self.latest.pop_front()
             {
                 self.complete_above = self.complete_above.max(revision);
@@ -151,7 +151,7 @@ impl Deletions {
         }
     }
 
-    /// Lists the cells of `notebook` that are different since `known`; `pending` are changes that led to it and are not noted yet.
+    /// Lists the cells of `notebook` that have changed since `known`; `pending` are changes before it that are not recorded yet.
     pub(crate) fn changed_since(
         &self,
         known: KnownState,
@@ -169,7 +169,7 @@ impl Deletions {
             there.map(|cell| ChangedCell { id: cell.id.clone(), revision: cell.revision, deleted: false }).collect();
         let latest = self.latest.iter().cloned().chain(pending.iter().flat_map(|change| deleted_by(change)));
         let deleted: Vec<_> = latest.filter(|(_, revision)| *revision > expected).collect();
-        // One that was deleted may have been put back, by a file brought back for example.
+        // A deleted cell may exist again, for example after the restore of a file.
         let gone = deleted.into_iter().filter(|(id, _)| notebook.cells.find(id).is_none());
         cells.extend(gone.map(|(id, revision)| ChangedCell { id, revision, deleted: true }));
         let complete = expected >= self.complete_above && expected <= notebook.revision;

@@ -1,4 +1,4 @@
-//! Connection strings on their way in and out: sealed before anything is stored, masked before anybody is shown them.
+//! Connection strings: sealed before they are stored, masked before a client gets them.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use quire_storage::StoreError;
 
 use crate::ServiceError;
 
-/// The keys of a service, and its policy where there are none.
+/// The keys of a service, and its policy without keys.
 #[derive(Debug)]
 pub(crate) struct Sealing {
     pub(crate) keys: Option<Arc<SecretKeys>>,
-    /// `true` when the store may hold connection strings that are not sealed.
+    /// `true` if the store may contain unsealed connection strings.
     pub(crate) plain: bool,
 }
 
 impl Sealing {
-    /// The notebook's connection string, if it has one.
+    /// Opens the notebook's connection string, if it has one.
     pub(crate) fn open(&self, notebook: &Notebook) -> Result<Option<ConnectionString>, CannotOpen> {
         let Some(stored) = &notebook.connection else { return Ok(None) };
         let opened = match (stored.plain(), &self.keys) {
-            // Whoever can write to the store could otherwise make the owner's queries go wherever they like.
+            // A writer to the store could otherwise redirect the owner's queries to another database.
             (Some(_), _) if !self.plain => Err(CannotOpen::NotSealed),
             (Some(plain), _) => Ok(plain),
             (None, Some(keys)) => keys.open(stored, &notebook.id, &notebook.owner),
@@ -29,7 +29,7 @@ impl Sealing {
         opened.map(Some)
     }
 
-    /// Returns the connection string as its owner is shown it. A string that cannot be opened is logged, and the notebook is shown all the same.
+    /// Returns the masked connection string. A string that cannot be opened is logged, and shown as unavailable.
     pub(crate) fn shown(&self, notebook: &Notebook) -> Option<ShownConnection> {
         let opened = self.open(notebook).inspect_err(|reason| {
             tracing::warn!(notebook = %notebook.id, %reason, "cannot open the notebook's connection string");
@@ -37,9 +37,9 @@ impl Sealing {
         show(opened.as_ref())
     }
 
-    /// Seals a string that the notebook's owner entered, for the store; `None` when it is the one that there is, or what was
-    /// shown of that. Where it is what was shown with another database, say, it keeps the passwords.
-    pub(crate) fn enter(
+    /// Seals a string that the notebook's owner entered. Returns `None` if it is the current string or its masked form. A
+    /// masked form with another database, for example, keeps the passwords.
+    pub(crate) fn seal_entered(
         &self,
         notebook: &Notebook,
         entered: &ConnectionString,
@@ -52,13 +52,13 @@ impl Sealing {
         if entered.is_masked() {
             let current = current.ok().flatten().ok_or(ServiceError::PasswordMasked)?;
             let unmasked = entered.unmasked(&current).ok_or(ServiceError::PasswordMasked)?;
-            return if unmasked == current { Ok(None) } else { self.keep(notebook, &unmasked) };
+            return if unmasked == current { Ok(None) } else { self.seal(notebook, &unmasked) };
         }
-        self.keep(notebook, entered)
+        self.seal(notebook, entered)
     }
 
-    /// Seals a string for this notebook, or leaves it plain where that is allowed; `None` when it is empty.
-    pub(crate) fn keep(
+    /// Seals a string for this notebook, or leaves it unsealed if that is allowed. Returns `None` for an empty string.
+    pub(crate) fn seal(
         &self,
         notebook: &Notebook,
         entered: &ConnectionString,

@@ -1,4 +1,4 @@
-//! What the use cases and the writer tasks of a service share.
+//! The context that the use cases and the writer tasks of a service share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) struct ServiceContext {
     pub(crate) sealing: Sealing,
     pub(crate) registry: Arc<Registry>,
     pub(crate) lookups: Lookups,
-    /// The runtime of writer tasks: not that of the caller who asked first, which may end before the service.
+    /// The runtime of writer tasks: the service's, because a caller's runtime may end earlier.
     pub(crate) runtime: Handle,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Limits {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) memory: Arc<Memory>,
     pub(crate) quotas: Quotas,
-    /// Time after which a notebook leaves memory that nobody has asked for and nobody watches.
+    /// Time after which a notebook without requests and watchers leaves memory.
     pub(crate) idle: Duration,
 }
 
@@ -60,32 +60,32 @@ impl Sources {
         Self { clock, ids, epoch, events: AtomicU64::new(0) }
     }
 
-    /// The time now.
+    /// Returns the current time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// A fresh notebook id.
+    /// Returns a fresh notebook id.
     pub(crate) fn notebook_id(&self) -> Result<NotebookId, ServiceError> {
         Ok(NotebookId::new(self.ids.next_id().to_string())?)
     }
 
-    /// A fresh cell id.
+    /// Returns a fresh cell id.
     pub(crate) fn cell_id(&self) -> Result<CellId, ServiceError> {
         Ok(CellId::new(self.ids.next_id().to_string())?)
     }
 
-    /// The life of a notebook that is made now.
+    /// Returns a fresh life, for a new notebook.
     pub(crate) fn life(&self) -> Life {
         Life::new(self.ids.next_id())
     }
 
-    /// A fresh commit id.
+    /// Returns a fresh commit id.
     pub(crate) fn commit_id(&self) -> CommitId {
         CommitId(self.ids.next_id())
     }
 
-    /// The number of the next event.
+    /// Returns the number of the next event.
     pub(crate) fn next_seq(&self) -> Seq {
         Seq { epoch: self.epoch, number: self.events.fetch_add(1, Ordering::Relaxed) + 1 }
     }

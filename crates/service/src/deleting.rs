@@ -12,16 +12,15 @@ impl NotebookService {
     /// Deletes the notebook.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Returns the errors of [`Self::get`].
     pub async fn delete(&self, context: impl Into<RequestContext>, id: &NotebookId) -> Result<(), ServiceError> {
         self.delete_expecting(context, id, Expected::Any).await
     }
 
-    /// Deletes the notebook if it is at the revision that the user knows; another server's edit in the moment between looking
-    /// and deleting is not seen.
+    /// Deletes the notebook if it is at the revision that the user knows.
     ///
     /// # Errors
-    /// As [`Self::get`], and [`ServiceError::Conflict`].
+    /// Returns the errors of [`Self::get`], and [`ServiceError::Conflict`].
     pub async fn delete_expecting(
         &self,
         context: impl Into<RequestContext>,
@@ -32,7 +31,7 @@ impl NotebookService {
         let context = context.into();
         for _ in 0..ROUNDS {
             let deleted = match self.delete_active(&context, id, expected).await {
-                // Deleting needs no room, and makes some.
+                // A deletion needs no memory, and releases some.
                 Err(ServiceError::NotebookTooLarge { .. } | ServiceError::MemoryFull) => {
                     let Some(deleted) = self.delete_inactive(&context, id, expected).await? else { continue };
                     deleted
@@ -57,8 +56,8 @@ impl NotebookService {
         self.ask(handle, (&context.user, id), command).await
     }
 
-    /// Deletes a notebook from the store while it is not active; returns nothing when it has a writer task after all, once
-    /// that can be asked.
+    /// Deletes an inactive notebook from the store. Returns `None` if the notebook has a writer task after all, which then takes
+    /// commands or has ended.
     async fn delete_inactive(
         &self,
         context: &RequestContext,
@@ -67,7 +66,7 @@ impl NotebookService {
     ) -> Result<Option<Result<(), ServiceError>>, ServiceError> {
         let slot_use = self.shared.registry.slot(id)?;
         let Some(slot) = slot_use.slot() else { return Ok(None) };
-        // In the slot, so that no writer task is started meanwhile.
+        // The deletion occupies the slot, so that no writer task is started meanwhile.
         let delete = || async { Err(self.delete_stored(context, id, expected).await) };
         match slot.handle.get_or_try_init(delete).await {
             Err(deleted) => Ok(Some(deleted)),
@@ -97,12 +96,12 @@ impl NotebookService {
             let stored = found.pop().ok_or_else(unknown)?;
             let base = Base { life: stored.life, revision: stored.revision };
             if let Some(expected) = expected.state().filter(|_| expected.is_other(base)) {
-                // Which cells are different is not known without opening it.
+                // The changed cells are unknown, because the notebook is not opened.
                 let changed = ChangedSince::default();
                 return Err(ServiceError::Conflict { expected, current: base.revision, changed });
             }
             match self.shared.store.slow(user).await?.delete(Delete { id, base, record: record.as_ref() }).await {
-                Err(StoreError::RevisionMismatch { .. }) => {} // changed by somebody else just now
+                Err(StoreError::RevisionMismatch { .. }) => {} // another server has changed it since the look-up
                 deleted => return Ok(deleted?),
             }
         }

@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::ServiceError;
 use crate::context::ServiceContext;
 
-/// The answer to a request for a copy.
+/// Result of a duplication.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Duplicated {
     /// The copy.
     pub id: NotebookId,
     /// Its name.
     pub name: Arc<str>,
-    /// `true` when it has the connection string of the original, if that has one: a string that cannot be opened cannot be
-    /// sealed for another notebook.
+    /// `false` if the connection string of the original was left out, because a string that cannot be opened cannot be sealed
+    /// for another notebook.
     pub has_connection: bool,
 }
 
 impl ServiceContext {
-    /// Copies a notebook as a new one, whose revisions begin anew. The connection string is sealed for the copy; a string that
-    /// cannot be opened is left out, and `false` returned beside the copy, since the code is worth a copy all the same.
+    /// Copies a notebook as a new one, which begins at the first revision. The connection string is sealed for the copy. A string
+    /// that cannot be opened is left out, and `false` is returned beside the copy.
     pub(crate) fn copy(
         &self,
         original: &Notebook,
@@ -38,13 +38,13 @@ impl ServiceContext {
         };
         let Ok(opened) = self.sealing.open(original) else { return Ok((copy, false)) };
         if let Some(connection) = opened {
-            copy.connection = self.sealing.keep(&copy, &connection)?;
+            copy.connection = self.sealing.seal(&copy, &connection)?;
         }
         Ok((copy, true))
     }
 }
 
-/// The first of `name (copy)`, `name (copy 2)`, … that is not taken; of a copy's name, that of its original is used.
+/// Returns the first of `name (copy)`, `name (copy 2)`, … that is not taken. The suffix of a copy's name is dropped first.
 pub(crate) fn name_of_copy(name: &str, is_taken: impl Fn(&str) -> bool) -> Arc<str> {
     let base = without_suffix(name);
     let mut number = 1_usize;

@@ -1,4 +1,4 @@
-//! What can go wrong in a use case, by what the user can do about it.
+//! Errors of use cases, divided by the remedy for the user.
 
 use quire_domain::limits::Invalid;
 use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection};
@@ -9,14 +9,14 @@ use crate::{ChangedSince, KnownState};
 
 const MIB: usize = 1024 * 1024;
 
-/// Why a use case was refused or failed. Unless it says otherwise, nothing was changed.
+/// Reason for which a use case was refused or failed. Nothing was changed, unless a variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServiceError {
     /// There is no such notebook.
     #[error("there is no notebook {0}")]
     UnknownNotebook(String),
-    /// The notebook is somebody else's.
+    /// The notebook belongs to another user.
     #[error("notebook {0} belongs to another user")]
     Foreign(NotebookId),
     /// The notebook has no such cell.
@@ -29,23 +29,23 @@ pub enum ServiceError {
         expected: KnownState,
         /// The notebook's revision.
         current: Revision,
-        /// The cells that are different since.
+        /// The cells that have changed since.
         changed: ChangedSince,
     },
-    /// The notebook has had as many edits as a revision can count; a copy of it begins anew.
+    /// The notebook has reached the highest revision. A copy of it begins at the first one.
     #[error("the notebook is at the last revision there can be; copy it to go on")]
     LastRevision,
-    /// The user would keep more than one may.
+    /// The request would exceed the quota of the user.
     #[error("you may keep {most} {what} at most and have {has}; delete notebooks or cells to make room")]
     OverQuota {
-        /// Of what: `notebooks` or `bytes`.
+        /// The unit: `notebooks` or `bytes`.
         what: &'static str,
-        /// The amount that there is.
+        /// The amount that the user keeps now.
         has: u64,
         /// The maximum amount.
         most: u64,
     },
-    /// The notebook takes more memory than the server gives one.
+    /// The notebook takes more memory than the server gives one notebook.
     #[error(
         "notebook {id} takes about {} MiB of memory, more than the {} MiB that the server gives one notebook; make it smaller, divide or delete it, or have the server's operator raise --memory-mib",
         bytes.div_ceil(MIB),
@@ -59,10 +59,10 @@ pub enum ServiceError {
         /// The maximum bytes that it may take.
         max: usize,
     },
-    /// No memory is left for the notebook: the user's other notebooks, which are watched, take it.
+    /// No memory is left for the notebook, because the user's other notebooks, which are watched, take it.
     #[error("the server has no memory left for this notebook; close others, or try again later")]
     MemoryFull,
-    /// The user has too much work of one kind under way.
+    /// The user has too much work of one kind in flight.
     #[error("you have too many {what} under way: {waiting} wait already; try again when some of them are done")]
     TooMuchAtOnce {
         /// The kind of work.
@@ -70,13 +70,13 @@ pub enum ServiceError {
         /// The maximum number that may wait.
         waiting: usize,
     },
-    /// All users together have too much work of one kind under way.
+    /// All users together have too much work of one kind in flight.
     #[error("the server has too many {what} under way; try again in a moment")]
     Busy {
         /// The kind of work.
         what: &'static str,
     },
-    /// A piece of work would cost more than it may.
+    /// A piece of work exceeds the maximum cost of its kind.
     #[error("the limit for {what} is {max_cost} bytes each, and this one takes at least {cost}")]
     TooCostly {
         /// The kind of work.
@@ -86,39 +86,39 @@ pub enum ServiceError {
         /// The maximum cost, in bytes.
         max_cost: u64,
     },
-    /// Something goes beyond a limit.
+    /// A value exceeds a limit.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// A text that should be an id is none.
+    /// A text is not a valid id.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
-    /// A connection string with the mask in it that its owner was shown, and something else changed that may say where or
-    /// how safely to connect.
+    /// A connection string contains the mask in place of a password, and has another change, which could send the password
+    /// to another server or without encryption.
     #[error(
         "the connection string holds the mask that stands for a password: beside it only the database and parameters such as application_name can change; enter the password again to change more"
     )]
     PasswordMasked,
-    /// A connection string that could not be told from a sealed one.
+    /// A connection string cannot be told from a sealed one.
     #[error("a connection string cannot begin with {:?}, which marks sealed ones", StoredConnection::SEALED_PREFIX)]
     LooksSealed,
-    /// A connection string that may not be stored as it is, and there is no key to seal it with.
+    /// A connection string may not be stored unsealed, and there is no key to seal it with.
     #[error(
         "the server has no secret key and so cannot keep a connection string; its operator must set QUIRE_SECRET_KEY"
     )]
     NoSecretKey,
-    /// A file is no notebook, or one beyond a limit.
+    /// A file is not a notebook, or exceeds a limit.
     #[error(transparent)]
     NoNotebook(#[from] ParseError),
-    /// Others changed the notebook again and again while this edit was tried.
+    /// Other servers have changed the notebook at each attempt of this edit.
     #[error("notebook {0} is being changed too quickly by others; try again")]
     Contended(NotebookId),
-    /// The key of a request that was sent earlier, with another request.
+    /// The idempotency key was used for another request.
     #[error("this key was used for another request; take a new key for a new request")]
     KeyReused,
-    /// The work on a request with a key was cut off, or refused for a reason that may be the request's own earlier effect.
+    /// The outcome of a request with a key is unknown: it was interrupted, or its refusal may be due to its own earlier effect.
     #[error("it is not known whether the request had its effect")]
     Unfinished,
-    /// The service was told to change nothing.
+    /// The service is read-only.
     #[error("the server is read-only while its notebooks are moved or looked after; nothing was changed")]
     ReadOnly,
     /// The service is shutting down.
@@ -143,7 +143,7 @@ impl From<EditError> for ServiceError {
             EditError::CellNotFound(id) => Self::UnknownCell(id),
             EditError::Invalid(invalid) => Self::Invalid(invalid),
             EditError::LastRevision => Self::LastRevision,
-            // Ids of new cells are random, so this is a failure of ours.
+            // Ids of new cells are random, so this is an internal failure.
             EditError::CellExists(_) => {
                 Self::Store(StoreError::Backend { action: "insert a cell".to_owned(), source: Box::new(error) })
             }
@@ -160,7 +160,7 @@ impl From<StoreError> for ServiceError {
     }
 }
 
-/// The same failure again, without its causes, for each request that shared a call to the store.
+/// Copies a failure without its causes, for each request that shared a call to the store.
 pub(crate) fn repeat(error: &StoreError) -> StoreError {
     match error {
         StoreError::NotFound { id } => StoreError::NotFound { id: id.clone() },
@@ -176,7 +176,7 @@ pub(crate) fn repeat(error: &StoreError) -> StoreError {
     }
 }
 
-/// Returns `true` if a failure says the same of every edit, so that trying them singly is of no use or would do harm.
+/// Returns `true` if a failure concerns every edit of a group, so that retrying them singly would be useless or harmful.
 pub(crate) fn ends_all(error: &StoreError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! What happens to a notebook, as its watchers are told.
+//! Events of a notebook, for its watchers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use uuid::Uuid;
 /// An event's number: `<instance epoch>-<n>`, opaque to clients. Numbers of one instance grow, with gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seq {
-    /// New at every start of a service.
+    /// The epoch of the service, new at every start.
     pub epoch: Uuid,
-    /// Grows by at least one from event to event.
+    /// The number within the epoch, which grows with every event.
     pub number: u64,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Seq {
     }
 }
 
-/// A text that is no event's number.
+/// Error for a text that is not the number of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not the number of an event")]
 pub struct InvalidSeq;
@@ -37,40 +37,40 @@ impl FromStr for Seq {
             epoch: Uuid::try_parse(epoch).map_err(|_unlike| InvalidSeq)?,
             number: number.parse().map_err(|_unlike| InvalidSeq)?,
         };
-        // One spelling each: what other text means the same was not made here.
+        // Each number has one spelling. Another text for the same number was not written by this code.
         if seq.to_string() == text { Ok(seq) } else { Err(InvalidSeq) }
     }
 }
 
-/// Something that happened to a notebook.
+/// An event of a notebook.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Its number.
     pub seq: Seq,
     /// The kind, with its content.
     pub kind: EventKind,
-    /// The notebook right after it; what is not in the change can be looked up here.
+    /// The notebook right after the event, for content that is not in the change.
     pub notebook: Notebook,
 }
 
 /// The kinds of events.
 #[derive(Clone, Debug)]
 pub enum EventKind {
-    /// It changed; the change is durable.
+    /// A durable change of the notebook.
     Changed(Arc<Change>),
-    /// A run told something. It is not stored, and no change of the notebook: a watcher that is far behind, or comes later,
-    /// may not hear of it, and what the run leaves comes whole with the change that stores it.
+    /// An update of a run. It is neither stored nor a change of the notebook. A watcher that is slow or begins later may miss it;
+    /// the complete results come with the change that stores them.
     Transient(Arc<RunUpdate>),
-    /// The database has lost history: the state that watchers have seen last is kept as this notebook, and the change to the
+    /// A loss of history in the database: a copy of the last published state is stored as this notebook, and the change to the
     /// earlier state follows.
     Recovered(NotebookId),
-    /// It was deleted; nothing follows.
+    /// The deletion of the notebook, which no event follows.
     Deleted,
-    /// Events were lost on the way to this watcher: it must read the notebook again.
+    /// The loss of events of this watcher, which must read the notebook again.
     Resync,
 }
 
-/// Something that a run of a cell tells while it goes on.
+/// An update of a run of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunUpdate {
     /// The cell.
@@ -79,12 +79,12 @@ pub struct RunUpdate {
     pub kind: RunUpdateKind,
 }
 
-/// The kinds of updates that a run tells while it goes on.
+/// The kinds of updates of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunUpdateKind {
-    /// The cell's status now; `running` begins a run, which clears what the one before has told.
+    /// The cell's current status; `running` begins a run and clears the updates of the run before it.
     Status(CellStatus),
-    /// Text that was printed since the last such update.
+    /// Text printed since the last update of this kind.
     Stdout(String),
     /// The reason why the run failed.
     Error(String),
@@ -93,7 +93,7 @@ pub enum RunUpdateKind {
 }
 
 impl RunUpdate {
-    /// Checks the update against the limits of what a cell can keep.
+    /// Checks the update against the limits of a cell.
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         let at_most = |what, limit, actual| limits::at_most(what, "bytes", limit, actual);
         match &self.kind {
@@ -107,7 +107,7 @@ impl RunUpdate {
         }
     }
 
-    /// The bytes of what is told.
+    /// Returns the bytes of the update.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match &self.kind {

@@ -1,4 +1,4 @@
-//! The last events of a notebook: for watchers that are a little behind, and for those that were cut off and come back.
+//! The last events of a notebook, for watchers that are slow or reconnect.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,21 +7,20 @@ use quire_domain::Change;
 
 use crate::event::{Event, EventKind};
 
-/// Maximum events that are kept, or those that were published together last.
+/// Maximum buffered events. Events that were published together last may be more.
 const MAX_EVENTS: usize = 256;
-/// Maximum bytes that they hold beyond what the notebook itself holds, or those that were published together last if these
-/// hold more.
+/// Maximum bytes of buffered events, besides those of the notebook itself. Events that were published together last may be
+/// larger.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of an event besides its change: its own fields, and the chunks of the cells' two lists that it does not share.
+/// Bytes of an event besides its change: its own fields, and the unshared chunks of the two lists of cells.
 const EVENT_BYTES: usize = 5 * 1024;
-/// Bytes of a cell on a cycle in the notebook's index of them, which events whose change is of cycles do not share.
+/// Bytes of a cell in the notebook's index of cycles, which an event that changes cycles does not share.
 const INDEXED_BYTES: usize = 40;
 
-/// The last events of a notebook, the only place where they are held. They share cells with the notebook and with each
-/// other, so what an event weighs is what it alone keeps from being freed: what was there before it and is no more.
+/// The last events of a notebook, which are held nowhere else. Events share cells with the notebook and with each other, so
+/// the weight of an event is the content that it alone keeps from being freed: the content that its change has replaced.
 ///
-/// Transient events make room first, and are skipped where they are no longer kept: no watcher has to read the notebook
-/// again for them.
+/// Transient events are evicted first. A watcher that has missed only transient events needs no resync.
 #[derive(Debug)]
 pub(crate) struct EventBuffer(Mutex<BufferedEvents>);
 
@@ -29,35 +28,35 @@ pub(crate) struct EventBuffer(Mutex<BufferedEvents>);
 struct BufferedEvents {
     events: VecDeque<(Arc<Event>, usize)>,
     bytes: usize,
-    /// The number of the last event that is not kept, transient ones aside: whoever has seen it, or a later one, can be told
-    /// the rest.
+    /// The number of the last evicted event that was not transient. A watcher that has seen this event or a later one misses
+    /// none.
     from: u64,
     /// The number of the last event.
     last: u64,
 }
 
-/// The event after another one, if it is known.
+/// Result of a search for the event after another one.
 pub(crate) enum NextEvent {
     /// The event.
     Event(Arc<Event>),
-    /// There is none yet.
+    /// There is no later event yet.
     Nothing,
-    /// It is no longer kept.
+    /// The event has been evicted.
     Lost,
 }
 
 impl EventBuffer {
-    /// An empty buffer, for what happens after the event with this number.
+    /// Creates an empty buffer for the events after this number.
     pub(crate) fn since_start(from: u64) -> Self {
         Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from, last: from }))
     }
 
-    /// Keeps what was published together, and forgets as many of the events before it as make room. None of its own, whatever
-    /// they hold: whoever has heard everything so far hears all of this too.
+    /// Adds events that were published together, and evicts earlier events to make room. None of the new events is evicted,
+    /// whatever its size, so that a watcher that has seen all earlier events misses none.
     pub(crate) fn push(&self, events: Vec<Arc<Event>>) {
         let mut kept = self.kept();
         let mut older = kept.events.len();
-        let is_passing = events.iter().all(|event| is_transient(event));
+        let are_transient = events.iter().all(|event| is_transient(event));
         for event in events {
             let bytes = weight(&event);
             kept.bytes += bytes;
@@ -66,8 +65,8 @@ impl EventBuffer {
         }
         while older > 0 && (kept.events.len() > MAX_EVENTS || kept.bytes > MAX_BYTES) {
             let transient = kept.events.iter().take(older).position(|(event, _)| is_transient(event));
-            // One update at most is kept beyond the limits then: the next one finds it here.
-            if is_passing && transient.is_none() {
+            // Transient events do not evict others. At most one exceeds the limits, because the next one evicts it.
+            if are_transient && transient.is_none() {
                 return;
             }
             let Some((oldest, bytes)) = kept.events.remove(transient.unwrap_or(0)) else { return };
@@ -89,7 +88,7 @@ impl EventBuffer {
         kept.events.get(first).map_or(NextEvent::Nothing, |(event, _)| NextEvent::Event(Arc::clone(event)))
     }
 
-    /// The number of the last event.
+    /// Returns the number of the last event.
     pub(crate) fn last(&self) -> u64 {
         self.kept().last
     }

@@ -9,14 +9,14 @@ use quire_domain::UserId;
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
     pub(crate) owner: &'a UserId,
-    /// When it was last asked for; grows.
+    /// The time of its last access, on a growing counter.
     pub(crate) used: u64,
     /// Bytes that its eviction releases.
     pub(crate) bytes: usize,
     pub(crate) is_watched: bool,
 }
 
-/// A user's candidates, by index, the one unused for longest first; and what the user takes.
+/// A user's candidates by index, least recently used first, and the bytes of the user.
 #[derive(Debug, Default)]
 struct Owned {
     share: usize,
@@ -24,11 +24,12 @@ struct Owned {
     watched: BinaryHeap<(Reverse<u64>, usize)>,
 }
 
-/// Evicts notebooks until `missing` bytes are on their way to be released or nothing more can go, where users take so many
-/// bytes each and one of them wants more, if it is not only that all take too much. Of the notebooks that nobody watches, the
-/// first is the one unused for longest of the user who takes the most; when all are watched, the same of all, but only while
-/// that user takes more than the one who wants more would. `evict` returns whether a candidate can go. Takes
-/// O(n + e log n) steps for e evictions of n candidates.
+/// Evicts notebooks until `missing` bytes are about to be released, or no candidate is left. `shares` are the bytes of each
+/// user; `wanted` is a user who needs so many more bytes, if there is one.
+///
+/// At each step, the least recently used notebook of the user with the most bytes is evicted. Watched notebooks are evicted
+/// only when no unwatched one is left, and only while that user has more bytes than the requesting user would get. `evict`
+/// returns `true` if it could evict a candidate. Takes O(n + e log n) steps for e evictions of n candidates.
 pub(crate) fn evict(
     candidates: &[Candidate<'_>],
     shares: &HashMap<UserId, usize>,
@@ -83,7 +84,7 @@ mod tests {
         UserId::new(name).unwrap()
     }
 
-    /// Evicts of Ann's and Bob's candidates, (owner, last use, bytes, watched), and returns those that went, in order.
+    /// Evicts some of these candidates, (owner, last use, bytes, watched), and returns the evicted ones in order.
     fn evicted(
         all: &[(&UserId, u64, usize, bool)],
         wanted: Option<(&UserId, usize)>,
@@ -120,7 +121,7 @@ mod tests {
         let all = [(&ann, 5, 40, false), (&bob, 1, 30, false), (&ann, 6, 40, false), (&bob, 2, 30, false)];
         // Ann has 80 and Bob 60, then 40 and 60, then 40 and 30.
         assert_eq!(evicted(&all, None, 100, &[]), [0, 1, 2]);
-        // What is wanted counts for whoever wants it.
+        // The wanted bytes count for the user who wants them.
         assert_eq!(evicted(&all, Some((&bob, 30)), 30, &[]), [1]);
     }
 
@@ -130,7 +131,7 @@ mod tests {
         let all = [(&ann, 1, 40, true), (&ann, 2, 40, true), (&bob, 3, 10, false)];
         assert_eq!(evicted(&all, Some((&bob, 20)), 1_000, &[]), [2, 0, 1]);
         assert_eq!(evicted(&all, Some((&bob, 30)), 1_000, &[]), [2, 0, 1]);
-        // At 40 each, nobody takes more.
+        // At 40 bytes each, no user takes more than the other.
         assert_eq!(evicted(&all, Some((&bob, 40)), 1_000, &[]), [2, 0]);
         assert_eq!(evicted(&all, Some((&ann, 1)), 1_000, &[]), [2]);
         assert_eq!(evicted(&all, None, 1_000, &[]), [2, 0, 1]);

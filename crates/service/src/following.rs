@@ -1,4 +1,4 @@
-//! Following what other servers do to the notebooks that are watched here.
+//! Polling for changes that other servers make to watched notebooks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -12,11 +12,11 @@ use crate::lookups::{Freshness, MAX_IDS};
 
 /// Time between two look-ups of all watched notebooks.
 const EVERY: Duration = Duration::from_millis(100);
-/// The same where more notebooks are watched than one statement asks for, and after a failure.
+/// Time between two look-ups after a failure, or with more watched notebooks than one statement looks up.
 const SELDOM: Duration = Duration::from_secs(1);
 
-/// Looks up the versions of all watched notebooks again and again, and has those read again that others have changed; until
-/// the service is gone.
+/// Polls the versions of all watched notebooks, and refreshes those that other servers have changed, until the service is
+/// dropped.
 pub(crate) async fn follow_others(shared: Weak<ServiceContext>) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -36,7 +36,7 @@ pub(crate) async fn follow_others(shared: Weak<ServiceContext>) {
     }
 }
 
-/// Looks once; returns the number of watched notebooks.
+/// Polls once and returns the number of watched notebooks.
 async fn look(shared: &Arc<ServiceContext>) -> Result<usize, StoreError> {
     let watched = shared.registry.watched();
     for batch in watched.chunks(MAX_IDS) {

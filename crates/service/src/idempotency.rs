@@ -1,9 +1,9 @@
-//! Idempotent requests: one that comes again, because its answer was lost, has its effect once.
+//! Idempotent requests: a request that is repeated after a lost response takes effect once.
 //!
-//! A request that its client may repeat comes with a key. Its outcome is stored as an idempotency record with the change
-//! itself, so the store decides. The store is asked before anything is done, and once more after a refusal, because the
-//! refusal may be the effect of the same request at another server. Within this process, requests with one key
-//! run one after the other. A request goes on when its client goes away.
+//! A request that its client may repeat has a key. Its outcome is stored as an idempotency record together with the change,
+//! so the store decides which repetition takes effect. The record is looked up before the request is executed, and again
+//! after a refusal, because the refusal may be due to the same request at another server. Within this process, requests with
+//! one key run one after the other. A request continues after its client has disconnected.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,26 +16,26 @@ use serde::{Deserialize, Serialize};
 use crate::in_flight::InFlightKeys;
 use crate::{NotebookService, ServiceError};
 
-/// Number of stored records after which those that count no more are deleted.
-const TIDY_AFTER: u32 = 64;
-/// Maximum users whose records are counted; beyond it, counting begins anew.
+/// Number of stored records after which expired ones are deleted.
+const CLEANUP_AFTER: u32 = 64;
+/// Maximum users whose records are counted; beyond it, all counts are reset.
 const MAX_COUNTED: usize = 10_000;
 
 /// The identity of a request among those of its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestKey {
-    /// Names the request: equal for the request and its repetitions, and for no other.
+    /// The key: equal for the request and its repetitions, and for no other request.
     pub key: IdempotencyKey,
-    /// A digest of the request itself: the same key with another request is refused.
+    /// The digest of the request, because the same key with another request is refused.
     pub request: RequestDigest,
 }
 
-/// The outcome of a request that has its effect once.
+/// The outcome of an idempotent request.
 #[derive(Clone, Debug)]
 pub struct IdempotentOutcome<T> {
     /// The value that the call returned.
     pub outcome: T,
-    /// `true` when an earlier call returned it.
+    /// `true` if an earlier call returned it.
     pub is_replay: bool,
 }
 
@@ -47,15 +47,15 @@ struct StoredOutcome<T> {
     outcome: T,
 }
 
-/// On whose behalf a use case changes something, and under which key, if the request may come again.
+/// The user of a request that changes something, and its key if it may be repeated.
 ///
-/// A change that is made with a key carries the record of its outcome, so it is for the calls that
-/// [`NotebookService::idempotent`] makes: elsewhere a repetition is refused by the store.
+/// A change with a key is stored with an idempotency record. A context with a key is therefore for calls within
+/// [`NotebookService::idempotent`]; elsewhere the store refuses a repetition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestContext {
     /// The user who makes the request.
     pub user: UserId,
-    /// The key of the request; absent when its client will not repeat it.
+    /// The key of the request; absent if its client will not repeat it.
     pub key: Option<RequestKey>,
 }
 
@@ -78,7 +78,7 @@ impl From<&Self> for RequestContext {
 }
 
 impl RequestContext {
-    /// The record to store with something that was done to this notebook; nothing for a request without a key.
+    /// Returns the idempotency record to store with a change of this notebook; `None` for a request without a key.
     pub(crate) fn record(
         &self,
         notebook: &NotebookId,
@@ -103,16 +103,16 @@ pub(crate) struct IdempotencyState {
 }
 
 impl NotebookService {
-    /// Does what `call` does, once for each key of the user: when the request is here for the second time, its first outcome
-    /// is returned again. Without a key, just does it.
+    /// Executes `call` once for each key of the user. A repeated request gets the outcome of the first one. Without a key,
+    /// `call` is always executed.
     ///
-    /// `call` makes, with the context that it gets, one call that changes something, and returns what that
-    /// returned. It is not called before it is known that the request is new, so whatever could refuse a repetition, such
-    /// as a precondition, belongs into it. When the returned future is dropped, it goes on.
+    /// `call` makes, with the context that it gets, one call that changes something, and returns its result. It is executed
+    /// only for a new request, so checks that could refuse a repetition, such as a precondition, belong in it. If the returned
+    /// future is dropped, `call` continues.
     ///
     /// # Errors
-    /// What `call` is refused with; refusals are not kept. [`ServiceError::KeyReused`] when the key came with another
-    /// request, [`ServiceError::Unfinished`] when it cannot be told whether it had its effect, and whatever the store fails with.
+    /// Returns the error of `call`, which is not stored. Returns [`ServiceError::KeyReused`] if the key belongs to another
+    /// request, [`ServiceError::Unfinished`] if the outcome is unknown, and an error if the store fails.
     pub async fn idempotent<T, E, F>(
         &self,
         context: RequestContext,
@@ -133,19 +133,19 @@ impl NotebookService {
             return Ok(replayed);
         }
         let service = self.clone();
-        // A task of its own: when whoever sent the request goes away, its repetition must not find it half done.
+        // The call runs in its own task, so that a disconnect of the client does not leave the request unfinished.
         let task = self.shared.runtime.spawn(async move {
             let outcome = call(context).await;
-            let answered = match outcome {
+            let result = match outcome {
                 Ok(outcome) => {
                     service.count_record(&user);
                     Ok(IdempotentOutcome { outcome, is_replay: false })
                 }
-                // It may be refused because it has had its effect, at another server.
+                // The refusal may be due to the same request at another server.
                 Err(refusal) => match service.replay(&user, key).await {
                     Ok(replayed) => replayed.ok_or(refusal),
                     Err(reused @ ServiceError::KeyReused) => Err(reused.into()),
-                    // Nobody can say now whether the refusal is true.
+                    // The look-up failed, so it is unknown whether the refusal is true.
                     Err(error) => {
                         let error = &error as &dyn std::error::Error;
                         tracing::warn!(error, "cannot look for an outcome after a refusal");
@@ -154,7 +154,7 @@ impl NotebookService {
                 },
             };
             drop(in_flight);
-            answered
+            result
         });
         task.await.unwrap_or_else(|_panicked| Err(ServiceError::Unfinished.into()))
     }
@@ -167,20 +167,20 @@ impl NotebookService {
     ) -> Result<Option<IdempotentOutcome<T>>, ServiceError> {
         let now = self.shared.sources.now();
         let store = self.shared.store.short(user).await?;
-        let Some(kept) = store.record(RecordLookup { user, key: key.key, now }).await? else { return Ok(None) };
+        let Some(record) = store.record(RecordLookup { user, key: key.key, now }).await? else { return Ok(None) };
         drop(store);
-        if kept.request != key.request {
+        if record.request != key.request {
             return Err(ServiceError::KeyReused);
         }
-        let StoredOutcome { notebook, outcome } = serde_json::from_str(&kept.outcome).map_err(|error| {
+        let StoredOutcome { notebook, outcome } = serde_json::from_str(&record.outcome).map_err(|error| {
             StoreError::Backend { action: "read the outcome of a request".to_owned(), source: Box::new(error) }
         })?;
-        // It may have been changed at another server: whoever has the answer must find the change here too.
+        // Another server may have made the change. A client that has the outcome must find the change here too.
         self.shared.registry.catch_up(&notebook, None).await;
         Ok(Some(IdempotentOutcome { outcome, is_replay: true }))
     }
 
-    /// Counts a record that was stored, and now and then has those deleted that count no more.
+    /// Counts a stored record, and deletes expired records periodically in the background.
     fn count_record(&self, user: &UserId) {
         let Some(users) = self.idempotency.cleanup.count(user) else { return };
         let (shared, user) = (Arc::clone(&self.shared), user.clone());
@@ -208,7 +208,7 @@ struct RecordCounts {
 }
 
 impl CleanupTrigger {
-    /// Counts a record. From time to time, the first time included, returns the users who may have too many records by now.
+    /// Counts a record. Periodically, beginning with the first one, returns the users who may have too many records.
     fn count(&self, user: &UserId) -> Option<Vec<UserId>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.of_user.len() >= MAX_COUNTED {
@@ -216,11 +216,11 @@ impl CleanupTrigger {
         }
         let of_user = counts.of_user.entry(user.clone()).or_default();
         *of_user += 1;
-        let users = if *of_user >= TIDY_AFTER { vec![user.clone()] } else { Vec::new() };
+        let users = if *of_user >= CLEANUP_AFTER { vec![user.clone()] } else { Vec::new() };
         if !users.is_empty() {
             counts.of_user.remove(user);
         }
-        let is_due = counts.all.is_multiple_of(TIDY_AFTER) || !users.is_empty();
+        let is_due = counts.all.is_multiple_of(CLEANUP_AFTER) || !users.is_empty();
         counts.all = counts.all.wrapping_add(1);
         is_due.then_some(users)
     }
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_with_many_answers_is_named_and_old_ones_are_looked_for_now_and_then() {
+    fn a_user_with_many_records_is_named_and_cleanup_is_periodic() {
         let (cleanup, ann, bob) = (CleanupTrigger::default(), UserId::new("ann").unwrap(), UserId::new("bob").unwrap());
         assert_eq!(cleanup.count(&bob), Some(Vec::new()), "what an earlier process left");
         let mut named = 0;

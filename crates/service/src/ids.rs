@@ -1,16 +1,16 @@
-//! Where ids come from.
+//! Sources of ids.
 
 use std::fmt::Debug;
 
 use uuid::Uuid;
 
-/// A source of ids. Every id of a notebook, a cell, a life, a commit or an instance is made of one of its numbers.
+/// A source of ids, for notebooks, cells, lives, commits and epochs.
 pub trait IdSource: Debug + Send + Sync + 'static {
-    /// Returns a number that no source has given out before, on this machine or another.
+    /// Returns a number that no source, on this machine or another, has returned before.
     fn next_id(&self) -> Uuid;
 }
 
-/// The machine's randomness: ids of version 4 (RFC 9562, section 5.4), which nobody can guess.
+/// A source of random ids of version 4 (RFC 9562, section 5.4), which cannot be guessed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomIds;
 

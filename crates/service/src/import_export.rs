@@ -1,4 +1,4 @@
-//! Notebooks to and from files that users have.
+//! Import and export of notebooks as files.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::published::Published;
 use crate::work::Kind;
 use crate::{NotebookService, RequestContext, ServiceError};
 
-/// A file to make a notebook of.
+/// A file to import.
 #[derive(Clone, Debug)]
 pub struct ImportFile {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Its format; without one, its content says.
+    /// Its format; if absent, it is detected from the content.
     pub format: Option<Format>,
-    /// The notebook's name if the file gives none.
+    /// The notebook's name if the file has none.
     pub name: Option<String>,
 }
 
-/// The notebook that was made of a file.
+/// Result of an import.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ImportedNotebook {
-    /// A new one, whatever the file says.
+    /// The notebook's id, a fresh one whatever the file says.
     pub id: NotebookId,
     /// Its name.
     pub name: Option<Arc<str>>,
@@ -37,24 +37,24 @@ pub struct ImportedNotebook {
     pub notices: Vec<String>,
 }
 
-/// A notebook that was made of a file and is not stored yet. The fields are dropped in their order.
+/// An imported notebook that is not stored yet. The fields are dropped in their order.
 struct ReadFile {
     open: OpenNotebook,
     imported: ImportedNotebook,
-    /// The memory that the notebook takes.
+    /// The charge for the memory of the notebook.
     _charge: Charge,
 }
 
 impl NotebookService {
-    /// The notebook as a file: results included, the connection string, which is a secret, left out.
+    /// Exports the notebook as a file, with its results and without its connection string, which is a secret.
     ///
     /// # Errors
-    /// [`ServiceError::TooCostly`] when the file would be longer than an export may be.
+    /// Returns [`ServiceError::TooCostly`] if the file would be longer than an export may be.
     pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
         let Notebook { id, owner, .. } = &published.notebook;
         let lane = self.shared.limits.lanes.of(Kind::Export);
         let permit = lane.enter(owner, published.content_bytes()).await?;
-        // What is written has escapes and blanks besides what the notebook holds.
+        // The file has escapes and white space besides the notebook's content.
         let max_bytes = usize::try_from(lane.max_cost()).unwrap_or(usize::MAX);
         let action = || format!("write notebook {id} as a file");
         let published = Arc::clone(published);
@@ -67,11 +67,11 @@ impl NotebookService {
         })
     }
 
-    /// Makes a notebook of a file: a new one of this user, whatever the file says of id and owner. What could run in the
-    /// page of whoever opens it is taken out.
+    /// Imports a file as a new notebook of this user, whatever id and owner the file names. Content that could run as a script
+    /// in the page of a reader is removed.
     ///
     /// # Errors
-    /// [`ServiceError::NoNotebook`] says what is wrong with the file; and when the store refuses.
+    /// Returns [`ServiceError::NoNotebook`] for an invalid file, and an error if the store refuses.
     pub async fn import(
         &self,
         context: impl Into<RequestContext>,
@@ -81,7 +81,7 @@ impl NotebookService {
         let context = context.into();
         let user = &context.user;
         let permit = self.shared.limits.lanes.of(Kind::Import).enter(user, file.bytes.len() as u64).await?;
-        // What is read of the file takes about as much as the file.
+        // The parsed file takes about as much memory as the file.
         let charge = memory::charge(&self.shared, user, self.read_bytes(&file)).await?;
         let (service, owner) = (self.clone(), user.clone());
         let read = move || service.read_file(owner, file, charge);
@@ -90,13 +90,13 @@ impl NotebookService {
         Ok(read.imported)
     }
 
-    /// The bytes of memory that are accounted for reading a file, before it is known what it holds.
+    /// Returns the bytes of memory that are charged for parsing a file.
     fn read_bytes(&self, file: &ImportFile) -> usize {
         file.bytes.len().min(self.shared.limits.memory.max_of_one())
     }
 
-    /// Makes a notebook of the file. Its cells are analysed only as long as what they hold so far is within the limits and
-    /// there is memory for it and for its graph, which is built last.
+    /// Makes a notebook of the file. Its cells are analysed while their content is within the limits and there is memory for it
+    /// and for the graph, which is built last.
     fn read_file(&self, owner: UserId, file: ImportFile, charge: Charge) -> Result<ReadFile, ServiceError> {
         let read_bytes = self.read_bytes(&file);
         let id = self.shared.sources.notebook_id()?;
@@ -115,9 +115,9 @@ impl NotebookService {
         if let Err(reason) = self.connect(&mut notebook, &read)? {
             notices.push(format!("the connection string was left out: {reason}"));
         }
-        // One deadline for the whole file, however many cells there are.
+        // All cells of the file share one deadline.
         let deadline = memory::eviction_deadline();
-        // Opening finds what the cells read and write, which files do not say truly.
+        // The analysis finds the names that the cells read and write, because a file may state wrong ones.
         let open = OpenNotebook::try_open(notebook, None, |size| {
             size.check_limits()?;
             let bytes = size.memory_bytes();
@@ -132,14 +132,15 @@ impl NotebookService {
         Ok(ReadFile { open, imported, _charge: charge })
     }
 
-    /// Gives the notebook the connection string that was read, sealed for it where it can be; or says why not.
+    /// Sets the connection string of the file, sealed for this notebook if there is a key. The inner error is the reason for
+    /// which it was left out.
     fn connect(&self, notebook: &mut Notebook, read: &Notebook) -> Result<Result<(), &'static str>, ServiceError> {
         let Some(stored) = &read.connection else { return Ok(Ok(())) };
         let Some(entered) = stored.plain() else { return Ok(Err("it is sealed for another notebook")) };
         if ConnectionString::is_masked(&entered) {
             return Ok(Err("its password is masked"));
         }
-        match self.shared.sealing.keep(notebook, &entered) {
+        match self.shared.sealing.seal(notebook, &entered) {
             Ok(kept) => notebook.connection = kept,
             Err(ServiceError::NoSecretKey) => return Ok(Err("the server has no secret key to seal it with")),
             Err(error) => return Err(error),

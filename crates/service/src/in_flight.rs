@@ -1,4 +1,4 @@
-//! Requests with one key run one after the other.
+//! Mutual exclusion of requests with the same idempotency key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ pub(crate) struct InFlightKeys(Mutex<HashMap<KeyOfUser, watch::Receiver<()>>>);
 /// The key of a request, and its user.
 pub(crate) type KeyOfUser = (UserId, IdempotencyKey);
 
-/// A request in flight; the next with its key may begin when this is dropped, however that comes.
+/// Guard of a request in flight. The next request with its key begins when the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlightGuard {
     in_flight: Arc<InFlightKeys>,

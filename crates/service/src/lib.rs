@@ -1,8 +1,8 @@
-//! The use cases of notebooks: ownership, provisioning, editing, watching. No HTTP in it, so that other programs can
-//! embed it; `examples/embed.rs` shows how.
+//! The use cases of notebooks: ownership, provisioning, editing, watching. The crate has no HTTP, so that other programs can
+//! embed it; `examples/embed.rs` shows an example.
 //!
 //! [`NotebookService`] is the whole interface. Each active notebook has one writer task with a queue, which is the only
-//! place where the notebook changes; readers share what it has published. Use cases that change something take a
+//! place where the notebook changes; readers share the state that it has published. Use cases that change something take a
 //! [`RequestContext`], which may be a user alone; [`NotebookService::idempotent`] is for requests that may be sent again.
 
 mod analyser;

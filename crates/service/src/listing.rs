@@ -11,7 +11,7 @@ use crate::sorted::{Selection, Sort, SortBy, SortCursor, SortedPage};
 use crate::work::Kind;
 use crate::{NotebookService, ServiceError};
 
-/// Notebooks that are listed by one call of the store where not all of a list is wanted.
+/// Number of notebooks that one store call lists, unless the whole list is requested.
 const PAGE: usize = 1_000;
 
 /// The part of a user's list that has not been read.
@@ -28,21 +28,21 @@ impl Unread {
 }
 
 impl NotebookService {
-    /// Lists the user's notebooks, oldest first, after making the two that every user has if they are missing.
+    /// Lists the user's notebooks, oldest first, after creating the two that every user has if they are missing.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn list(&self, user: &UserId, page: &PageRequest) -> Result<Page, ServiceError> {
         self.check_open()?;
         let _permit = self.shared.limits.lanes.of(Kind::List).enter(user, 1).await?;
         self.list_provisioned(user, page).await
     }
 
-    /// Lists the user's notebooks in another order, otherwise as [`Self::list`]. What is edited between two pages may stand
-    /// on both, or on none, when that moves it.
+    /// Lists the user's notebooks in another order, otherwise as [`Self::list`]. A notebook that an edit moves between two
+    /// requests may be on both pages or on neither.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn list_sorted(
         &self,
         user: &UserId,
@@ -52,7 +52,7 @@ impl NotebookService {
     ) -> Result<SortedPage, ServiceError> {
         self.check_open()?;
         let permit = self.shared.limits.lanes.of(Kind::List).enter(user, 1).await?;
-        // This is the order of the store, which gives the part that is wanted and no more.
+        // This is the order of the store, which reads only the requested part.
         if sort == (Sort { by: SortBy::Created, descending: false }) {
             let page = PageRequest { limit, after: after.and_then(SortCursor::in_creation) };
             return Ok(SortedPage::in_creation(self.list_provisioned(user, &page).await?));
@@ -71,10 +71,10 @@ impl NotebookService {
         Ok(permit.run_blocking(|| "sort a list".to_owned(), move || selection.finish()).await?)
     }
 
-    /// Finds the user's notebooks in whose name or code the text is, oldest first.
+    /// Finds the user's notebooks whose name or code contains the text, oldest first.
     ///
     /// # Errors
-    /// When the store fails.
+    /// Returns an error if the store fails.
     pub async fn search(
         &self,
         user: &UserId,
@@ -86,7 +86,7 @@ impl NotebookService {
         Ok(self.shared.store.slow(user).await?.search(SearchRequest { owner: user, text, page }).await?)
     }
 
-    /// The names of all of the user's notebooks.
+    /// Returns the names of all notebooks of the user.
     pub(crate) async fn names_of(&self, user: &UserId) -> Result<HashSet<Arc<str>>, ServiceError> {
         let mut names = HashSet::new();
         let mut request = PageRequest { limit: Some(PAGE), after: None };
@@ -100,7 +100,7 @@ impl NotebookService {
         }
     }
 
-    /// Makes what is missing of the user's first two notebooks. A page may ask for one of them before it lists anything.
+    /// Creates the missing ones of the user's first two notebooks, which a client may request before it requests a list.
     pub(crate) async fn provision(&self, user: &UserId) -> Result<(), ServiceError> {
         self.provision_missing(user, FirstTwo::default(), Unread::From(None)).await.map(drop)
     }
@@ -112,7 +112,7 @@ impl NotebookService {
     async fn list_provisioned(&self, user: &UserId, request: &PageRequest) -> Result<Page, ServiceError> {
         let page = self.list_page(user, request).await?;
         let was_missing = self.provision_beside(user, request, &page).await.unwrap_or_else(|error| {
-            // A list is worth more than the two.
+            // The list is returned nevertheless.
             let error = &error as &dyn std::error::Error;
             tracing::warn!(%user, error, "cannot make the user's first notebooks");
             true
@@ -120,19 +120,19 @@ impl NotebookService {
         if was_missing { self.list_page(user, request).await } else { Ok(page) }
     }
 
-    /// Makes what is missing of the first two, where this part of the list has been read; returns whether anything was.
+    /// Creates the missing ones of the first two, after this part of the list was read. Returns `true` if one was missing.
     async fn provision_beside(&self, user: &UserId, request: &PageRequest, page: &Page) -> Result<bool, ServiceError> {
         let mut known = FirstTwo::default();
         let is_first = request.after.is_none();
         if is_first {
-            known.note(user, &page.notebooks)?;
+            known.observe(user, &page.notebooks)?;
         }
         let unread = if is_first { Unread::after(page) } else { Unread::From(None) };
         self.provision_missing(user, known, unread).await
     }
 
-    /// Makes what is missing of the first two; returns whether anything was. `known` is what the list says as far as it has
-    /// been read.
+    /// Creates the missing ones of the first two. Returns `true` if one was missing. `known` are those found in the part of the
+    /// list that has been read.
     async fn provision_missing(
         &self,
         user: &UserId,
@@ -149,13 +149,13 @@ impl NotebookService {
             if there.len() == both.len() {
                 return Ok(false);
             }
-            // What was made by another name counts as the blank one too, and only the list knows of it.
+            // A notebook with another id may count as the blank one, and only the list shows it.
             let has_demo = there.iter().any(|stored| stored.id == demo);
             while known.blank_made_at.is_none()
                 && let Unread::From(after) = unread
             {
                 let page = self.list_page(user, &PageRequest { limit: Some(PAGE), after }).await?;
-                known.note(user, &page.notebooks)?;
+                known.observe(user, &page.notebooks)?;
                 unread = Unread::after(&page);
             }
             known.has_demo |= has_demo;

@@ -1,5 +1,5 @@
-//! Look-ups of what is stored now, behind every read of an active notebook. Those that wait at the same time share one
-//! statement, so that their cost grows with time, not with readers.
+//! Look-ups of stored versions, one for every read of an active notebook. Concurrent look-ups share one statement, so that
+//! their cost does not grow with the number of readers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,24 +15,24 @@ use crate::published::Published;
 
 /// Maximum notebooks of one statement.
 pub(crate) const MAX_IDS: usize = 1_000;
-/// Time after which a store that was away is asked again.
+/// Time after which a look-up is retried on a store that was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What is stored of a notebook; nothing when it is missing.
+/// Outcome of a look-up: the stored version; absent for a missing notebook.
 type Outcome = Result<Option<StoredVersion>, StoreError>;
 
 /// The look-ups of a service.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     queue: Mutex<Queue>,
-    /// Held while a statement is under way: what is asked meanwhile waits for the next one, which begins later.
+    /// Held while a statement is in flight. Further look-ups wait for the next statement.
     turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     waiting: HashMap<NotebookId, Vec<oneshot::Sender<Outcome>>>,
-    /// Set while the store is away: when it was asked last.
+    /// The time of the last look-up while the store is away; absent otherwise.
     away_since: Option<Instant>,
 }
 
@@ -44,11 +44,11 @@ impl Lookups {
 }
 
 impl ServiceContext {
-    /// Looks up the version of a stored notebook, by a statement that begins after this call. While the store is away, the
-    /// call fails at once, and the store is asked again in the background.
+    /// Looks up the version of a stored notebook, with a statement that begins after this call. While the store is away, the
+    /// call fails at once, and the look-up is retried in the background.
     ///
     /// # Errors
-    /// As [`quire_storage::NotebookQueries::fresh_versions`].
+    /// Returns the errors of [`quire_storage::NotebookQueries::fresh_versions`].
     pub(crate) async fn look_up(self: &Arc<Self>, id: &NotebookId) -> Outcome {
         let (reply, answer) = oneshot::channel();
         {
@@ -74,7 +74,7 @@ fn away() -> StoreError {
     StoreError::Unavailable { reason: "it did not answer a moment ago".to_owned(), source: None }
 }
 
-/// Answers all look-ups that wait when the statement before has ended.
+/// Replies to all look-ups that wait when the previous statement has ended.
 async fn answer_waiting(shared: Arc<ServiceContext>) {
     let _turn = shared.lookups.turn.lock().await;
     let store = shared.store.for_service().await;
@@ -89,20 +89,20 @@ async fn answer_waiting(shared: Arc<ServiceContext>) {
         for (id, replies) in batch {
             for reply in replies {
                 let answer = found.as_ref().map(|found| found.get(&id).cloned()).map_err(repeat);
-                let _ = reply.send(answer); // nobody may be waiting any more
+                let _ = reply.send(answer); // the caller may be gone
             }
         }
     }
 }
 
-/// The comparison of what a look-up found with the states that were published when it began and when it ended.
+/// Freshness of a published state: a look-up's result, compared with the states that were published at its begin and its end.
 #[derive(Clone, Debug)]
 pub(crate) enum Freshness {
-    /// What is published now was stored at some moment since the look-up began.
+    /// The published state was the stored one at some moment since the begin of the look-up.
     Current,
-    /// Another server has stored this version since, or this one has and is about to publish it.
+    /// This version is newer: another server has stored it, or this server has and is about to publish it.
     Newer(StoredVersion),
-    /// The notebook is missing, or the database has lost what is published here.
+    /// The notebook is missing, or the database has lost the published state.
     Lost,
 }
 

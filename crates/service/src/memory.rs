@@ -1,10 +1,10 @@
-//! The memory that active notebooks may take together: accounted by user, in estimated bytes.
+//! The memory of active notebooks, accounted by user in estimated bytes.
 //!
-//! Opening or importing a notebook, and building its graph for readers, makes room first by evicting other notebooks, and
-//! waits until they have ended; it is refused where none can be evicted and none is ending.
-//! An edit does not wait, since a writer that waited for another one to end could be waited for by it: what it adds is
-//! accounted when it is published, and if that is too much, notebooks are evicted afterwards. Whoever takes the most makes
-//! room first, so that one user's notebooks do not push out another's.
+//! The opening or import of a notebook, and the building of its graph for readers, evict other notebooks if they need room,
+//! and wait until those have ended. They are refused if no notebook can be evicted and none is ending.
+//! An edit does not wait, because two writer tasks could wait for each other. Its addition is accounted when it is published,
+//! and notebooks are evicted afterwards if the total is too high. Notebooks of the user with the most bytes are evicted first,
+//! so that one user's notebooks do not displace another's.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -19,15 +19,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::ServiceError;
 use crate::context::ServiceContext;
 
-/// Maximum time that work waits for notebooks that are being evicted, well below the time that a request may take.
+/// Maximum time for which work waits for evictions, well below the time-out of a request.
 const MAX_EVICTION_WAIT: Duration = Duration::from_secs(10);
 
-/// The bytes that active notebooks take, and the budget for them.
+/// The bytes of active notebooks, and the budget for them.
 #[derive(Debug)]
 pub(crate) struct Memory {
     budget: usize,
     totals: Mutex<Totals>,
-    /// Notified when bytes are released, and when a notebook that was to be evicted stays.
+    /// Notified when bytes are released, and when an eviction is cancelled.
     released: Notify,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Totals {
     evicting: usize,
 }
 
-/// The bytes that are accounted for one thing in memory. They change only while [`Memory::totals`] is locked.
+/// The account of one object in memory. Its bytes change only while [`Memory::totals`] is locked.
 #[derive(Debug)]
 pub(crate) struct Account {
     memory: Arc<Memory>,
@@ -48,7 +48,7 @@ pub(crate) struct Account {
     is_evicting: AtomicBool,
 }
 
-/// Bytes accounted to a user until this is dropped. What takes them must be dropped before.
+/// Bytes accounted to a user until the charge is dropped. The object in memory must be dropped before its charge.
 #[derive(Debug)]
 pub(crate) struct Charge(Arc<Account>);
 
@@ -70,7 +70,7 @@ impl Account {
         }
     }
 
-    /// Takes [`Self::begin_eviction`] back.
+    /// Reverses [`Self::begin_eviction`].
     pub(crate) fn cancel_eviction(&self) {
         let mut totals = self.memory.totals();
         if self.is_evicting.swap(false, Ordering::Relaxed) {
@@ -102,12 +102,12 @@ impl Charge {
         &self.0
     }
 
-    /// Accounts so many bytes in place of those before, whether or not there is room for them.
+    /// Replaces the accounted bytes, even if there is no room for them.
     pub(crate) fn set(&self, bytes: usize) {
         self.0.set(&mut self.0.memory.totals(), bytes);
     }
 
-    /// As [`Self::set`], if there is room.
+    /// Replaces the accounted bytes if there is room. Returns `false` if there is none.
     fn try_set(&self, bytes: usize) -> bool {
         let mut totals = self.0.memory.totals();
         let fits = totals.all + bytes <= self.0.memory.budget + self.0.bytes();
@@ -129,16 +129,16 @@ impl Memory {
         Arc::new(Self { budget, totals: Mutex::default(), released: Notify::new() })
     }
 
-    /// The bytes that one notebook may take: half of all, since a notebook that others have changed is in memory twice
-    /// while it is taken over.
+    /// Returns the maximum bytes of one notebook: half of the budget, because a notebook that another server has changed is in
+    /// memory twice while it is taken over.
     pub(crate) fn max_of_one(&self) -> usize {
         self.budget / 2
     }
 
-    /// Checks that a notebook of so many bytes can be active at all.
+    /// Checks the bytes of one notebook against their maximum.
     ///
     /// # Errors
-    /// [`ServiceError::NotebookTooLarge`] naming the limit.
+    /// Returns [`ServiceError::NotebookTooLarge`] with the limit.
     pub(crate) fn check_one(&self, id: &NotebookId, bytes: usize) -> Result<(), ServiceError> {
         let max = self.max_of_one();
         if bytes > max {
@@ -147,51 +147,50 @@ impl Memory {
         Ok(())
     }
 
-    /// A charge of nothing yet.
+    /// Creates a charge of 0 bytes.
     fn charge_nothing(self: &Arc<Self>, user: &UserId) -> Charge {
         let (bytes, is_evicting) = (AtomicUsize::new(0), AtomicBool::new(false));
         Charge(Arc::new(Account { memory: Arc::clone(self), user: user.clone(), bytes, is_evicting }))
     }
 
-    /// The bytes that further evictions must release before there is room for so many more.
+    /// Returns the bytes that further evictions must release before there is room for so many more.
     fn missing(&self, more: usize) -> usize {
         let totals = self.totals();
         (totals.all + more).saturating_sub(totals.evicting + self.budget)
     }
 
-    /// Returns `true` while notebooks that are to make room have not ended yet.
+    /// Returns `true` while evicted notebooks have not ended yet.
     fn is_evicting(&self) -> bool {
         self.totals().evicting > 0
     }
 
     fn totals(&self) -> MutexGuard<'_, Totals> {
-        // The numbers fit each other between any two statements, so a panic elsewhere leaves nothing broken in them.
+        // The numbers are consistent between any two statements, so a panic elsewhere leaves them intact.
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Accounts so many bytes to the user, after other notebooks have made room where that is needed. Must not be called by a
-/// writer.
+/// Charges bytes to the user, after the eviction of other notebooks if there is no room. Must not be called by a writer task.
 ///
 /// # Errors
-/// As [`grow`].
+/// Returns the errors of [`grow`].
 pub(crate) async fn charge(shared: &ServiceContext, user: &UserId, bytes: usize) -> Result<Charge, ServiceError> {
     let charge = shared.limits.memory.charge_nothing(user);
     grow(shared, &charge, bytes, eviction_deadline()).await?;
     Ok(charge)
 }
 
-/// The time by which room that is needed from now on must have been made.
+/// Returns the deadline for evictions that begin now.
 pub(crate) fn eviction_deadline() -> Instant {
     Instant::now() + MAX_EVICTION_WAIT
 }
 
-/// Accounts so many bytes in place of those before, after other notebooks have made room where that is needed, until the
-/// deadline. Must not be called by a writer.
+/// Replaces the bytes of a charge, after the eviction of other notebooks if there is no room, until the deadline. Must not be
+/// called by a writer task.
 ///
 /// # Errors
-/// [`ServiceError::MemoryFull`] when none of the user's notebooks is idle, no other user takes more than this one would, and
-/// no notebook that is ending makes room in time.
+/// Returns [`ServiceError::MemoryFull`] if none of the user's notebooks is idle, no other user has more bytes than this one
+/// would have, and no ending notebook releases enough bytes in time.
 pub(crate) async fn grow(
     shared: &ServiceContext,
     charge: &Charge,
@@ -200,7 +199,7 @@ pub(crate) async fn grow(
 ) -> Result<(), ServiceError> {
     let (memory, user) = (&shared.limits.memory, &charge.account().user);
     loop {
-        // Before looking for room, so that what is released from then on is not missed.
+        // The notification is enabled before the attempt, so that no release after it is missed.
         let mut released = pin!(memory.released.notified());
         released.as_mut().enable();
         if charge.try_set(bytes) {
@@ -214,12 +213,12 @@ pub(crate) async fn grow(
     }
 }
 
-/// Begins to evict notebooks while all together take more than they may.
+/// Begins to evict notebooks if all together exceed the budget.
 pub(crate) fn evict_excess(shared: &ServiceContext) {
     evict(shared, None);
 }
 
-/// Begins to evict as many notebooks as make room for what is wanted, as far as that is possible, and does not wait for them.
+/// Begins to evict notebooks, as far as possible, until there is room for the wanted bytes; does not wait for their end.
 fn evict(shared: &ServiceContext, wanted: Option<(&UserId, usize)>) {
     let missing = shared.limits.memory.missing(wanted.map_or(0, |(_, bytes)| bytes));
     if missing > 0 {
@@ -237,9 +236,9 @@ mod tests {
 
     use super::*;
 
-    /// A graph is accounted as long as a reader holds it, also when its notebook has changed since.
+    /// Tests that a graph is accounted as long as a reader holds it, even after its notebook has changed.
     #[tokio::test]
-    async fn a_graph_counts_until_nobody_holds_it() {
+    async fn a_graph_is_accounted_until_its_last_reader_drops_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = JsonNotebookStore::open(dir.path(), quire_storage_json::Options::default()).unwrap();
         let service = NotebookService::new(Arc::new(store), Options::default()).unwrap();

@@ -14,22 +14,22 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The source of ids.
     pub ids: Arc<dyn IdSource>,
-    /// The limits of heavy work and store calls that run and wait, in all and for each user.
+    /// The limits of running and waiting heavy work and store calls, in all and for each user.
     pub budgets: Budgets,
-    /// A notebook that nobody has asked for in such a time, and nobody watches, leaves memory.
+    /// Time after which a notebook without requests and watchers leaves memory.
     pub idle: Duration,
-    /// Bytes of memory that notebooks may take together, as estimated, before those unused for longest leave it. One alone
+    /// Maximum bytes of memory of all notebooks, as estimated; beyond it, the least recently used ones are evicted. One notebook
     /// may take half.
     pub memory_bytes: usize,
-    /// The keys that connection strings are sealed with. Without them, none is accepted, unless `plain_connections` says otherwise,
-    /// and sealed ones are shown as unavailable.
+    /// The keys for sealing connection strings. Without keys, sealed strings are shown as unavailable, and new ones are refused
+    /// unless `plain_connections` is `true`.
     pub keys: Option<Arc<SecretKeys>>,
-    /// `true` when the store may hold connection strings that are not sealed, as files that only their owner can read may: they
-    /// are used as they are, and without a key they are also stored so.
+    /// `true` if the store may contain unsealed connection strings, for example in files that only their owner can read. Such
+    /// strings are used, and without a key new ones are stored unsealed.
     pub plain_connections: bool,
-    /// The maximum that a user may keep.
+    /// The quota of each user.
     pub quota: Quota,
-    /// `true` when everything that would change a notebook is refused, and nobody is given their first two.
+    /// `true` if every change of a notebook is refused, and new users get no first notebooks.
     pub read_only: bool,
 }
 

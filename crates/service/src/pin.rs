@@ -1,4 +1,4 @@
-//! Memory of published states that long answers are written from.
+//! Memory of published states from which long responses are being written.
 
 use std::sync::{Arc, Weak};
 
@@ -9,21 +9,20 @@ use crate::context::ServiceContext;
 use crate::memory::{self, Charge};
 use crate::published::Published;
 
-/// The memory of a published state, accounted to the notebook's owner until this is dropped. An answer that is written
-/// while its client reads keeps the state, although the notebook may be edited or evicted meanwhile, which ends the writer
-/// task's own account of it.
+/// Memory of a published state, accounted to the notebook's owner until the pin is dropped. A response that is being written
+/// keeps the state, while an edit or an eviction of the notebook may end the writer task's own charge for it.
 #[derive(Debug)]
 pub struct PinnedMemory {
     _charge: Arc<Charge>,
 }
 
-/// The charge that all pins of one state share, if there are any.
+/// The charge that all pins of one state share; absent without pins.
 #[derive(Debug, Default)]
 pub(crate) struct PinnedCharge(Mutex<Weak<Charge>>);
 
 impl PinnedCharge {
-    /// Pins the state that this belongs to. The first pin is charged beside what the writer task has charged for the
-    /// notebook, since nothing tells how long each of the two will last; all further ones share it.
+    /// Pins the state of this charge. The first pin is charged in addition to the writer task's charge, because either may end
+    /// first. All further pins share its charge.
     pub(crate) async fn pin(
         &self,
         published: &Published,

@@ -1,4 +1,4 @@
-//! Finding out whether the service gets to its work.
+//! A probe of whether the service makes progress.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,21 +8,21 @@ use tokio::sync::watch;
 use crate::NotebookService;
 use crate::context::ServiceContext;
 
-/// The last probe of whether the service gets to its work; it is under way as long as its sender lives.
+/// The last probe, which is in progress as long as its sender exists.
 #[derive(Debug, Default)]
 pub(crate) struct Probe(Mutex<Option<watch::Receiver<bool>>>);
 
 impl NotebookService {
-    /// Checks that the service gets to its work: a task of its own is started on the service's runtime, finds the registry of
-    /// active notebooks free, and has a cell analysed in the lane that edits use, as the next there. Returns `false` when it
-    /// has not come back in time. Callers at the same time share one such task. The caller's own runtime keeps the time, so it
-    /// must not be the service's where that may be stuck.
+    /// Probes whether the service makes progress: a task on the service's runtime locks the registry of active notebooks, and
+    /// gets a cell analysed as the next in the lane of edits. Returns `false` if it has not ended in time. Concurrent callers
+    /// share one task. The time-out runs on the caller's runtime, which must be another one than the service's if that may be
+    /// stuck.
     pub async fn responds(&self, within: Duration) -> bool {
         let mut has_responded = {
             // The value is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
             let mut probe = self.probe.0.lock().unwrap_or_else(PoisonError::into_inner);
             match &*probe {
-                Some(under_way) if under_way.has_changed().is_ok() => under_way.clone(),
+                Some(running) if running.has_changed().is_ok() => running.clone(),
                 _ => probe.insert(start_probe(&self.shared)).clone(),
             }
         };
@@ -31,15 +31,15 @@ impl NotebookService {
     }
 }
 
-/// Starts the task of a probe, which says `true` and ends, or only ends when the service does no work any more.
+/// Starts the task of a probe, which sends `true` if it succeeds.
 fn start_probe(shared: &Arc<ServiceContext>) -> watch::Receiver<bool> {
-    let (tell, told) = watch::channel(false);
+    let (result, is_done) = watch::channel(false);
     let probed = Arc::clone(shared);
     shared.runtime.spawn(async move {
         probed.registry.wait_until_free();
         if probed.analyser.probe().await {
-            let _ = tell.send(true); // nobody may be waiting any more
+            let _ = result.send(true); // the caller may be gone
         }
     });
-    told
+    is_done
 }

@@ -9,7 +9,7 @@ use quire_storage::{NotebookStore, StoreError, Summary};
 use crate::ServiceError;
 use crate::context::Sources;
 
-/// The demo's cells: a number, one computed from it, and four ways to show them.
+/// The demo's cells: a number, a computed number, and four ways to show them.
 const DEMO: [&str; 6] = [
     include_str!("demo/1_number.py"),
     include_str!("demo/2_computed.py"),
@@ -19,17 +19,17 @@ const DEMO: [&str; 6] = [
     include_str!("demo/6_altair.py"),
 ];
 
-/// The two notebooks that every user has, as far as is known that they are there.
+/// The known ones of the two notebooks that every user has.
 #[derive(Debug, Default)]
 pub(crate) struct FirstTwo {
-    /// The time at which the oldest notebook was made that counts as the blank one.
+    /// The creation time of the oldest notebook that counts as the blank one.
     pub(crate) blank_made_at: Option<Timestamp>,
     pub(crate) has_demo: bool,
 }
 
 impl FirstTwo {
-    /// Looks for the two in a part of the user's list; parts come in their order.
-    pub(crate) fn note(&mut self, user: &UserId, part: &[Summary]) -> Result<(), ServiceError> {
+    /// Finds the two in the next part of the user's list.
+    pub(crate) fn observe(&mut self, user: &UserId, part: &[Summary]) -> Result<(), ServiceError> {
         let demo = NotebookId::demo_of(user)?;
         self.has_demo |= part.iter().any(|summary| summary.id == demo);
         let mut blanks = part.iter().filter(|summary| summary.id.as_str().starts_with("blank-"));
@@ -43,8 +43,8 @@ impl FirstTwo {
     }
 }
 
-/// Makes what is missing of a user's first two notebooks. Safe to call at once from anywhere: creating is decided by the
-/// store.
+/// Creates the missing ones of a user's first two notebooks. Concurrent calls are safe, because the store decides on the
+/// creation.
 pub(crate) async fn provision(
     store: &dyn NotebookStore,
     sources: &Sources,
@@ -52,7 +52,7 @@ pub(crate) async fn provision(
     FirstTwo { blank_made_at, has_demo }: FirstTwo,
 ) -> Result<(), ServiceError> {
     let mut made_at = blank_made_at;
-    // Where one cannot be made, its file being damaged for example, the user still gets the other.
+    // If one cannot be created, for example because its file is damaged, the user still gets the other.
     let mut failed = None;
     if blank_made_at.is_none() {
         let mut notebook = notebook_of(sources, (NotebookId::blank_of(user)?, user), sources.now(), &[""])?;
@@ -63,7 +63,7 @@ pub(crate) async fn provision(
         }
     }
     if !has_demo {
-        // Lists are in the order of creation, and begin with the blank one, whoever made it and by which clock.
+        // Lists are in the order of creation and begin with the blank one, also if a server with another clock created it.
         let after = made_at.and_then(|at| at.checked_add_signed(TimeDelta::microseconds(1)));
         let at = after.map_or(sources.now(), |after| sources.now().max(after));
         let notebook = notebook_of(sources, (NotebookId::demo_of(user)?, user), at, &DEMO)?;
@@ -72,7 +72,7 @@ pub(crate) async fn provision(
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Stores a notebook, unless somebody else was faster; returns when the one that is there was made.
+/// Stores a notebook, unless it exists already. Returns the creation time of the stored one.
 async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<Timestamp, StoreError> {
     match store.create(notebook, None).await {
         Ok(_) => Ok(notebook.created_at),
@@ -84,7 +84,7 @@ async fn create(store: &dyn NotebookStore, notebook: &Notebook) -> Result<Timest
     }
 }
 
-/// A new notebook of this user's with these Python cells.
+/// Creates a notebook of this user with these Python cells.
 pub(crate) fn notebook_of(
     sources: &Sources,
     (id, owner): (NotebookId, &UserId),

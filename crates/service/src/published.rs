@@ -16,32 +16,32 @@ use crate::work::Kind;
 use crate::writer::Snapshot;
 use crate::{ServiceError, quota};
 
-/// A notebook as readers see it: durable, whole, never half an edit.
+/// A notebook as readers see it: a durable state after a whole edit.
 #[derive(Debug)]
 pub struct Published {
     /// The notebook.
     pub notebook: Notebook,
-    /// The connection string as its owner is shown it. The one in `notebook` is for the store alone.
+    /// The masked connection string, for the owner. The string in `notebook` is for the store alone.
     pub connection: Option<ShownConnection>,
     /// The store's version of this content.
     pub version: Version,
-    /// The last change that led here.
+    /// The number of the last event before this state.
     pub seq: Seq,
-    /// The sums over its cells, so that no request adds them up.
+    /// The sums over the cells, so that no request adds them up.
     size: NotebookSize,
     graph: PublishedGraph,
     pub(crate) pinned: PinnedCharge,
 }
 
-/// The graph of a published notebook, built when it is first asked for.
+/// The graph of a published notebook, built for the first request.
 #[derive(Debug)]
 struct PublishedGraph {
-    /// The estimated bytes that it will take.
+    /// The estimated bytes of the graph.
     bytes: usize,
     built: OnceCell<Arc<AccountedGraph>>,
 }
 
-/// A dependency graph whose memory is accounted for as long as anything holds it. The fields are dropped in their order.
+/// A dependency graph whose memory is accounted until its last reference is dropped. The fields are dropped in their order.
 #[derive(Debug)]
 pub struct AccountedGraph {
     graph: Graph,
@@ -63,29 +63,29 @@ impl Published {
         Self { notebook, connection, version, seq, size, graph, pinned: PinnedCharge::default() }
     }
 
-    /// The bytes that the notebook counts in its owner's quota.
+    /// Returns the bytes of the notebook in its owner's quota.
     pub(crate) fn content_bytes(&self) -> u64 {
         quota::content_bytes(&self.notebook, self.size)
     }
 
-    /// The cost of analysing all cells, in bytes of code.
+    /// Returns the cost of analysing all cells, in bytes of code.
     pub(crate) fn analysis_cost(&self) -> u64 {
         analysis_cost(self.size)
     }
 
-    /// The estimated bytes of memory of all cells.
+    /// Returns the estimated bytes of memory of all cells.
     pub(crate) fn cell_bytes(&self) -> usize {
         self.size.cell_bytes()
     }
 
-    /// The notebook's dependency graph, built once, however many ask for it.
+    /// Returns the notebook's dependency graph, which is built once for all requests.
     pub(crate) async fn graph(self: &Arc<Self>, shared: &ServiceContext) -> Result<Arc<AccountedGraph>, ServiceError> {
         let build = || async {
             let charge = memory::charge(shared, &self.notebook.owner, self.graph.bytes).await?;
             let Notebook { id, owner, .. } = &self.notebook;
             let permit = shared.limits.lanes.of(Kind::Graph).enter(owner, self.analysis_cost()).await?;
             let (id, published) = (id.clone(), Arc::clone(self));
-            // The work has the charge, since it goes on when nothing waits for it any more.
+            // The blocking work owns the charge, because it continues after its caller is cancelled.
             let build = move || AccountedGraph { graph: Graph::new(published.notebook.cells.iter()), _charge: charge };
             let graph = permit.run_blocking(move || format!("build the graph of notebook {id}"), build).await?;
             Ok::<_, ServiceError>(Arc::new(graph))

@@ -1,8 +1,8 @@
-//! How much a user may keep, so that one cannot fill what all share.
+//! Quotas of users, so that one user cannot fill the shared storage.
 //!
-//! What there is must be added up by the store, which is too much work for every edit: it is done once a minute for a user
-//! who adds something, and in between what this service adds is counted along. So a user can get beyond the limit by what
-//! other servers let in within that minute, and by as many requests as are under way at once.
+//! The store adds up the usage of a user. That is too much work for every edit, so the sum is cached for a minute, and the
+//! additions of this service are added to it. A user can therefore exceed the quota by the additions of other servers within
+//! that minute, and by the requests in flight.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,36 +15,36 @@ use tokio::time::Instant;
 use crate::ServiceError;
 use crate::work::{Kind, Lanes, Store};
 
-/// The maximum that a user may keep; the default is any amount. What makes nothing more is never refused, nor are the two
+/// The maximum that a user may keep; the default is no limit. Requests that add nothing are never refused, nor are the two
 /// notebooks that every user has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// At most so many notebooks.
+    /// Maximum number of notebooks.
     pub notebooks: Option<u64>,
-    /// At most so many bytes, counted as [`Usage::bytes`] are.
+    /// Maximum bytes, as in [`Usage::bytes`].
     pub bytes: Option<u64>,
 }
 
-/// After such a time the store is asked again.
-const COUNTED_FOR: Duration = Duration::from_mins(1);
-/// A refusal is given only on what was counted within such a time: whoever has just made room shall have it.
-const REFUSED_FOR: Duration = Duration::from_secs(1);
-/// Maximum users whose counts are remembered before old ones are forgotten.
+/// Time for which a usage is cached.
+const MAX_USAGE_AGE: Duration = Duration::from_mins(1);
+/// Maximum age of a usage that a refusal is based on, so that a user who has just deleted something is admitted.
+const MAX_USAGE_AGE_FOR_REFUSAL: Duration = Duration::from_secs(1);
+/// Maximum users whose usage is cached before stale entries are evicted.
 const MAX_USERS: usize = 10_000;
 
-/// The amount that each user keeps, as far as it was asked for lately.
+/// The cached usage of users.
 #[derive(Debug)]
 pub(crate) struct Quotas {
     quota: Quota,
-    counted: Mutex<HashMap<UserId, Counted>>,
+    counted: Mutex<HashMap<UserId, CachedUsage>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Counted {
+struct CachedUsage {
     usage: Usage,
     at: Instant,
-    /// `true` when the user has made room since.
-    is_less: bool,
+    /// `true` if the user has deleted something since.
+    has_shrunk: bool,
 }
 
 impl Quotas {
@@ -52,10 +52,10 @@ impl Quotas {
         Self { quota, counted: Mutex::default() }
     }
 
-    /// Lets the user keep so much more, and counts it.
+    /// Admits an addition to the usage of a user, and counts it.
     ///
     /// # Errors
-    /// [`ServiceError::OverQuota`] when it would be too much, or when the store fails.
+    /// Returns [`ServiceError::OverQuota`] if the addition exceeds the quota, or an error if the store fails.
     pub(crate) async fn admit(
         &self,
         (store, lanes): (&Store, &Lanes),
@@ -70,7 +70,7 @@ impl Quotas {
         if let Some(counted) = self.count(user, more) {
             return counted;
         }
-        // One at a time for a user, so that many requests that come at once have it counted once.
+        // One query at a time for a user, so that concurrent requests share it.
         let _alone = lanes.of(Kind::Usage).enter(user, 1).await?;
         if let Some(counted) = self.count(user, more) {
             return counted;
@@ -78,24 +78,24 @@ impl Quotas {
         let usage = store.slow(user).await?.usage(user).await?;
         let mut counted = self.counted();
         if counted.len() >= MAX_USERS {
-            counted.retain(|_, counted| counted.at.elapsed() < COUNTED_FOR);
+            counted.retain(|_, counted| counted.at.elapsed() < MAX_USAGE_AGE);
         }
-        counted.insert(user.clone(), Counted { usage, at: Instant::now(), is_less: false });
+        counted.insert(user.clone(), CachedUsage { usage, at: Instant::now(), has_shrunk: false });
         drop(counted);
         self.count(user, more).unwrap_or(Ok(()))
     }
 
-    /// Takes account of something that the user keeps no more.
+    /// Records that the user has deleted something.
     pub(crate) fn made_room(&self, user: &UserId) {
         if let Some(counted) = self.counted().get_mut(user) {
-            counted.is_less = true;
+            counted.has_shrunk = true;
         }
     }
 
-    /// Counts so much more if it may be kept, else says why not; nothing when what is known is too old for that.
+    /// Counts an addition if the quota allows it, else returns the error. Returns `None` if the cached usage is stale.
     fn count(&self, user: &UserId, more: Usage) -> Option<Result<(), ServiceError>> {
         let mut counted = self.counted();
-        let counted = counted.get_mut(user).filter(|counted| counted.at.elapsed() < COUNTED_FOR)?;
+        let counted = counted.get_mut(user).filter(|counted| counted.at.elapsed() < MAX_USAGE_AGE)?;
         let has = counted.usage;
         let after = Usage {
             notebooks: has.notebooks.saturating_add(more.notebooks),
@@ -106,35 +106,35 @@ impl Quotas {
             over(self.quota.notebooks, more.notebooks, after.notebooks).map(|most| ("notebooks", has.notebooks, most));
         let bytes = || over(self.quota.bytes, more.bytes, after.bytes).map(|most| ("bytes", has.bytes, most));
         if let Some((what, has, most)) = notebooks.or_else(bytes) {
-            let is_true = counted.at.elapsed() < REFUSED_FOR && !counted.is_less;
-            return is_true.then_some(Err(ServiceError::OverQuota { what, has, most }));
+            let is_fresh = counted.at.elapsed() < MAX_USAGE_AGE_FOR_REFUSAL && !counted.has_shrunk;
+            return is_fresh.then_some(Err(ServiceError::OverQuota { what, has, most }));
         }
         counted.usage = after;
         Some(Ok(()))
     }
 
-    fn counted(&self) -> MutexGuard<'_, HashMap<UserId, Counted>> {
+    fn counted(&self) -> MutexGuard<'_, HashMap<UserId, CachedUsage>> {
         // The map is whole between any two statements, so a panic elsewhere leaves nothing broken in it.
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Bytes of the code, results and unknown fields of a notebook of this size.
+/// Returns the bytes of the code, results and unknown fields of a notebook of this size.
 pub(crate) fn content_bytes(notebook: &Notebook, size: NotebookSize) -> u64 {
     (notebook.extra.bytes() + size.content_bytes()) as u64
 }
 
-/// The amount that a new notebook adds.
+/// Returns the usage of a new notebook.
 pub(crate) fn of_notebook(notebook: &Notebook) -> Usage {
     Usage { notebooks: 1, bytes: content_bytes(notebook, NotebookSize::of(notebook.cells.iter())) }
 }
 
-/// Returns `true` if an edit that happened may have left less than there was.
+/// Returns `true` if an edit may have reduced the usage.
 pub(crate) fn makes_room(edit: &Edit, more: Usage) -> bool {
     more.bytes == 0 && matches!(edit, Edit::DeleteCell { .. } | Edit::UpdateCell { .. })
 }
 
-/// The amount that an edit adds to the notebook as it was last published.
+/// Returns the addition of an edit to the usage, for the notebook as it was last published.
 pub(crate) fn of_edit(edit: &Edit, notebook: &Notebook) -> Usage {
     let bytes = match edit {
         Edit::InsertCell { code, .. } => code.len(),
@@ -142,7 +142,7 @@ pub(crate) fn of_edit(edit: &Edit, notebook: &Notebook) -> Usage {
             let before = notebook.cells.find(id).map_or(0, |cell| cell.code.len());
             code.len().saturating_sub(before)
         }
-        // Names and connection strings are short, and what a run leaves is bounded for each cell.
+        // Names and connection strings are short, and the results of a run are bounded for each cell.
         _ => 0,
     };
     Usage { notebooks: 0, bytes: bytes as u64 }

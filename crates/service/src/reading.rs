@@ -1,4 +1,4 @@
-//! Reading and watching a notebook.
+//! Reading and watching of notebooks.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::{NotebookService, ServiceError};
 pub struct NotebookView {
     /// Its state.
     pub published: Arc<Published>,
-    /// `true` when the store is away, so that another server may have changed the notebook since.
+    /// `true` if the store is away, so that another server may have changed the notebook since.
     pub is_stale: bool,
 }
 
@@ -35,17 +35,17 @@ impl Deref for NotebookView {
 }
 
 impl NotebookService {
-    /// Returns the notebook as it is now: all that any server has acknowledged before this call, unless the store is away.
+    /// Returns the current notebook, with all edits that any server has acknowledged before this call unless the store is away.
     ///
     /// # Errors
-    /// When there is none, it is somebody else's, or the store fails.
+    /// Returns an error if the notebook is missing or belongs to another user, or if the store fails.
     pub async fn get(&self, user: &UserId, id: &NotebookId) -> Result<NotebookView, ServiceError> {
         let handle = self.open_or_provision(user, id).await?;
         Ok(self.fresh(user, id, handle).await?.1)
     }
 
-    /// Makes a writer task read what other servers have stored before this call; returns the writer task that has the notebook
-    /// then, with what it has published.
+    /// Makes the writer task load the changes that other servers have stored before this call. Returns the handle of the current
+    /// writer task and the published notebook.
     async fn fresh(
         &self,
         user: &UserId,
@@ -71,7 +71,7 @@ impl NotebookService {
             };
             self.shared.registry.catch_up(id, newer.clone()).await;
             let now = handle.published();
-            // What was stored when the look-up ended is fresh enough, however fast others go on.
+            // The state at the end of the look-up is fresh enough, even if other servers have changed the notebook since.
             let has_it = |stored: StoredVersion| now.notebook.life == stored.life && now.version >= stored.version;
             if !handle.commands.is_closed() && newer.is_some_and(has_it) {
                 return Ok((handle, NotebookView { published: now, is_stale: false }));
@@ -81,26 +81,26 @@ impl NotebookService {
         Err(ServiceError::Contended(id.clone()))
     }
 
-    /// The notebook as it is now, and its dependency graph, which is built once for each published state.
+    /// Returns the current notebook and its dependency graph, which is built once for each published state.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Returns the errors of [`Self::get`].
     pub async fn graph(
         &self,
         user: &UserId,
         id: &NotebookId,
     ) -> Result<(NotebookView, Arc<AccountedGraph>), ServiceError> {
         let view = self.get(user, id).await?;
-        // Built from what is published: the writer has a graph too, but it belongs to edits not yet durable as well, and
-        // whoever only looks must not hold the writer up.
+        // The graph is built from the published state. The writer task's graph may include edits that are not durable, and a
+        // reader must not delay the writer task.
         let graph = view.published.graph(&self.shared).await?;
         Ok((view, graph))
     }
 
-    /// Calls `answer` with a notebook and its graph, on a thread for blocking work: graphs can be large.
+    /// Calls `answer` with a notebook and its graph, on a thread for blocking work, because graphs can be large.
     ///
     /// # Errors
-    /// As [`Self::graph`].
+    /// Returns the errors of [`Self::graph`].
     pub async fn with_graph<T: Send + 'static>(
         &self,
         view: NotebookView,
@@ -114,38 +114,37 @@ impl NotebookService {
         Ok(permit.run_blocking(move || format!("write the graph of notebook {label}"), answer).await?)
     }
 
-    /// Accounts the memory of a state for an answer that is written from it over a long time, until what is returned is
-    /// dropped.
+    /// Accounts the memory of a state until the returned pin is dropped, for a response that takes long to write.
     ///
     /// # Errors
-    /// [`ServiceError::MemoryFull`] when there is no room, and no other notebook can be evicted for it.
+    /// Returns [`ServiceError::MemoryFull`] if there is no room, and no other notebook can be evicted for it.
     pub async fn pin(&self, published: &Published) -> Result<PinnedMemory, ServiceError> {
         published.pinned.pin(published, &self.shared).await
     }
 
-    /// The connection string of a notebook, for whoever connects with it.
+    /// Opens the connection string of a notebook, for the execution of its SQL cells.
     ///
     /// # Errors
-    /// When there is one and it cannot be opened; its owner must enter it again, or the operator bring the key back.
+    /// Returns an error if the string cannot be opened. The owner must enter it again, or the operator restore the key.
     pub fn connection(&self, published: &Published) -> Result<Option<ConnectionString>, CannotOpen> {
         self.shared.sealing.open(&published.notebook)
     }
 
-    /// The notebook as it is now, and every event from then on.
+    /// Subscribes to the notebook: its current state and every later event.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Returns the errors of [`Self::get`].
     pub async fn watch(&self, user: &UserId, id: &NotebookId) -> Result<Subscription, ServiceError> {
         self.watch_after(user, id, None).await
     }
 
-    /// As [`Self::watch`], for a watcher that has been here before: `last` is the last event that it saw, or the number that
-    /// came with the state that it read. The subscription begins with what happened since, or with one
-    /// [`EventKind::Resync`](crate::EventKind::Resync) when that is not known: too much happened, the notebook had left
-    /// memory, or it was another server, or this one before it was restarted, that gave the number.
+    /// Resumes a subscription: `last` is the last event that the watcher has seen, or the number of the state that it has read.
+    /// The subscription begins with the events since, or with one [`EventKind::Resync`](crate::EventKind::Resync) if they are
+    /// unknown: there were too many, the notebook was evicted, or another server, or this one before a restart, gave the
+    /// number.
     ///
     /// # Errors
-    /// As [`Self::get`].
+    /// Returns the errors of [`Self::get`].
     pub async fn resume(&self, user: &UserId, id: &NotebookId, last: Seq) -> Result<Subscription, ServiceError> {
         self.watch_after(user, id, Some(last)).await
     }
@@ -163,13 +162,13 @@ impl NotebookService {
             if let Some(subscription) = self.ask(handle, (user, id), subscribe).await? {
                 return Ok(subscription);
             }
-            // The writer task was ending: the next one has it.
+            // The writer task was ending, so the next one is asked.
             handle = self.open(user, id).await?;
         }
     }
 
-    /// Opens the notebook, after making the user's first two notebooks if it is one of them and is not there: a page may ask
-    /// for it before it lists anything.
+    /// Opens the notebook. If it is one of the user's first two and missing, both are created, because a client may request it
+    /// before it requests a list.
     async fn open_or_provision(&self, user: &UserId, id: &NotebookId) -> Result<Handle, ServiceError> {
         match self.open(user, id).await {
             Err(ServiceError::UnknownNotebook(_)) if is_one_of_the_first_two(user, id) => {

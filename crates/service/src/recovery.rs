@@ -1,4 +1,4 @@
-//! What becomes of a state that a database has acknowledged and then lost, as after the loss of a server whose standby lagged.
+//! Recovery of a state that a database has acknowledged and then lost, for example in a failover to a lagging standby.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::ServiceError;
 use crate::context::ServiceContext;
 use crate::published::Published;
 
-/// Stores a published state that the database no longer has as a notebook of its own, beyond the owner's quota; returns its id,
-/// which is the same at each server that does so.
+/// Stores a published state that the database has lost as another notebook, regardless of the owner's quota. Returns its id,
+/// which is the same at each server.
 ///
 /// # Errors
-/// When the store fails, or has the state after all: what was read before came from a server in recovery.
+/// Returns an error if the store fails, or has the state after all because the earlier read went to a server in recovery.
 pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) -> Result<NotebookId, StoreError> {
     let notebook = &published.notebook;
     let store = shared.store.for_writer(&notebook.owner).await;
@@ -34,7 +34,7 @@ pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) ->
 
 fn recovered_copy(shared: &ServiceContext, published: &Published) -> Result<Notebook, ServiceError> {
     let original = &published.notebook;
-    // Each server that knows this state makes the same id of it.
+    // Each server that knows this state derives the same id from it.
     let id = NotebookId::new(format!("recovered-{}-{}", original.life, published.version.0))?;
     let suffix = format!(" (recovered {})", shared.sources.now().format("%Y-%m-%d %H:%M UTC"));
     let name = original.name.as_deref().unwrap_or(original.id.as_str());

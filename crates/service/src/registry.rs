@@ -1,4 +1,4 @@
-//! Which notebooks are active: at most one writer for each.
+//! The registry of active notebooks, each with at most one writer task.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,32 +15,33 @@ use crate::eviction::{self, Candidate};
 use crate::memory::Account;
 use crate::published::Published;
 
-/// The way to a notebook's writer task.
+/// Handle of a notebook's writer task.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) published: watch::Receiver<Arc<Published>>,
     /// Only watchers receive from it.
     pub(crate) news: watch::Sender<()>,
-    /// When it was last asked for, as a count of all such questions.
+    /// The time of the last access, on a counter of all accesses.
     pub(crate) used: Arc<AtomicU64>,
     pub(crate) owner: UserId,
-    /// The memory that it takes.
+    /// The account of its memory.
     pub(crate) account: Arc<Account>,
 }
 
 impl Handle {
-    /// The state that the writer has published last.
+    /// Returns the state that the writer task has published last.
     pub(crate) fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published.borrow())
     }
 
-    /// Waits until the writer has ended; the registry no longer has it then.
+    /// Waits until the writer task has ended. It has left the registry then.
     pub(crate) async fn ended(mut self) {
         while self.published.changed().await.is_ok() {}
     }
 
-    /// Has the writer read what is stored if it does not know this version; with a full queue, the next look-up tells it.
+    /// Makes the writer task refresh its notebook if it does not know this version. If its queue is full, the next look-up
+    /// repeats this.
     pub(crate) fn refresh(&self, newer: StoredVersion) {
         let _ = self.commands.try_send(Command::Refresh { newer: Some(newer), reply: None });
     }
@@ -49,31 +50,31 @@ impl Handle {
         self.news.receiver_count() > 0
     }
 
-    /// Asks the writer to end so that others have room; returns `false` when its queue is full, so that it is in use.
+    /// Asks the writer task to end, to release its memory. Returns `false` if its queue is full, so that it is in use.
     fn evict(&self, even_watched: bool) -> bool {
-        // First the mark, which the writer takes back if it does not end.
+        // The mark comes first; the writer task removes it if it does not end.
         self.account.begin_eviction();
         let sent = self.commands.try_send(Command::Retire { even_watched });
         let is_full = matches!(sent, Err(TrySendError::Full(_)));
         if is_full {
             self.account.cancel_eviction();
         }
-        !is_full // one whose queue is closed is ending
+        !is_full // a writer task with a closed queue is ending
     }
 }
 
-/// A notebook's place in the registry, shared by all who wait for its writer to be started.
+/// A notebook's entry in the registry, shared by all callers that wait for the start of its writer task.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    /// Empty while the writer is being started.
+    /// Empty while the writer task is being started.
     pub(crate) handle: OnceCell<Handle>,
-    /// `true` when the store has hinted at a change that nobody has looked for yet. In the slot, not in the writer's queue,
-    /// because a hint may come while the writer is being started, or while its queue is full.
+    /// `true` if the store has sent a hint that the writer task has not handled yet. The hint is in the slot, because the writer
+    /// task may not have been started, or its queue may be full.
     hinted: AtomicBool,
 }
 
 impl Slot {
-    /// Returns `true` if there is a hint that nobody has looked for yet.
+    /// Returns `true` if there is a hint that the writer task has not handled yet.
     pub(crate) fn is_hinted(&self) -> bool {
         self.hinted.load(Ordering::SeqCst)
     }
@@ -92,8 +93,8 @@ struct Slots {
     closed: bool,
 }
 
-/// Somebody's use of a slot: a waiter's or the writer's own. When the last use of an empty slot ends, or the writer's,
-/// the slot leaves the registry, whether the user returned, was cancelled or panicked.
+/// Use of a slot, by a waiting caller or by the writer task. The slot leaves the registry with the last use while it is
+/// empty, or with the use of the writer task, even after a cancellation or a panic.
 #[derive(Debug)]
 pub(crate) struct SlotUse {
     registry: Arc<Registry>,
@@ -103,12 +104,12 @@ pub(crate) struct SlotUse {
 }
 
 impl SlotUse {
-    /// The slot; present until this is dropped.
+    /// Returns the slot, which is present until the drop.
     pub(crate) fn slot(&self) -> Option<&Slot> {
         self.slot.as_deref()
     }
 
-    /// The use of the same slot by the writer that is being started in it.
+    /// Returns the use of the same slot by the writer task that is being started in it.
     pub(crate) fn for_writer(&self) -> Self {
         let Self { registry, id, slot, .. } = self;
         Self { registry: Arc::clone(registry), id: id.clone(), slot: slot.clone(), is_writer: true }
@@ -124,8 +125,8 @@ impl Drop for SlotUse {
     fn drop(&mut self) {
         let mut slots = self.registry.lock();
         let Some(slot) = self.slot.take() else { return };
-        // All counting happens under the lock, this use's own end included: with two left, the registry's and this one,
-        // nobody else waits for the slot.
+        // All references change under the lock. If only two are left, of the registry and of this use, no other caller
+        // waits for the slot.
         let unused = slot.handle.get().is_none() && Arc::strong_count(&slot) == 2;
         if (self.is_writer || unused) && slots.by_id.get(&self.id).is_some_and(|there| Arc::ptr_eq(there, &slot)) {
             slots.by_id.remove(&self.id);
@@ -135,10 +136,10 @@ impl Drop for SlotUse {
 }
 
 impl Registry {
-    /// The slot of this notebook, made if it is not there.
+    /// Returns the slot of this notebook, and creates it if it is missing.
     ///
     /// # Errors
-    /// [`ServiceError::Closing`] after [`Self::close`].
+    /// Returns [`ServiceError::Closing`] after [`Self::close`].
     pub(crate) fn slot(self: &Arc<Self>, id: &NotebookId) -> Result<SlotUse, ServiceError> {
         let mut slots = self.lock();
         if slots.closed {
@@ -148,8 +149,8 @@ impl Registry {
         Ok(self.used(id.clone(), slot))
     }
 
-    /// Begins to evict notebooks until `missing` bytes are on their way to be released, where users take so many bytes each,
-    /// or as many as can go; see [`eviction::evict`].
+    /// Begins to evict notebooks until `missing` bytes are about to be released, or no more can be evicted. `shares` are the
+    /// bytes of each user; see [`eviction::evict`].
     pub(crate) fn evict(&self, mut shares: HashMap<UserId, usize>, wanted: Option<(&UserId, usize)>, missing: usize) {
         let slots = self.lock();
         let active = slots.by_id.values().filter_map(|slot| slot.handle.get());
@@ -170,7 +171,7 @@ impl Registry {
         eviction::evict(&candidates, &shares, wanted, missing, evict);
     }
 
-    /// Lets nobody in any more, and returns the slots that there still are.
+    /// Closes the registry to new slots, and returns the remaining ones.
     pub(crate) fn close(self: &Arc<Self>) -> Vec<SlotUse> {
         let mut slots = self.lock();
         slots.closed = true;
@@ -181,17 +182,17 @@ impl Registry {
         SlotUse { registry: Arc::clone(self), id, slot: Some(slot), is_writer: false }
     }
 
-    /// The number of the next question for a notebook.
+    /// Returns the number of the next access to a notebook.
     pub(crate) fn tick(&self) -> u64 {
         self.uses.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Waits until nobody holds the registry.
+    /// Waits until the registry is unlocked.
     pub(crate) fn wait_until_free(&self) {
         drop(self.lock());
     }
 
-    /// The writer of this notebook, if it is active.
+    /// Returns the handle of this notebook, if it is active.
     pub(crate) fn active(&self, id: &NotebookId) -> Option<Handle> {
         let slots = self.lock();
         let handle = slots.by_id.get(id)?.handle.get()?;
@@ -204,14 +205,14 @@ impl Registry {
         self.lock().by_id.values().any(|slot| slot.handle.get().is_some())
     }
 
-    /// Notes that this notebook, or each one, may have changed, and wakes its writer.
+    /// Records that this notebook, or each one, may have changed, and wakes its writer task.
     pub(crate) fn hint(&self, id: Option<&NotebookId>) {
         let slots = self.lock();
         let one = id.map(|id| slots.by_id.get(id));
         let concerned: Vec<_> = one.map_or_else(|| slots.by_id.values().collect(), |one| one.into_iter().collect());
         for slot in concerned {
-            // First the hint, then the look at whether there is a writer to wake: one that is being started looks for
-            // hints when it begins.
+            // The hint is set before the handle is read, because a writer task that is being started reads hints when it
+            // begins.
             slot.hinted.store(true, Ordering::SeqCst);
             if let Some(handle) = slot.handle.get() {
                 let _ = handle.commands.try_send(Command::Refresh { newer: None, reply: None }); // with a full queue it is awake
@@ -219,22 +220,22 @@ impl Registry {
         }
     }
 
-    /// As [`Self::hint`], unless a version is given, which the writer may know by now; waits until the writer, if there is one,
-    /// has looked.
+    /// Makes the writer task, if there is one, refresh its notebook unless it knows this version, and waits for that. Without a
+    /// version, it always refreshes, as after [`Self::hint`].
     pub(crate) async fn catch_up(&self, id: &NotebookId, newer: Option<StoredVersion>) {
         if newer.is_none() {
             self.hint(Some(id));
         }
         let handle = self.lock().by_id.get(id).and_then(|slot| slot.handle.get().cloned());
         let Some(handle) = handle else { return };
-        let (reply, has_looked) = oneshot::channel();
-        // A writer that has ended needs not look any more.
+        let (reply, is_refreshed) = oneshot::channel();
+        // A writer task that has ended needs no refresh.
         if handle.commands.send(Command::Refresh { newer, reply: Some(reply) }).await.is_ok() {
-            let _ = has_looked.await;
+            let _ = is_refreshed.await;
         }
     }
 
-    /// The active notebooks that are watched.
+    /// Returns the active notebooks that are watched.
     pub(crate) fn watched(&self) -> Vec<(NotebookId, Handle)> {
         let slots = self.lock();
         let active = slots.by_id.iter().filter_map(|(id, slot)| Some((id, slot.handle.get()?)));
@@ -251,7 +252,7 @@ impl Registry {
 mod tests {
     use super::*;
 
-    /// Two waiters for a notebook that is not there end at the same time, again and again: no slot stays behind.
+    /// Tests that two concurrent uses of an empty slot leave no slot behind.
     #[test]
     fn an_empty_slot_leaves_with_its_last_user() {
         let registry = Arc::new(Registry::default());

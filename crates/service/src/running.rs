@@ -1,4 +1,4 @@
-//! What a run of a cell tells while it goes on, and what it leaves.
+//! Updates of a run of a cell, and its results.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::event::{RunUpdate, Seq};
 use crate::{Expected, NotebookService, ServiceError};
 
 impl NotebookService {
-    /// Tells the notebook's watchers something of a run that goes on, after everything that they were told before. It is not
-    /// stored and takes no revision; what is to last is for [`Self::commit_results`]. Returns the event's number.
+    /// Sends an update of a run to the notebook's watchers, after all earlier events. The update is not stored and takes no
+    /// revision; [`Self::commit_results`] stores results. Returns the event's number.
     ///
     /// # Errors
-    /// As [`Self::edit`]: [`ServiceError::UnknownCell`] when the cell is gone, for example.
+    /// Returns the errors of [`Self::edit`], such as [`ServiceError::UnknownCell`] for a deleted cell.
     pub async fn tell(&self, user: &UserId, id: &NotebookId, update: RunUpdate) -> Result<Seq, ServiceError> {
         self.check_may_change()?;
         update.check()?;
@@ -22,12 +22,12 @@ impl NotebookService {
         self.ask(handle, (user, id), |reply| Command::Tell { update: Arc::clone(&update), reply }).await
     }
 
-    /// Stores what a run of a cell left, and tells watchers, if the cell still has the code that ran: the one with this
-    /// [`code_digest`](quire_domain::Cell::code_digest). Returns `false` when it has other code now or is gone; the results
-    /// are dropped then. Results take no revision.
+    /// Stores the results of a run and publishes them, if the cell still has the code that ran, with this
+    /// [`code_digest`](quire_domain::Cell::code_digest). Returns `false` if the cell has other code now or is deleted; the
+    /// results are dropped then. Results take no revision.
     ///
     /// # Errors
-    /// As [`Self::edit`].
+    /// Returns the errors of [`Self::edit`].
     pub async fn commit_results(
         &self,
         user: &UserId,

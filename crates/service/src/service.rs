@@ -1,4 +1,4 @@
-//! The service: what an API, or a program that embeds it, calls.
+//! The service: the interface for an API, or for a program that embeds it.
 
 use std::io;
 use std::sync::Arc;
@@ -54,10 +54,10 @@ pub struct NotebookService {
 }
 
 impl NotebookService {
-    /// A service over this store. Must be called within a tokio runtime, which must live as long as the service.
+    /// Creates a service over this store. Must be called within a tokio runtime, which must live as long as the service.
     ///
     /// # Errors
-    /// When the operating system gives no threads for the analysis.
+    /// Returns an error if the operating system gives no threads for the analysis.
     pub fn new(store: Arc<dyn NotebookStore>, options: Options) -> io::Result<Self> {
         let runtime = tokio::runtime::Handle::current();
         let lanes = Arc::new(Lanes::new(&options.budgets, &runtime));
@@ -91,11 +91,10 @@ impl NotebookService {
         })
     }
 
-    /// The notebook that `text`, an id as a client wrote it, means to this user: `blank` and `demo` are short for the
-    /// user's own.
+    /// Resolves an id as a client wrote it: `blank` and `demo` are aliases of the user's own notebooks.
     ///
     /// # Errors
-    /// [`ServiceError::UnknownNotebook`] when no notebook can have such an id.
+    /// Returns [`ServiceError::UnknownNotebook`] if no notebook can have such an id.
     pub fn resolve(&self, user: &UserId, text: &str) -> Result<NotebookId, ServiceError> {
         let id = match text {
             "blank" => NotebookId::blank_of(user),
@@ -105,8 +104,8 @@ impl NotebookService {
         id.map_err(|_invalid| ServiceError::UnknownNotebook(text.to_owned()))
     }
 
-    /// Returns the state of the store. A notebook in memory can be read while the store is away; a service that may change
-    /// nothing takes no writes.
+    /// Returns the health of the store. A notebook in memory can be read while the store is away. A read-only service takes no
+    /// writes.
     pub async fn health(&self) -> Health {
         let health = self.shared.store.health().await;
         let reads = health.reads || self.shared.registry.has_active();
@@ -119,12 +118,12 @@ impl NotebookService {
         self.closing.load(Ordering::Relaxed)
     }
 
-    /// Refuses everything new, waits until the edits under way are durable and answered, and ends all writers.
+    /// Refuses new requests, waits until the edits in flight are durable and have their replies, and ends all writer tasks.
     pub async fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
         self.shared.limits.lanes.close();
         for used in self.shared.registry.close() {
-            // Waits for a writer that is being started; there is none when that fails.
+            // Waits for a writer task that is being started; there is none if the start fails.
             let starting = used.slot().map(|slot| slot.handle.get_or_try_init(|| async { Err(()) }));
             let Some(Ok(handle)) = (match starting {
                 Some(starting) => Some(starting.await.cloned()),
@@ -147,7 +146,7 @@ impl NotebookService {
     }
 }
 
-/// Passes the store's hints on to the writers of active notebooks, until the store ends.
+/// Passes the store's hints on to the writer tasks of active notebooks, until the store ends.
 async fn follow(registry: Arc<Registry>, mut hints: broadcast::Receiver<StoreEvent>) {
     loop {
         match hints.recv().await {

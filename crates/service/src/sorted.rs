@@ -1,4 +1,4 @@
-//! Lists in other orders than the store's.
+//! Sorted lists, in other orders than the store's.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,24 +11,24 @@ use quire_storage::{Cursor, Damaged, InvalidCursor, Page, Summary};
 /// The field that a list is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortBy {
-    /// When the notebook was made.
+    /// The creation time.
     Created,
-    /// When it was last edited.
+    /// The time of the last edit.
     Updated,
-    /// Its name, or its id where it has none: regardless of case first, then by the characters themselves.
+    /// The name, or the id without a name: regardless of case first, then by the characters.
     Name,
 }
 
-/// An order of a list; equals are told apart by their ids.
+/// An order of a list; ties are broken by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sort {
-    /// By what.
+    /// The field to sort by.
     pub by: SortBy,
-    /// From the last to the first.
+    /// `true` for the descending order.
     pub descending: bool,
 }
 
-/// A text that names no order.
+/// Error for a text that is not an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it must be `created`, `updated` or `name`, with a `-` before it for the reverse")]
 pub struct InvalidSort;
@@ -66,7 +66,7 @@ impl fmt::Display for Sort {
     }
 }
 
-/// A position in a sorted list: behind one notebook, as it was then.
+/// A position in a sorted list, after a notebook with this key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortCursor {
     sort: Sort,
@@ -77,7 +77,7 @@ pub struct SortCursor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum SortKey {
     Time(Timestamp, NotebookId),
-    /// Regardless of case, then the name itself.
+    /// The name in lower case, then the name itself.
     Name(String, Arc<str>, NotebookId),
 }
 
@@ -101,7 +101,7 @@ impl SortKey {
             (Self::Name(a_folded, a, a_id), Self::Name(b_folded, b, b_id)) => {
                 (a_folded, a, a_id).cmp(&(b_folded, b, b_id))
             }
-            // Never compared: an order has keys of one kind.
+            // All keys of an order have one kind, so these are never compared.
             (Self::Time(..), Self::Name(..)) => Ordering::Less,
             (Self::Name(..), Self::Time(..)) => Ordering::Greater,
         }
@@ -142,13 +142,13 @@ impl FromStr for SortCursor {
 }
 
 impl SortCursor {
-    /// The order of the list.
+    /// Returns the order of the list.
     #[must_use]
     pub fn sort(&self) -> Sort {
         self.sort
     }
 
-    /// The same position in the store's own lists, which are in the order of creation.
+    /// Returns the same position in the store's own lists, which are in the order of creation.
     pub(crate) fn in_creation(&self) -> Option<Cursor> {
         match &self.key {
             SortKey::Time(created_at, id) => Some(Cursor { created_at: *created_at, id: id.clone() }),
@@ -162,14 +162,14 @@ impl SortCursor {
 pub struct SortedPage {
     /// In the order that was asked for.
     pub notebooks: Vec<Summary>,
-    /// As in [`Page::damaged`].
+    /// The damaged notebooks, as in [`Page::damaged`].
     pub damaged: Vec<Damaged>,
-    /// The position at which the next page begins; absent when there is nothing more.
+    /// The position at which the next page begins; absent on the last page.
     pub next: Option<SortCursor>,
 }
 
 impl SortedPage {
-    /// The same part of a list in the order of creation.
+    /// Converts a page in the order of creation.
     pub(crate) fn in_creation(Page { notebooks, damaged, next }: Page) -> Self {
         let sort = Sort { by: SortBy::Created, descending: false };
         let next = next.map(|Cursor { created_at, id }| SortCursor { sort, key: SortKey::Time(created_at, id) });
@@ -177,8 +177,8 @@ impl SortedPage {
     }
 }
 
-/// The part of a sorted list that was asked for, chosen while the whole list goes by: no more of it is held than the part
-/// and what was added last.
+/// The requested part of a sorted list, selected while the whole list is read. Only the part and the last addition are in
+/// memory.
 #[derive(Debug)]
 pub(crate) struct Selection {
     sort: Sort,
@@ -193,20 +193,20 @@ impl Selection {
         Self { sort, limit, after, damaged, chosen: Vec::new() }
     }
 
-    /// Takes what belongs to the part out of further notebooks of the list.
+    /// Selects the notebooks of the part from further notebooks of the list.
     pub(crate) fn add(&mut self, notebooks: Vec<Summary>) {
         let Self { sort, after, .. } = self;
         let with_keys = notebooks.into_iter().map(|summary| (SortKey::of(&summary, sort.by), summary));
         let is_after = |key: &SortKey| after.as_ref().is_none_or(|after| sort.compare(key, &after.key).is_gt());
         self.chosen.extend(with_keys.filter(|(key, _)| is_after(key)));
-        // One more than the part, which shows that there is more.
+        // One notebook more than the part shows whether there is a next page.
         if let Some(limit) = self.limit.filter(|limit| *limit < self.chosen.len()) {
             self.chosen.select_nth_unstable_by(limit, |(a, _), (b, _)| sort.compare(a, b));
             self.chosen.truncate(limit + 1);
         }
     }
 
-    /// The part, sorted.
+    /// Returns the sorted part.
     pub(crate) fn finish(self) -> SortedPage {
         let Self { sort, limit, damaged, mut chosen, .. } = self;
         chosen.sort_unstable_by(|(a, _), (b, _)| sort.compare(a, b));

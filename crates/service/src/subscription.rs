@@ -1,4 +1,4 @@
-//! Following what happens to a notebook.
+//! Subscriptions to the events of a notebook.
 
 use std::sync::Arc;
 
@@ -8,21 +8,22 @@ use crate::event::{Event, EventKind, Seq};
 use crate::event_buffer::{EventBuffer, NextEvent};
 use crate::published::Published;
 
-/// A watcher's view of one notebook: its state when the watching began, then every event after it, in order.
+/// A watcher's subscription to one notebook: the state at its beginning, then every later event in order.
 #[derive(Debug)]
 pub struct Subscription {
-    /// The notebook when watching began, until it is taken or the first event is asked for.
+    /// The state at the beginning, until it is taken or the first event is read.
     start: Option<Arc<Published>>,
-    /// The number of the last event that the watcher has had; absent when it cannot be told what it has missed.
+    /// The number of the last event that the watcher has seen; absent if the missed events are unknown.
     seen: Option<u64>,
     buffer: Arc<EventBuffer>,
-    /// Changes when there are more events, and closes when there will be none.
+    /// The signal of further events, which closes after the last one.
     news: watch::Receiver<()>,
     published: watch::Receiver<Arc<Published>>,
 }
 
 impl Subscription {
-    /// A watcher that has had the events up to `last`, or to now; called by the writer task, so that no event comes in between.
+    /// Creates a subscription to the events after `last`, or from now on. Called by the writer task, so that no event comes in
+    /// between.
     pub(crate) fn new(
         buffer: Arc<EventBuffer>,
         news: watch::Receiver<()>,
@@ -38,22 +39,21 @@ impl Subscription {
         Self { start: Some(start), seen, buffer, news, published }
     }
 
-    /// Takes the state that the first event follows, unless the subscription goes on after an earlier one. A subscription does not keep it
-    /// when events are asked for, so that it does not hold what has long been replaced; `None` then.
+    /// Takes the state before the first event. Returns `None` after the first call of [`Self::next`], which drops the state, so
+    /// that the subscription does not hold a replaced one.
     pub fn take_start(&mut self) -> Option<Arc<Published>> {
         self.start.take()
     }
 
-    /// Waits until there will be no more events: [`Self::next`] then gives those that are left without waiting.
+    /// Waits until the notebook publishes no more events. [`Self::next`] then returns the remaining ones without waiting.
     ///
     /// Cancel safe: a dropped future loses no event.
     pub async fn ended(&mut self) {
         while self.news.changed().await.is_ok() {}
     }
 
-    /// The next event; `None` when the notebook is gone, left memory for want of room, or the service has closed. A watcher
-    /// that was too slow gets one [`EventKind::Resync`] in place of what it missed, which has the state that the next event
-    /// follows.
+    /// Returns the next event; `None` if the notebook was deleted or evicted, or the service has closed. A watcher that was too
+    /// slow gets one [`EventKind::Resync`] in place of the missed events, with the state before the next event.
     ///
     /// Cancel safe: a dropped future loses no event.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
@@ -71,14 +71,14 @@ impl Subscription {
                     return Some(resync(&now));
                 }
                 NextEvent::Nothing if is_over => return None,
-                // What was kept before the end is looked for once more after it.
+                // The buffer is read once more after the end, because events may have been added before it.
                 NextEvent::Nothing => is_over = self.news.changed().await.is_err(),
             }
         }
     }
 }
 
-/// The event in place of those that led to this state.
+/// Returns the event in place of the missed events before this state.
 fn resync(state: &Published) -> Arc<Event> {
     Arc::new(Event { seq: state.seq, kind: EventKind::Resync, notebook: state.notebook.clone() })
 }

@@ -111,9 +111,9 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
                     Err(error) => return Err(if in_doubt.is_some() { Error::Unknown(Box::new(error)) } else { error }),
                 }
             }
-            let found = match self.look(attempt.above).await {
+            let found = match self.look_up(attempt.above).await {
                 Ok(found) => found,
-                Err(error) if in_doubt.is_none() => return Err(error.of_look()),
+                Err(error) if in_doubt.is_none() => return Err(error.of_look_up()),
                 Err(error) => return Err(Error::Unknown(Box::new(error))),
             };
             match (found, self.base) {
@@ -135,7 +135,7 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
     }
 
     /// Looks up the outcome of the commit. If it took effect, its version is higher than `above`.
-    async fn look(&self, above: Version) -> Result<Resolution, Error> {
+    async fn look_up(&self, above: Version) -> Result<Resolution, Error> {
         let columns = [Column::Life, Column::Revision, Column::Version, Column::CommitIds, Column::CommitVersions];
         let query = Entity::find_by_id(self.id.as_str()).select_only().columns(columns);
         let found = rows::one::<CommitsRow>(self.db, query.as_query(), "notebooks").await?;
@@ -149,7 +149,7 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
         {
             return Ok(Resolution::Done(Committed { version, previous: versions.next() }));
         }
-        self.unresolved.saw(Version(newest));
+        self.unresolved.observe(Version(newest));
         let is_complete = ids.len() < REMEMBERED || older.last().is_none_or(|oldest| *oldest <= above.0);
         Ok(match self.base {
             _ if !is_complete => Resolution::Forgotten,

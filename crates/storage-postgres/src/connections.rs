@@ -38,8 +38,8 @@ pub(crate) struct Connections {
     pooling: Arc<Pooling>,
     /// A permit for each connection. Waiting for a permit means overload; waiting for a connection with a permit
     /// means that the database is away.
-    turns: Semaphore,
-    kept: Mutex<IdleConnections>,
+    permits: Semaphore,
+    idle: Mutex<IdleConnections>,
 }
 
 #[derive(Debug)]
@@ -73,55 +73,55 @@ struct Link {
 pub(crate) struct InUse<'a> {
     connections: &'a Connections,
     link: Link,
-    _turn: SemaphorePermit<'a>,
+    _permit: SemaphorePermit<'a>,
 }
 
 impl Connections {
     /// Creates the connections' state without connecting. Fails at once if the settings are invalid.
     pub(crate) fn new(url: DatabaseUrl, options: Options, pooling: Arc<Pooling>) -> Result<Self, DatabaseUrlError> {
         connect_options(&url, &options, None)?;
-        let turns = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
-        let kept = Mutex::new(IdleConnections { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
-        Ok(Self { url, options, pooling, turns, kept })
+        let permits = Semaphore::new(usize::try_from(options.max_connections).unwrap_or(Semaphore::MAX_PERMITS));
+        let idle = Mutex::new(IdleConnections { idle: Vec::new(), trusted_from: Instant::now(), is_away: false });
+        Ok(Self { url, options, pooling, permits, idle })
     }
 
     /// Returns a connection. If none is idle, it connects within the time-out.
     pub(crate) async fn take(&self, connect_timeout: Duration) -> Result<InUse<'_>, Error> {
-        let turn = tokio::time::timeout(self.options.acquire_timeout, self.turns.acquire()).await;
-        let Ok(Ok(turn)) = turn else {
-            let is_away = self.kept().is_away;
-            return Err(if is_away { Error::Connect(no_answer().into()) } else { Error::NoTurn });
+        let permit = tokio::time::timeout(self.options.acquire_timeout, self.permits.acquire()).await;
+        let Ok(Ok(permit)) = permit else {
+            let is_away = self.lock().is_away;
+            return Err(if is_away { Error::Connect(no_answer().into()) } else { Error::PoolExhausted });
         };
-        let link = if let Some(link) = self.kept_link(connect_timeout).await {
+        let link = if let Some(link) = self.idle_link(connect_timeout).await {
             link
         } else {
             let link = self.connect(connect_timeout).await;
             // A server that answers, even that it has no free connection, is not away.
-            self.kept().is_away = matches!(&link, Err(Error::Connect(error)) if code(error).is_none());
+            self.lock().is_away = matches!(&link, Err(Error::Connect(error)) if code(error).is_none());
             link?
         };
-        Ok(InUse { connections: self, link, _turn: turn })
+        Ok(InUse { connections: self, link, _permit: permit })
     }
 
     /// Makes connections that were made before now close instead of being used.
     pub(crate) fn distrust(&self) {
-        let mut kept = self.kept();
-        kept.trusted_from = Instant::now();
-        kept.idle.clear();
+        let mut state = self.lock();
+        state.trusted_from = Instant::now();
+        state.idle.clear();
     }
 
     /// Closes the idle connections, and refuses all further calls.
     pub(crate) async fn close(&self) {
-        self.turns.close();
-        let idle = std::mem::take(&mut self.kept().idle);
+        self.permits.close();
+        let idle = std::mem::take(&mut self.lock().idle);
         for IdleConnection { link, .. } in idle {
             let _ = tokio::time::timeout(PING_TIMEOUT, link.connection.close()).await; // it goes either way
         }
     }
 
-    async fn kept_link(&self, timeout: Duration) -> Option<Link> {
+    async fn idle_link(&self, timeout: Duration) -> Option<Link> {
         loop {
-            let IdleConnection { mut link, since } = self.kept().idle.pop()?;
+            let IdleConnection { mut link, since } = self.lock().idle.pop()?;
             if since.elapsed() < TRUSTED_IDLE {
                 return Some(link);
             }
@@ -183,23 +183,23 @@ impl Connections {
     }
 
     fn keep(&self, link: Link) {
-        let mut kept = self.kept();
-        if link.made_at < kept.trusted_from || link.made_at.elapsed() > MAX_AGE || self.turns.is_closed() {
+        let mut state = self.lock();
+        if link.made_at < state.trusted_from || link.made_at.elapsed() > MAX_AGE || self.permits.is_closed() {
             return;
         }
-        kept.idle.push(IdleConnection { link, since: Instant::now() });
-        kept.tidy();
+        state.idle.push(IdleConnection { link, since: Instant::now() });
+        state.tidy();
     }
 
     /// Closes connections that have been idle for long. A periodic task calls this, because an idle store would
     /// otherwise keep them for ever.
     pub(crate) fn tidy(&self) {
-        self.kept().tidy();
+        self.lock().tidy();
     }
 
-    fn kept(&self) -> MutexGuard<'_, IdleConnections> {
+    fn lock(&self) -> MutexGuard<'_, IdleConnections> {
         // The list is consistent between any two statements, so a panic elsewhere leaves it intact.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::url::DatabaseUrl;
 /// Time beyond the database's statement time-out for which an answer is awaited.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Time after which the database ends a session whose client does not go on with its transaction, in milliseconds.
+/// Time after which the database ends a session whose client does not continue its transaction, in milliseconds.
 pub(crate) const IDLE_IN_TRANSACTION_MS: &str = "60000";
 
 /// A statement with its values.
@@ -75,7 +75,7 @@ impl Database {
         Ok(Self { connections, options, pooling, held: AtomicBool::new(false) })
     }
 
-    /// Returns another use of the same connections, which waits so long for connecting and which [`Self::hold`] does not concern.
+    /// Returns another use of the same connections, with this time-out for connecting. It is not affected by [`Self::hold`].
     pub(crate) fn sharing(&self, connect_timeout: Duration) -> Self {
         let (connections, pooling) = (Arc::clone(&self.connections), Arc::clone(&self.pooling));
         let options = Options { connect_timeout, ..self.options.clone() };
@@ -144,8 +144,9 @@ impl Database {
         outcome
     }
 
-    /// Runs a statement in its own transaction, which the database ends when its client falls silent in it, without anything that would have to outlive the transaction on the
-    /// server. Returns the outcome, and `true` if the connection is known to have left the transaction.
+    /// Runs a statement in its own transaction, with no state on the server that would have to outlive it. The database ends
+    /// the transaction of a silent client. Returns the outcome, and `true` if the connection is known to have left the
+    /// transaction.
     async fn in_transaction<T>(
         &self,
         connection: &mut PgConnection,

@@ -48,7 +48,7 @@ pub(crate) enum Error {
     #[error("the operating system gives no random numbers")]
     NoRandom(#[from] getrandom::Error),
     #[error("all connections to the database are in use")]
-    NoTurn,
+    PoolExhausted,
     #[error("the program does not use the database yet")]
     Held,
     #[error("the settings of the connection are not valid any more")]
@@ -122,7 +122,7 @@ impl Error {
 
     /// Returns `true` if the database is reachable and overloaded.
     pub(crate) fn is_overload(&self) -> bool {
-        matches!(self, Self::NoTurn) || self.code().as_deref() == Some("53300")
+        matches!(self, Self::PoolExhausted) || self.code().as_deref() == Some("53300")
     }
 
     /// Returns PostgreSQL's code, if it answered.
@@ -165,8 +165,8 @@ impl Error {
         matches!(self, Self::Lost(_) | Self::Silent)
     }
 
-    /// Converts the failure of a look-up for which nothing is in doubt: a lost read leaves nothing in doubt either.
-    pub(crate) fn of_look(self) -> Self {
+    /// Converts the failure of a look-up if no outcome is in doubt: a lost read leaves no outcome in doubt either.
+    pub(crate) fn of_look_up(self) -> Self {
         match self {
             Self::Lost(error) => Self::Connect(error),
             Self::Silent => Self::Connect(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
@@ -174,7 +174,7 @@ impl Error {
         }
     }
 
-    /// Converts the error for a caller; `verb` says what was being done to the notebook.
+    /// Converts the error for a caller; `verb` names the operation on the notebook.
     pub(crate) fn of(self, id: &NotebookId, verb: &str) -> StoreError {
         let id = id.clone();
         match self {
@@ -225,7 +225,7 @@ impl Error {
             "28000" | "28P01" => unavailable("the database refuses the user or password", self),
             "3D000" => unavailable("there is no such database", self),
             "57P03" => unavailable("the database is starting or stopping", self),
-            _ if matches!(self, Self::NoTurn) => overloaded("all connections to the database are in use", self),
+            _ if matches!(self, Self::PoolExhausted) => overloaded("all connections to the database are in use", self),
             _ if matches!(self, Self::Held) => unavailable(
                 "this server does not use the database yet: it is away, or another server may hold it",
                 self,
@@ -258,7 +258,7 @@ impl From<DbErr> for Error {
                 }
             }
             DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Self::Connect(sqlx::Error::PoolClosed),
-            DbErr::ConnectionAcquire(_) => Self::NoTurn,
+            DbErr::ConnectionAcquire(_) => Self::PoolExhausted,
             DbErr::Conn(RuntimeErr::SqlxError(error)) => match Arc::try_unwrap(error) {
                 Ok(error) => Self::Connect(error),
                 Err(shared) => Self::Refused(Refusal::SeaOrm(DbErr::Conn(RuntimeErr::SqlxError(shared)))),

@@ -1,4 +1,4 @@
-//! Health of the database: whether it answers and, by a probe, whether it takes writes.
+//! Health of the database: a read checks that it answers, and a probe checks that it takes writes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const WRITING: Duration = Duration::from_millis(300);
 /// Time-out for the connecting part. It is most of the time for reading: on a busy machine the server takes some
 /// hundred milliseconds to check a password, and a database that is slow to accept a connection is not away.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// Time for which a result is reused, so that more frequent requests, which anybody may send, cause no more work.
+/// Time for which a result is reused, so that frequent requests, which any client may send, cause no more work.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Writes like any other statement: it fails if those would.
@@ -40,8 +40,8 @@ pub(crate) async fn ping(db: &impl ConnectionTrait) -> Result<(), Error> {
     Ok(())
 }
 
-/// Monitor of the database: at most one look at a time, on a connection apart from those of requests if the store makes its
-/// connections, so that an overloaded database is not taken for one that is away.
+/// Monitor of the database: at most one check at a time. If the store makes its own connections, the check has one apart from
+/// those of requests, so that an overloaded database is not taken for one that is away.
 #[derive(Debug)]
 pub(crate) struct HealthMonitor {
     connection: Connection,
@@ -67,7 +67,7 @@ impl HealthMonitor {
         Self { connection, last: Mutex::default() }
     }
 
-    /// Opens the connection now, so that the first look does not have to. A failure is ignored, because the look will
+    /// Opens the connection now, so that the first check does not have to. A failure is ignored, because the check will
     /// report it.
     pub(crate) async fn prepare(&self) {
         let _ = ping(&self.connection).await;
@@ -82,7 +82,7 @@ impl HealthMonitor {
     }
 
     /// Returns the health of the database, at most a second old.
-    pub(crate) async fn look(&self) -> Health {
+    pub(crate) async fn check(&self) -> Health {
         let mut last = self.last.lock().await;
         if let Some((at, health)) = &*last
             && at.elapsed() < FRESH

@@ -1,4 +1,4 @@
-//! Idempotency records: their part of statements that change something, and the statements for them alone.
+//! Idempotency records: their part of statements for changes, and the statements for them alone.
 
 use std::sync::Arc;
 

@@ -233,7 +233,7 @@ pub(crate) async fn delete(db: &impl ConnectionTrait, delete: Delete<'_>) -> Res
     };
     match outcome {
         Ok(true) => Ok(()),
-        Ok(false) => match stored(db, id).await.map_err(Error::of_look)? {
+        Ok(false) => match stored(db, id).await.map_err(Error::of_look_up)? {
             None => Err(Error::NotFound),
             Some(_other) => Err(Error::Mismatch(base.revision)),
         },

@@ -1,5 +1,5 @@
-//! Servers that use the database. Each has a row and renews it; a server that was started with `--instances one` claims the
-//! database and refuses others (ADR 17).
+//! Registration of the servers that use the database. Each server has a row and renews it. A server that was started with
+//! `--instances one` claims the database and excludes others (ADR 17).
 
 mod liveness;
 
@@ -26,8 +26,8 @@ use liveness::LivenessObserver;
 const LOCK_KEY: i64 = 0x0073_6572_7665_7273;
 /// Time-out of each call, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum number of other servers that a registration looks at. A server that is started and killed again and again leaves a row
-/// each time, and those of a day remain.
+/// Maximum number of other servers that a registration reads. A server that is killed leaves a row at each start, and the rows
+/// of a day remain.
 const MAX_OTHERS: u64 = 1_000;
 
 /// Number of servers that may use one database at the same time.
@@ -54,7 +54,7 @@ impl fmt::Display for InstanceMode {
     }
 }
 
-/// Another server that is registered, as its row tells.
+/// Another registered server, according to its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisteredServer {
@@ -75,19 +75,20 @@ pub struct RegisteredServer {
 pub enum Registration {
     /// The server has its row.
     Registered,
-    /// The database takes no writes, and no server that excludes the server has a row. Only with [`InstanceMode::Many`], which
-    /// claims nothing.
+    /// The database takes no writes, and no server that excludes this one has a row. Only for [`InstanceMode::Many`], which claims
+    /// nothing.
     Unrecorded,
-    /// These other servers would have to be gone, and it is not known yet whether they are: repeat the attempt within seconds.
+    /// These other servers exclude this one, and it is not known yet if they are alive. The attempt must be repeated within
+    /// seconds.
     Undecided(Vec<RegisteredServer>),
-    /// This other server excludes the server, and is alive.
+    /// This other server excludes this one, and is alive.
     Refused(RegisteredServer),
 }
 
 /// Registration of one server in one database.
 ///
-/// Every look at the other servers is an attempt. A row that excludes this server counts as dead when [`Self::attempt`], called
-/// every second or so, has found it unchanged for 30 s by this process's monotonic clock. No clock is compared with another one.
+/// [`Self::attempt`] reads the rows of other servers, and must be called about once a second. A row that excludes this server
+/// counts as dead when it has been unchanged for 30 s by this process's monotonic clock. No clock is compared with another.
 #[derive(Debug)]
 pub struct ServerRegistration {
     id: Uuid,
@@ -115,7 +116,7 @@ impl ServerRegistration {
         self.mode
     }
 
-    /// Registers the server, unless other servers are or may be in the way. It is idempotent: an attempt whose answer was lost is
+    /// Registers the server, unless other servers exclude it or may do so. The attempt is idempotent: after a lost response it is
     /// repeated.
     ///
     /// # Errors
@@ -125,7 +126,7 @@ impl ServerRegistration {
         attempted.map_err(|error| error.of_read("register this server"))
     }
 
-    /// Renews the server's row; registers anew if the row is gone.
+    /// Renews the server's row; registers again if the row is missing.
     ///
     /// # Errors
     /// If the database fails.
@@ -171,12 +172,12 @@ impl ServerRegistration {
 
     /// Returns the statements of an attempt: one transaction, and one message, with its values in the text.
     fn registering(&self) -> Result<String, Error> {
-        let mut gone = Condition::any().add(Expr::col(Column::SeenAt).lt(Expr::cust("now() - interval '1 day'")));
+        let mut expired = Condition::any().add(Expr::col(Column::SeenAt).lt(Expr::cust("now() - interval '1 day'")));
         for (id, seen_at) in self.others.dead() {
-            // One that was renewed after all stays.
-            gone = gone.add(Column::Id.eq(id).and(Column::SeenAt.eq(seen_at)));
+            // A row that was renewed since remains.
+            expired = expired.add(Column::Id.eq(id).and(Column::SeenAt.eq(seen_at)));
         }
-        let forget = Query::delete().from_table(Entity).cond_where(gone).to_string(PostgresQueryBuilder);
+        let delete_expired = Query::delete().from_table(Entity).cond_where(expired).to_string(PostgresQueryBuilder);
         let others = Entity::find().select_only().expr(Expr::val(1)).filter(excluding(self.mode)).into_query();
         let row = [
             Expr::val(self.id),
@@ -195,7 +196,7 @@ impl ServerRegistration {
         // Each statement must see what the last holder of the lock has committed, whatever the role's usual isolation.
         Ok(format!(
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 1000; \
-             SELECT pg_advisory_xact_lock({LOCK_KEY}); {forget}; {register}"
+             SELECT pg_advisory_xact_lock({LOCK_KEY}); {delete_expired}; {register}"
         ))
     }
 }
@@ -239,7 +240,7 @@ impl From<Row> for RegisteredServer {
     }
 }
 
-/// Returns `true` if there is a row, which is renewed then.
+/// Renews the row. Returns `false` if it is missing.
 async fn renew(db: &impl ConnectionTrait, id: Uuid) -> Result<bool, Error> {
     let update = Entity::update_many().col_expr(Column::SeenAt, Expr::current_timestamp()).filter(Column::Id.eq(id));
     Ok(update.exec(db).await?.rows_affected > 0)

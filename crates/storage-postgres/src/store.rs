@@ -1,4 +1,4 @@
-//! The store as callers see it.
+//! The store: the implementation of the traits of `quire-storage`.
 
 use std::sync::Arc;
 
@@ -23,28 +23,28 @@ use crate::{Resealed, commit, generation, idempotency, list, notebooks, reseal, 
 
 /// Notebooks in a PostgreSQL database, whose schema is `quire-migration`'s.
 ///
-/// Any number of stores, in any number of processes, may use one database at once: which of two changes comes first is
-/// decided by the database, in the statement that makes the change. A change is one statement, and one round trip; what
-/// became of one whose answer was lost is found out by the commit's id, which is stored with it.
+/// Any number of stores, in any number of processes, may use one database at the same time: the database orders two changes,
+/// in the statement that makes the change. A change is one statement and one round trip. If its response is lost, the outcome
+/// is looked up by the commit's id, which is stored with the change.
 ///
-/// A dropped call's statement may still happen. Needs a Tokio runtime.
+/// The statement of a dropped call may still take effect. The store needs a Tokio runtime.
 #[derive(Debug)]
 pub struct PostgresNotebookStore {
     pub(crate) connection: Connection,
     unresolved: UnresolvedCommits,
     health: HealthMonitor,
-    /// The connection for the registration of servers, which is the health monitor's.
+    /// The connection for the registration of servers, shared with the health monitor.
     pub(crate) servers: Connection,
-    /// Nothing is sent: changes by other processes are found by looking versions up.
+    /// The channel of events, on which nothing is sent: services poll versions to find changes by other processes.
     events: broadcast::Sender<StoreEvent>,
 }
 
 impl PostgresNotebookStore {
-    /// A store in this database. Connects when it is first needed, so that a server can start while the database is away;
-    /// [`Self::connect`] does so now.
+    /// Creates a store in this database. It connects on demand, so that a server can start while the database is away;
+    /// [`Self::connect`] connects at once.
     ///
     /// # Errors
-    /// When the settings do not make sense, or a file that they name cannot be read.
+    /// Returns an error if the settings are invalid, or a file that they name cannot be read.
     pub fn new(url: DatabaseUrl, options: Options) -> Result<Self, OpenError> {
         let options = options.of(&url);
         let pooling = Arc::new(Pooling::new(url.is_pooled()));
@@ -52,9 +52,9 @@ impl PostgresNotebookStore {
         Ok(Self::on(Connection::Own(Box::new(Database::new(url, options, pooling)?)), health, servers))
     }
 
-    /// A store on another program's connections to a database with the schema of `quire-migration`. How many there are, and how
-    /// long a statement may take, is that program's to decide; the store's health is looked at through them too, so a pool whose connections are all in use for
-    /// more than half a second looks like a database that is away.
+    /// Creates a store on another program's connections to a database with the schema of `quire-migration`. That program sets
+    /// their number and the time-out of statements. The health check uses them too, so a pool whose connections are all in use
+    /// for more than half a second looks like a database that is away.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), sea_orm::DbErr> {
@@ -75,17 +75,17 @@ impl PostgresNotebookStore {
         Self { connection, unresolved: UnresolvedCommits::default(), health, servers, events: broadcast::channel(1).0 }
     }
 
-    async fn load_noting(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
+    async fn load_and_record(&self, id: &NotebookId) -> Result<Option<Loaded>, Error> {
         let loaded = rows::load(&self.connection, id).await?;
         if let Some(loaded) = &loaded {
-            self.unresolved.saw(loaded.version);
+            self.unresolved.observe(loaded.version);
         }
         Ok(loaded)
     }
 
-    /// Refuses every call as [`StoreError::Unavailable`], from now on until [`Self::release`], and says that the database is
-    /// disconnected: for a program that serves before it could check the database's schema. A [`ServerRegistration`](crate::ServerRegistration)
-    /// goes on.
+    /// Refuses every call with [`StoreError::Unavailable`] until [`Self::release`], and reports the database as disconnected:
+    /// for a program that serves before it could check the database's schema. A
+    /// [`ServerRegistration`](crate::ServerRegistration) continues.
     pub fn hold(&self) {
         self.connection.hold(true);
         self.health.hold(true);
@@ -100,34 +100,34 @@ impl PostgresNotebookStore {
     /// Waits until the database has answered.
     ///
     /// # Errors
-    /// When it cannot be reached or refuses.
+    /// Returns an error if the database cannot be reached, or refuses.
     pub async fn connect(&self) -> Result<(), OpenError> {
-        health::ping(&self.connection).await.map_err(Error::of_look)?;
+        health::ping(&self.connection).await.map_err(Error::of_look_up)?;
         self.health.prepare().await;
         Ok(())
     }
 
-    /// Seals every connection string with the current key, those that are sealed with the old one anew; for
-    /// `quire-migrate reseal`. Can be cut off and repeated, and servers that have both keys may go on meanwhile.
+    /// Seals every connection string with the current key, including those that are sealed with the old one; for
+    /// `quire-migrate reseal`. It can be interrupted and repeated, and servers that have both keys may continue meanwhile.
     ///
     /// # Errors
-    /// When the database fails; what was resealed until then stays so.
+    /// Returns an error if the database fails. Strings that were resealed before remain so.
     pub async fn reseal(&self, keys: &SecretKeys) -> Result<Resealed, StoreError> {
         reseal::reseal(&self.connection, keys, quire_storage::random_nonce)
             .await
             .map_err(|error| error.of_read("reseal connection strings"))
     }
 
-    /// Gives all notebooks new lives; for `quire-migrate new-generation`, after a restore from a backup. Returns how many there
-    /// are. Can be cut off and repeated.
+    /// Gives all notebooks new lives; for `quire-migrate new-generation`, after a restore from a backup. Returns the number of
+    /// notebooks. It can be interrupted and repeated.
     ///
     /// # Errors
-    /// When the database fails; what was renewed until then stays so.
+    /// Returns an error if the database fails. Notebooks that were renewed before remain so.
     pub async fn renew_lives(&self) -> Result<u64, StoreError> {
         generation::renew(&self.connection).await.map_err(|error| error.of_read("give notebooks new lives"))
     }
 
-    /// Closes all connections, when the calls under way have ended.
+    /// Closes all connections; those in use close when their calls end.
     pub async fn close(&self) {
         self.connection.close().await;
         self.health.close().await;
@@ -142,7 +142,7 @@ impl NotebookRepository for PostgresNotebookStore {
     }
 
     async fn load(&self, id: &NotebookId) -> Result<Option<Loaded>, StoreError> {
-        self.load_noting(id).await.map_err(|error| error.of_load(id))
+        self.load_and_record(id).await.map_err(|error| error.of_load(id))
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<Committed, StoreError> {
@@ -220,8 +220,8 @@ impl NotebookQueries for PostgresNotebookStore {
     }
 
     async fn health(&self) -> Health {
-        self.connection.tidy(); // whoever watches the health comes by even when nobody else does
-        self.health.look().await
+        self.connection.tidy(); // health checks are periodic, even without other calls
+        self.health.check().await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {

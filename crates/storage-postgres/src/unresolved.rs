@@ -1,4 +1,4 @@
-//! Commits of unknown outcome, which a store must remember to answer correctly when they are repeated.
+//! Commits of unknown outcome, which a store remembers so that their repetitions get the right outcome.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) struct Attempt {
 
 impl UnresolvedCommits {
     /// Records a version that the database returned.
-    pub(crate) fn saw(&self, version: Version) {
+    pub(crate) fn observe(&self, version: Version) {
         self.seen.fetch_max(version.0, Ordering::SeqCst);
     }
 
@@ -39,7 +39,7 @@ impl UnresolvedCommits {
         if version <= attempt.above && !attempt.is_repeated {
             self.seen.store(version.0, Ordering::SeqCst);
         } else {
-            self.saw(version);
+            self.observe(version);
         }
     }
 
@@ -53,7 +53,7 @@ impl UnresolvedCommits {
     /// Ends the last attempt; `is_known` is `true` if the outcome of the commit is known.
     pub(crate) fn end(&self, id: CommitId, attempt: Attempt, is_known: bool) {
         if is_known != attempt.is_repeated {
-            return; // it is not among the open ones, and need not be; or is, and stays
+            return; // an open commit remains open, and a known one was never added
         }
         let mut open = self.open();
         if is_known {
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn a_commit_of_unknown_outcome_is_remembered_until_it_is_known() {
         let (unresolved, id) = (UnresolvedCommits::default(), CommitId(Uuid::new_v4()));
-        unresolved.saw(Version(7));
-        unresolved.saw(Version(3));
+        unresolved.observe(Version(7));
+        unresolved.observe(Version(3));
         assert_eq!(unresolved.begin(id).above, Version(7));
         unresolved.took(unresolved.begin(id), Version(2));
         assert_eq!(unresolved.begin(id).above, Version(2), "numbers that begin anew");
@@ -90,7 +90,7 @@ mod tests {
         let first = unresolved.begin(id);
         assert_eq!((first.above, first.is_repeated), (Version(7), false));
         unresolved.end(id, first, false);
-        unresolved.saw(Version(9));
+        unresolved.observe(Version(9));
         let second = unresolved.begin(id);
         assert_eq!((second.above, second.is_repeated), (Version(7), true));
         unresolved.end(id, second, false);

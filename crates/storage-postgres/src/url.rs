@@ -1,9 +1,9 @@
-//! The URL of the database, and the password that may come from elsewhere.
+//! The URL of the database, and the password, which may have another source.
 //!
-//! `url` and sqlx parse it. They would accept a special character that somebody forgot to encode, which moves parts of the
-//! password into the host or the database's name, from where they reach logs; sqlx logs the values of parameters that it does
-//! not know, and its errors repeat parts of the text. So a text with two readings, or with a parameter that is not known, is
-//! refused before they see it, and no error repeats any of it.
+//! `url` and sqlx parse the URL. They accept a special character that is not percent-encoded, which moves parts of the password
+//! into the host or the database's name, and from there into logs. sqlx logs the values of unknown parameters, and its errors
+//! repeat parts of the text. So an ambiguous text, or one with an unknown parameter, is refused before it is parsed, and no
+//! error repeats any of it.
 
 use std::fmt;
 use std::fs;
@@ -32,11 +32,11 @@ const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 5432;
 const SSL_MODE_VARIABLE: &str = "PGSSLMODE";
 const SSL_ROOT_VARIABLE: &str = "PGSSLROOTCERT";
-/// The value of `sslrootcert` that stands for the system's authorities.
+/// The value of `sslrootcert` for the system's authorities.
 const SYSTEM: &str = "system";
-/// The variable that names another file with them, as for OpenSSL.
+/// The variable that names another file of authorities, as for OpenSSL.
 const SYSTEM_VARIABLE: &str = "SSL_CERT_FILE";
-/// Where systems keep them: Debian, Red Hat, Alpine and the BSDs, SUSE.
+/// Paths of the authorities on Debian, Red Hat, Alpine and the BSDs, and SUSE.
 const SYSTEM_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -50,25 +50,24 @@ const SYSTEM_FILES: [&str; 4] = [
 /// - User and database must be named. Host and port default to `localhost` and 5432; a host that begins with `/` (as
 ///   `%2F`, or in the key `host`) is the folder of a Unix socket.
 /// - Special characters of user, password, host, database and values are percent-encoded; `+` is itself.
-/// - `pgbouncer=true` says that a pooler in transaction mode stands before the database: each statement then is a
-///   transaction of four round trips, since a pooler forgets between two transactions what was prepared or set.
-/// - Keys besides: `sslmode` (or `ssl`, as asyncpg calls it), `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `options`,
+/// - `pgbouncer=true` declares a pooler in transaction mode before the database. Each statement is then a transaction of four
+///   round trips, because nothing that is prepared or set outlives a transaction.
+/// - Further keys: `sslmode` (or `ssl`, as asyncpg calls it), `sslrootcert`, `sslcert`, `sslkey`, `application_name`, `options`,
 ///   `connect_timeout` and `host`. Any other is refused.
 ///
-/// Of the environment, `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY` fill in what the URL leaves open, and what
-/// `PGOPTIONS` sets holds unless the URL's `options` set it: an operator who demands TLS for all clients gets it here too.
-/// No other variable counts: neither `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGDATABASE` and `PGAPPNAME`, nor
+/// The environment variables `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY` are defaults for the URL, and `PGOPTIONS`
+/// is one for its `options`, so that an operator can demand TLS for all clients. No other variable is read: neither `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGDATABASE` and `PGAPPNAME`, nor
 /// `PGPASSWORD` and the password file.
 ///
-/// As for libpq, `sslmode=require` with `sslrootcert` is read as `verify-ca`, `sslrootcert=system` stands for the system's
-/// authorities and goes with `verify-full` alone, and no mode concerns a Unix socket. How `prefer` and `allow` go on is up to
-/// [`quire_migration::connect_once`]. What a program sets for its sessions itself,
-/// such as `statement_timeout`, goes before `options`.
+/// As for libpq, `sslmode=require` with `sslrootcert` is read as `verify-ca`, `sslrootcert=system` means the system's
+/// authorities and is valid with `verify-full` alone, and no mode concerns a Unix socket.
+/// [`quire_migration::connect_once`] implements `prefer` and `allow`. The settings of the program's own sessions, such as
+/// `statement_timeout`, take precedence over `options`.
 ///
 /// `Debug` shows user, host, port and database only.
 #[derive(Clone)]
 pub struct DatabaseUrl {
-    /// All but what [`connect_options`](Self::connect_options) adds.
+    /// The options, without those that [`connect_options`](Self::connect_options) adds.
     options: PgConnectOptions,
     password: Option<PasswordSource>,
     parameters: Parameters,
@@ -78,7 +77,7 @@ impl DatabaseUrl {
     /// Parses a URL, without blanks around it.
     ///
     /// # Errors
-    /// When the text is not a URL of a database, or has more than one reading.
+    /// Returns an error if the text is not a URL of a database, or is ambiguous.
     pub fn parse(text: &str) -> Result<Self, DatabaseUrlError> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").ok_or(DatabaseUrlError::Scheme)?;
@@ -87,7 +86,7 @@ impl DatabaseUrl {
         }
         let authority = text.len() - rest.len();
         refuse_ambiguous(text, authority)?;
-        // `url` wants a host where there is a user.
+        // `url` requires a host if there is a user.
         let address = text.find('@').map_or(authority, |at| at + 1);
         let has_host = !text[address..].is_empty() && !text[address..].starts_with([':', '/', '?']);
         let (before, after) = text.split_at(address);
@@ -118,7 +117,7 @@ impl DatabaseUrl {
         if port == 0 {
             return Err(DatabaseUrlError::Invalid { part: "port" });
         }
-        // What sqlx reads: the user, the database, and these parameters. With a password it looks for none elsewhere.
+        // The options for sqlx: the user, the database, and these parameters. With a password it reads no password file.
         let read = ["sslcert", "sslkey", "options"].into_iter().filter_map(|key| Some((key, parameters.get(key)?)));
         url.query_pairs_mut().clear().extend_pairs(read);
         let options = url.set_password(Some("unused")).map(|()| PgConnectOptions::from_url(&url));
@@ -126,11 +125,11 @@ impl DatabaseUrl {
         Ok(Self { options: options.host(&host).port(port), password, parameters })
     }
 
-    /// Returns `true` if a text may hold a password, so that it does not belong on a command line, which other users of the
-    /// machine can read. The text need not be a URL; in doubt it may hold one.
+    /// Returns `true` if a text may contain a password, so that it must not be on a command line, which other users of the machine
+    /// can read. Also returns `true` for a text that is not a URL and may contain one.
     #[must_use]
     pub fn may_hold_password(text: &str) -> bool {
-        // A text that does not parse is refused anyway; this is about which complaint helps.
+        // A text that does not parse is refused in any case; this chooses the more helpful error.
         let suspicious = || text.contains('@') || text.contains("password");
         Self::parse(text).map_or_else(|_| suspicious(), |url| url.has_password())
     }
@@ -153,26 +152,25 @@ impl DatabaseUrl {
         self.options.get_host().starts_with('/')
     }
 
-    /// Returns `true` if the URL says that a pooler in transaction mode stands before the database. Where it does not, the store
-    /// finds out.
+    /// Returns `true` if the URL declares a pooler in transaction mode before the database. Otherwise the store detects one.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.parameters.get("pgbouncer").is_some_and(|value| value == "true")
     }
 
-    /// Maximum time for connecting, if the URL sets one.
+    /// Returns the time-out for connecting, if the URL sets one.
     #[must_use]
     pub fn connect_timeout(&self) -> Option<Duration> {
-        // Nought is no limit for libpq; here it is the usual one.
+        // For libpq 0 means no limit; here it means the default.
         let seconds = self.parameters.get("connect_timeout")?.parse().ok()?;
         Some(Duration::from_secs(seconds)).filter(|timeout| !timeout.is_zero())
     }
 
-    /// Checks that the URL's files for TLS can be read. A connection that fails for want of one looks like a server that is
+    /// Checks that the URL's files for TLS can be read, because a connection that fails without one looks like a server that is
     /// away.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// Returns an error if a file cannot be read.
     pub fn check_files(&self) -> Result<(), DatabaseUrlError> {
         if self.is_socket() {
             return Ok(());
@@ -185,12 +183,13 @@ impl DatabaseUrl {
         Ok(())
     }
 
-    /// Options of a new connection. `application_name` counts unless the URL names another. A password in a file is read again.
+    /// Returns the options of a new connection. `application_name` is the default for the URL's. A password in a file is read
+    /// again.
     ///
-    /// The `Debug` of what is returned shows the password: never print it.
+    /// The `Debug` of the returned options shows the password: never print it.
     ///
     /// # Errors
-    /// When the password's file cannot be read or is empty, or `PGSSLMODE` counts and is not valid.
+    /// Returns an error if the password's file cannot be read or is empty, or if `PGSSLMODE` is used and not valid.
     pub fn connect_options(&self, application_name: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
         let parameter = |key| self.parameters.get(key).map(String::as_str);
         let root = parameter("sslrootcert")
@@ -209,7 +208,7 @@ impl DatabaseUrl {
         };
         let root = match (root, ssl_mode) {
             _ if self.is_socket() => None,
-            // Everybody can have a certificate of one of the system's authorities, for a name of their own.
+            // Any server can have a certificate of one of the system's authorities, for its own name.
             (Some(_), mode) if is_system && !matches!(mode, PgSslMode::VerifyFull) => {
                 return Err(DatabaseUrlError::Value {
                     key: "sslmode",
@@ -218,13 +217,13 @@ impl DatabaseUrl {
             }
             (root, _) => root.as_deref().map(root_certificates).transpose()?,
         };
-        // Whoever names an authority wants it to be checked.
+        // An authority in the URL is always checked.
         let ssl_mode = match ssl_mode {
             _ if self.is_socket() => PgSslMode::Disable,
             PgSslMode::Require if root.is_some() => PgSslMode::VerifyCa,
             other => other,
         };
-        // Without a password sqlx would send an empty one too.
+        // Without a password sqlx would send an empty one.
         let password = self.password.as_ref().map(PasswordSource::read).transpose()?.unwrap_or_default();
         let options = self.options.clone().password(&password).ssl_mode(ssl_mode);
         let options = options.application_name(parameter("application_name").unwrap_or(application_name));
@@ -246,7 +245,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The file with the authorities that `sslrootcert` names.
+/// Returns the file with the authorities of `sslrootcert`.
 fn root_certificates(value: &str) -> Result<String, DatabaseUrlError> {
     if value != SYSTEM {
         return Ok(value.to_owned());
@@ -258,7 +257,7 @@ fn root_certificates(value: &str) -> Result<String, DatabaseUrlError> {
         .ok_or_else(|| DatabaseUrlError::File { key: "sslrootcert", source: ErrorKind::NotFound.into() })
 }
 
-/// Refuses a text that parsers split in different ways. Its scheme, with `://`, is `scheme` bytes long.
+/// Refuses a text that parsers could split in different ways. Its scheme, with `://`, is `scheme` bytes long.
 fn refuse_ambiguous(text: &str, scheme: usize) -> Result<(), DatabaseUrlError> {
     let first = |characters: &[char]| text[scheme..].find(characters).map_or(text.len(), |index| scheme + index);
     let (authority_end, query_start) = (first(&['/', '?']), first(&['?']));
@@ -266,10 +265,10 @@ fn refuse_ambiguous(text: &str, scheme: usize) -> Result<(), DatabaseUrlError> {
     for (count, (index, character)) in text.char_indices().enumerate() {
         let is_wrong = match character {
             '#' => true,
-            // The one that ends the user's name and password; a later one shows that one of them was not encoded.
+            // This character ends the user's name and password; a later one shows that one of them was not encoded.
             '@' => Some(index) != at || index > authority_end,
             '/' => index > authority_end && index < query_start,
-            // `url` ends a port with it, and some parsers a host.
+            // `url` ends a port at this character, and some parsers end a host at it.
             '\\' => at.is_some_and(|at| index > at) && index < authority_end,
             '%' => !text[index + 1..].bytes().take(2).filter(u8::is_ascii_hexdigit).count().eq(&2),
             _ => character.is_whitespace() || character.is_control(),
@@ -281,9 +280,9 @@ fn refuse_ambiguous(text: &str, scheme: usize) -> Result<(), DatabaseUrlError> {
     Ok(())
 }
 
-/// Decodes `%41`.
+/// Decodes percent-encoding, such as `%41`.
 fn decode(text: &str, part: &'static str) -> Result<String, DatabaseUrlError> {
-    // The protocol ends texts with NUL.
+    // The protocol terminates texts with NUL.
     let text = percent_decode_str(text).decode_utf8().ok().filter(|text| !text.contains('\0'));
     text.map(Into::into).ok_or(DatabaseUrlError::NotText { part })
 }

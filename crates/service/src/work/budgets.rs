@@ -1,4 +1,4 @@
-//! The budgets of heavy work: how much of each kind runs and waits, in all and for one user.
+//! The budgets of heavy work: limits of running and waiting work of each kind, in all and for one user.
 
 use std::ops::{Index, IndexMut};
 
@@ -13,13 +13,13 @@ pub enum Kind {
     LongAnalysis,
     /// Loading a notebook and analysing its cells when it becomes active.
     Opening,
-    /// Loading an active notebook again because it was changed elsewhere, and comparing the two.
+    /// Loading an active notebook again because another server has changed it, and comparing the two states.
     Refresh,
-    /// Building a dependency graph to show.
+    /// Building a dependency graph for readers.
     Graph,
     /// Writing a notebook as a file.
     Export,
-    /// Making a notebook of a file.
+    /// Importing a file as a notebook.
     Import,
     /// Copying a notebook.
     Duplicate,
@@ -27,9 +27,9 @@ pub enum Kind {
     List,
     /// Searching a user's notebooks.
     Search,
-    /// Adding up what a user keeps.
+    /// Adding up the usage of a user.
     Usage,
-    /// A store call that reads or writes much: whole notebooks, lists, searches.
+    /// A store call that reads or writes much data: whole notebooks, lists, searches.
     SlowStoreCall,
     /// Any store call.
     StoreCall,
@@ -53,7 +53,7 @@ impl Kind {
         Self::StoreCall,
     ];
 
-    /// The name of such work in messages and documents, in the plural.
+    /// Returns the name of this kind in messages and documents, in the plural.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,7 +75,7 @@ impl Kind {
 }
 
 impl Kind {
-    /// Says whether edits need such work.
+    /// Returns `true` if edits need such work.
     pub(super) const fn serves_edits(self) -> bool {
         matches!(self, Self::ShortAnalysis | Self::LongAnalysis | Self::SlowStoreCall | Self::StoreCall)
     }
@@ -84,13 +84,13 @@ impl Kind {
 /// The limits of one kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Maximum that runs at once.
+    /// Maximum work that runs at once.
     pub at_once: usize,
-    /// Maximum that runs at once for one user.
+    /// Maximum work that runs at once for one user.
     pub at_once_per_user: usize,
-    /// Maximum that waits; beyond it, further work is refused with [`ServiceError::Busy`](crate::ServiceError::Busy).
+    /// Maximum work that waits; beyond it, further work is refused with [`ServiceError::Busy`](crate::ServiceError::Busy).
     pub waiting: usize,
-    /// Maximum that waits for one user; beyond it, further work is refused with
+    /// Maximum work that waits for one user; beyond it, further work is refused with
     /// [`ServiceError::TooMuchAtOnce`](crate::ServiceError::TooMuchAtOnce).
     pub waiting_per_user: usize,
     /// Maximum cost of one piece of work, in bytes; beyond it, the work is refused with
@@ -102,14 +102,14 @@ pub struct Budget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budgets([Budget; Kind::ALL.len()]);
 
-/// Maximum bytes of an exported file as it is written: it is held in memory as a whole.
+/// Maximum bytes of an exported file, which is in memory as a whole.
 const MAX_EXPORT_BYTES: u64 = 256 * 1024 * 1024;
-/// Store calls at once where the store sets no limit itself.
+/// Store calls at once if the store sets no limit.
 const STORE_CALLS: usize = 64;
 
 impl Budgets {
-    /// The budgets for a machine with so many processors and a store that serves so many calls at once, as a database does
-    /// with its connections.
+    /// Creates the budgets for a machine with so many processors and a store that serves so many calls at once. A database
+    /// serves one call on each connection.
     #[must_use]
     pub fn new(processors: usize, store_calls: usize) -> Self {
         let calls = store_calls.max(1);
@@ -127,7 +127,7 @@ impl Budgets {
             Kind::Opening | Kind::Refresh => budget([heavy, heavy / 2, 2_048, 128], any),
             Kind::Graph => budget([2, 1, 512, 32], any),
             Kind::Export => budget([2, 1, 256, 16], MAX_EXPORT_BYTES),
-            // What waits holds its file in memory.
+            // A waiting import has its file in memory.
             Kind::Import => budget([2, 1, 16, 4], limits::BODY_BYTES as u64),
             Kind::Duplicate => budget([2, 1, 256, 16], any),
             Kind::List | Kind::Search => budget([part_of_calls(1, 2), part_of_calls(1, 3).min(2), 1_024, 64], any),
@@ -140,7 +140,7 @@ impl Budgets {
 }
 
 impl Budgets {
-    /// The budgets for this machine, and a store that serves so many calls at once.
+    /// Creates the budgets for this machine and a store that serves so many calls at once.
     #[must_use]
     pub fn for_store_calls(store_calls: usize) -> Self {
         Self::new(std::thread::available_parallelism().map_or(2, usize::from), store_calls)
@@ -152,7 +152,7 @@ const fn budget([at_once, at_once_per_user, waiting, waiting_per_user]: [usize; 
 }
 
 impl Default for Budgets {
-    /// The budgets for this machine, with a store that sets no limit itself.
+    /// Creates the budgets for this machine and a store that sets no limit.
     fn default() -> Self {
         Self::for_store_calls(STORE_CALLS)
     }
@@ -198,7 +198,7 @@ mod tests {
         }
     }
 
-    /// The table in the documents is this one, for two processors and the ten connections that a database has by default.
+    /// Tests the table in the documents, for two processors and the ten connections of a database by default.
     #[test]
     fn the_table_in_the_documents_is_true() {
         let budgets = Budgets::new(2, 10);

@@ -1,50 +1,50 @@
-//! The decision whose work starts next: a state machine without I/O, clock or threads.
+//! The choice of the work that starts next: a state machine without I/O, clock or threads.
 //!
 //! Start-time fair queuing (Goyal, Vin and Cheng, 1996) over the users of one lane. Each user has a tag, the virtual time
-//! at which the user's next work may start; starting work moves the tag on by what the work costs. The lowest tag starts
-//! next, and virtual time is the tag of what started last. A user who comes anew gets the present as the tag, so that
-//! while the user's first work waits for a free place, each other user starts at most one piece of work.
+//! at which the user's next work may start; starting work advances the tag by the cost of the work. The lowest tag starts
+//! next, and virtual time is the tag of the work that started last. A new user gets the current virtual time as the tag, so
+//! that each other user starts at most one piece of work while the new user's first one waits for a free place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use super::budgets::Budget;
 
-/// Users without work whose tags are kept, before all such tags are forgotten.
+/// Maximum users without work whose tags are kept, before all such tags are dropped.
 const MAX_IDLE_USERS: usize = 10_000;
 
-/// The claim of work that does not fit.
+/// The claim of work that cannot start at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It may be refused.
+    /// The work may be refused.
     Bounded,
-    /// It waits however much waits already, because its number is bounded elsewhere and an edit depends on it.
+    /// The work is queued without limit, because its number is bounded elsewhere and an edit depends on it.
     Always,
-    /// As `Always`, and before all others: for finding out whether work is done at all.
+    /// The work is queued without limit and ahead of all other work.
     First,
 }
 
-/// Why work may not wait.
+/// Reason for which work may not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueFull {
-    /// Too much of this user's waits.
+    /// Too much work of this user waits.
     ForUser,
-    /// Too much waits in all.
+    /// Too much work of all users waits.
     ForAll,
 }
 
-/// Users' work of one kind, running and waiting. `J` is what is told when waiting work may start.
+/// Running and waiting work of one kind, by user. `J` is notified when waiting work may start.
 #[derive(Debug)]
 pub(super) struct FairQueue<K, J> {
     budget: Budget,
     /// Virtual time.
     now: u64,
-    /// The last number given to waiting work, or to a rank among those that are ready.
+    /// The last number given to waiting work or to a rank.
     numbers: u64,
     running: usize,
     waiting: usize,
     users: HashMap<K, User<J>>,
-    /// Users whose next work may start as soon as there is room, by tag and by when they became ready.
+    /// Users whose next work may start as soon as there is room, by tag and by the order in which they became ready.
     ready: BTreeMap<Rank, K>,
 }
 
@@ -54,10 +54,10 @@ type Rank = (u64, u64);
 #[derive(Debug)]
 struct User<J> {
     tag: u64,
-    /// The user's rank among those that are ready.
+    /// The user's rank in `ready`.
     rank: Option<Rank>,
     running: usize,
-    /// By number, so in the order in which it came.
+    /// The waiting work by number, which is the order of arrival.
     waiting: BTreeMap<u64, QueuedWork<J>>,
 }
 
@@ -70,12 +70,12 @@ struct QueuedWork<J> {
 
 impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
     pub(super) fn new(budget: Budget) -> Self {
-        // Below the first virtual time there is room for what comes before all others.
+        // The first virtual time is 1, so that work ahead of all users can have tag 0.
         let (users, ready) = (HashMap::new(), BTreeMap::new());
         Self { budget, now: 1, numbers: 0, running: 0, waiting: 0, users, ready }
     }
 
-    /// Starts work of this user at once if nothing has to wait for that; returns whether it has started.
+    /// Starts work of this user at once if there is room and no other work waits. Returns `true` if it has started.
     pub(super) fn try_start(&mut self, user: &K, cost: u64) -> bool {
         let may_start = self.running < self.budget.at_once && self.ready.is_empty() && {
             let user = self.users.get(user);
@@ -89,7 +89,7 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         may_start
     }
 
-    /// Lets work of this user wait; returns its number. [`Self::next`] may start it right away.
+    /// Queues work of this user and returns its number. [`Self::next`] may start it right away.
     pub(super) fn wait(&mut self, user: &K, cost: u64, claim: Claim, job: J) -> Result<u64, QueueFull> {
         let budget = self.budget;
         if claim == Claim::Bounded {
@@ -109,7 +109,7 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         Ok(number)
     }
 
-    /// Starts the work whose turn it is, if there is room for any.
+    /// Starts the next work, if there is room.
     pub(super) fn next(&mut self) -> Option<(K, J)> {
         if self.running >= self.budget.at_once {
             return None;
@@ -127,27 +127,27 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         Some((key, job))
     }
 
-    /// Ends work of this user that had started.
+    /// Ends running work of this user.
     pub(super) fn finish(&mut self, key: &K) {
         let Some(user) = self.users.get_mut(key) else { return };
         user.running = user.running.saturating_sub(1);
         self.running = self.running.saturating_sub(1);
         self.make_ready(key);
-        self.forget(key);
+        self.drop_idle(key);
     }
 
-    /// Takes back work that waits; nothing happens when it has started meanwhile.
+    /// Removes waiting work; does nothing if it has started meanwhile.
     pub(super) fn cancel(&mut self, key: &K, number: u64) {
         let Some(user) = self.users.get_mut(key) else { return };
         if user.waiting.remove(&number).is_some() {
             self.waiting -= 1;
             self.withdraw(key);
             self.make_ready(key);
-            self.forget(key);
+            self.drop_idle(key);
         }
     }
 
-    /// Counts more for work of this user whose cost was not known when it started.
+    /// Charges a further cost for work of this user, whose cost was unknown when it started.
     pub(super) fn charge(&mut self, key: &K, cost: u64) {
         let Some(user) = self.users.get_mut(key) else { return };
         user.tag = user.tag.saturating_add(cost);
@@ -155,7 +155,7 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         self.make_ready(key);
     }
 
-    /// Takes back all work that waits and may be refused, and returns it.
+    /// Removes and returns all waiting work that may be refused.
     pub(super) fn take_bounded(&mut self) -> Vec<J> {
         let keys: Vec<K> = self.users.keys().cloned().collect();
         let mut taken = Vec::new();
@@ -168,7 +168,7 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
             taken.extend(bounded.into_values().map(|waiting| waiting.job));
             self.withdraw(&key);
             self.make_ready(&key);
-            self.forget(&key);
+            self.drop_idle(&key);
         }
         taken
     }
@@ -183,14 +183,14 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         self.users.entry(key.clone()).or_insert_with(new)
     }
 
-    /// Ranks a user among those that are ready, if work of the user waits and only for room.
+    /// Adds a user to the ready ones, if work of the user waits for room alone.
     fn make_ready(&mut self, key: &K) {
         let Some(user) = self.users.get_mut(key) else { return };
         let Some((_, first)) = user.waiting.first_key_value() else { return };
         if user.rank.is_some() || user.running >= self.budget.at_once_per_user {
             return;
         }
-        // Time that a user spent at the limit of work at once gives no right to catch up.
+        // Time at the limit of work at once gives a user no credit for later.
         user.tag = user.tag.max(self.now);
         self.numbers += 1;
         let rank = (if first.claim == Claim::First { 0 } else { user.tag }, self.numbers);
@@ -205,8 +205,8 @@ impl<K: Clone + Eq + Hash, J> FairQueue<K, J> {
         }
     }
 
-    /// Forgets users of whom nothing has to be known any more.
-    fn forget(&mut self, key: &K) {
+    /// Drops users whose state no longer matters.
+    fn drop_idle(&mut self, key: &K) {
         if self.running == 0 && self.waiting == 0 {
             self.users.clear();
             self.now = 1;

@@ -1,4 +1,4 @@
-//! A lane: work of one kind, waiting for its turn.
+//! A lane: the queue of one kind of work.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::budgets::{Budget, Kind};
 use super::fair_queue::{Claim, FairQueue, QueueFull};
 use crate::ServiceError;
 
-/// The user whose work it is; the service's own where there is none.
+/// The user who is charged for the work; absent for work of the service.
 type Payer = Option<UserId>;
 
 /// The lane of one kind of work.
@@ -22,7 +22,7 @@ pub(crate) struct Lane {
     budget: Budget,
     queue: Mutex<FairQueue<Payer, oneshot::Sender<Permit>>>,
     closed: AtomicBool,
-    /// The runtime of blocking work: the service's, whoever asks.
+    /// The runtime of blocking work, which is the service's.
     runtime: Handle,
 }
 
@@ -32,15 +32,15 @@ impl Debug for Lane {
     }
 }
 
-/// The right to do one piece of work; dropping it lets the next begin.
+/// Permit for one piece of work. The next piece begins when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    /// Absent where nothing is to be given back.
+    /// The lane to which the permit returns; absent if it returns to none.
     lane: Option<Arc<Lane>>,
     payer: Payer,
 }
 
-/// Work that waits in a lane; dropping this takes it out.
+/// Entry of waiting work in a lane, which leaves the queue when it is dropped.
 struct QueueEntry<'a> {
     lane: &'a Arc<Lane>,
     payer: &'a Payer,
@@ -52,10 +52,10 @@ impl Lane {
         Self { kind, budget, queue: Mutex::new(FairQueue::new(budget)), closed: AtomicBool::new(false), runtime }
     }
 
-    /// Waits until it is the turn of work of this user. Cancel safe: who goes away leaves the queue.
+    /// Waits for the turn of work of this user. Cancel safe: a dropped future leaves the queue.
     ///
     /// # Errors
-    /// When the work goes beyond the budget, or the service is closing.
+    /// Returns an error if the work exceeds the budget, or the service is closing.
     pub(crate) async fn enter(self: &Arc<Self>, user: &UserId, cost: u64) -> Result<Permit, ServiceError> {
         if cost > self.max_cost() {
             return Err(self.too_costly(cost));
@@ -63,23 +63,23 @@ impl Lane {
         self.turn(Some(user.clone()), cost, Claim::Bounded).await
     }
 
-    /// The maximum cost of one piece of work, in bytes.
+    /// Returns the maximum cost of one piece of work, in bytes.
     pub(crate) fn max_cost(&self) -> u64 {
         self.budget.max_cost
     }
 
-    /// The refusal of a piece of work that would cost at least so much.
+    /// Returns the error for a piece of work that would cost at least so much.
     pub(crate) fn too_costly(&self, cost: u64) -> ServiceError {
         ServiceError::TooCostly { what: self.kind.name(), cost, max_cost: self.max_cost() }
     }
 
-    /// As [`Self::enter`], for work that an edit depends on, of which each writer task has one piece at a time: it is
+    /// Waits as [`Self::enter`] does, for work that an edit depends on. Each writer task has one such piece at a time, so it is
     /// never refused.
     pub(crate) async fn enter_always(self: &Arc<Self>, user: &UserId, cost: u64) -> Permit {
         self.unrefused(Some(user.clone()), cost, Claim::Always).await
     }
 
-    /// As [`Self::enter`], for the service's own work that finds out whether the lane moves, or that many users wait for.
+    /// Waits as [`Self::enter`] does, ahead of all users, for the service's own work: a probe of the lane, or work for many users.
     pub(crate) async fn enter_first(self: &Arc<Self>) -> Permit {
         self.unrefused(None, 0, Claim::First).await
     }
@@ -92,7 +92,7 @@ impl Lane {
     async fn turn(self: &Arc<Self>, payer: Payer, cost: u64, claim: Claim) -> Result<Permit, ServiceError> {
         let (granted, number) = {
             let mut queue = self.lock();
-            // Under the lock, so that nothing comes to wait after the lane was closed.
+            // This is checked under the lock, so that no work begins to wait after the lane was closed.
             if claim == Claim::Bounded && self.closed.load(Ordering::Relaxed) {
                 return Err(ServiceError::Closing);
             }
@@ -118,20 +118,20 @@ impl Lane {
         }
     }
 
-    /// Starts what may start.
+    /// Starts waiting work while there is room.
     fn start_waiting(self: &Arc<Self>) {
         loop {
             let Some((payer, waiter)) = self.lock().next() else { return };
             if let Err(mut unwanted) = waiter.send(Permit { lane: Some(Arc::clone(self)), payer }) {
-                // Its waiter went away in this moment. Given back here, since dropping it would come back to this place.
+                // The waiter was cancelled meanwhile. The permit is returned here, because its drop would recurse.
                 unwanted.lane = None;
                 self.lock().finish(&unwanted.payer);
             }
         }
     }
 
-    /// Refuses what waits and what still comes, except the work that edits depend on: those that are queued are stored
-    /// before the service ends.
+    /// Refuses waiting and further work, except the work that edits depend on, because queued edits are stored before the
+    /// service ends.
     pub(super) fn close(&self) {
         if self.kind.serves_edits() {
             return;
@@ -144,31 +144,31 @@ impl Lane {
         drop(refused);
     }
 
-    /// The number of pieces of work that wait.
+    /// Returns the number of waiting pieces of work.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.lock().waiting()
     }
 
     fn lock(&self) -> MutexGuard<'_, FairQueue<Payer, oneshot::Sender<Permit>>> {
-        // No code of others runs under the lock, so nothing in the queue is left half done.
+        // No foreign code runs under the lock, so a panic elsewhere leaves the queue intact.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Permit {
-    /// Counts a cost that was not known when the permit was given: later work of the user waits for longer.
+    /// Charges a cost that was unknown when the permit was granted, so that later work of the user waits longer.
     pub(crate) fn charge(&self, cost: u64) {
         if let Some(lane) = &self.lane {
             lane.lock().charge(&self.payer, cost);
         }
     }
 
-    /// Does blocking work on a thread of its own. The work goes on when the returned future is dropped, and holds the
-    /// permit to its end.
+    /// Runs blocking work on another thread. The work continues if the returned future is dropped, and holds the permit to its
+    /// end.
     ///
     /// # Errors
-    /// When the work panics; `action` says what could not be done.
+    /// Returns an error, which names the `action`, if the work panics.
     pub(crate) async fn run_blocking<T: Send + 'static>(
         self,
         action: impl FnOnce() -> String,

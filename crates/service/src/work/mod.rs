@@ -1,5 +1,5 @@
-//! Heavy work and store calls, in turns: each kind of work has its own lane with its own budget, so that kinds do not wait
-//! for each other, and within a lane users take turns by what their work costs.
+//! Fair scheduling of heavy work and store calls: each kind of work has its own lane with its own budget, so that kinds do
+//! not wait for each other. Within a lane, users take turns by the cost of their work.
 //!
 //! Work that needs a processor runs on threads that serve neither connections nor writer tasks. To avoid a deadlock,
 //! permits are acquired in the order of [`Kind`]: a caller that holds one acquires later kinds only.
@@ -32,7 +32,7 @@ impl Lanes {
         &self.0[kind as usize]
     }
 
-    /// Refuses what waits and what still comes, except the work that stored edits need.
+    /// Refuses waiting and further work, except the work that edits need.
     pub(crate) fn close(&self) {
         for kind in Kind::ALL {
             self.of(kind).close();

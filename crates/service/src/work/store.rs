@@ -1,4 +1,4 @@
-//! The store, shared fairly: its calls take turns by user, so that one user never has all of a database's connections.
+//! Fair access to the store: users take turns, so that one user never has all of a database's connections.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) struct Store {
     slow_calls: Arc<Lane>,
 }
 
-/// The right to call the store once at a time.
+/// Permit for one store call at a time.
 #[derive(Debug)]
 pub(crate) struct StoreAccess<'a> {
     store: &'a dyn NotebookStore,
@@ -42,41 +42,42 @@ impl Store {
     /// Waits for a turn to make a short call.
     ///
     /// # Errors
-    /// When too many calls wait.
+    /// Returns an error if too many calls wait.
     pub(crate) async fn short(&self, user: &UserId) -> Result<StoreAccess<'_>, ServiceError> {
         Ok(StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter(user, 1).await?) })
     }
 
-    /// Waits for a turn to make a call that reads or writes much.
+    /// Waits for a turn to make a call that reads or writes much data.
     ///
     /// # Errors
-    /// When too many calls wait.
+    /// Returns an error if too many calls wait.
     pub(crate) async fn slow(&self, user: &UserId) -> Result<StoreAccess<'_>, ServiceError> {
         let slow = self.slow_calls.enter(user, 1).await?;
         Ok(StoreAccess { store: &*self.inner, _permits: (Some(slow), self.calls.enter(user, 1).await?) })
     }
 
-    /// Waits for a turn to make a call of the owner's writer task, which makes one at a time; never refused.
+    /// Waits for a turn to make a call of the owner's writer task, which makes one at a time. Such a call is never refused.
     pub(crate) async fn for_writer(&self, owner: &UserId) -> StoreAccess<'_> {
         StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter_always(owner, 1).await) }
     }
 
-    /// Waits for a turn to make a call that serves many users at once, which comes before theirs; never refused.
+    /// Waits for a turn to make a call that serves many users at once. Such a call goes before those of users, and is never
+    /// refused.
     pub(crate) async fn for_service(&self) -> StoreAccess<'_> {
         StoreAccess { store: &*self.inner, _permits: (None, self.calls.enter_first().await) }
     }
 
-    /// As [`quire_storage::NotebookQueries::is_shared`].
+    /// Does the same as [`quire_storage::NotebookQueries::is_shared`].
     pub(crate) fn is_shared(&self) -> bool {
         self.inner.is_shared()
     }
 
-    /// As [`quire_storage::NotebookQueries::health`]; the store answers that at once, whatever else it does.
+    /// Does the same as [`quire_storage::NotebookQueries::health`], without a turn, because the store replies at once.
     pub(crate) async fn health(&self) -> Health {
         self.inner.health().await
     }
 
-    /// As [`quire_storage::NotebookQueries::subscribe`].
+    /// Does the same as [`quire_storage::NotebookQueries::subscribe`].
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<StoreEvent> {
         self.inner.subscribe()
     }

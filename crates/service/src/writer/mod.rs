@@ -1,15 +1,15 @@
-//! A notebook's one writer: the task that all its edits go through.
+//! A notebook's writer task, which makes all its changes.
 //!
-//! What it decides is in [`state`], without I/O, so that tests drive it step by step; the task here receives commands,
-//! takes the steps that are decided, and hands back their outcomes.
+//! The decisions are in [`state`], a state machine without I/O that tests drive step by step. The task receives commands,
+//! executes the steps that are decided, and returns their outcomes to the state machine.
 
-mod applying;
+mod attempt;
 mod deletion;
 mod edits;
+mod execute;
+mod publish;
 mod state;
 mod step;
-mod taking;
-mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -35,19 +35,19 @@ use crate::work::Permit;
 
 pub(crate) use self::step::Snapshot;
 
-/// Maximum commands in a writer task's queue; who sends one more waits.
+/// Maximum commands in a writer task's queue. The sender of a further one waits.
 const MAX_QUEUED: usize = 1_024;
 /// Maximum edits of one commit.
 const MAX_GROUP: usize = 256;
-/// Maximum attempts at something that comes second to somebody else's commit again and again.
+/// Maximum attempts at a change when commits of other servers are stored first.
 pub(crate) const ROUNDS: usize = 5;
-/// Time after which a writer task that could not read what is stored tries again.
+/// Time after which a writer task retries a failed load.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Bytes that an active notebook takes beside its content and its events: its task, queue and channels.
+/// Bytes of an active notebook besides its content and its events: its task, queue and channels.
 pub(crate) const ACTIVE_BYTES: usize = 32 * 1024;
 
-/// The writer task. The order of the fields matters: they are dropped in it. Who waits for `published` to close must
-/// then find the notebook gone from the registry, and what is accounted is released when nothing takes it any more.
+/// The writer task. The fields are dropped in their order: a task that waits for `published` to close must find that
+/// the notebook has left the registry, and the charge is released last, when no memory is in use any more.
 #[derive(Debug)]
 pub(crate) struct Writer {
     registered: SlotUse,
@@ -56,23 +56,23 @@ pub(crate) struct Writer {
     state: WriterState,
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
-    /// The events for watchers, and the signal that there are more.
+    /// The events for watchers. `news` signals further ones.
     events: Arc<EventBuffer>,
     news: watch::Sender<()>,
-    /// As in the [`Handle`].
+    /// The time of the last access, as in the [`Handle`].
     used: Arc<AtomicU64>,
-    /// Bytes of memory of the notebook, without its events.
+    /// Bytes of memory of the notebook without its events.
     bytes: usize,
     /// The memory that the notebook takes.
     charge: Charge,
 }
 
 impl Writer {
-    /// Opens what the store gave and starts the writer task for it.
+    /// Opens a loaded notebook and starts its writer task.
     ///
     /// # Errors
-    /// [`ServiceError::NotebookTooLarge`] when the notebook turns out to take more memory than one may; what was charged for
-    /// it before is only what could be told without analysing it.
+    /// Returns [`ServiceError::NotebookTooLarge`] if the analysed notebook takes more memory than one notebook may take. The
+    /// charge before that is an estimate without the analysis.
     pub(crate) async fn start(
         shared: &Arc<ServiceContext>,
         slot: &SlotUse,
@@ -87,8 +87,8 @@ impl Writer {
         limits.memory.check_one(&id, snapshot.memory_bytes)?;
         let bytes = snapshot.memory_bytes + ACTIVE_BYTES;
         charge.set(bytes);
-        // A number of its own, so that no event of an earlier writer task passes for the one that led here: between the two,
-        // others may have changed the notebook.
+        // The state gets a new number, because other servers may have changed the notebook since the last event of the
+        // earlier writer task.
         let seq = shared.sources.next_seq();
         let connection = shared.sealing.shown(&snapshot.notebook);
         let first = Published::new(snapshot, connection, loaded.version, seq);
@@ -105,7 +105,7 @@ impl Writer {
             account: Arc::clone(charge.account()),
         };
         let writer = Self {
-            // From here on nothing waits, so that a cancelled start leaves no trace of a writer task.
+            // No await follows, so a cancelled start leaves no trace of a writer task.
             registered: slot.for_writer(),
             shared: Arc::clone(shared),
             id,
@@ -127,16 +127,16 @@ impl Writer {
         let idle = self.shared.limits.idle;
         let mut used = self.used.load(Ordering::Relaxed);
         let mut since = Instant::now();
-        let mut looked = since;
-        while !self.state.is_gone() {
-            let is_due = self.state.in_doubt && looked.elapsed() >= RETRY_AFTER;
+        let mut refreshed_at = since;
+        while !self.state.has_ended() {
+            let is_due = self.state.in_doubt && refreshed_at.elapsed() >= RETRY_AFTER;
             if self.registered.take_hint() || is_due {
-                self.work(Input::Look).await;
-                looked = Instant::now();
+                self.drive(Input::Refresh).await;
+                refreshed_at = Instant::now();
                 continue;
             }
-            // From the last look, so that no steady stream of commands puts off the next one.
-            let wait = if self.state.in_doubt { RETRY_AFTER.saturating_sub(looked.elapsed()) } else { idle };
+            // The time counts from the last refresh, so a steady stream of commands does not delay the next one.
+            let wait = if self.state.in_doubt { RETRY_AFTER.saturating_sub(refreshed_at.elapsed()) } else { idle };
             match tokio::time::timeout(wait, self.commands.recv()).await {
                 Ok(Some(command)) => {
                     since = Instant::now();
@@ -145,7 +145,7 @@ impl Writer {
                         break;
                     }
                     if !was_in_doubt {
-                        looked = Instant::now();
+                        refreshed_at = Instant::now();
                     }
                 }
                 Ok(None) => break,
@@ -153,7 +153,7 @@ impl Writer {
                     if since.elapsed() < idle {
                         continue;
                     }
-                    // Readers send no commands, so their questions are counted.
+                    // Readers send no commands, so accesses are counted.
                     let before = std::mem::replace(&mut used, self.used.load(Ordering::Relaxed));
                     if before == used && self.news.receiver_count() == 0 {
                         break;
@@ -162,22 +162,22 @@ impl Writer {
                 }
             }
         }
-        // Whoever needs room waits for what is released here.
+        // Work that needs memory waits for the memory that is released here.
         self.charge.account().begin_eviction();
-        // Who comes from now on finds the queue closed and waits for the next writer task; who came before is answered.
+        // A later command finds the queue closed and waits for the next writer task. Queued commands are executed.
         self.commands.close();
         while let Some(command) = self.commands.recv().await {
             self.handle(command).await;
         }
     }
 
-    /// Does what was asked; returns `true` to end.
+    /// Executes a command. Returns `true` if the task has to end.
     async fn handle(&mut self, command: Command) -> bool {
         let mut next = Some(command);
         while let Some(command) = next.take() {
             match command {
                 Command::Edit(first) => {
-                    // What has queued up while the last commit was under way is made durable by one commit.
+                    // Edits that were queued while the last commit was in flight become durable together.
                     let mut group = vec![first];
                     while next.is_none() && group.len() < MAX_GROUP {
                         match self.commands.try_recv() {
@@ -186,27 +186,27 @@ impl Writer {
                             Err(_) => break,
                         }
                     }
-                    self.work(Input::Edits(group)).await;
+                    self.drive(Input::Edits(group)).await;
                 }
-                Command::Delete(command) => self.work(Input::Delete(command)).await,
+                Command::Delete(command) => self.drive(Input::Delete(command)).await,
                 Command::Tell { update, reply } => {
-                    let _ = reply.send(self.tell(update)); // nobody may be waiting any more
+                    let _ = reply.send(self.tell(update)); // the caller may be gone
                 }
                 Command::Refresh { newer, reply } => {
                     let is_newer = newer.is_some_and(|stored| !self.state.has(&stored));
                     if self.registered.take_hint() || is_newer {
-                        self.work(Input::Look).await;
+                        self.drive(Input::Refresh).await;
                     }
-                    let _ = reply.map(|reply| reply.send(())); // nobody may be waiting any more
+                    let _ = reply.map(|reply| reply.send(())); // the caller may be gone
                 }
                 Command::Subscribe { last, reply } => {
-                    let _ = reply.send(Ok(self.subscribe(last))); // nobody may be waiting any more
+                    let _ = reply.send(Ok(self.subscribe(last))); // the caller may be gone
                 }
                 Command::Retire { even_watched } => {
                     if even_watched || self.news.receiver_count() == 0 {
                         return true;
                     }
-                    // A writer task that ends for another reason goes on releasing its memory.
+                    // A writer task that ends for another reason continues to release its memory.
                     if !self.commands.is_closed() {
                         self.charge.account().cancel_eviction();
                     }

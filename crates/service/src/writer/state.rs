@@ -1,4 +1,4 @@
-//! A writer task's decisions, without I/O: each input gives the steps to take next.
+//! The state machine of a writer task, without I/O: each input yields the steps to execute next.
 
 use std::sync::Arc;
 
@@ -12,102 +12,102 @@ use crate::ServiceError;
 use crate::conflict::Deletions;
 use crate::context::Sources;
 
-/// The state of a writer task: its notebook and the work under way. Edits are in [`super::edits`], deletions of the notebook
-/// in [`super::deletion`]; what both need is here: finding out what is stored.
+/// The state of a writer task: its notebook and the current operation. Edits are in [`super::edits`], deletions of the
+/// notebook in [`super::deletion`]. The refresh from the store, which both need, is here.
 #[derive(Debug)]
 pub(super) struct WriterState {
-    /// With the changes that are being made durable.
+    /// The notebook with the changes whose commit is in flight.
     pub(super) open: OpenNotebook,
     pub(super) deletions: Deletions,
-    /// The version of what was published last.
+    /// The version of the last published state.
     version: Version,
-    /// Set when it is not known what is stored: it must be loaded before anything else is stored.
+    /// `true` while the stored state is unknown: it must be loaded before another change is stored.
     pub(super) in_doubt: bool,
-    /// Set when the notebook is no longer here.
-    gone: Option<Gone>,
+    /// Present once the writer task no longer has the notebook.
+    end_reason: Option<EndReason>,
     /// Maximum bytes of memory that the notebook may take.
     max_bytes: usize,
-    /// Set when other servers may change what is stored.
+    /// `true` if other servers may change the stored notebook.
     pub(super) is_shared: bool,
-    pub(super) work: Work,
-    /// The version of the notebook that is being opened again.
+    pub(super) operation: Operation,
+    /// The version of the loaded notebook that is being reopened.
     reopening: Option<Version>,
-    /// The stored notebook while what the database has lost is set aside.
-    lost: Option<Loaded>,
-    /// The steps that are decided, in this order.
+    /// The stored notebook, of an earlier state than the published one, while a copy of the published one is being stored.
+    earlier: Option<Loaded>,
+    /// The decided steps, in the order of their execution.
     pub(super) steps: Vec<Step>,
 }
 
-/// The work of a writer task.
+/// The current operation of a writer task.
 #[derive(Debug, Default)]
-pub(super) enum Work {
-    /// Waiting for a request.
+pub(super) enum Operation {
+    /// None: the task waits for a request.
     #[default]
-    Nothing,
+    Idle,
     Edits(Box<Group>),
     Deletion(Box<Deletion>),
-    /// Finding out what is stored.
-    Look,
+    /// A refresh from the store, without a request.
+    Refresh,
 }
 
-/// The reason why a writer task has its notebook no more.
+/// The reason for which a writer task has ended its notebook.
 #[derive(Clone, Copy, Debug)]
-enum Gone {
-    /// It was deleted, or is another notebook now.
+enum EndReason {
+    /// The notebook was deleted, or the id belongs to another notebook now.
     Deleted,
-    /// Others have made more of it than one notebook may take of the memory.
+    /// Other servers have made the notebook larger than the memory of one notebook.
     TooLarge { bytes: usize, max: usize },
 }
 
 impl WriterState {
-    /// The state after a notebook has been opened, which may take so many bytes of memory, and is in a store that other
-    /// servers use too or not.
+    /// Creates the state of an opened notebook with a maximum of bytes of memory; `is_shared` is `true` if other servers use
+    /// the store.
     pub(super) fn new(open: OpenNotebook, version: Version, (max_bytes, is_shared): (usize, bool)) -> Self {
         Self {
             deletions: Deletions::from(open.notebook().revision),
             open,
             version,
             in_doubt: false,
-            gone: None,
+            end_reason: None,
             max_bytes,
             is_shared,
-            work: Work::Nothing,
+            operation: Operation::Idle,
             reopening: None,
-            lost: None,
+            earlier: None,
             steps: Vec::new(),
         }
     }
 
-    /// Takes an input and returns the steps to take, in this order. At most the last one has an outcome; where none has, the
-    /// next input is a request.
+    /// Processes an input and returns the steps to execute, in order. Only the last step may have an outcome. If it has none,
+    /// the next input is a request.
     pub(super) fn advance(&mut self, input: Input, sources: &Sources) -> Vec<Step> {
         match input {
             Input::Edits(commands) => self.begin_edits(commands, sources),
             Input::Delete(command) => self.begin_deletion(command, sources),
-            Input::Look => {
-                self.work = Work::Look;
+            Input::Refresh => {
+                self.operation = Operation::Refresh;
                 self.load(sources);
             }
             Input::Loaded(outcome) => self.loaded(outcome, sources),
             Input::Reopened(outcome) => self.reopened(outcome, sources),
             Input::SetAside(outcome) => self.set_aside(outcome, sources),
-            outcome => match std::mem::take(&mut self.work) {
-                Work::Edits(group) => self.continue_edits(group, outcome, sources),
-                Work::Deletion(deletion) => self.continue_deletion(deletion, outcome, sources),
-                idle => self.work = idle,
+            outcome => match std::mem::take(&mut self.operation) {
+                Operation::Edits(group) => self.continue_edits(group, outcome, sources),
+                Operation::Deletion(deletion) => self.continue_deletion(deletion, outcome, sources),
+                idle => self.operation = idle,
             },
         }
-        while let Some(group) = self.group_in_line() {
+        while let Some(group) = self.take_ready_group() {
             self.begin_attempts(group, sources);
         }
         std::mem::take(&mut self.steps)
     }
 
-    fn group_in_line(&mut self) -> Option<Box<Group>> {
-        match std::mem::take(&mut self.work) {
-            Work::Edits(group) if group.is_in_line() => Some(group),
+    fn take_ready_group(&mut self) -> Option<Box<Group>> {
+        match std::mem::take(&mut self.operation) {
+            Operation::Edits(group) if group.is_ready() => Some(group),
             other => {
-                self.work = other;
+                self.operation = other;
                 None
             }
         }
@@ -117,16 +117,16 @@ impl WriterState {
         &self.open.notebook().id
     }
 
-    /// Returns `true` when the notebook is no longer here.
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone.is_some()
+    /// Returns `true` if the writer task no longer has the notebook.
+    pub(super) fn has_ended(&self) -> bool {
+        self.end_reason.is_some()
     }
 
-    /// Refuses everybody once the notebook is gone.
+    /// Returns an error once the writer task no longer has the notebook.
     pub(super) fn check_present(&self) -> Result<(), ServiceError> {
-        match self.gone {
-            Some(Gone::Deleted) => Err(ServiceError::UnknownNotebook(self.id().to_string())),
-            Some(Gone::TooLarge { bytes, max }) => {
+        match self.end_reason {
+            Some(EndReason::Deleted) => Err(ServiceError::UnknownNotebook(self.id().to_string())),
+            Some(EndReason::TooLarge { bytes, max }) => {
                 Err(ServiceError::NotebookTooLarge { id: self.id().clone(), bytes, max })
             }
             None => Ok(()),
@@ -142,9 +142,9 @@ impl WriterState {
         Ok(())
     }
 
-    /// Begins to find out what is stored; [`Self::refreshed`] goes on with the work.
+    /// Begins a refresh from the store; [`Self::refreshed`] continues the operation.
     pub(super) fn load(&mut self, sources: &Sources) {
-        if self.is_gone() {
+        if self.has_ended() {
             self.refreshed(Ok(()), sources);
         } else {
             self.steps.push(Step::Load);
@@ -161,7 +161,7 @@ impl WriterState {
         stored.is_some_and(|stored| stored.version == self.version && self.has(stored))
     }
 
-    /// Returns `true` if a commit changed exactly what is known.
+    /// Returns `true` if a commit changed exactly the known version.
     pub(super) fn is_next(&self, committed: Committed) -> bool {
         committed.previous == Some(self.version)
     }
@@ -173,14 +173,14 @@ impl WriterState {
         };
         let known = self.open.notebook();
         match loaded {
-            None => self.vanish(),
-            // Another user's now, or another notebook: the next one who asks gets a writer task that knows no other.
+            None => self.end_deleted(),
+            // The id belongs to another user or another notebook now. The next request starts a new writer task.
             Some(Loaded { notebook, .. }) if notebook.owner != known.owner || notebook.life != known.life => {
                 self.in_doubt = false;
-                self.vanish();
+                self.end_deleted();
             }
             Some(loaded) if self.is_shared && loaded.version < self.version && self.differs(&loaded.notebook) => {
-                self.lost = Some(loaded);
+                self.earlier = Some(loaded);
                 self.steps.push(Step::SetAside);
                 return;
             }
@@ -192,7 +192,7 @@ impl WriterState {
                             self.steps.push(Step::Reopen(notebook));
                             return;
                         }
-                        Err(too_large) => self.leave(too_large),
+                        Err(too_large) => self.end_with_error(too_large),
                     }
                 }
                 self.in_doubt = false;
@@ -201,14 +201,14 @@ impl WriterState {
         self.refreshed(Ok(()), sources);
     }
 
-    /// Returns `true` if a notebook has other content than this one.
+    /// Returns `true` if the content of a notebook differs from the known content.
     fn differs(&self, other: &Notebook) -> bool {
         self.open.notebook().content_digest() != other.content_digest()
     }
 
-    /// Takes over what a database holds that has lost history, once what it has lost is stored as a notebook of its own.
+    /// Takes over the earlier state of a database that has lost history, after a copy of the lost state was stored.
     fn set_aside(&mut self, outcome: Result<NotebookId, StoreError>, sources: &Sources) {
-        match (outcome, self.lost.take()) {
+        match (outcome, self.earlier.take()) {
             (Ok(copy), Some(Loaded { notebook, version })) => {
                 self.steps.push(Step::TellRecovered(copy));
                 self.reopening = Some(version);
@@ -226,7 +226,7 @@ impl WriterState {
                 (self.open, change) = *reopened;
                 let change = change.map(Arc::new);
                 if let Some(change) = &change {
-                    self.deletions.note(change);
+                    self.deletions.record(change);
                 }
                 let step = change.map(|change| (change, self.open.notebook().clone()));
                 self.in_doubt = false;
@@ -235,7 +235,7 @@ impl WriterState {
             }
             (Err(ServiceError::Store(error)), _) => Err(error),
             (Err(too_large), _) => {
-                self.leave(too_large);
+                self.end_with_error(too_large);
                 Ok(())
             }
             (Ok(_), None) => Ok(()), // nothing was being opened
@@ -243,44 +243,44 @@ impl WriterState {
         self.refreshed(refreshed, sources);
     }
 
-    /// Goes on with the work now that it is known what is stored, or that it cannot be found out.
+    /// Continues the current operation with the outcome of a refresh.
     fn refreshed(&mut self, outcome: Result<(), StoreError>, sources: &Sources) {
-        match std::mem::take(&mut self.work) {
-            Work::Edits(group) => self.refreshed_for_edits(group, outcome, sources),
-            Work::Deletion(deletion) => self.refreshed_for_deletion(deletion, outcome),
-            Work::Look | Work::Nothing => self.note_doubt(outcome),
+        match std::mem::take(&mut self.operation) {
+            Operation::Edits(group) => self.refreshed_for_edits(group, outcome, sources),
+            Operation::Deletion(deletion) => self.refreshed_for_deletion(deletion, outcome),
+            Operation::Refresh | Operation::Idle => self.record_refresh(outcome),
         }
     }
 
-    /// Takes note of whether it is known what is stored. Where it is not, it is looked for again, and until then nothing
-    /// else is stored.
-    pub(super) fn note_doubt(&mut self, refreshed: Result<(), StoreError>) {
+    /// Records the outcome of a refresh. After a failure the stored state is in doubt: the refresh is retried, and no change
+    /// is stored until it succeeds.
+    pub(super) fn record_refresh(&mut self, refreshed: Result<(), StoreError>) {
         if let Err(error) = refreshed {
             let is_first = !std::mem::replace(&mut self.in_doubt, true);
-            self.steps.push(Step::Doubt { error, is_first });
+            self.steps.push(Step::ReportInDoubt { error, is_first });
         }
     }
 
-    /// Lets everybody see what has just become durable: each change, with the notebook right after it.
+    /// Publishes durable changes, each with the notebook right after it.
     pub(super) fn publish(&mut self, changes: Vec<(Arc<Change>, quire_domain::Notebook)>, version: Version) {
         self.version = version;
         let snapshot = Snapshot::from(&self.open);
         self.steps.push(Step::Publish(Publication { changes, snapshot, version }));
     }
 
-    /// Ends the notebook here: nobody finds this writer task any more, and watchers are told.
-    pub(super) fn vanish(&mut self) {
-        self.gone = Some(Gone::Deleted);
-        self.steps.push(Step::Vanish(self.open.notebook().clone()));
+    /// Ends the writer task of a deleted notebook. No request reaches it any more, and watchers get an event.
+    pub(super) fn end_deleted(&mut self) {
+        self.end_reason = Some(EndReason::Deleted);
+        self.steps.push(Step::EndDeleted(self.open.notebook().clone()));
     }
 
-    /// Ends the notebook here because it cannot be taken over as it is now. Requests that wait are told why; watchers come
-    /// again and are told too.
-    fn leave(&mut self, why: ServiceError) {
-        self.gone = Some(match &why {
-            ServiceError::NotebookTooLarge { bytes, max, .. } => Gone::TooLarge { bytes: *bytes, max: *max },
-            _ => Gone::Deleted,
+    /// Ends the writer task because the stored notebook cannot be taken over. Waiting requests get the error; watchers
+    /// reconnect and get it too.
+    fn end_with_error(&mut self, why: ServiceError) {
+        self.end_reason = Some(match &why {
+            ServiceError::NotebookTooLarge { bytes, max, .. } => EndReason::TooLarge { bytes: *bytes, max: *max },
+            _ => EndReason::Deleted,
         });
-        self.steps.push(Step::Leave(why));
+        self.steps.push(Step::EndWithError(why));
     }
 }

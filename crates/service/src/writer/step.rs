@@ -1,4 +1,4 @@
-//! What a writer task's decisions are made on, and what they are.
+//! Inputs and steps of a writer task's state machine.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use tokio::sync::oneshot;
 use crate::command::{DeleteCommand, EditCommand};
 use crate::{Edited, ServiceError};
 
-/// An input of a writer task's decisions: a request, or the outcome of its last step.
+/// An input of a writer task's state machine: a request, or the outcome of the last step.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// Edits that have come together.
+    /// Edits that were queued together.
     Edits(Vec<EditCommand>),
     /// A deletion.
     Delete(DeleteCommand),
-    /// The stored notebook may be another than the one that is known.
-    Look,
-    /// Outcome of [`Step::Seal`]; nothing when there is nothing to change.
+    /// A hint that the stored notebook may differ from the known one.
+    Refresh,
+    /// Outcome of [`Step::Seal`]; absent if the connection string does not change.
     Sealed(Result<Option<StoredConnection>, ServiceError>),
     /// Outcome of [`Step::Analyse`].
     Analysed(Result<Arc<Analysis>, ServiceError>),
@@ -33,15 +33,15 @@ pub(super) enum Input {
     Deleted(Result<(), StoreError>),
     /// Outcome of [`Step::LookUp`].
     LookedUp(Result<Option<StoredVersion>, StoreError>),
-    /// Outcome of [`Step::SetAside`]: the copy.
+    /// Outcome of [`Step::SetAside`]: the id of the copy.
     SetAside(Result<NotebookId, StoreError>),
     /// Outcome of [`Step::Load`].
     Loaded(Result<Option<Loaded>, StoreError>),
-    /// Outcome of [`Step::Reopen`]: the later state, and what is different.
+    /// Outcome of [`Step::Reopen`]: the later state, and the change to it.
     Reopened(Result<Box<(OpenNotebook, Option<Change>)>, ServiceError>),
 }
 
-/// A step that a writer task takes next. Those of the first kind have an outcome, which is the next [`Input`].
+/// A step that a writer task executes. The steps up to [`Step::Reopen`] have an outcome, which is the next [`Input`].
 #[derive(Debug)]
 pub(super) enum Step {
     /// Seal the connection string that the owner entered.
@@ -50,34 +50,34 @@ pub(super) enum Step {
     Analyse(CellType, Arc<str>),
     /// Make changes durable.
     Commit(Arc<PendingCommit>),
-    /// Store the records of edits that found nothing to change.
+    /// Store the idempotency records of edits that changed nothing.
     Record(Arc<PendingCommit>),
     /// Delete the notebook from the store.
     Delete(Base, Option<IdempotencyRecord>),
     /// Look up the stored version.
     LookUp,
-    /// Store the published state as a notebook of its own, unless the database has it after all.
+    /// Store a copy of the published state as another notebook, unless the database has that state after all.
     SetAside,
-    /// Load what is stored.
+    /// Load the stored notebook.
     Load,
-    /// Open the notebook that was loaded and compare it with what is published.
+    /// Open the loaded notebook and compare it with the published one.
     Reopen(Notebook),
 
-    /// Let readers and watchers see what is durable.
+    /// Publish a durable state to readers and watchers.
     Publish(Publication),
-    /// Tell watchers that what the database has lost is in this notebook.
+    /// Tell watchers that this notebook has the state that the database has lost.
     TellRecovered(NotebookId),
-    /// Answer a request.
-    Answer(Answer),
-    /// Tell watchers that the notebook, of which this was the last state, is gone, and end.
-    Vanish(Notebook),
-    /// End because others have made more of the notebook than can be taken over.
-    Leave(ServiceError),
-    /// Report that it is not known what is stored, for the first time or still.
-    Doubt { error: StoreError, is_first: bool },
+    /// Reply to a request.
+    Reply(Reply),
+    /// Tell watchers that the notebook, whose last state this is, was deleted, and end.
+    EndDeleted(Notebook),
+    /// End because the stored notebook cannot be taken over.
+    EndWithError(ServiceError),
+    /// Log that the stored state is in doubt, for the first time or still.
+    ReportInDoubt { error: StoreError, is_first: bool },
 }
 
-/// Changes that become durable together, with the records of the requests that made them.
+/// Changes of one commit, with the idempotency records of their requests.
 #[derive(Debug)]
 pub(super) struct PendingCommit {
     pub(super) id: CommitId,
@@ -98,14 +98,14 @@ impl PendingCommit {
         Self { id, owner: after.owner.clone(), base, changes, after, records }
     }
 
-    /// The call to the store.
+    /// Returns the argument of the store call.
     pub(super) fn as_commit(&self) -> Commit<'_> {
         let Self { id, base, changes, after, records, .. } = self;
         Commit { id: *id, base: *base, changes, after, records }
     }
 }
 
-/// A durable state, and the changes that led there.
+/// A durable state, and the changes that led to it.
 #[derive(Debug)]
 pub(super) struct Publication {
     /// Each change, with the notebook right after it.
@@ -114,7 +114,7 @@ pub(super) struct Publication {
     pub(super) version: Version,
 }
 
-/// An open notebook as it was at one moment.
+/// Snapshot of an open notebook.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) notebook: Notebook,
@@ -135,15 +135,15 @@ impl From<&OpenNotebook> for Snapshot {
     }
 }
 
-/// An answer, and the request that waits for it.
+/// The reply channel of a request, and the outcome to send on it.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Reply {
     Edit(oneshot::Sender<Result<Edited, ServiceError>>, Result<Edited, ServiceError>),
     Delete(oneshot::Sender<Result<(), ServiceError>>, Result<(), ServiceError>),
 }
 
-impl Answer {
-    /// Gives the answer; a client that went away does not take its request back.
+impl Reply {
+    /// Sends the reply. It is dropped if the caller is gone; the change remains.
     pub(super) fn send(self) {
         match self {
             Self::Edit(reply, outcome) => drop(reply.send(outcome)),

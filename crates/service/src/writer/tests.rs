@@ -1,4 +1,4 @@
-//! A writer task's decisions, step by step: no task, no store, no time.
+//! Tests of the writer task's state machine: no task, no store, no time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 use super::ROUNDS;
 use super::state::WriterState;
-use super::step::{Answer, Input, PendingCommit, Step};
+use super::step::{Input, PendingCommit, Reply, Step};
 use crate::command::{DeleteCommand, EditCommand, EditRequest};
 use crate::context::Sources;
 use crate::{Clock, Edited, Expected, IdSource, ServiceError};
 
-/// Ids that count up, so that a test knows them.
+/// A source of consecutive ids, which a test can predict.
 #[derive(Debug, Default)]
 struct CountedIds(AtomicU64);
 
@@ -37,7 +37,7 @@ impl Clock for StoppedClock {
     }
 }
 
-/// The decisions about a notebook with the empty cell `a`, at version 1.
+/// The state machine of a notebook with the empty cell `a`, at version 1.
 struct Decisions {
     state: WriterState,
     sources: Sources,
@@ -83,7 +83,7 @@ impl Decisions {
         self.advance(Input::Edits(edits.into_iter().map(command).collect()))
     }
 
-    /// Goes on with the analyses that are asked for, until something else is.
+    /// Answers steps of analysis until another step comes.
     fn analyse(&mut self, mut steps: Vec<Step>) -> Vec<Step> {
         while let Some(Step::Analyse(cell_type, code)) = steps.last() {
             let analysed = Input::Analysed(Ok(Arc::new(analyse(*cell_type, code))));
@@ -93,7 +93,7 @@ impl Decisions {
         steps
     }
 
-    /// Goes on with a load that finds the notebook as it is known.
+    /// Answers a load with the known notebook.
     fn load_the_same(&mut self) -> Vec<Step> {
         self.advance(Input::Loaded(Ok(Some(self.loaded(1)))))
     }
@@ -136,10 +136,10 @@ fn names(steps: &[Step]) -> Vec<&'static str> {
         Step::Load => "load",
         Step::Reopen(_) => "reopen",
         Step::Publish(_) => "publish",
-        Step::Answer(_) => "answer",
-        Step::Vanish(_) => "vanish",
-        Step::Leave(_) => "leave",
-        Step::Doubt { .. } => "doubt",
+        Step::Reply(_) => "reply",
+        Step::EndDeleted(_) => "end deleted",
+        Step::EndWithError(_) => "end with error",
+        Step::ReportInDoubt { .. } => "report in doubt",
     };
     steps.iter().map(name).collect()
 }
@@ -151,16 +151,16 @@ fn commit(steps: &[Step]) -> &PendingCommit {
     }
 }
 
-fn answers(steps: Vec<Step>) -> Vec<Result<Edited, ServiceError>> {
-    let answer = |step| match step {
-        Step::Answer(Answer::Edit(_, outcome)) => Some(outcome),
+fn outcomes(steps: Vec<Step>) -> Vec<Result<Edited, ServiceError>> {
+    let outcome = |step| match step {
+        Step::Reply(Reply::Edit(_, outcome)) => Some(outcome),
         _ => None,
     };
-    steps.into_iter().filter_map(answer).collect()
+    steps.into_iter().filter_map(outcome).collect()
 }
 
 fn revisions(steps: Vec<Step>) -> Vec<i64> {
-    answers(steps).into_iter().map(|answer| answer.unwrap().revision.0).collect()
+    outcomes(steps).into_iter().map(|outcome| outcome.unwrap().revision.0).collect()
 }
 
 #[test]
@@ -170,13 +170,13 @@ fn an_edit_is_analysed_committed_published_and_then_answered() {
     assert_eq!(names(&steps), ["analyse"]);
     let steps = decisions.analyse(steps);
     assert_eq!(names(&steps), ["commit"]);
-    // The first number went to the instance.
+    // The first id is the epoch of the service.
     assert_eq!(
         (commit(&steps).id, commit(&steps).as_commit().base.revision),
         (CommitId(Uuid::from_u128(1)), Revision(1))
     );
     let steps = decisions.advance(committed(2));
-    assert_eq!(names(&steps), ["publish", "answer"]);
+    assert_eq!(names(&steps), ["publish", "reply"]);
     assert!(matches!(&steps[0], Step::Publish(done) if done.version == Version(2) && done.changes.len() == 1));
     assert_eq!(revisions(steps), [2]);
 }
@@ -188,7 +188,7 @@ fn edits_that_came_together_are_one_commit_and_answered_in_their_order() {
     let steps = decisions.analyse(steps);
     assert_eq!((names(&steps), commit(&steps).changes.len()), (vec!["commit"], 3));
     let steps = decisions.advance(committed(2));
-    assert_eq!(names(&steps), ["publish", "answer", "answer", "answer"]);
+    assert_eq!(names(&steps), ["publish", "reply", "reply", "reply"]);
     assert_eq!(revisions(steps), [2, 3, 4]);
 }
 
@@ -222,9 +222,9 @@ fn edits_that_always_come_second_are_told_so() {
         decisions.advance(Input::Committed(Err(mismatch)));
         steps = decisions.load_the_same();
     }
-    let answers = answers(steps);
-    assert_eq!(answers.len(), 2);
-    assert!(answers.iter().all(|answer| matches!(answer, Err(ServiceError::Contended(_)))));
+    let outcomes = outcomes(steps);
+    assert_eq!(outcomes.len(), 2);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(ServiceError::Contended(_)))));
 }
 
 #[test]
@@ -239,10 +239,10 @@ fn edits_that_are_refused_together_are_committed_singly() {
     // The first fails alone, the second succeeds.
     let full = decisions.full();
     let steps = decisions.advance(Input::Committed(Err(full)));
-    assert_eq!(names(&steps), ["answer", "analyse"]);
+    assert_eq!(names(&steps), ["reply", "analyse"]);
     let steps = decisions.analyse(steps);
-    assert_eq!(names(&steps), ["answer", "commit"]);
-    assert!(matches!(answers(steps)[..], [Err(ServiceError::Store(StoreError::Full { .. }))]));
+    assert_eq!(names(&steps), ["reply", "commit"]);
+    assert!(matches!(outcomes(steps)[..], [Err(ServiceError::Store(StoreError::Full { .. }))]));
     assert_eq!(revisions(decisions.advance(committed(2))), [2]);
 }
 
@@ -252,7 +252,7 @@ fn a_failure_that_says_the_same_of_all_is_not_tried_singly() {
     let steps = decisions.edits(["b", "c"].map(|id| request(insert(id))));
     decisions.analyse(steps);
     let away = StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
-    assert_eq!(names(&decisions.advance(Input::Committed(Err(away)))), ["answer", "answer"]);
+    assert_eq!(names(&decisions.advance(Input::Committed(Err(away)))), ["reply", "reply"]);
 }
 
 #[test]
@@ -268,12 +268,12 @@ fn a_commit_of_unknown_outcome_is_repeated_under_its_id_then_what_is_stored_is_l
     assert_eq!(names(&decisions.advance(Input::Committed(Err(refused)))), ["load"]);
     let away = || StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
     let steps = decisions.advance(Input::Loaded(Err(away())));
-    assert!(matches!(&steps[0], Step::Doubt { is_first: true, .. }), "{steps:?}");
-    assert!(matches!(answers(steps)[..], [Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))]));
-    // Nothing else is stored before it is known.
-    assert_eq!(names(&decisions.advance(Input::Look)), ["load"]);
+    assert!(matches!(&steps[0], Step::ReportInDoubt { is_first: true, .. }), "{steps:?}");
+    assert!(matches!(outcomes(steps)[..], [Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))]));
+    // No change is stored before the refresh succeeds.
+    assert_eq!(names(&decisions.advance(Input::Refresh)), ["load"]);
     let steps = decisions.advance(Input::Loaded(Err(away())));
-    assert!(matches!(&steps[..], [Step::Doubt { is_first: false, .. }]), "{steps:?}");
+    assert!(matches!(&steps[..], [Step::ReportInDoubt { is_first: false, .. }]), "{steps:?}");
     assert_eq!(names(&decisions.edits([request(insert("c"))])), ["load"]);
     assert_eq!(names(&decisions.load_the_same()), ["analyse"]);
     assert!(!decisions.state.in_doubt);
@@ -299,8 +299,8 @@ fn results_of_other_code_change_nothing() {
         ..request(Edit::SetResults { id: cell(cell_id), results: Arc::new(Results::default()) })
     };
     for (cell_id, code) in [("a", "x = 1"), ("gone", "")] {
-        let answers = answers(decisions.edits([results(cell_id, code)]));
-        assert!(matches!(&answers[..], [Ok(Edited { revision: Revision(1), change: None })]), "{answers:?}");
+        let outcomes = outcomes(decisions.edits([results(cell_id, code)]));
+        assert!(matches!(&outcomes[..], [Ok(Edited { revision: Revision(1), change: None })]), "{outcomes:?}");
     }
     assert_eq!(names(&decisions.edits([results("a", "")])), ["commit"]);
     assert_eq!(revisions(decisions.advance(committed(2))), [1]);
@@ -315,17 +315,17 @@ fn an_edit_that_changes_nothing_is_answered_when_what_is_stored_was_looked_up() 
         Input::LookedUp(Ok(Some(StoredVersion { id, life, revision: Revision(1), version: Version(version) })))
     };
     assert_eq!(names(&decisions.edits([late()])), ["look up"]);
-    assert!(matches!(answers(decisions.advance(stored(1)))[..], [Err(ServiceError::Conflict { .. })]));
-    // Others have changed it: the edit is decided anew.
+    assert!(matches!(outcomes(decisions.advance(stored(1)))[..], [Err(ServiceError::Conflict { .. })]));
+    // Another server has changed the notebook: the edit is tried again.
     assert_eq!(names(&decisions.edits([late()])), ["look up"]);
     assert_eq!(names(&decisions.advance(stored(2))), ["load"]);
     assert_eq!(names(&decisions.load_the_same()), ["look up"]);
-    assert!(matches!(answers(decisions.advance(stored(1)))[..], [Err(ServiceError::Conflict { .. })]));
-    // The store is away: nobody is told what may be wrong by now.
+    assert!(matches!(outcomes(decisions.advance(stored(1)))[..], [Err(ServiceError::Conflict { .. })]));
+    // The store is away: no client gets a reply that may be stale.
     assert_eq!(names(&decisions.edits([late()])), ["look up"]);
     let away = StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
     let steps = decisions.advance(Input::LookedUp(Err(away)));
-    assert!(matches!(answers(steps)[..], [Err(ServiceError::Store(StoreError::Unavailable { .. }))]));
+    assert!(matches!(outcomes(steps)[..], [Err(ServiceError::Store(StoreError::Unavailable { .. }))]));
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn a_commit_beside_results_of_others_publishes_both() {
     assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(loaded))))), ["reopen"]);
     let change = quire_domain::Change::between(notebook([insert("a")]).notebook(), both.notebook());
     let steps = decisions.advance(Input::Reopened(Ok(Box::new((both, change)))));
-    assert_eq!(names(&steps), ["publish", "answer"]);
+    assert_eq!(names(&steps), ["publish", "reply"]);
     assert_eq!(revisions(steps), [2]);
 }
 
@@ -350,11 +350,11 @@ fn what_the_database_has_lost_is_set_aside_before_its_state_is_taken_over() {
     let mut decisions = Decisions::of_a_store(true);
     let earlier = notebook([]);
     let loaded = || Loaded { notebook: earlier.notebook().clone(), version: Version(0) };
-    assert_eq!(names(&decisions.advance(Input::Look)), ["load"]);
+    assert_eq!(names(&decisions.advance(Input::Refresh)), ["load"]);
     assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(loaded()))))), ["set aside"]);
     let away = StoreError::Unavailable { reason: "a test said so".to_owned(), source: None };
-    assert_eq!(names(&decisions.advance(Input::SetAside(Err(away)))), ["doubt"], "nothing is taken over yet");
-    assert_eq!(names(&decisions.advance(Input::Look)), ["load"]);
+    assert_eq!(names(&decisions.advance(Input::SetAside(Err(away)))), ["report in doubt"], "nothing is taken over yet");
+    assert_eq!(names(&decisions.advance(Input::Refresh)), ["load"]);
     decisions.advance(Input::Loaded(Ok(Some(loaded()))));
     let copy = NotebookId::new("copy").unwrap();
     assert_eq!(names(&decisions.advance(Input::SetAside(Ok(copy)))), ["tell recovered", "reopen"]);
@@ -364,14 +364,14 @@ fn what_the_database_has_lost_is_set_aside_before_its_state_is_taken_over() {
     assert!(!decisions.state.in_doubt);
 }
 
-/// As many edits as go together: each is answered by itself, and none on top of the one before.
+/// A large group of conflicting edits: the stack does not grow with their number.
 #[test]
 fn many_refusals_need_no_more_stack_than_one() {
     let mut decisions = Decisions::new();
     let late = |_| EditRequest { expected: Some(Revision(0)).into(), ..request(insert("b")) };
-    let answers = answers(decisions.edits((0..100_000).map(late)));
-    assert_eq!(answers.len(), 100_000);
-    assert!(answers.iter().all(|answer| matches!(answer, Err(ServiceError::Conflict { .. }))));
+    let outcomes = outcomes(decisions.edits((0..100_000).map(late)));
+    assert_eq!(outcomes.len(), 100_000);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(ServiceError::Conflict { .. }))));
 }
 
 #[test]
@@ -381,25 +381,25 @@ fn a_deletion_looks_first_and_then_ends_the_notebook() {
         |expected| Input::Delete(DeleteCommand { context: user().into(), expected, reply: oneshot::channel().0 });
     assert_eq!(names(&decisions.advance(delete(Some(Revision(0)).into()))), ["load"]);
     let steps = decisions.load_the_same();
-    assert!(matches!(&steps[..], [Step::Answer(Answer::Delete(_, Err(ServiceError::Conflict { .. })))]), "{steps:?}");
+    assert!(matches!(&steps[..], [Step::Reply(Reply::Delete(_, Err(ServiceError::Conflict { .. })))]), "{steps:?}");
     decisions.advance(delete(Expected::Any));
     assert_eq!(names(&decisions.load_the_same()), ["delete"]);
     let mismatch = decisions.mismatch();
     assert_eq!(names(&decisions.advance(Input::Deleted(Err(mismatch)))), ["load"]);
     assert_eq!(names(&decisions.load_the_same()), ["delete"]);
-    assert_eq!(names(&decisions.advance(Input::Deleted(Ok(())))), ["vanish", "answer"]);
-    // Who comes later learns that it is gone, without another look.
-    assert!(matches!(answers(decisions.edits([request(insert("b"))]))[..], [Err(ServiceError::UnknownNotebook(_))]));
+    assert_eq!(names(&decisions.advance(Input::Deleted(Ok(())))), ["end deleted", "reply"]);
+    // A later edit fails without another load.
+    assert!(matches!(outcomes(decisions.edits([request(insert("b"))]))[..], [Err(ServiceError::UnknownNotebook(_))]));
 }
 
 #[test]
 fn a_notebook_that_is_another_one_now_is_gone_here() {
     let mut decisions = Decisions::new();
-    decisions.advance(Input::Look);
+    decisions.advance(Input::Refresh);
     let mut other = decisions.loaded(2);
     other.notebook.life = Life::new(Uuid::from_u128(99));
-    assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(other))))), ["vanish"]);
-    assert!(decisions.state.is_gone());
+    assert_eq!(names(&decisions.advance(Input::Loaded(Ok(Some(other))))), ["end deleted"]);
+    assert!(decisions.state.has_ended());
 }
 
 #[test]
@@ -407,11 +407,11 @@ fn a_notebook_that_has_become_too_large_leaves_memory() {
     let mut decisions = Decisions::new();
     let known = decisions.state.open.memory_bytes();
     decisions.state = WriterState::new(notebook([insert("a")]), Version(1), (known + 1_000, false));
-    decisions.advance(Input::Look);
+    decisions.advance(Input::Refresh);
     let larger =
         Loaded { notebook: notebook((0..9).map(|n| insert(&format!("c{n}")))).notebook().clone(), version: Version(2) };
     let steps = decisions.advance(Input::Loaded(Ok(Some(larger))));
-    assert!(matches!(&steps[..], [Step::Leave(ServiceError::NotebookTooLarge { .. })]), "{steps:?}");
+    assert!(matches!(&steps[..], [Step::EndWithError(ServiceError::NotebookTooLarge { .. })]), "{steps:?}");
 }
 
 #[test]

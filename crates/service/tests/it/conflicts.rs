@@ -1,4 +1,4 @@
-//! What a conflict says, and what merging lets through.
+//! Conflicts, and edits that are merged.
 
 use quire_domain::{Edit, Revision};
 use quire_service::{ChangedSince, Expected, ServiceError};
@@ -12,7 +12,7 @@ fn changed(refused: Result<quire_service::Edited, ServiceError>) -> ChangedSince
     }
 }
 
-/// Another server has touched the cell, which this one has not heard of: no merge takes that away.
+/// Another server has edited the cell, and this one does not know it yet: no merge loses that edit.
 #[tokio::test]
 async fn merging_sees_what_another_server_did() {
     let world = World::new();
@@ -26,7 +26,7 @@ async fn merging_sees_what_another_server_did() {
     let merged = world.service.edit(&ann(), &id, known, Edit::DeleteCell { id: first.clone() }).await;
     assert!(matches!(merged, Err(ServiceError::Conflict { .. })), "{merged:?}");
     other.edit(&ann(), &id, None, Edit::DeleteCell { id: first.clone() }).await.unwrap();
-    // What it answered is what it knew, so that whoever tries again from there learns of the rest.
+    // The conflict names the known revision, so that a retry from there finds the rest.
     let learnt = Expected::Untouched(Revision(2).into());
     let gone = changed(world.service.edit(&ann(), &id, learnt, update(&first, "ours")).await);
     assert_eq!(gone.cells.iter().map(|cell| (&cell.id, cell.deleted)).collect::<Vec<_>>(), [(&first, true)]);
@@ -36,7 +36,7 @@ async fn merging_sees_what_another_server_did() {
     assert_eq!(merged.revision, Revision(4));
 }
 
-/// Deletions are not remembered endlessly, and the answer says from where on it does not know.
+/// The number of remembered deletions is limited, and a conflict says if its list is incomplete.
 #[tokio::test]
 async fn so_many_deletions_are_remembered() {
     const REMEMBERED: usize = 1_000;

@@ -14,7 +14,7 @@ const SHOWN: &str = "postgres://me:••••••••@h/d";
 const ONE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const TWO: &str = "BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// As for a database.
+/// Returns the options for a database.
 fn sealing(current: &str, old: Option<&str>) -> Options {
     let key = |text| SecretKey::parse(text).unwrap();
     let keys = SecretKeys { current: key(current), old: old.map(key) };
@@ -139,7 +139,7 @@ async fn an_edit_that_is_applied_again_is_decided_anew() {
     shown(&world.service, &id).await;
     let other = again(&world, sealing(ONE, None));
     set(&other, &id, PLAIN).await.unwrap();
-    // This service may know the notebook without the other's edit; then its commit is refused, and it looks again.
+    // This service may not know the other's edit yet. Its commit is refused then, and it refreshes the notebook.
     assert_eq!(set(&world.service, &id, "postgres://me:x@h2/d").await.unwrap().revision, Revision(2));
     assert_eq!(opened(&again(&world, sealing(ONE, None)), &id).await.unwrap().as_deref(), Some("postgres://me:x@h2/d"));
 }

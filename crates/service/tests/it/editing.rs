@@ -132,7 +132,7 @@ async fn a_revision_from_another_server_is_no_conflict() {
     let revision = other.edit(&ann(), &id, None, update(&cell, "x = 1")).await.unwrap().revision;
     let edited = world.service.edit(&ann(), &id, Some(revision), update(&cell, "x = 2")).await.unwrap();
     assert_eq!((revision, edited.revision), (Revision(1), Revision(2)));
-    // One that nobody has given out is still refused, and the answer says what is stored.
+    // A revision that no server has assigned is still refused, and the conflict names the stored one.
     let refused = other.edit(&ann(), &id, Some(Revision(9)), update(&cell, "x = 3")).await;
     assert!(matches!(refused, Err(ServiceError::Conflict { current: Revision(2), .. })), "{refused:?}");
 }

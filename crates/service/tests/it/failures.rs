@@ -1,4 +1,4 @@
-//! A store that refuses, fails or does not answer: nothing acknowledged is lost, nothing refused is kept.
+//! A store that refuses, fails or loses responses: no acknowledged edit is lost, and no refused one is kept.
 
 use quire_domain::Revision;
 use quire_service::ServiceError;
@@ -48,10 +48,10 @@ async fn a_group_that_is_refused_is_tried_edit_by_edit() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_again_and_the_edit_happens_once() {
+async fn a_commit_is_repeated_after_a_lost_response_and_the_edit_happens_once() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    world.fail_next(Fault::LoseAnswer);
+    world.fail_next(Fault::LoseResponse);
     let edited = world.service.edit(&ann(), &id, None, insert("once", "once")).await.unwrap();
     assert_eq!(edited.revision, Revision(1));
     assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "once"]);
@@ -61,8 +61,8 @@ async fn a_lost_answer_is_asked_for_again_and_the_edit_happens_once() {
 async fn an_edit_of_unknown_outcome_is_neither_lost_nor_doubled() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    world.fail_next(Fault::LoseAnswer);
-    world.fail_next(Fault::LoseAnswer);
+    world.fail_next(Fault::LoseResponse);
+    world.fail_next(Fault::LoseResponse);
     let unknown = world.service.edit(&ann(), &id, None, insert("once", "once")).await;
     assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
     // Readers see what is stored, at once.
@@ -72,15 +72,15 @@ async fn an_edit_of_unknown_outcome_is_neither_lost_nor_doubled() {
     assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "once", "twice"]);
 }
 
-/// The database is away for longer than a commit and the look for what became of it: readers and watchers see the edit as
-/// soon as it can be read, though nobody asks for anything.
+/// The database is away for longer than a commit and the refresh after it: readers and watchers see the edit as soon as it can
+/// be read, without a further request.
 #[tokio::test(start_paused = true)]
-async fn what_is_not_known_is_looked_for_until_it_is() {
+async fn a_state_in_doubt_is_refreshed_until_it_is_known() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let mut watch = world.service.watch(&ann(), &id).await.unwrap();
-    world.fail_next(Fault::LoseAnswer);
-    world.fail_next(Fault::LoseAnswer);
+    world.fail_next(Fault::LoseResponse);
+    world.fail_next(Fault::LoseResponse);
     world.faults.failing_loads.store(3, std::sync::atomic::Ordering::SeqCst);
     let unknown = world.service.edit(&ann(), &id, None, insert("once", "once")).await;
     assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
@@ -95,7 +95,7 @@ async fn a_delete_of_unknown_outcome_leaves_no_ghost() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let mut watch = world.service.watch(&ann(), &id).await.unwrap();
-    world.faults.lose_delete.store(true, std::sync::atomic::Ordering::SeqCst);
+    world.faults.lose_deletion.store(true, std::sync::atomic::Ordering::SeqCst);
     let unknown = world.service.delete(&ann(), &id).await;
     assert!(matches!(unknown, Err(ServiceError::Store(StoreError::OutcomeUnknown { .. }))));
     assert!(matches!(watch.next().await.unwrap().kind, quire_service::EventKind::Deleted));
@@ -119,7 +119,7 @@ async fn after_the_last_revision_edits_are_refused() {
 }
 
 #[tokio::test]
-async fn a_store_that_always_mismatches_ends_in_an_answer() {
+async fn an_edit_that_always_mismatches_ends_with_an_error() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     for _ in 0..5 {

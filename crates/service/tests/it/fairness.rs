@@ -55,15 +55,15 @@ async fn many_searches_of_one_user_hold_up_no_other() {
     let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     let mut hostile: Vec<_> = (0..70).map(|_| search(service, ann())).collect();
-    assert_eq!(turnstile.come(2).await, ["ann", "ann"]);
+    assert_eq!(turnstile.held_calls(2).await, ["ann", "ann"]);
     for refused in hostile.drain(66..) {
         let refused = refused.await.unwrap();
         assert!(matches!(refused, Err(ServiceError::TooMuchAtOnce { what: "searches", waiting: 64 })), "{refused:?}");
     }
     let neighbour = search(service, bob());
-    assert_eq!(turnstile.come(1).await, ["ann", "ann", "bob"]);
+    assert_eq!(turnstile.held_calls(1).await, ["ann", "ann", "bob"]);
     service.edit(&bob(), &id, None, update(&cell, "y = 2")).await.unwrap();
-    turnstile.let_all();
+    turnstile.release_all();
     neighbour.await.unwrap().unwrap();
     for search in hostile {
         search.await.unwrap().unwrap();
@@ -82,12 +82,12 @@ async fn one_user_never_has_most_connections() {
     turnstile.hold("search");
     turnstile.hold("list");
     let mut all: Vec<_> = (0..10).flat_map(|_| [search(service, ann()), list(service, ann())]).collect();
-    turnstile.come(3).await;
+    turnstile.held_calls(3).await;
     all.push(list(service, bob()));
-    assert_eq!(turnstile.come(1).await, ["ann", "ann", "ann", "bob"]);
+    assert_eq!(turnstile.held_calls(1).await, ["ann", "ann", "ann", "bob"]);
     // Her own edits are short calls.
     service.edit(&ann(), &id, None, update(&cell, "y = 2")).await.unwrap();
-    turnstile.let_all();
+    turnstile.release_all();
     for task in all {
         task.await.unwrap().unwrap();
     }
@@ -105,10 +105,10 @@ async fn openings_of_one_user_hold_up_no_other() {
     let turnstile = &world.faults.turnstile;
     turnstile.hold("load");
     let mut all: Vec<_> = hostile.iter().map(|id| get(&world.service, ann(), id)).collect();
-    let first = turnstile.come(1).await;
+    let first = turnstile.held_calls(1).await;
     all.push(get(&world.service, bob(), &neighbour));
-    assert_eq!(turnstile.come(1).await, [&first[0], neighbour.as_str()]);
-    turnstile.let_all();
+    assert_eq!(turnstile.held_calls(1).await, [&first[0], neighbour.as_str()]);
+    turnstile.release_all();
     for task in all {
         task.await.unwrap().unwrap();
     }
@@ -121,7 +121,7 @@ async fn what_nobody_waits_for_is_not_done() {
     let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     let running = [search(&world.service, ann()), search(&world.service, ann())];
-    turnstile.come(2).await;
+    turnstile.held_calls(2).await;
     let gone: Vec<_> = (0..64).map(|_| search(&world.service, ann())).collect();
     let refused = search(&world.service, ann()).await.unwrap();
     assert!(matches!(refused, Err(ServiceError::TooMuchAtOnce { .. })));
@@ -132,9 +132,9 @@ async fn what_nobody_waits_for_is_not_done() {
         assert!(task.await.unwrap_err().is_cancelled());
     }
     let last = search(&world.service, ann());
-    turnstile.let_one(0);
-    assert_eq!(turnstile.come(1).await.len(), 3);
-    turnstile.let_all();
+    turnstile.release_one(0);
+    assert_eq!(turnstile.held_calls(1).await.len(), 3);
+    turnstile.release_all();
     for task in running.into_iter().chain([last]) {
         task.await.unwrap().unwrap();
     }
@@ -179,7 +179,7 @@ async fn one_connection_serves_everybody_in_turn() {
     let turnstile = &world.faults.turnstile;
     turnstile.hold("search");
     let mut all: Vec<_> = (0..10).map(|_| search(service, ann())).collect();
-    assert_eq!(turnstile.come(1).await, ["ann"]);
+    assert_eq!(turnstile.held_calls(1).await, ["ann"]);
     let edit = tokio::spawn({
         let (service, id) = (service.clone(), id.clone());
         async move { service.edit(&bob(), &id, None, update(&cell, "y = 2")).await.map(drop) }
@@ -188,10 +188,10 @@ async fn one_connection_serves_everybody_in_turn() {
         tokio::task::yield_now().await;
     }
     assert!(!edit.is_finished());
-    turnstile.let_one(0);
+    turnstile.release_one(0);
     edit.await.unwrap().unwrap();
-    assert_eq!(turnstile.come(1).await, ["ann", "ann"]);
-    turnstile.let_all();
+    assert_eq!(turnstile.held_calls(1).await, ["ann", "ann"]);
+    turnstile.release_all();
     all.extend([ann(), bob()].map(|user| tokio::spawn(use_everything(service.clone(), user))));
     for task in all {
         let done = tokio::time::timeout(Duration::from_mins(1), task).await.expect("something waits for itself");

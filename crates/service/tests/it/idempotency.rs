@@ -1,4 +1,4 @@
-//! Requests that come again: each has its effect once, and gets the answer that it had.
+//! Repeated requests: each takes effect once, and gets its first outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -42,9 +42,9 @@ async fn edit(
     edit_as(service, &ann(), key, wanted).await
 }
 
-/// The revision of an answer, and whether it was given before.
-fn told(answered: Result<IdempotentOutcome<Edited>, ServiceError>) -> (i64, bool) {
-    let IdempotentOutcome { outcome, is_replay } = answered.unwrap();
+/// Returns the revision of an outcome, and `true` for a replay.
+fn revision_and_replay(outcome: Result<IdempotentOutcome<Edited>, ServiceError>) -> (i64, bool) {
+    let IdempotentOutcome { outcome, is_replay } = outcome.unwrap();
     (outcome.revision.0, is_replay)
 }
 
@@ -53,13 +53,13 @@ async fn fifty_twins_at_once_are_one_edit() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let twins = (0..50).map(|_| edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))));
-    let told: Vec<_> = join_all(twins).await.into_iter().map(told).collect();
+    let told: Vec<_> = join_all(twins).await.into_iter().map(revision_and_replay).collect();
     assert!(told.iter().all(|(revision, _)| *revision == 1), "{told:?}");
     assert_eq!(told.iter().filter(|(_, is_replay)| !is_replay).count(), 1);
     assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "x"]);
 }
 
-/// Two services over one store, each with a memory of its own, as two servers are: the second finds out in its commit.
+/// Two services over one store, like two servers: the second one finds the record in its commit.
 #[tokio::test]
 async fn twins_at_two_servers_are_one_edit() {
     for expected in [None, Some(1)] {
@@ -76,7 +76,7 @@ async fn twins_at_two_servers_are_one_edit() {
         let twins = [twin(&world.service), twin(&second)];
         world.commits_waiting(2).await;
         world.open_gate();
-        let [one, other] = twins.map(async |twin| told(twin.await.unwrap()));
+        let [one, other] = twins.map(async |twin| revision_and_replay(twin.await.unwrap()));
         let (one, other) = tokio::join!(one, other);
         assert_eq!((one.0, other.0), (2, 2), "expecting {expected:?}");
         assert!(one.1 != other.1, "one of the two is the first");
@@ -84,27 +84,27 @@ async fn twins_at_two_servers_are_one_edit() {
     }
 }
 
-/// A later request of the same key at a server whose memory is behind.
+/// A later request with the same key at a server whose state is stale.
 #[tokio::test]
-async fn a_repetition_at_another_server_gets_the_answer() {
+async fn a_repetition_at_another_server_gets_the_outcome() {
     let world = World::new();
     let second = world.second();
     let (id, _) = world.notebook().await;
     second.get(&ann(), &id).await.unwrap();
-    assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, false));
-    assert_eq!(told(edit(&second, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, false));
+    assert_eq!(revision_and_replay(edit(&second, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
 }
 
-/// The second server has the notebook in memory, as it was before the edit that it is asked for once more. The store is one,
-/// which does not hint at what comes from its own callers, so nothing else tells the second service.
+/// The second server has the notebook in memory, in the state before the repeated edit. The store sends no hints about changes
+/// of its own callers, so the second service does not learn of the edit in another way.
 #[tokio::test]
 async fn after_a_repetition_the_edit_is_seen_at_that_server_too() {
     let world = World::new();
     let second = world.second();
     let (id, _) = world.notebook().await;
     let mut watch = second.watch(&ann(), &id).await.unwrap();
-    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
-    assert_eq!(told(edit(&second, key(1), (&id, None, insert("x", "x"))).await), (1, true));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    assert_eq!(revision_and_replay(edit(&second, key(1), (&id, None, insert("x", "x"))).await), (1, true));
     assert_eq!(codes(&second.get(&ann(), &id).await.unwrap().notebook), ["", "x"]);
     assert_eq!(codes(&watch.next().await.unwrap().notebook), ["", "x"]);
     let delete = |service: &NotebookService| {
@@ -120,7 +120,7 @@ async fn after_a_repetition_the_edit_is_seen_at_that_server_too() {
     assert!(matches!(second.get(&ann(), &id).await, Err(ServiceError::UnknownNotebook(_))));
 }
 
-/// The client leaves while its edit is on its way to the disk; what it sends again waits for the first.
+/// The client disconnects while its commit is in flight. The repetition waits for the first request.
 #[tokio::test]
 async fn a_repetition_waits_for_the_first_whose_client_left() {
     let world = World::new();
@@ -136,19 +136,19 @@ async fn a_repetition_waits_for_the_first_whose_client_left() {
     assert!(first.await.unwrap_err().is_cancelled());
     let again = send();
     world.open_gate();
-    assert_eq!(told(again.await.unwrap()), (1, true));
+    assert_eq!(revision_and_replay(again.await.unwrap()), (1, true));
     assert_eq!(codes(&world.store.load(&id).await.unwrap().unwrap().notebook), ["", "x"]);
 }
 
-/// Repeated late, an edit that found nothing to change would undo what came since.
+/// A late repetition of an edit that changed nothing would overwrite later edits.
 #[tokio::test]
-async fn an_edit_that_changed_nothing_is_answered_again_too() {
+async fn an_edit_that_changed_nothing_is_replayed_too() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
     let set = |cell_type| Edit::SetCellType { id: cell.clone(), cell_type };
-    assert_eq!(told(edit(&world.service, key(1), (&id, None, set(CellType::Python))).await), (0, false));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, None, set(CellType::Python))).await), (0, false));
     world.service.edit(&ann(), &id, None, set(CellType::Sql)).await.unwrap();
-    assert_eq!(told(edit(&world.service, key(1), (&id, None, set(CellType::Python))).await), (0, true));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, None, set(CellType::Python))).await), (0, true));
     let notebook = world.service.get(&ann(), &id).await.unwrap().notebook.clone();
     assert_eq!(notebook.cells.get(0).unwrap().cell_type, CellType::Sql);
 }
@@ -157,15 +157,18 @@ async fn an_edit_that_changed_nothing_is_answered_again_too() {
 async fn a_key_is_for_one_request_of_one_user() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
     let other = RequestKey { request: RequestDigest([2; 32]), ..key(1) };
     let reused = edit(&world.service, other, (&id, None, insert("y", "y"))).await;
     assert!(matches!(reused, Err(ServiceError::KeyReused)));
-    // Nothing of ann's answer is bob's.
+    // Bob gets no outcome of Ann's requests.
     let foreign = edit_as(&world.service, &bob(), key(1), (&id, None, insert("z", "z"))).await;
     assert!(matches!(foreign, Err(ServiceError::Foreign(_))));
     let bobs = world.service.create(&bob()).await.unwrap();
-    assert_eq!(told(edit_as(&world.service, &bob(), key(1), (&bobs, None, insert("z", "z"))).await), (1, false));
+    assert_eq!(
+        revision_and_replay(edit_as(&world.service, &bob(), key(1), (&bobs, None, insert("z", "z"))).await),
+        (1, false)
+    );
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["", "x"]);
 }
 
@@ -179,39 +182,39 @@ async fn refusals_are_not_kept() {
     world.fail_next(Fault::Refuse(full(&id)));
     let refused = edit(&world.service, key(1), (&id, Some(1), update(&cell, "2"))).await;
     assert!(matches!(refused, Err(ServiceError::Store(StoreError::Full { .. }))));
-    assert_eq!(told(edit(&world.service, key(1), (&id, Some(1), update(&cell, "2"))).await), (2, false));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, Some(1), update(&cell, "2"))).await), (2, false));
 }
 
-/// The edit happened at another server, and whether it did cannot be looked up: no word of a conflict.
+/// Another server has executed the edit, and the look-up of its record fails: the client gets no conflict.
 #[tokio::test]
 async fn a_refusal_that_may_be_of_its_own_making_is_not_told_as_one() {
     let world = World::new();
     let (second, (id, cell)) = (world.second(), world.notebook().await);
-    world.faults.fail_look.store(true, Ordering::SeqCst);
+    world.faults.fail_record_lookup.store(true, Ordering::SeqCst);
     let before = edit(&world.service, key(1), (&id, Some(0), update(&cell, "1"))).await;
     assert!(matches!(before, Err(ServiceError::Store(StoreError::Unavailable { .. }))), "nothing was done");
     let (faults, other) = (Arc::clone(&world.faults), world.service.clone());
     let by = second.clone();
     let at_second = async move |context: RequestContext| {
         // The other server is faster, and does not know of this one.
-        told(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
-        faults.fail_look.store(true, Ordering::SeqCst);
+        revision_and_replay(edit(&other, key(1), (&id, Some(0), update(&cell, "1"))).await);
+        faults.fail_record_lookup.store(true, Ordering::SeqCst);
         by.edit(context, &id, Some(Revision(0)), update(&cell, "1")).await
     };
     let unknown: Result<IdempotentOutcome<Edited>, ServiceError> = second.idempotent(with_key(1), at_second).await;
     assert!(matches!(unknown, Err(ServiceError::Unfinished)), "{unknown:?}");
 }
 
-/// Nobody knew what became of it, and the answer was kept with it.
+/// The outcome of the commit was unknown, and the record was stored with it.
 #[tokio::test]
-async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {
+async fn an_edit_of_unknown_outcome_is_replayed_from_its_record() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    world.fail_next(Fault::LoseAnswer);
-    world.fail_next(Fault::LoseAnswer);
-    assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
-    assert_eq!(told(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
-    world.faults.lose_delete.store(true, Ordering::SeqCst);
+    world.fail_next(Fault::LoseResponse);
+    world.fail_next(Fault::LoseResponse);
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, Some(0), insert("x", "x"))).await), (1, true));
+    world.faults.lose_deletion.store(true, Ordering::SeqCst);
     for _ in 0..2 {
         let (id, by) = (id.clone(), world.service.clone());
         let call = async move |context: RequestContext| by.delete(context, &id).await;
@@ -220,14 +223,14 @@ async fn an_edit_of_unknown_outcome_is_answered_by_what_was_kept() {
     }
 }
 
-/// Those that were made durable together, and those that had to be made durable singly.
+/// Edits that were committed together, and edits that had to be committed singly.
 #[tokio::test]
-async fn edits_of_a_group_have_an_answer_each() {
+async fn edits_of_a_group_have_a_record_each() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
     for (round, refuses_groups) in [(0_u16, false), (1, true)] {
         world.close_gate();
-        world.faults.looks.forget_permits(usize::MAX); // of the round before
+        world.faults.record_lookups.forget_permits(usize::MAX); // of the round before
         let send = |number: u16, edit_wanted: Edit| {
             let (service, id) = (world.service.clone(), id.clone());
             tokio::spawn(async move { edit(&service, key(round * 10 + number), (&id, None, edit_wanted)).await })
@@ -239,7 +242,7 @@ async fn edits_of_a_group_have_an_answer_each() {
         let first = send(0, wanted(0));
         world.commits_waiting(1).await;
         let others: Vec<_> = (1..5).map(|number| send(number, wanted(number))).collect();
-        world.looks(5).await;
+        world.record_lookups(5).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -247,38 +250,39 @@ async fn edits_of_a_group_have_an_answer_each() {
             world.fail_next(Fault::RefuseGroups);
         }
         world.open_gate();
-        let mut revisions = vec![told(first.await.unwrap())];
+        let mut revisions = vec![revision_and_replay(first.await.unwrap())];
         for other in others {
-            revisions.push(told(other.await.unwrap()));
+            revisions.push(revision_and_replay(other.await.unwrap()));
         }
         let commits = std::mem::take(&mut *world.faults.commits.lock().unwrap());
         assert_eq!(commits, if refuses_groups { vec![1, 1, 1, 1] } else { vec![1, 3] }, "round {round}");
         for (number, (revision, is_replay)) in revisions.into_iter().enumerate() {
             assert!(!is_replay, "round {round}, {number}");
             let number = u16::try_from(number).unwrap();
-            let again = told(edit(&world.service, key(round * 10 + number), (&id, None, wanted(number))).await);
+            let again =
+                revision_and_replay(edit(&world.service, key(round * 10 + number), (&id, None, wanted(number))).await);
             assert_eq!(again, (revision, true), "round {round}, {number}");
         }
     }
     assert_eq!(world.service.get(&ann(), &id).await.unwrap().notebook.revision, Revision(8));
 }
 
-/// As above, where none of them finds anything to change.
+/// A group of edits of which none changes anything.
 #[tokio::test]
-async fn answers_of_a_group_that_changes_nothing_are_kept_together() {
+async fn records_of_a_group_that_changes_nothing_are_stored_together() {
     let world = World::new();
     let (id, cell) = world.notebook().await;
     world.close_gate();
     let send = |number: u16, edit_wanted: Edit| {
         let (service, id) = (world.service.clone(), id.clone());
-        tokio::spawn(async move { told(edit(&service, key(number), (&id, None, edit_wanted)).await) })
+        tokio::spawn(async move { revision_and_replay(edit(&service, key(number), (&id, None, edit_wanted)).await) })
     };
     let mut tasks = vec![send(0, insert("x", "x"))];
     world.commits_waiting(1).await;
     let same = || Edit::SetCellType { id: cell.clone(), cell_type: CellType::Python };
     tasks.extend((1..5).map(|number| send(number, same())));
-    // Each has its look for an answer behind it, and nothing but the queue ahead.
-    world.looks(5).await;
+    // Each has looked up its record, and its next step is the queue.
+    world.record_lookups(5).await;
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -309,7 +313,7 @@ where
 }
 
 #[tokio::test]
-async fn every_use_case_that_changes_something_is_answered_again() {
+async fn every_use_case_that_changes_something_is_replayed() {
     let world = World::new();
     let [id, again]: [NotebookId; 2] =
         twice(&world, 1, |service, context| async move { service.create(context).await }).await;
@@ -353,7 +357,7 @@ async fn work_that_panics_leaves_its_key_free() {
     let unfinished: Result<IdempotentOutcome<Edited>, ServiceError> =
         world.service.idempotent(with_key(1), panics).await;
     assert!(matches!(unfinished, Err(ServiceError::Unfinished)));
-    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
 }
 
 #[derive(Debug)]
@@ -370,7 +374,7 @@ async fn a_key_is_free_again_after_a_day() {
     let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000_000)));
     let world = World::with(quire_service::Options { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..options() });
     let (id, cell) = world.notebook().await;
-    let send = async || told(edit(&world.service, key(1), (&id, None, update(&cell, "mine"))).await);
+    let send = async || revision_and_replay(edit(&world.service, key(1), (&id, None, update(&cell, "mine"))).await);
     assert_eq!(send().await, (1, false));
     world.service.edit(&ann(), &id, None, update(&cell, "newer")).await.unwrap();
     clock.0.fetch_add(23 * 3_600_000_000, Ordering::SeqCst);
@@ -379,9 +383,9 @@ async fn a_key_is_free_again_after_a_day() {
     assert_eq!(send().await, (3, false));
 }
 
-/// Nobody asks for an answer any more, and it does not stay for ever.
+/// Expired records are deleted.
 #[tokio::test]
-async fn old_answers_are_forgotten_in_the_background() {
+async fn old_records_are_deleted_in_the_background() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let RequestKey { key: name, request } = key(1);
@@ -400,14 +404,14 @@ async fn old_answers_are_forgotten_in_the_background() {
     tokio::time::timeout(std::time::Duration::from_mins(1), forgotten).await.expect("it is forgotten at last");
 }
 
-/// Where nothing may be changed any more, what has been changed is still answered.
+/// A read-only server replays the outcomes of earlier requests.
 #[tokio::test]
-async fn a_read_only_server_answers_again() {
+async fn a_read_only_server_replays() {
     let world = World::new();
     let (id, _) = world.notebook().await;
-    assert_eq!(told(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
+    assert_eq!(revision_and_replay(edit(&world.service, key(1), (&id, None, insert("x", "x"))).await), (1, false));
     let reader = world.another(quire_service::Options { read_only: true, ..options() });
-    assert_eq!(told(edit(&reader, key(1), (&id, None, insert("x", "x"))).await), (1, true));
+    assert_eq!(revision_and_replay(edit(&reader, key(1), (&id, None, insert("x", "x"))).await), (1, true));
     let refused = edit(&reader, key(2), (&id, None, insert("y", "y"))).await;
     assert!(matches!(refused, Err(ServiceError::ReadOnly)));
 }

@@ -1,4 +1,4 @@
-//! Notebooks out as files and in, for programs without HTTP.
+//! Import and export, for programs without HTTP.
 
 use quire_domain::Revision;
 use quire_files::Format;
@@ -71,7 +71,7 @@ async fn what_is_no_notebook_changes_nothing() {
     assert_eq!(page.unwrap().notebooks.len(), 0);
 }
 
-/// What is sent counts: escapes make more of it than the notebook holds.
+/// The limit applies to the file, which escapes make larger than the notebook.
 #[tokio::test]
 async fn an_export_is_as_long_as_it_may_be_when_it_is_written() {
     let mut budgets = Budgets::new(2, 10);

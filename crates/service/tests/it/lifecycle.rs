@@ -1,4 +1,4 @@
-//! Writers come and go; nothing that was acknowledged goes with them.
+//! Start and end of writer tasks, which lose no acknowledged edit.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -82,14 +82,14 @@ async fn opening_goes_on_when_nobody_waits() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let other = world.second();
-    let (is_reached, go_on) = world.hold_next_load();
+    let (is_reached, release) = world.hold_next_load();
     world.faults.loads.store(0, Ordering::SeqCst);
     let (service, opened) = (other.clone(), id.clone());
     let impatient = tokio::spawn(async move { service.get(&ann(), &opened).await });
     is_reached.await.unwrap();
     impatient.abort();
     assert!(impatient.await.unwrap_err().is_cancelled());
-    go_on.send(()).unwrap();
+    release.send(()).unwrap();
     other.get(&ann(), &id).await.unwrap();
     assert_eq!(world.faults.loads.load(Ordering::SeqCst), 1);
 }
@@ -110,7 +110,7 @@ async fn closing_waits_for_notebooks_that_are_being_opened() {
     let world = World::new();
     let (id, _) = world.notebook().await;
     let other = world.second();
-    let (is_reached, go_on) = world.hold_next_load();
+    let (is_reached, release) = world.hold_next_load();
     let (service, opened) = (other.clone(), id.clone());
     let edit = tokio::spawn(async move { service.edit(&ann(), &opened, None, insert("x", "late")).await });
     is_reached.await.unwrap();
@@ -119,7 +119,7 @@ async fn closing_waits_for_notebooks_that_are_being_opened() {
     while !other.is_closing() {
         tokio::task::yield_now().await;
     }
-    go_on.send(()).unwrap();
+    release.send(()).unwrap();
     closing.await.unwrap();
     let stored = world.files.load(&id).await.unwrap().unwrap().notebook.cells.len();
     assert_eq!(stored == 2, edit.await.unwrap().is_ok());

@@ -1,4 +1,4 @@
-//! What notebooks take of memory: who makes room for whom, and what is too large.
+//! Memory of notebooks: evictions, and notebooks that are too large.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,7 +25,7 @@ async fn notebooks(world: &World, user: &UserId, count: usize) -> Vec<NotebookId
     ids
 }
 
-/// Whether the notebook has been in memory since the event with this number.
+/// Returns `true` if the notebook has been in memory since the event with this number.
 async fn stayed(world: &World, user: &UserId, id: &NotebookId, seq: quire_service::Seq) -> bool {
     world.service.get(user, id).await.unwrap().seq == seq
 }
@@ -174,7 +174,7 @@ async fn events_count_with_the_cycles_that_they_hold() {
     assert!(!is_resync(&world.service, &id, seqs[57]).await);
 }
 
-/// All that is published together is kept for watchers whatever it holds, so it must not be much.
+/// Events that are published together are kept whatever their size, so their size must be limited.
 #[tokio::test]
 async fn edits_whose_events_would_be_large_together_are_not_committed_together() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Who may do what, and what everybody has.
+//! Ownership of notebooks, and the two notebooks that every user has.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

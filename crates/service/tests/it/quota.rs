@@ -1,4 +1,4 @@
-//! How much a user may keep.
+//! Quotas of users.
 
 use quire_domain::{NotebookId, UserId};
 use quire_service::{Options, Quota, ServiceError};
@@ -54,7 +54,7 @@ async fn more_bytes_than_may_be_kept_are_refused_and_fewer_never() {
         service.edit(&ann(), &id, None, update(&cell, &code)).await.unwrap();
     }
     service.edit(&ann(), &id, None, update(&cell, "short")).await.unwrap();
-    // Room was made, so what is there is counted anew.
+    // The user has deleted something, so the usage is queried again.
     service.edit(&ann(), &id, None, insert("new", &long)).await.unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! A service that may change nothing.
+//! A read-only service.
 
 use quire_domain::ConnectionString;
 use quire_service::{Options, ServiceError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quire_service::{NotebookService, Options};
 use quire_storage_json::JsonNotebookStore;
 
-/// A service on a runtime of one thread, which a task blocks: the answer is no, in time, and yes again afterwards.
+/// A service on a runtime of one thread, which a task blocks: the probe fails in time, and succeeds again afterwards.
 #[test]
 fn a_stuck_runtime_is_noticed_from_outside() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A watcher that was cut off and comes back: exactly what it missed, or one resync.
+//! Resumed subscriptions: exactly the missed events, or one resync.
 
 use futures_util::FutureExt as _;
 use quire_domain::{Edit, NotebookId, Revision};
@@ -19,7 +19,7 @@ async fn revisions(watch: &mut Subscription, last: Revision) -> Vec<i64> {
     }
 }
 
-/// What a watcher that comes back is told first.
+/// The first event of a resumed subscription.
 #[derive(Debug, PartialEq)]
 enum First {
     Resync,
@@ -84,7 +84,7 @@ async fn a_number_that_is_not_known_here_gives_one_resync() {
     assert_eq!(resumed(&world, &id, near(start.number + 1)).await, First::Change(Revision(2)));
 }
 
-/// What an event holds is what was there before it: 4 MiB of that are kept.
+/// An event holds the content that it has replaced; 4 MiB of that are kept.
 #[tokio::test]
 async fn what_is_kept_is_bounded_in_bytes() {
     let world = World::new();
@@ -109,7 +109,7 @@ async fn what_is_kept_is_bounded_in_bytes() {
     edit(update(&cell, "")).await;
     assert_eq!(resumed(&world, &id, numbers[11]).await, First::Resync);
     assert_eq!(resumed(&world, &id, numbers[12]).await, First::Change(Revision(13)));
-    // Who only is slow holds no more than who comes back.
+    // A slow watcher keeps no more events than a resumed one.
     let resync = slow.next().now_or_never().unwrap().unwrap();
     assert!(matches!(resync.kind, EventKind::Resync));
     assert_eq!(resync.notebook.revision, Revision(33));
@@ -117,7 +117,7 @@ async fn what_is_kept_is_bounded_in_bytes() {
     assert_eq!((first(&mut slow), first(&mut slow)), (First::Change(Revision(34)), First::Nothing));
 }
 
-/// What is known of a code can be much larger than the code.
+/// The analysis of a code can be much larger than the code.
 #[tokio::test]
 async fn what_is_kept_is_bounded_in_names() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! How room is made in memory: who waits for it, and for how long.
+//! Evictions: requests that wait for room, and their time-out.
 
 use std::sync::atomic::Ordering;
 
@@ -42,7 +42,7 @@ async fn loads(world: &World, count: usize) {
     }
 }
 
-/// While the only notebook that could go is ending, everybody waits for it, not only the one who had it chosen.
+/// While the only evictable notebook is ending, all requests wait for it, not only the one that has evicted it.
 #[tokio::test]
 async fn everybody_waits_for_a_notebook_that_is_leaving() {
     let world = with_room(ONE);
@@ -118,7 +118,7 @@ async fn an_import_of_too_many_names_is_refused_as_an_edit_is() {
     assert!(refused.to_string().contains("more than the 200000 allowed"), "{refused}");
 }
 
-/// What an import takes is accounted, so that it is refused where there is no room, and released when it is stored.
+/// The memory of an import is accounted, so that it is refused without room, and released when it is stored.
 #[tokio::test]
 async fn an_import_needs_room_like_an_opening() {
     let world = with_room(20 * 1024 * 1024);

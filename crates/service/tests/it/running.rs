@@ -1,4 +1,4 @@
-//! What a run tells while it goes on, and what it leaves.
+//! Updates of a run, and its results.
 
 use futures_util::FutureExt as _;
 use quire_domain::{Cell, CellId, CellStatus, CellType, Edit, Json, NotebookId, Output, Results, Revision};
@@ -14,7 +14,7 @@ async fn tell(world: &World, id: &NotebookId, update: RunUpdate) -> Seq {
     world.service.tell(&ann(), id, update).await.unwrap()
 }
 
-/// What the watcher has been told and not asked for yet, in short.
+/// Returns the pending events of a watcher, abbreviated.
 fn told(subscription: &mut Subscription) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(event) = subscription.next().now_or_never() {
@@ -65,7 +65,7 @@ async fn whoever_comes_back_is_told_what_a_run_told_meanwhile() {
     let resume = async |seq| told(&mut world.service.resume(&ann(), &id, seq).await.unwrap());
     assert_eq!(resume(read).await, ["1", "2"], "after the state that was read");
     assert_eq!(resume(first).await, ["2"], "after an event that is not stored");
-    // Who was not here before is told what happens from now on.
+    // A new watcher gets the events from now on.
     let mut new = world.service.watch(&ann(), &id).await.unwrap();
     assert_eq!(told(&mut new), Vec::<String>::new());
     tell(&world, &id, stdout(&cell, "3")).await;

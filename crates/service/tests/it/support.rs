@@ -1,4 +1,4 @@
-//! A service over a real store that is slow or fails where a test says so.
+//! A service over a real store, with injected delays and failures.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt::{self, Debug, Formatter};
@@ -13,55 +13,55 @@ use quire_storage_json::JsonNotebookStore;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, oneshot};
 
-/// What happens to a commit.
+/// A fault of a commit.
 pub(crate) enum Fault {
-    /// The store refuses it with this.
+    /// The store refuses the commit with this error.
     Refuse(StoreError),
-    /// It happens, and the answer is lost.
-    LoseAnswer,
+    /// The commit takes effect, and its response is lost.
+    LoseResponse,
     /// The store refuses every commit of more than one change.
     RefuseGroups,
 }
 
-/// What a test does to the calls of the store, and what it has seen of them.
+/// Faults of the store calls, and counts of the calls.
 pub(crate) struct StoreFaults {
     pub(crate) loads: AtomicUsize,
-    /// How often it was asked whose a notebook is.
+    /// The number of look-ups of an owner.
     pub(crate) owners: AtomicUsize,
-    /// So many loads from now on fail.
+    /// The number of loads that fail from now on.
     pub(crate) failing_loads: AtomicUsize,
-    /// How many changes each successful commit had.
+    /// The number of changes of each successful commit.
     pub(crate) commits: Mutex<Vec<usize>>,
-    /// How many records each call stored that stored records alone.
+    /// The number of records of each call that stored records alone.
     pub(crate) puts: Mutex<Vec<usize>>,
-    /// A commit takes a permit and keeps it.
+    /// The gate of commits: each takes a permit and keeps it.
     gate: Semaphore,
-    /// A commit that waits for the gate adds a permit here, so that a test can wait for it.
+    /// A permit for each commit that has reached the gate, so that a test can wait for it.
     waiting: Semaphore,
-    /// A look for a record adds a permit here when it is done.
-    pub(crate) looks: Semaphore,
+    /// A permit for each finished look-up of a record.
+    pub(crate) record_lookups: Semaphore,
     next: Mutex<VecDeque<Fault>>,
-    /// Runs after the next load, before its answer.
+    /// The hook that runs after the next load, before its result is returned.
     pub(crate) after_load: Mutex<Option<Hook>>,
-    /// The next delete happens, and its answer is lost.
-    pub(crate) lose_delete: AtomicBool,
-    /// The next look for a record fails.
-    pub(crate) fail_look: AtomicBool,
+    /// `true` if the response of the next deletion is lost.
+    pub(crate) lose_deletion: AtomicBool,
+    /// `true` if the next look-up of a record fails.
+    pub(crate) fail_record_lookup: AtomicBool,
     pub(crate) turnstile: Turnstile,
 }
 
-/// Holds calls where a test says so, and tells which have come.
+/// A barrier that holds calls, and lists the held ones.
 pub(crate) struct Turnstile {
     /// The names of the calls that are held.
     held: Mutex<HashSet<&'static str>>,
-    /// Whose calls have come, or of which notebook, and what lets each go on.
-    come: Mutex<Vec<(String, Option<oneshot::Sender<()>>)>>,
-    comings: Semaphore,
+    /// The user or the notebook of each held call, and the channel that releases it.
+    calls: Mutex<Vec<(String, Option<oneshot::Sender<()>>)>>,
+    arrivals: Semaphore,
 }
 
 impl Default for Turnstile {
     fn default() -> Self {
-        Self { held: Mutex::default(), come: Mutex::default(), comings: Semaphore::new(0) }
+        Self { held: Mutex::default(), calls: Mutex::default(), arrivals: Semaphore::new(0) }
     }
 }
 
@@ -70,31 +70,31 @@ impl Turnstile {
         self.held.lock().unwrap().insert(call);
     }
 
-    /// Waits until so many more calls are held, and tells whose have been held so far.
-    pub(crate) async fn come(&self, more: u32) -> Vec<String> {
-        self.comings.acquire_many(more).await.unwrap().forget();
-        self.come.lock().unwrap().iter().map(|(whose, _)| whose.clone()).collect()
+    /// Waits until so many more calls are held. Returns the users or notebooks of all calls that have been held.
+    pub(crate) async fn held_calls(&self, more: u32) -> Vec<String> {
+        self.arrivals.acquire_many(more).await.unwrap().forget();
+        self.calls.lock().unwrap().iter().map(|(whose, _)| whose.clone()).collect()
     }
 
-    /// Lets the call at this place go on.
-    pub(crate) fn let_one(&self, place: usize) {
-        self.come.lock().unwrap()[place].1.take().unwrap().send(()).unwrap();
+    /// Releases the call at this place.
+    pub(crate) fn release_one(&self, place: usize) {
+        self.calls.lock().unwrap()[place].1.take().unwrap().send(()).unwrap();
     }
 
-    /// Lets all calls go on, and holds none any more.
-    pub(crate) fn let_all(&self) {
+    /// Releases all calls, and holds no further ones.
+    pub(crate) fn release_all(&self) {
         self.held.lock().unwrap().clear();
-        for (_, go_on) in self.come.lock().unwrap().drain(..) {
-            drop(go_on);
+        for (_, release) in self.calls.lock().unwrap().drain(..) {
+            drop(release);
         }
     }
 
     async fn pass(&self, call: &'static str, whose: &str) {
         if self.held.lock().unwrap().contains(call) {
-            let (go_on, may_go_on) = oneshot::channel();
-            self.come.lock().unwrap().push((whose.to_owned(), Some(go_on)));
-            self.comings.add_permits(1);
-            let _ = may_go_on.await; // either way
+            let (release, is_released) = oneshot::channel();
+            self.calls.lock().unwrap().push((whose.to_owned(), Some(release)));
+            self.arrivals.add_permits(1);
+            let _ = is_released.await; // a dropped sender releases it too
         }
     }
 }
@@ -117,11 +117,11 @@ impl Default for StoreFaults {
             puts: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             waiting: Semaphore::new(0),
-            looks: Semaphore::new(0),
+            record_lookups: Semaphore::new(0),
             next: Mutex::default(),
             after_load: Mutex::default(),
-            lose_delete: AtomicBool::new(false),
-            fail_look: AtomicBool::new(false),
+            lose_deletion: AtomicBool::new(false),
+            fail_record_lookup: AtomicBool::new(false),
             turnstile: Turnstile::default(),
         }
     }
@@ -152,7 +152,7 @@ impl Faults for StoreFaults {
                 }
             }
             Call::PutRecords(records) => self.puts.lock().unwrap().push(records.len()),
-            Call::Record(_) if self.fail_look.swap(false, Ordering::SeqCst) => return Err(unavailable()),
+            Call::Record(_) if self.fail_record_lookup.swap(false, Ordering::SeqCst) => return Err(unavailable()),
             Call::List(filter) => self.turnstile.pass("list", filter.owner.as_ref().map_or("", UserId::as_str)).await,
             Call::Search(search) => self.turnstile.pass("search", search.owner.as_str()).await,
             _ => {}
@@ -169,16 +169,16 @@ impl Faults for StoreFaults {
                 }
             }
             Call::Commit(commit) => {
-                let loses = |fault: &mut Fault| matches!(fault, Fault::LoseAnswer);
+                let loses = |fault: &mut Fault| matches!(fault, Fault::LoseResponse);
                 if self.next.lock().unwrap().pop_front_if(loses).is_some() {
                     return Err(StoreError::OutcomeUnknown { id: commit.after.id.clone() });
                 }
                 self.commits.lock().unwrap().push(commit.changes.len());
             }
-            Call::Delete(delete) if self.lose_delete.swap(false, Ordering::SeqCst) => {
+            Call::Delete(delete) if self.lose_deletion.swap(false, Ordering::SeqCst) => {
                 return Err(StoreError::OutcomeUnknown { id: delete.id.clone() });
             }
-            Call::Record(_) => self.looks.add_permits(1),
+            Call::Record(_) => self.record_lookups.add_permits(1),
             _ => {}
         }
         Ok(())
@@ -193,10 +193,10 @@ pub(crate) fn full(id: &NotebookId) -> StoreError {
     StoreError::Full { id: id.clone(), reason: "a test said so".to_owned() }
 }
 
-/// A service, its store, and the directory, which goes when this does.
+/// A service, its store, and the directory, which is removed with this.
 pub(crate) struct World {
     pub(crate) service: NotebookService,
-    /// The store as the service has it.
+    /// The store of the service, with faults.
     pub(crate) store: Arc<dyn NotebookStore>,
     pub(crate) faults: Arc<StoreFaults>,
     /// The store without faults.
@@ -218,12 +218,12 @@ impl World {
         Self { service, store, faults, files, dir }
     }
 
-    /// A second service on the same store, as another instance would be.
+    /// Creates a second service on the same store, like another server.
     pub(crate) fn second(&self) -> NotebookService {
         self.another(options())
     }
 
-    /// As [`Self::second`], with options of its own.
+    /// Creates a further service on the same store, with these options.
     pub(crate) fn another(&self, options: Options) -> NotebookService {
         NotebookService::new(Arc::clone(&self.store), options).unwrap()
     }
@@ -253,7 +253,7 @@ impl World {
         let mut edits = vec![send(first)];
         self.commits_waiting(1).await;
         edits.extend(others.into_iter().map(send));
-        // None of them waits for anything before it is in the queue, so once round would do.
+        // No edit waits before it is in the queue, so one poll of each would suffice.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -264,30 +264,30 @@ impl World {
         assert_eq!(self.faults.commits.lock().unwrap().last(), Some(&count));
     }
 
-    /// Waits until so many commits have come as far as the gate since the last call.
+    /// Waits until so many commits have reached the gate since the last call.
     pub(crate) async fn commits_waiting(&self, count: u32) {
         self.faults.waiting.acquire_many(count).await.unwrap().forget();
     }
 
-    /// Waits until so many looks for a record are done since the last call.
-    pub(crate) async fn looks(&self, count: u32) {
-        self.faults.looks.acquire_many(count).await.unwrap().forget();
+    /// Waits until so many look-ups of a record have ended since the last call.
+    pub(crate) async fn record_lookups(&self, count: u32) {
+        self.faults.record_lookups.acquire_many(count).await.unwrap().forget();
     }
 
-    /// Holds the next load before its answer: the first end says that it has come so far, the second lets it go on.
+    /// Holds the next load before its result is returned. The receiver reports that it is held; the sender releases it.
     pub(crate) fn hold_next_load(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (reached, is_reached) = oneshot::channel();
-        let (go_on, may_go_on) = oneshot::channel();
+        let (release, is_released) = oneshot::channel();
         *self.faults.after_load.lock().unwrap() = Some(Box::new(|| {
             Box::pin(async {
                 reached.send(()).unwrap();
-                may_go_on.await.unwrap();
+                is_released.await.unwrap();
             })
         }));
-        (is_reached, go_on)
+        (is_reached, release)
     }
 
-    /// A notebook of `ann` with one empty cell.
+    /// Creates a notebook of `ann` with one empty cell.
     pub(crate) async fn notebook(&self) -> (NotebookId, CellId) {
         let id = self.service.create(&ann()).await.unwrap();
         let cell = self.service.get(&ann(), &id).await.unwrap().notebook.cells.get(0).unwrap().id.clone();
@@ -295,7 +295,7 @@ impl World {
     }
 }
 
-/// As for a directory of files without a secret key.
+/// Returns the options for a directory of files without a secret key.
 pub(crate) fn options() -> Options {
     Options { plain_connections: true, ..Options::default() }
 }

@@ -75,7 +75,7 @@ async fn an_edit_of_the_file_from_outside_reaches_readers_and_watchers() {
     assert_eq!(codes(&world.service.get(&ann(), &id).await.unwrap().notebook), ["outside"]);
 }
 
-/// What goes together can be more than is kept of what was before.
+/// Events that are published together can exceed the limit of the event buffer.
 #[tokio::test]
 async fn a_watcher_hears_all_of_a_group_that_lets_go_of_much() {
     let world = World::new();
@@ -100,7 +100,7 @@ async fn a_watcher_hears_all_of_a_group_that_lets_go_of_much() {
     watcher.await.unwrap();
 }
 
-/// The hint comes when the notebook has been read and its writer is not there yet.
+/// The hint comes after the load of the notebook and before the start of its writer task.
 #[tokio::test]
 async fn an_edit_from_outside_during_the_opening_is_not_missed() {
     let world = World::new();
@@ -122,7 +122,7 @@ async fn an_edit_from_outside_during_the_opening_is_not_missed() {
     assert_eq!(codes(&other.get(&ann(), &id).await.unwrap().notebook), ["outside"]);
 }
 
-/// Reading a notebook anew does not change what is known of a cell that does not parse.
+/// A refresh does not change the names of a cell that does not parse.
 #[tokio::test]
 async fn a_broken_cell_stays_as_it_was_when_another_is_edited_from_outside() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! Idempotency records: what was answered to requests that may come again.
+//! Idempotency records: the outcomes of requests that may be repeated.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Liveness of other servers, found out by observing their rows for a while.
+//! Liveness of other servers, determined by observation of their rows.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use uuid::Uuid;
 
 use super::{RegisteredServer, ServerRegistration};
 
-/// Maximum time between two looks of one observation. After a longer one, in which the database may have been away for the other
-/// servers too, it begins anew.
+/// Maximum time between two reads of one observation. After a longer gap, in which the database may have been away for the
+/// other servers too, the observation begins again.
 const MAX_GAP: Duration = Duration::from_secs(10);
 
 /// Observer of other servers' rows.
 #[derive(Debug, Default)]
 pub(super) struct LivenessObserver {
     observed: HashMap<Uuid, Observed>,
-    last_look: Option<Instant>,
+    last_observation: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,27 +28,27 @@ struct Observed {
 }
 
 impl LivenessObserver {
-    /// Notes the rows that are there now, and returns one of a server that lives: its row has changed since the last look, or has
-    /// come.
+    /// Records the current rows, and returns one of a server that is alive: its row is new or has changed since the last
+    /// observation.
     pub(super) fn observe<'a>(&mut self, found: &'a [RegisteredServer], now: Instant) -> Option<&'a RegisteredServer> {
-        let gap = self.last_look.replace(now).map(|last| now.saturating_duration_since(last));
-        let goes_on = gap.is_some_and(|gap| gap <= MAX_GAP);
+        let gap = self.last_observation.replace(now).map(|last| now.saturating_duration_since(last));
+        let is_continuous = gap.is_some_and(|gap| gap <= MAX_GAP);
         let before = std::mem::take(&mut self.observed);
         let mut alive = None;
         for server in found {
             let known = before.get(&server.id);
             let is_unchanged = known.is_some_and(|known| known.seen_at == server.seen_at);
-            if !is_unchanged && (known.is_some() || goes_on) {
+            if !is_unchanged && (known.is_some() || is_continuous) {
                 alive = alive.or(Some(server));
             }
-            let since = known.filter(|_| is_unchanged && goes_on).map_or(now, |known| known.unchanged_since);
+            let since = known.filter(|_| is_unchanged && is_continuous).map_or(now, |known| known.unchanged_since);
             let is_dead = now.saturating_duration_since(since) >= ServerRegistration::DEAD_AFTER;
             self.observed.insert(server.id, Observed { seen_at: server.seen_at, unchanged_since: since, is_dead });
         }
         alive
     }
 
-    /// Returns the rows that counted as dead at the last look, each with the time of its last renewal.
+    /// Returns the rows that counted as dead at the last observation, each with the time of its last renewal.
     pub(super) fn dead(&self) -> impl Iterator<Item = (Uuid, Timestamp)> {
         self.observed.iter().filter(|(_, observed)| observed.is_dead).map(|(id, observed)| (*id, observed.seen_at))
     }
@@ -109,9 +109,9 @@ mod tests {
         }
         observer.observe(&[row(1, 7)], start + Duration::from_secs(70));
         assert_eq!(dead(&observer), [1]);
-        // A row that has come in a gap may have been left there just as well.
+        // The server of a row that has appeared in a gap may be dead since.
         assert_eq!(observer.observe(&[row(2, 7)], start + Duration::from_secs(90)), None);
-        // A row that was renewed in one lives.
+        // The server of a row that was renewed in a gap is alive.
         assert_eq!(observer.observe(&[row(2, 8)], start + Duration::from_secs(190)), Some(&row(2, 8)));
     }
 }

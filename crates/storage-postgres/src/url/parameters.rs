@@ -6,13 +6,13 @@ use sqlx::postgres::PgSslMode;
 
 use super::{DatabaseUrlError, decode};
 
-/// The parameters that a URL sets, decoded and valid, by name; `ssl` is found as `sslmode`.
+/// The parameters of a URL, decoded and valid, by name; `ssl` is stored as `sslmode`.
 pub(super) type Parameters = HashMap<&'static str, String>;
 
 /// A parameter that a URL may have.
 struct KnownParameter {
     name: &'static str,
-    /// What its value must be.
+    /// Description of valid values.
     expected: &'static str,
     is_valid: fn(&str) -> bool,
 }
@@ -26,7 +26,7 @@ pub(super) const SSL_MODES: &str = "disable, allow, prefer, require, verify-ca o
 
 static KNOWN: [KnownParameter; 10] = [
     known("sslmode", SSL_MODES, |value| ssl_mode(value).is_some()),
-    known("ssl", SSL_MODES, |value| ssl_mode(value).is_some()), // as asyncpg calls it
+    known("ssl", SSL_MODES, |value| ssl_mode(value).is_some()), // the name in asyncpg
     known("sslrootcert", ANY, |_| true),
     known("sslcert", ANY, |_| true),
     known("sslkey", ANY, |_| true),
@@ -37,12 +37,12 @@ static KNOWN: [KnownParameter; 10] = [
     known("pgbouncer", "true or false", |value| value.parse::<bool>().is_ok()),
 ];
 
-/// The names of all parameters, for a message.
+/// Returns the names of all parameters, for a message.
 pub(super) fn names() -> String {
     KNOWN.each_ref().map(|known| known.name).join(", ")
 }
 
-/// Reads a query. sqlx would log the value of a parameter that it does not know, and its errors repeat values.
+/// Parses a query. sqlx would log the value of an unknown parameter, and its errors repeat values.
 pub(super) fn parse(query: &str) -> Result<Parameters, DatabaseUrlError> {
     let mut parameters = Parameters::new();
     for (index, parameter) in query.split('&').enumerate().filter(|(_, parameter)| !parameter.is_empty()) {
@@ -63,13 +63,13 @@ pub(super) fn parse(query: &str) -> Result<Parameters, DatabaseUrlError> {
     Ok(parameters)
 }
 
-/// The mode of a name in small letters, as libpq knows it.
+/// Returns the mode with a name of libpq, which is in lower case.
 pub(super) fn ssl_mode(name: &str) -> Option<PgSslMode> {
     name.parse().ok().filter(|_| !name.contains(char::is_uppercase))
 }
 
-/// Returns `true` for settings of the session in the forms of the server's command line, `-c name=value` and
-/// `--name=value`, where a backslash keeps a blank.
+/// Returns `true` for settings of the session in the forms of the server's command line, `-c name=value` and `--name=value`,
+/// in which a backslash escapes a blank.
 fn are_settings(options: &str) -> bool {
     let options = options.replace("\\\\", "").replace("\\ ", "");
     let mut words = options.split(' ').filter(|word| !word.is_empty());

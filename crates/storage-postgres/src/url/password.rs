@@ -9,9 +9,9 @@ use super::DatabaseUrlError;
 /// The source of a password. `Debug` does not show it.
 #[derive(Clone)]
 pub enum PasswordSource {
-    /// The password itself.
+    /// The password.
     Text(String),
-    /// A file that holds it, read anew for each [`DatabaseUrl::connect_options`]; one line break at its end does not count.
+    /// A file with the password, read for each [`DatabaseUrl::connect_options`]; one line break at its end is ignored.
     File(PathBuf),
 }
 

@@ -1,4 +1,4 @@
-//! What is loaded is what was stored, whatever it is: text with any character, JSON with any spelling.
+//! Loaded content equals stored content: text with any character, JSON with any spelling.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! What a service shows whose database was changed by others, has lost history, or is not the one that takes writes.
+//! A service whose database was changed by other servers, has lost history, or takes no writes.
 
 use quire_domain::Revision;
 use quire_service::{EventKind, NotebookService, Options, ServiceError};

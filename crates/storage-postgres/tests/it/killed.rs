@@ -20,13 +20,13 @@ const BETWEEN: u64 = 100;
 const WRITERS_OF_HOT: usize = 8;
 const QUIET: usize = 4;
 
-/// What all writers share.
+/// State that all writers share.
 struct Load {
     store: Arc<PostgresNotebookStore>,
     service: NotebookService,
     acknowledged: AtomicU64,
     failed: AtomicU64,
-    /// Whether the server is there. Only so that writers do not try in vain again and again.
+    /// `true` while the server runs, so that writers do not retry in vain.
     up: watch::Sender<bool>,
     over: AtomicBool,
 }

@@ -1,4 +1,4 @@
-//! What the database itself refuses: statements that take too long, a full disk, failures of our own.
+//! Refusals of the database: statements that take too long, a full disk, failures of our own.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn a_full_disk_is_told_and_changes_nothing() {
     assert_eq!(kept(&load(&*store, &notebook_id("x")).await), kept(editor.notebook()));
 }
 
-/// What breaks a rule of the schema is our own mistake: the group is refused as a whole.
+/// A violation of a rule of the schema is an internal error: the group is refused as a whole.
 #[tokio::test]
 async fn a_value_that_the_schema_refuses_takes_nothing_along() {
     let database = Database::fresh().await;

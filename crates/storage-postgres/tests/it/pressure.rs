@@ -11,7 +11,7 @@ use quire_storage_postgres::{Options, PostgresNotebookStore};
 use quire_test_postgres::{Database, Server, Settings};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-use crate::support::{Editor, ann, answer, load, notebook, notebook_id, open, open_with, until, update};
+use crate::support::{Editor, ann, idempotency_record, load, notebook, notebook_id, open, open_with, until, update};
 
 /// One that gives up soon.
 fn hasty() -> Options {
@@ -22,7 +22,7 @@ fn hasty() -> Options {
     }
 }
 
-/// What each reading call answers, but for notebooks that are there.
+/// Outcomes of each reading call for a missing notebook.
 async fn reads(store: &dyn NotebookStore) -> Vec<Result<(), StoreError>> {
     let filter = ListFilter::of(ann());
     vec![
@@ -32,7 +32,7 @@ async fn reads(store: &dyn NotebookStore) -> Vec<Result<(), StoreError>> {
     ]
 }
 
-/// What each changing call answers.
+/// Outcomes of each changing call.
 async fn writes(store: &dyn NotebookStore, editor: &mut Editor) -> Vec<Result<(), StoreError>> {
     let mut next = editor.notebook().clone();
     next.revision = next.revision.next().unwrap();
@@ -153,7 +153,7 @@ async fn a_stopped_server_is_unavailable_until_it_is_back() {
 async fn an_expired_answer_in_a_read_only_database_is_none() {
     let database = Database::fresh().await;
     let name = database.name();
-    let (writer, old) = (open(&database), answer(1));
+    let (writer, old) = (open(&database), idempotency_record(1));
     writer.create(&notebook("x", &[]), Some(&old)).await.unwrap();
     let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database.connect().await).await.unwrap();

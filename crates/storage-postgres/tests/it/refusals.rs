@@ -1,4 +1,4 @@
-//! What the server's role may do, first requests, order keys, and rows that somebody damaged.
+//! Rights of the server's role, first requests, order keys, and damaged rows.
 
 use std::sync::Arc;
 
@@ -56,8 +56,7 @@ async fn data_rights_are_enough() {
     execute(&database, format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
-/// Somebody who edits on the base of a replacement must find another revision, else the edit would be applied to cells that
-/// it was not made for.
+/// An edit on the base before a replacement must be refused, because it would be applied to cells that it was not made for.
 #[tokio::test]
 async fn a_replacement_must_be_a_later_revision() {
     let database = Database::fresh().await;

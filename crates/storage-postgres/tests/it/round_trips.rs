@@ -1,4 +1,4 @@
-//! How often each call talks to the database, counted where it passes: once, when all goes well.
+//! Round trips of each call, counted by a proxy: one, unless something fails.
 
 use quire_domain::{Edit, Place, Revision};
 use quire_service::{NotebookService, RequestContext, RequestKey, ServiceError};
@@ -7,11 +7,11 @@ use quire_storage::{Delete, ListFilter, PageRequest, StoreError};
 use quire_test_postgres::{Counts, Database, Proxy, Server};
 
 use crate::support::{
-    Editor, ann, answer, cell_id, delete, insert, is_kept, load, notebook, notebook_id, open_with, printed, until,
-    update, with_connections,
+    Editor, ann, cell_id, delete, has_record, idempotency_record, insert, load, notebook, notebook_id, open_with,
+    printed, until, update, with_connections,
 };
 
-/// What passes while a call is made. Its pings are counted apart: they come after it, in the background.
+/// Counts of the traffic during a call. Its pings are counted apart: they come after it, in the background.
 async fn counted<T>(proxy: &Proxy, call: impl Future<Output = T>) -> (T, Counts) {
     proxy.reset();
     let answer = call.await;
@@ -102,7 +102,7 @@ async fn an_answer_costs_one_round_trip() {
     let id = notebook_id("edited");
     let _ = Editor::create(&*store, notebook("edited", &[("a", "")])).await;
     for number in 0..4 {
-        let kept = answer(number);
+        let kept = idempotency_record(number);
         let key = (number > 0).then_some(RequestKey { key: kept.key, request: kept.request });
         let (by, id, edit) = (service.clone(), id.clone(), update("a", &format!("x = {number}")));
         let call = async move |context: RequestContext| by.edit(context, &id, None, edit).await;
@@ -121,23 +121,23 @@ async fn an_answer_costs_one_round_trip() {
         let edits =
             [update("a", "y"), Edit::Rename { name: format!("{round}") }, insert(&format!("{round}"), "", Place::End)];
         let mut group = editor.apply(&edits);
-        group.records = vec![answer(100 + 2 * round), answer(101 + 2 * round)];
+        group.records = vec![idempotency_record(100 + 2 * round), idempotency_record(101 + 2 * round)];
         let (committed, counts) = counted(&proxy, group.commit(&*store)).await;
         committed.unwrap();
         let whole = notebook(&format!("whole {round}"), &[]);
-        let (made, of_creation) = counted(&proxy, store.create(&whole, Some(&answer(200 + round)))).await;
+        let (made, of_creation) = counted(&proxy, store.create(&whole, Some(&idempotency_record(200 + round)))).await;
         made.unwrap();
-        let record = answer(300 + round);
+        let record = idempotency_record(300 + round);
         let delete = Delete { id: &whole.id, base: whole.base(), record: Some(&record) };
         let (gone, of_deletion) = counted(&proxy, store.delete(delete)).await;
         gone.unwrap();
         if round > 0 {
             assert_executed("a group with answers", counts, 1);
-            assert_executed("a creation with an answer", of_creation, 1);
-            assert_executed("a deletion with an answer", of_deletion, 1);
+            assert_executed("a creation with a record", of_creation, 1);
+            assert_executed("a deletion with a record", of_deletion, 1);
         }
         for number in [100 + 2 * round, 101 + 2 * round, 200 + round, 300 + round] {
-            assert!(is_kept(&*store, number).await, "{number}");
+            assert!(has_record(&*store, number).await, "{number}");
         }
     }
 }

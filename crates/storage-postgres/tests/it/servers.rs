@@ -83,7 +83,7 @@ async fn a_claim_excludes_every_second_server_and_others_share() {
         let mut holder = Process::new(&database, first, "10.0.0.1:8000");
         let mut newcomer = Process::new(&database, second, "10.0.0.2:8000");
         assert_eq!(holder.attempt().await, Registration::Registered);
-        assert_eq!(holder.attempt().await, Registration::Registered, "as after a lost answer");
+        assert_eq!(holder.attempt().await, Registration::Registered, "as after a lost response");
         let outcome = newcomer.attempt().await;
         if shared {
             assert_eq!(outcome, Registration::Registered);

@@ -110,7 +110,7 @@ async fn a_wrong_password_is_told_without_it() {
     role.drop(store).await;
 }
 
-/// How the store signs in with such a URL.
+/// Signs in to the store with such a URL.
 async fn sign_in(database: &Database, host: &str, query: &str) -> Result<bool, String> {
     let url = database.url().replace("127.0.0.1", host);
     let store = open_with(&format!("{url}?{query}"), Options::default());

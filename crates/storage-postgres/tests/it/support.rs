@@ -15,7 +15,7 @@ use quire_storage_postgres::{DatabaseUrl, Options, PostgresNotebookStore};
 use quire_test_postgres::Database;
 use uuid::Uuid;
 
-/// How long anything that must happen may take; beyond it a test fails.
+/// Time-out of each operation that must succeed.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A store on this database.
@@ -116,17 +116,17 @@ impl Random {
     }
 }
 
-/// Ann's answer number so much.
-pub(crate) fn answer(number: usize) -> IdempotencyRecord {
+/// Returns Ann's idempotency record with this number.
+pub(crate) fn idempotency_record(number: usize) -> IdempotencyRecord {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
     let (outcome, at) = (Arc::from(format!("{number}")), time(number.try_into().unwrap()));
     IdempotencyRecord { user: ann(), key: IdempotencyKey(key), request: RequestDigest([1; 32]), outcome, at }
 }
 
-/// Whether that answer is kept.
-pub(crate) async fn is_kept(store: &dyn NotebookStore, number: usize) -> bool {
-    let expected = answer(number);
+/// Returns `true` if that record is stored.
+pub(crate) async fn has_record(store: &dyn NotebookStore, number: usize) -> bool {
+    let expected = idempotency_record(number);
     let lookup = RecordLookup { user: &ann(), key: expected.key, now: expected.at };
     let found = store.record(lookup).await.unwrap();
     assert!(found.as_ref().is_none_or(|found| *found == expected), "{found:?}");

@@ -12,7 +12,7 @@ use quire_tests::history::{Kind, Operation, check};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{ann, answer, load, notebook, notebook_id, open, until, update};
+use crate::support::{ann, idempotency_record, load, notebook, notebook_id, open, until, update};
 
 const WRITERS: usize = 64;
 const EDITS: usize = 5;
@@ -100,7 +100,7 @@ async fn twins(expected: Option<i64>) {
     let id = notebook_id("shared");
     stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
     for round in 0..10 {
-        let kept = answer(round);
+        let kept = idempotency_record(round);
         let key = RequestKey { key: kept.key, request: kept.request };
         let base = i64::try_from(round).unwrap();
         let mut callers = JoinSet::new();
@@ -139,7 +139,7 @@ async fn a_repetition_at_another_server_shows_the_edit_there() {
     let database = Database::fresh().await;
     let stores = [open(&database), open(&database)];
     let [first, second] = stores.clone().map(|store| NotebookService::new(store, Options::default()).unwrap());
-    let (id, kept) = (notebook_id("shared"), answer(1));
+    let (id, kept) = (notebook_id("shared"), idempotency_record(1));
     stores[0].create(&notebook("shared", &CELLS), None).await.unwrap();
     let mut watch = second.watch(&ann(), &id).await.unwrap();
     for (service, is_repetition) in [(&first, false), (&second, true)] {

@@ -1,4 +1,4 @@
-//! What readers and watchers get from a writer task.
+//! Publication of states and events to readers and watchers.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::published::Published;
 use crate::subscription::Subscription;
 
 impl Writer {
-    /// A new watcher's view. Made by the writer task, so that it cannot fall between a state and its events, nor between the
-    /// decision to end for want of watchers and the end.
+    /// Creates a subscription. Runs in the writer task, so that it cannot come between a state and its events, nor between
+    /// the decision to end without watchers and the end.
     pub(super) fn subscribe(&self, last: Option<Seq>) -> Option<Subscription> {
-        if self.state.is_gone() || self.commands.is_closed() {
+        if self.state.has_ended() || self.commands.is_closed() {
             return None;
         }
         Some(Subscription::new(Arc::clone(&self.events), self.news.subscribe(), self.published.subscribe(), last))
     }
 
-    /// Tells watchers something of a run, after everything that was told before.
+    /// Sends an update of a run to watchers, after all earlier events.
     pub(super) fn tell(&mut self, update: Arc<RunUpdate>) -> Result<Seq, ServiceError> {
         self.state.check_present()?;
         if self.state.open.cell(&update.cell).is_none() {
@@ -34,7 +34,7 @@ impl Writer {
         Ok(seq)
     }
 
-    /// Lets everybody see what has just become durable.
+    /// Publishes a durable state and its events.
     pub(super) fn publish(&mut self, Publication { changes, snapshot, version }: Publication) {
         let event = |(change, notebook)| {
             let seq = self.shared.sources.next_seq();
@@ -44,13 +44,13 @@ impl Writer {
         let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
         let connection = self.shown_connection(&snapshot);
         self.bytes = snapshot.memory_bytes + ACTIVE_BYTES;
-        // The state first: whoever has heard of an event and then reads must find it.
+        // The state is published first, so that a watcher that reads after an event finds its change.
         self.published.send_replace(Arc::new(Published::new(snapshot, connection, version, seq)));
         self.tell_events(events);
         self.account();
     }
 
-    /// Tells watchers that the database has lost history, and which notebook holds what it lost.
+    /// Tells watchers that the database has lost history, and the id of the notebook with the lost state.
     pub(super) fn tell_recovered(&self, copy: NotebookId) {
         tracing::error!(
             notebook = %self.id, copy = %copy,
@@ -65,13 +65,13 @@ impl Writer {
         self.news.send_replace(());
     }
 
-    /// Accounts the memory that the notebook and its events take now.
+    /// Accounts the memory of the notebook and its events.
     fn account(&self) {
         self.charge.set(self.bytes + self.events.bytes());
         memory::evict_excess(&self.shared);
     }
 
-    /// Returns the connection string as its owner is shown it, opened anew only when it is another one.
+    /// Returns the masked connection string, opened again only if it has changed.
     fn shown_connection(&self, snapshot: &Snapshot) -> Option<ShownConnection> {
         let published = self.published.borrow();
         if published.notebook.connection == snapshot.notebook.connection {
@@ -80,8 +80,8 @@ impl Writer {
         self.shared.sealing.shown(&snapshot.notebook)
     }
 
-    pub(super) fn vanish(&mut self, notebook: Notebook) {
-        // Before anybody is told: who then asks again must not find the old state.
+    pub(super) fn end_deleted(&mut self, notebook: Notebook) {
+        // The queue is closed before the event, so that a watcher that reads after it does not find the old state.
         self.commands.close();
         let seq = self.shared.sources.next_seq();
         self.tell_events(vec![Arc::new(Event { seq, kind: EventKind::Deleted, notebook })]);

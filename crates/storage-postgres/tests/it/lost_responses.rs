@@ -1,5 +1,4 @@
-//! The connection is cut under a call: whatever the call answers is true, and what it was to do is done once or not at
-//! all.
+//! Calls whose connection is cut: the returned outcome is true, and each change takes effect at most once.
 
 use std::collections::HashSet;
 
@@ -10,8 +9,8 @@ use quire_storage_postgres::Options;
 use quire_test_postgres::{Cut, Database, Proxy, Server};
 
 use crate::support::{
-    Editor, Random, answer, cell_id, delete, insert, is_kept, kept, load, notebook, notebook_id, open, open_with,
-    printed, update,
+    Editor, Random, cell_id, delete, has_record, idempotency_record, insert, kept, load, notebook, notebook_id, open,
+    open_with, printed, update,
 };
 
 /// An edit or a group of some kind; `number` makes it one of its own.
@@ -56,10 +55,10 @@ async fn seven_hundred_changes_are_each_made_once() {
         } else {
             let edits = edits(&mut random, number, editor.notebook());
             let mut group = editor.apply(&edits);
-            // Some of them with an answer, which must be kept once like the change.
-            group.records.extend((number % 3 > 0).then(|| answer(number)));
+            // Some of them have a record, which must be stored once like the change.
+            group.records.extend((number % 3 > 0).then(|| idempotency_record(number)));
             last = group.commit(cut).await.unwrap();
-            assert_eq!(is_kept(direct, number).await, number % 3 > 0, "the answer to {number}");
+            assert_eq!(has_record(direct, number).await, number % 3 > 0, "the record of {number}");
             let loaded = direct.load(&notebook_id("edited")).await.unwrap().unwrap();
             assert_eq!(kept(&loaded.notebook), kept(editor.notebook()), "after {number}: {edits:?}");
             assert_eq!(loaded.version, last, "after {number}");
@@ -73,13 +72,13 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
     let mut next = notebook("other", &[("a", &format!("whole {number}")), ("b", "")]);
     match there {
         None => {
-            store.create(&next, Some(&answer(number))).await.unwrap();
-            assert!(is_kept(store, number).await, "the answer to {number}");
+            store.create(&next, Some(&idempotency_record(number))).await.unwrap();
+            assert!(has_record(store, number).await, "the record of {number}");
             Some(next)
         }
         Some(there) if go => {
             // Of a deletion there is no trace to look for, so that it may have to say that it does not know.
-            let record = answer(number);
+            let record = idempotency_record(number);
             let delete = Delete { id: &there.id, base: there.base(), record: Some(&record) };
             match store.delete(delete).await {
                 Ok(()) => {}
@@ -89,7 +88,7 @@ async fn change_whole(store: &dyn NotebookStore, number: usize, there: Option<No
                 },
                 Err(error) => panic!("deleting: {error:?}"),
             }
-            assert!(is_kept(store, number).await, "the answer to {number}");
+            assert!(has_record(store, number).await, "the record of {number}");
             None
         }
         Some(there) => {

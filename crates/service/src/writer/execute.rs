@@ -1,4 +1,4 @@
-//! Taking the steps that are decided.
+//! Execution of the decided steps.
 
 use std::sync::Arc;
 
@@ -11,27 +11,27 @@ use crate::recovery;
 use crate::work::{Kind, Permit};
 
 impl Writer {
-    /// Takes the steps that this input leads to, until the next input is a request.
-    pub(super) async fn work(&mut self, input: Input) {
+    /// Drives the state machine from an input, executing its steps, until it needs the next request.
+    pub(super) async fn drive(&mut self, input: Input) {
         let mut next = Some(input);
-        // Between a load and an analysis of what was loaded.
+        // The permit is held from a load to the analysis of the loaded notebook.
         let mut permit = None;
         while let Some(input) = next.take() {
             for step in self.state.advance(input, &self.shared.sources) {
                 if !matches!(step, Step::Reopen(_)) {
                     permit = None;
                 }
-                next = self.take(step, &mut permit).await;
+                next = self.execute(step, &mut permit).await;
             }
         }
     }
 
-    /// Takes one step and returns its outcome, if it has one.
-    async fn take(&mut self, step: Step, permit: &mut Option<Permit>) -> Option<Input> {
+    /// Executes one step and returns its outcome, if it has one.
+    async fn execute(&mut self, step: Step, permit: &mut Option<Permit>) -> Option<Input> {
         let shared = Arc::clone(&self.shared);
         let notebook = self.state.open.notebook();
         Some(match step {
-            Step::Seal(entered) => Input::Sealed(shared.sealing.enter(notebook, &entered)),
+            Step::Seal(entered) => Input::Sealed(shared.sealing.seal_entered(notebook, &entered)),
             Step::Analyse(cell_type, code) => {
                 Input::Analysed(shared.analyser.analyse(&notebook.owner, cell_type, code).await)
             }
@@ -49,7 +49,7 @@ impl Writer {
                 Input::SetAside(recovery::set_aside(&shared, &published).await)
             }
             Step::Load => {
-                // Before loading, so that what is loaded does not wait in memory.
+                // The permit is acquired before the load, so that no loaded notebook waits in memory.
                 let turn = shared.limits.lanes.of(Kind::Refresh).enter_always(&notebook.owner, 1).await;
                 let loaded = shared.store.for_writer(&notebook.owner).await.load(&self.id).await;
                 *permit = Some(turn);
@@ -72,20 +72,20 @@ impl Writer {
                 self.tell_recovered(copy);
                 return None;
             }
-            Step::Answer(answer) => {
-                answer.send();
+            Step::Reply(reply) => {
+                reply.send();
                 return None;
             }
-            Step::Vanish(last) => {
-                self.vanish(last);
+            Step::EndDeleted(last) => {
+                self.end_deleted(last);
                 return None;
             }
-            Step::Leave(why) => {
-                self.leave(&why);
+            Step::EndWithError(why) => {
+                self.end_with_error(&why);
                 return None;
             }
-            Step::Doubt { error, is_first } => {
-                self.report(&error, is_first);
+            Step::ReportInDoubt { error, is_first } => {
+                self.report_in_doubt(&error, is_first);
                 return None;
             }
         })
@@ -95,12 +95,12 @@ impl Writer {
         self.shared.store.for_writer(&pending.owner).await.commit(pending.as_commit()).await
     }
 
-    fn leave(&mut self, why: &ServiceError) {
+    fn end_with_error(&mut self, why: &ServiceError) {
         tracing::warn!(notebook = %self.id, error = %why, "a notebook that was changed elsewhere leaves memory");
         self.commands.close();
     }
 
-    fn report(&self, error: &StoreError, is_first: bool) {
+    fn report_in_doubt(&self, error: &StoreError, is_first: bool) {
         let error = error as &dyn std::error::Error;
         if is_first {
             tracing::warn!(notebook = %self.id, error, "cannot read what is stored now; trying again");

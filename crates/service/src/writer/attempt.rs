@@ -1,4 +1,4 @@
-//! Applying edits to the notebook in memory, before they are durable.
+//! An attempt at edits: their application to the notebook in memory, before they are durable.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::command::EditRequest;
 use crate::context::Sources;
 use crate::{Edited, ServiceError, event_buffer};
 
-/// The first edits of a group as they are applied to the notebook in memory.
+/// The first edits of a group, applied to the notebook in memory.
 #[derive(Debug)]
 pub(super) struct Attempt {
     /// The state that they are applied to.
@@ -19,10 +19,10 @@ pub(super) struct Attempt {
     pub(super) changes: Vec<Arc<Change>>,
     /// The notebook right after each change.
     pub(super) states: Vec<Notebook>,
-    /// The answers, one for each edit that was tried.
-    pub(super) answers: Vec<Result<Edited, ServiceError>>,
+    /// The outcomes, one for each edit that was tried.
+    pub(super) outcomes: Vec<Result<Edited, ServiceError>>,
     pub(super) records: Vec<IdempotencyRecord>,
-    /// Set when what is stored was looked up since, and is the base.
+    /// `true` if a look-up since has found that the base is stored.
     pub(super) is_confirmed: bool,
     /// Bytes of the events.
     weight: usize,
@@ -30,20 +30,20 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn on(base: Base) -> Self {
-        let (changes, states, answers, records) = Default::default();
-        Self { base, changes, states, answers, records, is_confirmed: false, weight: 0 }
+        let (changes, states, outcomes, records) = Default::default();
+        Self { base, changes, states, outcomes, records, is_confirmed: false, weight: 0 }
     }
 
-    /// Returns `true` when no further edit may be published with these: all that is published together is kept for watchers,
-    /// whatever it holds.
+    /// Returns `true` if no further edit may be published with these. The event buffer keeps everything that is published
+    /// together, whatever its size.
     pub(super) fn is_full(&self) -> bool {
         self.weight > event_buffer::MAX_BYTES
     }
 }
 
 impl WriterState {
-    /// Decides whether an edit may be applied now, where `pending` are the changes of its group before it. Returns nothing
-    /// when the edit changes nothing because it is of other code.
+    /// Checks an edit against the state that its request expects; `pending` are the earlier changes of its group. Returns
+    /// `None` for results of other code, which change nothing.
     pub(super) fn check<'a>(
         &self,
         request: &'a EditRequest,
@@ -64,7 +64,7 @@ impl WriterState {
         Ok((!is_of_other_code).then_some(edit))
     }
 
-    /// The step that must be taken before an edit is applied, if there is one.
+    /// Returns the step that must be executed before an edit is applied, if there is one.
     pub(super) fn preparation(&self, edit: &Edit) -> Option<Step> {
         if let Edit::SetConnection { connection: Some(connection) } = edit {
             return connection.plain().map(Step::Seal);
@@ -72,7 +72,7 @@ impl WriterState {
         self.open.code_to_analyse(edit).map(|(cell_type, code)| Step::Analyse(cell_type, code))
     }
 
-    /// Applies one edit of the group; returns what is different, or nothing when the notebook already is as it wants it.
+    /// Applies one edit of the group. Returns its change, or `None` if the edit changes nothing.
     pub(super) fn apply(
         &mut self,
         request: &EditRequest,
@@ -83,7 +83,7 @@ impl WriterState {
         let is_late = request.expected.is_other(self.open.notebook().base());
         let before = self.open.memory_bytes();
         match self.open.apply(edit, analysis, sources.now()) {
-            // The cell, or the one that it was to stand behind, was there at the revision that the user knows.
+            // The cell, or its predecessor, existed at the revision that the user knows.
             Err(EditError::CellNotFound(_)) if is_late => Err(self.conflict(request, pending)),
             Ok(Some(change)) => {
                 let after = self.open.memory_bytes();
@@ -99,16 +99,16 @@ impl WriterState {
         }
     }
 
-    /// Adds the outcome of an edit to its attempt, with the record of it.
-    pub(super) fn note(
+    /// Adds the outcome of an edit to its attempt, with the idempotency record.
+    pub(super) fn add_outcome(
         &self,
         attempt: &mut Attempt,
         request: &EditRequest,
         outcome: Result<Option<Arc<Change>>, ServiceError>,
         sources: &Sources,
     ) -> Result<(), StoreError> {
-        let answer = outcome.map(|change| Edited { revision: self.open.notebook().revision, change });
-        if let Ok(edited) = &answer {
+        let outcome = outcome.map(|change| Edited { revision: self.open.notebook().revision, change });
+        if let Ok(edited) = &outcome {
             if let Some(change) = &edited.change {
                 attempt.weight += event_buffer::weight_of(change);
                 attempt.changes.push(Arc::clone(change));
@@ -116,12 +116,12 @@ impl WriterState {
             }
             attempt.records.extend(request.record(self.id(), edited, sources.now())?);
         }
-        attempt.answers.push(answer);
+        attempt.outcomes.push(outcome);
         Ok(())
     }
 
-    /// Makes the notebook in memory what it was before the changes of an attempt, which are not durable.
-    pub(super) fn take_back(&mut self, changes: &[Arc<Change>]) {
+    /// Undoes the changes of a failed attempt in memory.
+    pub(super) fn undo_changes(&mut self, changes: &[Arc<Change>]) {
         for change in changes.iter().rev() {
             self.open.undo(change);
         }

@@ -1,4 +1,4 @@
-//! A call's connection is lost, and much happens before it can be found out what became of the call.
+//! Calls whose connection is lost, and whose outcome is looked up only after many other changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn a_cut_statement_that_still_waits_and_its_repetition_are_one() {
     }
 }
 
-/// How many others in this connection's database are in such a state.
+/// Returns the number of other sessions in this connection's database that are in such a state.
 async fn backends(connection: &mut PgConnection, state: &str) -> i64 {
     let sql = format!(
         "SELECT count(*) FROM pg_stat_activity
@@ -86,7 +86,7 @@ impl Cutoff {
         }
     }
 
-    /// How many edits are stored, and whether the caller's is among them.
+    /// Returns the number of stored edits, and `true` if the caller's is among them.
     async fn stored(&self) -> (i64, bool) {
         let stored = load(&*self.direct, &notebook_id("busy")).await;
         (stored.revision.0, &*stored.cells.get(0).unwrap().code == "mine")
@@ -98,7 +98,7 @@ fn edit_of_others(number: usize) -> Edit {
 }
 
 #[track_caller]
-fn assert_answer(answer: &Result<Version, StoreError>, others: usize, happened: bool) {
+fn assert_outcome(answer: &Result<Version, StoreError>, others: usize, happened: bool) {
     // A notebook remembers sixteen commits: the last one and fifteen before it.
     let is_true = match answer {
         Ok(_) => others <= 15 && happened,
@@ -120,7 +120,7 @@ async fn a_commit_that_others_pushed_out_of_memory_is_unknown() {
         until("the connection is cut", async || world.proxy.cuts() == 1).await;
         world.others(others, edit_of_others).await;
         world.proxy.accept();
-        assert_answer(&call.await.unwrap(), others, true);
+        assert_outcome(&call.await.unwrap(), others, true);
         assert_eq!(world.stored().await, (i64::try_from(others).unwrap() + 1, true));
     }
 }
@@ -135,7 +135,7 @@ async fn a_repetition_after_many_others_is_answered_truly() {
             assert!(matches!(answer, Err(StoreError::OutcomeUnknown { .. })), "{answer:?}");
             world.others(others, edit_of_others).await;
             world.proxy.accept();
-            assert_answer(&world.group.commit(&*world.store).await, others, happened);
+            assert_outcome(&world.group.commit(&*world.store).await, others, happened);
             let edits = i64::try_from(others).unwrap() + i64::from(happened);
             assert_eq!(world.stored().await, (edits, happened));
         }
