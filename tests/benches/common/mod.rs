@@ -47,7 +47,8 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// Returns the requests answered per second. Each address has a connection and a thread, which repeats its request.
+/// Returns the requests per second that have succeeded. Each address has a connection and a thread, which repeats its request. A
+/// server may refuse one with 503, as it does when too many others edit the same notebook.
 pub(crate) fn rate(run: Duration, requests: &[(&str, Vec<u8>)]) -> f64 {
     let (answered, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let start = Instant::now();
@@ -57,8 +58,9 @@ pub(crate) fn rate(run: Duration, requests: &[(&str, Vec<u8>)]) -> f64 {
             scope.spawn(move || {
                 let mut connection = Connection::to(address);
                 while !stop.load(Ordering::Relaxed) {
-                    assert_eq!(connection.exchange(request).0, 200);
-                    answered.fetch_add(1, Ordering::Relaxed);
+                    let status = connection.exchange(request).0;
+                    assert!([200, 503].contains(&status), "{status}");
+                    answered.fetch_add(u64::from(status == 200), Ordering::Relaxed);
                 }
             });
         }
