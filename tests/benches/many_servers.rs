@@ -37,7 +37,9 @@ fn main() {
     let database = runtime.block_on(Database::on(&postgres));
     let [a, b] = [(); 2].map(|()| Server::on_database_with(database.url(), &UNLIMITED));
     let notebooks: Vec<Target> = (0..CONNECTIONS).map(|_| notebook(&a)).collect();
-    println!("{CONNECTIONS} connections, notebooks of {CELLS} cells of {CELL_BYTES} bytes, {PAIRS} pairs of {RUN:?} each");
+    println!(
+        "{CONNECTIONS} connections, notebooks of {CELLS} cells of {CELL_BYTES} bytes, {PAIRS} pairs of {RUN:?} each"
+    );
     reads(&a, &notebooks);
     edits([&a, &b], &notebooks);
     watching([&a, &b], &notebooks);
@@ -57,13 +59,14 @@ fn reads(server: &Server, notebooks: &[Target]) {
     let all = |address, targets: &[Target]| {
         rate(RUN, &targets.iter().map(|target| (address, request(target))).collect::<Vec<_>>())
     };
-    let sides: [&dyn Fn() -> f64; 3] = [
-        &|| all(server.address(), notebooks),
-        &|| all(files.address(), &in_files),
-        &|| rate(RUN, &vec![(bare.address(), get("/")); CONNECTIONS]),
-    ];
+    let sides: [&dyn Fn() -> f64; 3] =
+        [&|| all(server.address(), notebooks), &|| all(files.address(), &in_files), &|| {
+            rate(RUN, &vec![(bare.address(), get("/")); CONNECTIONS])
+        }];
     let [looked_up, from_files, ceiling] = medians(sides);
-    println!("reads: {looked_up:.0}/s with a look-up behind each, {from_files:.0}/s from files, {ceiling:.0}/s bare handler");
+    println!(
+        "reads: {looked_up:.0}/s with a look-up behind each, {from_files:.0}/s from files, {ceiling:.0}/s bare handler"
+    );
     println!("reads: look-ups {:.2} x files; files {:.2} x bare handler", looked_up / from_files, from_files / ceiling);
 }
 
@@ -75,7 +78,10 @@ fn edits(servers: [&Server; 2], notebooks: &[Target]) {
             rate(RUN, &(0..CONNECTIONS).map(request).collect::<Vec<_>>())
         };
         let [one, two] = medians([&|| at(1), &|| at(2)]);
-        println!("edits, {what}: {one:.0}/s at one server, {two:.0}/s at two; an edit takes {:.2} x the time", one / two);
+        println!(
+            "edits, {what}: {one:.0}/s at one server, {two:.0}/s at two; an edit takes {:.2} x the time",
+            one / two
+        );
     }
 }
 

@@ -123,7 +123,10 @@ impl Pair {
 
     /// Stores results as another program does that has the database too.
     fn store_results(&self, cell: usize, results: Results) {
-        let store = PostgresNotebookStore::new(DatabaseUrl::parse(self.database.url()).unwrap(), Default::default());
+        let store = PostgresNotebookStore::new(
+            DatabaseUrl::parse(self.database.url()).unwrap(),
+            quire_storage_postgres::Options::default(),
+        );
         let store = Arc::new(store.unwrap());
         self.runtime.block_on(async {
             let program = NotebookService::new(store, Options::default()).unwrap();

@@ -83,7 +83,7 @@ impl Load {
             begun: AtomicUsize::new(0),
             enough: operations,
             may_end: AtomicBool::new(false),
-            counts: Default::default(),
+            counts: <[AtomicUsize; COUNTS.len()]>::default(),
         };
         let create = || {
             let made = load.server(0).send("POST", "/api/notebooks", &[], None).unwrap();
