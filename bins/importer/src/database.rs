@@ -35,6 +35,7 @@ pub(crate) async fn open(sources: &Sources, jobs: usize) -> Result<Arc<dyn Noteb
         max_connections: u32::try_from(jobs).unwrap_or(u32::MAX).min(MAX_CONNECTIONS),
         acquire_timeout: ACQUIRE_TIMEOUT,
         statement_timeout: STATEMENT_TIMEOUT,
+        accepts_recovery: true, // an export may read a standby
         ..Options::default()
     };
     Ok(Arc::new(PostgresNotebookStore::new(url, options).map_err(Failure::of)?))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use quire_domain::{CellId, Change, ConnectionString, Edit, Notebook, NotebookId, Revision, StoredConnection, UserId};
-use quire_storage::Usage;
+use quire_storage::{StoreError, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, EditCommand, EditRequest};
@@ -84,6 +84,10 @@ impl NotebookService {
         let context = context.into();
         let user = &context.user;
         let original = self.get(user, id).await?;
+        if original.is_stale {
+            let reason = "the notebook to copy may be out of date".to_owned();
+            return Err(StoreError::Unavailable { reason, source: None }.into());
+        }
         let permit = self.shared.limits.lanes.of(Kind::Duplicate).enter(user, original.content_bytes()).await?;
         let taken = self.names_of(user).await?;
         let (service, of) = (self.clone(), original.notebook.id.clone());

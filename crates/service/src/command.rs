@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Tell { update: Arc<RunUpdate>, reply: oneshot::Sender<Result<Seq, ServiceError>> },
     /// Refresh the notebook if there is a hint that another server has changed it, or if this version is not known yet; then
     /// reply to a waiting caller.
-    Refresh { newer: Option<StoredVersion>, reply: Option<oneshot::Sender<()>> },
+    Refresh { newer: Option<StoredVersion>, reply: Option<oneshot::Sender<bool>> },
     /// Begin a subscription, or resume one after the last event that its watcher has seen.
     Subscribe { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Subscription>, ServiceError>> },
     /// End to release memory, unless the notebook is watched and `even_watched` is `false`.

@@ -40,12 +40,13 @@ pub(crate) async fn follow_others(shared: Weak<ServiceContext>) {
 async fn look(shared: &Arc<ServiceContext>) -> Result<usize, StoreError> {
     let watched = shared.registry.watched();
     for batch in watched.chunks(MAX_IDS) {
-        let known: Vec<_> = batch.iter().map(|(_, handle)| handle.published()).collect();
         let ids: Vec<_> = batch.iter().map(|(id, _)| id.clone()).collect();
-        let stored = shared.store.for_service().await.fresh_versions(&ids).await?;
+        let stored = shared.fresh_versions(&ids).await?;
         let stored: HashMap<_, _> = stored.iter().map(|one| (&one.id, one)).collect();
-        for ((id, handle), known) in batch.iter().zip(known) {
-            match Freshness::of(stored.get(id).copied(), &known, &handle.published()) {
+        for (id, known) in batch {
+            // The writer task is found again, so that the statement keeps no evicted notebook in memory.
+            let Some(handle) = shared.registry.find(id) else { continue };
+            match Freshness::of(stored.get(id).copied(), known, &handle.published()) {
                 Freshness::Current => {}
                 Freshness::Newer(stored) => handle.refresh(stored),
                 Freshness::Lost => shared.registry.hint(Some(id)),

@@ -2,12 +2,13 @@
 //! their cost does not grow with the number of readers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use quire_domain::NotebookId;
 use quire_storage::{StoreError, StoredVersion};
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use crate::context::ServiceContext;
 use crate::error::repeat;
@@ -15,8 +16,10 @@ use crate::published::Published;
 
 /// Maximum notebooks of one statement.
 pub(crate) const MAX_IDS: usize = 1_000;
-/// Time after which a look-up is retried on a store that was away.
+/// Time between two probes of a store that is away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Time-out of a look-up on one connection, so that a connection that hangs does not hold all readers up.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Outcome of a look-up: the stored version; absent for a missing notebook.
 type Outcome = Result<Option<StoredVersion>, StoreError>;
@@ -32,8 +35,8 @@ pub(crate) struct Lookups {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: HashMap<NotebookId, Vec<oneshot::Sender<Outcome>>>,
-    /// The time of the last look-up while the store is away; absent otherwise.
-    away_since: Option<Instant>,
+    /// `true` while the store is away, and probed.
+    is_away: bool,
 }
 
 impl Lookups {
@@ -45,7 +48,7 @@ impl Lookups {
 
 impl ServiceContext {
     /// Looks up the version of a stored notebook, with a statement that begins after this call. While the store is away, the
-    /// call fails at once, and the look-up is retried in the background.
+    /// call fails at once, and the store is probed in the background.
     ///
     /// # Errors
     /// Returns the errors of [`quire_storage::NotebookQueries::fresh_versions`].
@@ -53,20 +56,30 @@ impl ServiceContext {
         let (reply, answer) = oneshot::channel();
         {
             let mut queue = self.lookups.lock();
-            let is_first = queue.waiting.is_empty();
-            if let Some(asked) = queue.away_since {
-                if is_first && asked.elapsed() >= RETRY_AFTER {
-                    queue.waiting.entry(id.clone()).or_default();
-                    self.runtime.spawn(answer_waiting(Arc::clone(self)));
-                }
+            if queue.is_away {
                 return Err(away());
             }
+            let is_first = queue.waiting.is_empty();
             queue.waiting.entry(id.clone()).or_default().push(reply);
             if is_first {
                 self.runtime.spawn(answer_waiting(Arc::clone(self)));
             }
         }
         answer.await.unwrap_or_else(|_panicked| Err(away()))
+    }
+
+    /// Looks versions up, on a second connection if the first one does not respond in time.
+    ///
+    /// # Errors
+    /// Returns the errors of [`quire_storage::NotebookQueries::fresh_versions`].
+    pub(crate) async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
+        for _ in 0..2 {
+            let store = self.store.for_service().await;
+            if let Ok(outcome) = timeout(MAX_WAIT, store.fresh_versions(ids)).await {
+                return outcome;
+            }
+        }
+        Err(StoreError::Overloaded { reason: "a look-up of versions took too long".to_owned(), source: None })
     }
 }
 
@@ -77,20 +90,38 @@ fn away() -> StoreError {
 /// Replies to all look-ups that wait when the previous statement has ended.
 async fn answer_waiting(shared: Arc<ServiceContext>) {
     let _turn = shared.lookups.turn.lock().await;
-    let store = shared.store.for_service().await;
     let mut waiting: Vec<_> = std::mem::take(&mut shared.lookups.lock().waiting).into_iter().collect();
     while !waiting.is_empty() {
-        let batch = waiting.split_off(waiting.len().saturating_sub(MAX_IDS));
+        let mut batch = waiting.split_off(waiting.len().saturating_sub(MAX_IDS));
         let ids: Vec<_> = batch.iter().map(|(id, _)| id.clone()).collect();
-        let outcome = store.fresh_versions(&ids).await;
-        let is_away = matches!(outcome, Err(StoreError::Unavailable { .. }));
-        shared.lookups.lock().away_since = is_away.then(Instant::now);
+        let outcome = shared.fresh_versions(&ids).await;
+        if matches!(outcome, Err(StoreError::Unavailable { .. })) {
+            let mut queue = shared.lookups.lock();
+            // Further statements would fail too, and take as long.
+            batch.append(&mut waiting);
+            batch.extend(std::mem::take(&mut queue.waiting));
+            if !std::mem::replace(&mut queue.is_away, true) {
+                shared.runtime.spawn(probe(Arc::downgrade(&shared)));
+            }
+        }
         let found = outcome.map(|found| found.into_iter().map(|one| (one.id.clone(), one)).collect::<HashMap<_, _>>());
         for (id, replies) in batch {
             for reply in replies {
                 let answer = found.as_ref().map(|found| found.get(&id).cloned()).map_err(repeat);
                 let _ = reply.send(answer); // the caller may be gone
             }
+        }
+    }
+}
+
+/// Probes a store that is away until it responds.
+async fn probe(shared: Weak<ServiceContext>) {
+    loop {
+        sleep(RETRY_AFTER).await;
+        let Some(shared) = shared.upgrade() else { return };
+        if !matches!(shared.fresh_versions(&[]).await, Err(StoreError::Unavailable { .. })) {
+            shared.lookups.lock().is_away = false;
+            return;
         }
     }
 }
@@ -113,6 +144,8 @@ impl Freshness {
             return Self::Newer(stored.clone());
         }
         let is_later = now.version != known.version;
-        if stored.version == now.version || is_later { Self::Current } else { Self::Lost }
+        // A database that has lost history may give a version out again.
+        let is_same = stored.version == now.version && stored.revision == now.notebook.revision;
+        if is_same || is_later { Self::Current } else { Self::Lost }
     }
 }

@@ -69,7 +69,10 @@ impl NotebookService {
                 Freshness::Newer(stored) => Some(stored),
                 Freshness::Lost => None,
             };
-            self.shared.registry.catch_up(id, newer.clone()).await;
+            if !self.shared.registry.catch_up(id, newer.clone()).await {
+                let reason = "what other servers have changed cannot be read now".to_owned();
+                return Err(StoreError::Overloaded { reason, source: None }.into());
+            }
             let now = handle.published();
             // The state at the end of the look-up is fresh enough, even if other servers have changed the notebook since.
             let has_it = |stored: StoredVersion| now.notebook.life == stored.life && now.version >= stored.version;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_domain::{Notebook, NotebookId, limits};
-use quire_storage::StoreError;
+use quire_storage::{StoreError, StoredVersion};
 
 use crate::ServiceError;
 use crate::context::ServiceContext;
@@ -18,7 +18,10 @@ pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) ->
     let notebook = &published.notebook;
     let store = shared.store.for_writer(&notebook.owner).await;
     let stored = store.fresh_versions(std::slice::from_ref(&notebook.id)).await?.pop();
-    if stored.is_some_and(|stored| stored.life == notebook.life && stored.version >= published.version) {
+    let is_there = |stored: StoredVersion| {
+        stored.life == notebook.life && stored.version >= published.version && stored.revision >= notebook.revision
+    };
+    if stored.is_some_and(is_there) {
         let reason = "what was read before is older than what is stored".to_owned();
         return Err(StoreError::Unavailable { reason, source: None });
     }

@@ -115,9 +115,16 @@ impl SlotUse {
         Self { registry: Arc::clone(registry), id: id.clone(), slot: slot.clone(), is_writer: true }
     }
 
+    /// Returns `true` if there is a hint that was not taken yet.
+    pub(crate) fn is_hinted(&self) -> bool {
+        self.slot().is_some_and(Slot::is_hinted)
+    }
+
     /// Takes the hint that the notebook may have changed, if there is one.
-    pub(crate) fn take_hint(&self) -> bool {
-        self.slot().is_some_and(|slot| slot.hinted.swap(false, Ordering::SeqCst))
+    pub(crate) fn take_hint(&self) {
+        if let Some(slot) = self.slot() {
+            slot.hinted.store(false, Ordering::SeqCst);
+        }
     }
 }
 
@@ -221,25 +228,30 @@ impl Registry {
     }
 
     /// Makes the writer task, if there is one, refresh its notebook unless it knows this version, and waits for that. Without a
-    /// version, it always refreshes, as after [`Self::hint`].
-    pub(crate) async fn catch_up(&self, id: &NotebookId, newer: Option<StoredVersion>) {
+    /// version, it always refreshes, as after [`Self::hint`]. Returns `false` if the store could not be read.
+    pub(crate) async fn catch_up(&self, id: &NotebookId, newer: Option<StoredVersion>) -> bool {
         if newer.is_none() {
             self.hint(Some(id));
         }
-        let handle = self.lock().by_id.get(id).and_then(|slot| slot.handle.get().cloned());
-        let Some(handle) = handle else { return };
+        let Some(handle) = self.find(id) else { return true };
         let (reply, is_refreshed) = oneshot::channel();
         // A writer task that has ended needs no refresh.
-        if handle.commands.send(Command::Refresh { newer, reply: Some(reply) }).await.is_ok() {
-            let _ = is_refreshed.await;
+        if handle.commands.send(Command::Refresh { newer, reply: Some(reply) }).await.is_err() {
+            return true;
         }
+        is_refreshed.await.unwrap_or(true)
     }
 
-    /// Returns the active notebooks that are watched.
-    pub(crate) fn watched(&self) -> Vec<(NotebookId, Handle)> {
+    /// Returns the active notebooks that are watched, with their published states.
+    pub(crate) fn watched(&self) -> Vec<(NotebookId, Arc<Published>)> {
         let slots = self.lock();
         let active = slots.by_id.iter().filter_map(|(id, slot)| Some((id, slot.handle.get()?)));
-        active.filter(|(_, handle)| handle.is_watched()).map(|(id, handle)| (id.clone(), handle.clone())).collect()
+        active.filter(|(_, handle)| handle.is_watched()).map(|(id, handle)| (id.clone(), handle.published())).collect()
+    }
+
+    /// Returns the writer task of this notebook, if it is active, without counting that as a use.
+    pub(crate) fn find(&self, id: &NotebookId) -> Option<Handle> {
+        self.lock().by_id.get(id)?.handle.get().cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quire_migration::{connect_once, tidied};
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, Row as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::database::{IDLE_IN_TRANSACTION_MS, Options};
@@ -136,7 +136,7 @@ impl Connections {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut last = None;
         loop {
-            let error = match tokio::time::timeout_at(deadline, self.attempt()).await {
+            let error = match tokio::time::timeout_at(deadline, self.attempt_accepted()).await {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(Error::Connect(error))) => error,
                 Ok(Err(error)) => return Err(error),
@@ -149,6 +149,18 @@ impl Connections {
             last = Some(error);
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Makes one attempt to connect to a server that is accepted.
+    async fn attempt_accepted(&self) -> Result<Link, Error> {
+        let mut link = self.attempt().await?;
+        if !self.options.accepts_recovery {
+            let row = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(&mut link.connection).await;
+            if row.and_then(|row| row.try_get(0)).map_err(|error| Error::Connect(tidied(error)))? {
+                return Err(Error::Connect(std::io::Error::other("the server is in recovery").into()));
+            }
+        }
+        Ok(link)
     }
 
     /// Makes one attempt to connect, with a pooler's options if a pooler is known or detected.

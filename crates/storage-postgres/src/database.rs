@@ -35,6 +35,8 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// Time-out for connecting, unless the URL has one.
     pub connect_timeout: Duration,
+    /// `true` to use a server in recovery too, whose data may be behind what was acknowledged; otherwise it counts as away.
+    pub accepts_recovery: bool,
     /// Time-out of one statement. The database enforces it, so that the outcome is known.
     pub statement_timeout: Duration,
 }
@@ -46,6 +48,7 @@ impl Default for Options {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
+            accepts_recovery: false,
             statement_timeout: Duration::from_secs(10),
         }
     }

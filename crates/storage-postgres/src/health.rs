@@ -56,7 +56,13 @@ impl HealthMonitor {
         pooling: Arc<Pooling>,
     ) -> Result<(Self, Connection), OpenError> {
         let connect_timeout = options.connect_timeout;
-        let options = Options { max_connections: 1, connect_timeout: connect_timeout.min(CONNECT_TIMEOUT), ..options };
+        // A server in recovery is not away, but read-only.
+        let options = Options {
+            max_connections: 1,
+            connect_timeout: connect_timeout.min(CONNECT_TIMEOUT),
+            accepts_recovery: true,
+            ..options
+        };
         let database = Database::new(url, options, pooling)?;
         let other = Connection::Own(Box::new(database.sharing(connect_timeout)));
         Ok((Self::on(Connection::Own(Box::new(database))), other))

@@ -237,6 +237,8 @@ impl WriterState {
         let error = match outcome {
             // Another server's results were stored before this commit, and must be published with it.
             Ok(committed) if !self.is_next(committed) => {
+                // The refresh finds the changes in the store; until then memory is as published.
+                self.undo_changes(&group.attempt.changes);
                 return self.refresh_for_edits(group, WaitsFor::RefreshAfterCommit, sources);
             }
             Ok(Committed { version, .. }) => {

@@ -65,6 +65,8 @@ pub(crate) struct Writer {
     bytes: usize,
     /// The memory that the notebook takes.
     charge: Charge,
+    /// The time of the last refresh, or of the command that made one necessary.
+    refreshed_at: Instant,
 }
 
 impl Writer {
@@ -116,6 +118,7 @@ impl Writer {
             news,
             used,
             bytes,
+            refreshed_at: Instant::now(),
             charge,
         };
         shared.runtime.spawn(writer.run());
@@ -127,16 +130,14 @@ impl Writer {
         let idle = self.shared.limits.idle;
         let mut used = self.used.load(Ordering::Relaxed);
         let mut since = Instant::now();
-        let mut refreshed_at = since;
         while !self.state.has_ended() {
-            let is_due = self.state.in_doubt && refreshed_at.elapsed() >= RETRY_AFTER;
-            if self.registered.take_hint() || is_due {
-                self.drive(Input::Refresh).await;
-                refreshed_at = Instant::now();
+            let is_due = self.state.in_doubt || self.registered.is_hinted();
+            if is_due && !self.has_just_failed() {
+                self.refresh().await;
                 continue;
             }
             // The time counts from the last refresh, so a steady stream of commands does not delay the next one.
-            let wait = if self.state.in_doubt { RETRY_AFTER.saturating_sub(refreshed_at.elapsed()) } else { idle };
+            let wait = if self.state.in_doubt { RETRY_AFTER.saturating_sub(self.refreshed_at.elapsed()) } else { idle };
             match tokio::time::timeout(wait, self.commands.recv()).await {
                 Ok(Some(command)) => {
                     since = Instant::now();
@@ -145,7 +146,7 @@ impl Writer {
                         break;
                     }
                     if !was_in_doubt {
-                        refreshed_at = Instant::now();
+                        self.refreshed_at = Instant::now();
                     }
                 }
                 Ok(None) => break,
@@ -171,6 +172,17 @@ impl Writer {
         }
     }
 
+    /// Returns `true` if the last refresh failed, so recently that it is not retried yet, whatever asks for it.
+    fn has_just_failed(&self) -> bool {
+        self.state.in_doubt && self.refreshed_at.elapsed() < RETRY_AFTER
+    }
+
+    async fn refresh(&mut self) {
+        self.registered.take_hint();
+        self.drive(Input::Refresh).await;
+        self.refreshed_at = Instant::now();
+    }
+
     /// Executes a command. Returns `true` if the task has to end.
     async fn handle(&mut self, command: Command) -> bool {
         let mut next = Some(command);
@@ -194,10 +206,10 @@ impl Writer {
                 }
                 Command::Refresh { newer, reply } => {
                     let is_newer = newer.is_some_and(|stored| !self.state.has(&stored));
-                    if self.registered.take_hint() || is_newer {
-                        self.drive(Input::Refresh).await;
+                    if (is_newer || self.registered.is_hinted()) && !self.has_just_failed() {
+                        self.refresh().await;
                     }
-                    let _ = reply.map(|reply| reply.send(())); // the caller may be gone
+                    let _ = reply.map(|reply| reply.send(!self.state.in_doubt)); // the caller may be gone
                 }
                 Command::Subscribe { last, reply } => {
                     let _ = reply.send(Ok(self.subscribe(last))); // the caller may be gone

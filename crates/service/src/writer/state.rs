@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{Change, Notebook, NotebookId, OpenNotebook};
+use quire_domain::{Change, NotebookId, OpenNotebook};
 use quire_storage::{Committed, Loaded, StoreError, StoredVersion, Version};
 
 use super::deletion::Deletion;
@@ -34,6 +34,8 @@ pub(super) struct WriterState {
     reopening: Option<Version>,
     /// The stored notebook, of an earlier state than the published one, while a copy of the published one is being stored.
     earlier: Option<Loaded>,
+    /// The copy of what the database has lost, until watchers are told.
+    recovered: Option<NotebookId>,
     /// The decided steps, in the order of their execution.
     pub(super) steps: Vec<Step>,
 }
@@ -74,6 +76,7 @@ impl WriterState {
             operation: Operation::Idle,
             reopening: None,
             earlier: None,
+            recovered: None,
             steps: Vec::new(),
         }
     }
@@ -158,7 +161,8 @@ impl WriterState {
 
     /// Returns `true` if the notebook is known at exactly the version that is stored.
     pub(super) fn is_at(&self, stored: Option<&StoredVersion>) -> bool {
-        stored.is_some_and(|stored| stored.version == self.version && self.has(stored))
+        let revision = self.open.notebook().revision;
+        stored.is_some_and(|stored| stored.version == self.version && stored.revision == revision && self.has(stored))
     }
 
     /// Returns `true` if a commit changed exactly the known version.
@@ -179,13 +183,13 @@ impl WriterState {
                 self.in_doubt = false;
                 self.end_deleted();
             }
-            Some(loaded) if self.is_shared && loaded.version < self.version && self.differs(&loaded.notebook) => {
+            Some(loaded) if self.is_shared && self.is_lost(&loaded) => {
                 self.earlier = Some(loaded);
                 self.steps.push(Step::SetAside);
                 return;
             }
             Some(Loaded { notebook, version }) => {
-                if version != self.version {
+                if version != self.version || notebook.revision != known.revision {
                     match self.check_size(notebook.memory_bytes()) {
                         Ok(()) => {
                             self.reopening = Some(version);
@@ -201,16 +205,18 @@ impl WriterState {
         self.refreshed(Ok(()), sources);
     }
 
-    /// Returns `true` if the content of a notebook differs from the known content.
-    fn differs(&self, other: &Notebook) -> bool {
-        self.open.notebook().content_digest() != other.content_digest()
+    /// Returns `true` if the database no longer has the known content. Within a life, neither version nor revision decreases.
+    fn is_lost(&self, stored: &Loaded) -> bool {
+        let (known, notebook) = (self.open.notebook(), &stored.notebook);
+        let decreases = stored.version < self.version || notebook.revision < known.revision;
+        decreases && (known.connection != notebook.connection || known.content_digest() != notebook.content_digest())
     }
 
     /// Takes over the earlier state of a database that has lost history, after a copy of the lost state was stored.
     fn set_aside(&mut self, outcome: Result<NotebookId, StoreError>, sources: &Sources) {
         match (outcome, self.earlier.take()) {
             (Ok(copy), Some(Loaded { notebook, version })) => {
-                self.steps.push(Step::TellRecovered(copy));
+                self.recovered = Some(copy);
                 self.reopening = Some(version);
                 self.steps.push(Step::Reopen(notebook));
             }
@@ -230,6 +236,7 @@ impl WriterState {
                 }
                 let step = change.map(|change| (change, self.open.notebook().clone()));
                 self.in_doubt = false;
+                self.steps.extend(self.recovered.take().map(Step::TellRecovered));
                 self.publish(step.into_iter().collect(), version);
                 Ok(())
             }

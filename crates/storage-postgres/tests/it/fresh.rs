@@ -87,8 +87,13 @@ async fn a_server_in_recovery_counts_as_none() {
     let id = notebook_id("n");
     store.create(&notebook("n", &[("a", "first")]), None).await.unwrap();
     let standby = primary.standby();
-    let replica = open_with(&database.url_at(standby.port()), quire_storage_postgres::Options::default());
+    let accepting =
+        quire_storage_postgres::Options { accepts_recovery: true, ..quire_storage_postgres::Options::default() };
+    let replica = open_with(&database.url_at(standby.port()), accepting);
     until("the standby has the notebook", async || replica.load(&id).await.unwrap().is_some()).await;
+    let other = open_with(&database.url_at(standby.port()), quire_storage_postgres::Options::default());
+    let refused = other.load(&id).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     let refused = replica.fresh_versions(std::slice::from_ref(&id)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     assert_eq!(replica.versions(std::slice::from_ref(&id)).await.unwrap().len(), 1);
