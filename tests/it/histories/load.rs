@@ -167,7 +167,7 @@ impl Load {
         let mut random = Random(SEED + number as u64);
         let servers = self.servers.read().unwrap().len();
         // Half of the clients stay at one server, so that some go on when another does not answer.
-        let home = (number % 2 == 0).then_some(number / 2 % servers);
+        let home = number.is_multiple_of(2).then_some(number / 2 % servers);
         let mut known: Vec<Option<Known>> = vec![None; self.notebooks.len()];
         loop {
             let operation = self.begun.fetch_add(1, Ordering::SeqCst);

@@ -50,7 +50,7 @@ impl Shared {
         let client = &self.clients[writer % self.clients.len()];
         for edit in 0..EDITS {
             let value = format!("value = '{edit} of {writer}'");
-            let mut expected = if writer / 2 % 2 == 0 { self.read(client) } else { Value::Null };
+            let mut expected = if (writer / 2).is_multiple_of(2) { self.read(client) } else { Value::Null };
             loop {
                 let mut body = json!({ "code": value });
                 if !expected.is_null() {
