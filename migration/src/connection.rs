@@ -91,9 +91,10 @@ fn code(answer: &dyn DatabaseError) -> Option<Cow<'_, str>> {
 /// Returns PostgreSQL's code for what `PgBouncer` says while the server behind it is away or itself is full. Its own code is that of
 /// a protocol violation (08P01), as for start-up parameters that it refuses and for wrong passwords, which do not pass.
 fn pooler_code(message: &str) -> Option<&'static str> {
-    const NO_SERVER: [&str; 5] =
-        ["(server_login_retry)", "connect failed", "(server down)", "query_wait_timeout", "server conn crashed"];
-    if NO_SERVER.iter().any(|said| message.contains(said)) {
+    const NO_SERVER: [&str; 4] = ["connect failed", "(server down)", "query_wait_timeout", "server conn crashed"];
+    // From 1.19 on the refusal has the error that is retried, which may be a wrong password.
+    let is_retry = message.contains("(server_login_retry)") && !message.contains("cached error");
+    if is_retry || NO_SERVER.iter().any(|said| message.contains(said)) {
         return Some("57P03");
     }
     message.contains("(max_client_conn)").then_some("53300")

@@ -27,6 +27,10 @@ pub(crate) struct DatabaseUse {
     store: Arc<PostgresNotebookStore>,
     registration: ServerRegistration,
     state: State,
+    /// `true` if the server has its row, as far as it knows.
+    is_registered: bool,
+    /// `true` if a registration was sent, so that there may be a row.
+    may_have_row: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +55,14 @@ impl DatabaseUse {
     ) -> anyhow::Result<Self> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let registration = ServerRegistration::new(config.mode, reachable(address), version);
-        let mut database = Self { config: config.clone(), store, registration, state: State::Away };
+        let mut database = Self {
+            config: config.clone(),
+            store,
+            registration,
+            state: State::Away,
+            is_registered: false,
+            may_have_row: false,
+        };
         if let Err(error) = database.attempt().await? {
             log_away(&error);
         }
@@ -81,10 +92,12 @@ impl DatabaseUse {
         if self.state != State::InUse {
             return std::future::pending().await;
         }
-        let (mut is_registered, mut is_away) = (true, false);
+        let (mut is_registered, mut is_away, mut has_claim) = (self.is_registered, false, true);
         loop {
-            sleep(if is_away { PAUSE } else { ServerRegistration::RENEWAL_INTERVAL }).await;
+            let is_well = has_claim && !is_away;
+            sleep(if is_well { ServerRegistration::RENEWAL_INTERVAL } else { PAUSE }).await;
             let renewed = self.registration.renew(&self.store).await;
+            has_claim = !matches!(renewed, Ok(Registration::Undecided(_) | Registration::Refused(_)));
             let was_away = std::mem::replace(&mut is_away, renewed.is_err());
             let other = match renewed {
                 Ok(Registration::Registered) => {
@@ -120,7 +133,7 @@ impl DatabaseUse {
 
     /// Removes the registration; a failure is logged.
     pub(crate) async fn end(&self) {
-        if self.state == State::Away {
+        if !self.may_have_row {
             return;
         }
         if let Err(error) = self.registration.remove(&self.store).await {
@@ -145,8 +158,9 @@ impl DatabaseUse {
         if self.state == State::Away {
             store::check_schema(&self.config).await?;
         }
+        self.may_have_row = true;
         match self.registration.attempt(&self.store).await? {
-            Registration::Registered => {}
+            Registration::Registered => self.is_registered = true,
             Registration::Unrecorded => {
                 tracing::warn!("the database takes no writes; this server is registered as soon as it does");
             }
@@ -209,7 +223,19 @@ fn is_away(error: &anyhow::Error) -> bool {
         sqlx::Error::Io(_) => true,
         other => matches!(
             quire_migration::error_code(other).as_deref(),
-            Some("57P01" | "57P02" | "57P03" | "53300" | "08000" | "08003" | "08006")
+            Some(
+                "57P01"
+                    | "57P02"
+                    | "57P03"
+                    | "57014"
+                    | "55P03"
+                    | "53200"
+                    | "53300"
+                    | "53400"
+                    | "08000"
+                    | "08003"
+                    | "08006"
+            )
         ),
     };
     matches!(error.downcast_ref(), Some(StoreError::Unavailable { .. } | StoreError::Overloaded { .. }))

@@ -157,8 +157,10 @@ impl ServerRegistration {
             written => written.map(|_rows| true)?,
         };
         let found = find(db, self.id, self.mode).await?;
-        if found.is_empty() && !takes_writes {
-            return Ok(Registration::Unrecorded);
+        if !takes_writes {
+            // Other servers cannot renew their rows either, so nothing is observed.
+            self.others = LivenessObserver::default();
+            return Ok(if found.is_empty() { Registration::Unrecorded } else { Registration::Undecided(found) });
         }
         if found.iter().any(|server| server.id == self.id) {
             self.others = LivenessObserver::default();

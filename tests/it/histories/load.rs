@@ -14,6 +14,8 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 /// Time after which a client retries, where the server names none.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 const CLIENTS: usize = 16;
+/// Maximum attempts of a client to delete a notebook that others edit.
+const DELETION_ATTEMPTS: usize = 20;
 /// A number that makes the clients' choices; each client adds its own.
 const SEED: u64 = 20_261_130;
 
@@ -31,7 +33,7 @@ pub(super) struct Load {
 }
 
 /// What is counted beside the histories.
-const COUNTS: [&str; 5] = ["marked stale", "without an answer", "refused", "conflicts", "gone"];
+const COUNTS: [&str; 6] = ["marked stale", "without an answer", "refused", "conflicts", "gone", "deleted"];
 
 #[derive(Clone, Copy)]
 enum Count {
@@ -40,6 +42,7 @@ enum Count {
     Refused,
     Conflict,
     Gone,
+    Deleted,
 }
 
 /// A notebook that is read and edited.
@@ -152,6 +155,7 @@ impl Load {
             let history = target.history.lock().unwrap();
             check(&target.start, &history).unwrap_or_else(|error| panic!("{} (seed {SEED}): {error}", target.path));
         }
+        assert!(self.counted(Count::Deleted) > 0, "no notebook was deleted and made again");
         let counts =
             COUNTS.iter().zip(&self.counts).map(|(what, count)| format!("{} {what}", count.load(Ordering::SeqCst)));
         let noted = self.notebooks.iter().map(|target| target.history.lock().unwrap().len()).sum::<usize>();
@@ -180,7 +184,7 @@ impl Load {
             let roaming = random.below(servers);
             let place = move |attempt: usize| home.unwrap_or((roaming + attempt) % servers);
             known[index] = match (what, known[index].take()) {
-                (0..3, Some(known)) if target.is_remade => self.delete(target, &known, operation, place),
+                (0..3, Some(_)) if target.is_remade => self.delete(target, operation, place),
                 (3..6, known) => {
                     let list = self.send("GET", "/api/notebooks", operation, None, place);
                     assert_eq!(list.status, 200, "{list:?}");
@@ -293,21 +297,23 @@ impl Load {
         }
     }
 
-    fn delete(
-        &self,
-        target: &Target,
-        known: &Known,
-        operation: usize,
-        place: impl Fn(usize) -> usize,
-    ) -> Option<Known> {
-        let begun = self.tick();
-        let body = json!({ "expected_revision": known.etag });
-        let reply = self.send("DELETE", &target.path, operation, Some(&body), place);
-        match reply.status {
-            200 => self.note(target, begun, (&known.life, known.revision), Kind::Delete),
-            409 => self.count(Count::Conflict),
-            404 => return self.gone(target, begun, known, &reply),
-            _ => panic!("{reply:?}"),
+    /// Deletes a notebook at the state that was just read, unless other clients edit it each time.
+    fn delete(&self, target: &Target, operation: usize, place: impl Fn(usize) -> usize + Copy) -> Option<Known> {
+        for _ in 0..DELETION_ATTEMPTS {
+            let known = self.read(target, place)?;
+            let begun = self.tick();
+            let body = json!({ "expected_revision": known.etag });
+            let reply = self.send("DELETE", &target.path, operation, Some(&body), place);
+            match reply.status {
+                200 => {
+                    self.count(Count::Deleted);
+                    self.note(target, begun, (&known.life, known.revision), Kind::Delete);
+                    return None;
+                }
+                409 => self.count(Count::Conflict),
+                404 => return self.gone(target, begun, &known, &reply),
+                _ => panic!("{reply:?}"),
+            }
         }
         None
     }

@@ -73,6 +73,7 @@ fn a_rolling_restart_under_load_loses_nothing_and_refuses_only_with_503() {
                 assert!(oldest.terminate(), "the server ends well");
                 servers.push(start());
                 lead_to(&servers);
+                all_watch();
             }
             load.wait_for(100);
         });
