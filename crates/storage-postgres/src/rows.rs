@@ -1,4 +1,6 @@
 //! Conversion of rows to domain types. An error names the table, column and id of a row that cannot be read.
+//!
+//! One file, because all rows of a notebook come from one statement and are read together.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Edits: those that are queued while a commit is in flight share the next commit.
+//!
+//! One file, because every step decides on the same fields of a group.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
