@@ -11,7 +11,7 @@ use super::DatabaseUrlError;
 pub enum PasswordSource {
     /// The password.
     Text(String),
-    /// A file with the password, read for each [`DatabaseUrl::connect_options`]; one line break at its end is ignored.
+    /// A file with the password, read for each [`super::DatabaseUrl::connect_options`]; one line break at its end is ignored.
     File(PathBuf),
 }
 
