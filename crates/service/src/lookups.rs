@@ -68,7 +68,8 @@ impl ServiceContext {
         answer.await.unwrap_or_else(|_panicked| Err(away()))
     }
 
-    /// Looks versions up, on a second connection if the first one does not respond in time.
+    /// Looks versions up, on a second connection if the first one does not respond in time. A store that does not respond then
+    /// either counts as away.
     ///
     /// # Errors
     /// Returns the errors of [`quire_storage::NotebookQueries::fresh_versions`].
@@ -79,7 +80,7 @@ impl ServiceContext {
                 return outcome;
             }
         }
-        Err(StoreError::Overloaded { reason: "a look-up of versions took too long".to_owned(), source: None })
+        Err(StoreError::Unavailable { reason: "it does not answer in time".to_owned(), source: None })
     }
 }
 
