@@ -172,9 +172,12 @@ impl NotebookService {
         if record.request != key.request {
             return Err(ServiceError::KeyReused);
         }
-        let StoredOutcome { outcome, .. } = serde_json::from_str(&record.outcome).map_err(|error| {
+        let StoredOutcome { notebook, outcome } = serde_json::from_str(&record.outcome).map_err(|error| {
             StoreError::Backend { action: "read the outcome of a request".to_owned(), source: Box::new(error) }
         })?;
+        // Another server may have made the change. A client that has the outcome must find the change here too, and so must
+        // watchers.
+        let _ = self.shared.registry.catch_up(&notebook, None).await; // a failed refresh is retried
         Ok(Some(IdempotentOutcome { outcome, is_replay: true }))
     }
 
