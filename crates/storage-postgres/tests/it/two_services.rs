@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use quire_domain::{Base, Life, NotebookId, Revision};
 use quire_service::{Edited, Expected, NotebookService, Options, RequestContext, RequestKey, ServiceError};
 use quire_storage::prelude::*;
+use quire_storage_postgres::PostgresNotebookStore;
 use quire_test_postgres::Database;
 use quire_tests::history::{Kind, Operation, check};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{ann, idempotency_record, load, notebook, notebook_id, open, until, update};
+use crate::support::{PATIENCE, ann, idempotency_record, load, notebook, notebook_id, open_with, until, update};
 
 const WRITERS: usize = 64;
 const EDITS: usize = 5;
@@ -43,6 +44,13 @@ impl Record {
 
 fn contents(notebook: &quire_domain::Notebook) -> BTreeMap<String, String> {
     notebook.cells.iter().map(|cell| (cell.id.to_string(), cell.code.to_string())).collect()
+}
+
+/// Opens a store that waits for a busy machine to connect.
+fn open(database: &Database) -> Arc<PostgresNotebookStore> {
+    let options =
+        quire_storage_postgres::Options { connect_timeout: PATIENCE, ..quire_storage_postgres::Options::default() };
+    open_with(database.url(), options)
 }
 
 /// Makes its edits, each until it is accepted. Whoever expects a revision reads it before.
