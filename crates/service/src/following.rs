@@ -11,33 +11,33 @@ use crate::context::ServiceContext;
 use crate::lookups::{Freshness, MAX_IDS};
 
 /// Time between two look-ups of all watched notebooks.
-const EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two look-ups after a failure, or with more watched notebooks than one statement looks up.
-const SELDOM: Duration = Duration::from_secs(1);
+const SLOW_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Polls the versions of all watched notebooks, and refreshes those that other servers have changed, until the service is
 /// dropped.
 pub(crate) async fn follow_others(shared: Weak<ServiceContext>) {
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
-        let looked = look(&shared).await;
+        let polled = poll(&shared).await;
         drop(shared);
-        match looked {
+        match polled {
             Ok(watched) if watched <= MAX_IDS => {}
-            Ok(_many) => sleep(SELDOM).await,
+            Ok(_many) => sleep(SLOW_POLL_INTERVAL).await,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "cannot look up what is watched");
-                sleep(SELDOM).await;
+                sleep(SLOW_POLL_INTERVAL).await;
             }
         }
     }
 }
 
 /// Polls once and returns the number of watched notebooks.
-async fn look(shared: &Arc<ServiceContext>) -> Result<usize, StoreError> {
+async fn poll(shared: &Arc<ServiceContext>) -> Result<usize, StoreError> {
     let watched = shared.registry.watched();
     for batch in watched.chunks(MAX_IDS) {
         let ids: Vec<_> = batch.iter().map(|(id, _)| id.clone()).collect();

@@ -52,17 +52,20 @@ impl NotebookService {
         id: &NotebookId,
         mut handle: Handle,
     ) -> Result<(Handle, NotebookView), ServiceError> {
+        if !self.shared.store.is_shared() {
+            let published = handle.published();
+            return Ok((handle, NotebookView { published, is_stale: false }));
+        }
         for _ in 0..ROUNDS {
             let known = handle.published();
-            let looked_up = if self.shared.store.is_shared() { Some(self.shared.look_up(id).await) } else { None };
+            let looked_up = self.shared.look_up(id).await;
             let now = handle.published();
             let freshness = match looked_up {
-                None => Freshness::Current,
-                Some(Ok(stored)) => Freshness::of(stored.as_ref(), &known, &now),
-                Some(Err(StoreError::Unavailable { .. })) => {
+                Ok(stored) => Freshness::of(stored.as_ref(), &known, &now),
+                Err(StoreError::Unavailable { .. }) => {
                     return Ok((handle, NotebookView { published: now, is_stale: true }));
                 }
-                Some(Err(error)) => return Err(error.into()),
+                Err(error) => return Err(error.into()),
             };
             let newer = match freshness {
                 Freshness::Current => return Ok((handle, NotebookView { published: now, is_stale: false })),

@@ -37,8 +37,9 @@ pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) ->
 
 fn recovered_copy(shared: &ServiceContext, published: &Published) -> Result<Notebook, ServiceError> {
     let original = &published.notebook;
-    // Each server that knows this state derives the same id from it.
-    let id = NotebookId::new(format!("recovered-{}-{}", original.life, published.version.0))?;
+    // Each server that knows this state derives the same id from it. A version alone does not identify the state: a database that
+    // has lost history may give the version out again.
+    let id = NotebookId::new(format!("recovered-{}-{}", published.version.0, original.content_digest()))?;
     let suffix = format!(" (recovered {})", shared.sources.now().format("%Y-%m-%d %H:%M UTC"));
     let name = original.name.as_deref().unwrap_or(original.id.as_str());
     let room = limits::NAME_CHARS.saturating_sub(suffix.chars().count());
