@@ -13,9 +13,9 @@ use quire_service::{KnownState, NotebookView, Published};
 pub(crate) struct IfNoneMatch;
 
 /// Returns the entity tag of a notebook as it is shown. There is none while the store is away, so that the response says that it
-/// may be out of date, instead of 304.
+/// may be out of date, instead of 304, nor while cells run, whose results so far have no version.
 pub(crate) fn of(view: &NotebookView) -> Option<HeaderValue> {
-    if view.is_stale {
+    if view.is_stale || view.is_running {
         return None;
     }
     let Published { notebook, version, .. } = &*view.published;

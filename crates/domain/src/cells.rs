@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::{Cell, CellId, OrderKey};
+use crate::{Cell, CellId, OrderKey, Results};
 
 /// Maximum cells of a chunk: small enough to copy on an edit, and large enough that a clone of 10,000 cells counts up some
 /// hundred references.
@@ -76,6 +76,14 @@ impl Cells {
     pub(crate) fn put(&mut self, cell: &Arc<Cell>) {
         self.ordered.put(Arc::clone(cell), by_order(&cell.order, &cell.id));
         self.by_id.put(Arc::clone(cell), |other| other.id.cmp(&cell.id));
+    }
+
+    /// Replaces the results of a cell, for a notebook that is shown while it runs. Returns `false` if there is no such cell. O(log n) for n
+    /// cells.
+    pub fn set_results(&mut self, id: &CellId, results: &Arc<Results>) -> bool {
+        let Some(cell) = self.find(id).cloned() else { return false };
+        self.put(&Arc::new(Cell { results: Arc::clone(results), ..(*cell).clone() }));
+        true
     }
 
     /// Removes the cell with this key and id, if there is one.

@@ -108,8 +108,8 @@ impl Analyser {
         let (label, memory) = (id.clone(), Arc::clone(memory));
         let reopen = move || {
             let admit = |size: NotebookSize| memory.check_one(&id, size.memory_bytes());
-            let open = OpenNotebook::try_open(notebook, Some(&known.notebook), admit)?;
-            let change = Change::between(&known.notebook, open.notebook());
+            let open = OpenNotebook::try_open(notebook, Some(&known.stored), admit)?;
+            let change = Change::between(&known.stored, open.notebook());
             Ok((open, change))
         };
         permit.run_blocking(|| format!("open notebook {label} again"), reopen).await?

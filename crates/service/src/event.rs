@@ -49,8 +49,30 @@ pub struct Event {
     pub seq: Seq,
     /// The kind, with its content.
     pub kind: EventKind,
-    /// The notebook right after the event, for content that is not in the change.
+    /// The notebook right after the event, as it is shown, for content that is not in the change.
     pub notebook: Notebook,
+    /// What this watcher has been told already of the results in a change.
+    pub told: Vec<Told>,
+}
+
+impl Event {
+    /// Makes an event whose content nobody has been told before.
+    pub(crate) fn new(seq: Seq, kind: EventKind, notebook: Notebook) -> Arc<Self> {
+        Arc::new(Self { seq, kind, notebook, told: Vec::new() })
+    }
+}
+
+/// What watchers have been told of a run while it went on: the beginning of its results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The cell.
+    pub cell: CellId,
+    /// The number of the event that began the run. A watcher that has missed it or later updates needs the whole results.
+    pub(crate) since: u64,
+    /// Bytes of the printed text that were told.
+    pub stdout: usize,
+    /// Number of outputs that were told.
+    pub outputs: usize,
 }
 
 /// The kinds of events.

@@ -31,6 +31,8 @@ struct BufferedEvents {
     /// The number of the last evicted event that was not transient. A watcher that has seen this event or a later one misses
     /// none.
     from: u64,
+    /// The number of the last evicted event that was transient. A watcher that has seen an earlier event alone misses updates of runs.
+    updates_from: u64,
     /// The number of the last event.
     last: u64,
 }
@@ -48,7 +50,7 @@ pub(crate) enum NextEvent {
 impl EventBuffer {
     /// Creates an empty buffer for the events after this number.
     pub(crate) fn since_start(from: u64) -> Self {
-        Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from, last: from }))
+        Self(Mutex::new(BufferedEvents { events: VecDeque::new(), bytes: 0, from, updates_from: from, last: from }))
     }
 
     /// Adds events that were published together, and evicts earlier events to make room. None of the new events is evicted,
@@ -71,8 +73,9 @@ impl EventBuffer {
             }
             let Some((oldest, bytes)) = kept.events.remove(transient.unwrap_or(0)) else { return };
             kept.bytes -= bytes;
-            if transient.is_none() {
-                kept.from = oldest.seq.number;
+            match transient {
+                Some(_) => kept.updates_from = kept.updates_from.max(oldest.seq.number),
+                None => kept.from = oldest.seq.number,
             }
             older -= 1;
         }
@@ -86,6 +89,11 @@ impl EventBuffer {
         }
         let first = kept.events.partition_point(|(event, _)| event.seq.number <= number);
         kept.events.get(first).map_or(NextEvent::Nothing, |(event, _)| NextEvent::Event(Arc::clone(event)))
+    }
+
+    /// Returns the number of the last evicted event that was transient.
+    pub(crate) fn updates_from(&self) -> u64 {
+        self.kept().updates_from
     }
 
     /// Returns the number of the last event.

@@ -51,14 +51,14 @@ impl NotebookService {
     /// # Errors
     /// Returns [`ServiceError::TooCostly`] if the file would be longer than an export may be.
     pub async fn export(&self, published: &Arc<Published>, format: Format) -> Result<String, ServiceError> {
-        let Notebook { id, owner, .. } = &published.notebook;
+        let Notebook { id, owner, .. } = &published.stored;
         let lane = self.shared.limits.lanes.of(Kind::Export);
         let permit = lane.enter(owner, published.content_bytes()).await?;
         // The file has escapes and white space besides the notebook's content.
         let max_bytes = usize::try_from(lane.max_cost()).unwrap_or(usize::MAX);
         let action = || format!("write notebook {id} as a file");
         let published = Arc::clone(published);
-        let write = move || quire_files::export(&published.notebook, format, max_bytes);
+        let write = move || quire_files::export(&published.stored, format, max_bytes);
         permit.run_blocking(action, write).await?.map_err(|error| match error {
             ExportError::TooLong(TooLong { at_least, .. }) => lane.too_costly(at_least as u64),
             ExportError::UnwritableField(error) => {

@@ -48,7 +48,7 @@ pub use clock::{Clock, SystemClock};
 pub use conflict::{ChangedCell, ChangedSince, Expected, KnownState};
 pub use duplicate::Duplicated;
 pub use error::ServiceError;
-pub use event::{Event, EventKind, InvalidSeq, RunUpdate, RunUpdateKind, Seq};
+pub use event::{Event, EventKind, InvalidSeq, RunUpdate, RunUpdateKind, Seq, Told};
 pub use idempotency::{IdempotentOutcome, RequestContext, RequestKey};
 pub use ids::{IdSource, RandomIds};
 pub use import_export::{ImportFile, ImportedNotebook};

@@ -19,8 +19,12 @@ use crate::{ServiceError, quota};
 /// A notebook as readers see it: a durable state after a whole edit.
 #[derive(Debug)]
 pub struct Published {
-    /// The notebook.
+    /// The notebook as it is shown: cells that run have their results so far.
     pub notebook: Notebook,
+    /// The notebook as it is stored.
+    pub stored: Notebook,
+    /// `true` if cells run here, so that it is not shown as it is stored.
+    pub is_running: bool,
     /// The masked connection string, for the owner. The string in `notebook` is for the store alone.
     pub connection: Option<ShownConnection>,
     /// The store's version of this content.
@@ -29,7 +33,8 @@ pub struct Published {
     pub seq: Seq,
     /// The sums over the cells, so that no request adds them up.
     size: NotebookSize,
-    graph: PublishedGraph,
+    /// Shared by the states of one revision.
+    graph: Arc<PublishedGraph>,
     pub(crate) pinned: PinnedCharge,
 }
 
@@ -58,14 +63,37 @@ impl Deref for AccountedGraph {
 
 impl Published {
     pub(crate) fn new(snapshot: Snapshot, connection: Option<ShownConnection>, version: Version, seq: Seq) -> Self {
-        let Snapshot { notebook, size, graph_bytes: bytes, .. } = snapshot;
-        let graph = PublishedGraph { bytes, built: OnceCell::new() };
-        Self { notebook, connection, version, seq, size, graph, pinned: PinnedCharge::default() }
+        let Snapshot { notebook: stored, size, graph_bytes: bytes, .. } = snapshot;
+        let graph = Arc::new(PublishedGraph { bytes, built: OnceCell::new() });
+        let notebook = stored.clone();
+        Self { notebook, stored, is_running: false, connection, version, seq, size, graph, pinned: PinnedCharge::default() }
     }
+
+    /// Returns the same stored state as cells that run show it, after the event with this number.
+    pub(crate) fn shown_as(&self, (notebook, is_running): (Notebook, bool), seq: Seq) -> Self {
+        let Self { stored, connection, version, size, graph, .. } = self;
+        Self {
+            notebook,
+            stored: stored.clone(),
+            connection: connection.clone(),
+            version: *version,
+            is_running,
+            seq,
+            size: *size,
+            graph: Arc::clone(graph),
+            pinned: PinnedCharge::default(),
+        }
+    }
+
+    /// Takes over the graph of an earlier state with the same cells, codes and places.
+    pub(crate) fn with_graph_of(self, earlier: &Self) -> Self {
+        Self { graph: Arc::clone(&earlier.graph), ..self }
+    }
+
 
     /// Returns the bytes of the notebook in its owner's quota.
     pub(crate) fn content_bytes(&self) -> u64 {
-        quota::content_bytes(&self.notebook, self.size)
+        quota::content_bytes(&self.stored, self.size)
     }
 
     /// Returns the cost of analysing all cells, in bytes of code.
@@ -86,7 +114,7 @@ impl Published {
             let permit = shared.limits.lanes.of(Kind::Graph).enter(owner, self.analysis_cost()).await?;
             let (id, published) = (id.clone(), Arc::clone(self));
             // The blocking work owns the charge, because it continues after its caller is cancelled.
-            let build = move || AccountedGraph { graph: Graph::new(published.notebook.cells.iter()), _charge: charge };
+            let build = move || AccountedGraph { graph: Graph::new(published.stored.cells.iter()), _charge: charge };
             let graph = permit.run_blocking(move || format!("build the graph of notebook {id}"), build).await?;
             Ok::<_, ServiceError>(Arc::new(graph))
         };

@@ -15,7 +15,7 @@ use crate::published::Published;
 /// # Errors
 /// Returns an error if the store fails, or has the state after all because the earlier read went to a server in recovery.
 pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) -> Result<NotebookId, StoreError> {
-    let notebook = &published.notebook;
+    let notebook = &published.stored;
     let store = shared.store.for_writer(&notebook.owner).await;
     let stored = store.fresh_versions(std::slice::from_ref(&notebook.id)).await?.pop();
     let is_there = |stored: StoredVersion| {
@@ -36,7 +36,7 @@ pub(crate) async fn set_aside(shared: &ServiceContext, published: &Published) ->
 }
 
 fn recovered_copy(shared: &ServiceContext, published: &Published) -> Result<Notebook, ServiceError> {
-    let original = &published.notebook;
+    let original = &published.stored;
     // Each server that knows this state derives the same id from it. A version alone does not identify the state: a database that
     // has lost history may give the version out again.
     let id = NotebookId::new(format!("recovered-{}-{}", published.version.0, original.content_digest()))?;

@@ -15,6 +15,9 @@ pub struct Subscription {
     start: Option<Arc<Published>>,
     /// The number of the last event that the watcher has seen; absent if the missed events are unknown.
     seen: Option<u64>,
+    /// The number of the last event of which the watcher may not know, or the last that it was told as a whole. Runs that began earlier are told
+    /// whole when they end.
+    missed: u64,
     buffer: Arc<EventBuffer>,
     /// The signal of further events, which closes after the last one.
     news: watch::Receiver<()>,
@@ -36,7 +39,9 @@ impl Subscription {
             Some(last) if last.epoch == start.seq.epoch && last.number <= buffer.last() => Some(last.number),
             Some(_elsewhere) => None,
         };
-        Self { start: Some(start), seen, buffer, news, published }
+        // A watcher that resumes knows the state that it resumes from; another one may have read an earlier state.
+        let missed = if last.is_some() && seen.is_some() { 0 } else { buffer.last() };
+        Self { start: Some(start), seen, missed, buffer, news, published }
     }
 
     /// Takes the state before the first event. Returns `None` after the first call of [`Self::next`], which drops the state, so
@@ -62,12 +67,17 @@ impl Subscription {
         loop {
             match self.seen.map_or(NextEvent::Lost, |seen| self.buffer.after(seen)) {
                 NextEvent::Event(event) => {
+                    let evicted = self.buffer.updates_from();
+                    if self.seen.is_some_and(|seen| seen < evicted) {
+                        self.missed = self.missed.max(evicted);
+                    }
                     self.seen = Some(event.seq.number);
-                    return Some(event);
+                    return Some(as_known(event, self.missed));
                 }
                 NextEvent::Lost => {
                     let now = Arc::clone(&self.published.borrow());
                     self.seen = Some(now.seq.number);
+                    self.missed = 0; // the watcher reads the present state
                     return Some(resync(&now));
                 }
                 NextEvent::Nothing if is_over => return None,
@@ -78,7 +88,16 @@ impl Subscription {
     }
 }
 
+/// Returns the event for a watcher that has missed updates up to the event with this number.
+fn as_known(event: Arc<Event>, missed: u64) -> Arc<Event> {
+    if event.told.iter().all(|told| told.since > missed) {
+        return event;
+    }
+    let told = event.told.iter().filter(|told| told.since > missed).cloned().collect();
+    Arc::new(Event { told, ..(*event).clone() })
+}
+
 /// Returns the event in place of the missed events before this state.
 fn resync(state: &Published) -> Arc<Event> {
-    Arc::new(Event { seq: state.seq, kind: EventKind::Resync, notebook: state.notebook.clone() })
+    Event::new(state.seq, EventKind::Resync, state.notebook.clone())
 }

@@ -38,6 +38,9 @@ pub(crate) struct EventMessageCache {
     last: Mutex<Entries>,
 }
 
+/// The number of an event, and of the runs in it of which a watcher has been told a part.
+type Key = (u64, usize);
+
 /// A reason why there are no messages.
 #[derive(Debug)]
 pub(crate) enum MessagesError {
@@ -49,8 +52,8 @@ pub(crate) enum MessagesError {
 
 #[derive(Default)]
 struct Entries {
-    /// Entries by the event's number, which is unique in this server.
-    events: VecDeque<(u64, CachedMessages)>,
+    /// Entries by the event's number, which is unique in this server, and by how much of its results has been told.
+    events: VecDeque<(Key, CachedMessages)>,
     bytes: usize,
 }
 
@@ -67,8 +70,8 @@ impl EventMessageCache {
         user: &UserId,
         budget: &Arc<ByteBudget>,
     ) -> Result<Arc<Messages>, MessagesError> {
-        let number = event.seq.number;
-        if let Some(messages) = self.last.lock().find(number) {
+        let key = (event.seq.number, event.told.len());
+        if let Some(messages) = self.last.lock().find(key) {
             return Ok(messages);
         }
         // A large event is written on a blocking thread, so that it holds up none of the thread's connections.
@@ -81,7 +84,7 @@ impl EventMessageCache {
         let texts = texts.map_err(MessagesError::Unwritable)?;
         let mut last = self.last.lock();
         // Another thread may have inserted them meanwhile.
-        if let Some(messages) = last.find(number) {
+        if let Some(messages) = last.find(key) {
             return Ok(messages);
         }
         let bytes = texts.iter().map(|text| text.len()).sum();
@@ -90,7 +93,7 @@ impl EventMessageCache {
         } else {
             None
         };
-        Ok(last.insert(number, Messages { texts, bytes, hold }))
+        Ok(last.insert(key, Messages { texts, bytes, hold }))
     }
 }
 
@@ -127,15 +130,15 @@ impl CachedMessages {
 }
 
 impl Entries {
-    fn find(&self, number: u64) -> Option<Arc<Messages>> {
-        let (_, cached) = self.events.iter().rev().find(|(of, _)| *of == number)?;
+    fn find(&self, key: Key) -> Option<Arc<Messages>> {
+        let (_, cached) = self.events.iter().rev().find(|(of, _)| *of == key)?;
         match cached {
             CachedMessages::Whole(messages) => Some(Arc::clone(messages)),
             CachedMessages::Large(messages) => messages.upgrade(),
         }
     }
 
-    fn insert(&mut self, number: u64, messages: Messages) -> Arc<Messages> {
+    fn insert(&mut self, key: Key, messages: Messages) -> Arc<Messages> {
         let messages = Arc::new(messages);
         // Reserved bytes are held no longer than a socket needs them.
         let cached = if messages.bytes > LARGE || messages.hold.is_some() {
@@ -144,7 +147,7 @@ impl Entries {
             CachedMessages::Whole(Arc::clone(&messages))
         };
         self.bytes += cached.bytes();
-        self.events.push_back((number, cached));
+        self.events.push_back((key, cached));
         while self.events.len() > MAX_EVENTS || self.bytes > MAX_BYTES {
             let Some((_, oldest)) = self.events.pop_front() else { break };
             self.bytes -= oldest.bytes();
@@ -164,19 +167,19 @@ mod tests {
     #[test]
     fn the_last_events_are_kept_within_bounds_and_large_ones_as_long_as_they_are_needed() {
         let mut last = Entries::default();
-        let cached = |last: &Entries| last.events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        let cached = |last: &Entries| last.events.iter().map(|((number, _), _)| *number).collect::<Vec<_>>();
         for number in 0..40 {
-            last.insert(number, messages(1));
+            last.insert((number, 0), messages(1));
         }
         assert_eq!((cached(&last), last.bytes), ((8..40).collect(), 32));
         for number in 40..60 {
-            last.insert(number, messages(MAX_BYTES / 4));
+            last.insert((number, 0), messages(MAX_BYTES / 4));
         }
         assert_eq!((cached(&last), last.bytes), ((56..60).collect(), MAX_BYTES));
-        let large = last.insert(60, messages(2 * MAX_BYTES));
+        let large = last.insert((60, 0), messages(2 * MAX_BYTES));
         assert_eq!((cached(&last), last.bytes), ((56..=60).collect(), MAX_BYTES));
-        assert!(Arc::ptr_eq(&large, &last.find(60).unwrap()));
+        assert!(Arc::ptr_eq(&large, &last.find((60, 0)).unwrap()));
         drop(large);
-        assert!(last.find(60).is_none() && last.find(59).is_some());
+        assert!(last.find((60, 0)).is_none() && last.find((59, 0)).is_some());
     }
 }

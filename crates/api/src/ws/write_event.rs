@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytestring::ByteString;
 use quire_domain::{Cell, CellChange, CellId, CellStatus, Change, Notebook, Output};
-use quire_service::{Event, EventKind, RunUpdate, RunUpdateKind};
+use quire_service::{Event, EventKind, RunUpdate, RunUpdateKind, Told};
 
 use super::messages::{ServerMessage, UpdatedOut, add_position, resync, text};
 use crate::wire::{CellOut, OutputOut, Reads, Writes};
@@ -13,7 +13,7 @@ use crate::wire::{CellOut, OutputOut, Reads, Writes};
 pub(crate) fn write(event: &Event) -> Result<Vec<ByteString>, serde_json::Error> {
     let mut texts = Vec::new();
     match &event.kind {
-        EventKind::Changed(change) => write_change(&mut texts, change, &event.notebook)?,
+        EventKind::Changed(change) => write_change(&mut texts, change, event)?,
         EventKind::Transient(update) => texts.push(run_update(update)?),
         EventKind::Resync => return Ok(vec![resync(event.seq)?]),
         EventKind::Recovered(copy) => {
@@ -38,7 +38,8 @@ fn run_update(RunUpdate { cell, kind }: &RunUpdate) -> Result<String, serde_json
 }
 
 /// Writes the messages of a change: of deleted cells, then of created ones, each with its index by then, then of changed ones.
-fn write_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -> Result<(), serde_json::Error> {
+fn write_change(texts: &mut Vec<String>, change: &Change, event: &Event) -> Result<(), serde_json::Error> {
+    let notebook = &event.notebook;
     let cycles = notebook.cycle_texts_of(change.cells.iter().map(|cell| &cell.id));
     for cell in change.cells.iter().filter(|cell| cell.before.is_some() && is_replaced(cell)) {
         texts.push(text(&ServerMessage::CellDeleted { cell_id: cell.id.as_str() })?);
@@ -46,7 +47,8 @@ fn write_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -
     // Cells whose status has been written.
     let mut written = HashSet::new();
     for CellChange { after, index, .. } in change.cells.iter().filter(|cell| is_replaced(cell)) {
-        if let Some(cell) = after {
+        // As the notebook shows it: a cell that was moved while it runs has its results so far.
+        if let Some(cell) = after.as_ref().and_then(|cell| notebook.cells.find(&cell.id)) {
             let (cell_id, out) = (cell.id.as_str(), CellOut::new(notebook, cell, &cycles));
             texts.push(text(&ServerMessage::CellCreated { cell_id, cell: out, index: *index })?);
             written.insert(&cell.id);
@@ -62,7 +64,8 @@ fn write_change(texts: &mut Vec<String>, change: &Change, notebook: &Notebook) -
             write_edit(texts, before, &shown)?;
             // Of a run whose results are as before, clients may have been told a part meanwhile.
             if before.results != after.results || change.is_results() {
-                write_results(texts, &shown)?;
+                let told = event.told.iter().find(|told| told.cell == after.id);
+                write_results(texts, &shown, told)?;
                 written.insert(&after.id);
             }
         }
@@ -103,18 +106,27 @@ fn write_edit(texts: &mut Vec<String>, before: &Cell, shown: &ShownCell<'_>) -> 
     Ok(())
 }
 
-/// Writes new results, as of a run that begins and ends at once, in the order of every run: `running`, which clears the earlier
-/// results; the final status; printed text; the error; outputs.
+/// Writes new results in the order of every run: `running`, which clears the earlier results; the final status; printed text; the error;
+/// outputs. What clients have been told of them already is left out.
 fn write_results(
     texts: &mut Vec<String>,
     ShownCell { cell, status, error }: &ShownCell<'_>,
+    told: Option<&Told>,
 ) -> Result<(), serde_json::Error> {
     let (cell_id, results) = (cell.id.as_str(), &cell.results);
-    for status in [CellStatus::Running, *status] {
-        texts.push(text(&ServerMessage::CellStatus { cell_id, status })?);
+    // A blocked cell did not run, and keeps its earlier outputs.
+    if told.is_none() && *status != CellStatus::Blocked {
+        texts.push(text(&ServerMessage::CellStatus { cell_id, status: CellStatus::Running })?);
     }
-    if !results.stdout.is_empty() {
-        texts.push(text(&ServerMessage::CellStdout { cell_id, data: &results.stdout })?);
+    if *status != CellStatus::Running {
+        texts.push(text(&ServerMessage::CellStatus { cell_id, status: *status })?);
+    }
+    if *status == CellStatus::Blocked {
+        return Ok(());
+    }
+    let stdout = results.stdout.get(told.map_or(0, |told| told.stdout)..).unwrap_or_default();
+    if !stdout.is_empty() {
+        texts.push(text(&ServerMessage::CellStdout { cell_id, data: stdout })?);
     }
     // Clients show an error's text as an output, so that it is not sent beside an equal output.
     let is_output = |error: &str| {
@@ -127,7 +139,7 @@ fn write_results(
     {
         texts.push(text(&ServerMessage::CellError { cell_id, error })?);
     }
-    for output in &results.outputs {
+    for output in results.outputs.iter().skip(told.map_or(0, |told| told.outputs)) {
         texts.push(text(&ServerMessage::CellOutput { cell_id, output: OutputOut::new(output) })?);
     }
     Ok(())
@@ -182,7 +194,7 @@ mod tests {
         let notebook = open.notebook().clone();
         let kind = EventKind::Changed(Arc::new(Change::between(&before, &notebook).unwrap()));
         let seq = Seq { epoch: Uuid::nil(), number: 1 };
-        let texts = write(&Event { seq, kind, notebook }).unwrap();
+        let texts = write(&Event { seq, kind, notebook, told: Vec::new() }).unwrap();
         let brief = |text: &ByteString| {
             let message: Value = serde_json::from_str(text).unwrap();
             let of = |name: &str| message[name].as_str().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ mod attempt;
 mod deletion;
 mod edits;
 mod execute;
+mod live;
 mod publish;
 mod state;
 mod step;
@@ -22,6 +23,7 @@ use quire_storage::Loaded;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::live::LiveResults;
 use self::state::WriterState;
 use self::step::Input;
 use crate::ServiceError;
@@ -56,6 +58,7 @@ pub(crate) struct Writer {
     state: WriterState,
     commands: mpsc::Receiver<Command>,
     published: watch::Sender<Arc<Published>>,
+    live: LiveResults,
     /// The events for watchers. `news` signals further ones.
     events: Arc<EventBuffer>,
     news: watch::Sender<()>,
@@ -114,6 +117,7 @@ impl Writer {
             state: WriterState::new(open, loaded.version, (limits.memory.max_of_one(), shared.store.is_shared())),
             commands,
             published,
+            live: LiveResults::default(),
             events: Arc::new(EventBuffer::since_start(seq.number)),
             news,
             used,

@@ -28,24 +28,38 @@ impl Writer {
         if self.state.open.cell(&update.cell).is_none() {
             return Err(ServiceError::UnknownCell(update.cell.clone()));
         }
-        let (seq, notebook) = (self.shared.sources.next_seq(), self.published.borrow().notebook.clone());
-        self.tell_events(vec![Arc::new(Event { seq, kind: EventKind::Transient(update), notebook })]);
+        let seq = self.shared.sources.next_seq();
+        self.live.add(&update, seq.number);
+        let published = Arc::clone(&self.published.borrow());
+        let shown = self.live.shown(&published.stored);
+        let event = Event::new(seq, EventKind::Transient(update), shown.0.clone());
+        self.published.send_replace(Arc::new(published.shown_as(shown, seq)));
+        self.tell_events(vec![event]);
         self.account();
         Ok(seq)
     }
 
     /// Publishes a durable state and its events.
     pub(super) fn publish(&mut self, Publication { changes, snapshot, version }: Publication) {
-        let event = |(change, notebook)| {
+        let are_results = changes.iter().all(|(change, _)| change.is_results());
+        let mut events = Vec::with_capacity(changes.len());
+        for (change, notebook) in changes {
             let seq = self.shared.sources.next_seq();
-            Arc::new(Event { seq, kind: EventKind::Changed(change), notebook })
-        };
-        let events: Vec<_> = changes.into_iter().map(event).collect();
-        let seq = events.last().map_or_else(|| self.published.borrow().seq, |event| event.seq);
+            let told = self.live.settle(&change);
+            let (notebook, _) = self.live.shown(&notebook);
+            events.push(Arc::new(Event { seq, kind: EventKind::Changed(change), notebook, told }));
+        }
+        let before = Arc::clone(&self.published.borrow());
+        let seq = events.last().map_or(before.seq, |event| event.seq);
         let connection = self.shown_connection(&snapshot);
         self.bytes = snapshot.memory_bytes + ACTIVE_BYTES;
+        let shown = self.live.shown(&snapshot.notebook);
+        let mut published = Published::new(snapshot, connection, version, seq);
+        if are_results {
+            published = published.with_graph_of(&before);
+        }
         // The state is published first, so that a watcher that reads after an event finds its change.
-        self.published.send_replace(Arc::new(Published::new(snapshot, connection, version, seq)));
+        self.published.send_replace(Arc::new(if shown.1 { published.shown_as(shown, seq) } else { published }));
         self.tell_events(events);
         self.account();
     }
@@ -57,7 +71,7 @@ impl Writer {
             "the database has an earlier state of this notebook than it had acknowledged; the later one is kept as a copy"
         );
         let (seq, notebook) = (self.shared.sources.next_seq(), self.published.borrow().notebook.clone());
-        self.tell_events(vec![Arc::new(Event { seq, kind: EventKind::Recovered(copy), notebook })]);
+        self.tell_events(vec![Event::new(seq, EventKind::Recovered(copy), notebook)]);
     }
 
     fn tell_events(&self, events: Vec<Arc<Event>>) {
@@ -67,7 +81,7 @@ impl Writer {
 
     /// Accounts the memory of the notebook and its events.
     fn account(&self) {
-        self.charge.set(self.bytes + self.events.bytes());
+        self.charge.set(self.bytes + self.events.bytes() + self.live.bytes());
         memory::evict_excess(&self.shared);
     }
 
@@ -84,6 +98,6 @@ impl Writer {
         // The queue is closed before the event, so that a watcher that reads after it does not find the old state.
         self.commands.close();
         let seq = self.shared.sources.next_seq();
-        self.tell_events(vec![Arc::new(Event { seq, kind: EventKind::Deleted, notebook })]);
+        self.tell_events(vec![Event::new(seq, EventKind::Deleted, notebook)]);
     }
 }
