@@ -9,6 +9,7 @@ use quire_service::{NotebookService, ServiceError};
 
 use crate::auth::SignedIn;
 use crate::limiters::byte_budget::{ByteBudget, Hold};
+use crate::limiters::edits_in_flight::EditsInFlight;
 use crate::limiters::in_flight::InFlight;
 use crate::limiters::request_rate::RequestLimiter;
 use crate::limiters::socket_limiter::SocketLimiter;
@@ -24,6 +25,7 @@ pub(crate) struct AppState {
     pub(crate) settings: Settings,
     pub(crate) limiter: Option<RequestLimiter>,
     pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) edits_in_flight: Arc<EditsInFlight>,
     pub(crate) request_ids: RequestIds,
     pub(crate) responses: ResponseCache,
     pub(crate) socket_limiter: Arc<SocketLimiter>,
@@ -43,6 +45,7 @@ impl AppState {
             limiter: settings.request_limit.map(RequestLimiter::new),
             settings,
             in_flight: Arc::default(),
+            edits_in_flight: Arc::default(),
             request_ids: RequestIds::default(),
             responses: ResponseCache::default(),
             socket_limiter: Arc::default(),

@@ -117,6 +117,7 @@ impl Api {
             .configure(handlers::notebooks::configure)
             .configure(handlers::cells::configure)
             .configure(handlers::graph::configure)
+            .configure(handlers::runs::configure)
             .configure(handlers::search::configure)
             .configure(ws::configure)
             .configure(openapi::configure)

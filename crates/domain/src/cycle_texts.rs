@@ -43,6 +43,12 @@ impl Notebook {
         }
     }
 
+    /// Returns a cell's name for people: its place, from 1, and its first line. O(n) for n cells.
+    #[must_use]
+    pub fn cell_title(&self, id: &CellId) -> Option<String> {
+        self.cells.iter().enumerate().find(|(_, cell)| cell.id == *id).map(|(index, cell)| title(index, cell))
+    }
+
     /// Makes the texts of all cycles. O(n) for n cells when there is a cycle, else O(1).
     #[must_use]
     pub fn cycle_texts(&self) -> CycleTexts {

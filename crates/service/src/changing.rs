@@ -98,7 +98,7 @@ impl NotebookService {
     }
 
     fn copy(&self, original: &Published, taken: &HashSet<Arc<str>>) -> Result<(Notebook, Duplicated), ServiceError> {
-        let original = &original.notebook;
+        let original = &original.stored;
         let shown = original.name.as_deref().unwrap_or(original.id.as_str());
         let name = name_of_copy(shown, |name| taken.contains(name));
         let id = self.shared.sources.notebook_id()?;

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Refresh { newer: Option<StoredVersion>, reply: Option<oneshot::Sender<bool>> },
     /// Begin a subscription, or resume one after the last event that its watcher has seen.
     Subscribe { last: Option<Seq>, reply: oneshot::Sender<Result<Option<Subscription>, ServiceError>> },
+    /// Reply when all earlier commands have been executed.
+    Barrier { reply: oneshot::Sender<Result<(), ServiceError>> },
     /// End to release memory, unless the notebook is watched and `even_watched` is `false`.
     Retire { even_watched: bool },
     /// End.

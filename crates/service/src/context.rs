@@ -16,6 +16,7 @@ use crate::lookups::Lookups;
 use crate::memory::Memory;
 use crate::quota::Quotas;
 use crate::registry::Registry;
+use crate::run::Runs;
 use crate::work::{Lanes, Store};
 use crate::{Clock, IdSource, ServiceError};
 
@@ -29,6 +30,7 @@ pub(crate) struct ServiceContext {
     pub(crate) sealing: Sealing,
     pub(crate) registry: Arc<Registry>,
     pub(crate) lookups: Lookups,
+    pub(crate) runs: Runs,
     /// The runtime of writer tasks: the service's, because a caller's runtime may end earlier.
     pub(crate) runtime: Handle,
 }
@@ -41,6 +43,10 @@ pub(crate) struct Limits {
     pub(crate) quotas: Quotas,
     /// Time after which a notebook without requests and watchers leaves memory.
     pub(crate) idle: Duration,
+    /// Maximum time of one execution of a cell.
+    pub(crate) cell_timeout: Option<Duration>,
+    /// Time after which a kernel that executes nothing is ended.
+    pub(crate) kernel_idle: Duration,
 }
 
 /// The sources of times, ids and the numbers of events.
@@ -73,6 +79,11 @@ impl Sources {
     /// Returns a fresh cell id.
     pub(crate) fn cell_id(&self) -> Result<CellId, ServiceError> {
         Ok(CellId::new(self.ids.next_id().to_string())?)
+    }
+
+    /// Returns a fresh id of a run.
+    pub(crate) fn run_id(&self) -> Uuid {
+        self.ids.next_id()
     }
 
     /// Returns a fresh life, for a new notebook.

@@ -40,6 +40,7 @@ impl NotebookService {
             };
             deleted?;
             self.shared.limits.quotas.made_room(&context.user);
+            self.shared.runs.end(id);
             return Ok(());
         }
         Err(ServiceError::Contended(id.clone()))

@@ -5,6 +5,8 @@ use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredCon
 use quire_files::ParseError;
 use quire_storage::StoreError;
 
+use uuid::Uuid;
+
 use crate::{ChangedSince, KnownState};
 
 const MIB: usize = 1024 * 1024;
@@ -118,6 +120,17 @@ pub enum ServiceError {
     /// The outcome of a request with a key is unknown: it was interrupted, or its refusal may be due to its own earlier effect.
     #[error("it is not known whether the request had its effect")]
     Unfinished,
+    /// The service executes nothing.
+    #[error(
+        "this server runs no cells: signed-in users' code is run only by a server that was started with --allow-execution, on a machine that is set up for it"
+    )]
+    ExecutionOff,
+    /// The run is not remembered.
+    #[error("there is no run {0} of this notebook; only the last ones are remembered, until the server or the kernel ends")]
+    UnknownRun(Uuid),
+    /// Too many runs of the notebook wait.
+    #[error("too many runs of this notebook wait already; try again when some of them are done")]
+    TooManyRuns,
     /// The service is read-only.
     #[error("the server is read-only while its notebooks are moved or looked after; nothing was changed")]
     ReadOnly,

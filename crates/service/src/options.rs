@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quire_domain::SecretKeys;
+use quire_execution::KernelProvider;
 
 use crate::{Budgets, Clock, IdSource, Quota, RandomIds, SystemClock};
 
@@ -31,6 +32,12 @@ pub struct Options {
     pub quota: Quota,
     /// `true` if every change of a notebook is refused, and new users get no first notebooks.
     pub read_only: bool,
+    /// The source of kernels; `None` if no cell may be executed.
+    pub kernels: Option<Arc<dyn KernelProvider>>,
+    /// Maximum time of one execution of a cell; `None` for no limit.
+    pub cell_timeout: Option<Duration>,
+    /// Time after which a kernel that executes nothing is ended.
+    pub kernel_idle: Duration,
 }
 
 impl Default for Options {
@@ -45,6 +52,9 @@ impl Default for Options {
             plain_connections: false,
             quota: Quota::default(),
             read_only: false,
+            kernels: None,
+            cell_timeout: None,
+            kernel_idle: Duration::from_hours(1),
         }
     }
 }

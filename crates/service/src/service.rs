@@ -20,6 +20,7 @@ use crate::memory::Memory;
 use crate::probe::Probe;
 use crate::quota::Quotas;
 use crate::registry::Registry;
+use crate::run::Runs;
 use crate::work::{Lanes, Store};
 use crate::{Options, ServiceError};
 
@@ -72,10 +73,13 @@ impl NotebookService {
                 memory: Memory::new(options.memory_bytes),
                 quotas: Quotas::new(options.quota),
                 idle: options.idle,
+                cell_timeout: options.cell_timeout,
+                kernel_idle: options.kernel_idle,
             },
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             registry: Arc::default(),
             lookups: Lookups::default(),
+            runs: Runs::new(options.kernels),
             runtime,
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));
@@ -121,6 +125,7 @@ impl NotebookService {
     /// Refuses new requests, waits until the edits in flight are durable and have their replies, and ends all writer tasks.
     pub async fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
+        self.shared.runs.close();
         self.shared.limits.lanes.close();
         for used in self.shared.registry.close() {
             // Waits for a writer task that is being started; there is none if the start fails.

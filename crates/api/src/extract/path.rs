@@ -1,9 +1,10 @@
 //! Ids in paths: percent-encoded, opaque, with short names for the caller's own notebooks.
 
 use actix_web::HttpRequest;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use quire_domain::{CellId, NotebookId};
 use std::borrow::Cow;
+use uuid::Uuid;
 
 use super::caller::{app_state, caller};
 use crate::problem::{Code, Problem};
@@ -14,6 +15,9 @@ pub(crate) struct NotebookPath(pub(crate) NotebookId);
 /// The id of the cell in the path.
 pub(crate) struct CellPath(pub(crate) CellId);
 
+/// The id of the run in the path.
+pub(crate) struct RunPath(pub(crate) Uuid);
+
 extract_with!(NotebookPath, |request: &HttpRequest| {
     let text = segment(request, 3)?;
     Ok(NotebookPath(app_state(request)?.service.resolve(&caller(request)?.0, &text)?))
@@ -21,9 +25,19 @@ extract_with!(NotebookPath, |request: &HttpRequest| {
 
 extract_with!(CellPath, |request: &HttpRequest| segment(request, 5).and_then(|text| cell_id(&text).map(CellPath)));
 
+extract_with!(RunPath, |request: &HttpRequest| {
+    let unknown = || Problem::new(Code::UnknownRun, "No run can have this id.");
+    segment(request, 5)?.parse().map(RunPath).map_err(|_other| unknown())
+});
+
 /// Reads a cell's id. A text that is no valid id names no cell.
 pub(crate) fn cell_id(text: &str) -> Result<CellId, Problem> {
     CellId::new(text).map_err(|_invalid| Problem::new(Code::UnknownCell, "No cell can have this id."))
+}
+
+/// Percent-encodes an id for a path.
+pub(crate) fn encode(id: &str) -> String {
+    percent_encode(id.as_bytes(), NON_ALPHANUMERIC).to_string()
 }
 
 /// Returns a segment of `/api/notebooks/{3}/cells/{5}`, of the path as it was sent: the router's own decoding replaces bytes that

@@ -7,7 +7,7 @@ use quire_domain::{CellId, Edit, NotebookId, Place, limits};
 use quire_service::NotebookService;
 
 use crate::app_state::AppState;
-use crate::extract::{Body, CODE_BODY, CellPath, IfMatch, NotebookPath, OptionalBody, cell_id};
+use crate::extract::{Body, CODE_BODY, CellPath, IfMatch, InFlightEdit, NotebookPath, OptionalBody, cell_id};
 use crate::idempotency::{IdempotentCaller, mark_replay};
 use crate::problem::{Code, Problem};
 use crate::response::{HandlerResult, json, resource};
@@ -66,6 +66,7 @@ pub(crate) async fn insert(
 )]
 pub(crate) async fn update(
     state: web::Data<AppState>,
+    _in_flight: InFlightEdit,
     caller: IdempotentCaller,
     NotebookPath(id): NotebookPath,
     CellPath(cell): CellPath,

@@ -7,4 +7,5 @@ pub(crate) mod import_export;
 mod notebook_stream;
 pub(crate) mod notebooks;
 pub(crate) mod pages;
+pub(crate) mod runs;
 pub(crate) mod search;

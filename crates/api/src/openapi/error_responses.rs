@@ -138,7 +138,9 @@ impl<'a> OperationFacts<'a> {
             Code::DoesNotFit => self.body || self.query,
             Code::ForeignNotebook | Code::UnknownNotebook | Code::NotebookDamaged => self.notebook,
             Code::MemoryFull => self.notebook || self.id == "importNotebook",
-            Code::UnknownCell => self.cell || self.id == "insertCell",
+            Code::UnknownCell => self.cell || matches!(self.id, "insertCell" | "runCells"),
+            Code::UnknownRun => self.id == "getRun",
+            Code::ExecutionOff => matches!(self.id, "runCells" | "restartKernel"),
             Code::PreconditionFailed => self.if_match,
             // The body holds `expected_revision` wherever there is one.
             Code::RevisionConflict => self.if_match && self.body,

@@ -13,7 +13,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 use utoipa::{Modify, OpenApi as _};
 
-use crate::handlers::{cells, graph, health, import_export, notebooks, search};
+use crate::handlers::{cells, graph, health, import_export, notebooks, runs, search};
 use crate::problem::Problem;
 use crate::response::{HandlerResult, json_bytes, read, resource};
 use crate::wire::{FormatName, ProblemOut, SortName};
@@ -48,6 +48,11 @@ use error_responses::ErrorResponses;
         import_export::import,
         import_export::export,
         graph::get,
+        runs::run,
+        runs::get,
+        runs::interrupt,
+        runs::restart,
+        runs::kernel,
         search::search,
         cells::insert,
         cells::update,
@@ -60,6 +65,7 @@ use error_responses::ErrorResponses;
     tags(
         (name = "Notebooks", description = "Creating, listing, reading, searching, renaming, connecting, duplicating, importing, exporting and deleting notebooks."),
         (name = "Cells", description = "Adding, changing, moving and deleting the cells of a notebook."),
+        (name = "Running", description = "Running cells, and the kernel that executes them."),
         (name = "Watching", description = "Events of a notebook over a WebSocket."),
         (name = "Server", description = "The state of the server, and this description."),
     ),

@@ -6,7 +6,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
 use crate::etag::IfNoneMatch;
-use crate::extract::{CellPath, IfMatch, NotebookPath};
+use crate::extract::{CellPath, IfMatch, NotebookPath, RunPath};
 use crate::idempotency::{self, IdempotentCaller};
 
 impl IntoParams for NotebookPath {
@@ -22,6 +22,12 @@ impl IntoParams for NotebookPath {
 impl IntoParams for CellPath {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![path("cell_id", "The cell's id.").build()]
+    }
+}
+
+impl IntoParams for RunPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![path("run_id", "The run's id.").build()]
     }
 }
 

@@ -33,9 +33,11 @@ codes! {
     ForbiddenOrigin = "forbidden_origin", FORBIDDEN, "The origin is not allowed";
     ForbiddenContentType = "forbidden_content_type", FORBIDDEN, "The body is not announced as JSON";
     ForeignNotebook = "foreign_notebook", FORBIDDEN, "The notebook belongs to another user";
+    ExecutionOff = "execution_off", FORBIDDEN, "The server runs no cells";
     OverQuota = "over_quota", FORBIDDEN, "The user's quota is exceeded";
     UnknownRoute = "unknown_route", NOT_FOUND, "There is no such route";
     UnknownNotebook = "unknown_notebook", NOT_FOUND, "There is no such notebook";
+    UnknownRun = "unknown_run", NOT_FOUND, "There is no such run";
     UnknownCell = "unknown_cell", NOT_FOUND, "There is no such cell";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The route does not have this method";
     SlowBody = "slow_body", REQUEST_TIMEOUT, "The body took too long";

@@ -10,6 +10,7 @@ mod notebook;
 mod notebook_list;
 mod problem;
 mod requests;
+mod runs;
 mod search;
 
 pub(crate) use edits::*;
@@ -22,4 +23,5 @@ pub(crate) use notebook::*;
 pub(crate) use notebook_list::*;
 pub(crate) use problem::*;
 pub(crate) use requests::*;
+pub(crate) use runs::*;
 pub(crate) use search::*;

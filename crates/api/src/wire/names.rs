@@ -37,6 +37,12 @@ names! {
     CellStatusName as "CellStatus", "The state of a cell's last run; `idle` if it has not run.":
         [CellStatus::Idle, CellStatus::Running, CellStatus::Success, CellStatus::Error, CellStatus::Blocked]
             .map(CellStatus::as_str);
+    /// [`quire_service::CellEnd`] on the wire.
+    CellEndName as "CellEnd",
+        "`blocked`: a cell that it depends on failed; `deleted`, `cancelled`: it left the queue before it ran.":
+        ["success", "error", "interrupted", "blocked", "deleted", "cancelled"];
+    /// [`quire_service::KernelStatus`] on the wire.
+    KernelStatusName as "KernelStatus", "`none`: the next run starts one.": ["none", "starting", "idle", "busy"];
     /// [`quire_service::Sort`] in a query.
     SortName as "Sort", "An order of a list; `-` reverses it.":
         ["created", "updated", "name", "-created", "-updated", "-name"];

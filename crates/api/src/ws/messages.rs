@@ -21,7 +21,10 @@ pub(crate) enum ClientMessage {
     /// Renews the sign-in.
     RefreshAuth { token: String },
     /// Runs a cell.
-    RunCell {},
+    RunCell {
+        #[serde(default, rename = "cellId")]
+        cell_id: String,
+    },
     /// A message of an unknown type.
     #[serde(other)]
     Unknown,

@@ -52,8 +52,8 @@ impl Socket {
                 None => {}
                 Some(Frame::Text(text)) => match serde_json::from_str(&text) {
                     Ok(ClientMessage::Authenticate { token, resume }) => return Ok((token, resume)),
-                    // The old client may send this before it is signed in. Nothing runs cells yet.
-                    Ok(ClientMessage::RunCell {}) => {}
+                    // The old client may send this before it is signed in.
+                    Ok(ClientMessage::RunCell { cell_id }) => self.queue_run(&cell_id)?,
                     _ => return Err(not_signed_in()),
                 },
                 Some(Frame::Binary) => return Err(not_signed_in()),

@@ -1,5 +1,6 @@
 //! A socket, from its upgrade to its end.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::rt::time::timeout;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, ProtocolError, Session};
 use bytestring::ByteString;
-use quire_domain::UserId;
+use quire_domain::{CellId, UserId};
 use tokio::sync::watch;
 
 use super::end::End;
@@ -27,6 +28,9 @@ use crate::problem::Problem;
 /// Time limit for the client's close frame, after which the connection is closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Maximum requests to run a cell that wait until the service has queued them.
+const MAX_RUNS: usize = 1_000;
+
 /// A socket.
 pub(crate) struct Socket {
     pub(crate) state: Arc<AppState>,
@@ -35,6 +39,8 @@ pub(crate) struct Socket {
     frames: CheckedFrames,
     pub(crate) outbox: Outbox,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// The cells that the client has asked to run, until the service has queued them.
+    pub(crate) runs: VecDeque<CellId>,
     /// The user, once the socket has signed in.
     pub(crate) user: Option<UserId>,
     /// Time of the last sign of life of the client.
@@ -56,7 +62,7 @@ impl Socket {
     ) -> Self {
         let stopping = sockets.stopping.subscribe();
         let outbox = Outbox::new(session, flow);
-        Self { state, sockets, stream, frames, outbox, stopping, user: None, heard: Instant::now() }
+        Self { state, sockets, stream, frames, outbox, stopping, runs: VecDeque::new(), user: None, heard: Instant::now() }
     }
 
     /// Serves the client until either side ends the socket. Returns whether both have sent a close frame: the server then closes
@@ -89,6 +95,16 @@ impl Socket {
         self.outbox.push(messages::authenticated(signed_in.user.as_str()).map_err(unwritable)?);
         self.outbox.send().await?;
         self.watch(path, signed_in, resume).await
+    }
+
+    /// Takes a request to run a cell. A text that is no valid id names no cell, and gets no answer.
+    pub(crate) fn queue_run(&mut self, cell: &str) -> Result<(), End> {
+        let Ok(cell) = CellId::new(cell) else { return Ok(()) };
+        if self.runs.len() == MAX_RUNS {
+            return Err(End::overloaded("Too many runs wait on this socket; send more when some have begun."));
+        }
+        self.runs.push_back(cell);
+        Ok(())
     }
 
     /// Handles control frames, and returns the message of another frame.

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Fuse, FusedFuture as _};
-use quire_domain::UserId;
-use quire_service::{Event, EventKind, Seq, ServiceError, Subscription};
+use quire_domain::{CellId, NotebookId, UserId};
+use quire_service::{Event, EventKind, Seq, ServiceError, Subscription, Target};
 use uuid::Uuid;
 
 use super::end::End;
@@ -20,8 +20,10 @@ use super::sign_in::inactive;
 use super::socket::{Frame, Socket, failed, stopped, unwritable};
 use super::timers::{ticks, until};
 use super::write_event::write;
+use crate::app_state::AppState;
 use crate::auth::SignedIn;
 use crate::extract::decode;
+use crate::problem::Problem;
 
 /// Periods of pings without a sign of life after which the client is gone.
 const MAX_MISSED_PINGS: u32 = 3;
@@ -39,15 +41,21 @@ impl Socket {
         let mut resume = resume.map(|text| text.parse().unwrap_or(elsewhere));
         let state = self.state.clone();
         let opened = state.read(self.open(&user, path, resume.map(Position::last_whole))).await;
-        let mut watch = opened.map_err(|problem| failed(&problem))?;
+        let (id, mut watch) = opened.map_err(|problem| failed(&problem))?;
         let settings = &state.settings.sockets;
         let mut lifetime = Lifetime::new(Instant::now(), expires_at);
         let mut pings = ticks(settings.ping_every);
         let mut inactive = pin!(inactive(&state, &user));
         let mut renewal = pin!(Fuse::terminated());
+        let mut running = pin!(Fuse::terminated());
         loop {
             self.outbox.send().await?;
             let idle = self.outbox.is_empty();
+            if running.is_terminated()
+                && let Some(cell) = self.runs.pop_front()
+            {
+                running.set(run(&state, &user, &id, cell).fuse());
+            }
             tokio::select! {
                 frame = self.stream.recv(), if idle && renewal.is_terminated() => {
                     if let Some(frame) = self.received(frame)?
@@ -56,6 +64,11 @@ impl Socket {
                         // Only further messages of the client wait for this.
                         let state = &state;
                         renewal.set(async move { state.sign_in(&token).await }.fuse());
+                    }
+                }
+                refused = &mut running => {
+                    if let Some(problem) = refused {
+                        self.outbox.push(messages::error(&problem.to_string()).map_err(unwritable)?);
                     }
                 }
                 renewed = &mut renewal => {
@@ -89,7 +102,12 @@ impl Socket {
 
     /// Opens the notebook of the path. Ids in it are not percent-encoded, but browsers encode some characters all the same: an id
     /// of no notebook is decoded and tried again.
-    async fn open(&self, user: &UserId, path: &str, resume: Option<Seq>) -> Result<Subscription, ServiceError> {
+    async fn open(
+        &self,
+        user: &UserId,
+        path: &str,
+        resume: Option<Seq>,
+    ) -> Result<(NotebookId, Subscription), ServiceError> {
         match self.open_exactly(user, path, resume).await {
             Err(ServiceError::UnknownNotebook(_)) if path.contains('%') => {
                 let decoded = decode(path).ok_or_else(|| ServiceError::UnknownNotebook(path.to_owned()))?;
@@ -99,13 +117,19 @@ impl Socket {
         }
     }
 
-    async fn open_exactly(&self, user: &UserId, id: &str, resume: Option<Seq>) -> Result<Subscription, ServiceError> {
+    async fn open_exactly(
+        &self,
+        user: &UserId,
+        id: &str,
+        resume: Option<Seq>,
+    ) -> Result<(NotebookId, Subscription), ServiceError> {
         let service = &self.state.service;
         let id = service.resolve(user, id)?;
-        match resume {
-            Some(last) => service.resume(user, &id, last).await,
-            None => service.watch(user, &id).await,
-        }
+        let watch = match resume {
+            Some(last) => service.resume(user, &id, last).await?,
+            None => service.watch(user, &id).await?,
+        };
+        Ok((id, watch))
     }
 
     /// Queues the messages of an event. `resume` is the client's position, at the first event.
@@ -142,8 +166,8 @@ impl Socket {
         };
         match said {
             Some(ClientMessage::RefreshAuth { token }) => return Ok(Some(token)),
-            // Nothing runs cells yet. Messages of unknown types are ignored.
-            Some(ClientMessage::RunCell {} | ClientMessage::Unknown) => {}
+            Some(ClientMessage::RunCell { cell_id }) => self.queue_run(&cell_id)?,
+            Some(ClientMessage::Unknown) => {} // it may be of a later version
             Some(ClientMessage::Authenticate { .. }) => {
                 let message = messages::error("You have signed in; to renew that, send refresh_auth.");
                 self.outbox.push(message.map_err(unwritable)?);
@@ -155,6 +179,16 @@ impl Socket {
             }
         }
         Ok(None)
+    }
+}
+
+/// Asks the service to run a cell, after the user's edits that are in flight. Returns the problem, if there is one that the client cannot
+/// know of: a cell may have been deleted meanwhile.
+async fn run(state: &AppState, user: &UserId, id: &NotebookId, cell: CellId) -> Option<Problem> {
+    state.edits_in_flight.ended(user).await;
+    match state.read(state.service.run(user, id, Target::Cells(vec![cell]))).await {
+        Err(problem) if problem.name() != "unknown_cell" => Some(problem),
+        _ => None,
     }
 }
 

@@ -218,6 +218,7 @@ impl Writer {
                 Command::Subscribe { last, reply } => {
                     let _ = reply.send(Ok(self.subscribe(last))); // the caller may be gone
                 }
+                Command::Barrier { reply } => drop(reply.send(Ok(()))), // the caller may be gone
                 Command::Retire { even_watched } => {
                     if even_watched || self.news.receiver_count() == 0 {
                         return true;

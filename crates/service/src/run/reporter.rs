@@ -1,0 +1,98 @@
+//! The way of updates and results from the run task to the writer task, in order, so that a kernel does not wait for a store.
+
+use std::time::Duration;
+
+use quire_domain::{CellId, CellStatus, NotebookId, Results, UserId};
+use quire_storage::StoreError;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::requests::Run;
+use crate::{NotebookService, RunUpdate, ServiceError};
+
+/// Maximum reports that wait. The run task waits to send a further one, and so does the kernel in the end.
+const MAX_WAITING: usize = 4;
+/// Time for which final results are offered to a store that is away.
+const STORE_FOR: Duration = Duration::from_mins(2);
+/// Time between two attempts.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A report of a run.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// Something to tell watchers.
+    Update(RunUpdate),
+    /// Results so far, or at the end.
+    Results { cell: CellId, code_digest: String, results: Results },
+    /// The answer to a caller who may read what has been reported before.
+    Reply(oneshot::Sender<Result<Run, ServiceError>>, Result<Run, ServiceError>),
+}
+
+/// Starts the task that makes the reports. It ends with the last sender.
+pub(super) fn start(service: NotebookService, user: UserId, id: NotebookId) -> mpsc::Sender<Report> {
+    let (sender, mut reports) = mpsc::channel(MAX_WAITING);
+    let runtime = service.shared.runtime.clone();
+    runtime.spawn(async move {
+        while let Some(report) = reports.recv().await {
+            match report {
+                Report::Update(update) => {
+                    // A missed update comes with the results; the cell may have been deleted.
+                    if let Err(error) = service.tell(&user, &id, update).await {
+                        tracing::debug!(notebook = %id, %error, "an update of a run was not told");
+                    }
+                }
+                Report::Results { cell, code_digest, results } => {
+                    store(&service, (&user, &id), (&cell, &code_digest), results).await;
+                }
+                Report::Reply(reply, answer) => drop(reply.send(answer)), // the caller may be gone
+            }
+        }
+    });
+    sender
+}
+
+/// Stores results. Final ones are offered again while the store is away; what cannot be stored is replaced by the reason.
+async fn store(
+    service: &NotebookService,
+    (user, id): (&UserId, &NotebookId),
+    of: (&CellId, &str),
+    mut results: Results,
+) {
+    let is_final = results.status != CellStatus::Running;
+    let until = Instant::now() + STORE_FOR;
+    loop {
+        match service.commit_results(user, id, of, results.clone()).await {
+            Ok(_stored) => return,
+            Err(ServiceError::Store(
+                error @ (StoreError::Unavailable { .. }
+                | StoreError::Overloaded { .. }
+                | StoreError::OutcomeUnknown { .. }),
+            )) if is_final && Instant::now() < until => {
+                tracing::debug!(notebook = %id, error = &error as &dyn std::error::Error, "results are stored later");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            Err(
+                error @ (ServiceError::OverQuota { .. }
+                | ServiceError::NotebookTooLarge { .. }
+                | ServiceError::Invalid(_)
+                | ServiceError::Store(StoreError::Full { .. })),
+            ) if is_final && results.bytes() > 0 => {
+                results.outputs.clear();
+                results.stdout.clear();
+                results.error = Some(format!("The results cannot be kept: {error}"));
+                results.status = CellStatus::Error;
+                // Now without content of its own, so that a second refusal ends this.
+                if let Err(error) = service.commit_results(user, id, of, results).await {
+                    tracing::warn!(notebook = %id, %error, "the results of a run are lost");
+                }
+                return;
+            }
+            Err(error) => {
+                if is_final {
+                    tracing::warn!(notebook = %id, %error, "the results of a run are lost");
+                }
+                return;
+            }
+        }
+    }
+}
