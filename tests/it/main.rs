@@ -14,5 +14,6 @@ mod monitoring;
 mod operations;
 mod restores;
 mod retries;
+mod running;
 mod secrets;
 mod two_servers;

@@ -23,6 +23,8 @@ pub struct Reply {
     pub etag: String,
     /// The header `Retry-After`.
     pub retry_after: Option<String>,
+    /// The header `Location`.
+    pub location: Option<String>,
     /// The body; null when it is not JSON.
     pub body: Value,
 }
@@ -72,8 +74,9 @@ impl Client {
         let mut answer = answer.ok()?;
         let header = |name: &str| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let (etag, retry_after) = (header("etag").unwrap_or_default(), header("retry-after"));
+        let location = header("location");
         let status = answer.status().as_u16();
         let text = answer.body_mut().with_config().limit(u64::MAX).read_to_string().ok()?;
-        Some(Reply { status, etag, retry_after, body: serde_json::from_str(&text).unwrap_or_default() })
+        Some(Reply { status, etag, retry_after, location, body: serde_json::from_str(&text).unwrap_or_default() })
     }
 }

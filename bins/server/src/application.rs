@@ -17,6 +17,7 @@ use crate::database_use::DatabaseUse;
 use crate::listening::{bind, listen};
 use crate::signals;
 use crate::store::{self, Opened};
+use crate::kernels;
 
 /// Time-out for storing queued edits, after requests have ended or were cut off.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,7 +67,7 @@ impl Application {
             tracing::warn!("read-only: every request that would change a notebook is refused");
         }
         let service =
-            NotebookService::new(notebooks, options(config)).context("cannot start the threads that analyse cells")?;
+            NotebookService::new(notebooks, options(config)?).context("cannot start the threads that analyse cells")?;
         let authenticator = match users {
             Some(users) => config.authenticator.clone().with_users(users),
             None => config.authenticator.clone(),
@@ -153,19 +154,22 @@ async fn end(database: Option<&DatabaseUse>) {
     }
 }
 
-fn options(config: &Config) -> quire_service::Options {
+fn options(config: &Config) -> anyhow::Result<quire_service::Options> {
     // A file is readable only by its owner, and contained plain text before keys existed; neither is true of a database.
     let plain_connections = config.database.is_none();
     let connections = config.database.as_ref().and_then(|database| usize::try_from(database.connections).ok());
-    quire_service::Options {
+    Ok(quire_service::Options {
         budgets: connections.map_or_else(Budgets::default, Budgets::for_store_calls),
         keys: config.secret_keys.clone(),
         plain_connections,
         quota: config.options.quota(),
         memory_bytes: config.options.memory_bytes(),
         read_only: config.options.read_only,
+        kernels: kernels::provider(config)?,
+        cell_timeout: Some(Duration::from_secs(config.options.cell_timeout)).filter(|limit| !limit.is_zero()),
+        kernel_idle: Duration::from_secs(config.options.kernel_idle),
         ..Default::default()
-    }
+    })
 }
 
 fn settings(config: &Config, authenticator: Authenticator) -> Settings {

@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod connection_limiter;
 mod database_use;
+mod kernels;
 mod listening;
 mod memory;
 mod options;
@@ -27,6 +28,9 @@ use crate::config::Config;
 use crate::options::LogFormat;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == quire_execution::GUARD_ARGUMENT) {
+        return quire_execution::guard();
+    }
     let config = match Config::load(std::env::args_os(), Box::new(|name| std::env::var(name))) {
         Ok(config) => config,
         Err(error) => return error.report("quire-server"),

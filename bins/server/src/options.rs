@@ -52,6 +52,34 @@ pub(crate) struct Options {
     #[arg(long, value_name = "BOOL", env = "QUIRE_READ_ONLY", default_value = "false", value_parser = switch)]
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) read_only: bool,
+    /// Run cells in kernels of this Python, which needs the package ipykernel
+    #[arg(long, value_name = "PROGRAM", env = "QUIRE_PYTHON", default_value = "python3", value_parser = program)]
+    pub(crate) python: PathBuf,
+    /// Run cells in the kernel that the kernel.json in this directory describes
+    #[arg(long, value_name = "DIR", env = "QUIRE_KERNELSPEC", value_parser = directory)]
+    pub(crate) kernelspec: Option<PathBuf>,
+    /// Keep so many kernels started ahead; 1 without sign-in and 0 with it, unless this says otherwise
+    #[arg(long, value_name = "NUMBER", env = "QUIRE_WARM_KERNELS", value_parser = number::<usize>(0, 100))]
+    pub(crate) warm_kernels: Option<usize>,
+    /// Let signed-in users run cells: their code runs on this machine, see docs/execution.md
+    #[arg(long, value_name = "BOOL", env = "QUIRE_ALLOW_EXECUTION", default_value = "false", value_parser = switch)]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) allow_execution: bool,
+    /// Stop a cell that runs longer than so many seconds; 0 is any time
+    #[arg(long, value_name = "SECONDS", env = "QUIRE_CELL_TIMEOUT", default_value = "0", value_parser = number::<u64>(0, 31_536_000))]
+    pub(crate) cell_timeout: u64,
+    /// End a kernel that has run nothing for so many seconds
+    #[arg(long, value_name = "SECONDS", env = "QUIRE_KERNEL_IDLE", default_value = "3600", value_parser = number::<u64>(1, 31_536_000))]
+    pub(crate) kernel_idle: u64,
+    /// Let a kernel take so many MiB of memory with all processes that it starts
+    #[arg(long, value_name = "NUMBER", env = "QUIRE_KERNEL_MEMORY_MIB", default_value = "2048", value_parser = number::<u64>(128, MAX_MEMORY_MIB))]
+    pub(crate) kernel_memory_mib: u64,
+    /// Let a user have so many kernels
+    #[arg(long, value_name = "NUMBER", env = "QUIRE_USER_KERNELS", default_value = "10", value_parser = number::<usize>(1, 10_000))]
+    pub(crate) user_kernels: usize,
+    /// Let all users together have so many kernels
+    #[arg(long, value_name = "NUMBER", env = "QUIRE_MAX_KERNELS", default_value = "50", value_parser = number::<usize>(1, 10_000))]
+    pub(crate) max_kernels: usize,
     /// Listen on this address; without sign-in 127.0.0.1, ::1 or localhost
     #[arg(long, value_name = "ADDRESS", env = "QUIRE_HOST", default_value = "127.0.0.1")]
     pub(crate) host: String,
@@ -229,6 +257,10 @@ fn port(text: &str) -> Result<u16, String> {
 
 fn directory(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("it must name a directory".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn program(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("it must name a program".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn user(text: &str) -> Result<UserId, String> {

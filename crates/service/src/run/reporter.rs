@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::requests::Run;
-use crate::{NotebookService, RunUpdate, ServiceError};
+use crate::{NotebookService, RunUpdate, RunUpdateKind, ServiceError};
 
 /// Maximum reports that wait. The run task waits to send a further one, and so does the kernel in the end.
 const MAX_WAITING: usize = 4;
@@ -62,7 +62,8 @@ async fn store(
     let until = Instant::now() + STORE_FOR;
     loop {
         match service.commit_results(user, id, of, results.clone()).await {
-            Ok(_stored) => return,
+            Ok(true) => return,
+            Ok(false) => break,
             Err(ServiceError::Store(
                 error @ (StoreError::Unavailable { .. }
                 | StoreError::Overloaded { .. }
@@ -91,8 +92,21 @@ async fn store(
                 if is_final {
                     tracing::warn!(notebook = %id, %error, "the results of a run are lost");
                 }
-                return;
+                break;
             }
         }
+    }
+    if is_final {
+        end_unstored(service, (user, id), of.0).await;
+    }
+}
+
+/// Tells the end of a run whose results are dropped, because the cell has other code now, or lost: its last results stay.
+async fn end_unstored(service: &NotebookService, (user, id): (&UserId, &NotebookId), cell: &CellId) {
+    let Ok(handle) = service.open(user, id).await else { return };
+    let status = handle.published().stored.cells.find(cell).map(|cell| cell.results.status);
+    if let Some(status) = status {
+        let update = RunUpdate { cell: cell.clone(), kind: RunUpdateKind::Status(status) };
+        let _ = service.tell(user, id, update).await; // the cell may have been deleted meanwhile
     }
 }

@@ -1,0 +1,7 @@
+//! Running cells, with the real server and a real kernel.
+
+mod kernels;
+mod notebook;
+mod order;
+mod requests;
+mod results;
