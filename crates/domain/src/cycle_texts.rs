@@ -43,10 +43,12 @@ impl Notebook {
         }
     }
 
-    /// Returns a cell's name for people: its place, from 1, and its first line. O(n) for n cells.
+    /// Returns a cell's name for people: its place, from 1, and its first line that is not blank; `None` for an unknown cell.
     #[must_use]
     pub fn cell_title(&self, id: &CellId) -> Option<String> {
-        self.cells.iter().enumerate().find(|(_, cell)| cell.id == *id).map(|(index, cell)| title(index, cell))
+        let cell = self.cells.find(id)?;
+        let index = self.cells.position(&cell.order, id).ok()?;
+        Some(title(index, cell))
     }
 
     /// Makes the texts of all cycles. O(n) for n cells when there is a cycle, else O(1).

@@ -103,3 +103,19 @@ fn holds(directory: &std::path::Path, text: &str) -> bool {
 fn unquoted(text: &str) -> String {
     text.trim_matches('"').replace("\\n", "\n")
 }
+
+#[test]
+fn the_demo_runs_whole_with_its_charts() {
+    let notebook = Notebook::of(&[""]);
+    let run = notebook.server.ok("POST", "/api/notebooks/demo/run?wait=50", Some(&json!({"scope": "all"})));
+    let demo = notebook.server.ok("GET", "/api/notebooks/demo", None);
+    let cells = demo["cells"].as_array().unwrap();
+    assert!(run["cells"].as_array().unwrap().iter().all(|cell| cell["end"] == "success"), "{run} {demo}");
+    let types: Vec<Vec<_>> = cells
+        .iter()
+        .map(|cell| cell["outputs"].as_array().unwrap().iter().map(|output| output["mime_type"].as_str().unwrap()).collect())
+        .collect();
+    let charts = ["image/png", "application/json", "application/vnd.plotly.v1+json", "application/vnd.vegalite.v6+json"];
+    assert_eq!(types[2..], charts.map(|chart| vec![chart]), "{types:?}");
+    assert_eq!(cells[3]["outputs"][0]["data"]["type"], "table");
+}

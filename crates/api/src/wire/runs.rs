@@ -40,6 +40,7 @@ pub(crate) struct WaitIn {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Run)]
 pub(crate) struct RunOut<'a> {
+    #[schema(value_type = String)]
     run_id: Uuid,
     /// `true` if all its cells have ended.
     done: bool,

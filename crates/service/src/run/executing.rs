@@ -104,7 +104,7 @@ impl Executing {
     }
 
     /// Returns the results so far, if they are to be stored now.
-    pub(super) fn to_store(&mut self) -> Option<Results> {
+    pub(super) fn results_to_store(&mut self) -> Option<Results> {
         self.store_at.take_if(|at| *at <= Instant::now()).map(|_| self.results.clone())
     }
 

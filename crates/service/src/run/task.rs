@@ -56,7 +56,6 @@ pub(super) struct RunTask {
     is_removing: bool,
     /// The reports that wait for the reporter.
     reports: VecDeque<Report>,
-    reporter: mpsc::Sender<Report>,
     /// The runs by their public ids, the oldest first.
     runs: VecDeque<(Uuid, RunId)>,
     waiting: HashMap<RunId, Vec<oneshot::Sender<Result<Run, ServiceError>>>>,
@@ -74,7 +73,6 @@ impl RunTask {
         commands: mpsc::Receiver<RunCommand>,
     ) -> Self {
         Self {
-            reporter: reporter::start(service.clone(), user.clone(), id.clone()),
             service: service.clone(),
             user: user.clone(),
             id: id.clone(),
@@ -94,22 +92,23 @@ impl RunTask {
     }
 
     pub(super) async fn run(mut self) {
+        let reporter = reporter::start(self.service.clone(), self.user.clone(), self.id.clone());
         loop {
             self.advance().await;
-            let has_room = self.reports.len() < MAX_REPORTS;
+            let (has_room, due) = (self.reports.len() < MAX_REPORTS, self.due());
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.handle(command).await,
                     None => return, // the notebook was deleted, or the service closes
                 },
-                permit = self.reporter.reserve(), if !self.reports.is_empty() => {
+                permit = reporter.reserve(), if !self.reports.is_empty() => {
                     let Ok(permit) = permit else { return };
                     if let Some(report) = self.reports.pop_front() {
                         permit.send(report);
                     }
                 }
                 event = self.kernel.next_event(), if has_room => self.on_event(event).await,
-                () = tokio::time::sleep_until(self.due()) => {
+                () = tokio::time::sleep_until(due) => {
                     if self.on_time().await {
                         return;
                     }
@@ -124,7 +123,7 @@ impl RunTask {
             if self.schedule.is_idle() {
                 return;
             }
-            let Some(steps) = self.decide(|schedule, state| schedule.next(state)).await else { return };
+            let Some(steps) = self.decide(Schedule::next).await else { return };
             if steps.is_empty() {
                 return;
             }
@@ -251,8 +250,9 @@ impl RunTask {
                     None => self.finish(Some("The cell was deleted.".to_owned()), CellOutcome::Interrupted).await,
                 }
             }
-            KernelSlotEvent::Failed(reason) => self.end_kernel(reason).await,
-            KernelSlotEvent::Kernel(KernelEvent::Ended(reason)) => self.end_kernel(reason).await,
+            KernelSlotEvent::Failed(reason) | KernelSlotEvent::Kernel(KernelEvent::Ended(reason)) => {
+                self.end_kernel(reason).await;
+            }
             KernelSlotEvent::Kernel(KernelEvent::Finished(_)) if std::mem::take(&mut self.is_removing) => {}
             KernelSlotEvent::Kernel(KernelEvent::Finished(outcome)) => {
                 let interrupted = self.executing.as_mut().and_then(|executing| executing.interrupted.take());
@@ -335,7 +335,7 @@ impl RunTask {
             }
         }
         let state = NotebookState { notebook: &published.stored, graph: &graph };
-        let requested = self.schedule.request(state, target, published.stored.reactive);
+        let requested = self.schedule.request(state, &target, true);
         let (run, steps) = requested.map_err(|_too_many| ServiceError::TooManyRuns)?;
         if self.runs.len() == MAX_RUNS {
             self.runs.pop_front();
@@ -395,7 +395,7 @@ impl RunTask {
     async fn on_time(&mut self) -> bool {
         if let Some(executing) = &mut self.executing {
             let updates = executing.updates();
-            let results = executing.to_store();
+            let results = executing.results_to_store();
             let (cell, code_digest) = (executing.cell.clone(), executing.code_digest.clone());
             let limit = self.service.shared.limits.cell_timeout.filter(|limit| executing.began.elapsed() >= *limit);
             let limit = limit.filter(|_| executing.interrupted.is_none());
@@ -418,7 +418,7 @@ impl RunTask {
         false
     }
 
-    fn show(&self) -> KernelState {
+    fn show(&mut self) -> KernelState {
         let status = match (&self.kernel, &self.executing) {
             (KernelSlot::None, _) => KernelStatus::None,
             (KernelSlot::Starting(_), _) => KernelStatus::Starting,
@@ -428,7 +428,12 @@ impl RunTask {
         let running = self.executing.as_ref().and_then(|executing| {
             Some(RunningCell { cell: executing.cell.clone(), since: executing.results.started_at? })
         });
-        let queued = self.schedule.queued();
+        let queued = match &self.known {
+            Some((published, graph)) => {
+                self.schedule.queued(NotebookState { notebook: &published.stored, graph })
+            }
+            None => Vec::new(),
+        };
         KernelState { status, running, queued, memory_bytes: self.kernel.memory_bytes(), last_end: self.last_end.clone() }
     }
 
