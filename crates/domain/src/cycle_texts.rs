@@ -43,6 +43,14 @@ impl Notebook {
         }
     }
 
+    /// Returns a cell's name for people: its place, from 1, and its first line that is not blank; `None` for an unknown cell.
+    #[must_use]
+    pub fn cell_title(&self, id: &CellId) -> Option<String> {
+        let cell = self.cells.find(id)?;
+        let index = self.cells.position(&cell.order, id).ok()?;
+        Some(title(index, cell))
+    }
+
     /// Makes the texts of all cycles. O(n) for n cells when there is a cycle, else O(1).
     #[must_use]
     pub fn cycle_texts(&self) -> CycleTexts {

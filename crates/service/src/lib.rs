@@ -37,6 +37,7 @@ mod reading;
 mod recovery;
 mod registry;
 mod running;
+mod schedule;
 mod service;
 mod sorted;
 mod subscription;

@@ -2,7 +2,8 @@
 //!
 //! - `index` holds the readers and writers of each name, `bindings` the rule that makes edges of them;
 //! - `components` finds cycles edit by edit, with `order_list` and `search`; `cycles` describes them;
-//! - `subgraph` orders cells and splits components, `plan` decides the cells to run, `queries` has the other queries.
+//! - `subgraph` orders cells and splits components, `plan` decides the cells to run, `order` sorts them, `queries` has the other
+//!   queries.
 //!
 //! The rules are those of marimo, Hex and Deepnote put together for a kernel with one namespace and a document order:
 //!
@@ -20,6 +21,7 @@ mod bindings;
 mod components;
 mod cycles;
 mod index;
+mod order;
 mod order_list;
 mod place;
 mod plan;
