@@ -33,6 +33,7 @@ fn open(cells: usize, code: impl Fn(usize) -> String) -> OpenNotebook {
         broken: None,
         results: Arc::new(Results::default()),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     };
     notebook.cells = (0..cells).map(cell).collect();
     OpenNotebook::open(notebook)

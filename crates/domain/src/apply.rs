@@ -7,7 +7,7 @@ use quire_analysis::{Analysis, CellType, analyse};
 use crate::limits::{self, Invalid};
 use crate::{
     Cell, CellChange, CellId, Change, Edit, EditError, Extra, Notebook, OpenNotebook, OrderKey, Place, Replaced,
-    Timestamp,
+    RunDigest, Timestamp,
 };
 
 impl OpenNotebook {
@@ -58,6 +58,7 @@ impl OpenNotebook {
                     broken: None,
                     results: Arc::default(),
                     extra: Extra::default(),
+                    run_digest: RunDigest::default(),
                 };
                 let cell = blank.with_code(*cell_type, Arc::clone(code), analysed(*cell_type, code)?);
                 change.cells = shifted;
@@ -133,6 +134,8 @@ impl OpenNotebook {
             connection: None,
             cells: Vec::new(),
             cycles: Vec::new(),
+            stale: Vec::new(),
+            run_digests_changed: 0,
         }
     }
 

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::limits::{self, Invalid};
-use crate::{CellId, Extra, Json, OrderKey, Revision};
+use crate::{CellId, Extra, Json, OrderKey, Revision, RunDigest, Timestamp};
 
-/// Outcome of a cell's last run; `running` is never stored.
+/// Outcome of a cell's last run. A stored `running` is what a run that is still going on, or that a stopped server has left, stored
+/// on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CellStatus {
@@ -64,6 +65,12 @@ pub struct Results {
     pub outputs: Vec<Output>,
     /// The [`Cell::code_digest`] of the code that ran.
     pub code_digest: Option<String>,
+    /// The [`Cell::run_digest`] at the start of the run.
+    pub run_digest: Option<RunDigest>,
+    /// The time at which the run began.
+    pub started_at: Option<Timestamp>,
+    /// The time at which the run ended.
+    pub finished_at: Option<Timestamp>,
 }
 
 impl Results {
@@ -110,9 +117,19 @@ pub struct Cell {
     pub results: Arc<Results>,
     /// Unknown fields.
     pub extra: Extra,
+    /// Digest of all that a run of the cell computes from. Derived by [`crate::OpenNotebook`] from the notebook around the cell and
+    /// never stored: zeros before the notebook is opened.
+    pub run_digest: RunDigest,
 }
 
 impl Cell {
+    /// Returns `true` if a run could give other results than those that the cell has: it has never run, or anything that a run
+    /// computes from has changed since. Blank code is never stale. Holds for cells of an open notebook.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.results.run_digest != Some(self.run_digest) && !self.code.trim().is_empty()
+    }
+
     /// Returns the digest that ties results to the code that made them: SHA-256 over type, NUL and code, as 64 hex digits.
     #[must_use]
     pub fn code_digest(&self) -> String {

@@ -101,7 +101,13 @@ impl Eq for Cells {}
 
 impl FromIterator<Cell> for Cells {
     fn from_iter<I: IntoIterator<Item = Cell>>(cells: I) -> Self {
-        let mut cells: Vec<Arc<Cell>> = cells.into_iter().map(Arc::new).collect();
+        cells.into_iter().map(Arc::new).collect()
+    }
+}
+
+impl FromIterator<Arc<Cell>> for Cells {
+    fn from_iter<I: IntoIterator<Item = Arc<Cell>>>(cells: I) -> Self {
+        let mut cells: Vec<Arc<Cell>> = cells.into_iter().collect();
         cells.sort_by(|a, b| a.id.cmp(&b.id));
         let by_id = Chunks::of(&cells);
         cells.sort_by(|a, b| (&a.order, &a.id).cmp(&(&b.order, &b.id)));

@@ -35,6 +35,14 @@ pub struct CellChange {
 }
 
 impl CellChange {
+    /// Returns `true` if both states share type and code, as after a move or a run.
+    pub(crate) fn keeps_code(&self) -> bool {
+        let states = self.before.as_ref().zip(self.after.as_ref());
+        states.is_some_and(|(before, after)| {
+            before.cell_type == after.cell_type && Arc::ptr_eq(&before.code, &after.code)
+        })
+    }
+
     fn inverse(&self) -> Self {
         Self {
             id: self.id.clone(),
@@ -55,6 +63,15 @@ pub struct CycleChange {
     pub cycle: Option<Arc<Cycle>>,
 }
 
+/// A cell that was there before and after a change, and turned stale by it or is no longer stale. Derived, never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleChange {
+    /// The cell.
+    pub id: CellId,
+    /// The value of [`Cell::is_stale`] after the change.
+    pub is_stale: bool,
+}
+
 /// The exact difference that an edit makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -70,6 +87,10 @@ pub struct Change {
     pub cells: Vec<CellChange>,
     /// Cycles that came or went.
     pub cycles: Vec<CycleChange>,
+    /// Cells that turned stale or are no longer stale, by id.
+    pub stale: Vec<StaleChange>,
+    /// Number of cells that were there before and have another run digest now.
+    pub run_digests_changed: usize,
 }
 
 impl Change {
@@ -88,6 +109,8 @@ impl Change {
             connection: self.connection.as_ref().map(Replaced::inverse),
             cells: self.cells.iter().rev().map(CellChange::inverse).collect(),
             cycles: Vec::new(),
+            stale: Vec::new(),
+            run_digests_changed: 0,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::graph::work;
-use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Replaced};
+use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Replaced, StaleChange};
 
 impl Change {
     /// Returns the net difference between two states of one notebook; `None` when there is none. Cells that keep their place among
@@ -12,6 +12,7 @@ impl Change {
     #[must_use]
     pub fn between(before: &Notebook, after: &Notebook) -> Option<Self> {
         let replaced = |changed: bool| changed.then_some(());
+        let (stale, run_digests_changed) = digest_changes(before, after);
         let change = Self {
             revision: Replaced { before: before.revision, after: after.revision },
             updated_at: Replaced { before: before.updated_at, after: after.updated_at },
@@ -20,6 +21,8 @@ impl Change {
             connection: replaced(before.connection != after.connection)
                 .map(|()| Replaced { before: before.connection.clone(), after: after.connection.clone() }),
             cells: cell_changes(before, after),
+            stale,
+            run_digests_changed,
             cycles: {
                 let there: HashSet<&CellId> = after.cells.iter().map(|cell| &cell.id).collect();
                 cycle_changes(&before.cycles, &after.cycles, |id| there.contains(id))
@@ -29,7 +32,8 @@ impl Change {
             && change.name.is_none()
             && change.connection.is_none()
             && change.cells.is_empty()
-            && change.cycles.is_empty();
+            && change.cycles.is_empty()
+            && change.stale.is_empty();
         if same { None } else { Some(change) }
     }
 }
@@ -47,7 +51,9 @@ fn cell_changes(before: &Notebook, after: &Notebook) -> Vec<CellChange> {
     for (index, cell) in after.cells.iter().enumerate() {
         let was = old.remove(&cell.id);
         let moved = was.is_some_and(|(place, _)| stay.next_if_eq(&place).is_none());
-        let same = was.is_some_and(|(_, was)| **was == Cell { order: was.order.clone(), ..(**cell).clone() });
+        let same = was.is_some_and(|(_, was)| {
+            **was == Cell { order: was.order.clone(), run_digest: was.run_digest, ..(**cell).clone() }
+        });
         if moved || !same {
             let before = was.map(|(_, was)| Arc::clone(was));
             let after = Some(Arc::clone(cell));
@@ -64,6 +70,25 @@ fn cell_changes(before: &Notebook, after: &Notebook) -> Vec<CellChange> {
         index: None,
     });
     deleted.chain(kept).collect()
+}
+
+/// Returns the cells that turned stale or are no longer stale, and the number of cells that have another run digest.
+fn digest_changes(before: &Notebook, after: &Notebook) -> (Vec<StaleChange>, usize) {
+    let was: HashMap<&CellId, &Arc<Cell>> = before.cells.iter().map(|cell| (&cell.id, cell)).collect();
+    let both = || after.cells.iter().filter_map(|cell| Some((*was.get(&cell.id)?, cell)));
+    let mut stale: Vec<_> = both().filter_map(|(was, cell)| stale_change(was, cell)).collect();
+    sort_stale(&mut stale);
+    (stale, both().filter(|(was, cell)| was.run_digest != cell.run_digest).count())
+}
+
+/// Returns the change of a cell that turned stale or is no longer stale.
+pub(crate) fn stale_change(before: &Cell, after: &Cell) -> Option<StaleChange> {
+    let is_stale = after.is_stale();
+    (is_stale != before.is_stale()).then(|| StaleChange { id: after.id.clone(), is_stale })
+}
+
+pub(crate) fn sort_stale(changes: &mut [StaleChange]) {
+    changes.sort_unstable_by(|one, other| one.id.cmp(&other.id));
 }
 
 /// Returns the places, among those before, of the cells that did not move. The cells that both states have come in their present

@@ -108,6 +108,7 @@ mod tests {
             broken: None,
             results: Arc::default(),
             extra: Extra::default(),
+            run_digest: crate::RunDigest::default(),
         }
     }
 

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use quire_analysis::{Analysis, analyse};
 
-use crate::diff::{Cycles, cycle_changes};
+use crate::diff::{Cycles, cycle_changes, sort_stale, stale_change};
+use crate::graph::{Rebound, RunDigests};
 use crate::size::{NotebookSize, cycle_index_bytes};
-use crate::{Cell, CellId, Change, Cycle, CycleChange, CycleUpdate, Graph, Notebook};
+use crate::{
+    Cell, CellChange, CellId, Change, Cycle, CycleChange, CycleUpdate, Graph, Notebook, RunDigest, StaleChange,
+};
 
 /// A notebook open for editing: the data that readers share, and the graph that only its writer needs.
 ///
@@ -27,6 +30,7 @@ use crate::{Cell, CellId, Change, Cycle, CycleChange, CycleUpdate, Graph, Notebo
 pub struct OpenNotebook {
     pub(super) notebook: Notebook,
     graph: Graph,
+    run_digests: RunDigests,
     pub(super) size: NotebookSize,
 }
 
@@ -77,12 +81,16 @@ impl OpenNotebook {
         let admitted = notebook.cells.iter().map(|cell| {
             let cell = open(cell);
             size.add(&cell);
-            admit(size).map(|()| cell)
+            admit(size).map(|()| Arc::new(cell))
         });
-        let cells: Vec<Cell> = admitted.collect::<Result<_, E>>()?;
+        let mut cells: Vec<Arc<Cell>> = admitted.collect::<Result<_, E>>()?;
+        let graph = Graph::new(cells.iter());
+        let run_digests = RunDigests::new(&graph, cells.iter());
+        for cell in &mut cells {
+            set_run_digest(cell, run_digests.get(&graph, &cell.id));
+        }
         notebook.cells = cells.into_iter().collect();
-        let graph = Graph::new(notebook.cells.iter());
-        let mut open = Self { notebook, graph, size };
+        let mut open = Self { notebook, graph, run_digests, size };
         open.refresh_cycles();
         Ok(open)
     }
@@ -108,7 +116,10 @@ impl OpenNotebook {
     /// Estimates the bytes of memory that the notebook takes with its graph. O(1) for each cycle.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.size.cell_bytes() + self.graph.memory_bytes() + cycle_index_bytes(self.notebook.cycles.len())
+        self.size.cell_bytes()
+            + self.graph.memory_bytes()
+            + self.run_digests.memory_bytes()
+            + cycle_index_bytes(self.notebook.cycles.len())
     }
 
     /// Returns the cell with this id.
@@ -122,7 +133,8 @@ impl OpenNotebook {
         self.install(&mut change.inverse());
     }
 
-    /// Applies a change to the notebook, and fills in the derived parts of the change: indexes and cycles.
+    /// Applies a change to the notebook, and fills in the derived parts of the change: indexes, cycles, run digests and what turned
+    /// stale.
     pub(super) fn install(&mut self, change: &mut Change) {
         self.notebook.revision = change.revision.after;
         self.notebook.updated_at = change.updated_at.after;
@@ -133,8 +145,16 @@ impl OpenNotebook {
             self.notebook.connection.clone_from(&connection.after);
         }
         let mut updates = Vec::new();
+        let mut rebound = Rebound::default();
+        for cell in &change.cells {
+            updates.push(self.graph.update_and_tell(cell.before.as_ref(), cell.after.as_ref(), &mut rebound));
+        }
+        let after = change.cells.iter().filter_map(|cell| cell.after.as_ref().filter(|_| !cell.keeps_code()));
+        let digests = self.run_digests.update(&self.graph, after, rebound);
         for cell in &mut change.cells {
-            updates.push(self.graph.update(cell.before.as_ref(), cell.after.as_ref()));
+            if let Some(after) = &mut cell.after {
+                set_run_digest(after, self.run_digests.get(&self.graph, &cell.id));
+            }
             cell.before.iter().for_each(|cell| self.size.remove(cell));
             cell.after.iter().for_each(|cell| self.size.add(cell));
             let cells = &mut self.notebook.cells;
@@ -147,6 +167,7 @@ impl OpenNotebook {
                 cells.put(after);
             }
         }
+        (change.stale, change.run_digests_changed) = self.install_run_digests(&change.cells, &digests);
         for cell in &mut change.cells {
             cell.index =
                 cell.after.as_ref().and_then(|after| self.notebook.cells.position(&after.order, &after.id).ok());
@@ -156,6 +177,33 @@ impl OpenNotebook {
             _ if updates.iter().all(CycleUpdate::is_empty) => Vec::new(),
             _ => self.refresh_cycles(),
         };
+    }
+
+    /// Gives the cells their new run digests, where they have not got them with the change. Returns the cells that turned stale or are
+    /// no longer stale, and the number of cells that have another run digest, also of those of the change.
+    fn install_run_digests(
+        &mut self,
+        changed: &[CellChange],
+        digests: &[(CellId, RunDigest)],
+    ) -> (Vec<StaleChange>, usize) {
+        let (mut stale, mut others) = (Vec::new(), 0);
+        let mut compare = |before: &Cell, after: &Cell| {
+            stale.extend(stale_change(before, after));
+            others += usize::from(before.run_digest != after.run_digest);
+        };
+        for CellChange { before, after, .. } in changed {
+            if let (Some(before), Some(after)) = (before, after) {
+                compare(before, after);
+            }
+        }
+        for (id, digest) in digests {
+            let Some(before) = self.notebook.cells.find(id).filter(|cell| cell.run_digest != *digest) else { continue };
+            let after = Arc::new(Cell { run_digest: *digest, ..Cell::clone(before) });
+            compare(before, &after);
+            self.notebook.cells.put(&after);
+        }
+        sort_stale(&mut stale);
+        (stale, others)
     }
 
     /// Takes all cycles from the graph. Returns the cells for which that made a difference.
@@ -175,6 +223,13 @@ impl OpenNotebook {
         }
         cycles.extend(now);
         changes
+    }
+}
+
+/// Sets a cell's run digest. Copies the cell only if that is another one, and others share the cell.
+fn set_run_digest(cell: &mut Arc<Cell>, digest: Option<RunDigest>) {
+    if let Some(run_digest) = digest.filter(|digest| *digest != cell.run_digest) {
+        Arc::make_mut(cell).run_digest = run_digest;
     }
 }
 

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use quire_analysis::{Analysis, Diagnostic};
 
 use crate::limits::{self, Invalid};
-use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Results};
+use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Results, StaleChange};
 
 /// Bytes of an allocation beside its content, for reference counts and the allocator.
 const ALLOCATION_BYTES: usize = 16;
 /// Bytes of an entry of an ordered or a hashed map beside its content, with the unused part of such maps.
 const MAP_ENTRY_BYTES: usize = 24;
 /// Bytes of a cell in the graph of an open notebook.
-const OPEN_CELL_BYTES: usize = 450;
+const OPEN_CELL_BYTES: usize = 480;
 /// Bytes of a name in the graph of an open notebook: between one that no other cell shares and one that very many do.
 const OPEN_NAME_BYTES: usize = 250;
 
@@ -206,6 +206,7 @@ impl Change {
             + ALLOCATION_BYTES
             + self.cells.iter().map(replaced_bytes).sum::<usize>()
             + self.cycles.len() * size_of::<CycleChange>()
+            + self.stale.len() * size_of::<StaleChange>()
             + made.sum::<usize>()
     }
 }

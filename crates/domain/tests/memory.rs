@@ -27,6 +27,7 @@ fn open(cells: usize, code: impl Fn(usize) -> String, results: &Arc<Results>) ->
         broken: None,
         results: Arc::new(Results::clone(results)),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     };
     notebook.cells = (0..cells).map(cell).collect();
     OpenNotebook::open(notebook)

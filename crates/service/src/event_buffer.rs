@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::Change;
+use quire_domain::{Cell, Change, limits};
 
 use crate::event::{Event, EventKind};
 
@@ -16,6 +16,10 @@ pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 const EVENT_BYTES: usize = 5 * 1024;
 /// Bytes of a cell in the notebook's index of cycles, which an event that changes cycles does not share.
 const INDEXED_BYTES: usize = 40;
+/// Bytes of the chunks of both lists that one cell more with another run digest makes unshared.
+const CHUNK_BYTES: usize = 2 * 1024;
+/// Maximum bytes of the chunks of both lists, when they are half full.
+const MAX_LIST_BYTES: usize = limits::CELLS * 32;
 
 /// The last events of a notebook, which are held nowhere else. Events share cells with the notebook and with each other, so
 /// the weight of an event is the content that it alone keeps from being freed: the content that its change has replaced.
@@ -118,7 +122,8 @@ fn weight(event: &Event) -> usize {
 
 /// Estimates the bytes of an event of this change, without the index of cycles.
 pub(crate) fn weight_of(change: &Change) -> usize {
-    EVENT_BYTES + change.memory_bytes()
+    let others = change.run_digests_changed;
+    EVENT_BYTES + change.memory_bytes() + others * size_of::<Cell>() + (others * CHUNK_BYTES).min(MAX_LIST_BYTES)
 }
 
 fn indexed(change: &Change, cells: usize) -> usize {

@@ -111,5 +111,6 @@ fn new_cell(id: CellId, index: usize, code: &str) -> Cell {
         broken: None,
         results: Arc::default(),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     }
 }

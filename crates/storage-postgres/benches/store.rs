@@ -70,6 +70,7 @@ fn notebook(id: &str, cells: usize, outputs: &[Output]) -> Notebook {
         broken: None,
         results: Arc::clone(&results),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     };
     notebook.cells = (0..cells).map(cell).collect();
     notebook

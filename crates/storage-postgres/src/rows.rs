@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use quire_domain::{
     Base, Cell, CellId, CellStatus, CellType, Extra, Json, JsonError, Life, Notebook, NotebookId, OrderKey, Output,
-    Results, Revision, StoredConnection, Timestamp, UserId,
+    Results, Revision, RunDigest, StoredConnection, Timestamp, UserId,
 };
 use quire_storage::{Committed, Loaded, Version};
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Statement, StatementBuilder};
@@ -268,8 +268,10 @@ impl CellRow {
                 error: self.error.map(|error| decode(error, "error")).transpose()?,
                 outputs: counted(outputs, self.output_count).map_err(|reason| bad("output_count")(&reason))?,
                 code_digest: self.code_digest,
+                ..Results::default()
             }),
             extra: extra(self.extra).ok_or_else(|| bad("extra")(&NO_OBJECT))?,
+            run_digest: RunDigest::default(),
         })
     }
 }

@@ -48,7 +48,14 @@ fn results() -> impl Strategy<Value = Results> {
         Output { mime_type, data, metadata }
     });
     (status, any::<String>(), option::of(any::<String>()), vec(output, 0..3), option::of("[0-9a-f]{64}")).prop_map(
-        |(status, stdout, error, outputs, code_digest)| Results { status, stdout, error, outputs, code_digest },
+        |(status, stdout, error, outputs, code_digest)| Results {
+            status,
+            stdout,
+            error,
+            outputs,
+            code_digest,
+            ..Results::default()
+        },
     )
 }
 
@@ -66,6 +73,7 @@ fn cell() -> impl Strategy<Value = Cell> {
             broken: None,
             results: Arc::new(results.unwrap_or_default()),
             extra,
+            run_digest: quire_domain::RunDigest::default(),
         },
     )
 }

@@ -163,7 +163,7 @@ async fn results_that_others_wrote_are_told_as_a_run() {
             stdout: "out".to_owned(),
             error: Some(error.to_owned()),
             outputs,
-            code_digest: None,
+            ..Results::default()
         };
         let edit = Edit::SetResults { id: CellId::new(&*cell).unwrap(), results: results.into() };
         listening.server.service.edit(&user, &id, None, edit).await.unwrap();

@@ -2,6 +2,7 @@
 //!
 //! - `index` holds the readers and writers of each name, `bindings` the rule that makes edges of them;
 //! - `components` finds cycles edit by edit, with `order_list` and `search`; `cycles` describes them;
+//! - `run_digests` keeps digests of what the cells' runs compute from;
 //! - `subgraph` orders cells and splits components, `plan` decides the cells to run, `order` sorts them, `queries` has the other
 //!   queries.
 //!
@@ -26,6 +27,7 @@ mod order_list;
 mod place;
 mod plan;
 mod queries;
+mod run_digests;
 mod search;
 mod subgraph;
 mod types;
@@ -36,6 +38,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(crate) use run_digests::{Rebound, RunDigests};
 pub use types::{Cycle, CycleUpdate, Dependency, Edge, EdgeKind, GraphDiagnostic, Plan};
 
 use components::{Components, PlaceChange};
@@ -72,6 +75,16 @@ impl Graph {
     /// moved. Edges that go against the order of the graph so far cost a search in addition, and changes of a cycle's own
     /// edges and of its cells' places the size of that cycle.
     pub fn update(&mut self, before: Option<&Arc<Cell>>, after: Option<&Arc<Cell>>) -> CycleUpdate {
+        self.update_and_tell(before, after, &mut Rebound::default())
+    }
+
+    /// Updates one cell as [`Self::update`] does, and adds it and the cells whose writers may be others now to `rebound`.
+    pub(crate) fn update_and_tell(
+        &mut self,
+        before: Option<&Arc<Cell>>,
+        after: Option<&Arc<Cell>>,
+        rebound: &mut Rebound,
+    ) -> CycleUpdate {
         if let (Some(before), Some(after)) = (before, after)
             && is_same(before, after)
         {
@@ -86,12 +99,15 @@ impl Graph {
             }
             let stays = place.is_some_and(|place| place == self.index.node(slot).place);
             let place_change = if stays { PlaceChange::Unchanged } else { PlaceChange::Moved };
-            return self.components.follow(&self.index, slot, place_change, &mut touched);
+            let cycles_changed = self.components.follow(&self.index, slot, place_change, &mut touched);
+            rebound.extend(&self.index, slot, &touched);
+            return cycles_changed;
         }
         let Some(slot) = before.and_then(|cell| self.index.remove(&cell.id, &mut touched)) else {
             return CycleUpdate::default();
         };
         let cycles_changed = self.components.follow(&self.index, slot, PlaceChange::Deleted, &mut touched);
+        rebound.extend(&self.index, slot, &touched);
         self.index.release(slot);
         cycles_changed
     }

@@ -31,11 +31,16 @@ impl Edges {
 
 impl Subgraph {
     /// Makes a subgraph of these cells, each named once. O(n log n + e log n).
-    pub(super) fn of(index: &Index, mut slots: Vec<Slot>) -> Self {
+    pub(super) fn of(index: &Index, slots: Vec<Slot>) -> Self {
+        Self::of_readers(index, slots, |_| true)
+    }
+
+    /// Makes a subgraph of these cells as [`Self::of`] does, without the edges to cells that are not `reader`s.
+    pub(super) fn of_readers(index: &Index, mut slots: Vec<Slot>, reader: impl Fn(Slot) -> bool) -> Self {
         slots.sort_unstable_by(|&a, &b| index.node(a).place.cmp(&index.node(b).place));
         let numbers: HashMap<Slot, usize> = slots.iter().enumerate().map(|(number, &slot)| (slot, number)).collect();
         let mut children = vec![Vec::new(); slots.len()];
-        for (child, &slot) in slots.iter().enumerate() {
+        for (child, &slot) in slots.iter().enumerate().filter(|(_, slot)| reader(**slot)) {
             for Binding { cell, kind, .. } in index.parents(slot) {
                 work::step();
                 if let Some(&parent) = numbers.get(&cell) {
@@ -49,6 +54,12 @@ impl Subgraph {
     /// Iterates over the slots of all units of [`Self::units`], one after the other.
     pub(super) fn topological_order(&self) -> impl Iterator<Item = Slot> {
         self.units().into_iter().flatten().map(|cell| self.slots[cell])
+    }
+
+    /// Returns for each cell the number of its component over edges of every kind, and over hard ones. A component has a smaller
+    /// number than those that it depends on.
+    pub(super) fn ranks(&self) -> (Vec<usize>, Vec<usize>) {
+        (self.components(Edges::All), self.components(Edges::Hard))
     }
 
     /// Returns the cells, each after all its parents here; cells on one cycle together as one unit, in document order.
@@ -94,11 +105,6 @@ impl Subgraph {
             order.push(unit);
         }
         order.into_iter().map(|unit| std::mem::take(&mut units[unit])).collect()
-    }
-
-    /// Returns the number of each cell's component over edges of every kind.
-    pub(super) fn groups(&self) -> Vec<usize> {
-        self.components(Edges::All)
     }
 
     /// Returns the shortest way from the first cell around to itself over hard edges, without the last step; of several that

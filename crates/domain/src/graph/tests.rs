@@ -25,6 +25,7 @@ fn cell_with(index: usize, place: usize, reads: &[String], writes: &[String]) ->
         broken: None,
         results: Arc::default(),
         extra: Extra::default(),
+        run_digest: crate::RunDigest::default(),
     })
 }
 

@@ -9,4 +9,5 @@ mod mask;
 mod model;
 mod notation;
 mod open;
+mod run_digests;
 mod sealing;

@@ -60,6 +60,7 @@ pub(crate) fn cell(name: &str, order: OrderKey, words: &str) -> Arc<Cell> {
         broken,
         results: Arc::new(Results::default()),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     })
 }
 

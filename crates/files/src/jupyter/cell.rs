@@ -41,6 +41,7 @@ impl DraftCell {
             broken: None,
             results: Arc::new(self.results),
             extra: self.extra,
+            run_digest: quire_domain::RunDigest::default(),
         }
     }
 }

@@ -96,7 +96,7 @@ fn other_fields(cell: &Cell) -> impl Iterator<Item = (Box<str>, Json)> {
 
 /// Returns the cell's unknown fields, with the field [`RUN`] if a reader could not derive it from the results.
 fn with_run(cell: &Cell) -> Extra {
-    let Results { status, error, code_digest, stdout, outputs } = &*cell.results;
+    let Results { status, error, code_digest, stdout, outputs, .. } = &*cell.results;
     let derived = match error {
         Some(error) if !error.is_empty() => CellStatus::Error,
         _ if stdout.is_empty() && outputs.is_empty() => CellStatus::Idle,

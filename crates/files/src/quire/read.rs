@@ -145,6 +145,7 @@ fn cell(text: &RawValue, index: usize, notebook: Revision) -> Result<(Cell, bool
         broken: None,
         results: Arc::new(results.clone().unwrap_or_default()),
         extra: extra(fields)?,
+        run_digest: quire_domain::RunDigest::default(),
     };
     Ok((cell, results.is_some()))
 }

@@ -18,7 +18,7 @@ pub(super) fn take(fields: &mut UnreadFields<'_>, cell: &RawValue) -> Result<Opt
         stdout: stdout.unwrap_or_default(),
         error,
         outputs: outputs.unwrap_or_default(),
-        code_digest: None,
+        ..Results::default()
     };
     if results.stdout.is_empty() && results.error.is_none() && results.outputs.is_empty() {
         return Ok(None);

@@ -72,7 +72,14 @@ fn results() -> impl Strategy<Value = Results> {
     ];
     let stdout = prop_oneof![Just(String::new()), "(?s).{0,20}", "[a-z\n\r]{0,20}"];
     (status, stdout, option::of(error), vec(output(), 0..3), option::of("[0-9a-f]{64}")).prop_map(
-        |(status, stdout, error, outputs, code_digest)| Results { status, stdout, error, outputs, code_digest },
+        |(status, stdout, error, outputs, code_digest)| Results {
+            status,
+            stdout,
+            error,
+            outputs,
+            code_digest,
+            ..Results::default()
+        },
     )
 }
 
@@ -95,6 +102,7 @@ fn cell() -> impl Strategy<Value = Cell> {
         broken: None,
         results: Arc::new(results.unwrap_or_default()),
         extra,
+        run_digest: quire_domain::RunDigest::default(),
     })
 }
 
@@ -122,7 +130,7 @@ fn content(notebook: &Notebook, with_extra: bool) -> Vec<String> {
         known.map(|(name, json)| (name.to_owned(), json.with_plain_characters().into_owned())).collect()
     };
     let cells = notebook.cells.iter().map(|cell| {
-        let Results { status, stdout, error, outputs, code_digest } = &*cell.results;
+        let Results { status, stdout, error, outputs, code_digest, .. } = &*cell.results;
         let outputs: Vec<_> = outputs
             .iter()
             .map(|it| (&it.mime_type, it.data.with_plain_characters(), it.metadata.with_plain_characters()))

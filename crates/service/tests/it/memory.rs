@@ -144,6 +144,7 @@ async fn with_cycle(world: &World, cells: usize) -> NotebookId {
         broken: None,
         results: Arc::new(Results::default()),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     };
     notebook.cells = (0..cells).map(cell).collect();
     world.store.create(&notebook, None).await.unwrap();

@@ -26,6 +26,8 @@ impl Engine {
             // The file is written from the notebook; the changes are needed for the results beside it.
             cells: Change::between(&before, &notebook).map(|change| change.cells).unwrap_or_default(),
             cycles: Vec::new(),
+            stale: Vec::new(),
+            run_digests_changed: 0,
         };
         self.commit(&OwnedCommit {
             id: CommitId(Uuid::new_v4()),

@@ -142,6 +142,7 @@ mod results_v1 {
                     .map(|output| Output { mime_type: output.mime_type, data: output.data, metadata: output.metadata })
                     .collect(),
                 code_digest: results.code_digest,
+                ..Results::default()
             })
         }))
     }

@@ -64,7 +64,7 @@ prop_compose! {
     ) -> Results {
         let metadata = Json::parse("{\"k\": 1e0}").unwrap();
         let output = |data| Output { mime_type: "application/json".into(), data, metadata: metadata.clone() };
-        Results { status, stdout, error, outputs: data.into_iter().map(output).collect(), code_digest }
+        Results { status, stdout, error, outputs: data.into_iter().map(output).collect(), code_digest, ..Results::default() }
     }
 }
 
@@ -88,6 +88,7 @@ prop_compose! {
             broken: None,
             results: Arc::new(results),
             extra,
+            run_digest: quire_domain::RunDigest::default(),
         }
     }
 }

@@ -99,7 +99,7 @@ prop_compose! {
         code_digest in prop::option::of("[0-9a-f]{64}"),
     ) -> Results {
         let output = |(data, metadata)| Output { mime_type: "application/x+json; é=\"\u{FDD0}\"".into(), data, metadata };
-        Results { status, stdout, error, outputs: outputs.into_iter().map(output).collect(), code_digest }
+        Results { status, stdout, error, outputs: outputs.into_iter().map(output).collect(), code_digest, ..Results::default() }
     }
 }
 
@@ -117,6 +117,7 @@ prop_compose! {
             analysis: Cell::stored_names(names.clone(), names),
             results: results.into(),
             extra,
+            run_digest: quire_domain::RunDigest::default(),
             ..cell(0, "a", "")
         }
     }

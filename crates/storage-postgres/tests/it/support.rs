@@ -77,6 +77,7 @@ pub(crate) fn cell(index: usize, id: &str, code: &str) -> Cell {
         broken: None,
         results: Arc::default(),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     }
 }
 

@@ -128,6 +128,7 @@ impl Random {
             error: self.chance().then(|| self.text(40)),
             outputs: (0..length).map(|_| output(self)).collect::<Result<_, _>>()?,
             code_digest: self.chance().then(|| "0f".repeat(32)),
+            ..Results::default()
         })
     }
 

@@ -37,6 +37,7 @@ pub(super) fn cell(index: usize, id: &str, code: &str) -> Result<Cell, Failure> 
         broken: None,
         results: Arc::default(),
         extra: Extra::default(),
+        run_digest: quire_domain::RunDigest::default(),
     })
 }
 
@@ -96,6 +97,7 @@ pub(super) fn full(id: &str) -> Result<Notebook, Failure> {
             output("application/json", r#"{"z":[1,2.50,1e2],"a":null}"#, r#"{"width":640,"isolated":true}"#)?,
         ],
         code_digest: Some(numbers.code_digest()),
+        ..Results::default()
     });
     let mut query = cell(1, "query", "SELECT * FROM t WHERE x = {x}")?;
     query.cell_type = CellType::Sql;
