@@ -2,6 +2,7 @@
 //!
 //! - `index` holds the readers and writers of each name, `bindings` the rule that makes edges of them;
 //! - `components` finds cycles edit by edit, with `order_list` and `search`; `cycles` describes them;
+//! - `run_digests` keeps digests of what the cells' runs compute from;
 //! - `subgraph` orders cells and splits components, `plan` decides the cells to run, `order` sorts them, `queries` has the other
 //!   queries.
 //!

@@ -21,7 +21,7 @@ impl Graph {
     #[must_use]
     pub fn dependency_groups(&self) -> HashMap<CellId, usize> {
         let all = Subgraph::of(&self.index, self.index.document().collect());
-        let groups = all.groups();
+        let (groups, _) = all.ranks();
         let mut sizes = vec![0_usize; groups.len()];
         for &group in &groups {
             sizes[group] += 1;

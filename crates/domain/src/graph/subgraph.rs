@@ -107,11 +107,6 @@ impl Subgraph {
         order.into_iter().map(|unit| std::mem::take(&mut units[unit])).collect()
     }
 
-    /// Returns the number of each cell's component over edges of every kind.
-    pub(super) fn groups(&self) -> Vec<usize> {
-        self.components(Edges::All)
-    }
-
     /// Returns the shortest way from the first cell around to itself over hard edges, without the last step; of several that
     /// whose cells come first in the document. Empty when there is none.
     pub(super) fn way_around(&self) -> Vec<usize> {

@@ -30,25 +30,16 @@ mod work;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use quire_domain::{Analysis, Cell, CellId};
+use quire_domain::{Analysis, Cell, CellId, RunDigest};
 
 use namespace::Namespace;
 use needs::Needs;
 use queue::Queue;
-use requests::{Requests, Waiter};
 pub use requests::{CellEnd, RunRecord};
 pub(crate) use requests::{RunId, TooManyRequests};
+use requests::{Requests, Waiter};
 pub use types::Target;
 pub(crate) use types::{CellOutcome, Changed, NotebookState, Step};
-
-type RunDigest = [u8; 32];
-
-/// Returns the digest of all that a run of the cell computes from.
-fn run_digest(cell: &Cell) -> RunDigest {
-    let mut digest = [0; 32];
-    digest.iter_mut().zip(cell.code_digest().bytes()).for_each(|(to, byte)| *to = byte);
-    digest
-}
 
 /// The schedule of one notebook with its one kernel.
 #[derive(Debug, Default)]
@@ -217,17 +208,14 @@ fn asked(state: NotebookState<'_>, target: &Target) -> Vec<CellId> {
         Target::Cells(cells) => cells.clone(),
         Target::All => all.map(|cell| cell.id.clone()).collect(),
         Target::Stale => {
-            let stale: Vec<_> = all.filter(|cell| is_stale(cell)).collect();
-            let changing: Vec<_> = stale.iter().filter(|cell| changes_data(cell)).map(|cell| cell.id.clone()).collect();
+            let outdated: Vec<_> = all.filter(|cell| cell.is_stale()).collect();
+            let changing: Vec<_> =
+                outdated.iter().filter(|cell| changes_data(cell)).map(|cell| cell.id.clone()).collect();
             let plan = state.graph.plan(&changing);
             let left_out: HashSet<CellId> = [plan.run, plan.cyclic, plan.stale].into_iter().flatten().collect();
-            stale.into_iter().map(|cell| cell.id.clone()).filter(|cell| !left_out.contains(cell)).collect()
+            outdated.into_iter().map(|cell| cell.id.clone()).filter(|cell| !left_out.contains(cell)).collect()
         }
     }
-}
-
-fn is_stale(cell: &Cell) -> bool {
-    !cell.code.trim().is_empty() && cell.results.code_digest.as_deref() != Some(&*cell.code_digest())
 }
 
 /// Returns `true` for SQL that changes data, which runs only when it is asked for.

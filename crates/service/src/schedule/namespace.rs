@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use quire_domain::{Analysis, Cell, CellId};
-
-use super::RunDigest;
+use quire_domain::{Analysis, Cell, CellId, RunDigest};
 
 /// The last writer of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +27,7 @@ impl Namespace {
     /// Returns `true` if the name holds what this cell writes when it runs as it is now.
     pub(super) fn holds(&self, name: &str, cell: &Cell) -> bool {
         let holder = self.holders.get(name);
-        holder.is_some_and(|holder| holder.cell == cell.id && holder.digest == Some(super::run_digest(cell)))
+        holder.is_some_and(|holder| holder.cell == cell.id && holder.digest == Some(cell.run_digest))
     }
 
     /// Takes in the end of a run. `digest` is absent when it failed.

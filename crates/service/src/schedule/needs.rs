@@ -192,7 +192,9 @@ impl Needs {
 fn in_order(state: NotebookState<'_>, needs: &HashMap<CellId, Vec<CellId>>) -> VecDeque<CellId> {
     let mut needed_by: HashMap<&CellId, Vec<&CellId>> = HashMap::new();
     for (cell, unmet) in needs {
-        unmet.iter().for_each(|writer| needed_by.entry(writer).or_default().push(cell));
+        for writer in unmet {
+            needed_by.entry(writer).or_default().push(cell);
+        }
     }
     let mut waits_for: HashMap<&CellId, usize> = needs.iter().map(|(cell, unmet)| (cell, unmet.len())).collect();
     let first = needs.iter().filter(|(_, unmet)| unmet.is_empty());

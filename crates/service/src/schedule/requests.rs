@@ -132,7 +132,9 @@ impl Requests {
                 }
             }
         }
-        done.iter().for_each(|&run| self.finish(run));
+        for &run in &done {
+            self.finish(run);
+        }
         done
     }
 

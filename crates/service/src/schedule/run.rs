@@ -3,10 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use quire_domain::CellId;
+use quire_domain::{CellId, RunDigest};
 
-use super::types::{CellOutcome, NotebookState, Step};
-use super::{CellEnd, Running, Schedule, Starting, changes_data, run_digest};
+use super::{CellEnd, CellOutcome, NotebookState, Running, Schedule, Starting, Step, changes_data};
 
 /// Maximum runs of one writer for one start of a cell: one more than is needed when each writer's value stays.
 const MAX_RUNS_OF_A_WRITER: usize = 2;
@@ -107,7 +106,7 @@ impl Schedule {
         let Self { queue, starting: Some(starting), needs, namespace, failed, .. } = self else {
             return Start::Execute(cell.clone());
         };
-        let has_failed = |id: &CellId| failed.get(id).copied() == state.cell(id).map(run_digest);
+        let has_failed = |id: &CellId| failed.get(id).copied() == state.cell(id).map(|cell| cell.run_digest);
         let is_refused = |id: &CellId| {
             let is_asked = queue.get(id).is_some_and(|queued| queued.is_asked);
             state.cell(id).is_none_or(|cell| changes_data(cell) && !is_asked)
@@ -143,7 +142,7 @@ impl Schedule {
         let analysis = if cell.broken.is_some() { Arc::default() } else { Arc::clone(&cell.analysis) };
         self.running = Some(Running {
             cell: id.clone(),
-            digest: run_digest(cell),
+            digest: cell.run_digest,
             analysis,
             waiters: queued.waiters,
             is_stopped: false,
@@ -152,13 +151,15 @@ impl Schedule {
     }
 
     /// Takes in that a cell failed: blocks those that depend on it, unless it is to run again.
-    fn has_failed(&mut self, state: NotebookState<'_>, cell: &CellId, digest: super::RunDigest, steps: &mut Vec<Step>) {
+    fn has_failed(&mut self, state: NotebookState<'_>, cell: &CellId, digest: RunDigest, steps: &mut Vec<Step>) {
         if self.queue.get(cell).is_some() {
             return;
         }
         self.failed.insert(cell.clone(), digest);
         // What is left to run for the present start may need the cell.
-        self.starting.iter_mut().for_each(|starting| starting.writers.clear());
+        if let Some(starting) = &mut self.starting {
+            starting.writers.clear();
+        }
         self.block_dependents(state, cell, cell, steps);
     }
 
@@ -166,7 +167,7 @@ impl Schedule {
         steps.push(Step::Fail { cell: id.clone(), reason });
         self.leave(id, CellEnd::Error, steps);
         if let Some(cell) = state.cell(id) {
-            self.has_failed(state, id, run_digest(cell), steps);
+            self.has_failed(state, id, cell.run_digest, steps);
         }
     }
 

@@ -54,7 +54,7 @@ impl Fixture {
     /// Makes a notebook in which every cell has run.
     pub(super) fn after_a_run(cells: &[&str]) -> Self {
         let mut fixture = Self::new(cells);
-        fixture.request(Target::All);
+        fixture.request(&Target::All);
         while fixture.running().is_some() {
             fixture.succeed();
         }
@@ -72,11 +72,11 @@ impl Fixture {
     }
 
     pub(super) fn run(&mut self, cells: &str) -> RunId {
-        self.request(Target::Cells(ids(cells)))
+        self.request(&Target::Cells(ids(cells)))
     }
 
-    pub(super) fn request(&mut self, target: Target) -> RunId {
-        let (run, steps) = self.schedule.request(state(&self.notebook), &target, self.reactive).unwrap();
+    pub(super) fn request(&mut self, target: &Target) -> RunId {
+        let (run, steps) = self.schedule.request(state(&self.notebook), target, self.reactive).unwrap();
         self.take(steps);
         self.go_on();
         run

@@ -3,8 +3,9 @@
 use quire_domain::{CellType, Edit, Place};
 
 use super::fixture::{Fixture, id, ids, state};
+use crate::schedule::CellEnd::{self, Blocked, Cancelled, Error, Interrupted, Success};
 use crate::schedule::requests::{MAX_DONE_REQUESTS, MAX_WAITING_REQUESTS};
-use crate::schedule::{CellEnd, CellOutcome, Changed, Target};
+use crate::schedule::{CellOutcome, Changed, RunRecord, Target};
 
 #[test]
 fn a_chain_runs_in_order_and_only_what_depends_on_it() {
@@ -37,13 +38,12 @@ fn a_cell_alone_runs_without_its_descendants() {
 #[test]
 fn a_failed_cell_blocks_transitively_and_independent_branches_go_on() {
     let mut notebook = Fixture::new(&["x = 1", "y = x", "z = y", "w = 1", "v = w"]);
-    let run = notebook.request(Target::All);
+    let run = notebook.request(&Target::All);
     notebook.fail();
     assert_eq!(notebook.told(), "a !b<a !c<a d");
     notebook.succeed_to_the_end();
     assert_eq!(notebook.told(), "e .1");
     let ends: Vec<_> = notebook.schedule.record(run).unwrap().cells().iter().map(|(_, end)| end.unwrap()).collect();
-    use CellEnd::{Blocked, Error, Success};
     assert_eq!(ends, [Error, Blocked, Blocked, Success, Success]);
 }
 
@@ -63,7 +63,7 @@ fn cycles_fail_at_once_and_block_what_depends_on_them() {
     notebook.run("b");
     assert_eq!(notebook.told(), "!b !d<b !e<b !c .2", "while another cell runs");
     notebook.succeed();
-    notebook.request(Target::All);
+    notebook.request(&Target::All);
     assert_eq!(notebook.told(), ".1 !b !d<b !e<b !c a");
 }
 
@@ -159,7 +159,7 @@ fn the_last_cell_of_a_request_may_be_deleted() {
 #[test]
 fn an_edit_orders_the_queue_anew() {
     let mut notebook = Fixture::new(&["w = 1", "x = y", "y = 1"]);
-    notebook.request(Target::All);
+    notebook.request(&Target::All);
     assert_eq!(notebook.queued(), "c b");
     notebook.update("b", "x = 1");
     assert_eq!(notebook.queued(), "b c");
@@ -176,7 +176,7 @@ fn an_edit_orders_the_queue_anew() {
 #[test]
 fn an_edit_can_put_a_queued_cell_onto_a_cycle() {
     let mut notebook = Fixture::new(&["w = 1", "x = 1", "y = x", "z = y"]);
-    notebook.request(Target::All);
+    notebook.request(&Target::All);
     notebook.update("b", "x = y");
     notebook.succeed();
     assert_eq!(notebook.told(), "a !b !d<b !c .1");
@@ -185,7 +185,7 @@ fn an_edit_can_put_a_queued_cell_onto_a_cycle() {
 #[test]
 fn stopping_empties_the_queue() {
     let mut notebook = Fixture::new(&["x = 1", "y = x", "z = 1"]);
-    let run = notebook.request(Target::All);
+    let run = notebook.request(&Target::All);
     notebook.run("c");
     let steps = notebook.schedule.stop();
     notebook.take(steps);
@@ -198,7 +198,6 @@ fn stopping_empties_the_queue() {
     );
     notebook.succeed_to_the_end();
     assert_eq!(notebook.told(), "b .3");
-    use CellEnd::{Cancelled, Interrupted};
     let ends: Vec<_> = notebook.schedule.record(run).unwrap().cells().iter().map(|(_, end)| end.unwrap()).collect();
     assert_eq!(ends, [Interrupted, Cancelled, Cancelled]);
     assert!(notebook.schedule.is_idle());
@@ -212,11 +211,7 @@ fn the_end_of_the_kernel_empties_queue_and_namespace() {
     notebook.take(steps);
     notebook.go_on();
     assert_eq!(notebook.told(), "b ~c .2");
-    use CellEnd::{Cancelled, Error};
-    assert_eq!(
-        notebook.schedule.record(run).unwrap().cells(),
-        [(id("b"), Some(Error)), (id("c"), Some(Cancelled))]
-    );
+    assert_eq!(notebook.schedule.record(run).unwrap().cells(), [(id("b"), Some(Error)), (id("c"), Some(Cancelled))]);
     assert!(notebook.schedule.is_idle());
     notebook.run("b");
     notebook.succeed_to_the_end();
@@ -229,10 +224,10 @@ fn the_end_of_the_kernel_empties_queue_and_namespace() {
 fn stale_cells_run_without_sql_that_changes_data() {
     let cells = ["x = 1", "SQL delete from t", "SQL select * from t", "y = x", ""];
     let mut notebook = Fixture::new(&cells);
-    notebook.request(Target::Stale);
+    notebook.request(&Target::Stale);
     notebook.succeed_to_the_end();
     assert_eq!(notebook.told(), "a d .1", "c would show what b has not changed yet; there is nothing to run in e");
-    notebook.request(Target::All);
+    notebook.request(&Target::All);
     notebook.succeed_to_the_end();
     assert_eq!(notebook.told(), "a b c d e .2");
 }
@@ -286,7 +281,7 @@ fn requests_and_their_records_are_bounded() {
     assert!(refused.is_err());
     assert_eq!(notebook.queued(), "b");
     notebook.succeed_to_the_end();
-    assert!(notebook.schedule.record(first).is_some_and(|record| record.is_done()));
+    assert!(notebook.schedule.record(first).is_some_and(RunRecord::is_done));
     for _ in 0..MAX_DONE_REQUESTS {
         notebook.run("a");
         notebook.succeed();
