@@ -59,7 +59,7 @@ pub struct Results {
     pub status: CellStatus,
     /// The printed text, at most [`limits::STDOUT_BYTES`].
     pub stdout: String,
-    /// The error, if there was one.
+    /// The error, if there was one; the reason of the status `blocked`.
     pub error: Option<String>,
     /// The outputs, at most [`limits::OUTPUTS_BYTES`] together.
     pub outputs: Vec<Output>,

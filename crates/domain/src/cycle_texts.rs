@@ -33,12 +33,13 @@ impl Notebook {
         if self.is_on_cycle(cell) { CellStatus::Error } else { cell.results.status }
     }
 
-    /// Returns the error that a cell shows: its cycle's text when it is on one, else that of its last run. `texts` are of this
+    /// Returns the error that a cell shows: its cycle's text when it is on one, none when it is blocked, else that of its last run. `texts` are of this
     /// notebook and hold the text of that cycle.
     #[must_use]
     pub fn shown_error(&self, cell: &Cell, texts: &CycleTexts) -> Option<String> {
         match self.cycles.get(&cell.id) {
             Some(cycle) => Some(texts.of(cycle).to_owned()),
+            None if cell.results.status == CellStatus::Blocked => None,
             None => cell.results.error.clone(),
         }
     }

@@ -35,7 +35,8 @@ impl NotebookService {
         (cell, code_digest): (&CellId, &str),
         results: Results,
     ) -> Result<bool, ServiceError> {
-        let results = Arc::new(Results { code_digest: Some(code_digest.to_owned()), ..results });
+        let of_code = results.code_digest.or_else(|| Some(code_digest.to_owned()));
+        let results = Arc::new(Results { code_digest: of_code, ..results });
         let edit = Edit::SetResults { id: cell.clone(), results };
         let request =
             EditRequest { code_digest: Some(Arc::from(code_digest)), ..EditRequest::new(user, Expected::Any, edit) };

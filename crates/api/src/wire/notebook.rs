@@ -98,6 +98,10 @@ pub(crate) struct CellOut<'a> {
     /// The reason of the status `error`; null otherwise.
     #[schema(required)]
     error: Option<String>,
+    /// The reason of the status `blocked`; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    blocked: Option<&'a str>,
     /// The names that the cell reads from other cells.
     #[schema(value_type = Vec<String>)]
     reads: Reads<'a>,
@@ -124,6 +128,7 @@ impl<'a> CellOut<'a> {
             stdout: &cell.results.stdout,
             outputs: List(&cell.results.outputs),
             error: notebook.shown_error(cell, texts),
+            blocked: cell.results.error.as_deref().filter(|_| cell.results.status == CellStatus::Blocked),
             reads: Reads(cell),
             writes: Writes(cell),
             revision: cell.revision,

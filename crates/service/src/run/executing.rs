@@ -82,6 +82,12 @@ impl Executing {
         [self.tell_at, self.store_at].into_iter().flatten().min()
     }
 
+    /// Makes the next updates tell everything again, because the notebook's writer task is another one.
+    pub(super) fn tell_again(&mut self) {
+        self.is_replaced = true;
+        self.tell_at = Some(Instant::now());
+    }
+
     /// Returns the updates that are due.
     pub(super) fn updates(&mut self) -> Vec<RunUpdate> {
         if self.tell_at.take_if(|at| *at <= Instant::now()).is_none() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quire_domain::{Cell, CellId, CellStatus, CellType, NotebookId, Results, Revision, UserId};
 use quire_execution::{Execution, KernelEvent, KernelProvider, KernelRequest, Outcome};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use super::kernel_slot::{KernelSlot, KernelSlotEvent};
 use super::reporter::{self, Report};
 use super::requests::{KernelState, KernelStatus, Run, RunningCell};
 use crate::published::{AccountedGraph, Published};
+use crate::registry::Handle;
 use crate::schedule::{CellOutcome, Changed, NotebookState, RunId, Schedule, Step, Target};
 use crate::{NotebookService, RunUpdate, RunUpdateKind, ServiceError};
 
@@ -61,6 +62,8 @@ pub(super) struct RunTask {
     waiting: HashMap<RunId, Vec<oneshot::Sender<Result<Run, ServiceError>>>>,
     /// The graph of the last revision that was looked at.
     known: Option<(Arc<Published>, Arc<AccountedGraph>)>,
+    /// The notebook's writer task, which is kept while cells run as a watcher keeps it.
+    active: Option<(watch::Receiver<()>, Handle)>,
     used: Instant,
     last_end: Option<String>,
 }
@@ -86,6 +89,7 @@ impl RunTask {
             runs: VecDeque::new(),
             waiting: HashMap::new(),
             known: None,
+            active: None,
             used: Instant::now(),
             last_end: None,
         }
@@ -121,6 +125,9 @@ impl RunTask {
     async fn advance(&mut self) {
         while self.executing.is_none() && !self.is_removing && self.reports.len() < MAX_REPORTS {
             if self.schedule.is_idle() {
+                // What is not needed any more, for hours perhaps, takes no memory.
+                self.known = None;
+                self.active = None;
                 return;
             }
             let Some(steps) = self.decide(Schedule::next).await else { return };
@@ -139,7 +146,6 @@ impl RunTask {
             }
             Err(error) => {
                 tracing::warn!(notebook = %self.id, %error, "a run is given up, because the notebook cannot be read");
-                self.known = None;
                 let steps = self.schedule.stop();
                 Box::pin(self.execute(steps)).await;
                 None
@@ -149,7 +155,9 @@ impl RunTask {
 
     /// Returns the present state of the notebook, of which the schedule has been told.
     async fn state(&mut self) -> Result<(Arc<Published>, Arc<AccountedGraph>), ServiceError> {
-        let published = self.service.open(&self.user, &self.id).await?.published();
+        let handle = self.service.open(&self.user, &self.id).await?;
+        let published = handle.published();
+        self.active = Some((handle.news.subscribe(), handle));
         let is_same = |(known, _): &(Arc<Published>, _)| revision(known) == revision(&published);
         if let Some((known, graph)) = self.known.as_mut().filter(|known| is_same(known)) {
             *known = Arc::clone(&published);
@@ -171,8 +179,9 @@ impl RunTask {
                 Step::Block { cell, by } => {
                     let Some(blocked) = self.cell(&cell) else { continue };
                     let error = Some(format!("Blocked by {}, which failed.", self.title(&by)));
-                    // The results of its last run stay.
-                    let results = Results { status: CellStatus::Blocked, error, ..(*blocked.results).clone() };
+                    // The outputs of its last run stay, but are none of a run of what there is now.
+                    let last = (*blocked.results).clone();
+                    let results = Results { status: CellStatus::Blocked, error, run_digest: None, ..last };
                     self.report_results(&blocked, results);
                 }
                 Step::FailCycle { cell } => {
@@ -281,9 +290,11 @@ impl RunTask {
         let (cell, code_digest) = (executing.cell.clone(), executing.code_digest.clone());
         let results = executing.finish(error, self.service.shared.sources.now());
         self.reports.push_back(Report::Results { cell: cell.clone(), code_digest, results });
-        if let Some(steps) = self.decide(|schedule, state| schedule.finished(state, &cell, outcome)).await {
-            Box::pin(self.execute(steps)).await;
-        }
+        // The state in which it began, or a later one.
+        let Some((published, graph)) = self.known.clone() else { return };
+        let state = NotebookState { notebook: &published.stored, graph: &graph };
+        let steps = self.schedule.finished(state, &cell, outcome);
+        Box::pin(self.execute(steps)).await;
     }
 
     /// Takes over the end of the kernel: what was executed has failed, and nothing is left in the queue.
@@ -302,7 +313,9 @@ impl RunTask {
     }
 
     async fn handle(&mut self, command: RunCommand) {
-        self.used = Instant::now();
+        if matches!(command, RunCommand::Run { .. } | RunCommand::Restart { .. }) {
+            self.used = Instant::now();
+        }
         match command {
             RunCommand::Run { target, reply } => {
                 let answer = self.request(target).await;
@@ -368,7 +381,7 @@ impl RunTask {
     }
 
     async fn interrupt(&mut self, why: &str) {
-        let Some(executing) = &mut self.executing else { return };
+        let Some(executing) = self.executing.as_mut().filter(|executing| executing.interrupted.is_none()) else { return };
         executing.interrupted = Some(why.to_owned());
         if self.kernel.is_ready() {
             self.kernel.interrupt().await;
@@ -393,7 +406,11 @@ impl RunTask {
 
     /// Does what is due. Returns `true` if the task has to end.
     async fn on_time(&mut self) -> bool {
+        let is_evicted = self.active.as_ref().is_some_and(|(_, handle)| handle.commands.is_closed());
         if let Some(executing) = &mut self.executing {
+            if is_evicted {
+                executing.tell_again();
+            }
             let updates = executing.updates();
             let results = executing.results_to_store();
             let (cell, code_digest) = (executing.cell.clone(), executing.code_digest.clone());
@@ -405,12 +422,16 @@ impl RunTask {
                 let why = format!("The cell ran longer than the limit of {} s.", limit.as_secs());
                 self.interrupt(&why).await;
             }
+            if is_evicted && let Ok(handle) = self.service.open(&self.user, &self.id).await {
+                self.active = Some((handle.news.subscribe(), handle));
+            }
             return false;
         }
         if self.used.elapsed() < self.due().duration_since(self.used) || !self.schedule.is_idle() {
             return false;
         }
         if matches!(self.kernel, KernelSlot::None) {
+            self.used = Instant::now();
             return self.reports.is_empty();
         }
         self.end_kernel("The kernel was ended, because it had nothing to do.".to_owned()).await;
