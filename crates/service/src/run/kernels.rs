@@ -8,7 +8,8 @@ use quire_domain::{NotebookId, UserId};
 use quire_execution::KernelProvider;
 use tokio::sync::mpsc;
 
-use super::task::{RunCommand, RunTask};
+use super::commands::RunCommand;
+use super::task::RunTask;
 use crate::{NotebookService, ServiceError};
 
 /// Maximum commands that wait in a run task's queue.

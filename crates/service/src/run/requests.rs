@@ -6,7 +6,7 @@ use quire_domain::{CellId, NotebookId, Timestamp, UserId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::task::RunCommand;
+use super::commands::RunCommand;
 use crate::command::Command;
 use crate::schedule::{RunRecord, Target};
 use crate::{NotebookService, ServiceError};
