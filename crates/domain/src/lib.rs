@@ -19,11 +19,13 @@ mod json;
 mod life;
 pub mod limits;
 mod mask;
+pub mod mime;
 mod notebook;
 mod open;
 mod order;
 mod sealing;
 mod size;
+mod terminal;
 mod unmask;
 
 pub use cell::{Cell, CellStatus, Output, Results};
@@ -44,3 +46,4 @@ pub use order::{InvalidOrderKey, OrderKey};
 pub use quire_analysis::{Analysis, CellType, Diagnostic, Read, Severity, analyse};
 pub use sealing::{CannotOpen, InvalidKey, Nonce, SecretKey, SecretKeys};
 pub use size::NotebookSize;
+pub use terminal::without_colours;
