@@ -19,12 +19,14 @@ mod json;
 mod life;
 pub mod limits;
 mod mask;
+pub mod mime;
 mod notebook;
 mod open;
 mod order;
 mod run_digest;
 mod sealing;
 mod size;
+mod terminal;
 mod unmask;
 
 pub use cell::{Cell, CellStatus, Output, Results};
@@ -46,3 +48,4 @@ pub use quire_analysis::{Analysis, CellType, Diagnostic, Read, Severity, analyse
 pub use run_digest::{InvalidRunDigest, RunDigest};
 pub use sealing::{CannotOpen, InvalidKey, Nonce, SecretKey, SecretKeys};
 pub use size::NotebookSize;
+pub use terminal::without_colours;

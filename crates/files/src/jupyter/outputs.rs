@@ -3,6 +3,7 @@
 //! Printed text becomes standard output, and an error the error, without terminal colours. Of a value in several MIME types, the
 //! first of [`SHOWN`] is shown. Values in none of them, and text of other streams, are preserved and not shown.
 
+use quire_domain::mime::SHOWN;
 use quire_domain::{CellStatus, Json, Output, Results};
 use serde_json::value::RawValue;
 
@@ -11,7 +12,7 @@ use super::reading::Reading;
 use super::{errors, lines, preserved, valid};
 use crate::fields::{self, Fields, UnreadFields, WrittenFields, to_written, write_fields, write_object, write_text};
 use crate::problem::Problem;
-use crate::safe::{SHOWN, is_blank};
+use crate::safe::is_blank;
 
 /// The outputs of a cell that was read.
 #[derive(Default)]

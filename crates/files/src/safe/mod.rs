@@ -19,25 +19,11 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 use quire_domain::Json;
+use quire_domain::mime::SHOWN;
 use serde_json::value::RawValue;
 
 use self::sanitize_budget::SanitizeBudget;
 use crate::fields::{self, Fields};
-
-/// The MIME types that are shown, richest first; a picture before HTML, which may have lost what made it one. Existing clients
-/// draw none of the last three, and say so.
-pub(crate) const SHOWN: [&str; 10] = [
-    "application/vnd.plotly.v1+json",
-    "application/vnd.vegalite.v6+json",
-    "application/vnd.vegalite.v5+json",
-    "image/png",
-    "text/html",
-    "application/json",
-    "text/plain",
-    "image/jpeg",
-    "image/gif",
-    "image/webp",
-];
 
 /// A sanitiser of the outputs of one notebook, with counts for the notices.
 #[derive(Debug, Default)]

@@ -1,0 +1,10 @@
+//! The server's side of guarded kernels.
+
+mod admission;
+mod guarded_kernel;
+mod orphans;
+mod program;
+mod provider;
+mod spawner;
+
+pub use provider::GuardedKernels;

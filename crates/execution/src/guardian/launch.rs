@@ -1,0 +1,127 @@
+//! The start of a kernel's process: its directory, its connection file, and a step in between that sets what the kernel inherits.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use jupyter_protocol::ConnectionInfo;
+use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::frame::StartSpec;
+use crate::options::Limits;
+
+/// First argument of the step in between.
+pub(super) const LAUNCH_ARGUMENT: &str = "launch";
+/// The variable by which the processes of a kernel are found, whoever is their parent. Its value is the name of the kernel's directory.
+pub(crate) const MARKER: &str = "QUIRE_KERNEL";
+/// The own program of this process, also if its file has been replaced, and if another user cannot reach it.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// What the step in between does before it becomes the kernel.
+#[derive(Serialize, Deserialize)]
+struct Preparation {
+    /// The guardian's id.
+    parent: u32,
+    limits: Limits,
+    /// The kernel has a user of its own, whose processes the system can count.
+    has_own_user: bool,
+}
+
+/// Makes the kernel's own directory, with the connection file. Returns the path of that.
+pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Result<std::path::PathBuf> {
+    for directory in
+        [&spec.directory, &spec.directory.join("home"), &spec.directory.join("work"), &spec.directory.join("tmp")]
+    {
+        DirBuilder::new().mode(0o700).create(directory)?;
+        own(directory, spec)?;
+    }
+    let path = spec.directory.join("connection.json");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    file.write_all(&serde_json::to_vec(info)?)?;
+    own(&path, spec)?;
+    Ok(path)
+}
+
+/// Gives a file to the user that the kernel runs as.
+fn own(path: &Path, spec: &StartSpec) -> io::Result<()> {
+    spec.user.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
+}
+
+/// Starts the kernel, in a process group of its own. To be called on a thread that lives as long as the guardian: the kernel dies
+/// with it.
+pub(super) fn spawn(spec: &StartSpec, connection_file: &Path) -> io::Result<Child> {
+    let preparation =
+        Preparation { parent: std::process::id(), limits: spec.limits, has_own_user: spec.user.is_some() };
+    let connection_file = connection_file.to_string_lossy();
+    let command_line = spec.command.iter().map(|part| part.replace("{connection_file}", &connection_file));
+    let mut command = Command::new(OWN_PROGRAM);
+    command
+        .arg(super::GUARD_ARGUMENT)
+        .arg(LAUNCH_ARGUMENT)
+        .arg(serde_json::to_string(&preparation)?)
+        .args(command_line);
+    command.env_clear();
+    command.env("HOME", spec.directory.join("home")).env("TMPDIR", spec.directory.join("tmp"));
+    command.envs(spec.environment.iter().map(|(name, value)| (name, value)));
+    command.env(MARKER, spec.directory.file_name().unwrap_or_default());
+    // A kernel ends when this is not its parent any more.
+    command.env("JPY_PARENT_PID", std::process::id().to_string());
+    command.current_dir(spec.working_directory.as_deref().unwrap_or(&spec.directory.join("work")));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    if let Some((uid, gid)) = spec.user {
+        command.uid(uid).gid(gid); // without other groups
+    }
+    command.spawn()
+}
+
+/// Sets what the kernel inherits, then becomes the kernel. Returns only if that fails.
+pub(super) fn launch(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let failed = |why: &dyn std::fmt::Display| {
+        let _ = writeln!(io::stderr(), "{why}");
+        ExitCode::from(127)
+    };
+    let preparation = arguments.next().and_then(|text| serde_json::from_str(text.to_str()?).ok());
+    let (Some(preparation), Some(program)) = (preparation, arguments.next()) else {
+        return failed(&"this is started by quire-server only");
+    };
+    if let Err(error) = prepare(&preparation) {
+        return failed(&format_args!("the limits of the kernel cannot be set: {error}"));
+    }
+    let error = Command::new(&program).args(arguments).exec();
+    failed(&format_args!("{} cannot be started: {error}", program.display()))
+}
+
+fn prepare(preparation: &Preparation) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // If the guardian has ended before this was set, the kernel must not start.
+    if getppid().is_none_or(|parent| parent.as_raw_nonzero().get().cast_unsigned() != preparation.parent) {
+        return Err(io::Error::other("the guardian has ended"));
+    }
+    // First in line when memory is short. Not before now, since a child of a process that is not dumpable may not write it. A system
+    // without it has no such line.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let limits = &preparation.limits;
+    let mut all = vec![
+        (Resource::Core, 0),
+        (Resource::As, limits.address_space_bytes),
+        (Resource::Nofile, limits.open_files),
+        (Resource::Fsize, limits.file_bytes),
+        (Resource::Cpu, limits.cpu_seconds),
+    ];
+    if preparation.has_own_user {
+        // Of all kernels together, hence many times what one may have; the guardian counts those of one.
+        all.push((Resource::Nproc, limits.processes as u64 * 16));
+    }
+    for (resource, limit) in all {
+        // A limit of the server's own that is lower stays.
+        let now = rustix::process::getrlimit(resource).maximum;
+        let limit = Some(now.map_or(limit, |now| now.min(limit)));
+        setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
+    }
+    Ok(())
+}

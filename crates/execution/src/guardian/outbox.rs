@@ -1,0 +1,165 @@
+//! Notices that wait until the server takes them. However slow the server is, they are bounded: printed text grows one notice up
+//! to the limit of a cell, a newer value of an output takes the place of one that waits, and a removal takes what it removes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use quire_domain::Output;
+use tokio::time::Instant;
+
+use crate::frame::Notice;
+use crate::kernel::Outcome;
+
+/// Time between two notices of printed text.
+const STDOUT_INTERVAL: Duration = Duration::from_millis(50);
+/// Bytes of printed text that are told at once.
+const STDOUT_AT_ONCE: usize = 64 * 1024;
+
+#[derive(Debug)]
+enum Waiting {
+    Stdout(String),
+    /// An output, or a newer value of one.
+    Output {
+        index: usize,
+        output: Output,
+        is_new: bool,
+    },
+    Cleared,
+    Other(Notice),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: VecDeque<Waiting>,
+    usage: Option<Notice>,
+    last_stdout: Option<Instant>,
+}
+
+/// What to do next about an outbox.
+pub(super) enum Next {
+    Tell(Notice),
+    WaitUntil(Instant),
+    Nothing,
+}
+
+impl Outbox {
+    pub(super) fn stdout(&mut self, text: &str) {
+        match self.waiting.back_mut() {
+            Some(Waiting::Stdout(waiting)) => waiting.push_str(text),
+            _ if text.is_empty() => {}
+            _ => self.waiting.push_back(Waiting::Stdout(text.to_owned())),
+        }
+    }
+
+    pub(super) fn output(&mut self, index: usize, output: Output) {
+        self.waiting.push_back(Waiting::Output { index, output, is_new: true });
+    }
+
+    pub(super) fn updated(&mut self, index: usize, output: Output) {
+        for waiting in self.waiting.iter_mut().rev() {
+            match waiting {
+                Waiting::Output { index: other, output: older, .. } if *other == index => {
+                    *older = output;
+                    return;
+                }
+                Waiting::Stdout(_) | Waiting::Output { .. } => {}
+                // Outputs are counted anew after these.
+                Waiting::Cleared | Waiting::Other(_) => break,
+            }
+        }
+        self.waiting.push_back(Waiting::Output { index, output, is_new: false });
+    }
+
+    pub(super) fn cleared(&mut self) {
+        while self.waiting.pop_back_if(|last| !matches!(last, Waiting::Other(_))).is_some() {}
+        self.waiting.push_back(Waiting::Cleared);
+    }
+
+    pub(super) fn finished(&mut self, outcome: Outcome) {
+        self.waiting.push_back(Waiting::Other(Notice::Finished(outcome.into())));
+    }
+
+    pub(super) fn other(&mut self, notice: Notice) {
+        self.waiting.push_back(Waiting::Other(notice));
+    }
+
+    pub(super) fn usage(&mut self, notice: Notice) {
+        self.usage = Some(notice);
+    }
+
+    /// Takes the next notice out, if it is time for it.
+    pub(super) fn next(&mut self, now: Instant) -> Next {
+        if let [Waiting::Stdout(text)] = self.waiting.make_contiguous() {
+            // More text may follow: one notice for each print would be a flood.
+            let due = self.last_stdout.map_or(now, |last| last + STDOUT_INTERVAL);
+            if text.len() < STDOUT_AT_ONCE && due > now {
+                return self.usage.take().map_or(Next::WaitUntil(due), Next::Tell);
+            }
+            self.last_stdout = Some(now);
+        }
+        let next = self.waiting.pop_front().map(|waiting| match waiting {
+            Waiting::Stdout(text) => Notice::Stdout(text),
+            Waiting::Output { output, is_new: true, .. } => Notice::Output(output.into()),
+            Waiting::Output { index, output, .. } => Notice::Updated(index, output.into()),
+            Waiting::Cleared => Notice::Cleared,
+            Waiting::Other(notice) => notice,
+        });
+        next.or_else(|| self.usage.take()).map_or(Next::Nothing, Next::Tell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_domain::Json;
+
+    use super::*;
+
+    fn output(text: &str) -> Output {
+        let json = |text: &str| Json::parse(text).unwrap();
+        Output { mime_type: "text/plain".to_owned(), data: json(&format!("\"{text}\"")), metadata: json("{}") }
+    }
+
+    fn all(outbox: &mut Outbox, now: Instant) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Next::Tell(notice) = outbox.next(now) {
+            told.push(match notice {
+                Notice::Stdout(text) => text,
+                Notice::Output(output) => format!("+{}", Output::from(output).data.as_str()),
+                Notice::Updated(index, output) => format!("{index}={}", Output::from(output).data.as_str()),
+                Notice::Cleared => "cleared".to_owned(),
+                other => format!("{other:?}"),
+            });
+        }
+        told
+    }
+
+    #[test]
+    fn what_waits_is_told_in_order_and_only_its_last_value() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        outbox.stdout("gone");
+        outbox.output(0, output("gone"));
+        outbox.cleared();
+        outbox.stdout("a");
+        outbox.stdout("b");
+        outbox.output(0, output("old"));
+        outbox.stdout("c");
+        outbox.updated(0, output("new"));
+        assert_eq!(all(&mut outbox, now), ["cleared", "ab", "+\"new\"", "c"]);
+        outbox.updated(0, output("newer"));
+        outbox.updated(0, output("newest"));
+        assert_eq!(all(&mut outbox, now), ["0=\"newest\""]);
+    }
+
+    #[test]
+    fn text_alone_waits_for_more_text_but_not_for_anything_else() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        outbox.stdout("first");
+        assert_eq!(all(&mut outbox, now), ["first"]);
+        outbox.stdout("second");
+        assert!(matches!(outbox.next(now), Next::WaitUntil(due) if due == now + STDOUT_INTERVAL));
+        outbox.finished(Outcome::Success);
+        assert_eq!(all(&mut outbox, now), ["second", "Finished(Success)"]);
+        outbox.stdout("third");
+        assert_eq!(all(&mut outbox, now + STDOUT_INTERVAL), ["third"]);
+    }
+}

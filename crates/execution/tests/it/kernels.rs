@@ -1,0 +1,119 @@
+//! The kernels of the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use quire_domain::Output;
+use quire_execution::{
+    Execution, GuardedKernels, Kernel, KernelEvent, KernelOptions, KernelProgram, KernelProvider as _, KernelRequest,
+    Outcome,
+};
+use tempfile::TempDir;
+
+/// Time for anything that a test waits for. On a busy machine, a start alone takes seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The Python that `scripts/test` names, or else the one of the environment that it would make.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        if let Some(python) = std::env::var_os("QUIRE_TEST_PYTHON") {
+            return python.into();
+        }
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let script =
+            ". scripts/need.sh && need_python && install_needed && environment kernel scripts/kernel-requirements.txt";
+        let made = Command::new("bash").args(["-euo", "pipefail", "-c", script]).current_dir(root).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        PathBuf::from(String::from_utf8(made.stdout).unwrap().trim()).join("bin/python3")
+    })
+}
+
+/// Kernels in a directory of their own.
+pub(crate) struct Kernels {
+    pub(crate) provider: GuardedKernels,
+    /// Holds the kernels' directories. Declared after the source of kernels, which ends first.
+    pub(crate) directory: TempDir,
+}
+
+pub(crate) fn options(directory: &Path) -> KernelOptions {
+    let mut options =
+        KernelOptions::new(env!("CARGO_BIN_EXE_quire-guard").into(), KernelProgram::Python(python().to_owned()));
+    directory.clone_into(&mut options.run_directory);
+    options
+}
+
+impl Kernels {
+    pub(crate) fn new(change: impl FnOnce(&mut KernelOptions)) -> Self {
+        let directory = TempDir::new().unwrap();
+        let mut options = options(directory.path());
+        change(&mut options);
+        Self { provider: GuardedKernels::new(options), directory }
+    }
+
+    pub(crate) async fn start(&self) -> Box<dyn Kernel> {
+        self.provider.start(&request()).await.unwrap()
+    }
+}
+
+pub(crate) fn request() -> KernelRequest {
+    KernelRequest { user: "ann".to_owned(), notebook: "demo".to_owned() }
+}
+
+/// Results of an execution.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) stdout: String,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) outcome: Option<Outcome>,
+    /// The reason, if the kernel ended.
+    pub(crate) ended: Option<String>,
+}
+
+impl Ran {
+    /// The outputs as `type: data`.
+    pub(crate) fn shown(&self) -> Vec<String> {
+        self.outputs.iter().map(|output| format!("{}: {}", output.mime_type, output.data.as_str())).collect()
+    }
+
+    pub(crate) fn error(&self) -> &str {
+        match &self.outcome {
+            Some(Outcome::Error(text)) => text,
+            other => panic!("{other:?} {:?}", self.ended),
+        }
+    }
+}
+
+/// Waits for the next event.
+pub(crate) async fn next(kernel: &mut Box<dyn Kernel>) -> KernelEvent {
+    tokio::time::timeout(PATIENCE, kernel.next_event()).await.unwrap()
+}
+
+/// Executes code as the cell at position 1, to its end.
+pub(crate) async fn run(kernel: &mut Box<dyn Kernel>, code: &str) -> Ran {
+    kernel.execute(Execution { code, position: Some(1) }).await;
+    rest(kernel).await
+}
+
+/// Waits for the end of what is executed.
+pub(crate) async fn rest(kernel: &mut Box<dyn Kernel>) -> Ran {
+    let mut ran = Ran::default();
+    loop {
+        match next(kernel).await {
+            KernelEvent::Stdout(text) => ran.stdout.push_str(&text),
+            KernelEvent::Output(output) => ran.outputs.push(output),
+            KernelEvent::Updated(index, output) => ran.outputs[index] = output,
+            KernelEvent::Cleared => {
+                ran.stdout.clear();
+                ran.outputs.clear();
+            }
+            KernelEvent::Finished(outcome) => ran.outcome = Some(outcome),
+            KernelEvent::Ended(reason) => ran.ended = Some(reason),
+        }
+        if ran.outcome.is_some() || ran.ended.is_some() {
+            return ran;
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Kernels as they are: a real ipykernel, below a real guardian.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
+
+mod basics;
+mod ending;
+mod interrupting;
+mod kernels;
