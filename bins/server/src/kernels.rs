@@ -15,7 +15,7 @@ const MIB: u64 = 1024 * 1024;
 /// Makes the source of kernels; `None` if no cell may be run.
 ///
 /// # Errors
-/// If the operating system gives no thread, or does not say which program this is.
+/// If the operating system does not say which program this is.
 pub(crate) fn provider(config: &Config) -> anyhow::Result<Option<Arc<dyn KernelProvider>>> {
     let options = &config.options;
     let is_development = config.authenticator.is_development();
@@ -33,7 +33,9 @@ pub(crate) fn provider(config: &Config) -> anyhow::Result<Option<Arc<dyn KernelP
     kernels.max_kernels = options.max_kernels;
     kernels.limits.memory_bytes = options.kernel_memory_mib * MIB;
     kernels.user = kernel_user();
-    Ok(Some(Arc::new(GuardedKernels::new(kernels).context("cannot start the thread that starts kernels")?)))
+    let kernels = GuardedKernels::new(kernels);
+    kernels.warm_up();
+    Ok(Some(Arc::new(kernels)))
 }
 
 /// Returns the user that kernels run as, if the server is root. Says what does not hold without one.

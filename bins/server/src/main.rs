@@ -31,6 +31,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == quire_execution::GUARD_ARGUMENT) {
         return quire_execution::guard();
     }
+    if let Err(error) = quire_execution::protect_memory() {
+        return failed(&format_args!("cannot protect its memory: {error}"));
+    }
     let config = match Config::load(std::env::args_os(), Box::new(|name| std::env::var(name))) {
         Ok(config) => config,
         Err(error) => return error.report("quire-server"),
