@@ -1,7 +1,7 @@
 //! Ids in paths: percent-encoded, opaque, with short names for the caller's own notebooks.
 
 use actix_web::HttpRequest;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 use quire_domain::{CellId, NotebookId};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -35,9 +35,12 @@ pub(crate) fn cell_id(text: &str) -> Result<CellId, Problem> {
     CellId::new(text).map_err(|_invalid| Problem::new(Code::UnknownCell, "No cell can have this id."))
 }
 
+/// All characters but the unreserved ones (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encodes an id for a path.
 pub(crate) fn encode(id: &str) -> String {
-    percent_encode(id.as_bytes(), NON_ALPHANUMERIC).to_string()
+    percent_encode(id.as_bytes(), RESERVED).to_string()
 }
 
 /// Returns a segment of `/api/notebooks/{3}/cells/{5}`, of the path as it was sent: the router's own decoding replaces bytes that
