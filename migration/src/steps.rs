@@ -25,6 +25,8 @@ pub static STEPS: &[Step] = &[
     step!("m20261130_080000_notebook_lives", Kind::Compatible),
     step!("m20261130_110000_fewer_checks", Kind::Compatible),
     step!("m20261130_170000_servers", Kind::Compatible),
+    step!("m20261130_210000_runs", Kind::Compatible),
+    step!("m20261130_210100_reactive", Kind::Compatible),
 ];
 
 #[cfg(test)]

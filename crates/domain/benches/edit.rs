@@ -189,6 +189,26 @@ fn turned_around(criterion: &mut Criterion) {
     }
 }
 
+/// Edits by the cells that depend on them, each of which gets another run digest.
+fn dependents(criterion: &mut Criterion) {
+    let (cells, last) = (5_000, 4_999);
+    let code = |i: usize| if i == 0 { "x0 = 0".into() } else { format!("x{i} = x{} + 1", i - 1) };
+    let cases = vec![
+        toggle("leaf", last, format!("x{last} = x{} + 2", last - 1), &code),
+        toggle("ten dependents", last - 10, format!("x{} = x{} + 2", last - 10, last - 11), &code),
+        toggle("top", 0, "x0 = 1", &code),
+    ];
+    run(&mut criterion.benchmark_group("dependents in a chain"), cells, code, cases);
+
+    let code = |i: usize| if i == 0 { "import pandas as pd".into() } else { format!("y{i} = pd.f({i})") };
+    let cases = vec![
+        toggle("leaf", last, "y = pd.g()", &code),
+        toggle("leaf that no longer reads", last, "y = 0", &code),
+        toggle("top", 0, "import pandas as pd, numpy as np", &code),
+    ];
+    run(&mut criterion.benchmark_group("dependents of a hub"), cells, code, cases);
+}
+
 fn questions(criterion: &mut Criterion) {
     for cells in [1_000, 10_000] {
         let code = |i: usize| if i == 0 { "x0 = 0".into() } else { format!("x{i} = x{} + 1", i - 1) };
@@ -208,6 +228,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(800));
-    targets = edits, turned_around, questions
+    targets = edits, turned_around, dependents, questions
 }
 criterion_main!(benches);

@@ -107,6 +107,12 @@ impl OpenNotebook {
                 let before = self.notebook.connection.clone();
                 change.connection = Some(Replaced { before, after: connection.clone() });
             }
+            Edit::SetReactive { reactive } => {
+                if self.notebook.reactive == *reactive {
+                    return Ok(None);
+                }
+                change.reactive = Some(Replaced { before: self.notebook.reactive, after: *reactive });
+            }
             Edit::SetResults { id, results } => {
                 let before = self.known(id)?;
                 results.check()?;
@@ -132,6 +138,7 @@ impl OpenNotebook {
             updated_at: Replaced { before: updated_at, after: updated_at },
             name: None,
             connection: None,
+            reactive: None,
             cells: Vec::new(),
             cycles: Vec::new(),
             stale: Vec::new(),

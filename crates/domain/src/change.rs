@@ -83,6 +83,8 @@ pub struct Change {
     pub name: Option<Replaced<Option<Arc<str>>>>,
     /// The connection string, if it changed.
     pub connection: Option<Replaced<Option<StoredConnection>>>,
+    /// Whether runs go on to the cells that depend on what ran, if that changed.
+    pub reactive: Option<Replaced<bool>>,
     /// The cells that changed: nearly always one. More when equal order keys had to be replaced.
     pub cells: Vec<CellChange>,
     /// Cycles that came or went.
@@ -107,6 +109,7 @@ impl Change {
             updated_at: self.updated_at.inverse(),
             name: self.name.as_ref().map(Replaced::inverse),
             connection: self.connection.as_ref().map(Replaced::inverse),
+            reactive: self.reactive.as_ref().map(Replaced::inverse),
             cells: self.cells.iter().rev().map(CellChange::inverse).collect(),
             cycles: Vec::new(),
             stale: Vec::new(),

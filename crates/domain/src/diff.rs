@@ -20,6 +20,8 @@ impl Change {
                 .map(|()| Replaced { before: before.name.clone(), after: after.name.clone() }),
             connection: replaced(before.connection != after.connection)
                 .map(|()| Replaced { before: before.connection.clone(), after: after.connection.clone() }),
+            reactive: replaced(before.reactive != after.reactive)
+                .map(|()| Replaced { before: before.reactive, after: after.reactive }),
             cells: cell_changes(before, after),
             stale,
             run_digests_changed,
@@ -31,6 +33,7 @@ impl Change {
         let same = change.revision.before == change.revision.after
             && change.name.is_none()
             && change.connection.is_none()
+            && change.reactive.is_none()
             && change.cells.is_empty()
             && change.cycles.is_empty()
             && change.stale.is_empty();

@@ -4,10 +4,10 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Cell, Extra, Notebook};
+use crate::{Cell, Extra, Notebook, Results};
 
 /// SHA-256 over the content of a notebook that its owner sees: id, owner, name, unknown fields, and of each cell in order id, type,
-/// code, results and unknown fields.
+/// code, results and unknown fields; and whether a run leaves the cells that depend on it to be run by hand.
 ///
 /// Left out are the connection string, whose sealed text differs each time it is sealed; revisions and times; and
 /// derived or internal data: names read and written, cycles, order keys. Unknown
@@ -36,6 +36,9 @@ impl Notebook {
         hasher.text(self.owner.as_str());
         hasher.optional(self.name.as_deref());
         hasher.extra(&self.extra);
+        if !self.reactive {
+            hasher.mark();
+        }
         hasher.count(self.cells.len());
         for cell in self.cells.iter() {
             hasher.cell(cell);
@@ -50,6 +53,11 @@ struct Hasher(Sha256);
 impl Hasher {
     fn count(&mut self, count: usize) {
         self.0.update(u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+    }
+
+    /// Marks content that older notebooks have not, whose digests stay what they were: no text is as long.
+    fn mark(&mut self) {
+        self.0.update(u64::MAX.to_be_bytes());
     }
 
     fn text(&mut self, text: &str) {
@@ -84,6 +92,14 @@ impl Hasher {
             self.text(output.data.as_str());
             self.text(output.metadata.as_str());
         }
+        let Results { run_digest, started_at, finished_at, .. } = &*cell.results;
+        if run_digest.is_some() || started_at.is_some() || finished_at.is_some() {
+            self.mark();
+            self.optional(run_digest.map(|digest| digest.to_string()).as_deref());
+            for time in [started_at, finished_at] {
+                self.optional(time.map(|time| time.timestamp_micros().to_string()).as_deref());
+            }
+        }
         self.extra(&cell.extra);
     }
 }
@@ -93,9 +109,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{
-        CellId, CellType, Json, NotebookId, OrderKey, Output, Results, Revision, StoredConnection, Timestamp, UserId,
-    };
+    use crate::{CellId, CellType, Json, NotebookId, OrderKey, Output, Revision, StoredConnection, Timestamp, UserId};
 
     fn cell() -> Cell {
         Cell {
@@ -143,12 +157,17 @@ mod tests {
             results(Results { stdout: "x".to_owned(), ..Results::default() }),
             results(Results { error: Some(String::new()), ..Results::default() }),
             results(Results { code_digest: Some(String::new()), ..Results::default() }),
+            results(Results { run_digest: Some(crate::RunDigest::default()), ..Results::default() }),
+            results(Results { started_at: Some(Timestamp::UNIX_EPOCH), ..Results::default() }),
+            results(Results { finished_at: Some(Timestamp::UNIX_EPOCH), ..Results::default() }),
+            results(Results { finished_at: Some(Timestamp::MAX_UTC), ..Results::default() }),
             results(Results { outputs: vec![output.clone()], ..Results::default() }),
             results(Results { outputs: vec![output.clone(), output], ..Results::default() }),
         ];
         let mut digests: Vec<_> = others.into_iter().map(|cell| notebook(cell).content_digest()).collect();
         digests.push(Notebook { name: Some(Arc::from("name")), ..same.clone() }.content_digest());
         digests.push(Notebook { owner: UserId::new("v").unwrap(), ..same.clone() }.content_digest());
+        digests.push(Notebook { reactive: false, ..same.clone() }.content_digest());
         digests.push(digest);
         for (index, one) in digests.iter().enumerate() {
             assert!(!digests[..index].contains(one), "content {index} has the digest of another");
@@ -160,6 +179,13 @@ mod tests {
         moved.connection = StoredConnection::new("q1.k.x").unwrap();
         moved.updated_at = Timestamp::MAX_UTC;
         assert_eq!(moved.content_digest(), digest);
+    }
+
+    /// A database keeps digests, and an importer compares them with those that it makes.
+    #[test]
+    fn what_older_notebooks_have_not_leaves_their_digests() {
+        let digest = notebook(cell()).content_digest().to_string();
+        assert_eq!(digest, "553d9856ce5197e3d83daba968aafdab0ad1c3e429adcf6e23fd7bc728ef9e15");
     }
 
     #[test]

@@ -66,6 +66,11 @@ pub enum Edit {
         /// The new connection string.
         connection: Option<StoredConnection>,
     },
+    /// Sets whether a run of a cell also runs the cells that depend on it.
+    SetReactive {
+        /// The new value of [`crate::Notebook::reactive`].
+        reactive: bool,
+    },
     /// Sets the results of a run, without a new revision.
     SetResults {
         /// The cell that ran.

@@ -56,6 +56,8 @@ pub struct Notebook {
     pub name: Option<Arc<str>>,
     /// The database that SQL cells connect to.
     pub connection: Option<StoredConnection>,
+    /// Set when a run of a cell also runs the cells that depend on it; else they only turn stale.
+    pub reactive: bool,
     /// The number of the last edit.
     pub revision: Revision,
     /// The time of its creation.
@@ -80,6 +82,7 @@ impl Notebook {
             owner,
             name: None,
             connection: None,
+            reactive: true,
             revision: Revision(0),
             created_at: at,
             updated_at: at,

@@ -144,6 +144,9 @@ impl OpenNotebook {
         if let Some(connection) = &change.connection {
             self.notebook.connection.clone_from(&connection.after);
         }
+        if let Some(reactive) = &change.reactive {
+            self.notebook.reactive = reactive.after;
+        }
         let mut updates = Vec::new();
         let mut rebound = Rebound::default();
         for cell in &change.cells {

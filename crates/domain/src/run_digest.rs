@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use quire_analysis::CellType;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Digest of all that a run of a cell computes from: its type, its code, and for each name that it takes from another cell the
@@ -15,7 +16,8 @@ use sha2::{Digest, Sha256};
 /// call each other do, count by one digest of the whole group where that goes round.
 ///
 /// The first 16 bytes of a SHA-256.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RunDigest([u8; 16]);
 
 /// Kinds of hashed content, so that none is taken for another.
@@ -85,6 +87,12 @@ impl fmt::Debug for RunDigest {
     }
 }
 
+impl From<RunDigest> for String {
+    fn from(digest: RunDigest) -> Self {
+        digest.to_string()
+    }
+}
+
 /// A text that is no run digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not the digest of a run, which is 32 hexadecimal digits in lower case")]
@@ -99,6 +107,14 @@ impl FromStr for RunDigest {
         // One spelling, so that a digest is stored as it was read.
         let digest = Self(digest);
         if digest.to_string() == text { Ok(digest) } else { Err(InvalidRunDigest) }
+    }
+}
+
+impl TryFrom<String> for RunDigest {
+    type Error = InvalidRunDigest;
+
+    fn try_from(text: String) -> Result<Self, InvalidRunDigest> {
+        text.parse()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use quire_analysis::{Analysis, Diagnostic};
 
 use crate::limits::{self, Invalid};
-use crate::{Cell, CellChange, CellId, Change, Cycle, CycleChange, Notebook, Results, StaleChange};
+use crate::{Cell, CellChange, CellId, CellStatus, Change, Cycle, CycleChange, Notebook, Results, StaleChange};
 
 /// Bytes of an allocation beside its content, for reference counts and the allocator.
 const ALLOCATION_BYTES: usize = 16;
@@ -32,6 +32,8 @@ pub struct NotebookSize {
     content_bytes: usize,
     /// Bytes of memory of all cells.
     cell_bytes: usize,
+    /// Cells whose results have the status `running`.
+    running: usize,
 }
 
 impl NotebookSize {
@@ -49,6 +51,7 @@ impl NotebookSize {
         self.names += cell.analysis.names();
         self.content_bytes += content_bytes(cell);
         self.cell_bytes += cell.memory_bytes();
+        self.running += usize::from(is_running(cell));
     }
 
     pub(crate) fn remove(&mut self, cell: &Cell) {
@@ -57,6 +60,7 @@ impl NotebookSize {
         self.names -= cell.analysis.names();
         self.content_bytes -= content_bytes(cell);
         self.cell_bytes -= cell.memory_bytes();
+        self.running -= usize::from(is_running(cell));
     }
 
     /// Returns the number of cells.
@@ -81,6 +85,12 @@ impl NotebookSize {
     #[must_use]
     pub fn cell_bytes(self) -> usize {
         self.cell_bytes
+    }
+
+    /// Returns the number of cells whose results have the status `running`.
+    #[must_use]
+    pub fn running(self) -> usize {
+        self.running
     }
 
     /// Estimates the bytes of memory that a notebook of this size takes when it is open.
@@ -152,6 +162,10 @@ impl Notebook {
     pub fn memory_bytes(&self) -> usize {
         NotebookSize::of(self.cells.iter()).memory_bytes()
     }
+}
+
+fn is_running(cell: &Cell) -> bool {
+    cell.results.status == CellStatus::Running
 }
 
 /// Bytes of a cell's source, results and unknown fields.

@@ -7,6 +7,7 @@ use quire_domain::{Analysis, CellType, Change, Notebook, NotebookSize, OpenNoteb
 use tokio::sync::oneshot;
 
 use crate::ServiceError;
+use crate::interrupted::end_interrupted;
 use crate::memory::Memory;
 use crate::published::Published;
 use crate::work::{Budgets, Kind, Lane, Lanes, Permit};
@@ -81,6 +82,7 @@ impl Analyser {
         notebook: Notebook,
         memory: &Arc<Memory>,
     ) -> Result<OpenNotebook, ServiceError> {
+        let notebook = end_interrupted(notebook, None);
         let (id, cost) = (notebook.id.clone(), analysis_cost(NotebookSize::of(notebook.cells.iter())));
         let is_short = cost <= INLINE_BYTES && notebook.cells.iter().all(|cell| cell.cell_type == CellType::Python);
         let (label, memory) = (id.clone(), Arc::clone(memory));
@@ -108,6 +110,7 @@ impl Analyser {
         let (label, memory) = (id.clone(), Arc::clone(memory));
         let reopen = move || {
             let admit = |size: NotebookSize| memory.check_one(&id, size.memory_bytes());
+            let notebook = end_interrupted(notebook, Some(&known.stored));
             let open = OpenNotebook::try_open(notebook, Some(&known.stored), admit)?;
             let change = Change::between(&known.stored, open.notebook());
             Ok((open, change))

@@ -33,6 +33,7 @@ impl ServiceContext {
         let mut copy = Notebook {
             name: Some(name),
             extra: original.extra.clone(),
+            reactive: original.reactive,
             cells: cells.collect(),
             ..Notebook::new(id, self.sources.life(), original.owner.clone(), self.sources.now())
         };

@@ -109,6 +109,7 @@ impl NotebookService {
         let mut notebook = Notebook {
             name: read.name.clone().or(name),
             extra: read.extra.clone(),
+            reactive: read.reactive,
             cells: read.cells.iter().map(|cell| Cell { revision: Revision::default(), ..Cell::clone(cell) }).collect(),
             ..Notebook::new(id.clone(), self.shared.sources.life(), owner, now)
         };

@@ -23,6 +23,7 @@ mod idempotency;
 mod ids;
 mod import_export;
 mod in_flight;
+mod interrupted;
 mod listing;
 mod lookups;
 mod memory;

@@ -96,6 +96,12 @@ impl Published {
         quota::content_bytes(&self.stored, self.size)
     }
 
+    /// Returns `true` if the results of a cell have the status `running`, for as long as that run goes on here.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.size.running() > 0
+    }
+
     /// Returns the cost of analysing all cells, in bytes of code.
     pub(crate) fn analysis_cost(&self) -> u64 {
         analysis_cost(self.size)

@@ -9,7 +9,7 @@ use crate::effect::{self, Effect};
 use crate::entity::notebooks::{Column, Entity};
 use crate::error::Error;
 use crate::idempotency::recording;
-use crate::named_sql::{ABSENT, NamedSql, Parameters};
+use crate::named_sql::{ABSENT, ABSENT_TIME, NamedSql, Parameters};
 use crate::notebooks::set_base;
 use crate::parameters::{CellColumns, CellUpdate, OutputColumns, UpdateColumns, encoded, set_records};
 use crate::rows::{self, BaseRow, VersionRow};
@@ -161,7 +161,10 @@ impl<C: ConnectionTrait> CommitResolver<'_, C> {
 
 fn statement(commit: &Commit<'_>) -> Result<Statement, Error> {
     let effects = effect::of(commit.changes);
-    let cells_alone = commit.changes.iter().all(|change| change.name.is_none() && change.connection.is_none());
+    let cells_alone = commit
+        .changes
+        .iter()
+        .all(|change| change.name.is_none() && change.connection.is_none() && change.reactive.is_none());
     let is_short = |update: &CellUpdate<'_>| cells_alone && update.results.is_none() && update.extra.is_none();
     let (parameters, plain, recording) = match effects.as_slice() {
         [Effect::Update(update)] if is_short(update) => {
@@ -219,12 +222,15 @@ fn general(commit: &Commit<'_>, effects: &[Effect<'_>]) -> Result<Parameters, se
     }
     let name = commit.changes.iter().rev().find_map(|change| change.name.as_ref());
     let connection = commit.changes.iter().rev().find_map(|change| change.connection.as_ref());
+    let reactive = commit.changes.iter().rev().find_map(|change| change.reactive.as_ref());
     let parameters = head(commit)
         .set("renames", name.is_some())
         .set("name", name.and_then(|name| name.after.as_deref()))
         .set("connects", connection.is_some())
         .set("connection", connection.and_then(|it| it.after.as_ref().map(|after| after.expose().to_owned())))
+        .set("reactive", reactive.map(|reactive| reactive.after))
         .set("deleted_ids", deletes)
-        .set("absent", ABSENT);
+        .set("absent", ABSENT)
+        .set("absent_time", ABSENT_TIME);
     Ok(outputs.set(inserts.set(updates.set(parameters))))
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use quire_domain::Timestamp;
 use sea_orm::{DbBackend, Statement, Value, Values};
 
 use crate::error::Error;
@@ -13,6 +14,8 @@ use crate::error::Error;
 /// Marks NULL within an array: SeaORM binds arrays of values, none of which may be NULL. The marker U+FDD0 never occurs
 /// alone in the output of [`text::encode`](crate::text::encode).
 pub(crate) const ABSENT: &str = "\u{FDD0}";
+/// Marks NULL within an array of times: the last time that chrono has.
+pub(crate) const ABSENT_TIME: Timestamp = Timestamp::MAX_UTC;
 
 /// Text of a statement; `:name` stands for a parameter.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::commit::CommitResolver;
 use crate::entity::notebooks::{Column, Entity};
 use crate::error::Error;
 use crate::idempotency::{self, recording};
-use crate::named_sql::{ABSENT, NamedSql, Parameters};
+use crate::named_sql::{ABSENT, ABSENT_TIME, NamedSql, Parameters};
 use crate::parameters::{self, CellColumns, OutputColumns, set_records};
 use crate::rows::{self, BaseRow};
 use crate::unresolved::UnresolvedCommits;
@@ -94,7 +94,9 @@ fn whole(notebook: &Notebook, commit: CommitId) -> Result<Parameters, serde_json
         .set("commit", commit.0)
         .set("created_at", notebook.created_at)
         .set("updated_at", notebook.updated_at)
-        .set("absent", ABSENT);
+        .set("reactive", notebook.reactive)
+        .set("absent", ABSENT)
+        .set("absent_time", ABSENT_TIME);
     Ok(outputs.set(cells.set(parameters)))
 }
 

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use quire_domain::{Cell, CellId, Extra, Results};
+use quire_domain::{Cell, CellId, Extra, Results, Timestamp};
 use quire_storage::IdempotencyRecord;
 
-use crate::named_sql::{ABSENT, Parameters};
+use crate::named_sql::{ABSENT, ABSENT_TIME, Parameters};
 use crate::text;
 
 /// Results of a run, without the outputs.
@@ -16,6 +16,9 @@ struct ResultColumns {
     stdouts: Vec<String>,
     errors: Vec<String>,
     code_digests: Vec<String>,
+    run_digests: Vec<String>,
+    run_starts: Vec<Timestamp>,
+    run_ends: Vec<Timestamp>,
     output_counts: Vec<i32>,
 }
 
@@ -25,6 +28,9 @@ impl ResultColumns {
         self.stdouts.push(encoded(&results.stdout));
         self.errors.push(or_absent(results.error.as_deref().map(text::encode)));
         self.code_digests.push(or_absent(results.code_digest.as_deref()));
+        self.run_digests.push(or_absent(results.run_digest.map(|digest| digest.to_string())));
+        self.run_starts.push(results.started_at.unwrap_or(ABSENT_TIME));
+        self.run_ends.push(results.finished_at.unwrap_or(ABSENT_TIME));
         self.output_counts.push(ordinal(results.outputs.len()));
     }
 }
@@ -71,6 +77,9 @@ impl CellColumns {
             .set("cell_stdouts", self.results.stdouts)
             .set("cell_errors", self.results.errors)
             .set("cell_code_digests", self.results.code_digests)
+            .set("cell_run_digests", self.results.run_digests)
+            .set("cell_run_starts", self.results.run_starts)
+            .set("cell_run_ends", self.results.run_ends)
             .set("cell_output_counts", self.results.output_counts)
     }
 }
@@ -140,6 +149,9 @@ impl UpdateColumns {
             .set("updated_stdouts", self.results.stdouts)
             .set("updated_errors", self.results.errors)
             .set("updated_code_digests", self.results.code_digests)
+            .set("updated_run_digests", self.results.run_digests)
+            .set("updated_run_starts", self.results.run_starts)
+            .set("updated_run_ends", self.results.run_ends)
             .set("updated_output_counts", self.results.output_counts)
     }
 }

@@ -111,8 +111,11 @@ struct NotebookRow {
     revision: i64,
     #[sea_orm(from_alias = "number_2")]
     version: i64,
+    #[sea_orm(from_alias = "time_1")]
     created_at: Timestamp,
+    #[sea_orm(from_alias = "time_2")]
     updated_at: Timestamp,
+    reactive: bool,
 }
 
 #[derive(FromQueryResult)]
@@ -134,12 +137,18 @@ struct CellRow {
     error: Option<String>,
     #[sea_orm(from_alias = "text_9")]
     code_digest: Option<String>,
+    #[sea_orm(from_alias = "text_10")]
+    run_digest: Option<String>,
     reads: Vec<String>,
     writes: Vec<String>,
     #[sea_orm(from_alias = "number_1")]
     revision: i64,
     #[sea_orm(from_alias = "number_2")]
     output_count: i64,
+    #[sea_orm(from_alias = "time_1")]
+    run_started_at: Option<Timestamp>,
+    #[sea_orm(from_alias = "time_2")]
+    run_finished_at: Option<Timestamp>,
 }
 
 #[derive(FromQueryResult)]
@@ -157,7 +166,7 @@ struct OutputRow {
 }
 
 /// Aliases in `load.sql`, each with the name of the table's column.
-const NOTEBOOK_COLUMNS: [(&str, &str); 7] = [
+const NOTEBOOK_COLUMNS: [(&str, &str); 10] = [
     ("text_2", "user_id"),
     ("text_3", "name"),
     ("text_4", "db_conn_sealed"),
@@ -165,8 +174,11 @@ const NOTEBOOK_COLUMNS: [(&str, &str); 7] = [
     ("text_6", "life"),
     ("number_1", "revision"),
     ("number_2", "version"),
+    ("time_1", "created_at"),
+    ("time_2", "updated_at"),
+    ("reactive", "reactive"),
 ];
-const CELL_COLUMNS: [(&str, &str); 12] = [
+const CELL_COLUMNS: [(&str, &str); 15] = [
     ("text_2", "order_key"),
     ("text_3", "type"),
     ("text_4", "code"),
@@ -175,8 +187,11 @@ const CELL_COLUMNS: [(&str, &str); 12] = [
     ("text_7", "stdout"),
     ("text_8", "error"),
     ("text_9", "code_digest"),
+    ("text_10", "run_digest"),
     ("number_1", "revision"),
     ("number_2", "output_count"),
+    ("time_1", "run_started_at"),
+    ("time_2", "run_finished_at"),
     ("reads", "reads"),
     ("writes", "writes"),
 ];
@@ -233,6 +248,7 @@ impl NotebookRow {
         notebook.extra = extra(self.extra).ok_or_else(|| bad("extra")(&NO_OBJECT))?;
         notebook.revision = Revision(self.revision);
         notebook.updated_at = self.updated_at;
+        notebook.reactive = self.reactive;
         Ok((notebook, Version(self.version)))
     }
 }
@@ -244,6 +260,7 @@ impl CellRow {
         let names = |stored: Vec<String>, column| {
             stored.into_iter().map(|name| decode(name, column)).collect::<Result<Vec<_>, _>>()
         };
+        let run_digest = self.run_digest.as_deref().map(str::parse::<RunDigest>).transpose();
         Ok(Cell {
             id: CellId::new(self.id.as_str()).map_err(|error| bad("id")(&error))?,
             order: OrderKey::parse(&self.order_key).map_err(|error| bad("order_key")(&error))?,
@@ -259,6 +276,7 @@ impl CellRow {
             results: Arc::new(Results {
                 status: match self.status.as_str() {
                     "idle" => CellStatus::Idle,
+                    "running" => CellStatus::Running,
                     "success" => CellStatus::Success,
                     "error" => CellStatus::Error,
                     "blocked" => CellStatus::Blocked,
@@ -268,7 +286,9 @@ impl CellRow {
                 error: self.error.map(|error| decode(error, "error")).transpose()?,
                 outputs: counted(outputs, self.output_count).map_err(|reason| bad("output_count")(&reason))?,
                 code_digest: self.code_digest,
-                ..Results::default()
+                run_digest: run_digest.map_err(|error| bad("run_digest")(&error))?,
+                started_at: self.run_started_at,
+                finished_at: self.run_finished_at,
             }),
             extra: extra(self.extra).ok_or_else(|| bad("extra")(&NO_OBJECT))?,
             run_digest: RunDigest::default(),

@@ -41,12 +41,13 @@ impl Differences {
     }
 }
 
-/// Compares two notebooks in everything except revisions, times and derived data.
+/// Compares two notebooks in everything except revisions, times of edits and derived data.
 pub(crate) fn compare(read: &Notebook, stored: &Notebook, keys: &Keys) -> Differences {
     let mut found = Differences::default();
     found.unless(read.id == stored.id, || "id".to_owned());
     found.unless(read.owner == stored.owner, || "owner".to_owned());
     found.unless(read.name == stored.name, || "name".to_owned());
+    found.unless(read.reactive == stored.reactive, || "whether runs go on".to_owned());
     found.unless(connection::is_same(read, stored, keys), || connection_of(stored, keys));
     found.unless(is_same_extra(&read.extra, &stored.extra), || "unknown fields".to_owned());
     compare_cells(read, stored, &mut found);
@@ -90,6 +91,8 @@ fn compare_cell(name: &str, read: &Cell, stored: &Cell, found: &mut Differences)
     check(ours.stdout == theirs.stdout, "stdout");
     check(ours.error == theirs.error, "error");
     check(ours.code_digest == theirs.code_digest, "digest of the code that ran");
+    check(ours.run_digest == theirs.run_digest, "digest of what ran");
+    check(ours.started_at == theirs.started_at && ours.finished_at == theirs.finished_at, "times of the run");
     check(ours.outputs.len() == theirs.outputs.len(), "number of outputs");
     for (index, (ours, theirs)) in ours.outputs.iter().zip(&theirs.outputs).enumerate() {
         let number = index + 1;

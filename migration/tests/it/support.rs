@@ -102,6 +102,10 @@ pub(crate) fn rows_of(step: &str) -> &'static str {
              ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12', 'one', '127.0.0.1:8000', '0.1.0', '/var/lib/quire/mirror'), \
              ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', 'many', '127.0.0.1:8001', '0.1.0', NULL)"
         }
+        "m20261130_210000_runs" => {
+            "UPDATE cells SET run_digest = repeat('0f', 16), run_started_at = now(), run_finished_at = now() WHERE id = 'c1'"
+        }
+        "m20261130_210100_reactive" => "UPDATE notebooks SET reactive = false WHERE id = 'blank-alice'",
         // These steps create no table, and existing rows remain.
         "m20261130_080000_notebook_lives" | "m20261130_110000_fewer_checks" => "SELECT 1",
         other => {

@@ -42,19 +42,19 @@ fn extra() -> impl Strategy<Value = Extra> {
 }
 
 fn results() -> impl Strategy<Value = Results> {
-    let status = prop_oneof![Just(CellStatus::Success), Just(CellStatus::Error), Just(CellStatus::Blocked)];
+    let status = prop_oneof![Just(CellStatus::Success), Just(CellStatus::Error), Just(CellStatus::Running)];
     let output = ("[a-z/]{1,20}", json(), json()).prop_map(|(mime_type, data, metadata)| {
         let metadata = Json::parse(&format!("{{\"m\":{}}}", metadata.as_str())).unwrap();
         Output { mime_type, data, metadata }
     });
-    (status, any::<String>(), option::of(any::<String>()), vec(output, 0..3), option::of("[0-9a-f]{64}")).prop_map(
-        |(status, stdout, error, outputs, code_digest)| Results {
-            status,
-            stdout,
-            error,
-            outputs,
-            code_digest,
-            ..Results::default()
+    let time = (-62_000_000_000_000_000_i64..253_000_000_000_000_000)
+        .prop_map(|micros| Timestamp::from_timestamp_micros(micros).unwrap());
+    let output = (any::<String>(), option::of(any::<String>()), vec(output, 0..3));
+    let digests = (option::of("[0-9a-f]{64}"), option::of("[0-9a-f]{32}"));
+    (status, output, digests, option::of(time.clone()), option::of(time)).prop_map(
+        |(status, (stdout, error, outputs), (code_digest, run_digest), started_at, finished_at)| {
+            let run_digest = run_digest.map(|digest| digest.parse().unwrap());
+            Results { status, stdout, error, outputs, code_digest, run_digest, started_at, finished_at }
         },
     )
 }

@@ -91,6 +91,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => cell().prop_map(|id| Edit::DeleteCell { id }),
         1 => prop::sample::select(vec!["", " n ", "m"]).prop_map(|name| Edit::Rename { name: name.to_owned() }),
         1 => any::<bool>().prop_map(|some| Edit::SetConnection { connection: connection(some) }),
+        1 => any::<bool>().prop_map(|reactive| Edit::SetReactive { reactive }),
         4 => (cell(), status).prop_map(|(id, status)| Edit::SetResults {
             id,
             results: Arc::new(Results { status, ..Results::default() }),
@@ -175,6 +176,9 @@ fn assert_true(change: &Change, before: &Notebook, after: &Notebook) {
     let connection = change.connection.as_ref().map(|connection| (&connection.before, &connection.after));
     assert_eq!(connection, (before.connection != after.connection).then_some((&before.connection, &after.connection)));
 
+    let reactive = change.reactive.as_ref().map(|reactive| (reactive.before, reactive.after));
+    assert_eq!(reactive, (before.reactive != after.reactive).then_some((before.reactive, after.reactive)));
+
     let (mut old, new) = (by_id(before), by_id(after));
     for CellChange { id, before, after: now, index, .. } in &change.cells {
         assert_eq!((before.as_ref(), now.as_ref()), (old.get(id), new.get(id)), "{id}");
@@ -254,6 +258,7 @@ fn edits_that_change_nothing_are_none() {
     assert_eq!(apply(&mut open, &Edit::SetCellType { id: id("c1"), cell_type: CellType::Python }), Ok(None));
     assert_eq!(apply(&mut open, &Edit::Rename { name: "  ".to_owned() }), Ok(None));
     assert_eq!(apply(&mut open, &Edit::SetConnection { connection: None }), Ok(None));
+    assert_eq!(apply(&mut open, &Edit::SetReactive { reactive: true }), Ok(None));
     // The same code is an edit: it takes a revision.
     let code = Arc::clone(&open.cell(&id("c1")).unwrap().code);
     assert!(apply(&mut open, &Edit::UpdateCell { id: id("c1"), code }).unwrap().is_some());

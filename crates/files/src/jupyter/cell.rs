@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use quire_domain::{Cell, CellId, CellStatus, CellType, Extra, OrderKey, Results, Revision, limits};
+use quire_domain::{Cell, CellId, CellType, Extra, OrderKey, Results, Revision, limits};
 use serde_json::value::RawValue;
 
 use super::metadata::{Metadata, add_noted, extra, unknown_fields};
@@ -14,7 +14,7 @@ use super::text::{TextKind, from_code, to_code};
 use super::{ids, lines, outputs, pictures, preserved};
 use crate::fields::{self, Fields, UnreadFields, WrittenFields, to_written, write_fields, write_object, write_text};
 use crate::problem::Problem;
-use crate::quire::{is_cell_field, read_digest};
+use crate::quire::{RunDetails, is_cell_field};
 
 /// The fields of every code cell; other cells have fewer.
 pub(super) const CELL_FIELDS: [&str; 6] = ["cell_type", "execution_count", "id", "metadata", "outputs", "source"];
@@ -132,14 +132,10 @@ pub(super) fn draft(text: &RawValue, reading: &mut Reading) -> Result<DraftCell,
 
 /// Takes over the noted metadata of the last run, whose code and outputs are unchanged.
 fn apply_run(run: &Fields<'_>, results: &mut Results) {
-    let status = preserved::get(run, "status").and_then(|status| serde_json::from_str::<CellStatus>(status.get()).ok());
-    if let Some(status) = status.filter(|status| *status != CellStatus::Running) {
-        results.status = status;
-    }
     if let Some(error) = preserved::text(run, "error") {
         results.error = Some(error);
     }
-    results.code_digest = preserved::text(run, "code_digest").and_then(|digest| read_digest(&digest));
+    RunDetails::read_leniently(results, |name| preserved::text(run, name)).apply(results);
 }
 
 /// Returns the names in an object; none when it is no object.

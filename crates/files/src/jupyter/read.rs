@@ -67,6 +67,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     }
     // The name and the signature of version 3 are in no later one.
     let metadata = Metadata::of(metadata, if is_3 { &["name", "signature"] } else { &[] }, &mut reading);
+    notebook.reactive = preserved::get(&metadata.ours, "reactive").is_none_or(|reactive| reactive.get() != "false");
     notebook.extra = extra_of_notebook(&metadata, if is_3 { MINOR } else { minor }, fields)?;
     limits::at_most("the notebook", "cells", limits::CELLS, cells.len())
         .map_err(|error| Problem::beyond(version, error))?;

@@ -16,7 +16,7 @@ use super::valid::{self, MetadataOwner};
 use super::{JUPYTER, QUIRE, ids, lines, outputs, preserved};
 use crate::bounded::{BoundedText, TooLong};
 use crate::fields::{Fields, WrittenFields, to_written, write_fields, write_object, write_text};
-use crate::quire::write_run;
+use crate::quire::RunDetails;
 
 /// Language metadata of notebooks that were never Jupyter's.
 const METADATA: &str = r#"{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"},"language_info":{"name":"python"}}"#;
@@ -89,6 +89,9 @@ fn metadata_of(notebook: &Notebook, kept: &Fields<'_>, identity: Identity, misfi
     let mut ours: WrittenFields = Vec::new();
     if identity == Identity::Noted {
         ours.push(("id".into(), write_text(notebook.id.as_str())));
+    }
+    if !notebook.reactive {
+        ours.push(("reactive".into(), "false".into()));
     }
     add_extra(&mut ours, &notebook.extra);
     write_metadata(MetadataOwner::Notebook, written, ours, misfits)
@@ -169,13 +172,11 @@ fn run(cell: &Cell, outputs: &[String], has_run: bool) -> Option<String> {
         outputs.iter().map(|output| RawValue::from_string(output.clone())).collect::<Result<_, _>>().ok()?;
     let raw: Vec<&RawValue> = raw.iter().map(|output| &**output).collect();
     let derived = outputs::read(&raw, has_run, &mut Reading::trusting()).ok()?.results;
-    let Results { status, error, code_digest, .. } = &*cell.results;
-    if derived.status == *status && derived.error == *error && code_digest.is_none() {
+    let (run, Results { error, .. }) = (RunDetails::of(&cell.results), &*cell.results);
+    if run == RunDetails::derived(derived.status) && derived.error == *error {
         return None;
     }
-    let run = write_run(*status, code_digest.as_deref());
-    let mut written: WrittenFields =
-        preserved::object(&run)?.iter().map(|(name, value)| (name.to_string(), value.get().to_owned())).collect();
+    let mut written: WrittenFields = run.written().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     if derived.error != *error {
         written.extend(error.as_deref().map(|error| ("error".to_owned(), write_text(error))));
     }

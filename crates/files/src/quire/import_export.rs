@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use quire_domain::{Cell, CellStatus, Extra, Json, Notebook, Output, Results};
 
+use super::run::RunDetails;
 use super::write::write_notebook;
 use super::{Defaults, Parsed, UnwritableField, read, write_with_results};
 use crate::bounded::BoundedText;
-use crate::fields::{self, Fields};
+use crate::fields;
 use crate::jupyter::{JUPYTER, preserved_outputs};
 use crate::problem::ParseError;
 use crate::safe::Sanitiser;
 use crate::{ExportError, Imported};
 
-/// The field of a cell with the part of a run that its results do not hold: the outcome, and the digest of the code.
+/// The field of a cell with its [`RunDetails`].
 pub(crate) const RUN: &str = "run";
 
 /// Writes a notebook as a file for its owner: with the results of runs, without the connection string.
@@ -66,10 +67,10 @@ fn imported(cell: &Cell, sanitiser: &mut Sanitiser) -> Cell {
     let mut results = Results::clone(&cell.results);
     let all: Vec<(Output, bool)> = results.outputs.drain(..).map(|output| sanitised(output, sanitiser)).collect();
     results.outputs = all.iter().filter(|(_, is_shown)| *is_shown).map(|(output, _)| output.clone()).collect();
-    let run = cell.extra.iter().find(|(name, _)| *name == RUN).and_then(|(_, run)| read_run(run));
+    let run = cell.extra.iter().find(|(name, _)| *name == RUN).and_then(|(_, run)| RunDetails::read(run));
     let mut extra = cell.extra.clone();
-    if let Some((status, code_digest)) = run {
-        (results.status, results.code_digest) = (status, code_digest);
+    if let Some(run) = run {
+        run.apply(&mut results);
         extra = Extra::new(other_fields(cell).collect());
     }
     let has_hidden = all.len() > results.outputs.len() && extra.iter().all(|(name, _)| name != JUPYTER);
@@ -96,45 +97,20 @@ fn other_fields(cell: &Cell) -> impl Iterator<Item = (Box<str>, Json)> {
 
 /// Returns the cell's unknown fields, with the field [`RUN`] if a reader could not derive it from the results.
 fn with_run(cell: &Cell) -> Extra {
-    let Results { status, error, code_digest, stdout, outputs, .. } = &*cell.results;
+    let Results { error, stdout, outputs, .. } = &*cell.results;
     let derived = match error {
         Some(error) if !error.is_empty() => CellStatus::Error,
         _ if stdout.is_empty() && outputs.is_empty() => CellStatus::Idle,
         _ => CellStatus::Success,
     };
-    let is_derived = derived == *status && code_digest.is_none();
-    match Json::parse(&write_run(*status, code_digest.as_deref())) {
-        Ok(run) if !is_derived => Extra::new(other_fields(cell).chain([(Box::from(RUN), run)]).collect()),
-        _ => cell.extra.clone(),
+    let run = RunDetails::of(&cell.results);
+    if run == RunDetails::derived(derived) {
+        return cell.extra.clone();
     }
-}
-
-/// Writes a run's outcome and the digest of its code, as JSON.
-pub(crate) fn write_run(status: CellStatus, code_digest: Option<&str>) -> String {
-    // The run does not go on where the file is read.
-    let status = if status == CellStatus::Running { CellStatus::Idle } else { status };
-    let mut written = vec![("status", fields::write_text(status.as_str()))];
-    written.extend(code_digest.map(|digest| ("code_digest", fields::write_text(digest))));
-    fields::write_object(written.iter().map(|(name, value)| (*name, &**value)))
-}
-
-/// Reads the text of [`write_run`]; `None` when it is something else.
-fn read_run(run: &Json) -> Option<(CellStatus, Option<String>)> {
-    let mut found = Fields::new();
-    fields::object(run.as_str(), &mut found).ok()?;
-    let mut code_digest = None;
-    let mut status = None;
-    for (name, value) in &found {
-        match &**name {
-            "status" => status = Some(serde_json::from_str::<CellStatus>(value.get()).ok()?),
-            "code_digest" => code_digest = Some(read_digest(&fields::text(value, "").ok()?)?),
-            _ => return None,
-        }
+    let written = run.written();
+    let written = fields::write_object(written.iter().map(|(name, value)| (*name, &**value)));
+    match Json::parse(&written) {
+        Ok(run) => Extra::new(other_fields(cell).chain([(Box::from(RUN), run)]).collect()),
+        Err(_) => cell.extra.clone(),
     }
-    status.filter(|status| *status != CellStatus::Running).map(|status| (status, code_digest))
-}
-
-/// Reads a digest of code; `None` if the text is none.
-pub(crate) fn read_digest(text: &str) -> Option<String> {
-    (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_owned())
 }

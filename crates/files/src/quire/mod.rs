@@ -8,6 +8,8 @@
 //! }
 //! ```
 //!
+//! `"reactive": false` is there when runs do not go on to the cells that depend on what ran.
+//!
 //! Unknown fields follow the known ones, in the order of the file, each value as its exact text except for characters
 //! beyond ASCII, which are escaped (`\u00e9`) like everywhere in the file, because the old reader decodes by locale.
 //!
@@ -24,10 +26,12 @@
 mod import_export;
 mod read;
 mod results;
+mod run;
 mod write;
 
-pub(crate) use import_export::{NAN, export_within, read_digest, write_run};
+pub(crate) use import_export::{NAN, export_within};
 pub use import_export::{export, import};
 pub use read::{Defaults, Parsed, read};
+pub(crate) use run::RunDetails;
 pub use write::{UnwritableField, write, write_with_results};
 pub(crate) use write::{is_cell_field, is_notebook_field};

@@ -83,6 +83,13 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
     let created_at = time(fields.take("created_at")?, "`created_at`")?;
     let updated_at = time(fields.take("updated_at")?, "`updated_at`")?;
 
+    let reactive = match fields.take("reactive")? {
+        Some(value) => {
+            serde_json::from_str(value.get()).or(Err(Problem::at(value, "`reactive` is neither true nor false")))?
+        }
+        None => true,
+    };
+
     let list = fields.take("cells")?.ok_or_else(|| missing("cells"))?;
     let list_texts = fields::array(list.get()).or(Err(Problem::at(list, "`cells` is not a list")))?;
     limits::at_most("the notebook", "cells", limits::CELLS, list_texts.len())
@@ -102,6 +109,7 @@ fn parse<'a>(text: &'a str, found: &mut Fields<'a>, defaults: &Defaults) -> Resu
         owner,
         name,
         connection,
+        reactive,
         revision,
         created_at: created_at.unwrap_or(defaults.time),
         updated_at: updated_at.or(created_at).unwrap_or(defaults.time),
@@ -172,14 +180,24 @@ fn revision(value: Option<&RawValue>) -> Result<Option<Revision>, Problem> {
 fn time(value: Option<&RawValue>, what: &str) -> Result<Option<Timestamp>, Problem> {
     let Some(value) = value else { return Ok(None) };
     let text = fields::text(value, what)?;
-    let zoned = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc());
-    let time = zoned.or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc()));
-    match time {
+    match parse_time(&text) {
         // Other years can be parsed with a sign or more digits, but what we would write for them could not be.
-        Ok(time) if !(0..=9_999).contains(&time.year()) => {
-            Err(Problem::at(value, format!("{what} is not in the years 0 to 9999")))
-        }
-        Ok(time) => Ok(Some(time.trunc_subsecs(6))),
-        Err(_) => Err(Problem::at(value, format!("{what} is not a time"))),
+        Some(time) if !is_writable(time) => Err(Problem::at(value, format!("{what} is not in the years 0 to 9999"))),
+        Some(time) => Ok(Some(time.trunc_subsecs(6))),
+        None => Err(Problem::at(value, format!("{what} is not a time"))),
     }
+}
+
+/// Reads a time as [`time`] does; `None` when it is none that can be written.
+pub(super) fn read_time(text: &str) -> Option<Timestamp> {
+    parse_time(text).filter(|time| is_writable(*time)).map(|time| time.trunc_subsecs(6))
+}
+
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    zoned.or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc())).ok()
+}
+
+fn is_writable(time: Timestamp) -> bool {
+    (0..=9_999).contains(&time.year())
 }

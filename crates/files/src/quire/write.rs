@@ -11,8 +11,8 @@ use crate::bounded::BoundedText;
 pub struct UnwritableField(String);
 
 /// The fields of a notebook.
-const NOTEBOOK_FIELDS: [&str; 9] =
-    ["id", "user_id", "name", "db_conn_string", "revision", "cells", "created_at", "updated_at", "life"];
+const NOTEBOOK_FIELDS: [&str; 10] =
+    ["id", "user_id", "name", "db_conn_string", "revision", "cells", "created_at", "updated_at", "life", "reactive"];
 /// The fields of a cell. Fields of results in older files are not among them: they are unknown fields when they cannot be read.
 const CELL_FIELDS: [&str; 6] = ["id", "type", "code", "reads", "writes", "revision"];
 
@@ -83,6 +83,11 @@ pub(super) fn write_notebook(
     if notebook.life != Life::UNRECORDED {
         out.field(1, "life", false);
         out.string(&notebook.life.to_string());
+    }
+    // As it is in files from before there was a choice.
+    if !notebook.reactive {
+        out.field(1, "reactive", false);
+        out.text.push_str("false");
     }
     out.extra(1, notebook.extra.iter(), &NOTEBOOK_FIELDS)?;
     out.line(0);

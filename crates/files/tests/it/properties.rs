@@ -71,16 +71,18 @@ fn results() -> impl Strategy<Value = Results> {
         Just("\n".to_owned())
     ];
     let stdout = prop_oneof![Just(String::new()), "(?s).{0,20}", "[a-z\n\r]{0,20}"];
-    (status, stdout, option::of(error), vec(output(), 0..3), option::of("[0-9a-f]{64}")).prop_map(
-        |(status, stdout, error, outputs, code_digest)| Results {
-            status,
-            stdout,
-            error,
-            outputs,
-            code_digest,
-            ..Results::default()
-        },
-    )
+    let output = (stdout, option::of(error), vec(output(), 0..3));
+    (status, output, option::of("[0-9a-f]{64}"), option::of("[0-9a-f]{32}"), [option::of(time()), option::of(time())])
+        .prop_map(|(status, (stdout, error, outputs), code_digest, run_digest, [started_at, finished_at])| {
+            let run_digest = run_digest.map(|digest| digest.parse().unwrap());
+            Results { status, stdout, error, outputs, code_digest, run_digest, started_at, finished_at }
+        })
+}
+
+/// Years 0 to 9999, to the microsecond.
+fn time() -> impl Strategy<Value = Timestamp> {
+    let micros = -62_000_000_000_000_000_i64..253_000_000_000_000_000;
+    micros.prop_map(|micros| Timestamp::from_timestamp_micros(micros).unwrap())
 }
 
 fn cell() -> impl Strategy<Value = Cell> {
@@ -109,11 +111,12 @@ fn cell() -> impl Strategy<Value = Cell> {
 fn notebook() -> impl Strategy<Value = Notebook> {
     let id = prop_oneof!["[a-zA-Z0-9_-]{1,70}", "[^\0]{1,20}"];
     let cells = vec((id, cell()), 0..6);
-    (option::of("[^\0]{0,30}"), cells).prop_map(|(name, cells)| {
+    (option::of("[^\0]{0,30}"), cells, any::<bool>()).prop_map(|(name, cells, reactive)| {
         let (id, owner) = (NotebookId::new("given").unwrap(), UserId::new("ann").unwrap());
         let mut notebook = Notebook::new(id, quire_domain::Life::UNRECORDED, owner, Timestamp::default());
         notebook.name = name.and_then(|name| Notebook::name_from(&name).unwrap());
         notebook.connection = StoredConnection::new("postgres://u:hunter2@h/d").unwrap();
+        notebook.reactive = reactive;
         let mut seen = std::collections::HashSet::new();
         let cells = cells.into_iter().filter(|(id, _)| seen.insert(id.clone())).enumerate();
         notebook.cells = cells
@@ -130,20 +133,22 @@ fn content(notebook: &Notebook, with_extra: bool) -> Vec<String> {
         known.map(|(name, json)| (name.to_owned(), json.with_plain_characters().into_owned())).collect()
     };
     let cells = notebook.cells.iter().map(|cell| {
-        let Results { status, stdout, error, outputs, code_digest, .. } = &*cell.results;
+        let Results { status, stdout, error, outputs, code_digest, run_digest, started_at, finished_at } =
+            &*cell.results;
         let outputs: Vec<_> = outputs
             .iter()
             .map(|it| (&it.mime_type, it.data.with_plain_characters(), it.metadata.with_plain_characters()))
             .collect();
         format!(
-            "{} {:?} {:?} {status:?} {stdout:?} {error:?} {outputs:?} {code_digest:?} {:?}",
+            "{} {:?} {:?} {status:?} {stdout:?} {error:?} {outputs:?} {code_digest:?} {run_digest:?} {started_at:?} \
+             {finished_at:?} {:?}",
             cell.id,
             cell.cell_type,
             cell.code,
             extra(cell)
         )
     });
-    cells.chain([format!("{:?}", notebook.name)]).collect()
+    cells.chain([format!("{:?} {}", notebook.name, notebook.reactive)]).collect()
 }
 
 /// For another reader, which is stricter than Jupyter with halves of surrogate pairs.

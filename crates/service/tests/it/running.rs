@@ -2,9 +2,10 @@
 
 use futures_util::FutureExt as _;
 use quire_domain::{Cell, CellId, CellStatus, CellType, Edit, Json, NotebookId, Output, Results, Revision};
-use quire_service::{EventKind, RunUpdate, RunUpdateKind, Seq, ServiceError, Subscription};
+use quire_service::{EventKind, NotebookService, RunUpdate, RunUpdateKind, Seq, ServiceError, Subscription};
+use quire_storage::prelude::*;
 
-use crate::support::{World, ann, bob, update};
+use crate::support::{World, ann, bob, insert, update};
 
 fn stdout(cell: &CellId, text: &str) -> RunUpdate {
     RunUpdate { cell: cell.clone(), kind: RunUpdateKind::Stdout(text.to_owned()) }
@@ -158,4 +159,34 @@ async fn results_are_dropped_when_the_code_was_changed_at_another_server() {
     assert!(!stored);
     let notebook = world.service.get(&ann(), &id).await.unwrap().notebook.clone();
     assert_eq!((notebook.revision, &*notebook.cells.get(0).unwrap().results.stdout), (Revision(1), ""));
+}
+
+/// As a server leaves it that is stopped in the middle of a run.
+#[tokio::test]
+async fn a_run_that_nobody_goes_on_with_is_shown_as_idle_and_stale() {
+    let world = World::new();
+    let (id, cell) = world.notebook().await;
+    world.service.edit(&ann(), &id, None, update(&cell, "print(1)")).await.unwrap();
+    let shown = async |service: &NotebookService| {
+        service.get(&ann(), &id).await.unwrap().notebook.cells.get(0).unwrap().clone()
+    };
+    let before = shown(&world.service).await;
+    let running = Results { status: CellStatus::Running, run_digest: Some(before.run_digest), ..printed("half") };
+    let code = before.code_digest();
+    assert!(world.service.commit_results(&ann(), &id, (&cell, &code), running.clone()).await.unwrap());
+    let goes_on = shown(&world.service).await;
+    assert_eq!((goes_on.results.status, goes_on.is_stale()), (CellStatus::Running, false));
+    let stored = world.files.load(&id).await.unwrap().unwrap().notebook.cells.get(0).unwrap().results.clone();
+    assert_eq!((stored.status, stored.run_digest), (CellStatus::Running, running.run_digest));
+
+    let next = world.second();
+    let interrupted = shown(&next).await;
+    assert_eq!((interrupted.results.status, &*interrupted.results.stdout), (CellStatus::Idle, "half"));
+    assert!(interrupted.is_stale());
+    // Nor does the notebook that is read again, because it was edited elsewhere, make it run.
+    world.service.edit(&ann(), &id, None, insert("other", "")).await.unwrap();
+    let mut watcher = next.watch(&ann(), &id).await.unwrap();
+    next.edit(&ann(), &id, None, insert("third", "")).await.unwrap();
+    assert_eq!(told(&mut watcher), ["revision 2", "revision 3"]);
+    assert_eq!(shown(&next).await.results, interrupted.results);
 }

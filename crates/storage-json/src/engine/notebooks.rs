@@ -23,6 +23,7 @@ impl Engine {
             updated_at: Replaced { before: before.updated_at, after: notebook.updated_at },
             name: None,
             connection: None,
+            reactive: None,
             // The file is written from the notebook; the changes are needed for the results beside it.
             cells: Change::between(&before, &notebook).map(|change| change.cells).unwrap_or_default(),
             cycles: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CellId, CellStatus, Json, Output, Results, Revision};
+use quire_domain::{CellId, CellStatus, Json, Output, Results, Revision, RunDigest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Latest;
@@ -100,7 +100,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 mod results_v1 {
     use serde::{Deserializer, Serializer};
 
-    use super::{Arc, CellStatus, Deserialize, Json, Output, Results, Serialize};
+    use super::{Arc, CellStatus, Deserialize, Json, Output, Results, RunDigest, Serialize, Timestamp};
 
     #[derive(Serialize, Deserialize)]
     struct ResultsV1 {
@@ -109,6 +109,13 @@ mod results_v1 {
         error: Option<String>,
         outputs: Vec<OutputV1>,
         code_digest: Option<String>,
+        // Records from before digests and times of runs were recorded have none of these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run_digest: Option<RunDigest>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finished_at: Option<Timestamp>,
     }
 
     #[derive(Serialize, Deserialize)]
@@ -121,11 +128,14 @@ mod results_v1 {
     #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
     pub(super) fn serialize<S: Serializer>(results: &Option<Arc<Results>>, serializer: S) -> Result<S::Ok, S::Error> {
         let results = results.as_deref().map(|results| ResultsV1 {
-            status: stored(results.status),
+            status: results.status,
             stdout: results.stdout.clone(),
             error: results.error.clone(),
             outputs: results.outputs.iter().map(output).collect(),
             code_digest: results.code_digest.clone(),
+            run_digest: results.run_digest,
+            started_at: results.started_at,
+            finished_at: results.finished_at,
         });
         results.serialize(serializer)
     }
@@ -142,18 +152,15 @@ mod results_v1 {
                     .map(|output| Output { mime_type: output.mime_type, data: output.data, metadata: output.metadata })
                     .collect(),
                 code_digest: results.code_digest,
-                ..Results::default()
+                run_digest: results.run_digest,
+                started_at: results.started_at,
+                finished_at: results.finished_at,
             })
         }))
     }
 
     fn output(output: &Output) -> OutputV1 {
         OutputV1 { mime_type: output.mime_type.clone(), data: output.data.clone(), metadata: output.metadata.clone() }
-    }
-
-    /// Returns the status to store: a run in progress is stored as not run.
-    fn stored(status: CellStatus) -> CellStatus {
-        if status == CellStatus::Running { CellStatus::Idle } else { status }
     }
 }
 
@@ -179,6 +186,19 @@ mod tests {
             assert_eq!((stdout(&read), read.has_discarded), (Some("first"), length > first.len()));
         }
         assert_eq!(stdout(&read_all(&both, None)), Some("second\n"));
+    }
+
+    /// As records were before digests and times of runs were recorded, and as a later version may write them.
+    #[test]
+    fn records_of_other_versions_are_read() {
+        let old = r#"{"cells":[{"cell":"c","results":{"status":"success","stdout":"old","error":null,"outputs":[],"code_digest":null}}]}"#;
+        let later = old.replace("\"old\"", "\"later\",\"more\":1");
+        for (body, expected) in [(old, "old"), (&*later, "later")] {
+            let bytes = format!("{MARK} {} {}\n{body}\n", body.len(), Digest::of(body.as_bytes()).short());
+            let read = read_all(bytes.as_bytes(), None);
+            assert_eq!((stdout(&read), read.has_discarded), (Some(expected), false));
+            assert_eq!(read.latest.values().next().unwrap().run_digest, None);
+        }
     }
 
     #[test]

@@ -54,17 +54,25 @@ fn extra() -> impl Strategy<Value = Extra> {
     })
 }
 
+/// Years 0 to 9999, to the microsecond.
+fn time() -> impl Strategy<Value = Timestamp> {
+    let micros = -62_000_000_000_000_000_i64..253_000_000_000_000_000;
+    micros.prop_map(|micros| Timestamp::from_timestamp_micros(micros).unwrap())
+}
+
 prop_compose! {
     fn results()(
-        status in prop_oneof![Just(CellStatus::Idle), Just(CellStatus::Success), Just(CellStatus::Error)],
+        status in prop_oneof![Just(CellStatus::Idle), Just(CellStatus::Success), Just(CellStatus::Error), Just(CellStatus::Running)],
         stdout in text(),
         error in prop::option::of(text()),
         data in prop::collection::vec(json(), 0..3),
         code_digest in prop::option::of("[0-9a-f]{64}"),
+        run_digest in prop::option::of("[0-9a-f]{32}".prop_map(|digest| digest.parse().unwrap())),
+        times in prop::array::uniform2(prop::option::of(time())),
     ) -> Results {
         let metadata = Json::parse("{\"k\": 1e0}").unwrap();
         let output = |data| Output { mime_type: "application/json".into(), data, metadata: metadata.clone() };
-        Results { status, stdout, error, outputs: data.into_iter().map(output).collect(), code_digest, ..Results::default() }
+        Results { status, stdout, error, outputs: data.into_iter().map(output).collect(), code_digest, run_digest, started_at: times[0], finished_at: times[1] }
     }
 }
 
@@ -101,17 +109,18 @@ prop_compose! {
         name in text_without_nul(),
         connection in text_without_nul(),
         revision in 0..Revision::MAX.0,
-        micros in -62_000_000_000_000_000_i64..253_000_000_000_000_000,
+        at in time(),
+        reactive in any::<bool>(),
         cells in prop::collection::vec(cell(), 0..5),
         extra in extra(),
     ) -> Notebook {
-        let at = Timestamp::from_timestamp_micros(micros).unwrap();
         let (id, owner) = (NotebookId::new(id).unwrap(), UserId::new(owner).unwrap());
         let mut notebook = Notebook::new(id, Life::new(Uuid::from_u128(life)), owner, at);
         notebook.name = Notebook::name_from(&name).unwrap();
         notebook.connection = StoredConnection::new(&connection).unwrap();
         notebook.revision = Revision(revision);
         notebook.extra = extra;
+        notebook.reactive = reactive;
         let mut seen = std::collections::HashSet::new();
         let cells = cells.into_iter().filter(|cell| seen.insert(cell.id.clone())).enumerate();
         notebook.cells = cells.map(|(index, cell)| Cell { order: OrderKey::at(index), ..cell }).collect();

@@ -33,6 +33,10 @@ pub(crate) struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub(crate) code_digest: Option<String>,
     pub(crate) output_count: i32,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub(crate) run_digest: Option<String>,
+    pub(crate) run_started_at: Option<ChronoDateTimeUtc>,
+    pub(crate) run_finished_at: Option<ChronoDateTimeUtc>,
     #[sea_orm(belongs_to, from = "notebook_id", to = "id", on_delete = "Cascade")]
     pub(crate) notebook: BelongsTo<super::notebooks::Entity>,
     #[sea_orm(has_many)]

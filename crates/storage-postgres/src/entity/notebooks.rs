@@ -25,6 +25,7 @@ pub(crate) struct Model {
     pub(crate) created_at: ChronoDateTimeUtc,
     pub(crate) updated_at: ChronoDateTimeUtc,
     pub(crate) life: Uuid,
+    pub(crate) reactive: bool,
     #[sea_orm(belongs_to, from = "user_id", to = "id", on_delete = "Cascade")]
     pub(crate) user: BelongsTo<super::users::Entity>,
     #[sea_orm(has_many)]

@@ -7,7 +7,8 @@ WITH bump AS (
     SET revision = :revision, version = nextval('notebook_versions'), updated_at = :updated_at, content_digest = NULL,
         commit_ids = (ARRAY[:commit::uuid] || commit_ids)[1:16], commit_versions = (version || commit_versions)[1:15],
         name = CASE WHEN :renames::boolean THEN :name ELSE name END,
-        db_conn_sealed = CASE WHEN :connects::boolean THEN :connection ELSE db_conn_sealed END
+        db_conn_sealed = CASE WHEN :connects::boolean THEN :connection ELSE db_conn_sealed END,
+        reactive = COALESCE(:reactive::boolean, reactive)
     WHERE id = :id AND revision = :base_revision AND life = :base_life AND NOT :commit = ANY (commit_ids)
         -- The cells to change exist, so the writer task's state is the stored one.
         AND (
@@ -28,6 +29,9 @@ WITH bump AS (
         stdout = CASE WHEN u.has_results THEN u.stdout ELSE cells.stdout END,
         error = CASE WHEN u.has_results THEN NULLIF(u.error, :absent) ELSE cells.error END,
         code_digest = CASE WHEN u.has_results THEN NULLIF(u.code_digest, :absent) ELSE cells.code_digest END,
+        run_digest = CASE WHEN u.has_results THEN NULLIF(u.run_digest, :absent) ELSE cells.run_digest END,
+        run_started_at = CASE WHEN u.has_results THEN NULLIF(u.run_started_at, :absent_time) ELSE cells.run_started_at END,
+        run_finished_at = CASE WHEN u.has_results THEN NULLIF(u.run_finished_at, :absent_time) ELSE cells.run_finished_at END,
         output_count = CASE WHEN u.has_results THEN u.output_count ELSE cells.output_count END
     FROM bump, unnest(
         :updated_ids::text[], :updated_order_keys::text[], :updated_types::text[], :updated_codes::text[],
@@ -35,28 +39,32 @@ WITH bump AS (
         :updated_are_recreated::boolean[],
         :updated_extras::text[], :updated_have_results::boolean[], :updated_statuses::text[],
         :updated_stdouts::text[], :updated_errors::text[], :updated_code_digests::text[],
+        :updated_run_digests::text[], :updated_run_starts::timestamptz[], :updated_run_ends::timestamptz[],
         :updated_output_counts::integer[]
     ) AS u (
         id, order_key, type, code, reads, writes, revision, is_recreated, extra, has_results, status, stdout, error,
-        code_digest, output_count
+        code_digest, run_digest, run_started_at, run_finished_at, output_count
     )
     WHERE cells.notebook_id = :id AND cells.id = u.id
 ), inserted AS (
     INSERT INTO cells (
         notebook_id, id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest,
-        output_count
+        run_digest, run_started_at, run_finished_at, output_count
     )
     SELECT
         :id, i.id, i.order_key, i.type, i.code, i.reads::text[], i.writes::text[], i.revision,
         NULLIF(i.extra, :absent)::json, i.status, i.stdout, NULLIF(i.error, :absent), NULLIF(i.code_digest, :absent),
+        NULLIF(i.run_digest, :absent), NULLIF(i.run_started_at, :absent_time), NULLIF(i.run_finished_at, :absent_time),
         i.output_count
     FROM bump, unnest(
         :cell_ids::text[], :cell_order_keys::text[], :cell_types::text[], :cell_codes::text[],
         :cell_reads::text[], :cell_writes::text[], :cell_revisions::bigint[], :cell_extras::text[],
         :cell_statuses::text[], :cell_stdouts::text[], :cell_errors::text[], :cell_code_digests::text[],
+        :cell_run_digests::text[], :cell_run_starts::timestamptz[], :cell_run_ends::timestamptz[],
         :cell_output_counts::integer[]
     ) AS i (
-        id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest, output_count
+        id, order_key, type, code, reads, writes, revision, extra, status, stdout, error, code_digest, run_digest,
+        run_started_at, run_finished_at, output_count
     )
 ), trimmed AS (
     -- Rows beyond the count are never returned; the next run deletes those that a concurrent run left.

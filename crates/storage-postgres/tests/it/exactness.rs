@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use quire_domain::{Cell, CellStatus, Edit, Extra, Json, Output, Place, Results, Revision};
+use quire_domain::{Cell, CellStatus, Edit, Extra, Json, Output, Place, Results, Revision, Timestamp};
 use quire_storage::prelude::*;
 use quire_test_postgres::Database;
 
@@ -90,16 +90,24 @@ fn extra() -> impl Strategy<Value = Extra> {
     fields.prop_map(|fields| Extra::new(fields.into_iter().map(|(name, json)| (name.into_boxed_str(), json)).collect()))
 }
 
+/// Years 0 to 9999, to the microsecond.
+fn time() -> impl Strategy<Value = Timestamp> {
+    let micros = -62_000_000_000_000_000_i64..253_000_000_000_000_000;
+    micros.prop_map(|micros| Timestamp::from_timestamp_micros(micros).unwrap())
+}
+
 prop_compose! {
     fn results()(
-        status in prop::sample::select(vec![CellStatus::Idle, CellStatus::Success, CellStatus::Error, CellStatus::Blocked]),
+        status in prop::sample::select(vec![CellStatus::Idle, CellStatus::Success, CellStatus::Error, CellStatus::Blocked, CellStatus::Running]),
         stdout in text(),
         error in prop::option::of(text()),
         outputs in prop::collection::vec((json(), json()), 0..4),
         code_digest in prop::option::of("[0-9a-f]{64}"),
+        run_digest in prop::option::of("[0-9a-f]{32}".prop_map(|digest| digest.parse().unwrap())),
+        times in prop::array::uniform2(prop::option::of(time())),
     ) -> Results {
         let output = |(data, metadata)| Output { mime_type: "application/x+json; é=\"\u{FDD0}\"".into(), data, metadata };
-        Results { status, stdout, error, outputs: outputs.into_iter().map(output).collect(), code_digest, ..Results::default() }
+        Results { status, stdout, error, outputs: outputs.into_iter().map(output).collect(), code_digest, run_digest, started_at: times[0], finished_at: times[1] }
     }
 }
 

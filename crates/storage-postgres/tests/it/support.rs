@@ -224,7 +224,7 @@ pub(crate) fn kept(notebook: &Notebook) -> impl PartialEq + std::fmt::Debug + us
     let connection = notebook.connection.as_ref().map(|connection| connection.expose().to_owned());
     (
         (notebook.owner.clone(), notebook.name.clone(), connection, notebook.revision),
-        (notebook.created_at, notebook.updated_at, notebook.extra.clone()),
+        (notebook.created_at, notebook.updated_at, notebook.extra.clone(), notebook.reactive),
         notebook.cells.iter().map(cell).collect::<Vec<_>>(),
     )
 }

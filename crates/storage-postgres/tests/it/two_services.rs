@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use quire_domain::{Base, Life, NotebookId, Revision};
+use quire_domain::{Base, CellStatus, Life, NotebookId, Results, Revision};
 use quire_service::{Edited, Expected, NotebookService, Options, RequestContext, RequestKey, ServiceError};
 use quire_storage::prelude::*;
 use quire_storage_postgres::PostgresNotebookStore;
@@ -244,4 +244,36 @@ async fn a_notebook_made_again_elsewhere_is_another_one() {
     for service in services {
         service.close().await;
     }
+}
+
+/// As a server leaves it that is stopped in the middle of a run; the same for files is among the service's own tests.
+#[tokio::test]
+async fn a_run_that_nobody_goes_on_with_is_shown_as_idle_and_stale() {
+    let database = Database::fresh().await;
+    let store = open(&database);
+    let service = || NotebookService::new(store.clone(), Options::default()).unwrap();
+    let id = notebook_id("interrupted");
+    store.create(&notebook("interrupted", &[("a", "print(1)")]), None).await.unwrap();
+    let shown = async |service: &NotebookService| {
+        service.get(&ann(), &id).await.unwrap().notebook.cells.get(0).unwrap().clone()
+    };
+    let first = service();
+    let cell = shown(&first).await;
+    let running = Results {
+        status: CellStatus::Running,
+        stdout: "half".to_owned(),
+        run_digest: Some(cell.run_digest),
+        ..Results::default()
+    };
+    assert!(first.commit_results(&ann(), &id, (&cell.id, &cell.code_digest()), running).await.unwrap());
+    let goes_on = shown(&first).await;
+    assert_eq!((goes_on.results.status, goes_on.is_stale()), (CellStatus::Running, false));
+
+    let next = service();
+    let interrupted = shown(&next).await;
+    assert_eq!((interrupted.results.status, &*interrupted.results.stdout), (CellStatus::Idle, "half"));
+    assert!(interrupted.is_stale());
+    first.edit(&ann(), &id, None, update("a", "print(2)")).await.unwrap();
+    let read_again = shown(&next).await;
+    assert_eq!((&*read_again.code, &read_again.results), ("print(2)", &interrupted.results));
 }

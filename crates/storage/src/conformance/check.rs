@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use quire_domain::{Base, Cell, CellId, Change, Edit, Extra, Notebook, NotebookId, OpenNotebook, Results, Timestamp};
+use quire_domain::{
+    Base, Cell, CellId, Change, Edit, Extra, Notebook, NotebookId, OpenNotebook, Results, RunDigest, Timestamp,
+};
 use uuid::Uuid;
 
 use super::{Failure, ensure};
@@ -27,6 +29,7 @@ pub(super) fn same_notebook(expected: &Notebook, actual: &Notebook) -> Result<()
     same("the name", &expected.name, &actual.name)?;
     let connection = |notebook: &Notebook| notebook.connection.as_ref().map(|c| c.expose().to_owned());
     same("the connection string", &connection(expected), &connection(actual))?;
+    same("whether runs go on", &expected.reactive, &actual.reactive)?;
     same("the revision", &expected.revision, &actual.revision)?;
     same("the time of creation", &expected.created_at, &actual.created_at)?;
     same("the time of the last edit", &expected.updated_at, &actual.updated_at)?;
@@ -36,6 +39,8 @@ pub(super) fn same_notebook(expected: &Notebook, actual: &Notebook) -> Result<()
     for (expected, actual) in expected.cells.iter().zip(actual.cells.iter()) {
         same_cell(expected, actual)?;
     }
+    let has_run_digest = actual.cells.iter().any(|cell| cell.run_digest != RunDigest::default());
+    ensure!(!has_run_digest, "a loaded cell has a run digest, which is never stored");
     ensure!(actual.cycles.is_empty(), "a loaded notebook has cycles, which are never stored");
     Ok(())
 }
@@ -56,6 +61,9 @@ pub(super) fn same_results(what: &str, expected: &Results, actual: &Results) -> 
     same(&format!("{what} (stdout)"), &expected.stdout, &actual.stdout)?;
     same(&format!("{what} (error)"), &expected.error, &actual.error)?;
     same(&format!("{what} (digest of the code)"), &expected.code_digest, &actual.code_digest)?;
+    same(&format!("{what} (digest of what ran)"), &expected.run_digest, &actual.run_digest)?;
+    same(&format!("{what} (time of the start)"), &expected.started_at, &actual.started_at)?;
+    same(&format!("{what} (time of the end)"), &expected.finished_at, &actual.finished_at)?;
     same(&format!("{what} (number of outputs)"), &expected.outputs.len(), &actual.outputs.len())?;
     for (expected, actual) in expected.outputs.iter().zip(&actual.outputs) {
         same(&format!("{what} (output)"), expected, actual)?;

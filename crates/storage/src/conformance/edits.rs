@@ -31,6 +31,8 @@ pub async fn every_kind_of_edit_is_stored<B: StoreBuilder>(builder: &B) -> Resul
         Edit::Rename { name: " ".into() },
         Edit::SetConnection { connection: sealed("k1.ZWxzZXdoZXJl")? },
         Edit::SetConnection { connection: None },
+        Edit::SetReactive { reactive: true },
+        Edit::SetReactive { reactive: false },
         results("numbers", printed("10"))?,
         results("numbers", std::sync::Arc::default())?,
         Edit::DeleteCell { id: id("numbers")? },

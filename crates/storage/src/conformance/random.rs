@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use quire_domain::{Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, Output, Place, Results, Revision};
+use quire_domain::{
+    Cell, CellId, CellStatus, CellType, Edit, Extra, Json, Notebook, Output, Place, Results, Revision, Timestamp,
+};
 
 use super::Failure;
 use super::check::time;
@@ -113,7 +115,8 @@ impl Random {
     }
 
     fn results(&mut self) -> Result<Results, Failure> {
-        let statuses = [CellStatus::Idle, CellStatus::Success, CellStatus::Error, CellStatus::Blocked];
+        let statuses =
+            [CellStatus::Idle, CellStatus::Running, CellStatus::Success, CellStatus::Error, CellStatus::Blocked];
         let length = self.below(3);
         let output = |random: &mut Self| {
             Ok::<_, Failure>(Output {
@@ -123,13 +126,19 @@ impl Random {
             })
         };
         Ok(Results {
-            status: statuses.get(self.below(4)).copied().unwrap_or_default(),
+            status: statuses.get(self.below(5)).copied().unwrap_or_default(),
             stdout: self.text(40),
             error: self.chance().then(|| self.text(40)),
             outputs: (0..length).map(|_| output(self)).collect::<Result<_, _>>()?,
             code_digest: self.chance().then(|| "0f".repeat(32)),
-            ..Results::default()
+            run_digest: if self.chance() { Some("f0".repeat(16).parse()?) } else { None },
+            started_at: self.time()?,
+            finished_at: self.time()?,
         })
+    }
+
+    fn time(&mut self) -> Result<Option<Timestamp>, Failure> {
+        Ok(if self.chance() { Some(time(i64::try_from(self.below(1_000_000_000))?)) } else { None })
     }
 
     /// Unknown fields, of ASCII only: elsewhere it is tested that others are kept too, but perhaps written otherwise.
@@ -150,6 +159,7 @@ impl Random {
         notebook.revision = Revision(i64::try_from(self.below(1_000))?);
         notebook.updated_at = time(i64::try_from(self.below(1_000_000_000))?);
         notebook.extra = self.extra()?;
+        notebook.reactive = self.chance();
         let mut cells = Vec::new();
         for index in 0..self.below(8) {
             let mut cell = cell(index, &format!("cell{index}"), &self.text(60))?;
@@ -171,7 +181,7 @@ impl Random {
     pub(super) fn edit(&mut self, notebook: &Notebook) -> Result<Edit, Failure> {
         let some_cell = notebook.cells.get(self.below(notebook.cells.len())).map(|cell| cell.id.clone());
         let Some(id) = some_cell else { return self.insertion(notebook) };
-        Ok(match self.below(8) {
+        Ok(match self.below(9) {
             0 => self.insertion(notebook)?,
             1 => Edit::UpdateCell { id, code: self.text(60).into() },
             2 => Edit::SetCellType { id, cell_type: if self.chance() { CellType::Python } else { CellType::Sql } },
@@ -179,6 +189,7 @@ impl Random {
             4 => Edit::DeleteCell { id },
             5 => Edit::Rename { name: self.text(12).replace('\0', "") },
             6 => Edit::SetConnection { connection: sealed(&self.text(12).replace('\0', ""))? },
+            7 => Edit::SetReactive { reactive: self.chance() },
             _ => Edit::SetResults { id, results: Arc::new(self.results()?) },
         })
     }

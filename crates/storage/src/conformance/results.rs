@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_domain::{CellId, CellStatus, Edit, Place, Results};
+use quire_domain::{CellId, CellStatus, Edit, Place, Results, Timestamp};
 
 use super::check::{Editor, is_stored, load, new_commit, same, same_results};
 use super::samples::{insert, output, printed, results, update, with_cells};
@@ -23,6 +23,13 @@ pub async fn results_are_stored_without_a_revision<B: StoreBuilder>(builder: &B)
         Results { status: CellStatus::Error, error: Some("ValueError: no".into()), ..Results::default() },
         Results { status: CellStatus::Blocked, ..Results::default() },
         Results { status: CellStatus::Success, code_digest: Some("ab".repeat(32)), ..Results::default() },
+        Results {
+            status: CellStatus::Running,
+            run_digest: Some("0f".repeat(16).parse()?),
+            started_at: Some(Timestamp::UNIX_EPOCH),
+            ..Results::default()
+        },
+        Results { finished_at: Some(Timestamp::UNIX_EPOCH), ..Results::default() },
         Results { stdout: "printed, then interrupted".into(), ..Results::default() },
         Results::default(),
         Results { status: CellStatus::Success, outputs: vec![output("text/plain", "1", "{}")?], ..Results::default() },

@@ -78,6 +78,7 @@ pub(super) fn full(id: &str) -> Result<Notebook, Failure> {
     notebook.owner = UserId::new("user_37é/\\\"x")?;
     notebook.name = Some(Arc::from("Umsätze 📈 \"2026\" \\ Q1"));
     notebook.connection = sealed("k1.Zm9vYmFy_-")?;
+    notebook.reactive = false;
     notebook.revision = Revision(41);
     notebook.created_at = time(123_456);
     notebook.updated_at = time(999_999_999);
@@ -97,7 +98,9 @@ pub(super) fn full(id: &str) -> Result<Notebook, Failure> {
             output("application/json", r#"{"z":[1,2.50,1e2],"a":null}"#, r#"{"width":640,"isolated":true}"#)?,
         ],
         code_digest: Some(numbers.code_digest()),
-        ..Results::default()
+        run_digest: Some("0123456789abcdef0123456789abcdef".parse()?),
+        started_at: Some(time(1_000_001)),
+        finished_at: Some(time(2_000_002)),
     });
     let mut query = cell(1, "query", "SELECT * FROM t WHERE x = {x}")?;
     query.cell_type = CellType::Sql;
@@ -105,6 +108,7 @@ pub(super) fn full(id: &str) -> Result<Notebook, Failure> {
     query.analysis = Cell::stored_names(names(&["x"]), Vec::new());
     query.results = Arc::new(Results {
         status: CellStatus::Error,
+        started_at: Some(time(3_000_003)),
         error: Some("UndefinedTable: relation \"t\" does not exist\n\0".to_owned()),
         ..Results::default()
     });

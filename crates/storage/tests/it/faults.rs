@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     CutsLongCode,
     NormalisesNumbers,
     LosesExtra,
+    LosesRuns,
+    IsAlwaysReactive,
     LosesMicroseconds,
     TrimsPrintedText,
     ForgetsOnReopening,
@@ -76,6 +78,8 @@ impl Fault {
         (Self::CutsLongCode, "values_at_the_limits_are_kept"),
         (Self::NormalisesNumbers, "output_data_is_kept_as_text"),
         (Self::LosesExtra, "unknown_fields_are_kept"),
+        (Self::LosesRuns, "everything_in_a_notebook_is_kept"),
+        (Self::IsAlwaysReactive, "every_kind_of_edit_is_stored"),
         (Self::LosesMicroseconds, "times_are_kept"),
         (Self::TrimsPrintedText, "random_notebooks_are_kept"),
         (Self::ForgetsOnReopening, "what_was_acknowledged_survives_reopening"),
@@ -144,6 +148,7 @@ impl Fault {
         match self {
             Self::LosesConnection => notebook.connection = None,
             Self::LosesExtra => notebook.extra = Extra::default(),
+            Self::IsAlwaysReactive => notebook.reactive = true,
             Self::LosesMicroseconds => {
                 let millis = notebook.created_at.timestamp_millis();
                 notebook.created_at = Timestamp::from_timestamp_millis(millis).unwrap();
@@ -169,6 +174,10 @@ impl Fault {
             Self::TrimsPrintedText => {
                 let stdout = cell.results.stdout.trim().to_owned();
                 cell.results = Arc::new(Results { stdout, ..(*cell.results).clone() });
+            }
+            Self::LosesRuns => {
+                let results = Results::clone(&cell.results);
+                cell.results = Arc::new(Results { run_digest: None, started_at: None, finished_at: None, ..results });
             }
             _ => {}
         }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quire_domain::{Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, Timestamp, UserId};
+use quire_domain::{
+    Base, Cell, CellId, Change, ContentDigest, Notebook, NotebookId, Results, RunDigest, Timestamp, UserId,
+};
 use quire_storage::{
     Commit, CommitId, Committed, Delete, IdempotencyKey, IdempotencyRecord, IdempotencyRepository, Loaded,
     NotebookRepository, RecordLookup, StoreError, StoreEvent, Version,
@@ -220,7 +222,8 @@ impl NotebookRepository for MemoryStore {
             let results = contents.results.get(&self.results_key(id, &cell.id)).cloned();
             let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
             let analysis = Cell::stored_names(names(cell.reads().collect()), names(cell.writes().collect()));
-            Cell { results: results.unwrap_or_default(), analysis, broken: None, ..Cell::clone(cell) }
+            let results = results.unwrap_or_default();
+            Cell { results, analysis, broken: None, run_digest: RunDigest::default(), ..Cell::clone(cell) }
         });
         notebook.cells = cells.collect();
         notebook.cycles = Arc::default();
