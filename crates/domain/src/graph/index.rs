@@ -213,12 +213,15 @@ impl Index {
                 let name = &mut self.names[id];
                 name.writers.insert(after.place.clone());
                 touched.extend(name.children(&after.place).map(|(place, _)| (id, place.slot)));
+                // Its own read may depend on whether it and the next writer are cells that rewrite the name.
+                touched.extend(name.first_writer().map(|first| (id, first)));
             }
         }
         let mut left = Vec::new();
         for &id in before.writes.iter().filter(|id| moved || !after.writes.contains(id)) {
             let name = &mut self.names[id];
             touched.extend(name.children(&before.place).map(|(place, _)| (id, place.slot)));
+            touched.extend(name.first_writer().map(|first| (id, first)));
             name.writers.remove(&before.place);
             left.push(id);
         }

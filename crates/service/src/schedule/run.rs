@@ -125,13 +125,12 @@ impl Schedule {
             }
             starting.writers = preparation.writers;
         }
-        match starting.writers.pop_front() {
-            Some(writer) => {
-                *starting.runs.entry(writer.clone()).or_default() += 1;
-                Start::Execute(writer)
-            }
-            None => Start::Execute(cell.clone()),
+        if let Some(writer) = starting.writers.pop_front() {
+            *starting.runs.entry(writer.clone()).or_default() += 1;
+            return Start::Execute(writer);
         }
+        self.starting = None;
+        Start::Execute(cell.clone())
     }
 
     /// Makes the cell the running one. Returns `false` if it is not there.
@@ -212,6 +211,7 @@ impl Schedule {
     }
 
     fn leave(&mut self, cell: &CellId, end: CellEnd, steps: &mut Vec<Step>) {
+        self.starting.take_if(|starting| starting.cell == *cell);
         if let Some(queued) = self.queue.remove(cell) {
             self.end(&queued.waiters, end, steps);
         }

@@ -1,17 +1,28 @@
 //! How work grows, counted in steps.
 
-use quire_domain::{CellType, Edit, OpenNotebook, Place};
+use std::sync::Arc;
 
-use super::fixture::{apply, empty_notebook, id, state};
+use quire_domain::{Cell, CellType, Extra, OpenNotebook, OrderKey, Revision, RunDigest};
+
+use super::fixture::{empty_notebook, id, state};
 use crate::schedule::{CellOutcome, Schedule, Step, Target, work};
 
 fn notebook(cells: usize, code: impl Fn(usize) -> String) -> OpenNotebook {
-    let mut notebook = empty_notebook();
-    for index in 0..cells {
-        let (id, code) = (id(&format!("c{index}")), code(index).into());
-        apply(&mut notebook, &Edit::InsertCell { id, cell_type: CellType::Python, code, place: Place::End });
-    }
-    notebook
+    let cell = |index| Cell {
+        id: id(&format!("c{index}")),
+        order: OrderKey::at(index),
+        cell_type: CellType::Python,
+        code: code(index).into(),
+        revision: Revision(0),
+        analysis: Arc::default(),
+        broken: None,
+        results: Arc::default(),
+        extra: Extra::default(),
+        run_digest: RunDigest::default(),
+    };
+    let mut notebook = empty_notebook().notebook().clone();
+    notebook.cells = (0..cells).map(cell).collect();
+    OpenNotebook::open(notebook)
 }
 
 /// Runs cells to the end. Returns how many ran, and the steps of it.

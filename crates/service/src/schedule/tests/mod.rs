@@ -1,6 +1,7 @@
 //! Tests of each rule, of all rules together against a model, and of how work grows.
 
 mod bench;
+mod document;
 mod fixture;
 mod model;
 mod programs;

@@ -134,7 +134,7 @@ fn a_request_for_a_failed_cell_takes_the_failure_back() {
     notebook.run("b");
     notebook.run("a");
     notebook.succeed_to_the_end();
-    assert_eq!(notebook.told(), "b a .3 d .4");
+    assert_eq!(notebook.told(), "b .3 a d .4");
 }
 
 #[test]
