@@ -168,3 +168,27 @@ def short_syntax_traceback(kind, value, trace=None, *arguments, **options):
 
 
 shell.SyntaxTB.structured_traceback = short_syntax_traceback
+
+
+# What forked children print comes through a socket. ipykernel makes it on TCP, where other users of the machine reach it.
+def move_pipe(thread, path):
+    import zmq
+
+    def pipe_out():
+        context = zmq.Context()
+        socket = context.socket(zmq.PUSH)
+        socket.linger = 3000
+        socket.connect(path)
+        return context, socket
+
+    def rebind():
+        socket = thread._pipe_in.socket
+        socket.unbind(socket.last_endpoint)
+        socket.bind(path)
+
+    thread._setup_pipe_out = pipe_out
+    thread.schedule(rebind)
+
+
+if hasattr(shell.kernel.iopub_thread, "_pipe_port"):
+    move_pipe(shell.kernel.iopub_thread, f"ipc://{shell.kernel.parent.ip}-6")

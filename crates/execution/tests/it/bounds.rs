@@ -77,6 +77,16 @@ async fn memory_is_bounded_in_the_kernel_and_in_what_it_starts() {
 }
 
 #[tokio::test]
+async fn processor_time_is_bounded() {
+    let kernels = Kernels::new(|options| options.limits.cpu_seconds = 3);
+    let mut kernel = kernels.start().await;
+    let ran = run(&mut kernel, "while True: pass").await;
+    assert_eq!(ran.ended.as_deref(), Some("the kernel used more than its 3 seconds of processor time and was ended"));
+    drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
 async fn a_slow_reader_loses_nothing_but_what_is_too_much() {
     let kernels = Kernels::new(|_| ());
     let mut kernel = kernels.start().await;

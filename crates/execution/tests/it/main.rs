@@ -7,3 +7,4 @@ mod ending;
 mod interrupting;
 mod kernels;
 mod outputs;
+mod starting;

@@ -77,7 +77,10 @@ async fn a_chart_is_what_a_page_can_draw_and_a_figure_is_shown_once() {
     for (code, types) in [
         ("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", &["image/png"][..]),
         ("fig, ax = plt.subplots()\nax.plot([1, 2])\nfig", &["image/png"]),
-        ("fig, ax = plt.subplots()\nfor _ in range(2):\n    plt.subplots()\nfig", &["image/png", "image/png", "image/png"]),
+        (
+            "fig, ax = plt.subplots()\nfor _ in range(2):\n    plt.subplots()\nfig",
+            &["image/png", "image/png", "image/png"],
+        ),
         ("import plotly.express as px\npx.bar(x=[1, 2], y=[3, 4])", &["application/vnd.plotly.v1+json"]),
         ("px.bar(x=[1], y=[2]).show()", &["application/vnd.plotly.v1+json"]),
         (
@@ -140,6 +143,29 @@ thread.start()";
     assert_eq!((ran.outcome, ran.stdout.as_str()), (Some(Outcome::Success), ""));
     let ran = run(&mut kernel, "later.set()\nthread.join()\nprint('own')").await;
     assert_eq!(ran.stdout, "later\nown\n");
+    drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
+async fn what_a_forked_child_prints_is_told() {
+    let kernels = Kernels::new(|_| ());
+    let mut kernel = kernels.start().await;
+    let code = "import os
+pid = os.fork()
+if pid == 0:
+    print('from the child', flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+import subprocess
+subprocess.run(['echo', 'from a program'])
+while True: pass";
+    kernel.execute(Execution { code, position: Some(1) }).await;
+    let mut text = String::new();
+    while !(text.contains("from the child\n") && text.contains("from a program\n")) {
+        let KernelEvent::Stdout(more) = next(&mut kernel).await else { panic!("{text}") };
+        text.push_str(&more);
+    }
     drop(kernel);
     kernels.end().await;
 }
