@@ -85,10 +85,14 @@ need_python() {
 # environment NAME REQUIREMENTS: the folder of a Python environment with these packages, made on first use. Its name holds what
 # it was made from, and it gets that name when it is complete, so that an interrupted installation is never used.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/quire
-environment() {
-    local sum folder new
+environment_folder() {
+    local sum
     sum=$(cat - "$2" <<<"$(python3 --version)" | sha256sum)
-    folder=$cache/$1-${sum:0:16}
+    echo "$cache/$1-${sum:0:16}"
+}
+environment() {
+    local folder new
+    folder=$(environment_folder "$1" "$2")
     if [ ! -d "$folder" ]; then
         echo "$0: installing the packages of $2" >&2
         mkdir -p "$cache"

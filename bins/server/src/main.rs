@@ -28,11 +28,13 @@ use crate::config::Config;
 use crate::options::LogFormat;
 
 fn main() -> ExitCode {
+    // The guardian of a kernel is this program too, and needs no configuration.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == quire_execution::GUARD_ARGUMENT) {
         return quire_execution::guard();
     }
+    // Before a secret is read.
     if let Err(error) = quire_execution::protect_memory() {
-        return failed(&format_args!("cannot protect its memory: {error}"));
+        return failed(&format_args!("cannot protect the memory of the server: {error}"));
     }
     let config = match Config::load(std::env::args_os(), Box::new(|name| std::env::var(name))) {
         Ok(config) => config,

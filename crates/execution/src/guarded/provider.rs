@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use rustix::process::geteuid;
 use uuid::Uuid;
 
 use super::admission::Admission;
@@ -40,6 +41,12 @@ impl GuardedKernels {
     /// Makes a source of kernels. It starts none yet.
     #[must_use]
     pub fn new(options: KernelOptions) -> Self {
+        if options.user.is_none() && geteuid().is_root() {
+            tracing::warn!(
+                "kernels run as root, like the server: code in cells can read and change everything on this machine, the server's \
+                 secrets included; make a user for them, or run the server as a user"
+            );
+        }
         Self { shared: Arc::new(Shared { options, admission: Arc::default(), warm: Mutex::default() }) }
     }
 

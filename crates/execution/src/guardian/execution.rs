@@ -108,10 +108,8 @@ impl Execution {
             }
             "error" if is_own => self.error = message.content(),
             "execute_input" if is_own => self.has_begun = true,
-            "status" if is_own => {
-                if message.content::<Status<'_>>().is_some_and(|status| status.execution_state == "idle") {
-                    self.idle_since.get_or_insert_with(Instant::now);
-                }
+            "status" if is_own && is_idle(message) => {
+                self.idle_since.get_or_insert_with(Instant::now);
             }
             _ => {}
         }
@@ -155,6 +153,10 @@ impl Execution {
         self.transcript.end(outbox);
         Some(self.reply.take()?.outcome)
     }
+}
+
+fn is_idle(message: &Message) -> bool {
+    message.content::<Status<'_>>().is_some_and(|status| status.execution_state == "idle")
 }
 
 /// Makes the text of an error: its traceback, or its name and value when there is none.

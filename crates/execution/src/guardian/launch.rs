@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use jupyter_protocol::ConnectionInfo;
-use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::StartSpec;
@@ -111,17 +111,23 @@ fn prepare(preparation: &Preparation) -> io::Result<()> {
         (Resource::As, limits.address_space_bytes),
         (Resource::Nofile, limits.open_files),
         (Resource::Fsize, limits.file_bytes),
-        (Resource::Cpu, limits.cpu_seconds),
     ];
     if preparation.has_own_user {
         // Of all kernels together, hence many times what one may have; the guardian counts those of one.
         all.push((Resource::Nproc, limits.processes as u64 * 16));
     }
     for (resource, limit) in all {
-        // A limit of the server's own that is lower stays.
-        let now = rustix::process::getrlimit(resource).maximum;
-        let limit = Some(now.map_or(limit, |now| now.min(limit)));
-        setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
+        limit_to(resource, limit, limit)?;
     }
+    // At the first, the signal that says why; at the second, the end.
+    limit_to(Resource::Cpu, limits.cpu_seconds, limits.cpu_seconds + 2)?;
+    Ok(())
+}
+
+fn limit_to(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
+    // A limit of the server's own that is lower stays.
+    let now = getrlimit(resource).maximum;
+    let at_most = |limit: u64| Some(now.map_or(limit, |now| now.min(limit)));
+    setrlimit(resource, Rlimit { current: at_most(current), maximum: at_most(maximum) })?;
     Ok(())
 }

@@ -91,7 +91,7 @@ async fn hear(session: &mut Session<'_>) -> Result<KernelInfo, End> {
         }
         match session.happened(ask_at).await {
             Happened::Received(Received::Shell(message)) if message.kind == "kernel_info_reply" => {
-                info = message.content()
+                info = message.content();
             }
             Happened::Received(Received::IoPub(_)) => has_heard = true,
             Happened::Received(Received::Shell(_)) | Happened::Time => {}

@@ -117,12 +117,15 @@ shell.displayhook.compute_format_data = compute_and_close
 # Tracebacks.
 shell.run_line_magic("colors", "nocolor")
 names = {}
+code_of_cell = ""
 
 
 def code_name(raw_code, transformed_code, number):
     """Return the file name of a cell's code. Functions of older code keep theirs, or their tracebacks would show the new lines."""
     import linecache
 
+    global code_of_cell
+    code_of_cell = raw_code
     metadata = shell.kernel.get_parent("shell").get("metadata", {})
     shown = f"Cell[{metadata.get('quire_position', number)}]"
     lines = [line + "\n" for line in transformed_code.splitlines()]
@@ -138,6 +141,12 @@ def format_code_name(name):
     return ("File", names[name]) if name in names else None
 
 
+def is_quiet():
+    """Tell whether the value of the cell is not to be shown: its code ends with a semicolon. The usual way reads the history, which is not kept."""
+    return shell.displayhook.semicolon_at_end_of_expression(code_of_cell)
+
+
+shell.displayhook.quiet = is_quiet
 shell.compile.get_code_name = code_name
 shell.compile.format_code_name = format_code_name
 
@@ -159,3 +168,27 @@ def short_syntax_traceback(kind, value, trace=None, *arguments, **options):
 
 
 shell.SyntaxTB.structured_traceback = short_syntax_traceback
+
+
+# What forked children print comes through a socket. ipykernel makes it on TCP, where other users of the machine reach it.
+def move_pipe(thread, path):
+    import zmq
+
+    def pipe_out():
+        context = zmq.Context()
+        socket = context.socket(zmq.PUSH)
+        socket.linger = 3000
+        socket.connect(path)
+        return context, socket
+
+    def rebind():
+        socket = thread._pipe_in.socket
+        socket.unbind(socket.last_endpoint)
+        socket.bind(path)
+
+    thread._setup_pipe_out = pipe_out
+    thread.schedule(rebind)
+
+
+if hasattr(shell.kernel.iopub_thread, "_pipe_port"):
+    move_pipe(shell.kernel.iopub_thread, f"ipc://{shell.kernel.parent.ip}-6")

@@ -129,7 +129,7 @@ fn to_output(display: Display<'_>) -> Result<Output, String> {
     let index = richest(named.iter().map(|(name, _)| name.as_str())).ok_or("an output without data")?;
     let (mime_type, data) = named.into_iter().nth(index).ok_or("an output without data")?;
     let too_deep = |_| format!("an output ({mime_type}) is left out: it is nested deeper than {JSON_DEPTH} levels");
-    let data = Json::parse(data.get()).map_err(too_deep)?;
+    let data = Json::from_raw(data.to_owned()).map_err(too_deep)?;
     let metadata = display.metadata.filter(|metadata| metadata.get().starts_with('{'));
     let metadata = Json::parse(metadata.map_or("{}", RawValue::get)).map_err(too_deep)?;
     Ok(Output { mime_type, data, metadata })

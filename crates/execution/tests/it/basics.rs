@@ -24,6 +24,8 @@ async fn code_is_executed_in_one_namespace_and_told_in_order() {
         }
     }
     assert_eq!(events, ["one\n", r#""'two'""#, "three\n", r#""21""#]);
+    drop(kernel);
+    kernels.end().await;
 }
 
 #[tokio::test]
@@ -57,4 +59,6 @@ async fn an_error_is_its_traceback_and_a_syntax_error_its_line() {
         let ran = run(&mut kernel, code).await;
         assert!(ran.error().ends_with(end), "{code}: {}", ran.error());
     }
+    drop(kernel);
+    kernels.end().await;
 }

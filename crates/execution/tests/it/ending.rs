@@ -1,11 +1,15 @@
 //! The end of kernels, whoever brings it about.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use quire_execution::Outcome;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
-use crate::kernels::{Kernels, PATIENCE, rest, run};
+use crate::kernels::{Kernels, PATIENCE, nothing_left, python, rest, run};
 
 /// Waits until a process is gone.
 async fn gone(pid: u32) {
@@ -36,6 +40,7 @@ async fn a_kernel_that_dies_says_why() {
         let ran = run(&mut kernel, code).await;
         assert_eq!((ran.outcome, ran.ended.as_deref()), (None, Some(reason)), "{code}");
     }
+    kernels.end().await;
 }
 
 #[tokio::test]
@@ -46,15 +51,15 @@ async fn exit_is_a_success_and_the_end() {
     assert_eq!((ran.outcome, ran.stdout.as_str()), (Some(Outcome::Success), "bye\n"));
     let ran = rest(&mut kernel).await;
     assert_eq!(ran.ended.as_deref(), Some("the code called `exit()`, which ended the kernel"));
+    drop(kernel);
+    kernels.end().await;
 }
 
 #[tokio::test]
 async fn all_processes_of_a_kernel_end_with_it() {
     let kernels = Kernels::new(|_| ());
     let mut kernel = kernels.start().await;
-    // A daemon: the child of a child that has ended, in a session of its own.
-    let code = "import os, time\nr, w = os.pipe()\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        os.write(w, str(os.getpid()).encode())\n        time.sleep(600)\n    os._exit(0)\nprint(os.read(r, 10).decode(), os.getpid(), os.getppid())";
-    let ran = run(&mut kernel, code).await;
+    let ran = run(&mut kernel, DAEMON).await;
     let pids: Vec<u32> = ran.stdout.split_whitespace().map(number).collect();
     let [daemon, own, guardian] = pids[..] else { panic!("{ran:?}") };
     assert!(kernel.memory_bytes() > 20 * 1024 * 1024);
@@ -62,4 +67,58 @@ async fn all_processes_of_a_kernel_end_with_it() {
     for pid in [daemon, own, guardian] {
         gone(pid).await;
     }
+    kernels.end().await;
+}
+
+/// Code that leaves a daemon behind, in an environment without any trace of the kernel, and prints its own process and that.
+const DAEMON: &str = "import os, time
+r, w = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(w, str(os.getpid()).encode())
+        os.execve('/bin/sleep', ['sleep', '600'], {})
+    os._exit(0)
+print(os.read(r, 10).decode(), os.getpid(), os.getppid())";
+
+#[tokio::test]
+async fn nothing_is_left_when_the_server_is_killed() {
+    let directory = TempDir::new().unwrap();
+    let mut host = Command::new(env!("CARGO_BIN_EXE_kernel-host"))
+        .args([python().as_os_str(), directory.path().as_os_str(), DAEMON.as_ref()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(host.stdout.take().unwrap()).lines();
+    let pids: Vec<u32> = lines.next().unwrap().unwrap().split_whitespace().map(number).collect();
+    host.kill().unwrap();
+    host.wait().unwrap();
+    for pid in pids {
+        gone(pid).await;
+    }
+    nothing_left(directory.path()).await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_when_the_guardian_is_killed() {
+    let kernels = Kernels::new(|_| ());
+    let mut kernel = kernels.start().await;
+    let ran = run(&mut kernel, DAEMON).await;
+    let pids: Vec<u32> = ran.stdout.split_whitespace().map(number).collect();
+    let [daemon, own, guardian] = pids[..] else { panic!("{ran:?}") };
+    // The guardian tells of its processes from time to time.
+    let before = kernel.memory_bytes();
+    let ran = run(&mut kernel, "import time\nx = bytearray(50 * 1024**2)\ntime.sleep(0.6)").await;
+    assert_eq!(ran.outcome, Some(Outcome::Success));
+    assert!(kernel.memory_bytes() > before);
+    let guardian_pid = Pid::from_raw(guardian.cast_signed()).unwrap();
+    kill_process(guardian_pid, Signal::KILL).unwrap();
+    let ran = rest(&mut kernel).await;
+    assert_eq!(ran.ended.as_deref(), Some("the kernel's guardian was killed"));
+    for pid in [daemon, own] {
+        gone(pid).await;
+    }
+    drop(kernel);
+    kernels.end().await;
 }

@@ -47,6 +47,8 @@ async fn what_waits_or_computes_is_interrupted_and_the_namespace_stays() {
         assert!(took < Duration::from_secs(2), "{code}: {took:?}");
     }
     assert_eq!(run(&mut kernel, "callable(begun)").await.shown(), [r#"text/plain: "True""#]);
+    drop(kernel);
+    kernels.end().await;
 }
 
 #[tokio::test]
@@ -62,6 +64,8 @@ async fn an_interrupt_at_once_after_the_request_is_not_lost() {
     // Nothing is executed.
     kernel.interrupt().await;
     assert_eq!(run(&mut kernel, "1").await.outcome, Some(Outcome::Success));
+    drop(kernel);
+    kernels.end().await;
 }
 
 #[tokio::test]
@@ -73,6 +77,8 @@ async fn code_that_handles_the_interrupt_ends_as_it_likes() {
     assert_eq!((ran.outcome, ran.stdout.as_str()), (Some(Outcome::Success), "handled\n"));
     let ran = run(&mut kernel, "raise KeyboardInterrupt").await;
     assert!(ran.error().contains("KeyboardInterrupt"), "{ran:?}");
+    drop(kernel);
+    kernels.end().await;
 }
 
 #[tokio::test]
@@ -86,4 +92,6 @@ async fn code_that_ignores_the_interrupt_ends_with_its_kernel() {
         assert_eq!(ran.ended.as_deref(), Some("the kernel did not stop when it was interrupted, and was ended"));
         assert!(took >= Duration::from_secs(at_least), "{took:?}");
     }
+    drop((deaf, deafer));
+    kernels.end().await;
 }

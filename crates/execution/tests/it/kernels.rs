@@ -1,9 +1,11 @@
 //! The kernels of the tests.
 
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quire_domain::Output;
 use quire_execution::{
@@ -13,10 +15,10 @@ use quire_execution::{
 use tempfile::TempDir;
 
 /// Time for anything that a test waits for. On a busy machine, a start alone takes seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The Python that `scripts/test` names, or else the one of the environment that it would make.
-fn python() -> &'static Path {
+pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         if let Some(python) = std::env::var_os("QUIRE_TEST_PYTHON") {
@@ -34,13 +36,12 @@ fn python() -> &'static Path {
 /// Kernels in a directory of their own.
 pub(crate) struct Kernels {
     pub(crate) provider: GuardedKernels,
-    /// Holds the kernels' directories. Declared after the source of kernels, which ends first.
     pub(crate) directory: TempDir,
 }
 
 pub(crate) fn options(directory: &Path) -> KernelOptions {
     let mut options =
-        KernelOptions::new(env!("CARGO_BIN_EXE_quire-guard").into(), KernelProgram::Python(python().to_owned()));
+        KernelOptions::new(env!("CARGO_BIN_EXE_kernel-host").into(), KernelProgram::Python(python().to_owned()));
     directory.clone_into(&mut options.run_directory);
     options
 }
@@ -53,9 +54,40 @@ impl Kernels {
         Self { provider: GuardedKernels::new(options), directory }
     }
 
+    /// Ends the kernels, and waits until no process is left of any, and nothing in their directory.
+    pub(crate) async fn end(self) {
+        let Self { provider, directory } = self;
+        drop(provider);
+        nothing_left(directory.path()).await;
+    }
+
     pub(crate) async fn start(&self) -> Box<dyn Kernel> {
         self.provider.start(&request()).await.unwrap()
     }
+}
+
+/// Waits until no process is left whose kernel was in this directory, and no file.
+pub(crate) async fn nothing_left(directory: &Path) {
+    let since = Instant::now();
+    loop {
+        let processes = processes_of(directory);
+        let files = fs::read_dir(directory).unwrap().count();
+        if processes.is_empty() && files == 0 {
+            return;
+        }
+        assert!(since.elapsed() < PATIENCE, "{processes:?} and {files} files are left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Returns the processes whose command line or environment names this directory: kernels, and what they have started.
+fn processes_of(directory: &Path) -> Vec<String> {
+    let name = directory.as_os_str().as_bytes();
+    let has_name = |text: Vec<u8>| text.windows(name.len()).any(|part| part == name);
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let found = processes
+        .filter(|process| ["environ", "cmdline"].iter().any(|file| fs::read(process.join(file)).is_ok_and(has_name)));
+    found.map(|process| process.display().to_string()).collect()
 }
 
 pub(crate) fn request() -> KernelRequest {

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic too")]
 
 mod basics;
+mod bounds;
 mod ending;
 mod interrupting;
 mod kernels;
+mod outputs;
+mod starting;

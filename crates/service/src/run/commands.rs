@@ -69,7 +69,7 @@ impl RunTask {
             }
         }
         let state = NotebookState { notebook: &published.stored, graph: &graph };
-        let requested = self.schedule.request(state, &target, true);
+        let requested = self.schedule.request(state, &target, published.stored.reactive);
         let (run, steps) = requested.map_err(|_too_many| ServiceError::TooManyRuns)?;
         if self.runs.len() == MAX_RUNS {
             self.runs.pop_front();
