@@ -7,6 +7,7 @@ mod connection_limiter;
 mod database_use;
 mod kernels;
 mod listening;
+mod log;
 mod memory;
 mod options;
 mod send_deadline;
@@ -25,6 +26,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::application::Application;
 use crate::config::Config;
+use crate::log::{FlushOnDrop, Log};
 use crate::options::LogFormat;
 
 fn main() -> ExitCode {
@@ -40,14 +42,19 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return error.report("quire-server"),
     };
-    start_logging(&config);
+    let log = match start_logging(&config) {
+        Ok(log) => log,
+        Err(error) => return failed(&format_args!("cannot start threads: {error}")),
+    };
     log_panics();
     // Writer tasks of notebooks run on this runtime. With several threads, a busy one delays no other.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format_args!("cannot start threads: {error}")),
     };
-    match System::with_tokio_rt(|| runtime).block_on(run(&config)) {
+    let outcome = System::with_tokio_rt(|| runtime).block_on(run(&config));
+    drop(log);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&format_args!("{error:#}")),
     }
@@ -63,17 +70,21 @@ async fn run(config: &Config) -> anyhow::Result<()> {
     Application::build(config).await?.run_until_stopped().await
 }
 
-fn start_logging(config: &Config) {
+/// Starts the log. Its last lines are written when the returned value is dropped.
+fn start_logging(config: &Config) -> io::Result<FlushOnDrop> {
+    let (log, flush_on_drop) = Log::start(io::stdout())?;
     // The HTTP library logs an error when a client sends an invalid request: any client could fill the log with that. A
     // filter that names the library takes precedence over this one.
     let filter = EnvFilter::new(format!("actix_http::h1=off,{}", config.options.log));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());
+    let lines = lines.with_writer(log);
     // The calls of the store have spans, at the level `debug`: each that the filter lets through is a line, with its time.
     let lines = lines.with_span_events(FmtSpan::CLOSE);
     match config.options.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
+    Ok(flush_on_drop)
 }
 
 /// Logs a panic as one line. Cells can make a parser panic, which is caught and answered; without this hook, each panic

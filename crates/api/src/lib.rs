@@ -111,13 +111,15 @@ impl Api {
         App::new()
             .app_data(web::Data::from(Arc::clone(&self.state)))
             .app_data(web::Data::from(Arc::clone(&self.sockets)))
+            // The HTTP library tries routes in their order, and each with a parameter by a regular expression: what clients
+            // request most often comes first.
             .configure(handlers::health::configure)
-            // Before the notebooks, so that `import` is no notebook's id.
-            .configure(handlers::import_export::configure)
+            .configure(handlers::import_export::configure_import)
             .configure(handlers::notebooks::configure)
             .configure(handlers::cells::configure)
             .configure(handlers::graph::configure)
             .configure(handlers::runs::configure)
+            .configure(handlers::import_export::configure_export)
             .configure(handlers::search::configure)
             .configure(ws::configure)
             .configure(openapi::configure)

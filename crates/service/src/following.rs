@@ -23,8 +23,12 @@ pub(crate) async fn follow_others(shared: Weak<ServiceContext>) {
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
-        let polled = poll(&shared).await;
-        drop(shared);
+        // In a task of its own, so that polling goes on after a panic.
+        let runtime = shared.runtime.clone();
+        let Ok(polled) = runtime.spawn(async move { poll(&shared).await }).await else {
+            sleep(SLOW_POLL_INTERVAL).await;
+            continue;
+        };
         match polled {
             Ok(watched) if watched <= MAX_IDS => {}
             Ok(_many) => sleep(SLOW_POLL_INTERVAL).await,

@@ -69,14 +69,15 @@ impl ServiceContext {
     }
 
     /// Looks versions up, on a second connection if the first one does not respond in time. A store that does not respond then
-    /// either counts as away.
+    /// either counts as away. The time includes the wait for a turn: look-ups go first, so that a turn that does not come means that
+    /// the calls on all connections hang.
     ///
     /// # Errors
     /// Returns the errors of [`quire_storage::NotebookQueries::fresh_versions`].
     pub(crate) async fn fresh_versions(&self, ids: &[NotebookId]) -> Result<Vec<StoredVersion>, StoreError> {
         for _ in 0..2 {
-            let store = self.store.for_service().await;
-            if let Ok(outcome) = timeout(MAX_WAIT, store.fresh_versions(ids)).await {
+            let look_up = async { self.store.for_service().await.fresh_versions(ids).await };
+            if let Ok(outcome) = timeout(MAX_WAIT, look_up).await {
                 return outcome;
             }
         }
@@ -120,7 +121,10 @@ async fn probe(shared: Weak<ServiceContext>) {
     loop {
         sleep(RETRY_AFTER).await;
         let Some(shared) = shared.upgrade() else { return };
-        if !matches!(shared.fresh_versions(&[]).await, Err(StoreError::Unavailable { .. })) {
+        let probed = Arc::clone(&shared);
+        // In a task of its own, so that the store is probed again after a panic.
+        let probed = shared.runtime.spawn(async move { probed.fresh_versions(&[]).await }).await;
+        if !matches!(probed, Ok(Err(StoreError::Unavailable { .. })) | Err(_)) {
             shared.lookups.lock().is_away = false;
             return;
         }

@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quire_migration::{connect_once, tidied};
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection as _, Row as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::database::{IDLE_IN_TRANSACTION_MS, Options};
 use crate::error::{Error, code};
-use crate::pooling::{Pooling, SessionMark};
+use crate::pooling::{Pooling, Session, SessionMark};
 use crate::url::{DatabaseUrl, DatabaseUrlError};
 
 /// Idle time after which a connection is pinged before it is used.
@@ -136,7 +136,7 @@ impl Connections {
         let deadline = tokio::time::Instant::now() + timeout;
         let mut last = None;
         loop {
-            let error = match tokio::time::timeout_at(deadline, self.attempt_accepted()).await {
+            let error = match tokio::time::timeout_at(deadline, self.attempt()).await {
                 Ok(Ok(link)) => return Ok(link),
                 Ok(Err(Error::Connect(error))) => error,
                 Ok(Err(error)) => return Err(error),
@@ -151,47 +151,39 @@ impl Connections {
         }
     }
 
-    /// Makes one attempt to connect to a server that is accepted.
-    async fn attempt_accepted(&self) -> Result<Link, Error> {
-        let mut link = self.attempt().await?;
-        if !self.options.accepts_recovery {
-            let row = sqlx::raw_sql("SELECT pg_is_in_recovery()").fetch_one(&mut link.connection).await;
-            if row.and_then(|row| row.try_get(0)).map_err(|error| Error::Connect(tidied(error)))? {
-                return Err(Error::Connect(std::io::Error::other("the server is in recovery").into()));
+    /// Makes one attempt to connect to a server that is accepted, with a pooler's options if a pooler is known or detected.
+    async fn attempt(&self) -> Result<Link, Error> {
+        let made_at = Instant::now();
+        let mut mark = if self.pooling.is_on() { None } else { Some(SessionMark::new()?) };
+        let connection = match self.connect_with(mark.as_ref()).await {
+            // Poolers use this code to refuse start-up parameters that they do not know.
+            Err(Error::Connect(refused)) if mark.is_some() && code(&refused).as_deref() == Some("08P01") => {
+                let connection = self.connect_with(None).await?;
+                self.pooling.turn_on();
+                mark = None;
+                Ok(connection)
             }
+            outcome => outcome,
+        };
+        let mut link = Link { connection: connection?, made_at, is_pooled: mark.is_none() };
+        if mark.is_none() && self.options.accepts_recovery {
+            return Ok(link);
+        }
+        let session = Session::of(&mut link.connection).await.map_err(|error| Error::Connect(tidied(error)))?;
+        if mark.is_some_and(|mark| !session.has(&mark)) {
+            self.pooling.turn_on();
+            link.is_pooled = true;
+        }
+        if session.is_in_recovery && !self.options.accepts_recovery {
+            return Err(Error::Connect(std::io::Error::other("the server is in recovery").into()));
         }
         Ok(link)
     }
 
-    /// Makes one attempt to connect, with a pooler's options if a pooler is known or detected.
-    async fn attempt(&self) -> Result<Link, Error> {
-        let made_at = Instant::now();
+    async fn connect_with(&self, mark: Option<&SessionMark>) -> Result<PgConnection, Error> {
         // The options are built for each attempt, because a password in a file may have changed.
-        let through_pooler = async || {
-            let options = connect_options(&self.url, &self.options, None)?;
-            let connection = connect_once(&options).await.map_err(Error::Connect)?;
-            Ok(Link { connection, made_at, is_pooled: true })
-        };
-        if self.pooling.is_on() {
-            return through_pooler().await;
-        }
-        let mark = SessionMark::new()?;
-        match connect_once(&connect_options(&self.url, &self.options, Some(&mark))?).await {
-            Ok(mut connection) => {
-                let is_pooled = !mark.is_held(&mut connection).await.map_err(|error| Error::Connect(tidied(error)))?;
-                if is_pooled {
-                    self.pooling.turn_on();
-                }
-                Ok(Link { connection, made_at, is_pooled })
-            }
-            // Poolers use this code to refuse start-up parameters that they do not know.
-            Err(refused) if code(&refused).as_deref() == Some("08P01") => {
-                let link = through_pooler().await?;
-                self.pooling.turn_on();
-                Ok(link)
-            }
-            Err(error) => Err(Error::Connect(error)),
-        }
+        let options = connect_options(&self.url, &self.options, mark)?;
+        connect_once(&options).await.map_err(Error::Connect)
     }
 
     fn keep(&self, link: Link) {

@@ -53,11 +53,26 @@ impl SessionMark {
     pub(crate) fn setting(&self) -> (&'static str, &str) {
         (MARK_SETTING, &self.0)
     }
+}
 
-    /// Returns `true` if the connection's session has the mark.
-    pub(crate) async fn is_held(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
-        let sql = format!("SELECT current_setting('{MARK_SETTING}', true)");
+/// State of a connection's session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// `true` if the server is in recovery, so that it may show the past.
+    pub(crate) is_in_recovery: bool,
+    mark: Option<String>,
+}
+
+impl Session {
+    /// Reads the state, in one round trip.
+    pub(crate) async fn of(connection: &mut PgConnection) -> sqlx::Result<Self> {
+        let sql = format!("SELECT pg_is_in_recovery(), current_setting('{MARK_SETTING}', true)");
         let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?;
-        Ok(row.try_get::<Option<String>, _>(0)?.is_some_and(|held| held == self.0))
+        Ok(Self { is_in_recovery: row.try_get(0)?, mark: row.try_get(1)? })
+    }
+
+    /// Returns `true` if the session has the mark.
+    pub(crate) fn has(&self, mark: &SessionMark) -> bool {
+        self.mark.as_deref() == Some(mark.0.as_str())
     }
 }

@@ -18,10 +18,14 @@ use crate::wire::{ExportIn, ImportIn, ImportedOut, cell_size};
 /// Maximum characters of a file's name, without its extension.
 const MAX_FILE_NAME_CHARS: usize = 100;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .service(resource("/api/notebooks/import", "POST").route(web::post().to(import)))
-        .service(resource("/api/notebooks/{id}/export", "GET, HEAD").route(read().to(export)));
+/// Adds the route of imports, which comes before those of notebooks, so that `import` is no notebook's id.
+pub(crate) fn configure_import(config: &mut web::ServiceConfig) {
+    config.service(resource("/api/notebooks/import", "POST").route(web::post().to(import)));
+}
+
+/// Adds the route of exports.
+pub(crate) fn configure_export(config: &mut web::ServiceConfig) {
+    config.service(resource("/api/notebooks/{id}/export", "GET, HEAD").route(read().to(export)));
 }
 
 /// Exports a notebook to a file.

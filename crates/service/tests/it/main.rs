@@ -14,6 +14,7 @@ mod idempotency;
 mod import_export;
 mod lifecycle;
 mod listing;
+mod lookups;
 mod memory;
 mod ownership;
 mod quota;

@@ -185,7 +185,7 @@ impl Faults for StoreFaults {
     }
 }
 
-fn unavailable() -> StoreError {
+pub(crate) fn unavailable() -> StoreError {
     StoreError::Unavailable { reason: "a test said so".to_owned(), source: None }
 }
 
