@@ -3,6 +3,7 @@
 //!
 //! Run with `cargo bench -p quire-tests --bench running`, with `QUIRE_TEST_PYTHON` naming a Python with ipykernel. What is compared
 //! alternates.
+#![expect(clippy::cast_precision_loss, reason = "figures are rounded anyway")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark that cannot go on panics")]
 
 mod common;
@@ -125,9 +126,8 @@ fn one(server: &Server, yardstick: &mut Yardstick) {
 
 /// A chain of cells, each of which reads the one before.
 fn chain(server: &Server, yardstick: &mut Yardstick) {
-    let codes: Vec<_> = std::iter::once("v0 = 1".to_owned())
-        .chain((1..CHAIN).map(|n| format!("v{n} = v{} + 1", n - 1)))
-        .collect();
+    let codes: Vec<_> =
+        std::iter::once("v0 = 1".to_owned()).chain((1..CHAIN).map(|n| format!("v{n} = v{} + 1", n - 1))).collect();
     let (path, cells) = notebook(server, &codes);
     let body = json!({"cells": [cells[0]]});
     run(server, &path, &body);
@@ -157,7 +157,10 @@ fn first() {
         theirs.push(seconds);
     }
     let [cold, warm, theirs] = [cold, warm, theirs].map(milliseconds);
-    println!("first run: {cold:.0} ms, by jupyter_client {theirs:.0} ms: {:.2} x; with a warm kernel {warm:.0} ms", cold / theirs);
+    println!(
+        "first run: {cold:.0} ms, by jupyter_client {theirs:.0} ms: {:.2} x; with a warm kernel {warm:.0} ms",
+        cold / theirs
+    );
 }
 
 /// Edits of a notebook while two kernels compute.
@@ -183,7 +186,10 @@ fn beside_edits(server: &Server) {
     for (path, _) in &busy {
         server.ok("POST", &format!("{path}/interrupt"), None);
     }
-    println!("edits, p99: {quiet:.2?} alone, {beside:.2?} beside two busy kernels: {:.2} x", beside.as_secs_f64() / quiet.as_secs_f64());
+    println!(
+        "edits, p99: {quiet:.2?} alone, {beside:.2?} beside two busy kernels: {:.2} x",
+        beside.as_secs_f64() / quiet.as_secs_f64()
+    );
 }
 
 fn milliseconds(mut seconds: Vec<f64>) -> f64 {

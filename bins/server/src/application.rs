@@ -14,10 +14,10 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::database_use::DatabaseUse;
+use crate::kernels;
 use crate::listening::{bind, listen};
 use crate::signals;
 use crate::store::{self, Opened};
-use crate::kernels;
 
 /// Time-out for storing queued edits, after requests have ended or were cut off.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);

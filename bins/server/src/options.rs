@@ -28,6 +28,7 @@ const MAX_QUOTA: u64 = 1 << 50;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "quire-server", version)]
 #[expect(clippy::doc_markdown, reason = "the text is the help's")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option by itself")]
 pub(crate) struct Options {
     /// Read what neither flags nor variables say from this TOML file
     #[arg(long, value_name = "FILE", env = "QUIRE_CONFIG")]

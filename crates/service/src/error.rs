@@ -126,7 +126,9 @@ pub enum ServiceError {
     )]
     ExecutionOff,
     /// The run is not remembered.
-    #[error("there is no run {0} of this notebook; only the last ones are remembered, until the server or the kernel ends")]
+    #[error(
+        "there is no run {0} of this notebook; only the last ones are remembered, until the server or the kernel ends"
+    )]
     UnknownRun(Uuid),
     /// Too many runs of the notebook wait.
     #[error("too many runs of this notebook wait already; try again when some of them are done")]

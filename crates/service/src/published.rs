@@ -66,7 +66,17 @@ impl Published {
         let Snapshot { notebook: stored, size, graph_bytes: bytes, .. } = snapshot;
         let graph = Arc::new(PublishedGraph { bytes, built: OnceCell::new() });
         let notebook = stored.clone();
-        Self { notebook, stored, is_running: false, connection, version, seq, size, graph, pinned: PinnedCharge::default() }
+        Self {
+            notebook,
+            stored,
+            is_running: false,
+            connection,
+            version,
+            seq,
+            size,
+            graph,
+            pinned: PinnedCharge::default(),
+        }
     }
 
     /// Returns the same stored state as cells that run show it, after the event with this number.
@@ -89,7 +99,6 @@ impl Published {
     pub(crate) fn with_graph_of(self, earlier: &Self) -> Self {
         Self { graph: Arc::clone(&earlier.graph), ..self }
     }
-
 
     /// Returns the bytes of the notebook in its owner's quota.
     pub(crate) fn content_bytes(&self) -> u64 {

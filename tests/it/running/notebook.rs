@@ -19,13 +19,20 @@ pub(super) struct Notebook {
 
 /// Returns the Python of the tests' environment.
 pub(super) fn python() -> OsString {
-    std::env::var_os("QUIRE_TEST_PYTHON").expect("QUIRE_TEST_PYTHON names a Python with ipykernel; scripts/test sets it")
+    std::env::var_os("QUIRE_TEST_PYTHON")
+        .expect("QUIRE_TEST_PYTHON names a Python with ipykernel; scripts/test sets it")
 }
 
 /// Starts a server that runs cells.
 pub(super) fn server(directory: &std::path::Path, arguments: &[&str]) -> Server {
     let mut command = Command::new(binary("quire-server"));
-    command.arg("--notebooks-dir").arg(directory).arg("--python").arg(python()).args(["--warm-kernels", "0"]).args(arguments);
+    command
+        .arg("--notebooks-dir")
+        .arg(directory)
+        .arg("--python")
+        .arg(python())
+        .args(["--warm-kernels", "0"])
+        .args(arguments);
     Server::spawn(command)
 }
 
@@ -44,7 +51,9 @@ impl Notebook {
         let first = server.ok("GET", &path, None)["cells"][0]["id"].as_str().unwrap().to_owned();
         server.ok("DELETE", &format!("{path}/cells/{first}"), None);
         let mut notebook = Self { server, directory, path, id, cells: Vec::new() };
-        codes.iter().for_each(|code| notebook.add(code));
+        for code in codes {
+            notebook.add(code);
+        }
         notebook
     }
 
@@ -119,7 +128,11 @@ impl Notebook {
             is_over |= text == end;
             // Further messages of the same event may follow: a change that is made now comes after them.
             if text == end {
-                self.server.ok("PUT", &format!("{}/cells/{}", self.path, self.mark()), Some(&json!({"code": "# mark"})));
+                self.server.ok(
+                    "PUT",
+                    &format!("{}/cells/{}", self.path, self.mark()),
+                    Some(&json!({"code": "# mark"})),
+                );
             }
             told.push(text);
         }

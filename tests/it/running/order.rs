@@ -43,7 +43,10 @@ fn what_depends_on_a_failed_cell_is_blocked_and_the_rest_goes_on() {
     let words: Vec<_> = ends.iter().map(|(cell, end)| format!("{cell} {end}")).collect();
     assert_eq!(words, ["0 error", "1 blocked", "2 blocked", "3 success", "4 success"]);
     let told = without_stale(notebook.told(&mut wire, (4, "success")));
-    assert_eq!(told[..5], ["0 running", "0 error", "0 fails: ZeroDivisionError: division by zero", "1 blocked", "2 blocked"]);
+    assert_eq!(
+        told[..5],
+        ["0 running", "0 error", "0 fails: ZeroDivisionError: division by zero", "1 blocked", "2 blocked"]
+    );
     assert_eq!(told[5..8], ["3 running", "3 success", "3 prints \"4\\n\""]);
     assert_eq!(notebook.cell(1)["status"], "blocked");
 }
@@ -76,7 +79,8 @@ fn a_writer_whose_value_was_overwritten_runs_first() {
 
 #[test]
 fn a_name_that_several_cells_rewrite_goes_through_them_in_order() {
-    let notebook = Notebook::of(&["d = [1, None, 2]", "d = [v for v in d if v]", "d = sorted(d, reverse=True)", "print(d)", ""]);
+    let notebook =
+        Notebook::of(&["d = [1, None, 2]", "d = [v for v in d if v]", "d = sorted(d, reverse=True)", "print(d)", ""]);
     notebook.run(&[0]);
     assert_eq!(notebook.stdout(3), "[2, 1]\n");
     notebook.run(&[2]);

@@ -72,7 +72,12 @@ fn two_clients_are_told_the_same() {
     notebook.run_cell(&mut other, 0);
     let texts = |wire: &mut quire_tests::neighbour::Wire| {
         let mut texts = Vec::new();
-        while texts.iter().filter(|text: &&String| text.contains("\"cell_stdout\"") && text.contains(r#""2\n""#)).count() < 1 {
+        while texts
+            .iter()
+            .filter(|text: &&String| text.contains("\"cell_stdout\"") && text.contains(r#""2\n""#))
+            .count()
+            < 1
+        {
             texts.push(wire.next_text().unwrap());
         }
         texts

@@ -53,13 +53,15 @@ fn outputs_that_are_replaced_end_as_they_are_last() {
     notebook.run_cell(&mut wire, 0);
     let told = notebook.told(&mut wire, (0, "success"));
     let begin = told.iter().rposition(|text| text == "0 running").unwrap();
-    let printed: String = told[begin..].iter().filter_map(|text| text.strip_prefix("0 prints ")).map(unquoted).collect();
+    let printed: String =
+        told[begin..].iter().filter_map(|text| text.strip_prefix("0 prints ")).map(unquoted).collect();
     assert_eq!((printed, notebook.stdout(0)), ("step 3\n".to_owned(), "step 3\n".to_owned()), "{told:?}");
 }
 
 #[test]
 fn results_outlive_the_server_and_nothing_runs_when_it_starts() {
-    let notebook = Notebook::of(&["x = 1\nprint(x)\nx", "import time\nprint('begun', flush=True)\ntime.sleep(300)", ""]);
+    let notebook =
+        Notebook::of(&["x = 1\nprint(x)\nx", "import time\nprint('begun', flush=True)\ntime.sleep(300)", ""]);
     notebook.run(&[0]);
     let mut wire = notebook.watch();
     notebook.run_cell(&mut wire, 1);
@@ -81,7 +83,11 @@ fn results_outlive_the_server_and_nothing_runs_when_it_starts() {
 
 #[test]
 fn results_of_other_code_are_dropped() {
-    let notebook = Notebook::of(&["", "import os, time\nprint('began', flush=True)\nwhile not os.path.exists(flag): time.sleep(0.02)", ""]);
+    let notebook = Notebook::of(&[
+        "",
+        "import os, time\nprint('began', flush=True)\nwhile not os.path.exists(flag): time.sleep(0.02)",
+        "",
+    ]);
     let flag = notebook.directory.path().join("flag");
     notebook.edit(0, &format!("flag = {:?}", flag.to_str().unwrap()));
     let mut wire = notebook.watch();
@@ -96,7 +102,11 @@ fn results_of_other_code_are_dropped() {
 fn holds(directory: &std::path::Path, text: &str) -> bool {
     let entries = std::fs::read_dir(directory).unwrap().filter_map(Result::ok);
     entries.map(|entry| entry.path()).any(|path| {
-        if path.is_dir() { holds(&path, text) } else { std::fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) }
+        if path.is_dir() {
+            holds(&path, text)
+        } else {
+            std::fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+        }
     })
 }
 
@@ -113,9 +123,12 @@ fn the_demo_runs_whole_with_its_charts() {
     assert!(run["cells"].as_array().unwrap().iter().all(|cell| cell["end"] == "success"), "{run} {demo}");
     let types: Vec<Vec<_>> = cells
         .iter()
-        .map(|cell| cell["outputs"].as_array().unwrap().iter().map(|output| output["mime_type"].as_str().unwrap()).collect())
+        .map(|cell| {
+            cell["outputs"].as_array().unwrap().iter().map(|output| output["mime_type"].as_str().unwrap()).collect()
+        })
         .collect();
-    let charts = ["image/png", "application/json", "application/vnd.plotly.v1+json", "application/vnd.vegalite.v6+json"];
+    let charts =
+        ["image/png", "application/json", "application/vnd.plotly.v1+json", "application/vnd.vegalite.v6+json"];
     assert_eq!(types[2..], charts.map(|chart| vec![chart]), "{types:?}");
     assert_eq!(cells[3]["outputs"][0]["data"]["type"], "table");
 }

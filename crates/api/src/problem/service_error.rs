@@ -24,7 +24,9 @@ impl From<ServiceError> for Problem {
             | ServiceError::NotebookTooLarge { .. } => Self::new(Code::BeyondLimit, message),
             ServiceError::MemoryFull => Self::new(Code::MemoryFull, message).after(5),
             ServiceError::OverQuota { .. } => Self::new(Code::OverQuota, message),
-            ServiceError::TooMuchAtOnce { .. } | ServiceError::TooManyRuns => Self::new(Code::TooMuchAtOnce, message).after(1),
+            ServiceError::TooMuchAtOnce { .. } | ServiceError::TooManyRuns => {
+                Self::new(Code::TooMuchAtOnce, message).after(1)
+            }
             ServiceError::Busy { .. } => Self::new(Code::ServerBusy, message).after(1),
             ServiceError::TooCostly { .. } => Self::new(Code::TooLarge, message),
             ServiceError::PasswordMasked => Self::new(Code::PasswordMasked, message),

@@ -62,7 +62,17 @@ impl Socket {
     ) -> Self {
         let stopping = sockets.stopping.subscribe();
         let outbox = Outbox::new(session, flow);
-        Self { state, sockets, stream, frames, outbox, stopping, runs: VecDeque::new(), user: None, heard: Instant::now() }
+        Self {
+            state,
+            sockets,
+            stream,
+            frames,
+            outbox,
+            stopping,
+            runs: VecDeque::new(),
+            user: None,
+            heard: Instant::now(),
+        }
     }
 
     /// Serves the client until either side ends the socket. Returns whether both have sent a close frame: the server then closes

@@ -113,11 +113,15 @@ impl RunTask {
             Some(RunningCell { cell: executing.cell.clone(), since: executing.results.started_at? })
         });
         let queued = match &self.known {
-            Some((published, graph)) => {
-                self.schedule.queued(NotebookState { notebook: &published.stored, graph })
-            }
+            Some((published, graph)) => self.schedule.queued(NotebookState { notebook: &published.stored, graph }),
             None => Vec::new(),
         };
-        KernelState { status, running, queued, memory_bytes: self.kernel.memory_bytes(), last_end: self.last_end.clone() }
+        KernelState {
+            status,
+            running,
+            queued,
+            memory_bytes: self.kernel.memory_bytes(),
+            last_end: self.last_end.clone(),
+        }
     }
 }

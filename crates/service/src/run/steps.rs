@@ -131,7 +131,8 @@ impl RunTask {
 
     /// Returns a cell's position in the document, from 1.
     fn position(&self, id: &CellId) -> usize {
-        let place = |(published, _): &(Arc<Published>, _)| published.stored.cells.iter().position(|cell| cell.id == *id);
+        let place =
+            |(published, _): &(Arc<Published>, _)| published.stored.cells.iter().position(|cell| cell.id == *id);
         self.known.as_ref().and_then(place).map_or(0, |index| index + 1)
     }
 

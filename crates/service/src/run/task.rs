@@ -190,7 +190,9 @@ impl RunTask {
     }
 
     pub(super) async fn interrupt(&mut self, why: &str) {
-        let Some(executing) = self.executing.as_mut().filter(|executing| executing.interrupted.is_none()) else { return };
+        let Some(executing) = self.executing.as_mut().filter(|executing| executing.interrupted.is_none()) else {
+            return;
+        };
         executing.interrupted = Some(why.to_owned());
         if self.kernel.is_ready() {
             self.kernel.interrupt().await;

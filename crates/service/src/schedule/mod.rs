@@ -36,8 +36,8 @@ use namespace::Namespace;
 use needs::Needs;
 use queue::Queue;
 pub use requests::{CellEnd, RunRecord};
-pub(crate) use requests::{RunId, TooManyRequests};
 use requests::{Requests, Waiter};
+pub(crate) use requests::{RunId, TooManyRequests};
 pub use types::Target;
 pub(crate) use types::{CellOutcome, Changed, NotebookState, Step};
 
