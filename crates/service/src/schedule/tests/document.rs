@@ -98,6 +98,10 @@ impl Document {
                 None => {}
             }
         }
+        // Its own functions may be called before the cell writes the name.
+        for name in &self.mentions[cell].hidden_in_functions {
+            own.entry(*name).or_default();
+        }
         let mut others: BTreeMap<&'static str, Option<usize>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         while let Some(function) = functions.pop_first() {
