@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
-use super::admission::Permit;
+use super::admission::{Permit, UserPermit};
 use super::{orphans, spawner};
 use crate::frame::{self, Notice, Request, StartSpec};
 use crate::kernel::{Execution, Kernel, KernelEvent, StartError};
@@ -29,7 +29,8 @@ pub(super) struct GuardedKernel {
     events: mpsc::Receiver<KernelEvent>,
     memory_bytes: Arc<AtomicU64>,
     has_ended: bool,
-    permit: Permit,
+    _permit: Permit,
+    user_permit: Option<UserPermit>,
 }
 
 impl GuardedKernel {
@@ -56,7 +57,7 @@ impl GuardedKernel {
             directory: spec.directory,
         };
         tokio::spawn(relay.run(output, guardian));
-        let mut kernel = Self { requests, events, memory_bytes, has_ended: false, permit };
+        let mut kernel = Self { requests, events, memory_bytes, has_ended: false, _permit: permit, user_permit: None };
         let outcome = tokio::time::timeout(options.start_timeout, async {
             tokio::select! {
                 biased;
@@ -79,9 +80,9 @@ impl GuardedKernel {
         }
     }
 
-    /// Counts the kernel as one of a user.
-    pub(super) fn give_to(&mut self, user: &str, options: &KernelOptions) -> Result<(), StartError> {
-        self.permit.give_to(user, options)
+    /// Makes the kernel one of a user, as long as it lives.
+    pub(super) fn give(&mut self, permit: UserPermit) {
+        self.user_permit = Some(permit);
     }
 
     /// Returns `true` if the kernel still runs, as far as is known.

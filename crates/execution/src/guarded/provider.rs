@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rustix::process::geteuid;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::admission::Admission;
@@ -14,6 +16,9 @@ use super::program::Program;
 use crate::frame::StartSpec;
 use crate::kernel::{Kernel, KernelProvider, KernelRequest, StartError};
 use crate::options::KernelOptions;
+
+/// Time from a kernel that is handed out to the start of its replacement, so that this does not slow down the first run.
+const REPLACE_AFTER: Duration = Duration::from_millis(500);
 
 /// Jupyter kernels, each below a guardian of its own, so that all its processes end when it does, and when the server does.
 ///
@@ -28,13 +33,17 @@ struct Shared {
     options: KernelOptions,
     admission: Arc<Admission>,
     warm: Mutex<Warm>,
+    /// A kernel that was started ahead is ready, or none is starting any more.
+    warmed: Notify,
 }
 
-/// Kernels that were started ahead.
+/// Kernels that are started ahead.
 #[derive(Debug, Default)]
 struct Warm {
     ready: VecDeque<GuardedKernel>,
     is_starting: bool,
+    /// Somebody waits for the one that is starting.
+    is_awaited: bool,
 }
 
 impl GuardedKernels {
@@ -47,35 +56,34 @@ impl GuardedKernels {
                  secrets included; make a user for them, or run the server as a user"
             );
         }
-        Self { shared: Arc::new(Shared { options, admission: Arc::default(), warm: Mutex::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                admission: Arc::default(),
+                warm: Mutex::default(),
+                warmed: Notify::new(),
+            }),
+        }
     }
 
     /// Begins to start kernels ahead, as many as the options say. Needs a Tokio runtime.
     pub fn warm_up(&self) {
-        Shared::warm_up(&self.shared);
+        Shared::warm_up(&self.shared, Duration::ZERO);
     }
 }
 
 #[async_trait]
 impl KernelProvider for GuardedKernels {
     async fn start(&self, request: &KernelRequest) -> Result<Box<dyn Kernel>, StartError> {
-        let options = &self.shared.options;
-        let ready = self.shared.take_ready();
-        let mut kernel = match ready {
+        let permit = self.shared.admission.admit_user(&request.user, &self.shared.options)?;
+        let mut kernel = match self.shared.take_warm().await {
             Some(kernel) => kernel,
             None => self.shared.start().await?,
         };
-        let given = kernel.give_to(&request.user, options);
-        match given {
-            Ok(()) => {
-                self.warm_up();
-                Ok(Box::new(kernel))
-            }
-            Err(error) => {
-                self.shared.warm.lock().ready.push_back(kernel);
-                Err(error)
-            }
-        }
+        kernel.give(permit);
+        tracing::info!(notebook = request.notebook, "started a kernel");
+        Shared::warm_up(&self.shared, REPLACE_AFTER);
+        Ok(Box::new(kernel))
     }
 }
 
@@ -95,39 +103,65 @@ impl Shared {
         GuardedKernel::start(spec, &self.options, permit).await
     }
 
-    /// Takes a kernel that was started ahead. Those that have ended since are dropped.
-    fn take_ready(&self) -> Option<GuardedKernel> {
-        let mut warm = self.warm.lock();
-        while let Some(mut kernel) = warm.ready.pop_front() {
-            if kernel.is_alive() {
-                return Some(kernel);
+    /// Takes a kernel that was started ahead, or waits for the one that is starting, unless somebody does already.
+    async fn take_warm(&self) -> Option<GuardedKernel> {
+        let mut waits = false;
+        loop {
+            {
+                let mut warm = self.warm.lock();
+                warm.is_awaited &= !waits;
+                // Those that have ended since are dropped.
+                while let Some(mut kernel) = warm.ready.pop_front() {
+                    if kernel.is_alive() {
+                        return Some(kernel);
+                    }
+                }
+                if !warm.is_starting || warm.is_awaited {
+                    return None;
+                }
+                warm.is_awaited = true;
+                waits = true;
             }
+            self.warmed.notified().await;
         }
-        None
     }
 
     /// Starts kernels until enough are ready; one task at a time. A failure ends it: the next start by a user tries again.
-    fn warm_up(shared: &Arc<Self>) {
-        if std::mem::replace(&mut shared.warm.lock().is_starting, true) {
-            return;
-        }
+    fn warm_up(shared: &Arc<Self>, after: Duration) {
         // Not kept alive by the task: when the source is dropped, so are its kernels.
         let weak = Arc::downgrade(shared);
         tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            if !weak.upgrade().is_some_and(|shared| shared.begin_warming()) {
+                return;
+            }
             while let Some(shared) = weak.upgrade() {
-                if shared.warm.lock().ready.len() >= shared.options.warm_kernels {
-                    shared.warm.lock().is_starting = false;
-                    return;
-                }
-                match shared.start().await {
-                    Ok(kernel) => shared.warm.lock().ready.push_back(kernel),
+                let started = shared.start().await;
+                let mut warm = shared.warm.lock();
+                let is_last = match started {
+                    Ok(kernel) => {
+                        warm.ready.push_back(kernel);
+                        warm.ready.len() >= shared.options.warm_kernels
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "no kernel could be started ahead");
-                        shared.warm.lock().is_starting = false;
-                        return;
+                        true
                     }
+                };
+                warm.is_starting = !is_last;
+                shared.warmed.notify_one();
+                if is_last {
+                    return;
                 }
             }
         });
+    }
+
+    /// Returns `true` if the caller is to start kernels ahead.
+    fn begin_warming(&self) -> bool {
+        let mut warm = self.warm.lock();
+        let begins = !warm.is_starting && warm.ready.len() < self.options.warm_kernels;
+        warm.is_starting |= begins;
+        begins
     }
 }

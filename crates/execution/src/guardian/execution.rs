@@ -162,6 +162,7 @@ fn is_idle(message: &Message) -> bool {
 /// Makes the text of an error: its traceback, or its name and value when there is none.
 fn text(error: &ErrorContent) -> String {
     let text = match error.traceback.as_slice() {
+        [] if error.ename.is_empty() => "the kernel did not run the code".to_owned(),
         [] => format!("{}: {}", error.ename, error.evalue),
         lines => lines.join("\n"),
     };

@@ -37,8 +37,10 @@ pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Res
     for directory in
         [&spec.directory, &spec.directory.join("home"), &spec.directory.join("work"), &spec.directory.join("tmp")]
     {
-        DirBuilder::new().mode(0o700).create(directory)?;
-        own(directory, spec)?;
+        let made = DirBuilder::new().mode(0o700).create(directory).and_then(|()| own(directory, spec));
+        made.map_err(|error| {
+            io::Error::other(format!("its directory {} cannot be made: {error}", directory.display()))
+        })?;
     }
     let path = spec.directory.join("connection.json");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;

@@ -1,5 +1,6 @@
 //! Notices that wait until the server takes them. However slow the server is, they are bounded: printed text grows one notice up
 //! to the limit of a cell, a newer value of an output takes the place of one that waits, and a removal takes what it removes.
+//! However fast it is, it gets what a running cell tells in batches.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,10 +11,8 @@ use tokio::time::Instant;
 use crate::frame::Notice;
 use crate::kernel::Outcome;
 
-/// Time between two notices of printed text.
-const STDOUT_INTERVAL: Duration = Duration::from_millis(50);
-/// Bytes of printed text that are told at once.
-const STDOUT_AT_ONCE: usize = 64 * 1024;
+/// Time between two batches of what a running cell tells: a notice for each print would be a flood.
+const BATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 enum Waiting {
@@ -32,7 +31,8 @@ enum Waiting {
 pub(super) struct Outbox {
     waiting: VecDeque<Waiting>,
     usage: Option<Notice>,
-    last_stdout: Option<Instant>,
+    /// The time before which no batch begins, unless it brings something else than text and outputs.
+    next_batch: Option<Instant>,
 }
 
 /// What to do next about an outbox.
@@ -89,13 +89,9 @@ impl Outbox {
 
     /// Takes the next notice out, if it is time for it.
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        if let [Waiting::Stdout(text)] = self.waiting.make_contiguous() {
-            // More text may follow: one notice for each print would be a flood.
-            let due = self.last_stdout.map_or(now, |last| last + STDOUT_INTERVAL);
-            if text.len() < STDOUT_AT_ONCE && due > now {
-                return self.usage.take().map_or(Next::WaitUntil(due), Next::Tell);
-            }
-            self.last_stdout = Some(now);
+        let is_urgent = matches!(self.waiting.back(), None | Some(Waiting::Other(_)));
+        if let Some(due) = self.next_batch.filter(|due| now < *due && !is_urgent) {
+            return self.usage.take().map_or(Next::WaitUntil(due), Next::Tell);
         }
         let next = self.waiting.pop_front().map(|waiting| match waiting {
             Waiting::Stdout(text) => Notice::Stdout(text),
@@ -104,6 +100,12 @@ impl Outbox {
             Waiting::Cleared => Notice::Cleared,
             Waiting::Other(notice) => notice,
         });
+        self.next_batch = match self.next_batch {
+            _ if next.is_some() && self.waiting.is_empty() && !is_urgent => Some(now + BATCH_INTERVAL),
+            // The rest of a batch follows at once.
+            _ if next.is_some() => None,
+            unchanged => unchanged,
+        };
         next.or_else(|| self.usage.take()).map_or(Next::Nothing, Next::Tell)
     }
 }
@@ -147,19 +149,20 @@ mod tests {
         assert_eq!(all(&mut outbox, now), ["cleared", "ab", "+\"new\"", "c"]);
         outbox.updated(0, output("newer"));
         outbox.updated(0, output("newest"));
-        assert_eq!(all(&mut outbox, now), ["0=\"newest\""]);
+        assert_eq!(all(&mut outbox, now + BATCH_INTERVAL), ["0=\"newest\""]);
     }
 
     #[test]
-    fn text_alone_waits_for_more_text_but_not_for_anything_else() {
+    fn a_batch_waits_for_more_but_not_when_the_execution_is_over() {
         let (mut outbox, now) = (Outbox::default(), Instant::now());
         outbox.stdout("first");
         assert_eq!(all(&mut outbox, now), ["first"]);
         outbox.stdout("second");
-        assert!(matches!(outbox.next(now), Next::WaitUntil(due) if due == now + STDOUT_INTERVAL));
+        outbox.output(0, output("x"));
+        assert!(matches!(outbox.next(now), Next::WaitUntil(due) if due == now + BATCH_INTERVAL));
         outbox.finished(Outcome::Success);
-        assert_eq!(all(&mut outbox, now), ["second", "Finished(Success)"]);
+        assert_eq!(all(&mut outbox, now), ["second", "+\"x\"", "Finished(Success)"]);
         outbox.stdout("third");
-        assert_eq!(all(&mut outbox, now + STDOUT_INTERVAL), ["third"]);
+        assert_eq!(all(&mut outbox, now), ["third"]);
     }
 }

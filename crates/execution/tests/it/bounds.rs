@@ -1,9 +1,12 @@
 //! Bounds: what one kernel may take of the machine, and that the others do not notice.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use quire_execution::{Execution, Kernel, Outcome};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::kernels::{Kernels, nothing_left, python, rest, run};
@@ -100,6 +103,41 @@ print('end')";
     let ran = rest(&mut kernel).await;
     assert_eq!((ran.outcome, ran.stdout.as_str()), (Some(Outcome::Success), "end\n"));
     assert!(ran.outputs[0].data.as_str().ends_with("2999'\""));
+    drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
+async fn a_run_ends_when_the_kernel_has_dropped_the_message_that_says_so() {
+    let kernels = Kernels::new(|_| ());
+    let mut kernel = kernels.start().await;
+    let ran = run(&mut kernel, "import os, time\nprint(os.getppid(), os.getcwd())").await;
+    let (guardian, directory) = ran.stdout.trim().split_once(' ').unwrap();
+    let guardian = Pid::from_raw(guardian.parse().unwrap()).unwrap();
+    // The guardian reads nothing while far more is shown than the kernel keeps for a reader.
+    let code = "open('begun', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.01)
+for i in range(5000): display({'text/plain': 'x' * 1000}, raw=True)
+open('done', 'w').close()";
+    kernel.execute(Execution { code, position: Some(1) }).await;
+    let there = |name: &str| {
+        let path = Path::new(directory).join(name);
+        async move {
+            while !path.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    there("begun").await;
+    kill_process(guardian, Signal::STOP).unwrap();
+    fs::write(Path::new(directory).join("go"), "").unwrap();
+    there("done").await;
+    // The last messages of the kernel are on their way, or dropped.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    kill_process(guardian, Signal::CONT).unwrap();
+    let ran = rest(&mut kernel).await;
+    assert_eq!(ran.outcome, Some(Outcome::Success));
+    assert!(ran.outputs.len() < 5000);
+    assert_eq!(run(&mut kernel, "1").await.shown(), [r#"text/plain: "1""#]);
     drop(kernel);
     kernels.end().await;
 }

@@ -6,10 +6,14 @@ use quire_execution::{Execution, Kernel, KernelEvent, Outcome};
 
 use crate::kernels::{Kernels, Ran, next, rest, run};
 
-/// Prints before an interrupt may come; on another thread, since the interrupt would find this one in the middle of printing.
-const BEGUN: &str = "import asyncio, re, signal, subprocess, threading, time
+/// Prints before an interrupt may come; on another thread, since the interrupt would find this one in the middle of printing. The kernel's
+/// own thread sends the text after the first flush, and the second one waits for that.
+const BEGUN: &str = "import asyncio, re, signal, subprocess, sys, threading, time
+def say():
+    print('begun', flush=True)
+    sys.stdout.flush()
 def begun():
-    thread = threading.Thread(target=print, args=('begun',), kwargs={'flush': True})
+    thread = threading.Thread(target=say)
     thread.start()
     thread.join()";
 
@@ -22,7 +26,13 @@ async fn start(kernels: &Kernels) -> Box<dyn Kernel> {
 /// Executes code that calls `begun`, interrupts it then, and waits for the end.
 async fn interrupted(kernel: &mut Box<dyn Kernel>, code: &str) -> (Ran, Duration) {
     kernel.execute(Execution { code, position: Some(1) }).await;
-    assert!(matches!(next(kernel).await, KernelEvent::Stdout(text) if text == "begun\n"));
+    let mut text = String::new();
+    while text != "begun\n" {
+        match next(kernel).await {
+            KernelEvent::Stdout(more) => text.push_str(&more),
+            other => panic!("{code}: {text:?}, then {other:?}"),
+        }
+    }
     let since = Instant::now();
     kernel.interrupt().await;
     let ran = rest(kernel).await;
