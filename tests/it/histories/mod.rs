@@ -2,7 +2,9 @@
 //! began, and nothing acknowledged is lost or done twice.
 
 mod faults;
+mod late;
 mod load;
+mod recorded;
 mod rolling;
 mod ways;
 mod writers;

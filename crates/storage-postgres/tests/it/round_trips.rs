@@ -24,6 +24,18 @@ fn assert_executed(what: &str, counts: Counts, times: usize) {
     assert_eq!(counts, expected, "{what}");
 }
 
+/// A new connection is asked in one round trip whether a pooler is before it and whether the server is in recovery.
+#[tokio::test]
+async fn a_new_connection_takes_one_round_trip_before_its_first_statement() {
+    let database = Database::fresh().await;
+    let proxy = Proxy::start(Server::shared());
+    let store = open_with(&database.url_at(proxy.port()), with_connections(1));
+    let (found, counts) = counted(&proxy, store.owner(&notebook_id("missing"))).await;
+    assert_eq!(found.unwrap(), None);
+    let expected = Counts { simple: 1, preparations: 1, executions: 1, pings: counts.pings };
+    assert_eq!(counts, expected);
+}
+
 #[tokio::test]
 async fn each_call_is_one_round_trip() {
     let database = Database::fresh().await;

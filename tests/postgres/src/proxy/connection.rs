@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -82,6 +83,16 @@ async fn upwards(
             shared.cuts.fetch_add(1, Ordering::SeqCst);
             return Ok(());
         }
+        if verdict == Verdict::Delay {
+            let rest = read_round_trip(&mut client, &mut frontend, shared).await?;
+            let _ = shutdown(client.get_ref().as_ref(), Shutdown::Both); // a client that has gone is cut off already
+            shared.delayed.fetch_add(1, Ordering::SeqCst);
+            gate.delivers().await;
+            withheld.store(sent + 1, Ordering::SeqCst);
+            server.write_all(&[message, rest].concat()).await?;
+            server.flush().await?;
+            return std::future::pending().await; // as below
+        }
         if matches!(verdict, Verdict::Withhold | Verdict::End(Some(_))) {
             // The number is stored before the message is sent, because the server may begin to answer before the round
             // trip's end.
@@ -99,7 +110,24 @@ async fn upwards(
             // The task of the other direction sees the answer, and ends the connection.
             Verdict::End(Some(_)) => std::future::pending().await,
             Verdict::End(None) => sent += 1,
-            Verdict::Pass | Verdict::Withhold | Verdict::CutNow => {}
+            Verdict::Pass | Verdict::Withhold | Verdict::CutNow | Verdict::Delay => {}
+        }
+    }
+}
+
+/// Reads the messages up to the end of the client's round trip.
+async fn read_round_trip(
+    client: &mut BufReader<OwnedReadHalf>,
+    frontend: &mut Frontend,
+    shared: &Shared,
+) -> io::Result<Vec<u8>> {
+    let mut messages = Vec::new();
+    loop {
+        let message = read_message(client).await?;
+        let verdict = frontend.look(message[0], &message[5..], shared);
+        messages.extend(message);
+        if matches!(verdict, Verdict::End(_)) {
+            return Ok(messages);
         }
     }
 }

@@ -34,6 +34,8 @@ pub(super) enum Verdict {
     End(Option<Cut>),
     /// Cut the connection without passing the message on.
     CutNow,
+    /// Cut the client off, and pass the message and the rest of its round trip on later.
+    Delay,
 }
 
 impl Frontend {
@@ -48,6 +50,10 @@ impl Frontend {
             b'B' => {
                 let (_portal, rest) = text(body);
                 let sql = self.statements.get(text(rest).0).map_or("", String::as_str);
+                if shared.is_delayed(sql) {
+                    self.belongs_to(Group::Execution);
+                    return Verdict::Delay;
+                }
                 self.cut = self.cut.or_else(|| shared.take_cut(sql, false));
                 self.belongs_to(Group::Execution)
             }

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::bouncer::PgBouncer;
 use crate::machine::free_port;
 use crate::server::Server;
 
@@ -67,6 +68,9 @@ struct Shared {
     counts: Mutex<Counts>,
     armed: Mutex<Option<Armed>>,
     cuts: AtomicUsize,
+    /// Part of the SQL of the statements that are delayed.
+    delays: Mutex<Option<String>>,
+    delayed: AtomicUsize,
     /// Number of connections so far.
     accepted: AtomicU64,
 }
@@ -78,6 +82,8 @@ struct Passing {
     frozen: bool,
     /// Connections with smaller numbers than this pass no traffic.
     stranded: u64,
+    /// `true` while delayed statements may not pass.
+    delaying: bool,
 }
 
 /// The view of one connection on the permitted traffic.
@@ -92,6 +98,12 @@ impl Gate {
     async fn opens(&mut self) {
         // An error means that the proxy has ended, and this connection ends with it.
         let _ = self.passing.wait_for(|passing| !passing.frozen && passing.stranded <= self.number).await;
+    }
+
+    /// Waits until delayed statements may pass.
+    async fn delivers(&mut self) {
+        let _ = self.passing.wait_for(|passing| !passing.delaying).await;
+        self.opens().await;
     }
 }
 
@@ -113,7 +125,16 @@ impl Proxy {
     /// Starts a proxy in front of a server.
     #[must_use]
     pub fn start(server: &Server) -> Self {
-        let upstream = upstream(server);
+        Self::before(upstream(server))
+    }
+
+    /// Starts a proxy in front of a pooler.
+    #[must_use]
+    pub fn before_pooler(pooler: &PgBouncer) -> Self {
+        Self::before(("127.0.0.1".to_owned(), pooler.port()))
+    }
+
+    fn before(upstream: (String, u16)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
         let shared = Arc::<Shared>::default();
@@ -151,6 +172,26 @@ impl Proxy {
     /// `COMMIT`, count as well.
     pub fn cut_next_with(&self, cut: Cut, marker: &str) {
         *self.shared.armed() = Some(Armed { cut, marker: Some(marker.to_owned()) });
+    }
+
+    /// Delays each statement with parameters whose SQL contains `marker`, until [`deliver`](Self::deliver). Its client is cut
+    /// off at once.
+    pub fn delay_with(&self, marker: &str) {
+        self.passing.send_modify(|passing| passing.delaying = true);
+        *self.shared.delays() = Some(marker.to_owned());
+    }
+
+    /// Returns the number of statements that have been delayed.
+    #[must_use]
+    pub fn delayed(&self) -> usize {
+        self.shared.delayed.load(Ordering::SeqCst)
+    }
+
+    /// Passes the delayed statements on to the server, and delays no further ones. Each counts among the [`cuts`](Self::cuts)
+    /// once the server has answered it.
+    pub fn deliver(&self) {
+        *self.shared.delays() = None;
+        self.passing.send_modify(|passing| passing.delaying = false);
     }
 
     /// Returns the number of connections that [`cut_next`](Self::cut_next) and [`cut_next_with`](Self::cut_next_with)
@@ -224,6 +265,15 @@ impl Shared {
 
     fn armed(&self) -> MutexGuard<'_, Option<Armed>> {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn delays(&self) -> MutexGuard<'_, Option<String>> {
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns `true` if a statement with this SQL is delayed.
+    fn is_delayed(&self, sql: &str) -> bool {
+        self.delays().as_ref().is_some_and(|marker| sql.contains(marker))
     }
 
     /// Returns the cut for the connection that executes this statement, if any; only the first matching connection gets

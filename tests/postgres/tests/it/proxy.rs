@@ -106,6 +106,25 @@ async fn a_cut_can_wait_for_a_statement() {
 }
 
 #[tokio::test]
+async fn a_delayed_statement_arrives_when_its_client_has_lost_the_connection() {
+    let (database, proxy, mut connection) = set_up().await;
+    proxy.delay_with("INSERT INTO users");
+    sqlx::query("SELECT $1").bind(1).execute(&mut connection).await.unwrap();
+    assert!(matches!(insert(&mut connection, "late").await, Err(Error::Io(_))));
+    drop(connection);
+    // Time shows that the statement is not on its way; it waits for no other event.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((proxy.delayed(), proxy.cuts(), users(&database).await), (1, 0, 0));
+    proxy.deliver();
+    while proxy.cuts() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(users(&database).await, 1);
+    let mut connection = database.options_at(proxy.port()).connect().await.unwrap();
+    insert(&mut connection, "in time").await.unwrap();
+}
+
+#[tokio::test]
 async fn connections_are_refused_and_taken_again() {
     let (database, proxy, mut connection) = set_up().await;
     proxy.refuse();
