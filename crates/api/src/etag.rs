@@ -1,13 +1,17 @@
 //! Entity tags (`ETag`), and conditional reads (`If-None-Match`).
 //!
 //! A tag is `"<version>-<revision>-<life>"`. A version is never used twice within one life of a notebook, so that equal tags mean
-//! equal notebooks. `If-Match` compares revision and life: the results of a run make a new version, which conflicts with no edit,
+//! equal notebooks; but the server that runs a cell shows it as `running`, and one that does not, or starts again, as `idle`, so the first
+//! adds `-running`. `If-Match` compares revision and life: the results of a run make a new version, which conflicts with no edit,
 //! but a notebook that was deleted and created again has another life.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use quire_domain::{Life, Revision};
 use quire_service::{KnownState, NotebookView, Published};
+
+/// End of the entity tag of a notebook with a cell that is running.
+const RUNNING: &str = "-running";
 
 /// The header `If-None-Match` in the descriptions of handlers, which read it with [`not_modified`].
 pub(crate) struct IfNoneMatch;
@@ -20,7 +24,8 @@ pub(crate) fn of(view: &NotebookView) -> Option<HeaderValue> {
     }
     let Published { notebook, version, .. } = &*view.published;
     let (version, revision, life) = (version.0, notebook.revision, notebook.life);
-    HeaderValue::from_str(&format!("\"{version}-{revision}-{life}\"")).ok()
+    let running = if view.published.is_running() { RUNNING } else { "" };
+    HeaderValue::from_str(&format!("\"{version}-{revision}-{life}{running}\"")).ok()
 }
 
 /// Returns 304 if the client already has the state of this entity tag.
@@ -44,7 +49,8 @@ pub(crate) fn parse(text: &str) -> Option<KnownState> {
     let _version: i64 = parts.next()?.parse().ok()?;
     let revision = Revision(parts.next()?.parse().ok()?);
     let life: Life = parts.next()?.parse().ok()?;
-    parts.next().is_none().then_some(KnownState { revision, life: Some(life) })
+    let is_ours = matches!((parts.next(), parts.next()), (None | Some("running"), None));
+    is_ours.then_some(KnownState { revision, life: Some(life) })
 }
 
 #[cfg(test)]
@@ -64,6 +70,18 @@ mod tests {
         }
         for no in ["", "\"x\"", "1-2-3", "\"1-2-4\""] {
             assert!(!known(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn the_tag_of_a_notebook_with_a_running_cell_names_the_same_state() {
+        let life = Life::UNRECORDED;
+        let known = KnownState { revision: Revision(2), life: Some(life) };
+        for text in [format!("\"1-2-{life}\""), format!("\"1-2-{life}{RUNNING}\"")] {
+            assert_eq!(parse(&text), Some(known), "{text}");
+        }
+        for text in [format!("\"1-2-{life}-x\""), format!("\"1-2-{life}{RUNNING}-x\""), format!("\"1-2-{life}-\"")] {
+            assert_eq!(parse(&text), None, "{text}");
         }
     }
 }

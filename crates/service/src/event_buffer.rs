@@ -130,7 +130,8 @@ fn weight(event: &Event) -> usize {
 
 /// Estimates the bytes of an event of this change, without the index of cycles.
 pub(crate) fn weight_of(change: &Change) -> usize {
-    let others = change.run_digests_changed;
+    // The change counts its own cells.
+    let others = change.run_digests_changed.saturating_sub(change.cells.len());
     EVENT_BYTES + change.memory_bytes() + others * size_of::<Cell>() + (others * CHUNK_BYTES).min(MAX_LIST_BYTES)
 }
 

@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::response::{HandlerResult, json, json_bytes, read, render, resource};
 use crate::wire::{
     ConnectionIn, CreatedNotebookOut, DeleteNotebookIn, DoneOut, DuplicatedOut, ListOut, NameIn, NextOut, NotebookOut,
-    PageIn, RenamedOut, cell_size,
+    PageIn, ReactiveIn, RenamedOut, cell_size,
 };
 
 /// Estimated bytes of a notebook beyond which its response is streamed.
@@ -30,6 +30,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         )
         .service(resource("/api/notebooks/{id}/name", "PUT").route(web::put().to(rename)))
         .service(resource("/api/notebooks/{id}/db", "PUT").route(web::put().to(connect)))
+        .service(resource("/api/notebooks/{id}/reactive", "PUT").route(web::put().to(set_reactive)))
         .service(resource("/api/notebooks/{id}/duplicate", "POST").route(web::post().to(duplicate)));
 }
 
@@ -197,6 +198,32 @@ pub(crate) async fn connect(
     };
     let connected = state.idempotent_if(caller, id, (matched, expected_revision, None), call).await?;
     mark_replay(connected.is_replay, json(32, &DoneOut::new()))
+}
+
+/// Sets whether a run of a cell also runs the cells that depend on it.
+///
+/// If not, those cells turn stale, and are run when asked for.
+#[utoipa::path(
+    put,
+    path = "/api/notebooks/{id}/reactive",
+    operation_id = "setReactive",
+    tag = "Notebooks",
+    params(NotebookPath, IfMatch, IdempotentCaller),
+    request_body = ReactiveIn,
+    responses((status = 200, description = "The notebook is as asked for.", body = DoneOut)),
+)]
+pub(crate) async fn set_reactive(
+    state: web::Data<AppState>,
+    caller: IdempotentCaller,
+    NotebookPath(id): NotebookPath,
+    matched: IfMatch,
+    Body(ReactiveIn { reactive, expected_revision }): Body<ReactiveIn>,
+) -> HandlerResult {
+    let call = async move |service: NotebookService, context, id, expected| {
+        service.edit(context, &id, expected, Edit::SetReactive { reactive }).await
+    };
+    let set = state.idempotent_if(caller, id, (matched, expected_revision, None), call).await?;
+    mark_replay(set.is_replay, json(32, &DoneOut::new()))
 }
 
 /// Duplicates a notebook.

@@ -44,6 +44,7 @@ use error_responses::ErrorResponses;
         notebooks::delete,
         notebooks::rename,
         notebooks::connect,
+        notebooks::set_reactive,
         notebooks::duplicate,
         import_export::import,
         import_export::export,

@@ -22,6 +22,8 @@ pub(crate) struct NotebookOut<'a> {
     /// The connection string with its password masked; null for none.
     #[schema(required)]
     db_conn_string: Option<&'a str>,
+    /// `true` if a run of a cell also runs the cells that depend on it; else those turn stale.
+    reactive: bool,
     /// The number of the last edit.
     #[schema(value_type = i64, minimum = 0)]
     revision: Revision,
@@ -51,6 +53,7 @@ impl<'a> NotebookOut<'a> {
             id: notebook.id.as_str(),
             name: notebook.name.as_deref(),
             db_conn_string: connection.as_ref().map(ShownConnection::as_str),
+            reactive: notebook.reactive,
             revision: notebook.revision,
             seq: seq.to_string(),
             created_at: notebook.created_at,
@@ -78,7 +81,7 @@ pub(crate) fn cell_size(cell: &Cell) -> usize {
     let outputs = cell.results.outputs.iter();
     let outputs: usize = outputs.map(|output| 64 + output.data.as_str().len() + output.metadata.as_str().len()).sum();
     let names: usize = cell.reads().chain(cell.writes()).map(|name| name.len() + 3).sum();
-    256 + text(&cell.code) + text(&cell.results.stdout) + outputs + names
+    384 + text(&cell.code) + text(&cell.results.stdout) + outputs + names
 }
 
 /// A cell as clients show it.
@@ -102,6 +105,15 @@ pub(crate) struct CellOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String)]
     blocked: Option<&'a str>,
+    /// `true` if a run could give other results: the cell has never run, or anything that a run computes from has changed since, in this
+    /// cell or in one that it depends on.
+    stale: bool,
+    /// The time at which the last run began; null if the cell has not run.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// The time at which the last run ended; null if it goes on, or the cell has not run.
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Timestamp>,
     /// The names that the cell reads from other cells.
     #[schema(value_type = Vec<String>)]
     reads: Reads<'a>,
@@ -129,6 +141,9 @@ impl<'a> CellOut<'a> {
             outputs: List(&cell.results.outputs),
             error: notebook.shown_error(cell, texts),
             blocked: cell.results.error.as_deref().filter(|_| cell.results.status == CellStatus::Blocked),
+            stale: cell.is_stale(),
+            started_at: cell.results.started_at,
+            finished_at: cell.results.finished_at,
             reads: Reads(cell),
             writes: Writes(cell),
             revision: cell.revision,

@@ -30,6 +30,17 @@ pub(crate) struct NameIn {
     pub(crate) expected_revision: Option<ExpectedRevision>,
 }
 
+/// How far runs go.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewReactive, example = json!({"reactive": false}))]
+pub(crate) struct ReactiveIn {
+    /// `true`: a run of a cell also runs the cells that depend on it; `false`: they turn stale, and are run when asked for.
+    pub(crate) reactive: bool,
+    /// The state of the notebook as you know it. The change is refused if the notebook has another.
+    #[serde(default)]
+    pub(crate) expected_revision: Option<ExpectedRevision>,
+}
+
 /// A new connection string; empty or null means none.
 // It is a secret, so that it has no `Debug`.
 #[derive(Deserialize, ToSchema)]

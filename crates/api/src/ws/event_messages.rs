@@ -99,13 +99,15 @@ impl EventMessageCache {
 
 /// Approximate bytes of the `cell_status` of a cell that came onto a cycle.
 const CYCLE_BYTES: usize = 128;
+/// Approximate bytes of the `cell_stale` of a cell.
+const STALE_BYTES: usize = 128;
 
 /// Estimates the bytes of an event's messages.
 fn size(event: &Event) -> usize {
     match &event.kind {
         EventKind::Changed(change) => {
             let cells = change.cells.iter().filter_map(|cell| cell.after.as_deref()).map(cell_size).sum::<usize>();
-            cells + change.cycles.len() * CYCLE_BYTES
+            cells + change.cycles.len() * CYCLE_BYTES + change.stale.len() * STALE_BYTES
         }
         EventKind::Transient(update) => update.bytes(),
         EventKind::Recovered(_) | EventKind::Resync | EventKind::Deleted => 0,

@@ -58,6 +58,10 @@ pub(super) enum ServerMessage<'a> {
         cell_id: &'a str,
         status: CellStatus,
     },
+    CellStale {
+        cell_id: &'a str,
+        stale: bool,
+    },
     CellStdout {
         cell_id: &'a str,
         data: &'a str,

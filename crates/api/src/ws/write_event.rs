@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytestring::ByteString;
-use quire_domain::{Cell, CellChange, CellId, CellStatus, Change, Notebook, Output};
+use quire_domain::{Cell, CellChange, CellId, CellStatus, Change, Notebook, Output, StaleChange};
 use quire_service::{Event, EventKind, RunUpdate, RunUpdateKind, Told};
 
 use super::messages::{ServerMessage, UpdatedOut, add_position, resync, text};
@@ -70,7 +70,8 @@ fn write_change(texts: &mut Vec<String>, change: &Change, event: &Event) -> Resu
             }
         }
     }
-    write_cycles(texts, change, notebook, &written)
+    write_cycles(texts, change, notebook, &written)?;
+    write_stale(texts, change)
 }
 
 /// Returns whether a client must replace the cell: clients cannot move a cell or change its type.
@@ -166,6 +167,18 @@ fn write_cycles(
     Ok(())
 }
 
+/// Writes which cells turned stale or are no longer stale. A created cell says so itself.
+fn write_stale(texts: &mut Vec<String>, change: &Change) -> Result<(), serde_json::Error> {
+    if change.stale.is_empty() {
+        return Ok(());
+    }
+    let created: HashSet<&CellId> = change.cells.iter().filter(|cell| is_replaced(cell)).map(|cell| &cell.id).collect();
+    for StaleChange { id, is_stale } in change.stale.iter().filter(|stale| !created.contains(&stale.id)) {
+        texts.push(text(&ServerMessage::CellStale { cell_id: id.as_str(), stale: *is_stale })?);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -219,5 +232,39 @@ mod tests {
         ];
         let expected = expected.map(|(message, cell)| (message.to_owned(), cell.to_owned()));
         assert_eq!(messages(&[("a", "x = y"), ("b", "y = 1")], edits), expected);
+    }
+
+    /// What a run leaves with the present digests, after edits.
+    fn run(before: &[(&str, &str)], cell: &str) -> Edit {
+        let cells = before.iter().map(|(id, code)| Edit::InsertCell {
+            id: CellId::new(*id).unwrap(),
+            cell_type: CellType::Python,
+            code: (*code).into(),
+            place: Place::End,
+        });
+        let (id, owner) = (NotebookId::new("n").unwrap(), UserId::new("u").unwrap());
+        let mut open =
+            OpenNotebook::open(Notebook::new(id, quire_domain::Life::UNRECORDED, owner, Timestamp::UNIX_EPOCH));
+        for edit in cells {
+            open.apply(&edit, None, Timestamp::UNIX_EPOCH).unwrap();
+        }
+        let id = CellId::new(cell).unwrap();
+        let run_digest = Some(open.cell(&id).unwrap().run_digest);
+        Edit::SetResults { id, results: Results { run_digest, ..Results::default() }.into() }
+    }
+
+    #[test]
+    fn cells_that_turn_stale_or_no_longer_are_are_told_last_and_created_ones_say_so_themselves() {
+        let cells = [("a", "x = 1"), ("b", "y = x")];
+        let expected = [("cell_status running", "a"), ("cell_status idle", "a"), ("cell_stale", "a")];
+        let owned = |(message, cell): (&str, &str)| (message.to_owned(), cell.to_owned());
+        assert_eq!(messages(&cells, [run(&cells, "a")]), expected.map(owned));
+        // Of what came and went in one change, nothing is left to tell.
+        let id = |id: &str| CellId::new(id).unwrap();
+        let edits = [run(&cells, "b"), Edit::UpdateCell { id: id("a"), code: "x = 2".into() }];
+        let told = messages(&cells, edits);
+        assert_eq!(told.last(), Some(&owned(("cell_status idle", "b"))));
+        let edits = [run(&cells, "b"), Edit::MoveCell { id: id("b"), place: Place::Start }];
+        assert_eq!(messages(&cells, edits), [("cell_deleted", "b"), ("cell_created", "b")].map(owned));
     }
 }

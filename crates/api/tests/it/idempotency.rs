@@ -55,9 +55,10 @@ async fn every_route_that_changes_something_takes_a_key() {
     assert_eq!(send("DELETE", format!("{cells}/{first}"), Value::Null).await["revision"], 5);
     assert_eq!(send("PUT", format!("{path}/name"), json!({"name": "named"})).await["name"], "named");
     send("PUT", format!("{path}/db"), json!({"connection_string": "postgres://db"})).await;
+    send("PUT", format!("{path}/reactive"), json!({"reactive": false})).await;
     let copy = send("POST", format!("{path}/duplicate"), Value::Null).await;
     assert_eq!(copy["name"], "named (copy)");
-    assert_eq!(server.get(&path).await.ok()["revision"], 7);
+    assert_eq!(server.get(&path).await.ok()["revision"], 8);
     send("DELETE", path, Value::Null).await;
     let mut left = ids(&server).await;
     left.retain(|id| !id.ends_with("-me"));

@@ -23,6 +23,7 @@ mod routing;
 mod search;
 mod secrets;
 mod sign_in;
+mod stale;
 mod support;
 mod timeouts;
 mod ws_clerk;

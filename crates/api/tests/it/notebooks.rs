@@ -21,7 +21,7 @@ async fn a_new_notebook_holds_one_empty_python_cell() {
     let [cell] = notebook["cells"].as_array().unwrap().as_slice() else { panic!("{notebook}") };
     let expected = json!({
         "id": cell["id"], "type": "python", "code": "", "status": "idle", "stdout": "", "outputs": [], "error": null,
-        "reads": [], "writes": [], "revision": 0,
+        "stale": false, "started_at": null, "finished_at": null, "reads": [], "writes": [], "revision": 0,
     });
     assert_eq!(*cell, expected);
 }

@@ -40,6 +40,7 @@ async fn wrong_methods_are_405_and_name_the_right_ones() {
         ("/api/notebooks/x/export", "GET, HEAD"),
         ("/api/notebooks/x/name", "PUT"),
         ("/api/notebooks/x/db", "PUT"),
+        ("/api/notebooks/x/reactive", "PUT"),
         ("/api/notebooks/x/cells", "POST"),
         ("/api/notebooks/x/cells/y", "PUT, DELETE"),
         ("/health", "GET, HEAD"),

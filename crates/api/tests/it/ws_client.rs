@@ -124,7 +124,19 @@ impl Client {
     }
 
     /// The next message.
+    ///
+    /// Not one that tells which cells are stale: nearly every edit brings some, and they have tests of their own.
     pub(crate) async fn hear(&mut self) -> Value {
+        loop {
+            let message = self.hear_any().await;
+            if message["type"] != "cell_stale" {
+                return message;
+            }
+        }
+    }
+
+    /// The next message of any type.
+    pub(crate) async fn hear_any(&mut self) -> Value {
         match self.next().await {
             Message::Text(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),

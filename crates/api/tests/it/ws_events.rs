@@ -31,7 +31,7 @@ async fn every_watcher_hears_of_every_edit_exactly_once_in_commit_order_byte_for
     let created = |id: &str, kind: &str, revision: i64, index: usize| {
         json!({"type": "cell_created", "cellId": id, "index": index, "cell": {
             "id": id, "type": kind, "code": "", "status": "idle", "stdout": "", "outputs": [], "error": null,
-            "reads": [], "writes": [], "revision": revision}})
+            "stale": false, "started_at": null, "finished_at": null, "reads": [], "writes": [], "revision": revision}})
     };
     let updated = |id: &str, code: &str, reads: Value, writes: Value| {
         json!({"type": "cell_updated", "cellId": id, "cell": {
@@ -75,6 +75,7 @@ async fn names_and_connections_are_not_told() {
     let mut client = listening.watch(&notebook).await;
     listening.server.put(&format!("{notebook}/name"), r#"{"name": "other"}"#).await.ok();
     listening.server.put(&format!("{notebook}/db"), r#"{"connection_string": "postgres://db.example/x"}"#).await.ok();
+    listening.server.put(&format!("{notebook}/reactive"), r#"{"reactive": false}"#).await.ok();
     client.is_served().await;
     listening.stop().await;
 }

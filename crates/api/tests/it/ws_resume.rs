@@ -54,21 +54,21 @@ async fn a_watcher_cut_off_anywhere_misses_and_repeats_nothing() {
             if position == last {
                 break;
             }
-            let message = watcher.hear().await;
+            let message = watcher.hear_any().await;
             position = message["seq"].clone();
             cut.push(message);
         }
     }
     let mut watcher = come_back(&listening, &notebook, &position).await;
     while position != last {
-        let message = watcher.hear().await;
+        let message = watcher.hear_any().await;
         position = message["seq"].clone();
         cut.push(message);
     }
     assert!(cut.len() > 100, "{}", cut.len());
     watcher.is_served().await;
     for (n, message) in cut.iter().enumerate() {
-        assert_eq!(whole.hear().await, *message, "message {n}");
+        assert_eq!(whole.hear_any().await, *message, "message {n}");
     }
     whole.is_served().await;
     listening.stop().await;

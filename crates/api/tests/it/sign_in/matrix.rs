@@ -27,7 +27,7 @@ const PAGES: [&str; 7] = [
 ];
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"];
 /// Fits every route that takes a body, so that none is refused for that.
-const BODY: &str = r#"{"name": "taken", "connection_string": "", "type": "sql", "code": "taken", "after_cell_id": null,
+const BODY: &str = r#"{"name": "taken", "reactive": false, "connection_string": "", "type": "sql", "code": "taken", "after_cell_id": null,
     "cells": [], "scope": "all"}"#;
 
 /// A pattern's path to this notebook and cell.
