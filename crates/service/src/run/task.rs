@@ -17,7 +17,7 @@ use super::reporter::{self, Report};
 use super::requests::Run;
 use crate::published::{AccountedGraph, Published};
 use crate::registry::Handle;
-use crate::schedule::{CellOutcome, Changed, NotebookState, RunId, Schedule};
+use crate::schedule::{CellOutcome, NotebookState, RunId, Schedule};
 use crate::{NotebookService, ServiceError};
 
 /// Reports that wait beyond which the task takes no more events of its kernel and begins no cell.
@@ -148,7 +148,7 @@ impl RunTask {
         let graph = published.graph(&self.service.shared).await?;
         self.known = Some((Arc::clone(&published), Arc::clone(&graph)));
         let state = NotebookState { notebook: &published.stored, graph: &graph };
-        let steps = self.schedule.changed(state, Changed::Any);
+        let steps = self.schedule.changed(state);
         Box::pin(self.execute(steps)).await;
         Ok((published, graph))
     }

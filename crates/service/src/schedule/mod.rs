@@ -39,7 +39,7 @@ pub use requests::{CellEnd, RunRecord};
 use requests::{Requests, Waiter};
 pub(crate) use requests::{RunId, TooManyRequests};
 pub use types::Target;
-pub(crate) use types::{CellOutcome, Changed, NotebookState, Step};
+pub(crate) use types::{CellOutcome, NotebookState, Step};
 
 /// The schedule of one notebook with its one kernel.
 #[derive(Debug, Default)]
@@ -120,15 +120,12 @@ impl Schedule {
         Ok((run, steps))
     }
 
-    /// Takes an edit of the notebook, whose state after it is given.
-    pub(crate) fn changed(&mut self, state: NotebookState<'_>, changed: Changed<'_>) -> Vec<Step> {
+    /// Takes edits of the notebook, whose state after them is given. Costs a look at every name of the namespace and every queued cell.
+    pub(crate) fn changed(&mut self, state: NotebookState<'_>) -> Vec<Step> {
         self.queue.notebook_changed();
         self.needs.notebook_changed();
         self.starting = None;
-        let mut cells = match changed {
-            Changed::Cells(cells) => cells.to_vec(),
-            Changed::Any => self.queue.ids().chain(self.namespace.writers()).cloned().collect(),
-        };
+        let mut cells: Vec<_> = self.queue.ids().chain(self.namespace.writers()).cloned().collect();
         cells.sort_unstable();
         cells.dedup();
         let mut steps = Vec::new();

@@ -24,15 +24,6 @@ pub enum Target {
     Stale,
 }
 
-/// The cells that an edit has changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Changed<'a> {
-    /// These cells were inserted, edited, moved or deleted, and no others.
-    Cells(&'a [CellId]),
-    /// Any cells, for a caller that has missed some edits. Costs a look at every name of the namespace and every queued cell.
-    Any,
-}
-
 /// Outcome of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CellOutcome {

@@ -2,7 +2,7 @@
 
 use quire_domain::{CellId, CellType, Edit, Life, Notebook, NotebookId, OpenNotebook, Place, Timestamp, UserId};
 
-use crate::schedule::{CellOutcome, Changed, NotebookState, RunId, Schedule, Step, Target};
+use crate::schedule::{CellOutcome, NotebookState, RunId, Schedule, Step, Target};
 
 /// A notebook, its schedule, and all that the schedule has said.
 pub(super) struct Fixture {
@@ -105,7 +105,7 @@ impl Fixture {
 
     pub(super) fn edit(&mut self, edit: &Edit) {
         let cells = apply(&mut self.notebook, edit);
-        let steps = self.schedule.changed(state(&self.notebook), Changed::Cells(&cells));
+        let steps = self.schedule.changed(state(&self.notebook));
         self.take(steps);
         self.go_on();
     }

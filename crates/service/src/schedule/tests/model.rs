@@ -10,7 +10,7 @@ use quire_domain::{CellId, CellStatus, CellType, Edit, OpenNotebook, Place, Resu
 use super::document::{Document, DocumentCell};
 use super::fixture::{apply, empty_notebook, id, state};
 use super::programs::{Action, Failure, Names, Statement, code, execute, mentions, program};
-use crate::schedule::{CellEnd, CellOutcome, Changed, RunId, Schedule, Step, Target};
+use crate::schedule::{CellEnd, CellOutcome, RunId, Schedule, Step, Target};
 
 /// What the tests have seen, so that they can show that they saw enough.
 #[derive(Debug, Default)]
@@ -167,7 +167,7 @@ impl World {
         assert!(self.notebook.notebook().cells.iter().map(|cell| &cell.id).eq(self.cells.iter().map(|cell| &cell.id)));
         self.order = None;
         self.starts = (None, BTreeMap::new());
-        let steps = self.schedule.changed(state(&self.notebook), Changed::Cells(&changed));
+        let steps = self.schedule.changed(state(&self.notebook));
         self.take(steps);
         self.go_on();
     }

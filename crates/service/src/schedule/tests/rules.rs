@@ -5,7 +5,7 @@ use quire_domain::{CellType, Edit, Place};
 use super::fixture::{Fixture, id, ids, state};
 use crate::schedule::CellEnd::{self, Blocked, Cancelled, Error, Interrupted, Success};
 use crate::schedule::requests::{MAX_DONE_REQUESTS, MAX_WAITING_REQUESTS};
-use crate::schedule::{CellOutcome, Changed, RunRecord, Target};
+use crate::schedule::{CellOutcome, RunRecord, Target};
 
 #[test]
 fn a_chain_runs_in_order_and_only_what_depends_on_it() {
@@ -167,7 +167,7 @@ fn an_edit_orders_the_queue_anew() {
     assert_eq!(notebook.queued(), "c b");
     let edit = Edit::UpdateCell { id: id("b"), code: "x = z".into() };
     super::fixture::apply(&mut notebook.notebook, &edit);
-    let steps = notebook.schedule.changed(state(&notebook.notebook), Changed::Any);
+    let steps = notebook.schedule.changed(state(&notebook.notebook));
     notebook.take(steps);
     notebook.succeed_to_the_end();
     assert_eq!(notebook.told(), "a c b .1");

@@ -3,7 +3,6 @@
 use quire_domain::Place;
 
 use super::fixture::{Fixture, state};
-use crate::schedule::Changed;
 
 /// Runs cells of a notebook in which everything has run. Returns which cells ran.
 fn run(cells: &[&str], asked: &str) -> String {
@@ -220,7 +219,7 @@ fn a_caller_that_missed_edits_can_say_so() {
     let mut notebook = Fixture::after_a_run(&["x = 1", "y = 1"]);
     let edit = quire_domain::Edit::DeleteCell { id: super::fixture::id("a") };
     super::fixture::apply(&mut notebook.notebook, &edit);
-    let steps = notebook.schedule.changed(state(&notebook.notebook), Changed::Any);
+    let steps = notebook.schedule.changed(state(&notebook.notebook));
     notebook.take(steps);
     notebook.go_on();
     assert_eq!(notebook.told(), "-x");
