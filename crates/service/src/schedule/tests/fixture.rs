@@ -28,9 +28,8 @@ pub(super) fn empty_notebook() -> OpenNotebook {
 }
 
 /// Applies an edit. Returns the cells that it changed.
-pub(super) fn apply(notebook: &mut OpenNotebook, edit: &Edit) -> Vec<CellId> {
-    let change = notebook.apply(edit, None, Timestamp::default()).unwrap();
-    change.map(|change| change.cells.into_iter().map(|cell| cell.id).collect()).unwrap_or_default()
+pub(super) fn apply(notebook: &mut OpenNotebook, edit: &Edit) {
+    notebook.apply(edit, None, Timestamp::default()).unwrap();
 }
 
 pub(super) fn state(notebook: &OpenNotebook) -> NotebookState<'_> {
@@ -104,7 +103,7 @@ impl Fixture {
     }
 
     pub(super) fn edit(&mut self, edit: &Edit) {
-        let cells = apply(&mut self.notebook, edit);
+        apply(&mut self.notebook, edit);
         let steps = self.schedule.changed(state(&self.notebook));
         self.take(steps);
         self.go_on();

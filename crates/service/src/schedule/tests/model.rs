@@ -163,7 +163,7 @@ impl World {
     }
 
     fn edit(&mut self, edit: &Edit) {
-        let changed = apply(&mut self.notebook, edit);
+        apply(&mut self.notebook, edit);
         assert!(self.notebook.notebook().cells.iter().map(|cell| &cell.id).eq(self.cells.iter().map(|cell| &cell.id)));
         self.order = None;
         self.starts = (None, BTreeMap::new());
