@@ -39,10 +39,10 @@ fn the_text_that_is_on_its_way_is_the_one_that_runs() {
         // The head of the edit is at the server, its body is not.
         let mut edit = quire_tests::neighbour::Wire::connect(notebook.server.address(), "any");
         let body = json!({"code": format!("print({n})")}).to_string();
-        let length = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-        edit.head("PUT", &path, &length);
-        // A later request on another connection has been answered, so that the server has read the head.
-        notebook.server.ok("GET", &notebook.path, None);
+        let length = body.len();
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n");
+        edit.head("PUT", &path, &headers);
+        assert_eq!(edit.status(), 100, "the server has read the head");
         notebook.run_cell(&mut wire, 0);
         edit.say(body);
         assert_eq!(edit.answer().0, 200);
