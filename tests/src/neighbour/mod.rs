@@ -179,6 +179,10 @@ impl<'a> Neighbour<'a> {
         let (sender, messages) = mpsc::channel();
         thread::spawn(move || {
             while let Some(message) = socket.next_message() {
+                // The cell turns stale by its first edit.
+                if message["type"] == "cell_stale" {
+                    continue;
+                }
                 if sender.send(message).is_err() {
                     return;
                 }
