@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use jupyter_protocol::ConnectionInfo;
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::StartSpec;
@@ -19,6 +19,8 @@ use crate::options::Limits;
 pub(super) const LAUNCH_ARGUMENT: &str = "launch";
 /// The variable by which the processes of a kernel are found, whoever is their parent. Its value is the name of the kernel's directory.
 pub(crate) const MARKER: &str = "QUIRE_KERNEL";
+/// How much kernels stand back for other processes: about a third of their processor time.
+const NICENESS: i32 = 5;
 /// The own program of this process, also if its file has been replaced, and if another user cannot reach it.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
@@ -107,6 +109,8 @@ fn prepare(preparation: &Preparation) -> io::Result<()> {
     // First in line when memory is short. Not before now, since a child of a process that is not dumpable may not write it. A system
     // without it has no such line.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    // Behind the server and the guardians when the processors are busy. One that was started with less stays there.
+    nice(NICENESS)?;
     let limits = &preparation.limits;
     let mut all = vec![
         (Resource::Core, 0),

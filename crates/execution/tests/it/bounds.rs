@@ -33,7 +33,7 @@ async fn a_fork_bomb_ends_its_own_kernel_alone() {
     bomb.execute(Execution { code, position: Some(1) }).await;
     let ended = tokio::spawn(async move { rest(&mut bomb).await.ended });
     let longest = beside(&mut healthy, || ended.is_finished()).await;
-    assert!(longest < Duration::from_secs(5), "{longest:?}");
+    assert!(longest < Duration::from_secs(20), "{longest:?}");
     assert_eq!(ended.await.unwrap().as_deref(), Some("the kernel started more than its 50 processes and was ended"));
     drop(healthy);
     kernels.end().await;
