@@ -5,9 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 const MIB: u64 = 1024 * 1024;
+/// Name of the user that kernels run as.
+const KERNEL_USER: &str = "quire-kernel";
 
 /// Options of [`GuardedKernels`](crate::GuardedKernels).
 #[derive(Clone, Debug)]
@@ -66,7 +69,8 @@ pub enum KernelProgram {
     Missing(String),
     /// The kernel `ipykernel` of this Python, a path or a name on the `PATH`.
     Python(PathBuf),
-    /// The kernel that the `kernel.json` in this directory describes. There, `python` means the path beside it, if there is one.
+    /// An installed kernel: the directory of its `kernel.json`, or its name among Jupyter's directories. In that file, `python` means the Python
+    /// named here, if there is one.
     Spec(PathBuf, Option<PathBuf>),
 }
 
@@ -114,6 +118,13 @@ pub struct KernelUser {
 }
 
 impl KernelUser {
+    /// Returns the user for kernels of a server that runs as root: `quire-kernel`, if there is one. `None` also for a server that may not
+    /// change users.
+    #[must_use]
+    pub fn of_machine() -> Option<Self> {
+        if geteuid().is_root() { Self::find(KERNEL_USER).ok().flatten() } else { None }
+    }
+
     /// Finds a user by name among the machine's own (`/etc/passwd`).
     ///
     /// # Errors

@@ -53,7 +53,7 @@ impl GuardedKernels {
         if options.user.is_none() && geteuid().is_root() {
             tracing::warn!(
                 "kernels run as root, like the server: code in cells can read and change everything on this machine, the server's \
-                 secrets included; make a user for them, or run the server as a user"
+                 secrets included; make a user `quire-kernel` for them, or run the server as a user"
             );
         }
         Self {

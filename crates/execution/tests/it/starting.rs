@@ -147,6 +147,13 @@ async fn any_installed_kernel_can_be_used() {
     drop(kernel);
     fs::remove_dir_all(kernels.directory.path().join("spec")).unwrap();
     kernels.end().await;
+    // By its name: ipykernel installs one for its Python.
+    let kernels =
+        Kernels::new(|options| options.program = KernelProgram::Spec("python3".into(), Some(python().to_owned())));
+    let mut kernel = kernels.start().await;
+    assert_eq!(run(&mut kernel, "1").await.outcome, Some(Outcome::Success));
+    drop(kernel);
+    kernels.end().await;
 }
 
 #[tokio::test]
