@@ -25,6 +25,8 @@ pub struct KernelOptions {
     pub working_directory: Option<PathBuf>,
     /// More variables of the kernels' environment, which has nothing of the server's.
     pub environment: Vec<(String, String)>,
+    /// The directory of Matplotlib's lists of fonts, of which each kernel gets a copy: to make one takes seconds where there are many fonts.
+    pub font_lists: Option<PathBuf>,
     /// The user that kernels run as, if not the server's. Needs the right to change users.
     pub user: Option<KernelUser>,
     /// Number of kernels that are started ahead.
@@ -51,6 +53,7 @@ impl KernelOptions {
             run_directory: std::env::temp_dir(),
             working_directory: None,
             environment: Vec::new(),
+            font_lists: own_font_lists(),
             user: None,
             warm_kernels: 0,
             max_kernels_per_user: 10,
@@ -60,6 +63,12 @@ impl KernelOptions {
             limits: Limits::default(),
         }
     }
+}
+
+/// Returns the directory where Matplotlib keeps the lists of fonts of this process's user.
+fn own_font_lists() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    Some(cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?.join("matplotlib"))
 }
 
 /// The program that a kernel is.

@@ -96,6 +96,7 @@ impl Shared {
             environment: program.environment,
             directory: self.options.run_directory.join(format!("quire-kernel-{}", Uuid::new_v4().simple())),
             working_directory: self.options.working_directory.clone(),
+            font_lists: self.options.font_lists.clone(),
             interrupt_by_message: program.interrupt_by_message,
             user: self.options.user.map(|user| (user.uid, user.gid)),
             limits: self.options.limits,
