@@ -36,6 +36,8 @@ pub(crate) struct StartSpec {
     pub(crate) directory: PathBuf,
     /// The directory that code runs in; `None` for a fresh one in the kernel's own.
     pub(crate) working_directory: Option<PathBuf>,
+    /// The directory of Matplotlib's lists of fonts.
+    pub(crate) font_lists: Option<PathBuf>,
     /// The kernel is interrupted by a message in place of a signal.
     pub(crate) interrupt_by_message: bool,
     /// User and group that the kernel runs as, if not the server's.

@@ -5,9 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
 const MIB: u64 = 1024 * 1024;
+/// Name of the user that kernels run as.
+const KERNEL_USER: &str = "quire-kernel";
 
 /// Options of [`GuardedKernels`](crate::GuardedKernels).
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct KernelOptions {
     pub working_directory: Option<PathBuf>,
     /// More variables of the kernels' environment, which has nothing of the server's.
     pub environment: Vec<(String, String)>,
+    /// The directory of Matplotlib's lists of fonts, of which each kernel gets a copy: to make one takes seconds where there are many fonts.
+    pub font_lists: Option<PathBuf>,
     /// The user that kernels run as, if not the server's. Needs the right to change users.
     pub user: Option<KernelUser>,
     /// Number of kernels that are started ahead.
@@ -48,6 +53,7 @@ impl KernelOptions {
             run_directory: std::env::temp_dir(),
             working_directory: None,
             environment: Vec::new(),
+            font_lists: own_font_lists(),
             user: None,
             warm_kernels: 0,
             max_kernels_per_user: 10,
@@ -59,6 +65,12 @@ impl KernelOptions {
     }
 }
 
+/// Returns the directory where Matplotlib keeps the lists of fonts of this process's user.
+fn own_font_lists() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    Some(cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?.join("matplotlib"))
+}
+
 /// The program that a kernel is.
 #[derive(Clone, Debug)]
 pub enum KernelProgram {
@@ -66,7 +78,8 @@ pub enum KernelProgram {
     Missing(String),
     /// The kernel `ipykernel` of this Python, a path or a name on the `PATH`.
     Python(PathBuf),
-    /// The kernel that the `kernel.json` in this directory describes. There, `python` means the path beside it, if there is one.
+    /// An installed kernel: the directory of its `kernel.json`, or its name among Jupyter's directories. In that file, `python` means the Python
+    /// named here, if there is one.
     Spec(PathBuf, Option<PathBuf>),
 }
 
@@ -114,6 +127,13 @@ pub struct KernelUser {
 }
 
 impl KernelUser {
+    /// Returns the user for kernels of a server that runs as root: `quire-kernel`, if there is one. `None` also for a server that may not
+    /// change users.
+    #[must_use]
+    pub fn of_machine() -> Option<Self> {
+        if geteuid().is_root() { Self::find(KERNEL_USER).ok().flatten() } else { None }
+    }
+
     /// Finds a user by name among the machine's own (`/etc/passwd`).
     ///
     /// # Errors

@@ -60,8 +60,8 @@ impl GuardedKernel {
         let mut kernel = Self { requests, events, memory_bytes, has_ended: false, _permit: permit, user_permit: None };
         let outcome = tokio::time::timeout(options.start_timeout, async {
             tokio::select! {
-                biased;
-                _ = &mut has_started => None,
+                // Not when the sender is dropped, which comes of the end too.
+                Ok(()) = &mut has_started => None,
                 event = kernel.events.recv() => Some(event),
             }
         });

@@ -40,7 +40,9 @@ impl Program {
             KernelProgram::Missing(why) => return Err(StartError::NotInstalled(why.clone())),
             KernelProgram::Python(python) => (Some(find_python(python)?), None),
             KernelProgram::Spec(directory, python) => {
-                (python.as_deref().map(find_python).transpose()?, Some(KernelSpec::read(directory)?))
+                let python = python.as_deref().map(find_python).transpose()?;
+                let spec = KernelSpec::read(&find_spec(directory, python.as_deref()))?;
+                (python, Some(spec))
             }
         };
         let mut environment = environment(python.as_deref());
@@ -103,6 +105,18 @@ fn find_python(python: &Path) -> Result<PathBuf, StartError> {
             format!("there is no Python at {}: name one that has ipykernel installed (--python)", python.display());
         StartError::NotInstalled(why)
     })
+}
+
+/// Returns the directory of an installed kernel. A name is looked for where Jupyter installs kernels: for this Python, for the user, for the
+/// machine.
+fn find_spec(spec: &Path, python: Option<&Path>) -> PathBuf {
+    let prefix = python.and_then(Path::parent).and_then(Path::parent).map(|prefix| prefix.join("share"));
+    let home = std::env::home_dir().map(|home| home.join(".local/share"));
+    let machine = ["/usr/local/share", "/usr/share"].map(PathBuf::from);
+    let mut folders =
+        prefix.into_iter().chain(home).chain(machine).map(|share| share.join("jupyter/kernels").join(spec));
+    let is_name = spec.components().count() == 1;
+    folders.find(|folder| is_name && folder.join("kernel.json").is_file()).unwrap_or_else(|| spec.to_owned())
 }
 
 /// Makes the environment of a kernel, which has nothing of the server's.

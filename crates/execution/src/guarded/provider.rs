@@ -53,7 +53,7 @@ impl GuardedKernels {
         if options.user.is_none() && geteuid().is_root() {
             tracing::warn!(
                 "kernels run as root, like the server: code in cells can read and change everything on this machine, the server's \
-                 secrets included; make a user for them, or run the server as a user"
+                 secrets included; make a user `quire-kernel` for them, or run the server as a user"
             );
         }
         Self {
@@ -96,6 +96,7 @@ impl Shared {
             environment: program.environment,
             directory: self.options.run_directory.join(format!("quire-kernel-{}", Uuid::new_v4().simple())),
             working_directory: self.options.working_directory.clone(),
+            font_lists: self.options.font_lists.clone(),
             interrupt_by_message: program.interrupt_by_message,
             user: self.options.user.map(|user| (user.uid, user.gid)),
             limits: self.options.limits,

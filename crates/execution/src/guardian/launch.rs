@@ -1,15 +1,15 @@
 //! The start of a kernel's process: its directory, its connection file, and a step in between that sets what the kernel inherits.
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use jupyter_protocol::ConnectionInfo;
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::StartSpec;
@@ -19,6 +19,8 @@ use crate::options::Limits;
 pub(super) const LAUNCH_ARGUMENT: &str = "launch";
 /// The variable by which the processes of a kernel are found, whoever is their parent. Its value is the name of the kernel's directory.
 pub(crate) const MARKER: &str = "QUIRE_KERNEL";
+/// How much kernels stand back for other processes: about a third of their processor time.
+const NICENESS: i32 = 5;
 /// The own program of this process, also if its file has been replaced, and if another user cannot reach it.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
@@ -33,7 +35,7 @@ struct Preparation {
 }
 
 /// Makes the kernel's own directory, with the connection file. Returns the path of that.
-pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Result<std::path::PathBuf> {
+pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Result<PathBuf> {
     for directory in
         [&spec.directory, &spec.directory.join("home"), &spec.directory.join("work"), &spec.directory.join("tmp")]
     {
@@ -42,11 +44,32 @@ pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Res
             io::Error::other(format!("its directory {} cannot be made: {error}", directory.display()))
         })?;
     }
+    // A kernel without them works.
+    let _ = spec.font_lists.as_deref().map(|from| copy_font_lists(spec, from));
     let path = spec.directory.join("connection.json");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     file.write_all(&serde_json::to_vec(info)?)?;
     own(&path, spec)?;
     Ok(path)
+}
+
+/// Copies Matplotlib's lists of fonts. Without them, Matplotlib makes new ones.
+fn copy_font_lists(spec: &StartSpec, from: &Path) -> io::Result<()> {
+    let is_list = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fontlist-"));
+    let lists: Vec<PathBuf> =
+        fs::read_dir(from)?.flatten().map(|entry| entry.path()).filter(|path| is_list(path)).collect();
+    let cache = spec.directory.join("home/.cache");
+    let to = cache.join("matplotlib");
+    for directory in [&cache, &to] {
+        DirBuilder::new().mode(0o700).create(directory)?;
+        own(directory, spec)?;
+    }
+    for list in lists {
+        let copy = to.join(list.file_name().unwrap_or_default());
+        fs::copy(&list, &copy)?;
+        own(&copy, spec)?;
+    }
+    Ok(())
 }
 
 /// Gives a file to the user that the kernel runs as.
@@ -106,7 +129,9 @@ fn prepare(preparation: &Preparation) -> io::Result<()> {
     }
     // First in line when memory is short. Not before now, since a child of a process that is not dumpable may not write it. A system
     // without it has no such line.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    // Behind the server and the guardians when the processors are busy. One that was started with less stays there.
+    nice(NICENESS)?;
     let limits = &preparation.limits;
     let mut all = vec![
         (Resource::Core, 0),

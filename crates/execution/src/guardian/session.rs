@@ -24,6 +24,7 @@ use crate::kernel::Outcome;
 
 /// Time for the messages that a kernel had sent when it ended.
 const LAST_MESSAGES: Duration = Duration::from_millis(50);
+const STOPPED: &str = "the kernel was stopped from outside, as when the machine stops";
 const NOT_STOPPED: &str = "the kernel did not stop when it was interrupted, and was ended";
 
 /// The end of a session.
@@ -89,7 +90,7 @@ pub(super) enum Happened {
     Received(Received),
     Request(Request),
     KernelEnded(WaitStatus),
-    Stop,
+    Stop(End),
     Time,
 }
 
@@ -119,7 +120,7 @@ impl Session<'_> {
             }
             Happened::Request(Request::Start(_)) | Happened::Time => {}
             Happened::KernelEnded(status) => return Err(self.kernel_ended(status).await),
-            Happened::Stop => return Err(End::Stop),
+            Happened::Stop(end) => return Err(end),
         }
         self.interrupt().await?;
         if let Some(too_much) = self.watch.look(Instant::now(), &self.spec, self.current.is_some(), self.writer) {
@@ -149,8 +150,8 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 received = self.channels.receive() => return Happened::Received(received),
-                request = self.requests.recv() => return request.map_or(Happened::Stop, Happened::Request),
-                () = self.stop_signals.wait() => return Happened::Stop,
+                request = self.requests.recv() => return request.map_or(Happened::Stop(End::Stop), Happened::Request),
+                () = self.stop_signals.wait() => return Happened::Stop(End::Reason(STOPPED.to_owned())),
                 () = self.child_signal.wait() => {
                     if let Some(status) = self.process.reap() {
                         return Happened::KernelEnded(status);
@@ -203,7 +204,7 @@ impl Session<'_> {
             match self.happened(until).await {
                 Happened::Received(received) => self.received(&received),
                 Happened::Request(_) | Happened::KernelEnded(_) => {}
-                Happened::Stop => return End::Stop,
+                Happened::Stop(end) => return end,
                 Happened::Time => break,
             }
         }

@@ -99,7 +99,8 @@ async fn hear(session: &mut Session<'_>) -> Result<KernelInfo, End> {
                 let reason = reason::describe(status, &session.circumstances);
                 return Err(End::Reason(with_stderr(reason, &session.process)));
             }
-            Happened::Request(_) | Happened::Stop => return Err(End::Stop),
+            Happened::Request(_) => return Err(End::Stop),
+            Happened::Stop(end) => return Err(end),
         }
         if has_heard && let Some(info) = info.take() {
             return Ok(info);

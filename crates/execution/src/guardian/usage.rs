@@ -10,7 +10,7 @@ use crate::frame::{Notice, StartSpec};
 
 const MIB: u64 = 1024 * 1024;
 /// Time between two looks while code is executed.
-const BUSY_INTERVAL: Duration = Duration::from_millis(250);
+const BUSY_INTERVAL: Duration = Duration::from_millis(100);
 /// Time between two looks at other times, and at the files.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 

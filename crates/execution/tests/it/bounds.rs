@@ -33,7 +33,7 @@ async fn a_fork_bomb_ends_its_own_kernel_alone() {
     bomb.execute(Execution { code, position: Some(1) }).await;
     let ended = tokio::spawn(async move { rest(&mut bomb).await.ended });
     let longest = beside(&mut healthy, || ended.is_finished()).await;
-    assert!(longest < Duration::from_secs(5), "{longest:?}");
+    assert!(longest < Duration::from_secs(20), "{longest:?}");
     assert_eq!(ended.await.unwrap().as_deref(), Some("the kernel started more than its 50 processes and was ended"));
     drop(healthy);
     kernels.end().await;
@@ -133,10 +133,11 @@ open('done', 'w').close()";
     there("done").await;
     // The last messages of the kernel are on their way, or dropped.
     tokio::time::sleep(Duration::from_millis(500)).await;
+    let since = Instant::now();
     kill_process(guardian, Signal::CONT).unwrap();
     let ran = rest(&mut kernel).await;
     assert_eq!(ran.outcome, Some(Outcome::Success));
-    assert!(ran.outputs.len() < 5000);
+    assert!(since.elapsed() > Duration::from_secs(4), "the kernel has dropped nothing");
     assert_eq!(run(&mut kernel, "1").await.shown(), [r#"text/plain: "1""#]);
     drop(kernel);
     kernels.end().await;

@@ -101,6 +101,16 @@ async fn nothing_is_left_when_the_server_is_killed() {
 }
 
 #[tokio::test]
+async fn a_guardian_that_is_asked_to_end_ends_its_kernel() {
+    let kernels = Kernels::new(|_| ());
+    let mut kernel = kernels.start().await;
+    let ran = run(&mut kernel, "import os, signal\nos.kill(os.getppid(), signal.SIGTERM)\nwhile True: pass").await;
+    assert_eq!(ran.ended.as_deref(), Some("the kernel was stopped from outside, as when the machine stops"));
+    drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
 async fn nothing_is_left_when_the_guardian_is_killed() {
     let kernels = Kernels::new(|_| ());
     let mut kernel = kernels.start().await;

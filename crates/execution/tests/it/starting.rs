@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quire_execution::{Execution, KernelEvent, KernelProgram, KernelProvider as _, KernelRequest, Outcome, StartError};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 use crate::kernels::{Kernels, PATIENCE, next, python, request, rest, run};
 
@@ -41,6 +42,19 @@ print([s for s in sockets if f'socket:[{s.split()[9]}]' in inodes])";
     let lines: Vec<&str> = ran.stdout.lines().collect();
     let expected = ["0o700 0o600 True", "0 1000", "['os', 'resource', 'stat', 'mode', 'directory']", "[]"];
     assert_eq!(lines, expected, "{:?}", ran.outcome);
+    drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
+async fn a_kernel_has_a_copy_of_the_lists_of_fonts() {
+    let lists = TempDir::new().unwrap();
+    fs::write(lists.path().join("fontlist-v1.json"), "{}").unwrap();
+    fs::write(lists.path().join("other"), "").unwrap();
+    let kernels = Kernels::new(|options| options.font_lists = Some(lists.path().to_owned()));
+    let mut kernel = kernels.start().await;
+    let ran = run(&mut kernel, "import os\nprint(os.listdir(os.path.expanduser('~/.cache/matplotlib')))").await;
+    assert_eq!(ran.stdout, "['fontlist-v1.json']\n", "{:?}", ran.outcome);
     drop(kernel);
     kernels.end().await;
 }
@@ -146,6 +160,13 @@ async fn any_installed_kernel_can_be_used() {
     assert_eq!(rest(&mut kernel).await.outcome, Some(Outcome::Interrupted));
     drop(kernel);
     fs::remove_dir_all(kernels.directory.path().join("spec")).unwrap();
+    kernels.end().await;
+    // By its name: ipykernel installs one for its Python.
+    let kernels =
+        Kernels::new(|options| options.program = KernelProgram::Spec("python3".into(), Some(python().to_owned())));
+    let mut kernel = kernels.start().await;
+    assert_eq!(run(&mut kernel, "1").await.outcome, Some(Outcome::Success));
+    drop(kernel);
     kernels.end().await;
 }
 
