@@ -22,8 +22,9 @@ pub(crate) enum ClientMessage {
     RefreshAuth { token: String },
     /// Runs a cell.
     RunCell {
+        /// The cell's id. Of another type, it is no cell's.
         #[serde(default, rename = "cellId")]
-        cell_id: String,
+        cell_id: serde_json::Value,
     },
     /// A message of an unknown type.
     #[serde(other)]

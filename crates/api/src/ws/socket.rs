@@ -13,6 +13,7 @@ use actix_web::rt::time::timeout;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, ProtocolError, Session};
 use bytestring::ByteString;
 use quire_domain::{CellId, UserId};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::end::End;
@@ -107,9 +108,9 @@ impl Socket {
         self.watch(path, signed_in, resume).await
     }
 
-    /// Takes a request to run a cell. A text that is no valid id names no cell, and gets no answer.
-    pub(crate) fn queue_run(&mut self, cell: &str) -> Result<(), End> {
-        let Ok(cell) = CellId::new(cell) else { return Ok(()) };
+    /// Takes a request to run a cell. What is no valid id names no cell, and gets no answer.
+    pub(crate) fn queue_run(&mut self, cell: &Value) -> Result<(), End> {
+        let Some(cell) = cell.as_str().and_then(|cell| CellId::new(cell).ok()) else { return Ok(()) };
         if self.runs.len() == MAX_RUNS {
             return Err(End::overloaded("Too many runs wait on this socket; send more when some have begun."));
         }

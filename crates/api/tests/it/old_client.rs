@@ -48,7 +48,7 @@ impl Tab {
             }
             ("cell_deleted", Some(at)) => drop(self.cells.remove(at)),
             ("cell_status", Some(at)) => self.cells[at]["status"] = message["status"].clone(),
-            // Nothing runs: a `cell_error` would be added to the outputs and stay there.
+            // Nobody runs a cell: a `cell_error` would be added to the outputs and stay there.
             other => panic!("{other:?}: {message}"),
         }
     }

@@ -50,15 +50,17 @@ async fn whoever_does_not_sign_in_first_is_sent_away() {
 }
 
 /// "Within 10 s `{type: "authenticate", token}`; answer `{type: "authenticated", user_id}`". "`run_cell` sent before
-/// `authenticated` is queued": so far it only does not count as a bad first frame, since nothing runs cells yet.
+/// `authenticated` is queued". This server runs no cells, which it says when the socket has signed in.
 #[actix_web::test]
-async fn run_cell_before_signing_in_is_accepted_and_does_nothing_yet() {
+async fn run_cell_before_signing_in_is_queued() {
     let listening = Listening::start();
     let notebook = listening.server.notebook().await;
     let mut client = listening.connect(&notebook).await;
     let cell = listening.server.first_cell(&notebook).await;
     client.say(&json!({"type": "run_cell", "cellId": cell})).await;
     client.sign_in().await;
+    let refused = client.hear().await;
+    assert!(refused["message"].as_str().unwrap().contains("runs no cells"), "{refused}");
     client.is_served().await;
     listening.stop().await;
 }

@@ -79,8 +79,13 @@ impl NotebookService {
     /// wait.
     pub async fn run(&self, user: &UserId, id: &NotebookId, target: Target) -> Result<Run, ServiceError> {
         self.check_may_change()?;
+        let view = self.get(user, id).await?;
+        if let Target::Cells(cells) = &target
+            && let Some(unknown) = cells.iter().find(|cell| view.stored.cells.find(cell).is_none())
+        {
+            return Err(ServiceError::UnknownCell(unknown.clone()));
+        }
         let kernels = self.shared.runs.kernels.as_ref().ok_or(ServiceError::ExecutionOff)?;
-        self.get(user, id).await?;
         // Edits that wait in the writer task's queue come first.
         let handle = self.open(user, id).await?;
         let barrier = |reply| Command::Barrier { reply };
