@@ -19,7 +19,7 @@ pub(crate) struct IfNoneMatch;
 /// Returns the entity tag of a notebook as it is shown. There is none while the store is away, so that the response says that it
 /// may be out of date, instead of 304, nor while cells run, whose results so far have no version.
 pub(crate) fn of(view: &NotebookView) -> Option<HeaderValue> {
-    if view.is_stale || view.is_running {
+    if view.is_stale || view.has_live_results {
         return None;
     }
     let Published { notebook, version, .. } = &*view.published;

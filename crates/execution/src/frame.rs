@@ -54,7 +54,8 @@ pub(crate) enum Notice {
     Output(OutputFrame),
     Updated(usize, OutputFrame),
     Cleared,
-    Finished(OutcomeFrame),
+    /// The outcome, with `true` if the kernel ends with it.
+    Finished(OutcomeFrame, bool),
     /// The last one: the reason in words.
     Ended(String),
     /// The resident memory of all processes in bytes, and their ids.
@@ -118,7 +119,7 @@ impl Notice {
             Self::Output(output) => KernelEvent::Output(output.into()),
             Self::Updated(index, output) => KernelEvent::Updated(index, output.into()),
             Self::Cleared => KernelEvent::Cleared,
-            Self::Finished(outcome) => KernelEvent::Finished(outcome.into()),
+            Self::Finished(outcome, is_last) => KernelEvent::Finished { outcome: outcome.into(), is_last },
             Self::Ended(reason) => KernelEvent::Ended(reason),
             Self::Started | Self::Usage { .. } => return None,
         })

@@ -81,7 +81,12 @@ pub enum KernelEvent {
     /// The removal of all outputs and all printed text of the execution so far.
     Cleared,
     /// The end of the execution.
-    Finished(Outcome),
+    Finished {
+        /// The outcome.
+        outcome: Outcome,
+        /// `true` if the kernel ends with it, as after `exit()`: [`Self::Ended`] follows.
+        is_last: bool,
+    },
     /// The end of the kernel, with the reason in words. It comes in place of [`Self::Finished`] while something is executed.
     Ended(String),
 }

@@ -166,7 +166,7 @@ impl NotebookService {
         self.check_may_change()?;
         let user = &request.context.user;
         let handle = self.open(user, id).await?;
-        let more = of_edit(&request.edit, &handle.published.borrow().notebook);
+        let more = of_edit(&request.edit, &handle.published.borrow().stored);
         self.admit(user, more).await?;
         let command = |reply| Command::Edit(EditCommand { request: request.clone(), reply });
         let edited = self.ask(handle, (user, id), command).await?;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_domain::{Cell, Change, limits};
+use quire_domain::{Cell, Change, Notebook, limits};
 
 use crate::event::{Event, EventKind};
 
@@ -122,10 +122,21 @@ fn is_transient(event: &Event) -> bool {
 
 fn weight(event: &Event) -> usize {
     match &event.kind {
-        EventKind::Changed(change) => weight_of(change) + indexed(change, event.notebook.cycles.len()),
+        EventKind::Changed(change) => {
+            weight_of(change) + indexed(change, event.notebook.cycles.len()) + live_bytes(change, &event.notebook)
+        }
         EventKind::Transient(update) => EVENT_BYTES + update.bytes(),
         EventKind::Recovered(_) | EventKind::Deleted | EventKind::Resync => EVENT_BYTES,
     }
+}
+
+/// Adds up the results so far of cells that run, which an event of their change alone holds.
+fn live_bytes(change: &Change, notebook: &Notebook) -> usize {
+    let live = change.cells.iter().filter_map(|cell| {
+        let (shown, stored) = (notebook.cells.find(&cell.id)?, cell.after.as_ref()?);
+        (!Arc::ptr_eq(&shown.results, &stored.results)).then(|| shown.results.bytes())
+    });
+    live.sum()
 }
 
 /// Estimates the bytes of an event of this change, without the index of cycles.

@@ -24,7 +24,7 @@ pub struct Published {
     /// The notebook as it is stored.
     pub stored: Notebook,
     /// `true` if cells run here, so that it is not shown as it is stored.
-    pub is_running: bool,
+    pub has_live_results: bool,
     /// The masked connection string, for the owner. The string in `notebook` is for the store alone.
     pub connection: Option<ShownConnection>,
     /// The store's version of this content.
@@ -69,7 +69,7 @@ impl Published {
         Self {
             notebook,
             stored,
-            is_running: false,
+            has_live_results: false,
             connection,
             version,
             seq,
@@ -80,14 +80,14 @@ impl Published {
     }
 
     /// Returns the same stored state as cells that run show it, after the event with this number.
-    pub(crate) fn shown_as(&self, (notebook, is_running): (Notebook, bool), seq: Seq) -> Self {
+    pub(crate) fn shown_as(&self, (notebook, has_live_results): (Notebook, bool), seq: Seq) -> Self {
         let Self { stored, connection, version, size, graph, .. } = self;
         Self {
             notebook,
             stored: stored.clone(),
             connection: connection.clone(),
             version: *version,
-            is_running,
+            has_live_results,
             seq,
             size: *size,
             graph: Arc::clone(graph),

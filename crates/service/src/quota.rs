@@ -142,7 +142,11 @@ pub(crate) fn of_edit(edit: &Edit, notebook: &Notebook) -> Usage {
             let before = notebook.cells.find(id).map_or(0, |cell| cell.code.len());
             code.len().saturating_sub(before)
         }
-        // Names and connection strings are short, and the results of a run are bounded for each cell.
+        Edit::SetResults { id, results } => {
+            let before = notebook.cells.find(id).map_or(0, |cell| cell.results.bytes());
+            results.bytes().saturating_sub(before)
+        }
+        // Names and connection strings are short.
         _ => 0,
     };
     Usage { notebooks: 0, bytes: bytes as u64 }

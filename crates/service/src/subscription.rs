@@ -39,8 +39,8 @@ impl Subscription {
             Some(last) if last.epoch == start.seq.epoch && last.number <= buffer.last() => Some(last.number),
             Some(_elsewhere) => None,
         };
-        // A watcher that resumes knows the state that it resumes from; another one may have read an earlier state.
-        let missed = if last.is_some() && seen.is_some() { 0 } else { buffer.last() };
+        // What a watcher knows of a run that has begun before is uncertain: it may have read an earlier state, or missed a part.
+        let missed = seen.unwrap_or_else(|| buffer.last());
         Self { start: Some(start), seen, missed, buffer, news, published }
     }
 
@@ -48,6 +48,11 @@ impl Subscription {
     /// that the subscription does not hold a replaced one.
     pub fn take_start(&mut self) -> Option<Arc<Published>> {
         self.start.take()
+    }
+
+    /// Takes note that the watcher was not told the last event, an update of a run: it is told the results whole.
+    pub fn skip_update(&mut self) {
+        self.missed = self.missed.max(self.seen.unwrap_or_default());
     }
 
     /// Waits until the notebook publishes no more events. [`Self::next`] then returns the remaining ones without waiting.
@@ -77,7 +82,7 @@ impl Subscription {
                 NextEvent::Lost => {
                     let now = Arc::clone(&self.published.borrow());
                     self.seen = Some(now.seq.number);
-                    self.missed = 0; // the watcher reads the present state
+                    self.missed = now.seq.number;
                     return Some(resync(&now));
                 }
                 NextEvent::Nothing if is_over => return None,

@@ -65,7 +65,7 @@ pub(crate) async fn run(
     };
     let wait = seconds(&wait);
     state.edits_in_flight.ended(&user).await;
-    let mut run = state.read(state.service.run(&user, &id, target)).await?;
+    let mut run = state.change(async { Ok(state.service.run(&user, &id, target).await?) }).await?;
     if !wait.is_zero() {
         run = state.service.find_run(&user, &id, run.id, wait).await?;
     }
@@ -116,7 +116,7 @@ pub(crate) async fn interrupt(
     NotebookPath(id): NotebookPath,
     _: IgnoredBody,
 ) -> HandlerResult {
-    json(256, &KernelOut::new(&state.read(state.service.interrupt(&user, &id)).await?))
+    json(256, &KernelOut::new(&state.change(async { Ok(state.service.interrupt(&user, &id).await?) }).await?))
 }
 
 /// Ends the kernel and starts another one.
@@ -136,7 +136,7 @@ pub(crate) async fn restart(
     NotebookPath(id): NotebookPath,
     _: IgnoredBody,
 ) -> HandlerResult {
-    json(256, &KernelOut::new(&state.read(state.service.restart_kernel(&user, &id)).await?))
+    json(256, &KernelOut::new(&state.change(async { Ok(state.service.restart_kernel(&user, &id).await?) }).await?))
 }
 
 /// Reads the state of the kernel.

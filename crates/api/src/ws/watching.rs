@@ -75,7 +75,11 @@ impl Socket {
                     self.heard = Instant::now();
                     self.refresh(renewed, &mut lifetime)?;
                 }
-                event = next(&mut watch, idle) => self.tell(event, &user, resume.take()).await?,
+                event = next(&mut watch, idle) => {
+                    if !self.tell(event, &user, resume.take()).await? {
+                        watch.skip_update();
+                    }
+                }
                 // A client that reads is alive.
                 () = self.outbox.room() => self.heard = Instant::now(),
                 _ = pings.tick() => {
@@ -132,8 +136,9 @@ impl Socket {
         Ok((id, watch))
     }
 
-    /// Queues the messages of an event. `resume` is the client's position, at the first event.
-    async fn tell(&mut self, event: Option<Arc<Event>>, user: &UserId, resume: Option<Position>) -> Result<(), End> {
+    /// Queues the messages of an event. `resume` is the client's position, at the first event. Returns `false` if the client is not told of
+    /// an update of a run.
+    async fn tell(&mut self, event: Option<Arc<Event>>, user: &UserId, resume: Option<Position>) -> Result<bool, End> {
         // Without an event, the notebook's writer task has ended: the server stops, or the notebook was evicted.
         let event = &event.ok_or_else(|| if *self.stopping.borrow() { End::restart() } else { End::evicted() })?;
         match &event.kind {
@@ -141,8 +146,7 @@ impl Socket {
                 let seen = resume.filter(|position| position.seq == event.seq).and_then(|position| position.seen);
                 match self.sockets.event_messages.of(event, user, &self.state.response_bytes).await {
                     Ok(messages) => self.outbox.push_event(messages, seen.unwrap_or(0)),
-                    // What a run left comes whole with the change that stores it.
-                    Err(MessagesError::Exceeded) if matches!(event.kind, EventKind::Transient(_)) => {}
+                    Err(MessagesError::Exceeded) if matches!(event.kind, EventKind::Transient(_)) => return Ok(false),
                     // The client reads the notebook again after that.
                     Err(MessagesError::Exceeded) => self.outbox.push(resync(event.seq).map_err(unwritable)?),
                     Err(MessagesError::Unwritable(error)) => return Err(unwritable(error)),
@@ -155,7 +159,7 @@ impl Socket {
             }
             EventKind::Deleted => return Err(End::refused("The notebook is gone: it was deleted.")),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Handles a message of the client. Returns the token of a renewed sign-in.

@@ -56,10 +56,11 @@ fn write_change(texts: &mut Vec<String>, change: &Change, event: &Event) -> Resu
     }
     for cell in change.cells.iter().filter(|cell| !is_replaced(cell)) {
         if let (Some(before), Some(after)) = (&cell.before, &cell.after) {
+            let as_shown = notebook.cells.find(&after.id).unwrap_or(after);
             let shown = ShownCell {
                 cell: after,
-                status: notebook.shown_status(after),
-                error: notebook.shown_error(after, &cycles),
+                status: notebook.shown_status(as_shown),
+                error: notebook.shown_error(as_shown, &cycles),
             };
             write_edit(texts, before, &shown)?;
             // Of a run whose results are as before, clients may have been told a part meanwhile.

@@ -218,7 +218,11 @@ async fn a_run_that_goes_on_is_told_as_it_comes() {
     assert!(text.contains(r#""output":{"mime_type":"text/plain","data":1e2,"metadata":{}}"#), "{text}");
     assert!(text.contains(&format!(r#""seq":"{}""#, seqs[3])), "{text}");
     assert_eq!(client.hear_many(1).await, [json!({"type": "cell_error", "cellId": cell, "error": "Boom"})]);
-    assert_eq!(listening.server.get(&notebook).await.ok()["cells"][0]["status"], "running", "it is shown, and not stored");
+    assert_eq!(
+        listening.server.get(&notebook).await.ok()["cells"][0]["status"],
+        "running",
+        "it is shown, and not stored"
+    );
     client.is_served().await;
     listening.stop().await;
 }

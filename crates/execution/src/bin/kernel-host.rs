@@ -45,7 +45,7 @@ async fn serve(python: &str, directory: &str, code: &str) -> io::Result<()> {
     loop {
         match kernel.next_event().await {
             KernelEvent::Stdout(text) => out.write_all(text.as_bytes())?,
-            KernelEvent::Finished(outcome) => {
+            KernelEvent::Finished { outcome, .. } => {
                 writeln!(out, "{outcome:?}")?;
                 break;
             }

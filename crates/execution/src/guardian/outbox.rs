@@ -75,8 +75,9 @@ impl Outbox {
         self.waiting.push_back(Waiting::Cleared);
     }
 
-    pub(super) fn finished(&mut self, outcome: Outcome) {
-        self.waiting.push_back(Waiting::Other(Notice::Finished(outcome.into())));
+    /// Adds the outcome of an execution, with `true` if the kernel ends with it.
+    pub(super) fn finished(&mut self, outcome: Outcome, is_last: bool) {
+        self.waiting.push_back(Waiting::Other(Notice::Finished(outcome.into(), is_last)));
     }
 
     pub(super) fn other(&mut self, notice: Notice) {
@@ -160,8 +161,8 @@ mod tests {
         outbox.stdout("second");
         outbox.output(0, output("x"));
         assert!(matches!(outbox.next(now), Next::WaitUntil(due) if due == now + BATCH_INTERVAL));
-        outbox.finished(Outcome::Success);
-        assert_eq!(all(&mut outbox, now), ["second", "+\"x\"", "Finished(Success)"]);
+        outbox.finished(Outcome::Success, false);
+        assert_eq!(all(&mut outbox, now), ["second", "+\"x\"", "Finished(Success, false)"]);
         outbox.stdout("third");
         assert_eq!(all(&mut outbox, now), ["third"]);
     }

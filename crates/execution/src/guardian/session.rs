@@ -98,7 +98,10 @@ impl Session<'_> {
     async fn serve(&mut self) -> End {
         loop {
             match self.turn().await {
-                Ok(Some(outcome)) => self.writer.change(|outbox| outbox.finished(outcome)),
+                Ok(Some(outcome)) => {
+                    let is_last = self.circumstances.has_exited;
+                    self.writer.change(|outbox| outbox.finished(outcome, is_last));
+                }
                 Ok(None) => {}
                 Err(end) => return end,
             }
@@ -212,7 +215,7 @@ impl Session<'_> {
             self.circumstances.has_exited |= current.has_exited();
             self.writer.change(|outbox| {
                 if let Some(outcome) = current.take_last_outcome(outbox) {
-                    outbox.finished(outcome);
+                    outbox.finished(outcome, true);
                 }
             });
         }

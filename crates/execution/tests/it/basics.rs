@@ -16,7 +16,7 @@ async fn code_is_executed_in_one_namespace_and_told_in_order() {
         match next(&mut kernel).await {
             KernelEvent::Stdout(text) => events.push(text),
             KernelEvent::Output(output) => events.push(output.data.as_str().to_owned()),
-            KernelEvent::Finished(outcome) => {
+            KernelEvent::Finished { outcome, .. } => {
                 assert_eq!(outcome, Outcome::Success);
                 break;
             }

@@ -141,7 +141,7 @@ pub(crate) async fn rest(kernel: &mut Box<dyn Kernel>) -> Ran {
                 ran.stdout.clear();
                 ran.outputs.clear();
             }
-            KernelEvent::Finished(outcome) => ran.outcome = Some(outcome),
+            KernelEvent::Finished { outcome, .. } => ran.outcome = Some(outcome),
             KernelEvent::Ended(reason) => ran.ended = Some(reason),
         }
         if ran.outcome.is_some() || ran.ended.is_some() {

@@ -9,7 +9,7 @@ use super::reporter::Report;
 use super::requests::{KernelState, KernelStatus, Run, RunningCell};
 use super::task::RunTask;
 use crate::ServiceError;
-use crate::schedule::{NotebookState, RunId, Target};
+use crate::schedule::{NotebookState, RunId, RunRecord, Target};
 
 /// Maximum runs whose ids are remembered.
 const MAX_RUNS: usize = 1_000;
@@ -71,8 +71,10 @@ impl RunTask {
         let state = NotebookState { notebook: &published.stored, graph: &graph };
         let requested = self.schedule.request(state, &target, published.stored.reactive);
         let (run, steps) = requested.map_err(|_too_many| ServiceError::TooManyRuns)?;
-        if self.runs.len() == MAX_RUNS {
-            self.runs.pop_front();
+        if self.runs.len() >= MAX_RUNS {
+            let is_over = |(_, run): &(Uuid, RunId)| self.schedule.record(*run).is_none_or(RunRecord::is_done);
+            let over = self.runs.iter().position(is_over);
+            over.map(|index| self.runs.remove(index));
         }
         self.runs.push_back((self.service.shared.sources.run_id(), run));
         self.execute(steps).await;
@@ -88,10 +90,16 @@ impl RunTask {
                 callers.retain(|caller| !caller.is_closed());
                 if callers.len() < MAX_WAITING {
                     callers.push(reply);
+                } else {
+                    let _ = reply.send(shown); // the caller may be gone
                 }
             }
-            // After the results that have been reported before, so that whoever is told of the end can read them.
-            _ => self.reports.push_back(Report::Reply(reply, shown)),
+            (_, Ok(Run { record, .. })) if record.is_done() => {
+                // After the results that have been reported before, so that whoever is told of the end can read them.
+                self.reports.retain(|report| !matches!(report, Report::Reply(waiting, _) if waiting.is_closed()));
+                self.reports.push_back(Report::Reply(reply, shown));
+            }
+            _ => drop(reply.send(shown)), // the caller may be gone
         }
     }
 
@@ -106,11 +114,11 @@ impl RunTask {
         let status = match (&self.kernel, &self.executing) {
             (KernelSlot::None, _) => KernelStatus::None,
             (KernelSlot::Starting(_), _) => KernelStatus::Starting,
-            (KernelSlot::Ready(_), None) => KernelStatus::Idle,
-            (KernelSlot::Ready(_), Some(_)) => KernelStatus::Busy,
+            (KernelSlot::Ready(_), None) if !self.is_removing => KernelStatus::Idle,
+            (KernelSlot::Ready(_), _) => KernelStatus::Busy,
         };
         let running = self.executing.as_ref().and_then(|executing| {
-            Some(RunningCell { cell: executing.cell.clone(), since: executing.results.started_at? })
+            Some(RunningCell { cell: executing.cell.id.clone(), since: executing.results.started_at? })
         });
         let queued = match &self.known {
             Some((published, graph)) => self.schedule.queued(NotebookState { notebook: &published.stored, graph }),

@@ -1,8 +1,9 @@
 //! The execution of one cell: its results so far, and when watchers are told of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use quire_domain::{CellId, CellStatus, Output, Results, RunDigest, Timestamp};
+use quire_domain::{Cell, CellStatus, Output, Results, Timestamp};
 use quire_execution::KernelEvent;
 use tokio::time::Instant;
 
@@ -20,8 +21,9 @@ const STORE_BYTES: usize = 256 * 1024;
 /// A cell that is executed.
 #[derive(Debug)]
 pub(super) struct Executing {
-    pub(super) cell: CellId,
-    /// The digest of the code that runs.
+    /// The cell, with the code that runs.
+    pub(super) cell: Arc<Cell>,
+    /// The digest of that code.
     pub(super) code_digest: String,
     pub(super) results: Results,
     pub(super) began: Instant,
@@ -36,7 +38,8 @@ pub(super) struct Executing {
 }
 
 impl Executing {
-    pub(super) fn new(cell: CellId, code_digest: String, run_digest: RunDigest, at: Timestamp) -> Self {
+    pub(super) fn new(cell: Arc<Cell>, at: Timestamp) -> Self {
+        let (code_digest, run_digest) = (cell.code_digest(), cell.run_digest);
         let results = Results {
             status: CellStatus::Running,
             run_digest: Some(run_digest),
@@ -55,6 +58,7 @@ impl Executing {
 
     /// Takes over an event of the kernel that is not the end.
     pub(super) fn add(&mut self, event: KernelEvent) {
+        let was_replaced = self.is_replaced;
         let outputs = &mut self.results.outputs;
         match event {
             KernelEvent::Stdout(text) => self.results.stdout.push_str(&text),
@@ -69,12 +73,17 @@ impl Executing {
                 self.results.stdout.clear();
                 self.is_replaced |= self.told != (0, 0);
             }
-            KernelEvent::Finished(_) | KernelEvent::Ended(_) => return,
+            KernelEvent::Finished { .. } | KernelEvent::Ended(_) => return,
         }
-        let wait = if self.is_replaced { REPEAT_EVERY } else { TELL_EVERY };
-        self.tell_at.get_or_insert_with(|| Instant::now() + wait);
-        let bytes = u32::try_from(self.results.bytes() / STORE_BYTES).unwrap_or(u32::MAX);
-        self.store_at.get_or_insert_with(|| Instant::now() + STORE_EVERY.saturating_mul(bytes.saturating_add(1)));
+        if self.is_replaced && !was_replaced {
+            self.tell_at = Some(Instant::now() + REPEAT_EVERY);
+        }
+        self.tell_at.get_or_insert_with(|| Instant::now() + TELL_EVERY);
+        let results = &self.results;
+        self.store_at.get_or_insert_with(|| {
+            let parts = u32::try_from(results.bytes() / STORE_BYTES).unwrap_or(u32::MAX);
+            Instant::now() + STORE_EVERY.saturating_mul(parts.saturating_add(1))
+        });
     }
 
     /// Returns the time at which something is to be told or stored.
@@ -90,9 +99,11 @@ impl Executing {
 
     /// Returns the updates that are due.
     pub(super) fn updates(&mut self) -> Vec<RunUpdate> {
-        if self.tell_at.take_if(|at| *at <= Instant::now()).is_none() {
+        // What is stored has been told, so that nothing is told twice.
+        if self.due().is_none_or(|at| at > Instant::now()) {
             return Vec::new();
         }
+        self.tell_at = None;
         let mut kinds = Vec::new();
         if std::mem::take(&mut self.is_replaced) {
             kinds.push(RunUpdateKind::Status(CellStatus::Running));
@@ -123,6 +134,6 @@ impl Executing {
     }
 
     fn update(&self, kind: RunUpdateKind) -> RunUpdate {
-        RunUpdate { cell: self.cell.clone(), kind }
+        RunUpdate { cell: self.cell.id.clone(), kind }
     }
 }

@@ -9,7 +9,11 @@ use uuid::Uuid;
 use super::commands::RunCommand;
 use crate::command::Command;
 use crate::schedule::{RunRecord, Target};
+use crate::writer::ROUNDS;
 use crate::{NotebookService, ServiceError};
+
+/// Time for the answer about a run that is not awaited.
+const SHOW_WITHIN: Duration = Duration::from_secs(2);
 
 /// A requested run of cells.
 #[derive(Clone, Debug)]
@@ -90,7 +94,7 @@ impl NotebookService {
         let handle = self.open(user, id).await?;
         let barrier = |reply| Command::Barrier { reply };
         self.ask(handle, (user, id), barrier).await?;
-        loop {
+        for _ in 0..ROUNDS {
             let handle = self.shared.runs.find_or_start(self, (user, id), kernels)?;
             let (reply, answer) = oneshot::channel();
             let command = RunCommand::Run { target: target.clone(), reply };
@@ -102,6 +106,7 @@ impl NotebookService {
             }
             self.check_open()?;
         }
+        Err(ServiceError::Contended(id.clone()))
     }
 
     /// Returns a run, after waiting at most this long for its end.
@@ -119,7 +124,10 @@ impl NotebookService {
         let ended = self.shown_run(id, run, true);
         match tokio::time::timeout(wait, ended).await {
             Ok(shown) => shown,
-            Err(_elapsed) => self.shown_run(id, run, false).await,
+            // Of a run that has ended, the results may be waiting for the store.
+            Err(_elapsed) => tokio::time::timeout(SHOW_WITHIN, self.shown_run(id, run, false))
+                .await
+                .unwrap_or(Err(ServiceError::Busy { what: "results of runs that wait to be stored" })),
         }
     }
 

@@ -17,15 +17,11 @@ impl RunTask {
     pub(super) async fn execute(&mut self, steps: Vec<Step>) {
         for step in steps {
             match step {
-                Step::Execute { cell } => self.begin(cell).await,
+                Step::Execute { cell } => self.begin(&cell).await,
                 Step::RemoveNames(names) => self.remove(&names).await,
                 Step::Block { cell, by } => {
-                    let Some(blocked) = self.cell(&cell) else { continue };
-                    let error = Some(format!("Blocked by {}, which failed.", self.title(&by)));
-                    // The outputs of its last run stay, but are none of a run of what there is now.
-                    let last = (*blocked.results).clone();
-                    let results = Results { status: CellStatus::Blocked, error, run_digest: None, ..last };
-                    self.report_results(&blocked, results);
+                    let reason = format!("Blocked by {}, which failed.", self.title(&by));
+                    self.reports.push_back(Report::Blocked { cell, reason });
                 }
                 Step::FailCycle { cell } => {
                     let Some((published, _)) = &self.known else { continue };
@@ -52,10 +48,9 @@ impl RunTask {
     }
 
     /// Begins to execute a cell with the code that it has now.
-    async fn begin(&mut self, id: CellId) {
-        let Some(cell) = self.cell(&id) else { return };
-        let sources = &self.service.shared.sources;
-        let executing = Executing::new(id, cell.code_digest(), cell.run_digest, sources.now());
+    async fn begin(&mut self, id: &CellId) {
+        let Some(cell) = self.cell(id) else { return };
+        let executing = Executing::new(Arc::clone(&cell), self.service.shared.sources.now());
         if cell.cell_type == CellType::Sql {
             let reason = "SQL cells cannot be run by this version.".to_owned();
             self.executing = Some(executing);
@@ -94,7 +89,7 @@ impl RunTask {
     /// Ends the execution of the cell, with the error if it failed.
     pub(super) async fn finish(&mut self, error: Option<String>, outcome: CellOutcome) {
         let Some(executing) = self.executing.take() else { return };
-        let (cell, code_digest) = (executing.cell.clone(), executing.code_digest.clone());
+        let (cell, code_digest) = (executing.cell.id.clone(), executing.code_digest.clone());
         let results = executing.finish(error, self.service.shared.sources.now());
         self.reports.push_back(Report::Results { cell: cell.clone(), code_digest, results });
         // The state in which it began, or a later one.
@@ -108,9 +103,9 @@ impl RunTask {
     pub(super) async fn end_kernel(&mut self, reason: String) {
         tracing::info!(notebook = %self.id, reason, "a kernel ended");
         self.kernel = KernelSlot::None;
-        self.is_removing = false;
+        (self.is_removing, self.is_ending) = (false, false);
         if let Some(executing) = self.executing.take() {
-            let (cell, code_digest) = (executing.cell.clone(), executing.code_digest.clone());
+            let (cell, code_digest) = (executing.cell.id.clone(), executing.code_digest.clone());
             let results = executing.finish(Some(reason.clone()), self.service.shared.sources.now());
             self.reports.push_back(Report::Results { cell, code_digest, results });
         }

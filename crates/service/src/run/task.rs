@@ -37,6 +37,8 @@ pub(super) struct RunTask {
     pub(super) executing: Option<Executing>,
     /// `true` while names are being removed from the kernel.
     pub(super) is_removing: bool,
+    /// `true` while the kernel ends by itself, after the last execution.
+    pub(super) is_ending: bool,
     /// The reports that wait for the reporter.
     pub(super) reports: VecDeque<Report>,
     /// The runs by their public ids, the oldest first.
@@ -67,6 +69,7 @@ impl RunTask {
             commands,
             executing: None,
             is_removing: false,
+            is_ending: false,
             reports: VecDeque::new(),
             runs: VecDeque::new(),
             waiting: HashMap::new(),
@@ -81,7 +84,7 @@ impl RunTask {
         let reporter = reporter::start(self.service.clone(), self.user.clone(), self.id.clone());
         loop {
             self.advance().await;
-            let (has_room, due) = (self.reports.len() < MAX_REPORTS, self.due());
+            let (has_room, due) = (self.has_room(), self.due());
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.handle(command).await,
@@ -103,9 +106,15 @@ impl RunTask {
         }
     }
 
+    /// Returns `true` if the reports that wait are few.
+    fn has_room(&self) -> bool {
+        let is_work = |report: &&Report| !matches!(report, Report::Reply(..));
+        self.reports.len() < MAX_REPORTS || self.reports.iter().filter(is_work).count() < MAX_REPORTS
+    }
+
     /// Executes the steps that come next, until a cell is executed or nothing is left.
     async fn advance(&mut self) {
-        while self.executing.is_none() && !self.is_removing && self.reports.len() < MAX_REPORTS {
+        while self.executing.is_none() && !self.is_removing && !self.is_ending && self.has_room() {
             if self.schedule.is_idle() {
                 // What is not needed any more, for hours perhaps, takes no memory.
                 self.known = None;
@@ -139,6 +148,11 @@ impl RunTask {
     pub(super) async fn state(&mut self) -> Result<(Arc<Published>, Arc<AccountedGraph>), ServiceError> {
         let handle = self.service.open(&self.user, &self.id).await?;
         let published = handle.published();
+        if let (Some((_, known)), Some(executing)) = (&self.active, &mut self.executing)
+            && !known.commands.same_channel(&handle.commands)
+        {
+            executing.tell_again();
+        }
         self.active = Some((handle.news.subscribe(), handle));
         let is_same = |(known, _): &(Arc<Published>, _)| revision(known) == revision(&published);
         if let Some((known, graph)) = self.known.as_mut().filter(|known| is_same(known)) {
@@ -157,18 +171,17 @@ impl RunTask {
         self.used = Instant::now();
         match event {
             KernelSlotEvent::Started => {
-                let cell = self.executing.as_ref().map(|executing| executing.cell.clone());
-                let Some(cell) = cell else { return };
-                match self.cell(&cell) {
-                    Some(cell) => self.execute_code(&cell).await,
-                    None => self.finish(Some("The cell was deleted.".to_owned()), CellOutcome::Interrupted).await,
-                }
+                let Some(executing) = &mut self.executing else { return };
+                executing.began = Instant::now();
+                let cell = Arc::clone(&executing.cell);
+                self.execute_code(&cell).await;
             }
             KernelSlotEvent::Failed(reason) | KernelSlotEvent::Kernel(KernelEvent::Ended(reason)) => {
                 self.end_kernel(reason).await;
             }
-            KernelSlotEvent::Kernel(KernelEvent::Finished(_)) if std::mem::take(&mut self.is_removing) => {}
-            KernelSlotEvent::Kernel(KernelEvent::Finished(outcome)) => {
+            KernelSlotEvent::Kernel(KernelEvent::Finished { .. }) if std::mem::take(&mut self.is_removing) => {}
+            KernelSlotEvent::Kernel(KernelEvent::Finished { outcome, is_last }) => {
+                self.is_ending = is_last;
                 let interrupted = self.executing.as_mut().and_then(|executing| executing.interrupted.take());
                 match (outcome, interrupted) {
                     (Outcome::Success, _) => self.finish(None, CellOutcome::Success).await,
@@ -190,6 +203,9 @@ impl RunTask {
     }
 
     pub(super) async fn interrupt(&mut self, why: &str) {
+        if self.is_removing {
+            return self.kernel.interrupt().await;
+        }
         let Some(executing) = self.executing.as_mut().filter(|executing| executing.interrupted.is_none()) else {
             return;
         };
@@ -207,10 +223,12 @@ impl RunTask {
         let limits = &self.service.shared.limits;
         let Some(executing) = &self.executing else {
             let idle = if matches!(self.kernel, KernelSlot::None) { END_AFTER } else { limits.kernel_idle };
-            return self.used + idle;
+            // While something waits, it ends by itself.
+            let is_used = self.is_removing || !self.schedule.is_idle();
+            return if is_used { Instant::now() + END_AFTER } else { self.used + idle };
         };
         let ends = limits.cell_timeout.filter(|_| executing.interrupted.is_none()).map(|limit| executing.began + limit);
-        let due = executing.due().filter(|_| self.reports.len() < MAX_REPORTS);
+        let due = executing.due().filter(|_| self.has_room());
         // Without anything due, the time does not matter.
         [due, ends].into_iter().flatten().min().unwrap_or_else(|| Instant::now() + END_AFTER)
     }
@@ -224,7 +242,7 @@ impl RunTask {
             }
             let updates = executing.updates();
             let results = executing.results_to_store();
-            let (cell, code_digest) = (executing.cell.clone(), executing.code_digest.clone());
+            let (cell, code_digest) = (executing.cell.id.clone(), executing.code_digest.clone());
             let limit = self.service.shared.limits.cell_timeout.filter(|limit| executing.began.elapsed() >= *limit);
             let limit = limit.filter(|_| executing.interrupted.is_none());
             self.reports.extend(updates.into_iter().map(Report::Update));

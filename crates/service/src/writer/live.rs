@@ -76,6 +76,16 @@ impl LiveResults {
         (shown, is_running)
     }
 
+    /// Returns the notebook of a change's event: the cells that it changes have their results so far.
+    pub(super) fn shown_in(&self, mut notebook: Notebook, change: &Change) -> Notebook {
+        for cell in &change.cells {
+            if let Some(live) = self.0.get(&cell.id) {
+                notebook.cells.set_results(&cell.id, &live.results);
+            }
+        }
+        notebook
+    }
+
     /// Adds up the bytes.
     pub(super) fn bytes(&self) -> usize {
         self.0.values().map(|live| live.results.bytes()).sum()

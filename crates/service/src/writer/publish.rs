@@ -32,7 +32,8 @@ impl Writer {
         self.live.add(&update, seq.number);
         let published = Arc::clone(&self.published.borrow());
         let shown = self.live.shown(&published.stored);
-        let event = Event::new(seq, EventKind::Transient(update), shown.0.clone());
+        // No message of it needs the notebook with its results so far, which change with each update.
+        let event = Event::new(seq, EventKind::Transient(update), published.stored.clone());
         self.published.send_replace(Arc::new(published.shown_as(shown, seq)));
         self.tell_events(vec![event]);
         self.account();
@@ -46,7 +47,7 @@ impl Writer {
         for (change, notebook) in changes {
             let seq = self.shared.sources.next_seq();
             let told = self.live.settle(&change);
-            let (notebook, _) = self.live.shown(&notebook);
+            let notebook = self.live.shown_in(notebook, &change);
             events.push(Arc::new(Event { seq, kind: EventKind::Changed(change), notebook, told }));
         }
         let before = Arc::clone(&self.published.borrow());
@@ -95,6 +96,7 @@ impl Writer {
     }
 
     pub(super) fn end_deleted(&mut self, notebook: Notebook) {
+        self.shared.runs.end(&self.id);
         // The queue is closed before the event, so that a watcher that reads after it does not find the old state.
         self.commands.close();
         let seq = self.shared.sources.next_seq();
