@@ -24,6 +24,8 @@ pub(super) enum Report {
     Update(RunUpdate),
     /// Results so far, or at the end.
     Results { cell: CellId, code_digest: String, results: Results },
+    /// The end of a run of a cell whose results are dropped.
+    Dropped(CellId),
     /// The answer to a caller who may read what has been reported before.
     Reply(oneshot::Sender<Result<Run, ServiceError>>, Result<Run, ServiceError>),
 }
@@ -44,6 +46,7 @@ pub(super) fn start(service: NotebookService, user: UserId, id: NotebookId) -> m
                 Report::Results { cell, code_digest, results } => {
                     store(&service, (&user, &id), (&cell, &code_digest), results).await;
                 }
+                Report::Dropped(cell) => end_unstored(&service, (&user, &id), &cell).await,
                 Report::Reply(reply, answer) => drop(reply.send(answer)), // the caller may be gone
             }
         }
