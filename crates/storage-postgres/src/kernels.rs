@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use quire_domain::{NotebookId, Timestamp};
 use quire_storage::{Held, KernelLeases, StoreError};
+use sea_orm::sea_query::ExprTrait as _;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, FromQueryResult, QueryFilter as _, QuerySelect as _,
     QueryTrait as _,
@@ -16,7 +17,6 @@ use crate::error::{Error, Refusal};
 use crate::named_sql::{NamedSql, Parameters};
 use crate::{PostgresNotebookStore, rows};
 
-const TABLE: &str = "kernels";
 /// Maximum statements of one attempt to hold a kernel: a row that was inserted after a statement began keeps that statement from inserting
 /// its own, and is not seen by it either.
 const MAX_TRIES: usize = 3;
@@ -52,7 +52,7 @@ struct Row {
 /// Makes one attempt. Returns `None` if another server was quicker by less than a statement.
 async fn try_hold(db: &impl ConnectionTrait, id: &NotebookId, server: Uuid) -> Result<Option<Row>, Error> {
     let parameters = Parameters::default().set("notebook", id.as_str()).set("server", server);
-    rows::one(db, &HOLD.bind(parameters)?, TABLE).await
+    Ok(Row::find_by_statement(HOLD.bind(parameters)?).one(db).await?)
 }
 
 fn of_hold(error: Error, id: &NotebookId) -> StoreError {
@@ -74,7 +74,7 @@ struct Holder {
 
 async fn holder(db: &impl ConnectionTrait, id: &NotebookId, server: Uuid) -> Result<Option<Holder>, Error> {
     let parameters = Parameters::default().set("notebook", id.as_str()).set("server", server);
-    rows::one(db, &HOLDER.bind(parameters)?, TABLE).await
+    Ok(Holder::find_by_statement(HOLDER.bind(parameters)?).one(db).await?)
 }
 
 #[derive(FromQueryResult)]
@@ -88,7 +88,7 @@ async fn is_held(db: &impl ConnectionTrait, id: &NotebookId, server: Uuid, epoch
         .select_only()
         .column(Column::Epoch)
         .filter(Column::ServerId.eq(server).and(Column::Epoch.eq(epoch)));
-    Ok(rows::one::<Holding>(db, query.as_query(), TABLE).await?.is_some())
+    Ok(rows::one::<Holding>(db, query.as_query(), "kernels").await?.is_some())
 }
 
 async fn release(db: &impl ConnectionTrait, id: &NotebookId, server: Uuid, epoch: i64) -> Result<(), Error> {
