@@ -27,6 +27,7 @@ pub static STEPS: &[Step] = &[
     step!("m20261130_170000_servers", Kind::Compatible),
     step!("m20261130_210000_runs", Kind::Compatible),
     step!("m20261130_210100_reactive", Kind::Compatible),
+    step!("m20261130_220000_kernels", Kind::Compatible),
 ];
 
 #[cfg(test)]

@@ -66,8 +66,12 @@ impl Application {
         if config.options.read_only {
             tracing::warn!("read-only: every request that would change a notebook is refused");
         }
+        let options = quire_service::Options {
+            kernel_leases: database.as_ref().map(DatabaseUse::kernel_leases),
+            ..options(config)?
+        };
         let service =
-            NotebookService::new(notebooks, options(config)?).context("cannot start the threads that analyse cells")?;
+            NotebookService::new(notebooks, options).context("cannot start the threads that analyse cells")?;
         let authenticator = match users {
             Some(users) => config.authenticator.clone().with_users(users),
             None => config.authenticator.clone(),

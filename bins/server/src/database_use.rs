@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use quire_storage::StoreError;
+use quire_storage::{KernelLeases, StoreError};
 use quire_storage_postgres::{InstanceMode, PostgresNotebookStore, RegisteredServer, Registration, ServerRegistration};
 use tokio::time::sleep;
 
@@ -67,6 +67,11 @@ impl DatabaseUse {
             log_away(&error);
         }
         Ok(database)
+    }
+
+    /// Returns the leases of kernels that this server may hold.
+    pub(crate) fn kernel_leases(&self) -> Arc<dyn KernelLeases> {
+        Arc::new(self.registration.kernel_leases(&self.store))
     }
 
     /// Retries until the database can be used, then renews the registration without end.

@@ -1,7 +1,7 @@
 //! Errors of use cases, divided by the remedy for the user.
 
 use quire_domain::limits::Invalid;
-use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection};
+use quire_domain::{CellId, EditError, InvalidId, NotebookId, Revision, StoredConnection, Timestamp};
 use quire_files::ParseError;
 use quire_storage::StoreError;
 
@@ -125,6 +125,14 @@ pub enum ServiceError {
         "this server runs no cells: signed-in users' code is run only by a server that was started with --allow-execution, on a machine that is set up for it"
     )]
     ExecutionOff,
+    /// Another server has the notebook's kernel.
+    #[error("the notebook's kernel is at the server {address}, since {}: run its cells there; another server can run them when that kernel has ended", since.format("%Y-%m-%d %H:%M:%S UTC"))]
+    KernelElsewhere {
+        /// The address of that server, for people.
+        address: String,
+        /// The time since which it has the kernel.
+        since: Timestamp,
+    },
     /// The run is not remembered.
     #[error(
         "there is no run {0} of this notebook; only the last ones are remembered, until the server or the kernel ends"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quire_domain::SecretKeys;
 use quire_execution::KernelProvider;
+use quire_storage::KernelLeases;
 
 use crate::{Budgets, Clock, IdSource, Quota, RandomIds, SystemClock};
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub read_only: bool,
     /// The source of kernels; `None` if no cell may be executed.
     pub kernels: Option<Arc<dyn KernelProvider>>,
+    /// The leases of kernels, where several servers share the store; `None` for one server, which needs none.
+    pub kernel_leases: Option<Arc<dyn KernelLeases>>,
     /// Maximum time of one execution of a cell; `None` for no limit.
     pub cell_timeout: Option<Duration>,
     /// Time after which a kernel that executes nothing is ended.
@@ -53,6 +56,7 @@ impl Default for Options {
             quota: Quota::default(),
             read_only: false,
             kernels: None,
+            kernel_leases: None,
             cell_timeout: None,
             kernel_idle: Duration::from_hours(1),
         }

@@ -79,7 +79,7 @@ impl NotebookService {
             sealing: Sealing { keys: options.keys, plain: options.plain_connections },
             registry: Arc::default(),
             lookups: Lookups::default(),
-            runs: Runs::new(options.kernels),
+            runs: Runs::new(options.kernels, options.kernel_leases),
             runtime,
         });
         tokio::spawn(follow(Arc::clone(&shared.registry), hints));

@@ -15,6 +15,7 @@ mod error;
 mod generation;
 mod health;
 mod idempotency;
+mod kernels;
 mod list;
 mod named_sql;
 mod notebooks;
@@ -33,6 +34,7 @@ mod users;
 
 pub use database::Options;
 pub use error::OpenError;
+pub use kernels::PostgresKernelLeases;
 pub use reseal::Resealed;
 pub use servers::{InstanceMode, RegisteredServer, Registration, ServerRegistration};
 pub use store::PostgresNotebookStore;

@@ -4,6 +4,7 @@
 mod liveness;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quire_domain::Timestamp;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::entity::servers::{Column, Entity};
 use crate::error::Error;
-use crate::{PostgresNotebookStore, rows};
+use crate::{PostgresKernelLeases, PostgresNotebookStore, rows};
 
 use liveness::LivenessObserver;
 
@@ -114,6 +115,12 @@ impl ServerRegistration {
     #[must_use]
     pub fn mode(&self) -> InstanceMode {
         self.mode
+    }
+
+    /// Returns the leases of kernels that this server may hold. It holds none while it has no row.
+    #[must_use]
+    pub fn kernel_leases(&self, store: &Arc<PostgresNotebookStore>) -> PostgresKernelLeases {
+        PostgresKernelLeases::new(Arc::clone(store), self.id)
     }
 
     /// Registers the server, unless other servers exclude it or may do so. The attempt is idempotent: after a lost response it is

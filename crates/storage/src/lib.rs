@@ -24,6 +24,7 @@ mod faulty;
 #[doc(hidden)]
 pub mod forward;
 mod idempotency;
+mod kernels;
 mod list;
 mod nonce;
 mod queries;
@@ -40,6 +41,7 @@ pub use ext::NotebookStoreExt;
 #[cfg(feature = "conformance")]
 pub use faulty::{Faults, Faulty};
 pub use idempotency::{IdempotencyKey, IdempotencyRecord, IdempotencyRepository, RecordLookup, RequestDigest};
+pub use kernels::{Held, KernelLeases};
 pub use list::{Cursor, Damaged, InvalidCursor, ListFilter, Page, PageRequest, Summary};
 pub use nonce::random_nonce;
 pub use queries::{DatabaseState, Health, NotebookQueries, StoreEvent, StoredDigest, StoredVersion, Usage};

@@ -35,6 +35,9 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("idempotency_keys_outcome_length", "UPDATE idempotency_keys SET outcome = repeat('x', 4097)"),
     ("servers_pkey", "INSERT INTO servers SELECT * FROM servers"),
     ("servers_mode_known", "UPDATE servers SET mode = 'two' WHERE mode = 'one'"),
+    ("kernels_pkey", "UPDATE kernels SET notebook_id = 'blank-alice' WHERE notebook_id = 'blank-bob'"),
+    ("kernels_notebook_id_fkey", "UPDATE kernels SET notebook_id = 'none' WHERE notebook_id = 'blank-bob'"),
+    ("kernels_server_id_fkey", "UPDATE kernels SET server_id = gen_random_uuid()"),
     ("quire_migrations_pkey", "INSERT INTO quire_migrations SELECT * FROM quire_migrations"),
     ("quire_migrations_kind_known", "UPDATE quire_migrations SET kind = 'harmless'"),
 ];

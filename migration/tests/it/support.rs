@@ -106,6 +106,10 @@ pub(crate) fn rows_of(step: &str) -> &'static str {
             "UPDATE cells SET run_digest = repeat('0f', 16), run_started_at = now(), run_finished_at = now() WHERE id = 'c1'"
         }
         "m20261130_210100_reactive" => "UPDATE notebooks SET reactive = false WHERE id = 'blank-alice'",
+        "m20261130_220000_kernels" => {
+            "INSERT INTO kernels (notebook_id, server_id, epoch) VALUES \
+             ('blank-alice', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', 7), ('blank-bob', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a13', 8)"
+        }
         // These steps create no table, and existing rows remain.
         "m20261130_080000_notebook_lives" | "m20261130_110000_fewer_checks" => "SELECT 1",
         other => {

@@ -1,5 +1,6 @@
 //! Running cells, with the real server and a real kernel.
 
+mod elsewhere;
 mod kernels;
 mod notebook;
 mod order;

@@ -140,6 +140,7 @@ impl<'a> OperationFacts<'a> {
             Code::MemoryFull => self.notebook || self.id == "importNotebook",
             Code::UnknownCell => self.cell || matches!(self.id, "insertCell" | "runCells"),
             Code::UnknownRun => self.id == "getRun",
+            Code::KernelElsewhere => matches!(self.id, "runCells" | "restartKernel" | "interrupt"),
             Code::ExecutionOff => matches!(self.id, "runCells" | "restartKernel"),
             Code::PreconditionFailed => self.if_match,
             // The body holds `expected_revision` wherever there is one.

@@ -43,6 +43,7 @@ codes! {
     SlowBody = "slow_body", REQUEST_TIMEOUT, "The body took too long";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "The notebook is not as If-Match says";
     RevisionConflict = "revision_conflict", CONFLICT, "The notebook has changed";
+    KernelElsewhere = "kernel_elsewhere", CONFLICT, "Another server has the notebook's kernel";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
     EncodedBody = "encoded_body", UNSUPPORTED_MEDIA_TYPE, "The body is compressed";
     MalformedJson = "malformed_json", UNPROCESSABLE_ENTITY, "The body is not JSON";

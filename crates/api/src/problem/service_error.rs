@@ -37,6 +37,7 @@ impl From<ServiceError> for Problem {
             ServiceError::KeyReused => Self::new(Code::KeyReused, message),
             ServiceError::Unfinished => Self::new(Code::OutcomeUnknown, message).after(5),
             ServiceError::ExecutionOff => Self::new(Code::ExecutionOff, message),
+            ServiceError::KernelElsewhere { .. } => Self::new(Code::KernelElsewhere, message),
             ServiceError::UnknownRun(_) => Self::new(Code::UnknownRun, message),
             ServiceError::ReadOnly => Self::new(Code::ReadOnly, message).after(60),
             ServiceError::Closing => Self::new(Code::ShuttingDown, message).after(5),
@@ -135,6 +136,10 @@ mod tests {
             (read_only.status_code().as_u16(), read_only.name(), read_only.retry_after),
             (503, "read_only", Some(60))
         );
+        let (address, since) = ("10.0.0.7:8000".to_owned(), quire_domain::Timestamp::UNIX_EPOCH);
+        let elsewhere = Problem::from(ServiceError::KernelElsewhere { address, since });
+        assert_eq!((elsewhere.status_code().as_u16(), elsewhere.name()), (409, "kernel_elsewhere"));
+        assert!(elsewhere.detail.contains("10.0.0.7:8000"), "{elsewhere}");
         let closing = Problem::from(ServiceError::Closing);
         assert_eq!((closing.status_code().as_u16(), &*closing.detail), (503, "The server is shutting down."));
     }

@@ -26,7 +26,7 @@ pub(crate) enum RunCommand {
     /// Interrupt the cell that is executed, and empty the queue.
     Interrupt { reply: oneshot::Sender<KernelState> },
     /// End the kernel and start another one.
-    Restart { reply: oneshot::Sender<KernelState> },
+    Restart { reply: oneshot::Sender<Result<KernelState, ServiceError>> },
     /// Show the kernel's state.
     Show { reply: oneshot::Sender<KernelState> },
 }
@@ -50,11 +50,14 @@ impl RunTask {
                 let _ = reply.send(self.show());
             }
             RunCommand::Restart { reply } => {
+                if let Err(error) = self.hold_lease().await {
+                    return drop(reply.send(Err(error)));
+                }
                 if !matches!(self.kernel, KernelSlot::None) {
                     self.end_kernel("The kernel was restarted.".to_owned()).await;
                 }
                 self.start_kernel();
-                let _ = reply.send(self.show());
+                let _ = reply.send(Ok(self.show()));
             }
             RunCommand::Show { reply } => drop(reply.send(self.show())),
         }
@@ -68,6 +71,7 @@ impl RunTask {
                 return Err(ServiceError::UnknownCell(unknown.clone()));
             }
         }
+        self.hold_lease().await?;
         let state = NotebookState { notebook: &published.stored, graph: &graph };
         let requested = self.schedule.request(state, &target, published.stored.reactive);
         let (run, steps) = requested.map_err(|_too_many| ServiceError::TooManyRuns)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use quire_domain::{NotebookId, UserId};
 use quire_execution::KernelProvider;
+use quire_storage::KernelLeases;
 use tokio::sync::mpsc;
 
 use super::commands::RunCommand;
@@ -20,6 +21,8 @@ const MAX_QUEUED: usize = 64;
 pub(crate) struct Runs {
     /// Absent if the service executes nothing.
     pub(crate) kernels: Option<Arc<dyn KernelProvider>>,
+    /// Absent if no other server has kernels.
+    pub(crate) leases: Option<Arc<dyn KernelLeases>>,
     handles: Mutex<Option<HashMap<NotebookId, RunHandle>>>,
 }
 
@@ -27,8 +30,8 @@ pub(crate) struct Runs {
 type RunHandle = mpsc::Sender<RunCommand>;
 
 impl Runs {
-    pub(crate) fn new(kernels: Option<Arc<dyn KernelProvider>>) -> Self {
-        Self { kernels, handles: Mutex::new(Some(HashMap::new())) }
+    pub(crate) fn new(kernels: Option<Arc<dyn KernelProvider>>, leases: Option<Arc<dyn KernelLeases>>) -> Self {
+        Self { kernels, leases, handles: Mutex::new(Some(HashMap::new())) }
     }
 
     /// Returns the handle of the notebook's run task, if there is one.

@@ -7,6 +7,7 @@ mod commands;
 mod executing;
 mod kernel_slot;
 mod kernels;
+mod lease;
 mod reporter;
 mod requests;
 mod steps;

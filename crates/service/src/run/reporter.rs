@@ -28,6 +28,8 @@ pub(super) enum Report {
     Results { cell: CellId, code_digest: String, results: Results },
     /// A cell that does not run, for this reason.
     Blocked { cell: CellId, reason: String },
+    /// The end of a run of a cell whose results are dropped.
+    Dropped(CellId),
     /// The answer to a caller who may read what has been reported before.
     Reply(oneshot::Sender<Result<Run, ServiceError>>, Result<Run, ServiceError>),
 }
@@ -49,6 +51,7 @@ pub(super) fn start(service: NotebookService, user: UserId, id: NotebookId) -> m
                     store(&service, (&user, &id), (&cell, &code_digest), results).await;
                 }
                 Report::Blocked { cell, reason } => block(&service, (&user, &id), &cell, reason).await,
+                Report::Dropped(cell) => end_unstored(&service, (&user, &id), &cell).await,
                 Report::Reply(reply, answer) => drop(reply.send(answer)), // the caller may be gone
             }
         }

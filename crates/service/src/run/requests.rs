@@ -79,8 +79,8 @@ impl NotebookService {
     /// Queues cells to run, after all edits that were queued before, and returns the run.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::get`], and an error if the service executes nothing, a named cell does not exist, or too many runs
-    /// wait.
+    /// Returns the errors of [`Self::get`], and an error if the service executes nothing, another server has the notebook's kernel, a named
+    /// cell does not exist, or too many runs wait.
     pub async fn run(&self, user: &UserId, id: &NotebookId, target: Target) -> Result<Run, ServiceError> {
         self.check_may_change()?;
         let view = self.get(user, id).await?;
@@ -143,20 +143,30 @@ impl NotebookService {
     /// Interrupts the cell that is executed, and empties the queue.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::get`].
+    /// Returns the errors of [`Self::get`], and an error if another server has the notebook's kernel.
     pub async fn interrupt(&self, user: &UserId, id: &NotebookId) -> Result<KernelState, ServiceError> {
-        self.command(user, id, |reply| RunCommand::Interrupt { reply }).await
+        let state = self.command(user, id, |reply| RunCommand::Interrupt { reply }).await?;
+        if let (KernelStatus::None, Some(leases)) = (state.status, &self.shared.runs.leases)
+            && let Some((address, since)) = leases.holder(id).await?
+        {
+            return Err(ServiceError::KernelElsewhere { address, since });
+        }
+        Ok(state)
     }
 
     /// Ends the kernel, and starts another one.
     ///
     /// # Errors
-    /// Returns the errors of [`Self::get`], and an error if the service executes nothing.
+    /// Returns the errors of [`Self::get`], and an error if the service executes nothing, or another server has the notebook's kernel.
     pub async fn restart_kernel(&self, user: &UserId, id: &NotebookId) -> Result<KernelState, ServiceError> {
         let kernels = self.shared.runs.kernels.as_ref().ok_or(ServiceError::ExecutionOff)?;
         self.open(user, id).await?;
-        self.shared.runs.find_or_start(self, (user, id), kernels)?;
-        self.command(user, id, |reply| RunCommand::Restart { reply }).await
+        let handle = self.shared.runs.find_or_start(self, (user, id), kernels)?;
+        let (reply, answer) = oneshot::channel();
+        if handle.send(RunCommand::Restart { reply }).await.is_err() {
+            return Ok(KernelState::default());
+        }
+        answer.await.unwrap_or_else(|_ended| Ok(KernelState::default())) // a task that ends leaves no kernel
     }
 
     /// Returns the state of the notebook's kernel.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::commands::RunCommand;
 use super::executing::Executing;
 use super::kernel_slot::{KernelSlot, KernelSlotEvent};
+use super::lease::{self, Lease};
 use super::reporter::{self, Report};
 use super::requests::Run;
 use crate::published::{AccountedGraph, Published};
@@ -32,6 +33,8 @@ pub(super) struct RunTask {
     pub(super) id: NotebookId,
     pub(super) provider: Arc<dyn KernelProvider>,
     pub(super) kernel: KernelSlot,
+    /// Held from the request of a run to the end of the kernel, where several servers share the store.
+    pub(super) lease: Option<Lease>,
     pub(super) schedule: Schedule,
     pub(super) commands: mpsc::Receiver<RunCommand>,
     pub(super) executing: Option<Executing>,
@@ -65,6 +68,7 @@ impl RunTask {
             id: id.clone(),
             provider,
             kernel: KernelSlot::None,
+            lease: None,
             schedule: Schedule::default(),
             commands,
             executing: None,
@@ -96,6 +100,7 @@ impl RunTask {
                         permit.send(report);
                     }
                 }
+                () = lease::lost(self.lease.as_mut()) => self.on_lost_lease().await,
                 event = self.kernel.next_event(), if has_room => self.on_event(event).await,
                 () = tokio::time::sleep_until(due) => {
                     if self.on_time().await {
@@ -119,6 +124,9 @@ impl RunTask {
                 // What is not needed any more, for hours perhaps, takes no memory.
                 self.known = None;
                 self.active = None;
+                if matches!(self.kernel, KernelSlot::None) {
+                    self.lease = None;
+                }
                 return;
             }
             let Some(steps) = self.decide(Schedule::next).await else { return };

@@ -3,6 +3,7 @@
 pub(crate) mod cell_outputs;
 pub(crate) mod cells;
 pub(crate) mod idempotency_keys;
+pub(crate) mod kernels;
 pub(crate) mod notebooks;
 pub(crate) mod servers;
 pub(crate) mod users;

@@ -30,6 +30,8 @@ pub(crate) struct Model {
     pub(crate) user: BelongsTo<super::users::Entity>,
     #[sea_orm(has_many)]
     pub(crate) cells: HasMany<super::cells::Entity>,
+    #[sea_orm(has_many)]
+    pub(crate) kernels: HasMany<super::kernels::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

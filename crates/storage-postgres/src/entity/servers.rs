@@ -19,6 +19,8 @@ pub(crate) struct Model {
     pub(crate) mirror_dir: Option<String>,
     pub(crate) started_at: ChronoDateTimeUtc,
     pub(crate) seen_at: ChronoDateTimeUtc,
+    #[sea_orm(has_many)]
+    pub(crate) kernels: HasMany<super::kernels::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

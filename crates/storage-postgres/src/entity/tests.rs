@@ -5,7 +5,7 @@ use sea_orm::sea_query::PostgresQueryBuilder;
 use sea_orm::{DbBackend, EntityTrait, Schema};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{cell_outputs, cells, idempotency_keys, notebooks, servers, users, write_probe};
+use super::{cell_outputs, cells, idempotency_keys, kernels, notebooks, servers, users, write_probe};
 
 /// The statement that makes an entity's table.
 fn create<E: EntityTrait>(entity: E) -> String {
@@ -38,6 +38,7 @@ async fn the_entities_are_the_tables_of_the_schema() {
         create(cell_outputs::Entity),
         create(idempotency_keys::Entity),
         create(servers::Entity),
+        create(kernels::Entity),
         create(write_probe::Entity),
     ];
     let sql = format!("CREATE SCHEMA entities; SET search_path = entities; {}", tables.join("; "));

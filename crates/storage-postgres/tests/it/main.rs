@@ -5,6 +5,7 @@ mod conformance;
 mod exactness;
 mod fresh;
 mod given;
+mod kernels;
 mod killed;
 mod late_responses;
 mod limits;

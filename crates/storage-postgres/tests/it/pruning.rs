@@ -7,8 +7,8 @@ use std::sync::Arc;
 use quire_domain::{ConnectionString, SecretKey, SecretKeys};
 use quire_storage::conformance::{BEHAVIOURS, Failure, StoreBuilder, run};
 use quire_storage::prelude::*;
-use quire_storage::{NotebookStore, StoreError, UserDirectory as _};
-use quire_storage_postgres::PostgresNotebookStore;
+use quire_storage::{Held, KernelLeases as _, NotebookStore, StoreError, UserDirectory as _};
+use quire_storage_postgres::{InstanceMode, PostgresNotebookStore, ServerRegistration};
 use quire_test_postgres::{Database, Server, Settings};
 use serde_json::Value;
 
@@ -43,6 +43,11 @@ const OF_ONE_NOTEBOOK: &[(&str, &str)] = &[
     ("a resealed connection string", "UPDATE \"notebooks\" SET \"db_conn_sealed\" = $1"),
     ("a deletion's cells", "DELETE FROM \"public\".\"cells\" WHERE"),
     ("a deletion's outputs", "DELETE FROM \"public\".\"cell_outputs\" WHERE"),
+    ("a deletion's lease of a kernel", "DELETE FROM \"public\".\"kernels\" WHERE"),
+    ("a lease of a kernel", "    INSERT INTO kernels ("),
+    ("the holder of a kernel", "SELECT servers.address, kernels.started_at"),
+    ("a look at a lease", "SELECT \"kernels\".\"epoch\" FROM \"kernels\""),
+    ("the end of a lease", "DELETE FROM \"kernels\" WHERE"),
     ("the notebook of a new cell", "FROM \"public\".\"notebooks\" x WHERE"),
     ("the cell of a new output", "FROM \"public\".\"cells\" x WHERE"),
 ];
@@ -128,7 +133,7 @@ impl StoreBuilder for OneByOne<'_> {
 }
 
 /// Calls what the conformance suite does not: the operators' commands, and the directory of users.
-async fn call_others(store: &PostgresNotebookStore) -> Result<(), StoreError> {
+async fn call_others(store: &Arc<PostgresNotebookStore>) -> Result<(), StoreError> {
     let mut sealed = notebook("sealed", &[("a", "")]);
     let key = |digit: char| SecretKey::parse(&digit.to_string().repeat(43)).unwrap();
     let plain = ConnectionString::new("postgres://db").unwrap().unwrap();
@@ -141,6 +146,15 @@ async fn call_others(store: &PostgresNotebookStore) -> Result<(), StoreError> {
     store.set_email(&ann(), "ann@example.com").await?;
     assert!(store.find(&ann()).await?.is_some());
     assert!(store.health().await.writes);
+    let mut registration = ServerRegistration::new(InstanceMode::Many, "here".to_owned(), "0.1.0".to_owned());
+    registration.attempt(store).await?;
+    let leases = registration.kernel_leases(store);
+    let Held::Lease { epoch } = leases.hold(&sealed.id).await? else { panic!("there is no other server") };
+    assert_eq!((leases.holder(&sealed.id).await?, leases.is_held(&sealed.id, epoch).await?), (None, true));
+    let mut other = ServerRegistration::new(InstanceMode::Many, "there".to_owned(), "0.1.0".to_owned());
+    other.attempt(store).await?;
+    assert!(matches!(other.kernel_leases(store).hold(&sealed.id).await?, Held::Elsewhere { .. }));
+    leases.release(&sealed.id, epoch).await?;
     Ok(())
 }
 
