@@ -29,6 +29,12 @@ def without_addresses(value):
     return ADDRESS.sub("0x", json.dumps(value, sort_keys=True))
 
 
+def comparable(text):
+    """Returns a printed text without addresses, and without what Matplotlib says when its first import takes more than some seconds."""
+    text = re.sub(r"Matplotlib is building the font cache; this may take a moment\.\n", "", text)
+    return ADDRESS.sub("0x", text)
+
+
 def is_interleaved(whole, one, other):
     """Tells whether a text consists of two others, each in its order: between stdout and stderr, kernels keep no order."""
     if len(whole) != len(one) + len(other):
@@ -93,7 +99,7 @@ def differences(expected, reply, cell):
     status = "error" if reply else "success"
     if cell["status"] != status:
         yield "status", status, f"{cell['status']}: {cell['error']}", False
-    if not is_interleaved(*(ADDRESS.sub("0x", text) for text in (cell["stdout"], printed["stdout"], printed["stderr"]))):
+    if not is_interleaved(*map(comparable, (cell["stdout"], printed["stdout"], printed["stderr"]))):
         yield "printed", printed, cell["stdout"], bool(cell["stdout"]) and any(printed.values())
     shown = cell["outputs"]
     if len(values) != len(shown) or not all(map(same_output, values, shown)):
