@@ -3,7 +3,7 @@
     run.py SERVER LIST FOLDER all|PACKAGE ...
 
 SERVER is the program quire-server; its kernels are of the Python that executes this script. FOLDER has the notebooks of source packages,
-of which those of the PACKAGEs are run. LIST names the differences that there may be (its head says how); one that it does not name is a
+of which those of the PACKAGEs are run, and before them kinds.ipynb, which has each kind of value. LIST names the differences that there may be (its head says how); one that it does not name is a
 failure, and so is one that it names and that is not there. With `all`, every notebook that it names must be there, and those that do not end
 under nbclient are tried too.
 """
@@ -29,6 +29,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 CELL_SECONDS = 120
 # For those that are said not to end.
 SHORT_SECONDS = 8
+OWN = pathlib.Path(__file__).with_name("kinds.ipynb")
 PATH = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
@@ -192,7 +193,8 @@ def main(program, list_path, folder, packages):
                 found = check_not_run(path.read_text(encoding="utf-8-sig"), own) if is_all else ()
             wrong.extend(f"{name}: {what}" for what in found)
 
-        started = []
+        started = [pool.submit(check_all_of, OWN, OWN.name)]
+        named.discard(OWN.name)
         for path in sorted(path for path in pathlib.Path(folder).rglob("*") if path.suffix.lower() == ".ipynb"):
             package, rest = str(path.relative_to(folder)).split("/", 1)
             package = package.rsplit("-", 1)[0]
