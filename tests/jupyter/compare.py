@@ -56,7 +56,7 @@ def is_table_of(shown, html):
     if shown["mime_type"] != "application/json" or 'class="dataframe"' not in html or data.get("type") != "table":
         return False
     head, body = html.split("<tbody>", 1)
-    headers = [re.sub("<[^>]*>", "", header) for header in re.findall(r"<th[^>]*>(.*?)</th>", head, re.DOTALL)]
+    headers = [re.sub("<[^>]*>", "", header) for header in re.findall(r"<th(?: [^>]*)?>(.*?)</th>", head, re.DOTALL)]
     return body.count("<tr") == len(data["rows"]) and all(header in data["columns"] for header in headers if header)
 
 
