@@ -8,6 +8,7 @@ failure, and so is one that it names and that is not there. With `all`, every no
 under nbclient are tried too.
 """
 
+import collections
 import concurrent.futures
 import json
 import os
@@ -128,7 +129,7 @@ def check_not_run(text, folder):
 
 
 def check(server, path, folder, listed, figures):
-    """Yields what is wrong with a notebook."""
+    """Yields what is wrong with a notebook, and counts."""
     text = path.read_text(encoding="utf-8-sig")
     notebook = nbformat.reads(text, as_version=4)
     code = [number for number, cell in enumerate(notebook["cells"]) if cell["cell_type"] == "code"]
@@ -178,7 +179,7 @@ def main(program, list_path, folder, packages):
     not_run, listed = read_list(list_path)
     named = not_run | listed.keys()
     is_all = packages[0] == "all"
-    figures = dict.fromkeys(("notebooks", "cells", "equal", "outputs", "blocked", "listed"), 0)
+    figures = collections.Counter(dict.fromkeys(("notebooks", "cells", "equal", "outputs", "blocked", "listed"), 0))
     wrong = []
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -187,11 +188,12 @@ def main(program, list_path, folder, packages):
     ):
         def check_all_of(path, name):
             own = tempfile.mkdtemp(dir=scratch)
+            counted = collections.Counter()
             if name not in not_run:
-                found = check(server, path, own, listed.get(name, {}), figures)
+                found = check(server, path, own, listed.get(name, {}), counted)
             else:
                 found = check_not_run(path.read_text(encoding="utf-8-sig"), own) if is_all else ()
-            wrong.extend(f"{name}: {what}" for what in found)
+            return [f"{name}: {what}" for what in found], counted
 
         started = [pool.submit(check_all_of, OWN, OWN.name)]
         named.discard(OWN.name)
@@ -202,7 +204,9 @@ def main(program, list_path, folder, packages):
                 named.discard(f"{package}/{rest}")
                 started.append(pool.submit(check_all_of, path, f"{package}/{rest}"))
         for one in started:
-            one.result()
+            found, counted = one.result()
+            wrong.extend(found)
+            figures.update(counted)
     if is_all:
         wrong.extend(f"{name}: is in the list, but not in the packages" for name in sorted(named))
     if not figures["equal"]:
