@@ -82,8 +82,9 @@ need_python() {
     python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv "their packages go into environments of their own"
 }
 
-# environment NAME REQUIREMENTS: the folder of a Python environment with these packages, made on first use. Its name holds what
-# it was made from, and it gets that name when it is complete, so that an interrupted installation is never used.
+# environment NAME REQUIREMENTS [OPTION ...]: the folder of a Python environment with these packages, which pip installs with these
+# options on first use. Its name holds what it was made from, and it gets that name when it is complete, so that an interrupted
+# installation is never used.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/quire
 environment_folder() {
     local sum
@@ -99,7 +100,7 @@ environment() {
         new=$(mktemp -d "$folder.XXXXXX")
         # Said here, because bash goes on after a failure in $(…).
         if ! { python3 -m venv --copies "$new" &&
-            "$new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2"; } >&2; then
+            "$new/bin/python3" -m pip install --quiet --disable-pip-version-check --requirement "$2" "${@:3}"; } >&2; then
             rm -rf "$new"
             exit 1
         fi
@@ -107,4 +108,33 @@ environment() {
         mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new"
     fi
     echo "$folder"
+}
+
+# notebooks [PACKAGE ...]: the folder of the notebooks in these source packages of tests/jupyter/corpus.txt, or in all of them, fetched on
+# first use. Like an environment, it has its name only when it is complete.
+notebooks() {
+    local list=tests/jupyter/corpus.txt build lines folder new
+    lines=$(grep -E "^($(IFS='|' && echo "${*:-[^#]*}"))==" "$list")
+    folder=$cache/jupyter-corpus-notebooks-$(sha256sum <<<"$lines" | cut -c 1-16)
+    if [ ! -d "$folder" ]; then
+        build=$(environment jupyter-corpus tests/jupyter/corpus-build.txt)
+        echo "$0: fetching packages of $list: ${*:-all}" >&2
+        mkdir -p "$cache"
+        new=$(mktemp -d "$folder.XXXXXX")
+        if ! fetch_notebooks "$build" "$lines" "$new" >&2; then
+            rm -rf "$new"
+            exit 1
+        fi
+        mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new"
+    fi
+    echo "$folder"
+}
+fetch_notebooks() {
+    local package
+    "$1/bin/python3" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: --no-build-isolation \
+        --require-hashes --requirement <(echo "$2") --dest "$3" || return 1
+    for package in "$3"/*.tar.gz; do
+        tar -xzf "$package" -C "$3" --wildcards '*.[iI][pP][yY][nN][bB]' || return 1
+        rm "$package"
+    done
 }
