@@ -97,11 +97,11 @@ impl RunTask {
         if let Some(executing) = &self.executing {
             let shown = self.service.get(&self.user, &self.id).await;
             let has_run_elsewhere = shown.is_ok_and(|shown| {
-                let found = shown.stored.cells.find(&executing.cell);
+                let found = shown.stored.cells.find(&executing.cell.id);
                 found.is_some_and(|cell| cell.results.started_at > executing.results.started_at)
             });
             if has_run_elsewhere {
-                self.reports.push_back(Report::Dropped(executing.cell.clone()));
+                self.reports.push_back(Report::Dropped(executing.cell.id.clone()));
                 self.executing = None;
             }
         }
