@@ -37,6 +37,15 @@ fn a_kernel_that_dies_says_why_and_the_next_run_starts_another() {
 }
 
 #[test]
+fn a_cell_that_ends_the_kernel_succeeds_and_what_waited_is_as_before() {
+    let notebook = Notebook::of(&["exit()", "print(1)", ""]);
+    let ends = notebook.run_body(&json!({"scope": "all"}));
+    assert_eq!(ends[..2], [(0, "success".to_owned()), (1, "cancelled".to_owned())]);
+    assert_eq!((&notebook.cell(1)["status"], &notebook.cell(1)["error"]), (&json!("idle"), &json!(null)));
+    assert_eq!(notebook.run(&[1]), [(1, "success".to_owned())]);
+}
+
+#[test]
 fn a_restarted_kernel_has_no_values() {
     let notebook = Notebook::of(&["x = 1", "print('x' in globals())", ""]);
     notebook.run(&[0]);

@@ -132,3 +132,35 @@ fn the_demo_runs_whole_with_its_charts() {
     assert_eq!(types[2..], charts.map(|chart| vec![chart]), "{types:?}");
     assert_eq!(cells[3]["outputs"][0]["data"]["type"], "table");
 }
+
+#[test]
+fn what_is_printed_all_the_time_is_told_once_while_it_is_stored() {
+    let code = "import time\nfor n in range(250):\n    print(n, flush=True)\n    time.sleep(0.01)";
+    let notebook = Notebook::of(&[code, ""]);
+    let mut wire = notebook.watch();
+    notebook.run_cell(&mut wire, 0);
+    let told = notebook.told(&mut wire, (0, "success"));
+    assert_eq!(told.iter().filter(|text| *text == "0 running").count(), 1, "{told:?}");
+    let printed: String = told.iter().filter_map(|text| text.strip_prefix("0 prints ")).map(unquoted).collect();
+    let expected: String = (0..250).map(|n| format!("{n}\n")).collect();
+    assert_eq!((printed, notebook.stdout(0)), (expected.clone(), expected));
+}
+
+#[test]
+fn a_cell_that_is_edited_after_its_results_so_far_were_stored_does_not_run_for_ever() {
+    let code = "import os, time\nprint('began', flush=True)\nwhile not os.path.exists(flag): time.sleep(0.02)";
+    let notebook = Notebook::of(&["", code, ""]);
+    let flag = notebook.directory.path().join("flag");
+    notebook.edit(0, &format!("flag = {:?}", flag.to_str().unwrap()));
+    let mut wire = notebook.watch();
+    notebook.run_cell(&mut wire, 1);
+    while wire.message()["data"] != "began\n" {}
+    while !holds(&notebook.directory.path().join(".quire"), "began") {
+        std::thread::yield_now();
+    }
+    notebook.edit(1, "print('newer')");
+    std::fs::write(flag, "").unwrap();
+    while wire.message()["status"] != "idle" {}
+    let cell = notebook.cell(1);
+    assert_eq!((&cell["status"], &cell["stale"], &cell["stdout"]), (&json!("idle"), &json!(true), &json!("began\n")));
+}
