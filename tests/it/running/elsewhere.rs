@@ -130,7 +130,8 @@ fn a_server_whose_lease_was_taken_over_ends_its_kernel() {
         "import os, time\nif not os.path.exists({mark:?}):\n    open({mark:?}, 'w').close()\n    time.sleep(600)\nprint('there')"
     );
     let pair = Pair::with(&code);
-    let _refused = pair.a.send("POST", &format!("{}/run", pair.path), Some(&json!({"cells": [pair.cell]})));
+    let (status, begun) = pair.a.send("POST", &format!("{}/run", pair.path), Some(&json!({"cells": [pair.cell]})));
+    assert_eq!(status, 202, "{begun}");
     until("the cell runs", Duration::from_mins(1), || mark.exists().then_some(()));
     pair.refuses(&pair.b, pair.a.address());
 
