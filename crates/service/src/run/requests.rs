@@ -159,8 +159,9 @@ impl NotebookService {
     /// # Errors
     /// Returns the errors of [`Self::get`], and an error if the service executes nothing, or another server has the notebook's kernel.
     pub async fn restart_kernel(&self, user: &UserId, id: &NotebookId) -> Result<KernelState, ServiceError> {
+        self.check_may_change()?;
+        self.open(user, id).await?; // checks the owner
         let kernels = self.shared.runs.kernels.as_ref().ok_or(ServiceError::ExecutionOff)?;
-        self.open(user, id).await?;
         let handle = self.shared.runs.find_or_start(self, (user, id), kernels)?;
         let (reply, answer) = oneshot::channel();
         if handle.send(RunCommand::Restart { reply }).await.is_err() {
