@@ -42,7 +42,8 @@ fn steps() -> Vec<Step> {
 #[test]
 fn it_is_as_it_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(&dir.path().join("notebooks"));
+    let python = std::env::var("QUIRE_TEST_PYTHON").expect("scripts/test names a Python with ipykernel");
+    let server = Server::with(&dir.path().join("notebooks"), &["--python", &python]);
     let steps = steps();
     let mut script = PRELUDE.to_owned();
     for step in &steps {

@@ -52,7 +52,9 @@ async fn what_a_run_tells_reaches_watchers_in_order_and_is_not_stored() {
     assert!(first.epoch == before.seq.epoch && before.seq.number < first.number && first.number < second.number);
     assert_eq!(told(&mut watcher), ["running", "revision 1", "1"]);
     let after = world.service.get(&ann(), &id).await.unwrap();
-    assert_eq!(*after.notebook.cells.get(0).unwrap().results, Results::default());
+    let shown = &after.notebook.cells.get(0).unwrap().results;
+    assert_eq!((shown.status, &*shown.stdout), (CellStatus::Running, "1"), "readers are shown it");
+    assert_eq!(*after.stored.cells.get(0).unwrap().results, Results::default());
     assert_eq!(world.faults.commits.lock().unwrap().len(), 1, "only the edit was committed");
 }
 
