@@ -71,7 +71,7 @@ async fn run(kernel: &mut Box<dyn Kernel>) -> Result<(), Box<dyn Error>> {
     kernel.execute(Execution { code: "1", position: Some(1) }).await;
     loop {
         match kernel.next_event().await {
-            KernelEvent::Finished(_) => return Ok(()),
+            KernelEvent::Finished { .. } => return Ok(()),
             KernelEvent::Ended(reason) => return Err(reason.into()),
             _ => {}
         }
