@@ -58,10 +58,9 @@ pub(crate) enum Notice {
     Finished(OutcomeFrame, bool),
     /// The last one: the reason in words.
     Ended(String),
-    /// The resident memory of all processes in bytes, and their ids.
+    /// The resident memory of all processes in bytes.
     Usage {
         memory_bytes: u64,
-        processes: Vec<u32>,
     },
 }
 

@@ -83,8 +83,8 @@ pub enum KernelProgram {
     Spec(PathBuf, Option<PathBuf>),
 }
 
-/// Limits of one kernel. Those of the operating system hold for each of its processes; memory, processes and files are counted
-/// together by its guardian.
+/// Limits of one kernel. Those of the operating system hold for each of its processes; memory, processes, threads and files are
+/// counted together by its guardian.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// Resident memory of all processes together, guardian included, in bytes.
@@ -93,6 +93,8 @@ pub struct Limits {
     pub address_space_bytes: u64,
     /// Number of processes.
     pub processes: usize,
+    /// Number of threads of all processes together.
+    pub threads: usize,
     /// Open files of a process.
     pub open_files: u64,
     /// Size of a file that is written, in bytes.
@@ -109,6 +111,7 @@ impl Default for Limits {
             memory_bytes: 2048 * MIB,
             address_space_bytes: 64 * 1024 * MIB,
             processes: 256,
+            threads: 1024,
             open_files: 4096,
             file_bytes: 1024 * MIB,
             directory_bytes: 2048 * MIB,

@@ -3,29 +3,44 @@
 use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::kernel::StartError;
 use crate::options::KernelOptions;
 
 const MIB: u64 = 1024 * 1024;
+/// Time to wait for kernels that are ending, if there would be too many without them.
+const ENDING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Numbers of kernels, shared by all permits.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     counts: Mutex<Counts>,
+    /// A kernel is gone.
+    freed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
+    /// Those among them that nobody uses any more.
+    ending: usize,
     of_users: HashMap<String, usize>,
 }
 
 /// Permission for one kernel. Dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Permit(Arc<Admission>);
+pub(super) struct Permit {
+    admission: Arc<Admission>,
+    is_ending: AtomicBool,
+    /// The permission of the user who has the kernel.
+    user: Mutex<Option<UserPermit>>,
+}
 
 /// Permission for one kernel of a user. Dropping it gives it back.
 #[derive(Debug)]
@@ -53,7 +68,26 @@ impl Admission {
             )));
         }
         counts.all += 1;
-        Ok(Permit(Arc::clone(self)))
+        Ok(Permit { admission: Arc::clone(self), is_ending: AtomicBool::new(false), user: Mutex::new(None) })
+    }
+
+    /// Admits what `admit` admits. When that is too much, waits for kernels that are ending, and tries again.
+    pub(super) async fn when_free<T>(&self, admit: impl Fn() -> Result<T, StartError>) -> Result<T, StartError> {
+        let wait = async {
+            loop {
+                let freed = self.freed.notified();
+                // An end that began before this was counted, or else it is over.
+                let is_any_ending = self.counts.lock().ending > 0;
+                match admit() {
+                    Err(StartError::TooMany(_)) if is_any_ending => freed.await,
+                    admitted => return admitted,
+                }
+            }
+        };
+        match tokio::time::timeout(ENDING_TIMEOUT, wait).await {
+            Ok(admitted) => admitted,
+            Err(_) => admit(),
+        }
     }
 
     /// Admits one more kernel of a user.
@@ -70,9 +104,32 @@ impl Admission {
     }
 }
 
+impl Permit {
+    /// Makes the kernel one of a user, until it is gone.
+    pub(super) fn give(&self, user: UserPermit) {
+        *self.user.lock() = Some(user);
+    }
+
+    /// Tells that nobody uses the kernel any more: who has no permission waits for it.
+    pub(super) fn begin_to_end(&self) {
+        let mut counts = self.admission.counts.lock();
+        if !self.is_ending.swap(true, Ordering::Relaxed) {
+            counts.ending += 1;
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.counts.lock().all -= 1;
+        // Before anybody who waits looks.
+        *self.user.lock() = None;
+        let mut counts = self.admission.counts.lock();
+        counts.all -= 1;
+        if self.is_ending.load(Ordering::Relaxed) {
+            counts.ending -= 1;
+        }
+        drop(counts);
+        self.admission.freed.notify_waiters();
     }
 }
 

@@ -1,26 +1,23 @@
 //! A kernel below its guardian, as the server sees it.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot};
 
 use super::admission::{Permit, UserPermit};
-use super::{orphans, spawner};
-use crate::frame::{self, Notice, Request, StartSpec};
+use super::relay::{Expectation, Relay};
+use super::spawner;
+use crate::frame::{self, Request, StartSpec};
 use crate::kernel::{Execution, Kernel, KernelEvent, StartError};
 use crate::options::KernelOptions;
 
 /// Events that wait for the caller. Each may hold all outputs of a cell; more wait in the guardian.
 const WAITING_EVENTS: usize = 2;
-/// Time for a guardian to end its kernel, before it is killed.
-const END_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct GuardedKernel {
@@ -28,9 +25,17 @@ pub(super) struct GuardedKernel {
     requests: mpsc::Sender<Vec<u8>>,
     events: mpsc::Receiver<KernelEvent>,
     memory_bytes: Arc<AtomicU64>,
+    expectation: Arc<Expectation>,
+    /// The reason for which it is of no more use, if that is on this side.
+    failure: Option<String>,
     has_ended: bool,
-    _permit: Permit,
-    user_permit: Option<UserPermit>,
+    permit: Arc<Permit>,
+}
+
+impl Drop for GuardedKernel {
+    fn drop(&mut self) {
+        self.permit.begin_to_end();
+    }
 }
 
 impl GuardedKernel {
@@ -49,15 +54,18 @@ impl GuardedKernel {
         let (sender, events) = mpsc::channel(WAITING_EVENTS);
         let (started, mut has_started) = oneshot::channel();
         let memory_bytes = Arc::<AtomicU64>::default();
+        let (permit, expectation) = (Arc::new(permit), Arc::<Expectation>::default());
         let relay = Relay {
             events: Some(sender),
             started: Some(started),
             memory_bytes: Arc::clone(&memory_bytes),
-            processes: Vec::new(),
+            expectation: Arc::clone(&expectation),
+            guardian_program: options.guardian.clone(),
             directory: spec.directory,
+            _permit: Arc::clone(&permit),
         };
         tokio::spawn(relay.run(output, guardian));
-        let mut kernel = Self { requests, events, memory_bytes, has_ended: false, _permit: permit, user_permit: None };
+        let mut kernel = Self { requests, events, memory_bytes, expectation, failure: None, has_ended: false, permit };
         let outcome = tokio::time::timeout(options.start_timeout, async {
             tokio::select! {
                 // Not when the sender is dropped, which comes of the end too.
@@ -80,9 +88,9 @@ impl GuardedKernel {
         }
     }
 
-    /// Makes the kernel one of a user, as long as it lives.
-    pub(super) fn give(&mut self, permit: UserPermit) {
-        self.user_permit = Some(permit);
+    /// Makes the kernel one of a user, until it is gone.
+    pub(super) fn give(&self, permit: UserPermit) {
+        self.permit.give(permit);
     }
 
     /// Returns `true` if the kernel still runs, as far as is known.
@@ -91,10 +99,11 @@ impl GuardedKernel {
         matches!(self.events.try_recv(), Err(mpsc::error::TryRecvError::Empty))
     }
 
-    async fn request(&self, request: &Request) {
-        // A failure means that the guardian is gone, which its last event says.
-        if let Ok(request) = frame::encode(request) {
-            let _ = self.requests.send(request).await;
+    async fn request(&mut self, request: &Request) {
+        match frame::encode(request) {
+            // A failure means that the guardian is gone, which its last event says.
+            Ok(request) => drop(self.requests.send(request).await),
+            Err(error) => self.failure = Some(format!("the code cannot be sent to the kernel: {error}")),
         }
     }
 }
@@ -103,12 +112,17 @@ impl GuardedKernel {
 impl Kernel for GuardedKernel {
     async fn execute(&mut self, execution: Execution<'_>) {
         let Execution { code, position } = execution;
+        self.expectation.begin();
         self.request(&Request::Execute { code: code.to_owned(), position }).await;
     }
 
     async fn next_event(&mut self) -> KernelEvent {
         if self.has_ended {
             return std::future::pending().await;
+        }
+        if let Some(reason) = self.failure.take() {
+            self.has_ended = true;
+            return KernelEvent::Ended(reason);
         }
         let event = self.events.recv().await;
         let event = event.unwrap_or_else(|| KernelEvent::Ended("the kernel's guardian was killed".to_owned()));
@@ -117,6 +131,7 @@ impl Kernel for GuardedKernel {
     }
 
     async fn interrupt(&mut self) {
+        self.expectation.interrupt();
         self.request(&Request::Interrupt).await;
     }
 
@@ -130,58 +145,6 @@ async fn write(mut input: ChildStdin, mut requests: mpsc::Receiver<Vec<u8>>) {
     while let Some(request) = requests.recv().await {
         if input.write_all(&request).await.is_err() {
             return;
-        }
-    }
-}
-
-/// What is to be done with what a guardian tells.
-struct Relay {
-    events: Option<mpsc::Sender<KernelEvent>>,
-    started: Option<oneshot::Sender<()>>,
-    memory_bytes: Arc<AtomicU64>,
-    /// The processes below the guardian, when it last told.
-    processes: Vec<u32>,
-    directory: PathBuf,
-}
-
-impl Relay {
-    /// Relays all that the guardian tells, and sees to it that nothing is left when it has ended.
-    async fn run(mut self, mut output: ChildStdout, mut guardian: Child) {
-        while let Ok(Some(notice)) = frame::read(&mut output).await {
-            match notice {
-                Notice::Started => drop(self.started.take().map(|started| started.send(()))),
-                Notice::Usage { memory_bytes, processes } => {
-                    self.memory_bytes.store(memory_bytes, Ordering::Relaxed);
-                    self.processes = processes;
-                }
-                event => self.tell(event).await,
-            }
-        }
-        self.memory_bytes.store(0, Ordering::Relaxed);
-        // The caller learns of the end at once; what is below takes some milliseconds more.
-        self.events = None;
-        let ended = tokio::time::timeout(END_TIMEOUT, guardian.wait()).await;
-        if !matches!(ended, Ok(Ok(status)) if status.success()) {
-            tracing::warn!(?ended, "the guardian of a kernel did not end well; what it has left is killed");
-            let _ = guardian.kill().await;
-            let name = self.directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            orphans::kill_all(&name, &self.processes).await;
-        }
-        let directory = self.directory;
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(&directory)).await;
-        match removed {
-            Ok(Err(error)) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "the directory of a kernel cannot be removed");
-            }
-            _ => {}
-        }
-    }
-
-    async fn tell(&mut self, notice: Notice) {
-        let (Some(events), Some(event)) = (&self.events, notice.into_event()) else { return };
-        if events.send(event).await.is_err() {
-            // Nobody is left who wants to know; the guardian has seen the end of its input.
-            self.events = None;
         }
     }
 }

@@ -5,6 +5,7 @@ mod guarded_kernel;
 mod orphans;
 mod program;
 mod provider;
+mod relay;
 mod spawner;
 
 pub use provider::GuardedKernels;

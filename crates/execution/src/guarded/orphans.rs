@@ -1,48 +1,44 @@
 //! The processes that a killed guardian has left behind.
 
-use std::fs;
-use std::time::Duration;
+use rustix::process::{Pid, WaitOptions, waitpid};
+use tokio::sync::Mutex;
 
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use crate::guardian::processes::{Pauses, Stat, children, descendants, stop_and_kill};
 
-use crate::guardian::MARKER;
-use crate::guardian::processes::{all, descendants, kill, parent};
+/// One at a time: a process that another one reaps must not be signalled, since its id can be used again.
+static TURN: Mutex<()> = Mutex::const_new(());
 
-const KILL_INTERVAL: Duration = Duration::from_millis(5);
-
-/// Kills all processes of a kernel whose guardian was killed: those with its marker in their environment, those that the guardian had
-/// told of and that are children of this process now, and what descends from either.
-pub(super) async fn kill_all(directory_name: &str, told: &[u32]) {
-    let marker = format!("{MARKER}={directory_name}");
+/// Kills all processes that guardians which have ended left behind, and what descends from them.
+///
+/// They have become children of this process, its sub-reaper. They are told from those that it has started by their session: each kernel
+/// begins one of its own, and no process below it comes back to another.
+pub(super) async fn kill_all() {
+    let _turn = TURN.lock().await;
+    let mut pauses = Pauses::new();
     loop {
-        let marker = marker.clone();
-        let told = told.to_vec();
-        let found = tokio::task::spawn_blocking(move || find(&marker, &told)).await.unwrap_or_default();
+        let found = tokio::task::spawn_blocking(|| {
+            let roots = roots();
+            stop_and_kill(|| roots.iter().copied().chain(roots.iter().flat_map(|pid| descendants(*pid))).collect());
+            roots
+        });
+        let found = found.await.unwrap_or_default();
         if found.is_empty() {
             return;
         }
-        for &pid in &found {
-            kill(pid, Signal::KILL);
+        if !pauses.wait().await {
+            tracing::warn!(?found, "processes of a kernel are left that cannot be killed");
+            return;
         }
-        tokio::time::sleep(KILL_INTERVAL).await;
         for pid in found.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            // Not those of others, whom somebody else waits for.
             let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
     }
 }
 
-fn find(marker: &str, told: &[u32]) -> Vec<u32> {
+/// Returns the children of this process that it has not started.
+fn roots() -> Vec<u32> {
     let own = std::process::id();
-    let is_marked = |pid: u32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
-    };
-    let mut found: Vec<u32> =
-        all().filter(|pid| is_marked(*pid) || (told.contains(pid) && parent(*pid) == Some(own))).collect();
-    let below: Vec<u32> = found.iter().flat_map(|pid| descendants(*pid)).collect();
-    found.extend(below);
-    found.sort_unstable();
-    found.dedup();
-    found
+    let session = |pid: u32| Stat::read(pid).and_then(|stat| stat.session());
+    let Some(own_session) = session(own) else { return Vec::new() };
+    children(own).into_iter().filter(|pid| session(*pid).is_some_and(|other| other != own_session)).collect()
 }

@@ -46,6 +46,15 @@ struct Warm {
     is_awaited: bool,
 }
 
+/// The wait for a kernel that is started ahead. It is over when this is dropped, also because nobody wants a kernel any more.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.warm.lock().is_awaited = false;
+    }
+}
+
 impl GuardedKernels {
     /// Makes a source of kernels. It starts none yet.
     #[must_use]
@@ -75,8 +84,9 @@ impl GuardedKernels {
 #[async_trait]
 impl KernelProvider for GuardedKernels {
     async fn start(&self, request: &KernelRequest) -> Result<Box<dyn Kernel>, StartError> {
-        let permit = self.shared.admission.admit_user(&request.user, &self.shared.options)?;
-        let mut kernel = match self.shared.take_warm().await {
+        let Shared { admission, options, .. } = &*self.shared;
+        let permit = admission.when_free(|| admission.admit_user(&request.user, options)).await?;
+        let kernel = match self.shared.take_warm().await {
             Some(kernel) => kernel,
             None => self.shared.start().await?,
         };
@@ -89,7 +99,7 @@ impl KernelProvider for GuardedKernels {
 
 impl Shared {
     async fn start(&self) -> Result<GuardedKernel, StartError> {
-        let permit = self.admission.admit(&self.options)?;
+        let permit = self.admission.when_free(|| self.admission.admit(&self.options)).await?;
         let program = Program::find(&self.options)?;
         let spec = StartSpec {
             command: program.command,
@@ -106,24 +116,25 @@ impl Shared {
 
     /// Takes a kernel that was started ahead, or waits for the one that is starting, unless somebody does already.
     async fn take_warm(&self) -> Option<GuardedKernel> {
-        let mut waits = false;
+        let mut waiting = None;
         loop {
+            // Before the look, since what is told is told to those who wait.
+            let warmed = self.warmed.notified();
             {
                 let mut warm = self.warm.lock();
-                warm.is_awaited &= !waits;
                 // Those that have ended since are dropped.
                 while let Some(mut kernel) = warm.ready.pop_front() {
                     if kernel.is_alive() {
                         return Some(kernel);
                     }
                 }
-                if !warm.is_starting || warm.is_awaited {
+                if !warm.is_starting || (warm.is_awaited && waiting.is_none()) {
                     return None;
                 }
                 warm.is_awaited = true;
-                waits = true;
             }
-            self.warmed.notified().await;
+            waiting.get_or_insert_with(|| Waiting(self));
+            warmed.await;
         }
     }
 

@@ -7,13 +7,17 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{getpid, set_child_subreaper};
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::guardian::GUARD_ARGUMENT;
+use crate::guardian::{GUARD_ARGUMENT, REMOVE_ARGUMENT};
+
+/// Time for the removal of a directory.
+const REMOVE_TIMEOUT: Duration = Duration::from_mins(5);
 
 struct Order {
     command: Command,
@@ -24,6 +28,32 @@ struct Order {
 
 /// Starts a guardian.
 pub(super) async fn spawn(program: &Path) -> io::Result<Child> {
+    let mut command = command(program);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    start(command).await
+}
+
+/// Removes the directory of a kernel, in a process that does nothing else: what code has made in there can be of any size.
+pub(super) async fn remove(program: &Path, directory: &Path) -> io::Result<()> {
+    let mut command = command(program);
+    command.arg(REMOVE_ARGUMENT).arg(directory).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let mut child = start(command).await?;
+    match tokio::time::timeout(REMOVE_TIMEOUT, child.wait()).await {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(io::Error::other(format!("the process that removes it ended with {status}"))),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other(format!("it was not removed within {} seconds", REMOVE_TIMEOUT.as_secs()))),
+    }
+}
+
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    // In a group of its own: what a terminal sends to the server is not meant for it. In the server's session, by which it is known.
+    command.arg(GUARD_ARGUMENT).env_clear().process_group(0);
+    command
+}
+
+async fn start(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (sender, orders) = mpsc::channel();
@@ -31,10 +61,6 @@ pub(super) async fn spawn(program: &Path) -> io::Result<Child> {
         let _ = thread::Builder::new().name("kernels".to_owned()).spawn(move || start_all(&orders));
         sender
     });
-    let mut command = Command::new(program);
-    command.arg(GUARD_ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
-    // In a group of its own: what a terminal sends to the server is not meant for it.
-    command.process_group(0);
     let (answer, answered) = oneshot::channel();
     spawner
         .send(Order { command, runtime: Handle::current(), answer })

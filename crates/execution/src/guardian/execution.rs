@@ -87,6 +87,10 @@ impl Execution {
     /// Takes a message of the iopub socket.
     pub(super) fn on_iopub(&mut self, message: &Message, outbox: &mut Outbox) {
         let is_own = message.parent == self.id;
+        if let Some(reply) = self.reply.as_mut().filter(|_| is_own) {
+            // As long as messages come, none is dropped.
+            reply.ends_by = Instant::now() + IDLE_TIMEOUT;
+        }
         // What threads print and show carries the id of the execution that started them. It belongs to the cell that runs now.
         match &*message.kind {
             "stream" if self.is_of_cell => {
@@ -130,6 +134,11 @@ impl Execution {
         }
     }
 
+    /// Returns the id of the request if the kernel has not said that it is idle.
+    pub(super) fn given_up(self) -> Option<String> {
+        self.idle_since.is_none().then_some(self.id)
+    }
+
     /// Returns `true` if the code has called `exit()`.
     pub(super) fn has_exited(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.has_exited)
@@ -166,7 +175,7 @@ fn text(error: &ErrorContent) -> String {
         [] => format!("{}: {}", error.ename, error.evalue),
         lines => lines.join("\n"),
     };
-    let text = without_colours(&text).replace('\0', "\u{fffd}");
+    let text = without_colours(&text);
     if text.len() <= 3 * ERROR_PART_BYTES {
         return text;
     }

@@ -2,14 +2,18 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, chown};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, lchown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use jupyter_protocol::ConnectionInfo;
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit};
+use rustix::fs::OFlags;
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, getrlimit, nice, set_parent_process_death_signal, setrlimit, setsid,
+};
+use rustix::thread::set_no_new_privs;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::StartSpec;
@@ -17,12 +21,18 @@ use crate::options::Limits;
 
 /// First argument of the step in between.
 pub(super) const LAUNCH_ARGUMENT: &str = "launch";
-/// The variable by which the processes of a kernel are found, whoever is their parent. Its value is the name of the kernel's directory.
-pub(crate) const MARKER: &str = "QUIRE_KERNEL";
+/// The variable that tells code in which kernel it runs. Its value is the name of the kernel's directory.
+const KERNEL: &str = "QUIRE_KERNEL";
 /// How much kernels stand back for other processes: about a third of their processor time.
 const NICENESS: i32 = 5;
 /// The own program of this process, also if its file has been replaced, and if another user cannot reach it.
 const OWN_PROGRAM: &str = "/proc/self/exe";
+/// Maximum number of files among which lists of fonts are looked for.
+const MAX_LOOKED_AT: usize = 1_000;
+/// Maximum number of lists of fonts that are copied.
+const MAX_FONT_LISTS: usize = 8;
+/// Maximum bytes of a list of fonts that is copied.
+const MAX_FONT_LIST_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What the step in between does before it becomes the kernel.
 #[derive(Serialize, Deserialize)]
@@ -35,12 +45,14 @@ struct Preparation {
 }
 
 /// Makes the kernel's own directory, with the connection file. Returns the path of that.
+///
+/// The directory is given to the kernel's user last of all: until then, nobody but this process can put a link in the place of what is made
+/// in it.
 pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Result<PathBuf> {
     for directory in
         [&spec.directory, &spec.directory.join("home"), &spec.directory.join("work"), &spec.directory.join("tmp")]
     {
-        let made = DirBuilder::new().mode(0o700).create(directory).and_then(|()| own(directory, spec));
-        made.map_err(|error| {
+        DirBuilder::new().mode(0o700).create(directory).map_err(|error| {
             io::Error::other(format!("its directory {} cannot be made: {error}", directory.display()))
         })?;
     }
@@ -49,35 +61,45 @@ pub(super) fn make_directory(spec: &StartSpec, info: &ConnectionInfo) -> io::Res
     let path = spec.directory.join("connection.json");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     file.write_all(&serde_json::to_vec(info)?)?;
-    own(&path, spec)?;
+    for made in ["connection.json", "home", "work", "tmp", ""] {
+        own(&spec.directory.join(made), spec)?;
+    }
     Ok(path)
 }
 
 /// Copies Matplotlib's lists of fonts. Without them, Matplotlib makes new ones.
 fn copy_font_lists(spec: &StartSpec, from: &Path) -> io::Result<()> {
     let is_list = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("fontlist-"));
-    let lists: Vec<PathBuf> =
-        fs::read_dir(from)?.flatten().map(|entry| entry.path()).filter(|path| is_list(path)).collect();
+    let files = fs::read_dir(from)?.flatten().take(MAX_LOOKED_AT).map(|entry| entry.path());
+    let lists: Vec<PathBuf> = files.filter(|path| is_list(path)).take(MAX_FONT_LISTS).collect();
     let cache = spec.directory.join("home/.cache");
     let to = cache.join("matplotlib");
     for directory in [&cache, &to] {
         DirBuilder::new().mode(0o700).create(directory)?;
-        own(directory, spec)?;
     }
     for list in lists {
+        // Code in cells may be able to put anything there: what is no file of a usual size is left out, and nothing is waited for.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let Ok(flags) = i32::try_from(flags.bits()) else { continue };
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&list) else { continue };
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= MAX_FONT_LIST_BYTES) {
+            continue;
+        }
         let copy = to.join(list.file_name().unwrap_or_default());
-        fs::copy(&list, &copy)?;
+        let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy)?;
+        io::copy(&mut file.take(MAX_FONT_LIST_BYTES), &mut written)?;
         own(&copy, spec)?;
     }
-    Ok(())
+    own(&to, spec)?;
+    own(&cache, spec)
 }
 
-/// Gives a file to the user that the kernel runs as.
+/// Gives a file, or a link itself, to the user that the kernel runs as.
 fn own(path: &Path, spec: &StartSpec) -> io::Result<()> {
-    spec.user.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
+    spec.user.map_or(Ok(()), |(uid, gid)| lchown(path, Some(uid), Some(gid)))
 }
 
-/// Starts the kernel, in a process group of its own. To be called on a thread that lives as long as the guardian: the kernel dies
+/// Starts the kernel, in a session of its own. To be called on a thread that lives as long as the guardian: the kernel dies
 /// with it.
 pub(super) fn spawn(spec: &StartSpec, connection_file: &Path) -> io::Result<Child> {
     let preparation =
@@ -93,11 +115,11 @@ pub(super) fn spawn(spec: &StartSpec, connection_file: &Path) -> io::Result<Chil
     command.env_clear();
     command.env("HOME", spec.directory.join("home")).env("TMPDIR", spec.directory.join("tmp"));
     command.envs(spec.environment.iter().map(|(name, value)| (name, value)));
-    command.env(MARKER, spec.directory.file_name().unwrap_or_default());
+    command.env(KERNEL, spec.directory.file_name().unwrap_or_default());
     // A kernel ends when this is not its parent any more.
     command.env("JPY_PARENT_PID", std::process::id().to_string());
     command.current_dir(spec.working_directory.as_deref().unwrap_or(&spec.directory.join("work")));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     if let Some((uid, gid)) = spec.user {
         command.uid(uid).gid(gid); // without other groups
     }
@@ -127,6 +149,10 @@ fn prepare(preparation: &Preparation) -> io::Result<()> {
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get().cast_unsigned() != preparation.parent) {
         return Err(io::Error::other("the guardian has ended"));
     }
+    // Away from the server's terminal, and a mark that what descends from the kernel cannot take off.
+    setsid()?;
+    // No program that it starts gives it the rights of another user.
+    set_no_new_privs(true)?;
     // First in line when memory is short. Not before now, since a child of a process that is not dumpable may not write it. A system
     // without it has no such line.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");

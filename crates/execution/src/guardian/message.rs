@@ -110,12 +110,15 @@ pub(super) struct ExecuteReply<'a> {
 pub(super) struct Payload {
     #[serde(default)]
     source: String,
+    /// The code called `exit(keep_kernel=True)`, which ends the page alone.
+    #[serde(default, rename = "keepkernel")]
+    keeps_kernel: Option<bool>,
 }
 
 impl Payload {
     /// The code called `exit()`.
     pub(super) fn is_exit(&self) -> bool {
-        self.source == "ask_exit"
+        self.source == "ask_exit" && self.keeps_kernel != Some(true)
     }
 }
 

@@ -20,19 +20,26 @@ mod transcript;
 mod usage;
 mod writer;
 
+use std::ffi::OsString;
+use std::fs;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
-use rustix::process::{Signal, getpid, set_child_subreaper, set_parent_process_death_signal};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpid, getrlimit, set_child_subreaper, set_parent_process_death_signal, setrlimit,
+};
 use tokio::net::unix::pipe;
 
 use crate::frame::{self, Request};
-
-pub(crate) use launch::MARKER;
+use crate::protect::protect_memory;
 
 /// First argument of the program that calls [`guard`].
 pub const GUARD_ARGUMENT: &str = "guard-kernel";
+/// Second argument of the program that removes the directory of a kernel, which a third one names.
+pub(crate) const REMOVE_ARGUMENT: &str = "remove";
+/// What a guardian may reserve beyond the memory that its kernel may use.
+const ADDRESS_SPACE_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Guards one kernel. The program of a [`KernelOptions::guardian`](crate::KernelOptions::guardian) calls this first of all, if its first argument is
 /// [`GUARD_ARGUMENT`], and ends with what it returns.
@@ -42,15 +49,28 @@ pub fn guard() -> ExitCode {
     if arguments.next_if(|argument| argument == launch::LAUNCH_ARGUMENT).is_some() {
         return launch::launch(arguments);
     }
-    // One thread, which lives as long as the process: the kernel dies with its thread.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(run())) {
+    // First in line when memory is short, as its kernel is. Not later, since a process that is not dumpable may not write it.
+    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    // What it holds of the server's pipes is not for code in cells.
+    let outcome = protect_memory().and_then(|()| {
+        if arguments.next_if(|argument| argument == REMOVE_ARGUMENT).is_some() {
+            return remove(arguments.next());
+        }
+        // One thread, which lives as long as the process: the kernel dies with its thread.
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run())
+    });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "the guardian of a kernel failed: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn remove(path: Option<OsString>) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    path.map_or(Ok(()), |path| directory::remove(path.as_ref()))
 }
 
 async fn run() -> io::Result<()> {
@@ -63,5 +83,10 @@ async fn run() -> io::Result<()> {
     let Some(Request::Start(spec)) = frame::read(&mut input).await? else {
         return Err(io::Error::other(format!("{GUARD_ARGUMENT} is started by quire-server only")));
     };
+    // A kernel that sends more than may be kept costs the guardian, and no others. The greater limit stays, for the kernel.
+    let maximum = getrlimit(Resource::As).maximum;
+    let limit = spec.limits.memory_bytes.saturating_add(ADDRESS_SPACE_BYTES);
+    let current = Some(maximum.map_or(limit, |maximum| maximum.min(limit)));
+    setrlimit(Resource::As, Rlimit { current, maximum })?;
     session::run(*spec, input, output).await
 }

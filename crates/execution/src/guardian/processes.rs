@@ -4,66 +4,102 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 
 /// Time between two looks for processes that are left.
 const KILL_INTERVAL: Duration = Duration::from_millis(2);
+/// The longest time between two looks.
+const MAX_KILL_INTERVAL: Duration = Duration::from_millis(200);
+/// Time after which processes that cannot be killed, as those that wait for a device, are given up.
+const KILL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Returns all processes that descend from one, without it.
 pub(crate) fn descendants(root: u32) -> Vec<u32> {
-    // Linux can be built without these lists.
-    if Path::new("/proc/thread-self/children").exists() {
-        descendants_by_lists(root)
+    if has_lists() {
+        // Cheap however many processes the machine has.
+        below(root, listed_children)
     } else {
-        descendants_by_parents(root)
+        let mut children = children_of_all();
+        below(root, |parent| children.remove(&parent).unwrap_or_default())
     }
 }
 
-/// Finds descendants by the lists of each thread's children: cheap however many processes the machine has.
-fn descendants_by_lists(root: u32) -> Vec<u32> {
+/// Returns the children of a process.
+pub(crate) fn children(parent: u32) -> Vec<u32> {
+    if has_lists() { listed_children(parent) } else { children_of_all().remove(&parent).unwrap_or_default() }
+}
+
+/// Returns `true` if Linux was built with the lists of each thread's children.
+fn has_lists() -> bool {
+    Path::new("/proc/thread-self/children").exists()
+}
+
+fn below(root: u32, mut children: impl FnMut(u32) -> Vec<u32>) -> Vec<u32> {
     let (mut found, mut known) = (vec![root], HashSet::from([root]));
     let mut at = 0;
     while let Some(parent) = found.get(at) {
         at += 1;
-        for task in fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(
-                children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(|pid| known.insert(*pid)),
-            );
-        }
+        found.extend(children(*parent).into_iter().filter(|pid| known.insert(*pid)));
     }
     found.split_off(1)
 }
 
-fn descendants_by_parents(root: u32) -> Vec<u32> {
+fn listed_children(parent: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+fn children_of_all() -> HashMap<u32, Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for pid in all() {
-        if let Some(parent) = parent(pid) {
+        if let Some(parent) = Stat::read(pid).and_then(|stat| stat.parent()) {
             children.entry(parent).or_default().push(pid);
         }
     }
-    let (mut found, mut at) = (vec![root], 0);
-    while let Some(parent) = found.get(at) {
-        at += 1;
-        found.extend(children.remove(parent).unwrap_or_default());
-    }
-    found.split_off(1)
+    children
 }
 
 /// Returns all processes of the machine.
-pub(crate) fn all() -> impl Iterator<Item = u32> {
+fn all() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Returns the parent of a process.
-pub(crate) fn parent(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // After the name, which may hold blanks and parentheses, come state and parent.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(1)?.parse().ok()
+/// What the system says of a process.
+pub(crate) struct Stat(String);
+
+impl Stat {
+    /// Reads it; `None` if the process is gone.
+    pub(crate) fn read(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the name, which may hold blanks and parentheses, come the fields.
+        Some(Self(stat.rsplit_once(") ")?.1.to_owned()))
+    }
+
+    fn field(&self, index: usize) -> Option<u32> {
+        self.0.split(' ').nth(index)?.parse().ok()
+    }
+
+    pub(crate) fn parent(&self) -> Option<u32> {
+        self.field(1)
+    }
+
+    pub(crate) fn session(&self) -> Option<u32> {
+        self.field(3)
+    }
+
+    fn threads(&self) -> Option<u32> {
+        self.field(17)
+    }
+}
+
+/// Returns the number of threads of processes together.
+pub(super) fn threads(pids: &[u32]) -> usize {
+    // Lossless: `usize` has 32 bits at least.
+    pids.iter().filter_map(|pid| Stat::read(*pid)?.threads()).map(|threads| threads as usize).sum()
 }
 
 /// Returns the resident memory of a process in bytes, shared pages included.
@@ -89,21 +125,55 @@ pub(super) fn memory_bytes(pids: &[u32], enough: u64) -> u64 {
 }
 
 /// Sends a signal to a process. That it is gone is no failure.
-pub(crate) fn kill(pid: u32, signal: Signal) {
+fn kill(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
 }
 
+/// Kills processes. They are stopped before, so that none starts another one between the list and the signal.
+pub(crate) fn stop_and_kill(list: impl Fn() -> Vec<u32>) {
+    for pid in list() {
+        kill(pid, Signal::STOP);
+    }
+    for pid in list() {
+        kill(pid, Signal::KILL);
+    }
+}
+
+/// The pauses between attempts to kill processes, which become longer.
+pub(crate) struct Pauses {
+    next: Duration,
+    since: Instant,
+}
+
+impl Pauses {
+    pub(crate) fn new() -> Self {
+        Self { next: KILL_INTERVAL, since: Instant::now() }
+    }
+
+    /// Waits until the next attempt; `false` if there is to be none.
+    pub(crate) async fn wait(&mut self) -> bool {
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(MAX_KILL_INTERVAL);
+        self.since.elapsed() < KILL_TIMEOUT
+    }
+}
+
 /// Kills all descendants of this process, and returns when there are none. Since it is the sub-reaper, an orphan becomes its child;
 /// so it has descendants as long as it has children.
-pub(super) async fn kill_all() {
+///
+/// # Errors
+/// When some are still there after [`KILL_TIMEOUT`].
+pub(super) async fn kill_all() -> io::Result<()> {
+    let mut pauses = Pauses::new();
     while has_children() {
-        for pid in descendants(std::process::id()) {
-            kill(pid, Signal::KILL);
+        stop_and_kill(|| descendants(std::process::id()));
+        if !pauses.wait().await {
+            return Err(io::Error::other("processes of the kernel cannot be killed"));
         }
-        tokio::time::sleep(KILL_INTERVAL).await;
     }
+    Ok(())
 }
 
 /// Reaps what has ended, and returns `true` if there is more.

@@ -1,7 +1,5 @@
 //! The life of a kernel: started, executing what the server sends, ended.
 
-use std::collections::VecDeque;
-use std::fs;
 use std::io;
 use std::time::Duration;
 
@@ -14,16 +12,18 @@ use super::channels::{Channels, Received};
 use super::execution::Execution;
 use super::interrupt::{Interrupt, Step};
 use super::kernel_process::KernelProcess;
-use super::processes;
 use super::reason::{self, Circumstances};
 use super::signals::{ChildSignal, StopSignals};
 use super::usage::Watch;
 use super::writer::Writer;
+use super::{directory, processes};
 use crate::frame::{self, Notice, Request, StartSpec};
 use crate::kernel::Outcome;
 
-/// Time for the messages that a kernel had sent when it ended.
+/// Time for one more message of those that a kernel had sent when it ended.
 const LAST_MESSAGES: Duration = Duration::from_millis(50);
+/// The longest time for them, however many there are.
+const LAST_MESSAGES_TIMEOUT: Duration = Duration::from_secs(2);
 const STOPPED: &str = "the kernel was stopped from outside, as when the machine stops";
 const NOT_STOPPED: &str = "the kernel did not stop when it was interrupted, and was ended";
 
@@ -43,28 +43,40 @@ impl<E: std::error::Error> From<E> for End {
 
 /// Runs a kernel until it ends or the server closes `input`.
 pub(super) async fn run(spec: StartSpec, input: pipe::Receiver, output: pipe::Sender) -> io::Result<()> {
-    let directory = spec.directory.clone();
+    let own_directory = spec.directory.clone();
     let (sender, requests) = mpsc::channel(1);
-    tokio::spawn(read_requests(input, sender));
+    let reader = tokio::spawn(read_requests(input, sender));
     let writer = Writer::start(output);
     let end = match super::start::start(spec, requests, &writer).await {
-        Ok(mut session) => session.serve().await,
+        Ok(mut session) => {
+            let end = session.serve().await;
+            if let End::Reason(_) = end {
+                session.finish().await;
+            }
+            end
+        }
         Err(end) => end,
     };
     if let End::Reason(reason) = end {
         writer.change(|outbox| outbox.other(Notice::Ended(reason)));
     }
-    processes::kill_all().await;
+    let killed = processes::kill_all().await;
     // What it cannot remove, the server tries once more.
-    let _ = fs::remove_dir_all(directory);
-    writer.close().await;
-    Ok(())
+    let removed = directory::remove(&own_directory);
+    writer.close(reader).await;
+    killed.and(removed)
 }
 
-async fn read_requests(mut input: pipe::Receiver, requests: mpsc::Sender<Request>) {
-    while let Ok(Some(request)) = frame::read(&mut input).await {
-        if requests.send(request).await.is_err() {
-            return;
+/// Reads requests to their end, also those that are of no use any more.
+async fn read_requests(mut input: pipe::Receiver, requests: mpsc::Sender<io::Result<Request>>) {
+    loop {
+        match frame::read(&mut input).await {
+            Ok(Some(request)) => drop(requests.send(Ok(request)).await),
+            Ok(None) => return,
+            Err(error) => {
+                let _ = requests.send(Err(error)).await;
+                return;
+            }
         }
     }
 }
@@ -74,13 +86,14 @@ pub(super) struct Session<'a> {
     pub(super) process: KernelProcess,
     pub(super) channels: Channels,
     pub(super) writer: &'a Writer,
-    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) requests: mpsc::Receiver<io::Result<Request>>,
     pub(super) child_signal: ChildSignal,
     pub(super) stop_signals: StopSignals,
     pub(super) circumstances: Circumstances,
     pub(super) watch: Watch,
     pub(super) current: Option<Execution>,
-    pub(super) waiting: VecDeque<(String, Option<usize>)>,
+    /// The id of an execution whose end was not waited for any more. What still comes of it is nobody's.
+    pub(super) given_up: Option<String>,
     /// The kernel was told to end.
     pub(super) is_terminated: bool,
 }
@@ -112,8 +125,8 @@ impl Session<'_> {
     pub(super) async fn turn(&mut self) -> Result<Option<Outcome>, End> {
         match self.happened(self.due()).await {
             Happened::Received(received) => self.received(&received),
-            Happened::Request(Request::Execute { code, position }) if self.current.is_some() => {
-                self.waiting.push_back((code, position));
+            Happened::Request(Request::Execute { .. }) if self.current.is_some() => {
+                return Err(End::Reason("the kernel was given code while it executed other code".to_owned()));
             }
             Happened::Request(Request::Execute { code, position }) => self.begin(code, position).await?,
             Happened::Request(Request::Interrupt) => {
@@ -126,7 +139,11 @@ impl Session<'_> {
             Happened::Stop(end) => return Err(end),
         }
         self.interrupt().await?;
-        if let Some(too_much) = self.watch.look(Instant::now(), &self.spec, self.current.is_some(), self.writer) {
+        let now = Instant::now();
+        if now >= self.watch.due() {
+            self.circumstances.look();
+        }
+        if let Some(too_much) = self.watch.look(now, &self.spec, self.current.is_some(), self.writer) {
             return Err(End::Reason(too_much));
         }
         let Some(current) = &mut self.current else { return Ok(None) };
@@ -134,10 +151,8 @@ impl Session<'_> {
         let outcome = self.writer.change(|outbox| current.take_outcome(Instant::now(), outbox));
         if outcome.is_some() {
             self.circumstances.has_exited |= has_exited;
-            self.current = None;
-            if let Some((code, position)) = self.waiting.pop_front() {
-                self.begin(code, position).await?;
-            }
+            self.is_terminated = false;
+            self.given_up = self.current.take().and_then(Execution::given_up);
         }
         Ok(outcome)
     }
@@ -153,7 +168,11 @@ impl Session<'_> {
         loop {
             tokio::select! {
                 received = self.channels.receive() => return Happened::Received(received),
-                request = self.requests.recv() => return request.map_or(Happened::Stop(End::Stop), Happened::Request),
+                request = self.requests.recv() => return match request {
+                    Some(Ok(request)) => Happened::Request(request),
+                    Some(Err(error)) => Happened::Stop(End::Reason(format!("a request of the server cannot be read: {error}"))),
+                    None => Happened::Stop(End::Stop),
+                },
                 () = self.stop_signals.wait() => return Happened::Stop(End::Reason(STOPPED.to_owned())),
                 () = self.child_signal.wait() => {
                     if let Some(status) = self.process.reap() {
@@ -169,6 +188,7 @@ impl Session<'_> {
         let Some(current) = &mut self.current else { return };
         match received {
             Received::Shell(message) => current.on_shell(message),
+            Received::IoPub(message) if self.given_up.as_ref() == Some(&message.parent) => {}
             Received::IoPub(message) => self.writer.change(|outbox| current.on_iopub(message, outbox)),
         }
     }
@@ -202,26 +222,51 @@ impl Session<'_> {
     }
 
     async fn kernel_ended(&mut self, status: WaitStatus) -> End {
-        let until = Instant::now() + LAST_MESSAGES;
+        if self.drain().await {
+            return End::Stop;
+        }
+        if let Some(current) = &self.current {
+            self.circumstances.has_exited |= current.has_exited();
+        }
+        if self.is_terminated {
+            return End::Reason(NOT_STOPPED.to_owned());
+        }
+        End::Reason(reason::describe(status, &self.circumstances))
+    }
+
+    /// Takes what the kernel had still sent. Returns `true` if the server wants no more.
+    async fn drain(&mut self) -> bool {
+        let last = Instant::now() + LAST_MESSAGES_TIMEOUT;
+        let mut until = Instant::now() + LAST_MESSAGES;
         loop {
-            match self.happened(until).await {
-                Happened::Received(received) => self.received(&received),
+            match self.happened(until.min(last)).await {
+                Happened::Received(received) => {
+                    self.received(&received);
+                    until = Instant::now() + LAST_MESSAGES;
+                }
                 Happened::Request(_) | Happened::KernelEnded(_) => {}
-                Happened::Stop(end) => return end,
-                Happened::Time => break,
+                Happened::Stop(End::Stop) => return true,
+                Happened::Stop(End::Reason(_)) | Happened::Time => return false,
+            }
+            if Instant::now() >= last {
+                return false;
             }
         }
+    }
+
+    /// Ends what is executed, since the kernel has ended or must: with all that it has told, and the outcome if it had one.
+    async fn finish(&mut self) {
+        // Has no effect, if it has ended. What it started is not to use the time.
+        processes::stop_and_kill(|| processes::descendants(std::process::id()));
+        if self.current.is_none() || self.drain().await {
+            return;
+        }
         if let Some(mut current) = self.current.take() {
-            self.circumstances.has_exited |= current.has_exited();
             self.writer.change(|outbox| {
                 if let Some(outcome) = current.take_last_outcome(outbox) {
                     outbox.finished(outcome, true);
                 }
             });
         }
-        if self.is_terminated {
-            return End::Reason(NOT_STOPPED.to_owned());
-        }
-        End::Reason(reason::describe(status, &self.circumstances))
     }
 }

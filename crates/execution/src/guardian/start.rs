@@ -1,6 +1,6 @@
 //! The start of a kernel, up to the moment at which it takes code.
 
-use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -26,16 +26,12 @@ const ASK_INTERVAL: Duration = Duration::from_secs(1);
 /// Starts the kernel. The server ends the wait when it takes too long.
 pub(super) async fn start(
     spec: StartSpec,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<io::Result<Request>>,
     writer: &Writer,
 ) -> Result<Session<'_>, End> {
     let info = connection_info(&spec.directory)?;
     let connection_file = launch::make_directory(&spec, &info)?;
-    let circumstances = Circumstances {
-        has_exited: false,
-        oom_kills_at_start: reason::oom_kills(),
-        cpu_seconds: spec.limits.cpu_seconds,
-    };
+    let circumstances = Circumstances::new(spec.limits.cpu_seconds);
     let (mut child_signal, mut stop_signals, mut requests) = (ChildSignal::new()?, StopSignals::new()?, requests);
     let process = KernelProcess::spawn(&spec, &connection_file)?;
     let channels = tokio::select! {
@@ -55,7 +51,7 @@ pub(super) async fn start(
         circumstances,
         watch: Watch::new(),
         current: None,
-        waiting: VecDeque::new(),
+        given_up: None,
         is_terminated: false,
     };
     if hear(&mut session).await?.implementation == "ipython" {

@@ -7,7 +7,7 @@ def scalar(value):
     """Return what a table's cell holds in JSON: None, a bool, a number or a text."""
     if value is None or isinstance(value, (bool, str)):
         return value
-    if hasattr(value, "item") and type(value).__module__ == "numpy":
+    if getattr(value, "ndim", None) == 0 and type(value).__module__ == "numpy":
         value = value.item()
     if isinstance(value, bool):
         return value

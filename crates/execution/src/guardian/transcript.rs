@@ -33,8 +33,7 @@ impl Transcript {
         let kept = &text[..text.floor_char_boundary(room)];
         if !kept.is_empty() {
             self.stdout_bytes += kept.len();
-            // A store that is a database holds no NUL.
-            outbox.stdout(&kept.replace('\0', "\u{fffd}"));
+            outbox.stdout(kept);
         }
         let cut = text.len() - kept.len();
         if cut > 0 {
@@ -125,7 +124,8 @@ fn bytes(output: &Output) -> usize {
 /// Makes an output of the richest of a value's MIME types; the reason in words if that is not possible.
 fn to_output(display: Display<'_>) -> Result<Output, String> {
     let named = display.data.into_iter().map(|(name, value)| (standard_name(name), value));
-    let named: Vec<(String, &RawValue)> = named.filter(|(name, _)| name.chars().count() <= MIME_TYPE_CHARS).collect();
+    let is_name = |name: &str| name.chars().count() <= MIME_TYPE_CHARS && !name.contains('\0');
+    let named: Vec<(String, &RawValue)> = named.filter(|(name, _)| is_name(name)).collect();
     let index = richest(named.iter().map(|(name, _)| name.as_str())).ok_or("an output without data")?;
     let (mime_type, data) = named.into_iter().nth(index).ok_or("an output without data")?;
     let too_deep = |_| format!("an output ({mime_type}) is left out: it is nested deeper than {JSON_DEPTH} levels");

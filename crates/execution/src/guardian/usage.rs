@@ -1,4 +1,4 @@
-//! The watch over what a kernel uses: memory, processes, files.
+//! The watch over what a kernel uses: memory, processes, threads, files.
 
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ impl Watch {
         if pids.len() > limits.processes {
             return Some(format!("the kernel started more than its {} processes and was ended", limits.processes));
         }
+        if processes::threads(&pids) > limits.threads {
+            return Some(format!("the kernel started more than its {} threads and was ended", limits.threads));
+        }
         pids.push(own);
         let memory_bytes = processes::memory_bytes(&pids, limits.memory_bytes);
         if memory_bytes > limits.memory_bytes {
@@ -53,8 +56,7 @@ impl Watch {
                 limits.memory_bytes / MIB
             ));
         }
-        pids.pop();
-        writer.change(|outbox| outbox.usage(Notice::Usage { memory_bytes, processes: pids }));
+        writer.change(|outbox| outbox.usage(Notice::Usage { memory_bytes }));
         if now < self.files_due {
             return None;
         }

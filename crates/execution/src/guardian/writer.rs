@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::outbox::{Next, Outbox};
-use crate::frame;
+use crate::frame::{self, Notice};
 
-/// Time for the server to take the last notices.
+/// Time for the server to take the last notices when it has closed the guardian's input.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -42,11 +42,19 @@ impl Writer {
         result
     }
 
-    /// Waits until all is told, or the server takes nothing any more.
-    pub(super) async fn close(self) {
+    /// Waits until all is told, or the server takes nothing any more, however slow it is. `reader` ends when the server closes the
+    /// guardian's input.
+    pub(super) async fn close(self, reader: JoinHandle<()>) {
         *self.shared.closed.lock() = true;
         self.shared.changed.notify_one();
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.task).await;
+        let unwanted = async {
+            let _ = reader.await;
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        };
+        tokio::select! {
+            _ = self.task => {}
+            () = unwanted => {}
+        }
     }
 }
 
@@ -54,7 +62,14 @@ async fn write(shared: Arc<Shared>, mut output: pipe::Sender) -> io::Result<()> 
     loop {
         let next = shared.outbox.lock().next(Instant::now());
         match next {
-            Next::Tell(notice) => output.write_all(&frame::encode(&notice)?).await?,
+            Next::Tell(notice) => match frame::encode(&notice) {
+                Ok(frame) => output.write_all(&frame).await?,
+                Err(error) => {
+                    let reason = format!("what the kernel made cannot be told: {error}");
+                    output.write_all(&frame::encode(&Notice::Ended(reason))?).await?;
+                    return Err(error);
+                }
+            },
             Next::WaitUntil(due) => {
                 tokio::select! {
                     () = shared.changed.notified() => {}
