@@ -142,7 +142,7 @@ fn what_is_printed_all_the_time_is_told_once_while_it_is_stored() {
     let told = notebook.told(&mut wire, (0, "success"));
     assert_eq!(told.iter().filter(|text| *text == "0 running").count(), 1, "{told:?}");
     let printed: String = told.iter().filter_map(|text| text.strip_prefix("0 prints ")).map(unquoted).collect();
-    let expected: String = (0..250).map(|n| format!("{n}\n")).collect();
+    let expected = (0..250).fold(String::new(), |text, n| text + &format!("{n}\n"));
     assert_eq!((printed, notebook.stdout(0)), (expected.clone(), expected));
 }
 

@@ -156,7 +156,8 @@ impl Shared {
                         warm.ready.len() >= shared.options.warm_kernels
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "no kernel could be started ahead");
+                        // Without a Python, each run says so; the server is as it is meant to be.
+                        tracing::info!(%error, "no kernel could be started ahead");
                         true
                     }
                 };
