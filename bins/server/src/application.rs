@@ -169,7 +169,7 @@ fn options(config: &Config) -> anyhow::Result<quire_service::Options> {
         quota: config.options.quota(),
         memory_bytes: config.options.memory_bytes(),
         read_only: config.options.read_only,
-        kernels: kernels::provider(config)?,
+        kernels: kernels::provider(config),
         cell_timeout: Some(Duration::from_secs(config.options.cell_timeout)).filter(|limit| !limit.is_zero()),
         kernel_idle: Duration::from_secs(config.options.kernel_idle),
         ..Default::default()

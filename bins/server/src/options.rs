@@ -62,7 +62,7 @@ pub(crate) struct Options {
     /// Keep so many kernels started ahead; 1 without sign-in and 0 with it, unless this says otherwise
     #[arg(long, value_name = "NUMBER", env = "QUIRE_WARM_KERNELS", value_parser = number::<usize>(0, 100))]
     pub(crate) warm_kernels: Option<usize>,
-    /// Let signed-in users run cells: their code runs on this machine, see docs/execution.md
+    /// Let signed-in users run cells: their code runs on this machine and, without a user of its own, reads what the server can, secrets included, see docs/execution.md
     #[arg(long, value_name = "BOOL", env = "QUIRE_ALLOW_EXECUTION", default_value = "false", value_parser = switch)]
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) allow_execution: bool,

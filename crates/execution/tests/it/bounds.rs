@@ -40,6 +40,17 @@ async fn a_fork_bomb_ends_its_own_kernel_alone() {
 }
 
 #[tokio::test]
+async fn threads_are_bounded() {
+    let kernels = Kernels::new(|options| options.limits.threads = 60);
+    let mut kernel = kernels.start().await;
+    let code = "import threading, time\nfor _ in range(80): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\ntime.sleep(60)";
+    let ran = run(&mut kernel, code).await;
+    assert_eq!(ran.ended.as_deref(), Some("the kernel started more than its 60 threads and was ended"));
+    drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
 async fn files_are_bounded_one_by_one_and_together() {
     let kernels = Kernels::new(|options| {
         options.limits.file_bytes = 5 * MIB;
@@ -72,9 +83,11 @@ async fn memory_is_bounded_in_the_kernel_and_in_what_it_starts() {
     // Reserved memory alone is refused beyond a generous limit, which is no end.
     let ran = run(&mut kernel, "x = bytearray(9 * 1024**3)").await;
     assert!(ran.error().contains("MemoryError"), "{}", ran.error());
-    let code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; x = bytearray(400 * 1024**2); time.sleep(60)'])";
+    let code = "import subprocess, sys\nprint('x' * 2_000_000)\nsubprocess.run([sys.executable, '-c', 'import time; x = bytearray(400 * 1024**2); time.sleep(60)'])";
     let ran = run(&mut kernel, code).await;
     assert_eq!(ran.ended.as_deref(), Some("the kernel used more than its 300 MiB of memory and was ended"));
+    // What it had printed is told to its end.
+    assert!(ran.stdout.ends_with("[2,000,001 bytes were printed]\n"), "{} bytes", ran.stdout.len());
     drop(kernel);
     kernels.end().await;
 }

@@ -5,19 +5,27 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quire_execution::Outcome;
+use quire_execution::{Execution, Outcome};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::kernels::{Kernels, PATIENCE, nothing_left, python, rest, run};
 
+fn lives(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 /// Waits until a process is gone.
 async fn gone(pid: u32) {
     let since = Instant::now();
-    while fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+    while lives(pid) {
         assert!(since.elapsed() < PATIENCE, "process {pid} is still there");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
 fn number(text: &str) -> u32 {
@@ -47,6 +55,8 @@ async fn a_kernel_that_dies_says_why() {
 async fn exit_is_a_success_and_the_end() {
     let kernels = Kernels::new(|_| ());
     let mut kernel = kernels.start().await;
+    let ran = run(&mut kernel, "exit(keep_kernel=True)").await;
+    assert_eq!((ran.outcome, ran.ended), (Some(Outcome::Success), None));
     let ran = run(&mut kernel, "print('bye')\nexit()").await;
     assert_eq!((ran.outcome, ran.stdout.as_str()), (Some(Outcome::Success), "bye\n"));
     let ran = rest(&mut kernel).await;
@@ -117,18 +127,43 @@ async fn nothing_is_left_when_the_guardian_is_killed() {
     let ran = run(&mut kernel, DAEMON).await;
     let pids: Vec<u32> = ran.stdout.split_whitespace().map(number).collect();
     let [daemon, own, guardian] = pids[..] else { panic!("{ran:?}") };
-    // The guardian tells of its processes from time to time.
-    let before = kernel.memory_bytes();
-    let ran = run(&mut kernel, "import time\nx = bytearray(50 * 1024**2)\ntime.sleep(0.6)").await;
+    // Far deeper than a path can be, which is removed all the same.
+    let ran = run(&mut kernel, "for _ in range(70_000): os.mkdir('d'); os.chdir('d')").await;
     assert_eq!(ran.outcome, Some(Outcome::Success));
-    assert!(kernel.memory_bytes() > before);
-    let guardian_pid = Pid::from_raw(guardian.cast_signed()).unwrap();
-    kill_process(guardian_pid, Signal::KILL).unwrap();
+    signal(guardian, Signal::KILL);
     let ran = rest(&mut kernel).await;
     assert_eq!(ran.ended.as_deref(), Some("the kernel's guardian was killed"));
     for pid in [daemon, own] {
         gone(pid).await;
     }
     drop(kernel);
+    kernels.end().await;
+}
+
+#[tokio::test]
+async fn a_guardian_that_does_not_react_is_killed_and_counts_until_then() {
+    let kernels = Kernels::new(|options| options.max_kernels = 2);
+    let (mut interrupted, mut dropped) = (kernels.start().await, kernels.start().await);
+    let mut pids = Vec::new();
+    for kernel in [&mut interrupted, &mut dropped] {
+        let ran = run(kernel, DAEMON).await;
+        let of_kernel: Vec<u32> = ran.stdout.split_whitespace().map(number).collect();
+        signal(of_kernel[2], Signal::STOP);
+        pids.extend(of_kernel);
+    }
+    drop(dropped);
+    // It takes the place of the one that was dropped.
+    let started = kernels.start().await;
+    for &pid in &pids[3..] {
+        assert!(!lives(pid), "{pid}");
+    }
+    interrupted.execute(Execution { code: "1", position: Some(1) }).await;
+    interrupted.interrupt().await;
+    let ran = rest(&mut interrupted).await;
+    assert_eq!(ran.ended.as_deref(), Some("the kernel did not react when it was interrupted, and was killed"));
+    for &pid in &pids[..3] {
+        gone(pid).await;
+    }
+    drop((interrupted, started));
     kernels.end().await;
 }

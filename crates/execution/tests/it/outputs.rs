@@ -20,6 +20,7 @@ async fn a_value_is_one_output_in_its_richest_form() {
             "display({'text/plain': 'x', 'application/vnd.vegalite.v5.json': {}}, raw=True)",
             "application/vnd.vegalite.v5+json: {}",
         ),
+        ("display({'text/plain': 'x', 'image/svg+xml\\0': 'y'}, raw=True)", r#"text/plain: "x""#),
         ("display({'text/plain': 'x'}, raw=True, metadata={'a': 1})", r#"text/plain: "x""#),
         (
             "display({'application/json': 12345678901234567890123}, raw=True)",
@@ -57,6 +58,10 @@ async fn a_data_frame_is_a_table_of_scalars() {
         (
             "pd.DataFrame({'v': [1]}, index=pd.Index(['k'], name='key'))",
             r#"{"type": "table", "columns": ["key", "v"], "rows": [["k", 1]]}"#,
+        ),
+        (
+            "pd.DataFrame({'a': [np.zeros(2), np.float64(1)]})",
+            r#"{"type": "table", "columns": ["a"], "rows": [["[0. 0.]"], [1.0]]}"#,
         ),
         ("pd.DataFrame()", r#"{"type": "table", "columns": [], "rows": []}"#),
     ] {
@@ -199,6 +204,9 @@ async fn what_is_too_much_is_cut_and_says_so() {
     assert!(ran.stdout.contains("[… cut here: a cell keeps 1,000,000 bytes of printed text]"));
     let (_, end) = ran.stdout.rsplit_once('\n').map(|_| ran.stdout.split_at(ran.stdout.len() - 40)).unwrap();
     assert!(end.contains("bytes were printed]"), "{end}");
+
+    let ran = run(&mut kernel, "print('\\0' * 970_000)").await;
+    assert_eq!(ran.stdout.len(), "\0".len() * 970_000 + 1);
 
     let code = "big = {'text/plain': 'x' * 5_000_000}\nfor _ in range(3): display(big, raw=True)\ndisplay('small')";
     let ran = run(&mut kernel, code).await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quire_execution::{Execution, KernelEvent, KernelProgram, KernelProvider as _, KernelRequest, Outcome, StartError};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -37,10 +38,21 @@ print([name for name in globals() if not name.startswith('_') and name not in ('
 import socket
 sockets = [s for s in open('/proc/net/tcp').read().splitlines()[1:] if s.split()[3] == '0A']
 inodes = {os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{fd}')}
-print([s for s in sockets if f'socket:[{s.split()[9]}]' in inodes])";
+print([s for s in sockets if f'socket:[{s.split()[9]}]' in inodes])
+# Without a terminal and the rights of other users; the guardian is not to be read, and is first in line for want of memory too.
+print(os.getsid(0) == os.getpid(), 'NoNewPrivs:\\t1\\n' in open('/proc/self/status').read())
+limits = {line[:26].strip(): line[26:].split()[0] for line in open(f'/proc/{os.getppid()}/limits')}
+print(limits['Max core file size'], limits['Max address space'], open(f'/proc/{os.getppid()}/oom_score_adj').read().strip())";
     let ran = run(&mut kernel, code).await;
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    let expected = ["0o700 0o600 True", "0 1000", "['os', 'resource', 'stat', 'mode', 'directory']", "[]"];
+    let expected = [
+        "0o700 0o600 True",
+        "0 1000",
+        "['os', 'resource', 'stat', 'mode', 'directory']",
+        "[]",
+        "True True",
+        "0 3221225472 1000",
+    ];
     assert_eq!(lines, expected, "{:?}", ran.outcome);
     drop(kernel);
     kernels.end().await;
@@ -51,6 +63,11 @@ async fn a_kernel_has_a_copy_of_the_lists_of_fonts() {
     let lists = TempDir::new().unwrap();
     fs::write(lists.path().join("fontlist-v1.json"), "{}").unwrap();
     fs::write(lists.path().join("other"), "").unwrap();
+    // What code in cells could have put there.
+    let odd = |name: &str| lists.path().join(name);
+    mknodat(CWD, odd("fontlist-pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    std::os::unix::fs::symlink(odd("fontlist-v1.json"), odd("fontlist-link")).unwrap();
+    fs::File::create(odd("fontlist-huge")).unwrap().set_len(1 << 40).unwrap();
     let kernels = Kernels::new(|options| options.font_lists = Some(lists.path().to_owned()));
     let mut kernel = kernels.start().await;
     let ran = run(&mut kernel, "import os\nprint(os.listdir(os.path.expanduser('~/.cache/matplotlib')))").await;
@@ -76,7 +93,7 @@ async fn kernels_are_counted_for_each_user_and_together() {
         "{error}"
     );
     drop(first);
-    // It counts no longer, though its processes may take a moment to end.
+    // It counts until it is gone, for which a start waits.
     let first = kernels.start().await;
     drop((first, second));
     kernels.end().await;
@@ -109,6 +126,32 @@ async fn kernels_that_were_started_ahead_are_handed_out_and_replaced() {
     }
     pids.dedup();
     assert_eq!(pids.len(), 2, "a kernel was handed out twice");
+    kernels.end().await;
+}
+
+#[tokio::test]
+async fn a_kernel_that_was_waited_for_in_vain_is_had_by_the_next() {
+    let kernels = Kernels::new(|options| {
+        options.warm_kernels = 1;
+        options.max_kernels = 1;
+    });
+    kernels.provider.warm_up();
+    let is_starting = async {
+        while fs::read_dir(kernels.directory.path()).unwrap().next().is_none() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_starting).await.unwrap();
+    // Begins to wait, and gives up at once.
+    let request = request();
+    tokio::select! {
+        biased;
+        started = kernels.provider.start(&request) => drop(started),
+        () = std::future::ready(()) => {}
+    }
+    let mut kernel = kernels.start().await;
+    assert_eq!(run(&mut kernel, "1").await.outcome, Some(Outcome::Success));
+    drop(kernel);
     kernels.end().await;
 }
 
