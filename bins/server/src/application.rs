@@ -68,7 +68,7 @@ impl Application {
         }
         let options = quire_service::Options {
             kernel_leases: database.as_ref().map(DatabaseUse::kernel_leases),
-            ..options(config)?
+            ..options(config)
         };
         let service =
             NotebookService::new(notebooks, options).context("cannot start the threads that analyse cells")?;
@@ -158,11 +158,11 @@ async fn end(database: Option<&DatabaseUse>) {
     }
 }
 
-fn options(config: &Config) -> anyhow::Result<quire_service::Options> {
+fn options(config: &Config) -> quire_service::Options {
     // A file is readable only by its owner, and contained plain text before keys existed; neither is true of a database.
     let plain_connections = config.database.is_none();
     let connections = config.database.as_ref().and_then(|database| usize::try_from(database.connections).ok());
-    Ok(quire_service::Options {
+    quire_service::Options {
         budgets: connections.map_or_else(Budgets::default, Budgets::for_store_calls),
         keys: config.secret_keys.clone(),
         plain_connections,
@@ -173,7 +173,7 @@ fn options(config: &Config) -> anyhow::Result<quire_service::Options> {
         cell_timeout: Some(Duration::from_secs(config.options.cell_timeout)).filter(|limit| !limit.is_zero()),
         kernel_idle: Duration::from_secs(config.options.kernel_idle),
         ..Default::default()
-    })
+    }
 }
 
 fn settings(config: &Config, authenticator: Authenticator) -> Settings {
