@@ -12,7 +12,7 @@ use crate::app_state::AppState;
 use crate::extract::{Body, Caller, IgnoredBody, NotebookPath, Query, RunPath, cell_id, encode};
 use crate::problem::{Code, Problem};
 use crate::response::{HandlerResult, json, read, resource};
-use crate::wire::{KernelOut, RunIn, RunOut, RunScope, WaitIn};
+use crate::wire::{KernelOut, RunCells, RunIn, RunOut, RunScope, WaitIn};
 
 /// Maximum seconds for which a response waits for a run.
 const MAX_WAIT_SECONDS: u64 = 50;
@@ -36,7 +36,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     operation_id = "runCells",
     tag = "Running",
     params(NotebookPath, WaitIn),
-    request_body = RunIn,
+    request_body = RunCells,
     responses(
         (status = 200, description = "The run has ended.", body = RunOut),
         (

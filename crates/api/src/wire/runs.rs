@@ -8,16 +8,35 @@ use uuid::Uuid;
 
 use super::names::{CellEndName, KernelStatusName};
 
-/// The cells to run: those that `cells` names, or those of the `scope`.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = RunCells, example = json!({"scope": "stale"}))]
+/// The cells to run, of which one field must be there. [`RunCells`] describes it.
+#[derive(Deserialize)]
 pub(crate) struct RunIn {
-    /// The ids of cells, which run with the cells that depend on them.
     #[serde(default)]
-    #[schema(max_items = 10_000)]
     pub(crate) cells: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) scope: Option<RunScope>,
+}
+
+/// The cells to run: those that `cells` names, or those of the `scope`.
+#[derive(ToSchema)]
+#[schema(example = json!({"scope": "stale"}))]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "it is a description alone: a body with both fields must be refused, which serde does not do"
+)]
+pub(crate) enum RunCells {
+    /// Some cells.
+    Cells {
+        /// Their ids. The cells that depend on them run too.
+        #[schema(max_items = 10_000)]
+        cells: Vec<String>,
+    },
+    /// The cells of a scope.
+    Scope {
+        /// The scope.
+        scope: RunScope,
+    },
 }
 
 /// `all` cells, or those whose results are not of their present content (`stale`).
