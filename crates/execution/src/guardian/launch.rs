@@ -158,6 +158,8 @@ fn prepare(preparation: &Preparation) -> io::Result<()> {
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     // Behind the server and the guardians when the processors are busy. One that was started with less stays there.
     nice(NICENESS)?;
+    // Where Linux shares the processors out between sessions, this one has to stand back as a whole.
+    let _ = fs::write("/proc/self/autogroup", NICENESS.to_string());
     let limits = &preparation.limits;
     let mut all = vec![
         (Resource::Core, 0),

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quire_execution::{Execution, Kernel, Outcome};
+use quire_execution::{Execution, Kernel, KernelEvent, Outcome};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::kernels::{Kernels, nothing_left, python, rest, run};
+use crate::kernels::{Kernels, next, nothing_left, python, rest, run};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -83,8 +83,14 @@ async fn memory_is_bounded_in_the_kernel_and_in_what_it_starts() {
     // Reserved memory alone is refused beyond a generous limit, which is no end.
     let ran = run(&mut kernel, "x = bytearray(9 * 1024**3)").await;
     assert!(ran.error().contains("MemoryError"), "{}", ran.error());
-    let code = "import subprocess, sys\nprint('x' * 2_000_000)\nsubprocess.run([sys.executable, '-c', 'import time; x = bytearray(400 * 1024**2); time.sleep(60)'])";
-    let ran = run(&mut kernel, code).await;
+    let directory = run(&mut kernel, "import os\nprint(os.getcwd())").await.stdout;
+    let code = "import subprocess, sys, time\nprint('x' * 2_000_000)\nwhile not os.path.exists('go'): time.sleep(0.01)
+subprocess.run([sys.executable, '-c', 'import time; x = bytearray(400 * 1024**2); time.sleep(60)'])";
+    kernel.execute(Execution { code, position: Some(1) }).await;
+    // The kernel keeps what is printed for a moment before it sends it.
+    let KernelEvent::Stdout(_) = next(&mut kernel).await else { panic!("nothing printed") };
+    fs::write(Path::new(directory.trim()).join("go"), "").unwrap();
+    let ran = rest(&mut kernel).await;
     assert_eq!(ran.ended.as_deref(), Some("the kernel used more than its 300 MiB of memory and was ended"));
     // What it had printed is told to its end.
     assert!(ran.stdout.ends_with("[2,000,001 bytes were printed]\n"), "{} bytes", ran.stdout.len());
