@@ -30,9 +30,10 @@ pub(super) async fn start(
     writer: &Writer,
 ) -> Result<Session<'_>, End> {
     let info = connection_info(&spec.directory)?;
+    // Before the directory is made: a signal would end this process otherwise, and leave the directory.
+    let (mut child_signal, mut stop_signals, mut requests) = (ChildSignal::new()?, StopSignals::new()?, requests);
     let connection_file = launch::make_directory(&spec, &info)?;
     let circumstances = Circumstances::new(spec.limits.cpu_seconds);
-    let (mut child_signal, mut stop_signals, mut requests) = (ChildSignal::new()?, StopSignals::new()?, requests);
     let process = KernelProcess::spawn(&spec, &connection_file)?;
     let channels = tokio::select! {
         channels = Channels::connect(&info) => channels?,

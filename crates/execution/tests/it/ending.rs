@@ -111,6 +111,25 @@ async fn nothing_is_left_when_the_server_is_killed() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_when_the_server_is_killed_while_a_kernel_starts() {
+    for _ in 0..10 {
+        let directory = TempDir::new().unwrap();
+        let mut host = Command::new(env!("CARGO_BIN_EXE_kernel-host"))
+            .args([python().as_os_str(), directory.path().as_os_str(), "1".as_ref()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while fs::read_dir(directory.path()).unwrap().count() == 0 {
+            std::thread::yield_now();
+        }
+        host.kill().unwrap();
+        host.wait().unwrap();
+        nothing_left(directory.path()).await;
+    }
+}
+
+#[tokio::test]
 async fn a_guardian_that_is_asked_to_end_ends_its_kernel() {
     let kernels = Kernels::new(|_| ());
     let mut kernel = kernels.start().await;
